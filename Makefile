@@ -1,0 +1,48 @@
+# make demo    train LeNet-5 on the bundled images, results in runs/demo
+# make test    lint, types and the test suite
+# Each makes .venv and installs the package into it first where that is needed.
+
+EPOCHS ?= 15
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What the installed package is built from: when one of these changes, it is installed again.
+SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx)
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    train LeNet-5 on the bundled images for $(EPOCHS) epochs, results in runs/demo"
+	@echo "make test    ruff, mypy and pytest"
+	@echo "make lint    ruff and mypy alone"
+	@echo "make bench   the race against other frameworks that are installed"
+	@echo "make clean   remove .venv and everything that was built (runs/ stays)"
+
+demo: $(VENV)/installed
+	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-test
+	$(BIN)/python bench/race.py
+
+$(VENV)/installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" sh tools/make_venv.sh $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist fastcnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f fastcnn/_ext/*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,50 @@
+"""fastcnn as a contestant."""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.perf_counter()
+
+import os  # noqa: E402
+import platform  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+import protocol  # noqa: E402
+
+import fastcnn  # noqa: E402
+from fastcnn import zoo  # noqa: E402
+
+
+class FastCnn:
+    """See protocol.Contestant."""
+
+    def __init__(self) -> None:
+        fastcnn.set_num_threads(int(os.environ["FASTCNN_RACE_THREADS"]))
+
+    def describe(self) -> dict[str, Any]:
+        import numba
+
+        versions = {
+            "python": platform.python_version(),
+            "fastcnn": fastcnn.__version__,
+            "numba": numba.__version__,
+        }
+        return {"versions": versions, "variants": {"train": ("fastcnn",), "infer": ("fastcnn",)}}
+
+    def step(self, task: protocol.Task) -> protocol.Step:
+        model = zoo.get(task.net)(seed=0)
+        x = np.random.default_rng(0).random((task.batch, *model.input_shape), dtype=np.float32)
+        if task.mode == "infer":
+            predict = model.engine().predict
+            return lambda: predict(x)
+        y = np.random.default_rng(1).integers(0, 10, task.batch).astype(np.int32)
+        optimizer = fastcnn.optimizers.SGD(0.01, momentum=0.9)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        train = model.engine().train
+        return lambda: train(x, y, None)
+
+
+if __name__ == "__main__":
+    protocol.main(FastCnn, STARTED)

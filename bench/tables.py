@@ -1,0 +1,82 @@
+"""The race's results as tables."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from contestants import FASTCNN, ONNX, TORCH, Result
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+
+class Row(NamedTuple):
+    """One net, mode and batch size, and what each entry reached."""
+
+    net: str
+    mode: str
+    batch: int
+    results: list[Result]
+
+    def best(self, name: str) -> Result | None:
+        """A contestant's fastest variant."""
+        own = [result for result in self.results if result.name == name]
+        return min(own, key=lambda result: result.ms, default=None)
+
+
+def show(report: dict[str, Any]) -> None:
+    """Prints a report of race.py."""
+    console = Console(highlight=False, soft_wrap=True)
+    machine = report["machine"]
+    console.print(
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['system']}"
+    )
+    for name, versions in report["versions"].items():
+        console.print(f"{name}: " + ", ".join(f"{what} {v}" for what, v in versions.items()))
+    console.print(f"sgemm of this run: {report['sgemm']:.0f} GFLOP/s; {report['rounds']} rounds")
+    if "steps" in report:
+        console.print(_steps(report["steps"]))
+    if "memory" in report:
+        title = "Peak memory, MiB: cifar-small, batch 128, training"
+        console.print(_plain(title, report["memory"], "{:.0f}"))
+    if "startup" in report:
+        title = "Seconds from imports to the end of LeNet-5's first training step"
+        console.print(_plain(title, report["startup"], "{:.2f}"))
+
+
+def _steps(rows: list[Row]) -> Table:
+    table = Table(title="ms a step, and how many times faster fastcnn is", box=SIMPLE_HEAD)
+    table.add_column("net")
+    table.add_column("mode")
+    for heading in ("batch", FASTCNN.name, TORCH.name):
+        table.add_column(heading, justify="right")
+    table.add_column("its best")
+    for heading in ("ratio", ONNX.name, "ratio"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        own, torch, onnx = (row.best(kind.name) for kind in (FASTCNN, TORCH, ONNX))
+        table.add_row(
+            *(row.net, row.mode, str(row.batch), _ms(own)),
+            *(_ms(torch), torch.variant if torch else "", _ratio(own, torch)),
+            *(_ms(onnx), _ratio(own, onnx)),
+        )
+    return table
+
+
+def _ms(result: Result | None) -> str:
+    return "" if result is None else f"{result.ms:.3f}"
+
+
+def _ratio(own: Result | None, other: Result | None) -> str:
+    return "" if own is None or other is None else f"{own.times_faster_than(other):.2f}"
+
+
+def _plain(title: str, results: list[Result], form: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("")
+    table.add_column("median", justify="right")
+    for result in results:
+        table.add_row(result.name, result.variant, form.format(result.ms))
+    return table

@@ -1,0 +1,140 @@
+"""Callbacks of a training: Keras's names, hooks and defaults."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastcnn.hooks import HOOKS, Callback, Logs, plain_rate
+from fastcnn.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+]
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions: LambdaCallback(on_epoch_end=lambda epoch, logs: ...)."""
+
+    def __init__(self, **hooks: Callable[..., None] | None) -> None:
+        for name, function in hooks.items():
+            if name not in HOOKS:
+                raise ValueError(
+                    f"LambdaCallback: no hook is called '{name}'. Known: {', '.join(HOOKS)}."
+                )
+            if function is None:
+                continue
+            if not callable(function):
+                raise TypeError(
+                    f"LambdaCallback: {name} must be a function. Received {function!r}."
+                )
+            setattr(self, name, function)
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch to schedule(epoch) or schedule(epoch, rate)."""
+
+    log_names = ("learning_rate",)
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(
+                f"LearningRateScheduler: schedule must be a function. Received {schedule!r}."
+            )
+        self.schedule = schedule
+        self.verbose = verbose
+        self._takes_rate = _positional(schedule) > 1
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        if self._takes_rate:
+            plain_rate(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        arguments = (epoch, plain_rate(self)) if self._takes_rate else (epoch,)
+        rate = float(self.schedule(*arguments))
+        if not (math.isfinite(rate) and rate > 0.0):
+            raise ValueError(
+                "LearningRateScheduler: the schedule must return a finite learning rate above 0. "
+                f"Received {rate} for epoch {epoch}."
+            )
+        self.model.optimizer.learning_rate = rate
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: learning rate {rate:.6g}.", file=sys.stderr)
+
+
+class CSVLogger(Callback):
+    """Writes each epoch's logs as a row of a CSV file: epoch (from 0) and the history's values.
+
+    Numbers are written so that they read back exactly. With `append` a training that resumes at
+    initial_epoch keeps the rows before that epoch and replaces those after it.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        self.filename = os.fspath(filename)
+        self.separator = separator
+        self.append = append
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        self.columns = ["epoch", *params["metrics"]]
+        self._kept = self._rows_before(params["initial_epoch"]) if self.append else []
+
+    def _rows_before(self, epoch: int) -> list[list[str]]:
+        if not os.path.exists(self.filename) or not os.path.getsize(self.filename):
+            return []
+        with open(self.filename, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, delimiter=self.separator)
+        if header != self.columns:
+            raise ValueError(
+                f"CSVLogger: to append, {self.filename} must have the columns of this training, "
+                f"{', '.join(self.columns)}. Found: {', '.join(header)}."
+            )
+        try:
+            return [row for row in rows if row and int(row[0]) < epoch]
+        except ValueError as error:
+            raise ValueError(
+                f"CSVLogger: to append, each row of {self.filename} must begin with an epoch. "
+                f"Found: {error}."
+            ) from error
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
+        whole = Path(f"{self.filename}.part")
+        self._write(whole, "w", [self.columns, *self._kept])
+        os.replace(whole, self.filename)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        values = [repr(float((logs or {})[name])) for name in self.columns[1:]]
+        self._write(Path(self.filename), "a", [[str(epoch), *values]])
+
+    def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:
+        self.on_epoch_end(epoch, logs)
+
+    def _write(self, path: Path, mode: str, rows: list[list[str]]) -> None:
+        with open(path, mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(rows)
+
+
+def _positional(function: Callable[..., Any]) -> int:
+    """How many positional arguments a function takes; 1 where that cannot be known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in kinds for parameter in parameters)

@@ -1,0 +1,41 @@
+"""`fastcnn info`: show what fastcnn found on this computer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from fastcnn.cli import machine
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints the processor, threads, caches, kernel cache, CUDA and versions."""
+    found = machine.describe()
+    print(json.dumps(found) if given.json else _text(found))
+    return 0
+
+
+def _text(found: dict[str, Any]) -> str:
+    kept, cuda = found["kernel_cache"], found["cuda"]
+    directory = kept["directory"] or "none (FASTCNN_CACHE=0)"
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in found["caches"].items())
+    rows = {
+        "processor": found["processor"],
+        "vector width": f"{found['vector_bits']} bits, {found['vector_bits'] // 32} floats",
+        "threads": f"{found['threads']} of {found['cores']} cores, {found['threading_layer']}",
+        "caches": sizes or "unknown",
+        "kernel cache": f"{directory}, {_size(kept['bytes'])}",
+        "CUDA": "available" if cuda["available"] else f"no: {cuda['reason']}",
+        "system": found["system"],
+        "versions": ", ".join(f"{name} {one}" for name, one in found["versions"].items()),
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _size(count: int) -> str:
+    for limit, unit in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return f"{count} bytes"

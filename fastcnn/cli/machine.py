@@ -1,0 +1,140 @@
+"""What this computer is: its processor, caches, vector unit, and whether CUDA can be used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+SYSTEM_CPU = Path("/sys/devices/system/cpu/cpu0/cache")
+CPU_FILE = Path("/proc/cpuinfo")
+PACKAGES = ("numpy", "numba", "llvmlite", "h5py", "pillow", "matplotlib", "rich")
+
+
+def processor() -> str:
+    """The processor's name."""
+    if sys.platform == "darwin":
+        return _sysctl("machdep.cpu.brand_string") or platform.processor()
+    try:
+        lines = CPU_FILE.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def caches() -> dict[str, int]:
+    """The sizes in bytes of the caches that data go through: L1, L2, L3; empty where unknown."""
+    if sys.platform == "darwin":
+        found = {f"L{level}": _sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
+        sizes = {"L1": _sysctl("hw.l1dcachesize"), **found}
+        return {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
+    found_sizes = {}
+    for folder in sorted(SYSTEM_CPU.glob("index*")):
+        try:
+            kind, level, size = ((folder / name).read_text().strip() for name in _CACHE_FILES)
+        except OSError:
+            continue
+        if kind != "Instruction":
+            found_sizes[f"L{level}"] = _bytes(size)
+    return found_sizes
+
+
+_CACHE_FILES = ("type", "level", "size")
+
+
+def _bytes(text: str) -> int:
+    """48K -> 49152."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    return int(text[:-1]) * units[text[-1]] if text[-1:] in units else int(text)
+
+
+def _sysctl(name: str) -> str:
+    try:
+        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Versions of fastcnn, Python and the packages under it."""
+    import fastcnn
+
+    found = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def folder_size(path: Path | None) -> int:
+    """The bytes of all files under a folder; 0 where there is none."""
+    if path is None or not path.is_dir():
+        return 0
+    sizes = []
+    for file in path.rglob("*"):
+        try:
+            sizes.append(file.stat().st_size if file.is_file() else 0)
+        except OSError:
+            continue
+    return sum(sizes)
+
+
+def threading_layer() -> str:
+    """The library that Numba's threads come from."""
+    import numba
+
+    try:
+        return str(numba.threading_layer())
+    except ValueError:
+        # Numba names it only after a parallel function has run.
+        _run_in_parallel()
+        return str(numba.threading_layer())
+
+
+def _run_in_parallel() -> None:
+    import numpy as np
+
+    import fastcnn
+
+    model = fastcnn.Sequential([fastcnn.layers.Flatten()], input_shape=(1, 1, 1), device="cpu")
+    for _ in range(2):
+        model.predict(np.zeros((2, 1, 1, 1), np.float32))
+
+
+def describe() -> dict[str, Any]:
+    """All of it, as `fastcnn info` reports it."""
+    import numba
+
+    from fastcnn.kernels.cpu import cache, simd
+
+    folder = cache.cache_directory()
+    return {
+        "processor": processor(),
+        "system": platform.platform(),
+        "cores": cores(),
+        "threads": numba.get_num_threads(),
+        "threading_layer": threading_layer(),
+        "vector_bits": 32 * simd.LANES,
+        "caches": caches(),
+        "kernel_cache": {
+            "directory": None if folder is None else str(folder),
+            "bytes": folder_size(folder),
+        },
+        "cuda": {"available": False, "reason": "fastcnn has no CUDA engine in this version"},
+        "versions": versions(),
+    }

@@ -1,0 +1,175 @@
+"""The options of every command."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+MODEL_HELP = (
+    "a network's name (lenet5, caffe-lenet, cifar-small, resnet20, vgg16), a Python file that "
+    "defines `model`, or a saved model"
+)
+DATA_HELP = (
+    "sample (comes with fastcnn), fashion-mnist, mnist, cifar10, or an .npz file with x_train, "
+    "y_train, x_test, y_test and, if you like, class_names"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line; `command` in its result names the subcommand."""
+    import fastcnn
+
+    parser = Parser(
+        prog="fastcnn",
+        description="Train and use small convolutional networks, fast on a multicore CPU.",
+        epilog="Example: fastcnn train --model lenet5 --data sample --out runs/demo",
+    )
+    parser.add_argument("--version", action="version", version=f"fastcnn {fastcnn.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _train(commands)
+    _evaluate(commands)
+    _predict(commands)
+    _summary(commands)
+    _info(commands)
+    _warmup(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
+    )
+    command.add_argument("--json", action="store_true", help="report as JSON on stdout")
+    command.add_argument("--threads", type=_positive, metavar="N", help="default: every core")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return command
+
+
+def _train(commands: Any) -> None:
+    command = _command(
+        commands,
+        "train",
+        "train a network and leave weights, history and pictures in a folder",
+        "fastcnn train --model lenet5 --data fashion-mnist --epochs 20 --out runs/fashion",
+    )
+    add = command.add_argument
+    add("--model", help=f"{MODEL_HELP} (default: lenet5)")
+    add("--data", help=f"{DATA_HELP} (default: sample)")
+    add("--epochs", type=_positive, default=15, metavar="N", help="default: 15")
+    add("--batch-size", type=_positive, metavar="N", help="default: 32")
+    add("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, adagrad (default: adam)")
+    add("--lr", type=_rate, metavar="RATE", help="learning rate (default: the optimizer's)")
+    add("--momentum", type=float, metavar="M", help="of sgd and rmsprop")
+    add("--weight-decay", type=float, metavar="D", help="decoupled weight decay")
+    add("--seed", type=int, metavar="N", help="of weights, order and held-out images (default: 0)")
+    add(
+        "--validation",
+        type=_share,
+        metavar="SHARE",
+        help="of the training images, held out to choose the best epoch (default: 0.1)",
+    )
+    add("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    add("--out", default="runs/train", metavar="DIR", help="default: runs/train")
+    add(
+        "--resume",
+        action="store_true",
+        help="continue the training in --out, with its own settings, up to --epochs",
+    )
+
+
+def _evaluate(commands: Any) -> None:
+    command = _command(
+        commands,
+        "evaluate",
+        "measure a saved model on the test images of a data set",
+        "fastcnn evaluate --model runs/demo/model.h5 --data sample",
+    )
+    _add_model(command)
+    command.add_argument("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
+    command.add_argument("--batch-size", type=_positive, default=128, metavar="N")
+
+
+def _predict(commands: Any) -> None:
+    command = _command(
+        commands,
+        "predict",
+        "name what images show",
+        "fastcnn predict --model runs/demo/model.h5 shoe.png",
+    )
+    _add_model(command)
+    command.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, ... file")
+    command.add_argument("--top", type=_positive, default=3, metavar="N", help="default: 3")
+    command.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
+    )
+
+
+def _summary(commands: Any) -> None:
+    command = _command(
+        commands,
+        "summary",
+        "show a network's layers, parameters, multiply-adds and memory",
+        "fastcnn summary --model vgg16",
+    )
+    command.add_argument("--model", required=True, help=MODEL_HELP)
+
+
+def _info(commands: Any) -> None:
+    _command(
+        commands,
+        "info",
+        "show what fastcnn found on this computer",
+        "fastcnn info --json",
+    )
+
+
+def _warmup(commands: Any) -> None:
+    _command(
+        commands,
+        "warmup",
+        "compile every kernel now, so that no first step waits for it",
+        "fastcnn warmup",
+    )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help=MODEL_HELP)
+    command.add_argument("--weights", metavar="FILE", help="put this file's weights into it")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not '{text}'")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    rate = _number(text)
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
+    return rate
+
+
+def _share(text: str) -> float:
+    share = _number(text)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not '{text}'")
+    return share
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, not '{text}'") from None

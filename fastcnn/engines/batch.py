@@ -1,0 +1,74 @@
+"""What a step of any engine returns, and the error of a step that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastcnn.model import Sequential
+
+
+@dataclass
+class Batch:
+    """Results of one batch; the arrays are views that the next step overwrites.
+
+    loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than the
+    true one; empty where the loss knows no classes. scores: float32[n, ...], what the loss read.
+    """
+
+    loss: np.ndarray
+    rank: np.ndarray
+    scores: np.ndarray
+    transform: Callable[[np.ndarray], np.ndarray] | None
+    penalty: float
+    finite: bool
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """The model's outputs, float32[n, ...]: the scores after the activation the loss absorbed."""
+        return self.scores if self.transform is None else self.transform(self.scores)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Return softmax along the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(scores: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + e^-scores)."""
+    return (0.5 * (1 + np.tanh(0.5 * scores))).astype(scores.dtype)
+
+
+# What a loss may absorb from the end of a network.
+ABSORBED = {"softmax": softmax, "sigmoid": sigmoid}
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss, an activation or a gradient became infinite or NaN; the weights were left alone."""
+
+    def __init__(self, message: str, layer: str):
+        super().__init__(message)
+        self.layer = layer
+
+    @classmethod
+    def found(cls, model: Sequential, engine: Any, x: np.ndarray) -> NonFiniteError:
+        """Return the error that names the first layer whose weights or outputs are not finite."""
+        kept = "The weights are as before the step."
+        if not np.isfinite(x).all():
+            return cls(f"The images hold NaN or infinite values. {kept}", "input")
+        for layer in model.layers:
+            for parameter in layer.all_parameters():
+                if not np.isfinite(parameter.value).all():
+                    message = f"The weights {parameter.path} are not finite. {kept}"
+                    return cls(message, layer.name)
+            if not np.isfinite(engine.outputs_of(x, layer.path)).all():
+                message = f"The outputs of layer '{layer.name}' are no longer finite. {kept}"
+                return cls(message, layer.name)
+        last = model.layers[-1].name
+        message = f"The loss or a gradient after layer '{last}' is no longer finite. {kept}"
+        return cls(message, last)

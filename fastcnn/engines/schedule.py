@@ -1,0 +1,176 @@
+"""When each call runs, and where each region lies.
+
+Calls that look at one image or one block of images run depth first: a thread takes a chunk of images
+through all of them, so that activations stay in its cache. Calls that need the whole batch stand between.
+So time is a row of phases: even ones depth first, odd ones batch-wide; phase -1 prepares the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, LOCAL, Call, Region, aligned
+
+
+@dataclass
+class Segment:
+    """Consecutive calls of a phase with one scope."""
+
+    scope: str
+    calls: list[Call] = field(default_factory=list)
+
+
+@dataclass
+class Phase:
+    """Calls between two meetings of all threads."""
+
+    number: int
+    segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def batch_wide(self) -> bool:
+        return self.number % 2 != 0
+
+
+def schedule(calls: Iterable[Call]) -> list[Phase]:
+    """Put each call into the first phase in which what it needs is there.
+
+    What it reads must be written, what it overwrites must have been read.
+    """
+    written: dict[Region, int] = {}
+    read: dict[Region, int] = {}
+    phases: dict[int, list[Call]] = {}
+    for call in calls:
+        batch_wide = call.scope == BATCH
+        number = -1 if batch_wide else 0
+        before = [written[region] for region in (*call.reads(), *call.written()) if region in written]
+        before += [read[region] for region in call.written() if region in read]
+        for earlier in before:
+            same_kind = (earlier % 2 != 0) == batch_wide
+            gap = 1 if not same_kind else 2 if batch_wide else 0
+            number = max(number, earlier + gap)
+        for region in call.reads():
+            read[region] = max(number, read.get(region, number))
+        for region in call.written():
+            written[region] = max(number, written.get(region, number))
+        phases.setdefault(number, []).append(call)
+    return [_phase(number, phases[number]) for number in sorted(phases)]
+
+
+def _phase(number: int, calls: list[Call]) -> Phase:
+    phase = Phase(number)
+    for call in sorted(calls, key=lambda call: call.scope != CHUNK):
+        if not phase.segments or phase.segments[-1].scope != call.scope:
+            phase.segments.append(Segment(call.scope))
+        phase.segments[-1].calls.append(call)
+    return phase
+
+
+@dataclass
+class Slot:
+    """Where a local region lies: its arena, its offset there, and the step between images."""
+
+    arena: str  # "thread" or "batch"
+    offset: int
+    per_image: int = 0  # bytes between images of the batch
+    per_slot: int = 0  # bytes between images of a block
+
+
+@dataclass
+class Layout:
+    """The places of all local regions and the sizes of their arenas in bytes."""
+
+    slots: dict[Region, Slot]
+    thread_bytes: int
+    batch_bytes: int
+
+
+@dataclass
+class _Life:
+    """The span of a region's uses, on three clocks."""
+
+    phases: set[int] = field(default_factory=set)
+    segments: set[int] = field(default_factory=set)
+    calls: set[int] = field(default_factory=set)
+    scopes: set[str] = field(default_factory=set)
+
+
+def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
+    """Give every local region a place for `capacity` images in blocks of `block`.
+
+    A region used within one run of image-wise calls exists once per thread; one used within a phase once
+    per image of a block; one that outlives its phase once per image of the batch. Regions that are never
+    alive together share memory.
+    """
+    lives = _lives(phases)
+    spans: dict[str, list[tuple[int, int, int, Region]]] = {"image": [], "block": [], "batch": []}
+    for region, life in lives.items():
+        kind = _extent(region, life)
+        clock = {"image": life.calls, "block": life.segments, "batch": life.phases}[kind]
+        times = {"image": 1, "block": block, "batch": capacity}[kind]
+        end = 1 << 60 if region.kept else max(clock)
+        spans[kind].append((min(clock), end, aligned(region.bytes) * times, region))
+    slots: dict[Region, Slot] = {}
+    sizes = {}
+    for kind, found in spans.items():
+        offsets, sizes[kind] = _pack(found)
+        for region, offset in offsets.items():
+            slots[region] = _slot(kind, region, offset, sizes)
+    return Layout(slots, sizes["image"] + sizes["block"], sizes["batch"])
+
+
+def block_bytes(phases: list[Phase]) -> int:
+    """Return the bytes that one image more in a block costs each thread."""
+    lives = _lives(phases)
+    return sum(aligned(r.bytes) for r, life in lives.items() if _extent(r, life) == "block")
+
+
+def _lives(phases: list[Phase]) -> dict[Region, _Life]:
+    lives: dict[Region, _Life] = {}
+    segment_number = call_number = 0
+    for phase_number, phase in enumerate(phases):
+        for segment in phase.segments:
+            segment_number += 1
+            for call in segment.calls:
+                call_number += 1
+                for region in (*call.reads(), *call.written()):
+                    if region.kind == LOCAL:
+                        life = lives.setdefault(region, _Life())
+                        life.phases.add(phase_number)
+                        life.segments.add(segment_number)
+                        life.calls.add(call_number)
+                        life.scopes.add(segment.scope)
+    return lives
+
+
+def _extent(region: Region, life: _Life) -> str:
+    if region.kept or len(life.phases) > 1 or BATCH in life.scopes:
+        return "batch"
+    if len(life.segments) > 1 or BLOCK in life.scopes:
+        return "block"
+    return "image"
+
+
+def _slot(kind: str, region: Region, offset: int, sizes: dict[str, int]) -> Slot:
+    if kind == "batch":
+        return Slot("batch", offset, per_image=region.stride)
+    if kind == "block":
+        return Slot("thread", sizes["image"] + offset, per_slot=region.stride)
+    return Slot("thread", offset)
+
+
+def _pack(spans: list[tuple[int, int, int, Region]]) -> tuple[dict[Region, int], int]:
+    """Place spans (start, end, size, region), largest first, at the lowest free offset."""
+    placed: list[tuple[int, int, int, int]] = []
+    offsets: dict[Region, int] = {}
+    for start, end, size, region in sorted(spans, key=lambda span: -span[2]):
+        at = 0
+        rivals = [one for one in placed if one[0] <= end and start <= one[1]]
+        for _, _, low, high in sorted(rivals, key=lambda one: one[2]):
+            if at + size <= low:
+                break
+            at = max(at, high)
+        placed.append((start, end, at, at + size))
+        offsets[region] = at
+    return offsets, max((one[3] for one in placed), default=0)

@@ -1,0 +1,135 @@
+"""A schedule as the arrays that the executor runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcnn.engines.execute import (
+    COUNTER_BYTES,
+    COUNTER_WORDS,
+    SCOPE_BLOCK,
+    SCOPE_CHUNK,
+    SCOPE_IMAGE,
+)
+from fastcnn.engines.schedule import Layout, Phase
+from fastcnn.kernels.cpu import kernel as kernels
+from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, GLOBAL, IMAGE, LOCAL, PARTIAL, Call, Region
+
+# Every address in a table is one of these arrays' plus an offset.
+BASES = (
+    *("thread", "batch", "global", "partial", "values", "gradients", "moving", "slots"),
+    *("x", "target", "weight", "constants", "one", "random", "hyper", "control"),
+    *("sums", "spans", "factors", "totals", "tiles"),
+)
+_NOTHING = np.zeros(0, np.int64)
+_SCOPES = {IMAGE: SCOPE_IMAGE, BLOCK: SCOPE_BLOCK, CHUNK: SCOPE_CHUNK}
+
+
+@dataclass
+class Table:
+    """The executor's arrays, and the sizes of the memory that they address."""
+
+    calls: np.ndarray
+    operands: np.ndarray
+    segments: np.ndarray
+    phases: np.ndarray
+    items: np.ndarray
+    words: np.ndarray  # one thread's records
+    counters: np.ndarray
+    global_bytes: int
+    partial_bytes: int  # of one chunk
+
+
+class _Places:
+    """Offsets of the regions that the planner leaves: global ones and partial sums."""
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        self.offsets: dict[Region, int] = {}
+        self.sizes = {GLOBAL: 0, PARTIAL: 0}
+
+    def operand(self, word: int, region: Region, offset: int) -> list[int]:
+        """Return an operand's row: field, base, offset and steps per image, slot and chunk."""
+        if region.kind == LOCAL:
+            slot = self.layout.slots[region]
+            at = slot.offset + offset
+            return [word, BASES.index(slot.arena), at, slot.per_image, slot.per_slot, 0]
+        base = BASES.index(region.kind)
+        if region.kind in self.sizes:
+            if region not in self.offsets:
+                self.offsets[region] = self.sizes[region.kind]
+                self.sizes[region.kind] += region.stride
+            # A reader of all chunks steps through them by itself, from the first one.
+            return [word, base, self.offsets[region] + offset, 0, 0, 0]
+        step = region.bytes if region.per_image and region.kind in ("x", "target", "weight") else 0
+        return [word, base, region.offset + offset, step, 0, 0]
+
+
+def build_table(phases: list[Phase], layout: Layout) -> Table:
+    """Load the kernels and lay the schedule out."""
+    calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
+    kernels.load(call.kernel for call in calls)
+    places = _Places(layout)
+    rows, operands, records = [], [], []
+    words = 0
+    for call in calls:
+        first = len(operands)
+        for name, place in call.places.items():
+            field = words + call.kernel.dtype.names.index(name)
+            operands.append((call, places.operand(field, place.region, place.offset), place.region))
+        rows.append([call.kernel.address, words, first, len(operands)])
+        values = kernels.as_record(call.kernel.dtype, call.values)
+        records.append(np.frombuffer(values.tobytes(), np.int64))
+        words += len(records[-1])
+    partial_stride = places.sizes[PARTIAL]
+    for call, row, region in operands:
+        if region.kind == PARTIAL and call.scope != BATCH:
+            row[-1] = partial_stride
+    return Table(
+        calls=np.array(rows, np.int64).reshape(-1, 4),
+        operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
+        **_timetable(phases, calls),
+        words=np.concatenate([_NOTHING, *_with_partial_stride(calls, records, partial_stride)]),
+        global_bytes=places.sizes[GLOBAL],
+        partial_bytes=partial_stride,
+    )
+
+
+def _with_partial_stride(
+    calls: list[Call], records: list[np.ndarray], stride: int
+) -> list[np.ndarray]:
+    """Tell the calls that sum over chunks how far apart the chunks are."""
+    finished = []
+    for call, record in zip(calls, records, strict=True):
+        record = record.copy()
+        if "partial_stride" in call.kernel.dtype.names:
+            record[call.kernel.dtype.names.index("partial_stride")] = stride
+        finished.append(record)
+    return finished
+
+
+def _timetable(phases: list[Phase], calls: list[Call]) -> dict[str, np.ndarray]:
+    numbers = {call: number for number, call in enumerate(calls)}
+    segments, items, rows = [], [], []
+    for index, phase in enumerate(phases):
+        counters = 2 * index * COUNTER_BYTES
+        if phase.batch_wide:
+            first = len(items)
+            for segment in phase.segments:
+                for call in segment.calls:
+                    items += [[numbers[call], part] for part in range(call.parts)]
+            rows.append([1, first, len(items), counters])
+        else:
+            first = len(segments)
+            for segment in phase.segments:
+                start = numbers[segment.calls[0]]
+                segments.append([_SCOPES[segment.scope], start, start + len(segment.calls)])
+            rows.append([0, first, len(segments), counters])
+    return {
+        "segments": np.array(segments, np.int64).reshape(-1, 3),
+        "items": np.array(items, np.int64).reshape(-1, 2),
+        "phases": np.array(rows, np.int64).reshape(-1, 4),
+        "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),
+    }

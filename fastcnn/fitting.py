@@ -1,0 +1,168 @@
+"""The fit loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from fastcnn import progress
+from fastcnn.history import History
+from fastcnn.hooks import Hooks, Logs
+from fastcnn.interrupt import Interrupt
+from fastcnn.metrics import Tally
+from fastcnn.passes import Part, shuffled, test_pass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How fit is to go: epochs `first` to `epochs` - 1, in batches, shuffled or in order."""
+
+    batch_size: int
+    epochs: int
+    first: int
+    shuffle: bool
+    verbose: str | int
+
+
+class Fit:
+    """One running fit."""
+
+    def __init__(
+        self, model: Any, train: Part, validation: Part | None, plan: Plan, hooks: Hooks
+    ) -> None:
+        self.model = model
+        self.train = train
+        self.validation = validation
+        self.plan = plan
+        self.hooks = hooks
+        self.history = History()
+        self.tally = Tally(model.metrics, len(train))
+        self.failure: ArithmeticError | None = None
+        self.names = self._names()
+
+    def _names(self) -> list[str]:
+        """The names of each epoch's logs, in their order."""
+        names = list(self.tally.logs())
+        if self.validation is not None:
+            names += [f"val_{name}" for name in names]
+        if callable(self.model.optimizer.learning_rate):
+            names.append("learning_rate")
+        added = (name for callback in self.hooks.callbacks for name in callback.log_names)
+        return list(dict.fromkeys([*names, *added]))
+
+    def run(self) -> History:
+        """Trains until the last epoch, a callback's or the user's wish to stop, or an error."""
+        self._introduce()
+        self.progress = progress.make(self.plan.verbose)
+        self.model.stop_training = False
+        self.engine = self.model.engine()
+        with Interrupt() as self.interrupt:
+            try:
+                self.hooks.call("on_train_begin", {})
+                self._epochs()
+            finally:
+                self.progress.close()
+            self.hooks.call("on_train_end", self._last())
+        if self.failure is not None:
+            raise self.failure
+        return self.history
+
+    def _introduce(self) -> None:
+        params = {
+            "epochs": self.plan.epochs,
+            "initial_epoch": self.plan.first,
+            "steps": -(-len(self.train) // self.plan.batch_size),
+            "verbose": self.plan.verbose,
+            "metrics": self.names,
+        }
+        for callback in self.hooks.callbacks:
+            callback.set_model(self.model)
+            callback.set_params(params)
+
+    def _last(self) -> Logs:
+        return {name: values[-1] for name, values in self.history.history.items() if values}
+
+    def _epochs(self) -> None:
+        for epoch in range(self.plan.first, self.plan.epochs):
+            if self.failure or self.interrupt.requested or self.model.stop_training:
+                break
+            self._epoch(epoch)
+        if self.interrupt.requested:
+            self.history.interrupted = True
+            self.progress.note("Interrupted: the weights and the history so far are kept.")
+
+    def _epoch(self, epoch: int) -> None:
+        title = f"Epoch {epoch + 1}/{self.plan.epochs}"
+        self.hooks.call("on_epoch_begin", epoch, {})
+        self.progress.begin(title, len(self.train))
+        start = time.perf_counter()
+        self._steps(epoch)
+        seconds = time.perf_counter() - start
+        if self.failure is not None:
+            return
+        logs, rate = self.tally.final(), self._learning_rate()
+        finished = self.tally.count == len(self.train)
+        if finished:
+            logs |= self._validate(title)
+            self.model.epoch = epoch + 1
+        if "learning_rate" in self.names:
+            logs["learning_rate"] = rate
+        speed = self.tally.count / max(seconds, 1e-9)
+        ended = title if finished else f"{title}, cut short"
+        self.progress.end(progress.line(ended, seconds, speed, logs))
+        if finished:
+            self.hooks.call("on_epoch_end", epoch, logs)
+        else:
+            logs = {name: logs.get(name, math.nan) for name in self.names}
+            self.hooks.call("on_epoch_interrupted", epoch, logs)
+        self.history.add(epoch, logs, seconds, self.tally.count)
+
+    def _steps(self, epoch: int) -> None:
+        """The training steps of an epoch, until its end or Ctrl-C."""
+        order = shuffled(self.model.seed, epoch, len(self.train)) if self.plan.shuffle else None
+        batches = self.train.batches(self.model, self.plan.batch_size, order)
+        # Looked up once: a step may take half a millisecond.
+        tally, interrupt, clock = self.tally, self.interrupt, time.perf_counter
+        begin, end = self.hooks["on_train_batch_begin"], self.hooks["on_train_batch_end"]
+        train, interval = self.engine.train, self.progress.interval
+        due = clock() + interval
+        tally.reset()
+        for step, (x, y, weight) in enumerate(batches):
+            for hook in begin:
+                hook(step, {})
+            try:
+                batch = train(x, y, weight)
+            except ArithmeticError as error:
+                self._fail(error, epoch, step)
+                break
+            tally.add(batch, y, weight)
+            for hook in end:
+                hook(step, tally.logs())
+            if clock() >= due:
+                self.progress.update(tally.count, tally.logs())
+                due = clock() + interval
+            if interrupt.requested:
+                break
+
+    def _validate(self, title: str) -> Logs:
+        if self.validation is None:
+            return {}
+        self.progress.begin(f"{title} validation", len(self.validation))
+        self.hooks.call("on_test_begin", {})
+        logs = test_pass(
+            self.model, self.validation, self.plan.batch_size, self.progress, self.hooks
+        )
+        self.hooks.call("on_test_end", logs)
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    def _learning_rate(self) -> float:
+        """The rate of the last update."""
+        return float(self.model.optimizer.learning_rate_at(max(self.model.state.step - 1, 0)))
+
+    def _fail(self, error: ArithmeticError, epoch: int, step: int) -> None:
+        """Keeps the engine's NonFiniteError, to be raised once the callbacks have finished."""
+        self.failure = error
+        error.epoch, error.step, error.history = epoch, step, self.history  # type: ignore[attr-defined]
+        error.args = (f"{error} Training stopped in epoch {epoch + 1}, step {step + 1}.",)

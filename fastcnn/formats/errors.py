@@ -1,0 +1,10 @@
+"""What reading a file raises."""
+
+from __future__ import annotations
+
+
+class FormatError(ValueError):
+    """A file that is damaged, hostile, of another format or of another architecture.
+
+    The message is one sentence or a few, and names the file.
+    """

@@ -1,0 +1,116 @@
+"""Where compiled kernels are kept between processes, and the decorators that use it.
+
+Numba's own cache notices a change in a function's file, not one in a file it calls into, and it fails
+at import when it finds no writable place. Here the whole of `fastcnn/kernels` and `fastcnn/engines` is
+one stamp, and a directory that cannot be written only costs the compile time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import caching
+
+from fastcnn.kernels.cpu import simd
+
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def cache_directory() -> Path | None:
+    """Return the directory of compiled kernels, or None where FASTCNN_CACHE=0 switches it off.
+
+    `FASTCNN_CACHE_DIR` names it; otherwise it is the user's cache directory.
+    """
+    if os.environ.get("FASTCNN_CACHE", "1") == "0":
+        return None
+    named = os.environ.get("FASTCNN_CACHE_DIR")
+    return (Path(named) if named else _user_cache() / "fastcnn") / "kernels"
+
+
+def _user_cache() -> Path:
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser()
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
+@functools.cache
+def source_stamp() -> str:
+    """Return a digest of every kernel's source and of what else the machine code depends on."""
+    digest = hashlib.sha256(f"{numba.__version__} {simd.LANES} {simd.REGISTERS}".encode())
+    for room in ("kernels/cpu", "engines"):
+        for path in sorted((PACKAGE / room).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Locator(caching._CacheLocator):
+    """Tells Numba to keep a function under `cache_directory()/<stamp>`."""
+
+    def __init__(self, function: Callable, path: Path):
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._path = path
+
+    @classmethod
+    def from_function(cls, function: Callable, source: str) -> _Locator | None:
+        root = cache_directory()
+        if root is None:
+            return None
+        locator = cls(function, root / source_stamp())
+        try:
+            locator.ensure_cache_path()
+        except OSError:
+            return None
+        return locator
+
+    def get_cache_path(self) -> str:
+        return str(self._path)
+
+    def get_source_stamp(self) -> str:
+        return source_stamp()
+
+    def get_disambiguator(self) -> str:
+        return hashlib.sha256(self._name.encode()).hexdigest()[:8]
+
+
+class _Implementation(caching.CompileResultCacheImpl):
+    _locator_classes = [_Locator]
+
+
+class _KernelCache(caching.FunctionCache):
+    """Numba's function cache at our place; a full disk costs the entry, not the program."""
+
+    _impl_class = _Implementation
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        try:
+            super().save_overload(signature, result)
+        except OSError:
+            self.disable()
+
+
+def kernel_cache(function: Callable) -> caching._Cache:
+    """Return the cache for a function: ours, or an empty one where no directory can be written."""
+    try:
+        return _KernelCache(function)
+    except RuntimeError:
+        return caching.NullCache()
+
+
+def cached_njit(**options: Any) -> Callable:
+    """`numba.njit` with this cache; compiles at the first call, never at import."""
+
+    def decorate(function: Callable) -> Callable:
+        dispatcher = numba.njit(error_model="numpy", **options)(function)
+        dispatcher._cache = kernel_cache(function)
+        return dispatcher
+
+    return decorate

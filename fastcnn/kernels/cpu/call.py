@@ -1,0 +1,107 @@
+"""Calls of kernels, before memory is planned: which kernel, on which regions, with which numbers.
+
+A program op becomes calls here, on the host, once per model. The engine then gives regions their places
+and packs the calls into the table that it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastcnn.kernels.cpu.kernel import Kernel
+
+# How often a call runs.
+IMAGE = "image"  # once an image
+BLOCK = "block"  # once a block of images, which lie side by side
+CHUNK = "chunk"  # once before the images of a chunk
+BATCH = "batch"  # in `parts`, with the whole batch at hand
+
+# Whose memory a region is.
+LOCAL = "local"  # one array per image, placed by the planner
+GLOBAL = "global"  # one array
+PARTIAL = "partial"  # one array per chunk of images, summed in order afterwards
+# Everything else is the name of an outside array: values, gradients, moving, x, target, weight, ...
+
+ALIGNMENT = 64
+
+
+def aligned(size: int) -> int:
+    """Round a number of bytes up to whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(eq=False)
+class Region:
+    """A piece of memory that calls read and write."""
+
+    bytes: int
+    kind: str = LOCAL
+    offset: int = 0  # in its outside array, in bytes
+    per_image: bool = True
+    kept: bool = False  # read by the host after the run
+    label: str = ""
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one image to the next."""
+        return self.bytes if self.kind not in (LOCAL, GLOBAL, PARTIAL) else aligned(self.bytes)
+
+
+@dataclass(frozen=True)
+class Place:
+    """An address within a region."""
+
+    region: Region
+    offset: int = 0
+
+
+@dataclass(eq=False)
+class Call:
+    """One row of the table to be."""
+
+    kernel: Kernel
+    scope: str
+    places: dict[str, Place]
+    values: dict[str, int]
+    writes: tuple[str, ...]
+    parts: int = 1
+    label: str = ""
+    after: tuple[Region, ...] = ()  # further regions that must be complete
+
+    def reads(self) -> list[Region]:
+        read = [place.region for name, place in self.places.items() if name not in self.writes]
+        return [*read, *self.after]
+
+    def written(self) -> list[Region]:
+        return [self.places[name].region for name in self.writes]
+
+
+@dataclass
+class Calls:
+    """A list of calls under construction, with the shorthand to extend it."""
+
+    made: list[Call] = field(default_factory=list)
+    label: str = ""
+
+    def emit(
+        self,
+        kernel: Kernel,
+        scope: str,
+        writes: str | tuple[str, ...],
+        places: dict[str, Region | Place | None],
+        parts: int = 1,
+        after: tuple[Region, ...] = (),
+        **values: Any,
+    ) -> None:
+        """Append a call. `places` maps the record's address fields to regions; None is address 0."""
+        writes = (writes,) if isinstance(writes, str) else writes
+        found = {
+            name: place if isinstance(place, Place) else Place(place)
+            for name, place in places.items()
+            if place is not None
+        }
+        if "parts" in kernel.dtype.names:
+            values["parts"] = parts
+        values = {name: int(value) for name, value in values.items()}
+        self.made.append(Call(kernel, scope, found, values, writes, parts, self.label, after))

@@ -1,0 +1,330 @@
+"""Direct convolution: the register tile on the image's own rows, no column matrix.
+
+With channels last, the KW * C numbers that one output pixel needs from one image row lie side by side,
+and the next pixel's begin stride * C further on. So a row of output pixels is a matrix product whose A
+is the image itself, read through strides (`gemm.tiles`): rows are pixels, columns are filters, and the
+inner dimension runs over kernel rows and then KW * C neighbours. The gradient of the kernel is the same
+product with pixels as the inner dimension, the gradient of the input is a convolution of the padded
+output gradient with the flipped kernel.
+
+Few filters would leave most of a vector empty. Then P neighbouring pixels are computed as one: a
+convolution with P * filters columns, stride P, and a kernel widened by (P - 1) * stride columns of
+zeros, packed once a step. For LeNet-5's first layer (6 filters, P = 2) that takes 15 vector
+multiply-adds a pixel in place of 25.
+
+Workspace: the padded image, one per thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+from fastcnn.kernels.cpu.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.cpu.gemm import grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.layout import (
+    copy_rows,
+    fill_zero,
+    fold_gradient,
+    pack_kernel,
+    pad_image,
+)
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES, WIDEST
+from fastcnn.problem import Problem
+
+
+def pixels_at_once(problem: Problem) -> int:
+    """Return P, the neighbouring pixels computed as one; it divides the output's width."""
+    if problem.groups > 1 or problem.dilation[1] > 1:
+        return 1
+    candidates = [p for p in range(1, 9) if problem.out_width % p == 0]
+    return min(candidates, key=lambda p: (forward_cycles(problem, p), p))
+
+
+def forward_cycles(problem: Problem, pixels: int) -> float:
+    """Estimate the cycles of one image, forward, with `pixels` computed as one."""
+    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    steps = problem.kernel[0] * taps_w * problem.channels_per_group
+    rows, columns = problem.out_width // pixels, pixels * problem.filters_per_group
+    cycles = min(
+        grid_cycles(rows, columns, width)
+        for width in range(1, min(WIDEST, ceil(columns / LANES)) + 1)
+    )
+    return problem.out_height * problem.groups * cycles * steps
+
+
+def padded_source(calls: Calls, problem: Problem, x: Region) -> Region:
+    """Return the image with its padding: x itself where there is none."""
+    if not problem.padded:
+        return x
+    (top, bottom), (left, right) = problem.padding
+    channels = problem.channels
+    size = 4 * problem.padded_height * problem.padded_width * channels
+    padded = Region(size, label="padded")
+    calls.emit(
+        pad_image,
+        IMAGE,
+        "y",
+        {"x": x, "y": padded},
+        height=problem.height,
+        row=problem.width * channels,
+        top=top,
+        bottom=bottom,
+        left=left * channels,
+        right=right * channels,
+    )
+    return padded
+
+
+def packed_kernel(
+    calls: Calls,
+    problem: Problem,
+    kernel: Region,
+    pixels: int,
+    flipped: bool = False,
+    scale: Region | None = None,
+) -> Region:
+    """Return the kernel packed for the tiles.
+
+    `kernel` is [KH, KW, C / groups, F]. With `flipped`, `problem` is that of dx: both axes of the kernel
+    run backwards and channels and filters change places.
+    """
+    taps_h, taps_w = problem.kernel
+    inner, outputs = problem.channels_per_group, problem.filters_per_group
+    wide_w = taps_w + (pixels - 1) * problem.strides[1]
+    if flipped:
+        # Stored as [KH, KW, outputs, inner * groups].
+        row = inner * problem.groups
+        tap = outputs * row
+        strides = {"s_h": -taps_w * tap, "s_w": -tap, "s_i": 1, "s_o": row, "s_g": inner}
+        source = Place(kernel, 4 * (taps_h * taps_w - 1) * tap)
+    else:
+        row = outputs * problem.groups
+        tap = inner * row
+        strides = {"s_h": taps_w * tap, "s_w": tap, "s_i": row, "s_o": 1, "s_g": outputs}
+        source = Place(kernel)
+    vectors = problem.groups * ceil(pixels * outputs / LANES)
+    steps = taps_h * wide_w * inner
+    packed = Region(vectors * steps * VECTOR_BYTES, GLOBAL, label="packed")
+    calls.emit(
+        pack_kernel,
+        BATCH,
+        "packed",
+        {"kernel": source, "packed": packed, "scale": scale},
+        parts=min(vectors, 16),
+        taps_h=taps_h,
+        taps_w=taps_w,
+        wide_w=wide_w,
+        inner=inner,
+        outputs=outputs,
+        pixels=pixels,
+        shift=problem.strides[1],
+        groups=problem.groups,
+        **strides,
+    )
+    return packed
+
+
+def convolve(
+    calls: Calls,
+    problem: Problem,
+    source: Region,
+    packed: Region,
+    bias: Region | None,
+    y: Region,
+    pixels: int,
+    relu: bool = False,
+) -> None:
+    """Emit y = source * packed (+ bias): `source` is padded, `packed` comes from `packed_kernel`."""
+    channels, filters = problem.channels, problem.filters
+    inner, outputs = problem.channels_per_group, problem.filters_per_group
+    row = 4 * problem.padded_width * channels
+    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    steps = problem.kernel[0] * wide_w * inner
+    vectors = ceil(pixels * outputs / LANES)
+    columns = pixels * outputs
+    grid = {
+        "rows_outer": problem.out_height,
+        "a_outer": problem.strides[0] * row,
+        "c_outer": 4 * problem.out_width * filters,
+        "a_inner": 4 * pixels * problem.strides[1] * channels,
+        "c_inner": 4 * pixels * filters,
+        "groups": problem.groups,
+        "a_group": 4 * inner,
+        "b_group": vectors * steps * VECTOR_BYTES,
+        "c_group": 4 * outputs,
+        "b_vector": steps * VECTOR_BYTES,
+        **_taps(problem, row, wide_w, inner),
+    }
+    rows = problem.out_width // pixels
+    if problem.kernel == (1, 1) and problem.strides == (1, 1):
+        # Pixels follow each other without a gap: one long row, whole tiles.
+        rows, grid["rows_outer"] = rows * problem.out_height, 1
+    bias_place = bias if pixels == 1 or bias is None else _repeated(calls, bias, outputs, pixels)
+    calls.emit(
+        tiles,
+        IMAGE,
+        "c",
+        {"a": source, "b": packed, "bias": bias_place, "c": y},
+        **grid_values(rows, columns, relu=relu, **grid),
+    )
+
+
+def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]:
+    """The inner dimension's three loops over the padded image."""
+    dilation_h, dilation_w = problem.dilation
+    contiguous = problem.groups == 1 and dilation_w == 1
+    loops = (
+        (1, 0, problem.kernel[0], dilation_h * row, wide_w * inner, 4)
+        if contiguous
+        else (problem.kernel[0], dilation_h * row, wide_w, 4 * dilation_w * problem.channels, inner, 4)
+    )
+    k2, a_k2, k1, a_k1, k0, a_k0 = loops
+    return {
+        **{"k2": k2, "a_k2": a_k2, "b_k2": k1 * k0 * VECTOR_BYTES},
+        **{"k1": k1, "a_k1": a_k1, "b_k1": k0 * VECTOR_BYTES},
+        **{"k0": k0, "a_k0": a_k0, "b_k0": VECTOR_BYTES},
+    }
+
+
+def _repeated(calls: Calls, bias: Region, size: int, times: int) -> Region:
+    """Return the bias written `times` times side by side."""
+    made = Region(4 * size * times, GLOBAL, label="bias")
+    calls.emit(
+        copy_rows,
+        BATCH,
+        "y",
+        {"x": bias, "y": made},
+        rows=times,
+        columns=size,
+        x_row=0,
+        y_row=size,
+    )
+    return made
+
+
+def forward(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    pixels = pixels_at_once(problem)
+    packed = packed_kernel(calls, problem, kernel, pixels, scale=scale)
+    source = padded_source(calls, problem, x)
+    convolve(calls, problem, source, packed, bias, y, pixels, relu)
+
+
+def transposed(problem: Problem) -> Problem | None:
+    """Return dx as a convolution of the output gradient; None where strides or padding forbid it."""
+    if problem.strides != (1, 1):
+        return None
+    reach = [(k - 1) * d for k, d in zip(problem.kernel, problem.dilation, strict=True)]
+    pads = tuple(
+        (far - before, far - after)
+        for far, (before, after) in zip(reach, problem.padding, strict=True)
+    )
+    if min(min(side) for side in pads) < 0:
+        return None
+    return replace(
+        problem,
+        height=problem.out_height,
+        width=problem.out_width,
+        channels=problem.filters,
+        filters=problem.channels,
+        padding=pads,
+    )
+
+
+def dx(calls: Calls, backward: Problem, dy: Region, kernel: Region, out: Region) -> None:
+    """Emit the gradient of the input; `backward` is `transposed(problem)`."""
+    pixels = pixels_at_once(backward)
+    packed = packed_kernel(calls, backward, kernel, pixels, flipped=True)
+    source = padded_source(calls, backward, dy)
+    convolve(calls, backward, source, packed, None, out, pixels)
+
+
+def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
+    """Emit the gradient of the kernel: rows are taps, the inner dimension is the output's pixels."""
+    pixels = pixels_at_once(problem)
+    taps_h, taps_w = problem.kernel
+    wide_w = taps_w + (pixels - 1) * problem.strides[1]
+    inner, outputs = problem.channels_per_group, problem.filters_per_group
+    channels, filters = problem.channels, problem.filters
+    columns = pixels * filters  # of a row of the partial gradient; groups lie side by side
+    partial = Region(4 * taps_h * wide_w * inner * columns, PARTIAL, label="partial dw")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=partial.bytes // 4)
+    source = padded_source(calls, problem, x)
+    row = 4 * problem.padded_width * channels
+    step = 4 * columns  # bytes of one row of the partial gradient
+    inner_loops = {
+        **{"k1": problem.out_height, "a_k1": problem.strides[0] * row},
+        **{"b_k1": 4 * problem.out_width * filters},
+        **{"k0": problem.out_width // pixels, "a_k0": 4 * pixels * problem.strides[1] * channels},
+        **{"b_k0": 4 * pixels * filters},
+        **{"groups": problem.groups, "a_group": 4 * inner, "b_group": 4 * outputs},
+        **{"c_group": 4 * outputs, "a_inner": 4, "c_inner": step, "accumulate": 1},
+    }
+    group_columns = pixels * outputs
+    if problem.groups == 1 and problem.dilation[1] == 1:
+        rows = wide_w * inner
+        outer = {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row, "c_outer": rows * step}
+        values = grid_values(rows, group_columns, **outer, **inner_loops)
+        calls.emit(tiles, IMAGE, "c", {"a": source, "b": dy, "c": partial}, **values)
+    else:
+        for tap_h in range(taps_h):
+            outer = {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
+            outer["c_outer"] = inner * step
+            places = {
+                "a": Place(source, tap_h * problem.dilation[0] * row),
+                "b": Place(dy),
+                "c": Place(partial, tap_h * taps_w * inner * step),
+            }
+            values = grid_values(inner, group_columns, **outer, **inner_loops)
+            calls.emit(tiles, IMAGE, "c", places, **values)
+    rows = taps_h * taps_w * inner
+    calls.emit(
+        fold_gradient,
+        BATCH,
+        "gradient",
+        {"partial": partial, "gradient": gradient},
+        parts=max(1, min(rows, rows * filters // 4096)),
+        partial_stride=partial.stride,
+        taps_h=taps_h,
+        taps_w=taps_w,
+        wide_w=wide_w,
+        inner=inner,
+        outputs=filters,
+        pixels=pixels,
+        shift=problem.strides[1],
+    )
+
+
+def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Region) -> None:
+    """Emit the gradient of the bias: the sum over pixels, as a row of ones times dy.
+
+    Several pixels side by side fill the vectors when there are few filters.
+    """
+    full = WIDEST * LANES
+    together = max(p for p in range(1, max(1, full // filters) + 1) if pixels % p == 0)
+    columns = together * filters
+    partial = Region(4 * columns, PARTIAL, label="partial db")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=columns)
+    inner = {"k0": pixels // together, "a_k0": 0, "b_k0": 4 * columns, "accumulate": 1}
+    places = {"a": Region(4, "one"), "b": dy, "c": partial}
+    calls.emit(tiles, IMAGE, "c", places, **grid_values(1, columns, **inner))
+    calls.emit(
+        fold_gradient,
+        BATCH,
+        "gradient",
+        {"partial": partial, "gradient": gradient},
+        partial_stride=partial.stride,
+        **{"taps_h": 1, "taps_w": 1, "wide_w": 1, "inner": 1, "outputs": filters},
+        pixels=together,
+        shift=0,
+    )

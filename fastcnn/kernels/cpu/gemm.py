@@ -1,0 +1,114 @@
+"""The grid of tiles: the one kernel behind every convolution, every gradient and every matrix product.
+
+A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops (image
+row and pixel, kernel row and tap, or just rows), cut into register tiles (`simd.make_tile`). What the
+rows, the columns and the inner dimension mean is decided by strides alone, on the host.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from numba import carray
+
+from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.memory import address_of
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES, WIDEST, make_tile, tile_height
+
+# All strides are in bytes. `split` says which loop the parts of a batch-wide call divide.
+GRID = record(
+    *("a", "b", "c", "bias"),
+    *("groups", "a_group", "b_group", "c_group"),
+    *("rows_outer", "a_outer", "c_outer"),
+    *("rows_inner", "a_inner", "c_inner"),
+    *("columns", "width", "b_vector", "lanes"),
+    *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
+    *("accumulate", "relu"),
+    *("rows_are_images", "k0_is_images", "split", "parts"),
+)
+NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS = range(4)
+
+_tile = make_tile(GRID)
+_HEIGHTS = (0, *(tile_height(width) for width in range(1, WIDEST + 1)))
+
+
+@kernel(GRID)
+def tiles(pointer):
+    """Compute one grid, or one part of it."""
+    grid = carray(pointer, 1)[0]
+    here = address_of(pointer)
+    if grid.rows_are_images:
+        grid.rows_inner = grid.count
+    if grid.k0_is_images:
+        grid.k0 = grid.count
+    vectors = (grid.columns + LANES - 1) // LANES
+    first_row, last_row = 0, grid.rows_inner
+    first_outer, last_outer = 0, grid.rows_outer
+    first_vector, last_vector = 0, vectors
+    part, parts = grid.first, grid.parts
+    if grid.split == SPLIT_OUTER:
+        first_outer, last_outer = last_outer * part // parts, last_outer * (part + 1) // parts
+    elif grid.split == SPLIT_INNER:
+        first_row, last_row = last_row * part // parts, last_row * (part + 1) // parts
+    elif grid.split == SPLIT_COLUMNS:
+        first_vector, last_vector = vectors * part // parts, vectors * (part + 1) // parts
+    rows = last_row - first_row
+    bands = (last_vector - first_vector + grid.width - 1) // grid.width
+    for group in range(grid.groups):
+        a_group = grid.a + group * grid.a_group + first_row * grid.a_inner
+        b_group = grid.b + group * grid.b_group
+        c_group = grid.c + group * grid.c_group + first_row * grid.c_inner
+        bias_group = grid.bias + group * grid.columns * 4 if grid.bias else 0
+        for band in range(bands):
+            # Bands and tiles are balanced: 15 rows are 8 + 7, never 14 + 1.
+            vector = first_vector + (last_vector - first_vector) * band // bands
+            next_vector = first_vector + (last_vector - first_vector) * (band + 1) // bands
+            width = next_vector - vector
+            grid.lanes = min(LANES, grid.columns - (next_vector - 1) * LANES)
+            b = b_group + vector * grid.b_vector
+            bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
+            stacks = (rows + _HEIGHTS[width] - 1) // _HEIGHTS[width]
+            for outer in range(first_outer, last_outer):
+                a = a_group + outer * grid.a_outer
+                c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
+                for stack in range(stacks):
+                    row = rows * stack // stacks
+                    height = rows * (stack + 1) // stacks - row
+                    a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
+                    _tile(height, width, here, a_row, b, c_row, bias)
+
+
+def tile_cycles(height: int, width: int) -> float:
+    """Estimate a tile's cycles for one step of the inner dimension.
+
+    Two fused multiply-adds and two loads start each cycle; a sum can be added to every fourth cycle,
+    every second one where the tile keeps two sets of sums.
+    """
+    latency = 2.0 if height * width < 8 else 4.0
+    return max(height * width / 2, (height + width) / 2, latency)
+
+
+def grid_cycles(rows: int, columns: int, width: int) -> float:
+    """Estimate the cycles of one row loop over all columns, for one step of the inner dimension."""
+    vectors = ceil(columns / LANES)
+    bands = ceil(vectors / width)
+    total = 0.0
+    for band in range(bands):
+        band_width = vectors * (band + 1) // bands - vectors * band // bands
+        stacks = ceil(rows / tile_height(band_width))
+        heights = (rows * (i + 1) // stacks - rows * i // stacks for i in range(stacks))
+        total += sum(tile_cycles(height, band_width) for height in heights)
+    return total
+
+
+def best_width(rows: int, columns: int) -> int:
+    """Return the vectors a tile should span for this many rows and columns."""
+    candidates = range(1, min(WIDEST, ceil(columns / LANES)) + 1)
+    return min(candidates, key=lambda width: (grid_cycles(rows, columns, width), width))
+
+
+def grid_values(rows: int, columns: int, **values: int) -> dict[str, int]:
+    """Return a grid's fields: one group, one outer row and single steps unless given otherwise."""
+    defaults = {"groups": 1, "rows_outer": 1, "k2": 1, "k1": 1, "k0": 1}
+    shape = {"rows_inner": rows, "columns": columns, "width": best_width(rows, columns)}
+    return {**defaults, "b_vector": VECTOR_BYTES, **shape, **values}

@@ -1,0 +1,152 @@
+"""Kernels that move numbers: padding, packing kernels for the tiles, summing what chunks found."""
+
+from __future__ import annotations
+
+from numba import carray, njit
+
+from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.memory import floats
+from fastcnn.kernels.cpu.simd import LANES
+
+PAD = record("x", "y", "height", "row", "top", "bottom", "left", "right")
+COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
+FILL = record("y", "size")
+PACK = record(
+    *("kernel", "packed", "scale"),
+    *("taps_h", "taps_w", "wide_w", "inner", "outputs", "pixels", "shift"),
+    *("s_h", "s_w", "s_i", "s_o", "s_g", "groups", "scale_inner", "parts"),
+)
+FOLD = record(
+    *("partial", "gradient", "partial_stride"),
+    *("taps_h", "taps_w", "wide_w", "inner", "outputs", "pixels", "shift", "parts"),
+)
+FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
+
+
+@kernel(PAD)
+def pad_image(pointer):
+    """y[H + top + bottom, left + row + right] = x[H, row] with zeros around; sizes in floats."""
+    op = carray(pointer, 1)[0]
+    x = floats(op.x, op.height * op.row)
+    wide = op.left + op.row + op.right
+    y = floats(op.y, (op.height + op.top + op.bottom) * wide)
+    y[: op.top * wide + op.left] = 0
+    at = op.top * wide + op.left
+    for row in range(op.height):
+        y[at : at + op.row] = x[row * op.row : (row + 1) * op.row]
+        at += op.row
+        gap = op.right + op.left
+        if row == op.height - 1:
+            gap = op.right + op.bottom * wide
+        y[at : at + gap] = 0
+        at += gap
+
+
+@kernel(COPY_ROWS)
+def copy_rows(pointer):
+    """y[r, :columns] = x[r, :columns] for rows x_row and y_row floats apart."""
+    op = carray(pointer, 1)[0]
+    x = floats(op.x, op.rows * op.x_row)
+    y = floats(op.y, op.rows * op.y_row)
+    for row in range(op.rows):
+        for i in range(op.columns):
+            y[row * op.y_row + i] = x[row * op.x_row + i]
+
+
+@kernel(FILL)
+def fill_zero(pointer):
+    """y[:] = 0."""
+    op = carray(pointer, 1)[0]
+    floats(op.y, op.size)[:] = 0
+
+
+@njit
+def _pack_tap(source, packed, at, inner, s_i, s_o, lanes):
+    """packed[at + i * LANES + lane] = source[i * s_i + lane * s_o]; zero in the lanes left over."""
+    if s_o == 1:
+        for i in range(inner):
+            for lane in range(lanes):
+                packed[at + i * LANES + lane] = source[i * s_i + lane]
+    else:
+        for lane in range(lanes):
+            for i in range(inner):
+                packed[at + i * LANES + lane] = source[i * s_i + lane * s_o]
+
+
+@kernel(PACK)
+def pack_kernel(pointer):
+    """Lay a convolution's kernel out for the tiles: packed[group][vector][kh, kw, inner][LANES].
+
+    Columns are `pixels` neighbouring outputs x `outputs` channels: a column (p, o) sees the kernel
+    shifted by p * `shift` taps, zero elsewhere, so that few channels still fill a vector. Strides s_*
+    are in floats and may be negative (a flipped kernel). `scale` multiplies each output channel.
+    """
+    op = carray(pointer, 1)[0]
+    columns = op.pixels * op.outputs
+    vectors = (columns + LANES - 1) // LANES
+    steps = op.taps_h * op.wide_w * op.inner
+    for item in range(op.groups * vectors * op.first // op.parts, op.groups * vectors * (op.first + 1) // op.parts):
+        group, vector = item // vectors, item % vectors
+        packed = floats(op.packed + item * steps * LANES * 4, steps * LANES)
+        packed[:] = 0
+        for pixel in range(op.pixels):
+            # Columns of this pixel that fall into this vector.
+            low = max(pixel * op.outputs, vector * LANES)
+            high = min((pixel + 1) * op.outputs, (vector + 1) * LANES)
+            if low >= high:
+                continue
+            output = low - pixel * op.outputs
+            for tap_h in range(op.taps_h):
+                for tap_w in range(op.taps_w):
+                    source = op.kernel + 4 * (
+                        tap_h * op.s_h + tap_w * op.s_w + output * op.s_o + group * op.s_g
+                    )
+                    reach = op.inner * abs(op.s_i) + (high - low) * abs(op.s_o)
+                    step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner
+                    at = step * LANES + low - vector * LANES
+                    _pack_tap(floats(source, reach), packed, at, op.inner, op.s_i, op.s_o, high - low)
+            if op.scale:
+                scale = floats(op.scale, (group + 1) * op.outputs)
+                for step in range(steps):
+                    for lane in range(high - low):
+                        at = step * LANES + low - vector * LANES + lane
+                        packed[at] *= scale[group * op.outputs + output + lane]
+
+
+@kernel(FOLD)
+def fold_gradient(pointer):
+    """Sum the chunks' kernel gradients in order and undo the widening by `pixels`.
+
+    gradient[kh, kw, i, o] = sum over chunks and p of partial[kh, kw + p * shift, i, p, o].
+    """
+    op = carray(pointer, 1)[0]
+    rows = op.taps_h * op.taps_w * op.inner
+    wide = op.pixels * op.outputs
+    gradient = floats(op.gradient, rows * op.outputs)
+    for row in range(rows * op.first // op.parts, rows * (op.first + 1) // op.parts):
+        tap, i = row // op.inner, row % op.inner
+        tap_h, tap_w = tap // op.taps_w, tap % op.taps_w
+        total = gradient[row * op.outputs : (row + 1) * op.outputs]
+        total[:] = 0
+        for chunk in range(op.chunks):
+            partial = floats(
+                op.partial + chunk * op.partial_stride, op.taps_h * op.wide_w * op.inner * wide
+            )
+            for pixel in range(op.pixels):
+                step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner + i
+                at = step * wide + pixel * op.outputs
+                for o in range(op.outputs):
+                    total[o] += partial[at + o]
+
+
+@kernel(FOLD_BIAS)
+def fold_bias(pointer):
+    """y = bias * scale + shift: a convolution's bias after batch normalization is folded in."""
+    op = carray(pointer, 1)[0]
+    scale, shift, y = floats(op.scale, op.size), floats(op.shift, op.size), floats(op.y, op.size)
+    for i in range(op.size):
+        y[i] = shift[i]
+    if op.bias:
+        bias = floats(op.bias, op.size)
+        for i in range(op.size):
+            y[i] += bias[i] * scale[i]

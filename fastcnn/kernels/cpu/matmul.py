@@ -1,0 +1,123 @@
+"""Matrix products of a dense layer: y = x @ kernel + bias and its gradients, on the grid of tiles.
+
+Rows are images. A small product runs with each block of images, while the block is in the cache; one
+whose kernel outgrows the cache runs once for the whole batch, each part taking some of the columns.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from fastcnn.kernels.cpu.call import BATCH, BLOCK, GLOBAL, Calls, Region
+from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
+from fastcnn.kernels.cpu.layout import pack_kernel
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
+
+BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
+LARGE = 512 * 1024  # bytes of a kernel that should be read once a batch
+
+
+def _product(
+    calls: Calls, a: Region, b: Region, c: Region, bias: Region | None, inner: int, columns: int, **values: int
+) -> None:
+    large = 4 * inner * columns > LARGE
+    parts = min(16, ceil(columns / LANES)) if large else 1
+    calls.emit(
+        tiles,
+        BATCH if large else BLOCK,
+        "c",
+        {"a": a, "b": b, "c": c, "bias": bias},
+        parts=parts,
+        **grid_values(
+            BLOCK_ROWS,
+            columns,
+            a_inner=a.stride,
+            c_inner=c.stride,
+            k0=inner,
+            a_k0=4,
+            rows_are_images=1,
+            split=SPLIT_COLUMNS if large else 0,
+            **values,
+        ),
+    )
+
+
+def forward(
+    calls: Calls,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    sizes: tuple[int, int],
+    relu: bool = False,
+    scale: Region | None = None,
+) -> None:
+    """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units)."""
+    features, units = sizes
+    if scale is not None:
+        kernel = packed(calls, kernel, features, units, units, 1, scale)
+        steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
+    else:
+        steps = {"b_k0": 4 * units}
+    _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
+
+
+def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
+    """Emit dx[features] = dy[units] @ kernel^T."""
+    features, units = sizes
+    turned = packed(calls, kernel, units, features, 1, units)
+    steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
+    _product(calls, dy, turned, out, None, units, features, **steps)
+
+
+def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, int]) -> None:
+    """Emit the kernel's gradient x^T @ dy: rows are features, the inner dimension is the batch."""
+    features, units = sizes
+    calls.emit(
+        tiles,
+        BATCH,
+        "c",
+        {"a": x, "b": dy, "c": gradient},
+        parts=max(1, min(32, features // 14)),
+        **grid_values(
+            min(features, 14),
+            units,
+            **{"k0_is_images": 1, "a_k0": x.stride, "b_k0": dy.stride},
+            **{"a_inner": 4, "c_inner": 4 * units, "split": SPLIT_INNER},
+        )
+        | {"rows_inner": features},
+    )
+
+
+def bias_dw(calls: Calls, dy: Region, gradient: Region, units: int) -> None:
+    """Emit the bias's gradient: a row of ones times dy, over the batch."""
+    steps = {"k0_is_images": 1, "a_k0": 0, "b_k0": dy.stride}
+    places = {"a": Region(4, "one"), "b": dy, "c": gradient}
+    calls.emit(tiles, BATCH, "c", places, **grid_values(1, units, **steps))
+
+
+def packed(
+    calls: Calls,
+    kernel: Region,
+    inner: int,
+    columns: int,
+    s_i: int,
+    s_o: int,
+    scale: Region | None = None,
+) -> Region:
+    """Return a matrix packed for the tiles: element (i, o) lies at i * s_i + o * s_o floats."""
+    vectors = ceil(columns / LANES)
+    made = Region(vectors * inner * VECTOR_BYTES, GLOBAL, label="packed")
+    calls.emit(
+        pack_kernel,
+        BATCH,
+        "packed",
+        {"kernel": kernel, "packed": made, "scale": scale},
+        parts=min(vectors, 16),
+        **{"taps_h": 1, "taps_w": 1, "wide_w": 1, "pixels": 1, "groups": 1},
+        inner=inner,
+        outputs=columns,
+        s_i=s_i,
+        s_o=s_o,
+    )
+    return made

@@ -1,0 +1,191 @@
+"""Batch normalization: moments, their merging, and the gradient.
+
+Each chunk of images keeps its own (count, means, sums of squared deviations); they are merged in chunk
+order in float64 (Chan, Golub and LeVeque, 1979), so the result is the same for any number of threads and
+does not suffer where the mean is large against the deviation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import carray, njit
+
+from fastcnn.kernels.cpu.activation import as_float
+from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.memory import floats
+from fastcnn.kernels.cpu.simd import LANES
+from fastcnn.kernels.cpu.vector import add, fma, load, multiply, splat, store
+
+MOMENTS = record("x", "partial", "pixels", "channels")
+MERGE = record(
+    *("partial", "moments", "gamma", "beta", "moving_mean", "moving_variance", "scale", "shift"),
+    *("partial_stride", "pixels", "channels", "epsilon", "momentum"),
+)
+MOVING = record(
+    *("gamma", "beta", "moving_mean", "moving_variance", "scale", "shift", "channels", "epsilon"),
+)
+SUMS = record("x", "dy", "moments", "partial", "pixels", "channels", "epsilon")
+MERGE_DW = record(
+    *("partial", "moments", "gamma", "coefficients", "gamma_gradient", "beta_gradient"),
+    *("partial_stride", "pixels", "channels", "epsilon"),
+)
+BATCH_NORM_DX = record("x", "dy", "coefficients", "dx", "pixels", "channels")
+
+
+@kernel(MOMENTS)
+def batch_moments(pointer):
+    """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
+    op = carray(pointer, 1)[0]
+    partial = floats(op.partial, 1 + 2 * op.channels)
+    before = partial[0]
+    total = before + np.float32(op.pixels)
+    step = 4 * op.channels
+    share = splat(1.0 / op.pixels)
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        even, odd = splat(0.0), splat(0.0)
+        at = op.x + 4 * c
+        for _ in range(op.pixels // 2):
+            even = add(even, load(at, lanes))
+            odd = add(odd, load(at + step, lanes))
+            at += 2 * step
+        if op.pixels % 2:
+            even = add(even, load(at, lanes))
+        mean = multiply(add(even, odd), share)
+        below = multiply(mean, splat(-1.0))
+        even, odd = splat(0.0), splat(0.0)
+        at = op.x + 4 * c
+        for _ in range(op.pixels // 2):
+            first, second = add(load(at, lanes), below), add(load(at + step, lanes), below)
+            even, odd = fma(first, first, even), fma(second, second, odd)
+            at += 2 * step
+        if op.pixels % 2:
+            first = add(load(at, lanes), below)
+            even = fma(first, first, even)
+        means_at, squares_at = op.partial + 4 * (1 + c), op.partial + 4 * (1 + op.channels + c)
+        difference = add(mean, multiply(load(means_at, lanes), splat(-1.0)))
+        new_share = splat(np.float32(op.pixels) / total)
+        both_share = splat(before * np.float32(op.pixels) / total)
+        squares = add(load(squares_at, lanes), add(even, odd))
+        store(fma(difference, new_share, load(means_at, lanes)), means_at, lanes)
+        store(fma(multiply(difference, difference), both_share, squares), squares_at, lanes)
+    partial[0] = total
+
+
+@njit
+def _scale_and_shift(op, c, mean, variance):
+    gamma = floats(op.gamma, op.channels)[c] if op.gamma else np.float32(1)
+    beta = floats(op.beta, op.channels)[c] if op.beta else np.float32(0)
+    scale = gamma / math.sqrt(variance + as_float(op.epsilon))
+    floats(op.scale, op.channels)[c] = scale
+    floats(op.shift, op.channels)[c] = beta - mean * scale
+
+
+@kernel(MERGE)
+def batch_scale_shift(pointer):
+    """Merge the chunks' moments; set moments[2, C] (mean, variance), scale[C], shift[C]; move the
+    moving statistics. The variance is the biased one throughout, as in Keras."""
+    op = carray(pointer, 1)[0]
+    moments = floats(op.moments, 2 * op.channels)
+    moving_mean = floats(op.moving_mean, op.channels)
+    moving_variance = floats(op.moving_variance, op.channels)
+    keep = as_float(op.momentum)
+    for c in range(op.channels):
+        count, mean, squares = 0.0, 0.0, 0.0
+        for chunk in range(op.chunks):
+            partial = floats(op.partial + chunk * op.partial_stride, 1 + 2 * op.channels)
+            more = np.float64(partial[0])
+            difference = partial[1 + c] - mean
+            squares += partial[1 + op.channels + c]
+            squares += difference * difference * count * more / (count + more)
+            mean += difference * more / (count + more)
+            count += more
+        variance = squares / count
+        moments[c], moments[op.channels + c] = mean, variance
+        _scale_and_shift(op, c, mean, variance)
+        if math.isfinite(mean) and math.isfinite(variance):
+            moving_mean[c] = moving_mean[c] * keep + np.float32(mean) * (1 - keep)
+            moving_variance[c] = moving_variance[c] * keep + np.float32(variance) * (1 - keep)
+
+
+@kernel(MOVING)
+def moving_scale_shift(pointer):
+    """Set scale[C] and shift[C] from the moving statistics."""
+    op = carray(pointer, 1)[0]
+    mean, variance = floats(op.moving_mean, op.channels), floats(op.moving_variance, op.channels)
+    for c in range(op.channels):
+        _scale_and_shift(op, c, np.float64(mean[c]), np.float64(variance[c]))
+
+
+@kernel(SUMS)
+def batch_norm_sums(pointer):
+    """Add one image's sums over pixels of dy and of dy * normalised x to a chunk's partial [2, C]."""
+    op = carray(pointer, 1)[0]
+    step = 4 * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        below = multiply(load(op.moments + 4 * c, lanes), splat(-1.0))
+        dy_sum, product = splat(0.0), splat(0.0)
+        dy_odd, product_odd = splat(0.0), splat(0.0)
+        x, dy = op.x + 4 * c, op.dy + 4 * c
+        for _ in range(op.pixels // 2):
+            first, second = load(dy, lanes), load(dy + step, lanes)
+            dy_sum, dy_odd = add(dy_sum, first), add(dy_odd, second)
+            product = fma(first, add(load(x, lanes), below), product)
+            product_odd = fma(second, add(load(x + step, lanes), below), product_odd)
+            x += 2 * step
+            dy += 2 * step
+        if op.pixels % 2:
+            first = load(dy, lanes)
+            dy_sum = add(dy_sum, first)
+            product = fma(first, add(load(x, lanes), below), product)
+        at = op.partial + 4 * c
+        store(add(load(at, lanes), add(dy_sum, dy_odd)), at, lanes)
+        at += step
+        store(add(load(at, lanes), add(product, product_odd)), at, lanes)
+
+
+@kernel(MERGE_DW)
+def batch_norm_dw(pointer):
+    """Merge the chunks' sums: gradients of gamma and beta, and coefficients[3, C] with
+    dx = coefficients[0] * dy + coefficients[1] * x + coefficients[2]."""
+    op = carray(pointer, 1)[0]
+    channels = op.channels
+    moments = floats(op.moments, 2 * channels)
+    coefficients = floats(op.coefficients, 3 * channels)
+    pixels = np.float64(op.count * op.pixels)
+    for c in range(channels):
+        dy_sum, product = 0.0, 0.0
+        for chunk in range(op.chunks):
+            partial = floats(op.partial + chunk * op.partial_stride, 2 * channels)
+            dy_sum += partial[c]
+            product += partial[channels + c]
+        inverse = 1.0 / math.sqrt(moments[channels + c] + as_float(op.epsilon))
+        product *= inverse
+        gamma = floats(op.gamma, channels)[c] if op.gamma else np.float32(1)
+        if op.gamma_gradient:
+            floats(op.gamma_gradient, channels)[c] = product
+        if op.beta_gradient:
+            floats(op.beta_gradient, channels)[c] = dy_sum
+        slope = -gamma * inverse * inverse * product / pixels
+        coefficients[c] = gamma * inverse
+        coefficients[channels + c] = slope
+        coefficients[2 * channels + c] = -gamma * inverse * dy_sum / pixels - slope * moments[c]
+
+
+@kernel(BATCH_NORM_DX)
+def batch_norm_dx(pointer):
+    """dx[P, C] = a[c] * dy + b[c] * x + d[c], the coefficients (a, b, d) of `batch_norm_dw`."""
+    op = carray(pointer, 1)[0]
+    step = 4 * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        at = op.coefficients + 4 * c
+        a, b, d = load(at, lanes), load(at + step, lanes), load(at + 2 * step, lanes)
+        place = 4 * c
+        for _ in range(op.pixels):
+            value = fma(b, load(op.x + place, lanes), d)
+            store(fma(a, load(op.dy + place, lanes), value), op.dx + place, lanes)
+            place += step

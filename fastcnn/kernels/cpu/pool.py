@@ -1,0 +1,188 @@
+"""Max and average pooling, forward and backward, one image at a time.
+
+A window is cut at the image's edge: padding is never the largest and does not count in a mean.
+"""
+
+from __future__ import annotations
+
+from numba import carray, njit
+
+from fastcnn.kernels.cpu.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.memory import floats
+from fastcnn.kernels.cpu.simd import LANES
+from fastcnn.kernels.cpu.vector import (
+    add,
+    load,
+    multiply,
+    splat,
+    store,
+    where_equal,
+    where_larger,
+)
+from fastcnn.problem import Problem
+
+GEOMETRY = (
+    *("height", "width", "channels", "out_height", "out_width"),
+    *("window_h", "window_w", "stride_h", "stride_w", "top", "left", "relu", "covers"),
+)
+MAX_POOL = record("x", "y", "index", *GEOMETRY)
+MAX_POOL_DX = record("dy", "index", "y", "dx", *GEOMETRY)
+AVERAGE_POOL = record("x", "y", *GEOMETRY)
+AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY)
+
+
+@njit
+def _window(op, out_row, out_column):
+    """Return the window's part inside the image: first and end of rows, then of columns."""
+    row = out_row * op.stride_h - op.top
+    column = out_column * op.stride_w - op.left
+    last_row = min(row + op.window_h, op.height)
+    last_column = min(column + op.window_w, op.width)
+    return max(row, 0), last_row, max(column, 0), last_column
+
+
+@kernel(MAX_POOL)
+def max_pool(pointer):
+    """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
+    op = carray(pointer, 1)[0]
+    zero = splat(0.0)
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            to = 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                best = load(op.x + 4 * ((row * op.width + column) * op.channels + c), lanes)
+                place = zero
+                number = 0
+                for i in range(row, last_row):
+                    at = op.x + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        value = load(at, lanes)
+                        place = where_larger(value, best, splat(number), place)
+                        best = where_larger(value, best, value, best)
+                        at += 4 * op.channels
+                        number += 1
+                if op.index:
+                    store(place, op.index + to + 4 * c, lanes)
+                if op.relu:
+                    best = where_larger(best, zero, best, zero)
+                store(best, op.y + to + 4 * c, lanes)
+
+
+@kernel(MAX_POOL_DX)
+def max_pool_dx(pointer):
+    """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
+    op = carray(pointer, 1)[0]
+    zero = splat(0.0)
+    if op.covers != 1:
+        floats(op.dx, op.height * op.width * op.channels)[:] = 0
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            start = 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                dy = load(op.dy + start + 4 * c, lanes)
+                if op.relu:
+                    dy = where_larger(load(op.y + start + 4 * c, lanes), zero, dy, zero)
+                place = load(op.index + start + 4 * c, lanes)
+                number = 0
+                for i in range(row, last_row):
+                    at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        found = where_equal(place, splat(number), dy, zero)
+                        if op.covers != 1:
+                            found = add(found, load(at, lanes))
+                        store(found, at, lanes)
+                        at += 4 * op.channels
+                        number += 1
+
+
+@kernel(AVERAGE_POOL)
+def average_pool(pointer):
+    """y[OH, OW, C] = the mean of each window's part inside the image."""
+    op = carray(pointer, 1)[0]
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            to = op.y + 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                total = splat(0.0)
+                for i in range(row, last_row):
+                    at = op.x + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        total = add(total, load(at, lanes))
+                        at += 4 * op.channels
+                store(multiply(total, share), to + 4 * c, lanes)
+
+
+@kernel(AVERAGE_POOL_DX)
+def average_pool_dx(pointer):
+    """dx[H, W, C] = dy shared among each window's part inside the image."""
+    op = carray(pointer, 1)[0]
+    floats(op.dx, op.height * op.width * op.channels)[:] = 0
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            start = op.dy + 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                dy = multiply(load(start + 4 * c, lanes), share)
+                for i in range(row, last_row):
+                    at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        store(add(dy, load(at, lanes)), at, lanes)
+                        at += 4 * op.channels
+
+
+def _geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
+    whole = problem.out_height * problem.strides[0] == problem.height
+    whole = whole and problem.out_width * problem.strides[1] == problem.width
+    return {
+        "height": problem.height,
+        "width": problem.width,
+        "channels": problem.channels,
+        "out_height": problem.out_height,
+        "out_width": problem.out_width,
+        "window_h": problem.kernel[0],
+        "window_w": problem.kernel[1],
+        "stride_h": problem.strides[0],
+        "stride_w": problem.strides[1],
+        "top": problem.padding[0][0],
+        "left": problem.padding[1][0],
+        "relu": relu,
+        # Windows that tile the image write each of its pixels exactly once.
+        "covers": whole and problem.kernel == problem.strides and not problem.padded,
+    }
+
+
+def max_forward(
+    calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
+) -> None:
+    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
+    writes = ("y",) if index is None else ("y", "index")
+    places = {"x": x, "y": y, "index": index}
+    calls.emit(max_pool, IMAGE, writes, places, **_geometry(problem, relu))
+
+
+def max_dx(
+    calls: Calls, problem: Problem, dy: Region, index: Region, y: Region | None, dx: Region
+) -> None:
+    """Emit its gradient; with `y`, also that of the ReLU after it."""
+    places = {"dy": dy, "index": index, "y": y, "dx": dx}
+    calls.emit(max_pool_dx, IMAGE, "dx", places, **_geometry(problem, y is not None))
+
+
+def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
+    """Emit average pooling."""
+    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **_geometry(problem))
+
+
+def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
+    """Emit its gradient."""
+    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **_geometry(problem))

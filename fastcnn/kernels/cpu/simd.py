@@ -1,0 +1,312 @@
+"""Vectors from Python: the CPU's vector width and the register tile.
+
+The register tile is the heart of the engine. It holds M rows x V vectors of a result in registers and
+runs through the inner dimension:
+
+    C[m, :] = sum over k of A[m, k] * B[k, :]        m < M, V * LANES columns
+
+One number of A is broadcast, one row of B is loaded as V vectors, and M * V fused multiply-adds follow,
+with nothing going back to memory until the sum is complete. The inner dimension is three nested loops
+with strides of their own, so the same tile serves convolutions (kernel row, kernel column, channel),
+their gradients (image, row, pixel) and matrix products. It is emitted as LLVM vector code, since no
+loop that a compiler vectorises by itself keeps 28 accumulators in registers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+FLOAT = ir.FloatType()
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+POINTER = ir.IntType(8).as_pointer()
+
+
+def _vector_unit() -> tuple[int, int]:
+    """Return (floats per vector, vector registers) of this CPU."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        found = 16, 32
+    elif features.get("avx2") and features.get("fma"):
+        found = 8, 16
+    elif llvm.get_process_triple().startswith(("aarch64", "arm64")):
+        found = 4, 32
+    else:
+        found = 4, 16
+    asked = int(os.environ.get("FASTCNN_LANES", found[0]))
+    return min(asked, found[0]), found[1]
+
+
+LANES, REGISTERS = _vector_unit()
+VECTOR_BYTES = 4 * LANES
+VECTOR = ir.VectorType(FLOAT, LANES)
+MASK = ir.VectorType(ir.IntType(1), LANES)
+WIDEST = 4  # vectors in a tile at most
+
+
+def tile_height(width: int) -> int:
+    """Return the most rows a tile of `width` vectors can hold in registers."""
+    # The accumulators, one row of B and one broadcast number must fit; two registers stay spare.
+    return min(14, (REGISTERS - width - 2) // width)
+
+
+def _zeros() -> ir.Constant:
+    return ir.Constant(VECTOR, [0.0] * LANES)
+
+
+def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
+    empty = ir.Constant(vector, ir.Undefined)
+    lanes = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+    return builder.shuffle_vector(builder.insert_element(empty, scalar, INT32(0)), empty, lanes)
+
+
+def _llvm_function(builder: ir.IRBuilder, name: str, result: ir.Type, *parameters: ir.Type):
+    kind = ir.FunctionType(result, parameters)
+    return cgutils.get_or_insert_function(builder.module, kind, name)
+
+
+class Memory:
+    """Loads and stores of vectors at integer addresses, the last one of a row under a mask."""
+
+    def __init__(self, builder: ir.IRBuilder, lanes_in_last: ir.Value):
+        self.builder = builder
+        numbers = ir.VectorType(INT32, LANES)
+        limit = splat_lanes(builder, builder.trunc(lanes_in_last, INT32), numbers)
+        self.mask = builder.icmp_signed("<", ir.Constant(numbers, list(range(LANES))), limit)
+        suffix = f"v{LANES}f32.p0"
+        vector_pointer = VECTOR.as_pointer()
+        self._load = _llvm_function(
+            builder, f"llvm.masked.load.{suffix}", VECTOR, vector_pointer, INT32, MASK, VECTOR
+        )
+        self._store = _llvm_function(
+            builder,
+            f"llvm.masked.store.{suffix}",
+            ir.VoidType(),
+            VECTOR,
+            vector_pointer,
+            INT32,
+            MASK,
+        )
+
+    def _pointer(self, address: ir.Value, offset: int) -> ir.Value:
+        moved = self.builder.add(address, INT64(offset)) if offset else address
+        return self.builder.inttoptr(moved, VECTOR.as_pointer())
+
+    def load(self, address: ir.Value, offset: int = 0) -> ir.Value:
+        return self.builder.load(self._pointer(address, offset), align=4)
+
+    def load_last(self, address: ir.Value, offset: int) -> ir.Value:
+        pointer = self._pointer(address, offset)
+        return self.builder.call(self._load, [pointer, INT32(4), self.mask, _zeros()])
+
+    def store(self, value: ir.Value, address: ir.Value, offset: int) -> None:
+        self.builder.store(value, self._pointer(address, offset), align=4)
+
+    def store_last(self, value: ir.Value, address: ir.Value, offset: int) -> None:
+        pointer = self._pointer(address, offset)
+        self.builder.call(self._store, [value, pointer, INT32(4), self.mask])
+
+
+def _loop(
+    builder: ir.IRBuilder, count: ir.Value, carried: list[ir.Value], body: Callable
+) -> list[ir.Value]:
+    """Emit `for _ in range(count): carried = body(carried)` and return the final values."""
+    before = builder.block
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(INT64)
+    index.add_incoming(INT64(0), before)
+    values = []
+    for value in carried:
+        phi = builder.phi(value.type)
+        phi.add_incoming(value, before)
+        values.append(phi)
+    builder.cbranch(builder.icmp_signed("<", index, count), inside, after)
+    builder.position_at_end(inside)
+    updated = body(values)
+    index.add_incoming(builder.add(index, INT64(1)), builder.block)
+    for phi, value in zip(values, updated, strict=True):
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values
+
+
+def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, int]) -> None:
+    """Fill `void tile(grid, a, b, c, bias)`: one tile of `rows` x `width` vectors."""
+    builder = ir.IRBuilder(function.append_basic_block())
+    grid, a, b, c, bias = function.args
+
+    def field(name: str) -> ir.Value:
+        place = builder.gep(grid, [INT64(offsets[name])], source_etype=ir.IntType(8))
+        return builder.load(builder.bitcast(place, INT64.as_pointer()), align=8)
+
+    memory = Memory(builder, field("lanes"))
+    fma = _llvm_function(builder, f"llvm.fma.v{LANES}f32", VECTOR, VECTOR, VECTOR, VECTOR)
+    a_row, b_vector = field("a_inner"), field("b_vector")
+    c_rows = [builder.add(c, builder.mul(field("c_inner"), INT64(row))) for row in range(rows)]
+
+    def columns(address: ir.Value, load_last: bool) -> list[ir.Value]:
+        last = memory.load_last if load_last else memory.load
+        firsts = [memory.load(address, VECTOR_BYTES * v) for v in range(width - 1)]
+        return [*firsts, last(address, VECTOR_BYTES * (width - 1))]
+
+    def multiply_add(a_at: ir.Value, b_at: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+        row_of_b = []
+        for _ in range(width):
+            row_of_b.append(memory.load(b_at))
+            b_at = builder.add(b_at, b_vector)
+        result = []
+        for row in range(rows):
+            number = builder.load(builder.inttoptr(a_at, FLOAT.as_pointer()), align=4)
+            spread = splat_lanes(builder, number, VECTOR)
+            for v in range(width):
+                result.append(builder.call(fma, [spread, row_of_b[v], sums[row * width + v]]))
+            a_at = builder.add(a_at, a_row)
+        return result
+
+    start = _starting_sums(builder, field("accumulate"), bias, c_rows, width, columns)
+
+    # A fused multiply-add takes four cycles: a small tile needs a second set of sums to keep both
+    # units busy. The second set takes every other step of the innermost loop.
+    sets = 2 if rows * width < 8 else 1
+    second_set = [_zeros()] * (len(start) * (sets - 1))
+    a_step, b_step = field("a_k0"), field("b_k0")
+
+    def innermost(values: list[ir.Value]) -> list[ir.Value]:
+        a_at, b_at, *sums = values
+        result = []
+        for number in range(sets):
+            part = sums[number * len(start) : (number + 1) * len(start)]
+            result += multiply_add(a_at, b_at, part)
+            a_at, b_at = builder.add(a_at, a_step), builder.add(b_at, b_step)
+        return [a_at, b_at, *result]
+
+    def odd_step(values: list[ir.Value]) -> list[ir.Value]:
+        a_at, b_at, *sums = values
+        return [a_at, b_at, *multiply_add(a_at, b_at, sums[: len(start)]), *sums[len(start) :]]
+
+    def inner_loop(values: list[ir.Value]) -> list[ir.Value]:
+        steps = field("k0")
+        if sets == 1:
+            return _loop(builder, steps, values, innermost)
+        values = _loop(builder, builder.ashr(steps, INT64(1)), values, innermost)
+        return _loop(builder, builder.and_(steps, INT64(1)), values, odd_step)
+
+    def nested(level: int, values: list[ir.Value]) -> list[ir.Value]:
+        if level == 0:
+            return inner_loop(values)
+        a_step, b_step = field(f"a_k{level}"), field(f"b_k{level}")
+
+        def body(values: list[ir.Value]) -> list[ir.Value]:
+            a_at, b_at, *sums = values
+            _, _, *sums = nested(level - 1, [a_at, b_at, *sums])
+            return [builder.add(a_at, a_step), builder.add(b_at, b_step), *sums]
+
+        return _loop(builder, field(f"k{level}"), values, body)
+
+    _, _, *sums = nested(2, [a, b, *start, *second_set])
+    if sets == 2:
+        half = len(start)
+        sums = [builder.fadd(sums[i], sums[half + i]) for i in range(half)]
+    _store_sums(builder, memory, field("relu"), sums, c_rows, width)
+    builder.ret_void()
+
+
+def _starting_sums(
+    builder: ir.IRBuilder,
+    accumulate: ir.Value,
+    bias: ir.Value,
+    c_rows: list[ir.Value],
+    width: int,
+    columns: Callable,
+) -> list[ir.Value]:
+    """Emit the tile's first values: what C holds, else the bias, else zero."""
+    names = ("from_c", "not_c", "from_bias", "from_zero", "start")
+    from_c, not_c, from_bias, from_zero, start = map(builder.append_basic_block, names)
+    builder.cbranch(builder.icmp_signed("!=", accumulate, INT64(0)), from_c, not_c)
+    builder.position_at_end(from_c)
+    held = [value for row in c_rows for value in columns(row, load_last=True)]
+    builder.branch(start)
+    builder.position_at_end(not_c)
+    builder.cbranch(builder.icmp_signed("!=", bias, INT64(0)), from_bias, from_zero)
+    builder.position_at_end(from_bias)
+    biased = columns(bias, load_last=False) * len(c_rows)
+    builder.branch(start)
+    builder.position_at_end(from_zero)
+    builder.branch(start)
+    builder.position_at_end(start)
+    sums = []
+    for held_value, bias_value in zip(held, biased, strict=True):
+        phi = builder.phi(VECTOR)
+        phi.add_incoming(held_value, from_c)
+        phi.add_incoming(bias_value, from_bias)
+        phi.add_incoming(_zeros(), from_zero)
+        sums.append(phi)
+    return sums
+
+
+def _store_sums(
+    builder: ir.IRBuilder,
+    memory: Memory,
+    relu: ir.Value,
+    sums: list[ir.Value],
+    c_rows: list[ir.Value],
+    width: int,
+) -> None:
+    """Emit the tile's end: ReLU where asked (a NaN stays one), then the stores."""
+    flag = builder.icmp_signed("!=", relu, INT64(0))
+    floor = builder.select(flag, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
+    floors = splat_lanes(builder, floor, VECTOR)
+    for index, value in enumerate(sums):
+        row, v = divmod(index, width)
+        value = builder.select(builder.fcmp_ordered("<", value, floors), floors, value)
+        store = memory.store_last if v == width - 1 else memory.store
+        store(value, c_rows[row], VECTOR_BYTES * v)
+
+
+def make_tile(grid: np.dtype) -> Callable:
+    """Return `tile(rows, width, grid, a, b, c, bias)`, callable from compiled code.
+
+    Addresses are int64. Strides and loop counts are read from the record at `grid`: k2, k1, k0 with
+    a_k*, b_k*; a_inner and c_inner between rows; b_vector between vectors; lanes of the last vector;
+    accumulate; relu. Sizes outside the possible ones do nothing.
+    """
+    offsets = {name: grid.fields[name][1] for name in grid.names}
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
+
+    @intrinsic
+    def tile(typing, rows, width, grid, a, b, c, bias):
+        signature = types.void(*[types.int64] * 7)
+
+        def emit(context, builder, signature, arguments):
+            rows, width, grid, *addresses = arguments
+            done = builder.append_basic_block("tile_done")
+            case = builder.add(builder.mul(width, INT64(16)), rows)
+            switch = builder.switch(case, done)
+            for v in range(1, WIDEST + 1):
+                for m in range(1, tile_height(v) + 1):
+                    name = f"fastcnn_tile_{m}x{v}"
+                    function = ir.Function(builder.module, kind, name)
+                    function.linkage = "internal"
+                    function.attributes.add("noinline")
+                    _emit_tile(function, m, v, offsets)
+                    block = builder.append_basic_block(name)
+                    switch.add_case(INT64(16 * v + m), block)
+                    builder.position_at_end(block)
+                    builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return signature, emit
+
+    return tile

@@ -1,0 +1,113 @@
+"""Vector values for kernels: LANES floats in one register, loaded and stored at integer addresses.
+
+For loops over channels that a compiler would not vectorise well: few channels, several results a loop.
+`lanes` is how many floats of a vector count; those beyond are neither read nor written.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from fastcnn.kernels.cpu.simd import LANES, VECTOR, Memory, splat_lanes
+
+
+class VectorType(types.Type):
+    """The Numba type of a vector value."""
+
+    def __init__(self):
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector_type = VectorType()
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, frontend):
+        super().__init__(manager, frontend, VECTOR)
+
+
+@intrinsic
+def load(typing, address, lanes):
+    """Return the vector at an address; zero beyond `lanes`."""
+
+    def emit(context, builder, signature, arguments):
+        return Memory(builder, arguments[1]).load_last(arguments[0], 0)
+
+    return vector_type(types.int64, types.int64), emit
+
+
+@intrinsic
+def store(typing, value, address, lanes):
+    """Write the first `lanes` floats of a vector."""
+
+    def emit(context, builder, signature, arguments):
+        value, address, lanes = arguments
+        Memory(builder, lanes).store_last(value, address, 0)
+        return context.get_dummy_value()
+
+    return types.void(vector_type, types.int64, types.int64), emit
+
+
+@intrinsic
+def splat(typing, number):
+    """Return a vector with one number in every lane."""
+
+    def emit(context, builder, signature, arguments):
+        return splat_lanes(builder, arguments[0], VECTOR)
+
+    return vector_type(types.float32), emit
+
+
+def _binary(instruction: str):
+    @intrinsic
+    def operation(typing, a, b):
+        def emit(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments)
+
+        return vector_type(vector_type, vector_type), emit
+
+    return operation
+
+
+add = _binary("fadd")
+multiply = _binary("fmul")
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """Return a * b + c, rounded once."""
+
+    def emit(context, builder, signature, arguments):
+        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+        name = f"llvm.fma.v{LANES}f32"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, arguments)
+
+    return vector_type(vector_type, vector_type, vector_type), emit
+
+
+def _selecting(condition):
+    @intrinsic
+    def choose(typing, a, b, yes, no):
+        def emit(context, builder, signature, arguments):
+            a, b, yes, no = arguments
+            return builder.select(condition(builder, a, b), yes, no)
+
+        return vector_type(vector_type, vector_type, vector_type, vector_type), emit
+
+    return choose
+
+
+def _replaces(builder, a, b):
+    # A NaN wins over every number and is never replaced, as in every framework's max pooling.
+    larger = builder.fcmp_ordered(">", a, b)
+    return builder.or_(larger, builder.fcmp_unordered("uno", a, a))
+
+
+where_larger = _selecting(_replaces)  # a > b or a is NaN ? yes : no
+where_equal = _selecting(lambda builder, a, b: builder.fcmp_ordered("==", a, b))
+

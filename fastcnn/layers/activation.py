@@ -1,0 +1,113 @@
+"""Activations, as settings of other layers and as layers of their own."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from fastcnn import naming
+from fastcnn.layers.base import Layer
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+# Name -> the default of its one constant (slope of leaky_relu, scale of elu).
+ACTIVATIONS: dict[str, float] = {
+    "linear": 0.0,
+    "relu": 0.0,
+    "leaky_relu": 0.2,
+    "elu": 1.0,
+    "gelu": 0.0,
+    "sigmoid": 0.0,
+    "tanh": 0.0,
+    "softmax": 0.0,
+}
+
+
+def activation_name(layer: Layer, name: str | None) -> str | None:
+    """Return a known activation's name; None and "linear" are none."""
+    if name is None:
+        return None
+    if name not in ACTIVATIONS:
+        raise ValueError(f"{layer.label}: {naming.unknown('activation', str(name), ACTIVATIONS)}")
+    return None if name == "linear" else name
+
+
+def lower_activation(
+    program: Program, x: Buffer, name: str | None, constant: float | None = None
+) -> Buffer:
+    """Add an activation's op and return its output; x itself where there is none."""
+    if name is None:
+        return x
+    if name == "softmax":
+        return program.add("softmax", [x], x.shape)
+    constant = ACTIVATIONS[name] if constant is None else constant
+    return program.add("activation", [x], x.shape, function=name, constant=constant)
+
+
+class Activation(Layer):
+    """An activation by name, element by element (softmax: along the last axis)."""
+
+    settings = ("activation",)
+
+    def __init__(self, activation: str, **common: Any):
+        super().__init__(**common)
+        self.activation = activation_name(self, activation) or "linear"
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return lower_activation(program, x, activation_name(self, self.activation))
+
+
+class ReLU(Layer):
+    """max(x, 0), or negative_slope * x below zero."""
+
+    settings = ("negative_slope",)
+
+    def __init__(self, negative_slope: float = 0.0, **common: Any):
+        super().__init__(**common)
+        self.negative_slope = _not_negative(self, "negative_slope", negative_slope)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        if self.negative_slope:
+            return lower_activation(program, x, "leaky_relu", self.negative_slope)
+        return lower_activation(program, x, "relu")
+
+
+class LeakyReLU(Layer):
+    """x above zero, negative_slope * x below."""
+
+    settings = ("negative_slope",)
+
+    def __init__(self, negative_slope: float = 0.3, **common: Any):
+        super().__init__(**common)
+        self.negative_slope = _not_negative(self, "negative_slope", negative_slope)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return lower_activation(program, x, "leaky_relu", self.negative_slope)
+
+
+class ELU(Layer):
+    """x above zero, alpha * (exp(x) - 1) below."""
+
+    settings = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, **common: Any):
+        super().__init__(**common)
+        self.alpha = _not_negative(self, "alpha", alpha)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return lower_activation(program, x, "elu", self.alpha)
+
+
+class Softmax(Layer):
+    """exp(x) normalised to sum 1 along the last axis."""
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return lower_activation(program, x, "softmax")
+
+
+def _not_negative(layer: Layer, name: str, value: float) -> float:
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{layer.label}: {name} must be at least 0. Received {value!r}.")
+    return number

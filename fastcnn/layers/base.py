@@ -1,0 +1,189 @@
+"""What every layer is: a configuration, parameters, an output shape and a way to lower itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from fastcnn import initializers, naming, regularizers
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+Shape = tuple[int, ...]
+
+
+class Parameter:
+    """One array that a layer owns: a weight that is trained, or a moving statistic.
+
+    `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write into it
+    with `parameter.value[...] = a`.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        name: str,
+        shape: Shape,
+        initializer: initializers.Initializer,
+        regularizer: regularizers.Regularizer | None = None,
+        kind: str = "weight",
+    ):
+        self.layer = layer
+        self.name = name
+        self.shape = shape
+        self.initializer = initializer
+        self.regularizer = regularizer
+        self.kind = kind
+        self.path = f"{layer.path}/{name}"
+        self.offset = 0
+        self._state: Any = None
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def trainable(self) -> bool:
+        return self.kind == "weight" and self.layer.trainable
+
+    @property
+    def value(self) -> np.ndarray:
+        return self._state.view(self)
+
+    def bind(self, state: Any, offset: int) -> None:
+        """Give the parameter its place in a model's flat arrays."""
+        self._state, self.offset = state, offset
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.path}, shape={self.shape}, trainable={self.trainable})"
+
+
+class Layer:
+    """A step of a network.
+
+    A layer's class says with `settings` which constructor arguments make up its configuration, with
+    `shape_after` what it does to a shape, with `make_parameters` what it learns, and with `lower` which
+    ops it becomes.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ()
+    rank: ClassVar[int | None] = None  # dimensions of the input it takes, without the batch
+
+    def __init__(self, name: str | None = None, trainable: bool = True):
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"A layer's name must be text without '/'. Received {name!r}.")
+        self.given_name = name
+        self.name = name or naming.snake_case(type(self).__name__)
+        self.path = self.name
+        self._trainable = bool(trainable)
+        self.parameters: tuple[Parameter, ...] = ()
+        self.input_shape: Shape = ()
+        self.output_shape: Shape = ()
+        self.built = False
+
+    @property
+    def sublayers(self) -> tuple[Layer, ...]:
+        """The layers inside this one, in order."""
+        return ()
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, flag: bool) -> None:
+        self._trainable = bool(flag)
+        for layer in self.sublayers:
+            layer.trainable = flag
+
+    def walk(self) -> Iterator[Layer]:
+        """Yield this layer and all layers inside it, depth first."""
+        yield self
+        for layer in self.sublayers:
+            yield from layer.walk()
+
+    def all_parameters(self) -> list[Parameter]:
+        """Return the parameters of this layer and of all layers inside it."""
+        return [parameter for layer in self.walk() for parameter in layer.parameters]
+
+    def build(self, input_shape: Shape, prefix: str = "") -> None:
+        """Fix the shapes and declare the parameters; nothing is allocated."""
+        if self.built:
+            raise ValueError(
+                f"{self.label} is used twice. A layer object belongs to one place of one model: "
+                "make a new one."
+            )
+        if self.rank is not None and len(input_shape) != self.rank:
+            wanted = {1: "(features,)", 3: "(height, width, channels)"}[self.rank]
+            hint = " Put a Flatten or a global pooling before it." if self.rank == 1 else ""
+            raise ValueError(
+                f"{self.label}: expected an input of shape {wanted}. Received {input_shape}.{hint}"
+            )
+        self.path = f"{prefix}{self.name}"
+        self.input_shape = tuple(input_shape)
+        self.output_shape = self.shape_after(self.input_shape)
+        self.parameters = tuple(self.make_parameters(self.input_shape))
+        self.built = True
+
+    @property
+    def label(self) -> str:
+        """The layer as errors name it."""
+        return f"{type(self).__name__} '{self.name}'"
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the output's shape for an input's; raises ValueError where there is none."""
+        return shape
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        """Return the parameters for an input's shape, in Keras's order."""
+        return []
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        """Add this layer's ops to a program and return the buffer with its output."""
+        raise NotImplementedError
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds for one image, of this layer and those inside it."""
+        return sum(layer.multiply_adds() for layer in self.sublayers)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data."""
+        config = {name: _plain(getattr(self, name)) for name in self.settings}
+        return {"name": self.name, "trainable": self.trainable, **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({settings})"
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
+    """Give unnamed layers unique names, as Keras does, and refuse names given twice."""
+    taken = set() if taken is None else taken
+    for layer in layers:
+        if layer.given_name is not None:
+            if layer.given_name in taken:
+                raise ValueError(f"Two layers are named '{layer.given_name}': names must be unique.")
+            taken.add(layer.given_name)
+    for layer in layers:
+        if layer.given_name is None:
+            base = naming.snake_case(type(layer).__name__)
+            names = (base if i == 0 else f"{base}_{i}" for i in range(len(layers) + len(taken) + 1))
+            layer.name = next(name for name in names if name not in taken)
+            taken.add(layer.name)
+        name_layers(list(layer.sublayers))

@@ -1,0 +1,290 @@
+"""Convolutions: Conv2D, DepthwiseConv2D and SeparableConv2D."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastcnn import initializers, regularizers
+from fastcnn.layers import arguments
+from fastcnn.layers.activation import activation_name, lower_activation
+from fastcnn.layers.base import Layer, Parameter, Shape
+from fastcnn.problem import Problem
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+
+class _Convolution(Layer):
+    """What the three convolutions share: the window, the bias, the activation."""
+
+    rank = 3
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any,
+        padding: Any,
+        dilation_rate: Any,
+        activation: str | None,
+        use_bias: bool,
+        bias_initializer: Any,
+        bias_regularizer: Any,
+        **common: Any,
+    ):
+        super().__init__(**common)
+        self.kernel_size = arguments.pair(self, "kernel_size", kernel_size)
+        self.strides = arguments.pair(self, "strides", strides)
+        self.padding = arguments.padding(self, padding)
+        self.dilation_rate = arguments.pair(self, "dilation_rate", dilation_rate)
+        self.activation = activation_name(self, activation)
+        self.use_bias = bool(use_bias)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+
+    def problem(self, shape: Shape, filters: int, groups: int) -> Problem:
+        """Return the convolution's problem for an input of a given shape."""
+        pad = arguments.resolve_padding(
+            self.padding, shape, self.kernel_size, self.strides, self.dilation_rate
+        )
+        arguments.window_output(
+            self, shape, self.kernel_size, self.strides, pad, self.dilation_rate
+        )
+        return Problem(
+            *shape,
+            filters,
+            self.kernel_size,
+            self.strides,
+            pad,
+            self.dilation_rate,
+            groups,
+        )
+
+    def bias(self, filters: int) -> list[Parameter]:
+        if not self.use_bias:
+            return []
+        return [
+            Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)
+        ]
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+
+class Conv2D(_Convolution):
+    """2-D convolution of [H, W, C] with `filters` kernels of [KH, KW, C / groups].
+
+    `padding` is "valid", "same" (TensorFlow's rule), an integer or ((top, bottom), (left, right)).
+    """
+
+    settings = (
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation"),
+        *("use_bias", "kernel_initializer", "bias_initializer"),
+        *("kernel_regularizer", "bias_regularizer"),
+    )
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        dilation_rate: Any = (1, 1),
+        groups: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **common: Any,
+    ):
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(bias_initializer, bias_regularizer),
+            **common,
+        )
+        self.filters = arguments.positive(self, "filters", filters)
+        self.groups = arguments.positive(self, "groups", groups)
+        if self.filters % self.groups:
+            raise ValueError(
+                f"{self.label}: filters must be a multiple of groups. "
+                f"Received filters={filters}, groups={groups}."
+            )
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+
+    def _problem(self, shape: Shape) -> Problem:
+        if shape[2] % self.groups:
+            raise ValueError(
+                f"{self.label}: the input's channels must be a multiple of groups. "
+                f"Received {shape[2]} channels, groups={self.groups}."
+            )
+        return self.problem(shape, self.filters, self.groups)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        problem = self._problem(shape)
+        return problem.out_height, problem.out_width, self.filters
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        kernel_shape = (*self.kernel_size, shape[2] // self.groups, self.filters)
+        kernel = Parameter(
+            self, "kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer
+        )
+        return [kernel, *self.bias(self.filters)]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        y = program.add(
+            "conv2d",
+            [x],
+            self.output_shape,
+            self.named_parameters(),
+            problem=self._problem(self.input_shape),
+        )
+        return lower_activation(program, y, self.activation)
+
+    def multiply_adds(self) -> int:
+        return self._problem(self.input_shape).multiply_adds
+
+
+class DepthwiseConv2D(_Convolution):
+    """Convolution of each channel by itself, with `depth_multiplier` kernels a channel."""
+
+    settings = (
+        *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation"),
+        *("use_bias", "depthwise_initializer", "bias_initializer"),
+        *("depthwise_regularizer", "bias_regularizer"),
+    )
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        depth_multiplier: int = 1,
+        dilation_rate: Any = (1, 1),
+        activation: str | None = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **common: Any,
+    ):
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(bias_initializer, bias_regularizer),
+            **common,
+        )
+        self.depth_multiplier = arguments.positive(self, "depth_multiplier", depth_multiplier)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+
+    def _problem(self, shape: Shape) -> Problem:
+        return self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+
+    def shape_after(self, shape: Shape) -> Shape:
+        problem = self._problem(shape)
+        return problem.out_height, problem.out_width, problem.filters
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        kernel_shape = (*self.kernel_size, shape[2], self.depth_multiplier)
+        kernel = Parameter(
+            self, "kernel", kernel_shape, self.depthwise_initializer, self.depthwise_regularizer
+        )
+        return [kernel, *self.bias(shape[2] * self.depth_multiplier)]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        problem = self._problem(self.input_shape)
+        parameters = self.named_parameters()
+        y = program.add(
+            "depthwise_conv2d", [x], self.output_shape, parameters, problem=problem
+        )
+        return lower_activation(program, y, self.activation)
+
+    def multiply_adds(self) -> int:
+        return self._problem(self.input_shape).multiply_adds
+
+
+class SeparableConv2D(_Convolution):
+    """A depthwise convolution, then a 1x1 convolution to `filters` channels (Chollet, 2017)."""
+
+    settings = (
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier"),
+        *("activation", "use_bias", "depthwise_initializer", "pointwise_initializer"),
+        *("bias_initializer", "depthwise_regularizer", "pointwise_regularizer"),
+        "bias_regularizer",
+    )
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        dilation_rate: Any = (1, 1),
+        depth_multiplier: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        pointwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        pointwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **common: Any,
+    ):
+        super().__init__(
+            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
+            *(bias_initializer, bias_regularizer),
+            **common,
+        )
+        self.filters = arguments.positive(self, "filters", filters)
+        self.depth_multiplier = arguments.positive(self, "depth_multiplier", depth_multiplier)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.pointwise_initializer = initializers.get(pointwise_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+
+    def _depthwise(self, shape: Shape) -> Problem:
+        return self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+
+    def _pointwise(self, shape: Shape) -> Problem:
+        first = self._depthwise(shape)
+        return Problem(first.out_height, first.out_width, first.filters, self.filters, (1, 1))
+
+    def shape_after(self, shape: Shape) -> Shape:
+        problem = self._pointwise(shape)
+        return problem.height, problem.width, self.filters
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        depthwise = Parameter(
+            self,
+            "depthwise_kernel",
+            (*self.kernel_size, shape[2], self.depth_multiplier),
+            self.depthwise_initializer,
+            self.depthwise_regularizer,
+        )
+        pointwise = Parameter(
+            self,
+            "pointwise_kernel",
+            (1, 1, shape[2] * self.depth_multiplier, self.filters),
+            self.pointwise_initializer,
+            self.pointwise_regularizer,
+        )
+        return [depthwise, pointwise, *self.bias(self.filters)]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        parameters = self.named_parameters()
+        first, second = self._depthwise(self.input_shape), self._pointwise(self.input_shape)
+        middle = (first.out_height, first.out_width, first.filters)
+        depthwise = {"kernel": parameters["depthwise_kernel"]}
+        x = program.add("depthwise_conv2d", [x], middle, depthwise, problem=first)
+        pointwise = {"kernel": parameters["pointwise_kernel"]}
+        if self.use_bias:
+            pointwise["bias"] = parameters["bias"]
+        y = program.add("conv2d", [x], self.output_shape, pointwise, problem=second)
+        return lower_activation(program, y, self.activation)
+
+    def multiply_adds(self) -> int:
+        shape = self.input_shape
+        return self._depthwise(shape).multiply_adds + self._pointwise(shape).multiply_adds

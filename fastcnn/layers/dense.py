@@ -1,0 +1,69 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastcnn import initializers, regularizers
+from fastcnn.layers import arguments
+from fastcnn.layers.activation import activation_name, lower_activation
+from fastcnn.layers.base import Layer, Parameter, Shape
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+
+class Dense(Layer):
+    """y = activation(x @ kernel + bias) for x of [features], kernel of [features, units]."""
+
+    settings = (
+        *("units", "activation", "use_bias", "kernel_initializer", "bias_initializer"),
+        *("kernel_regularizer", "bias_regularizer"),
+    )
+    rank = 1
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **common: Any,
+    ):
+        super().__init__(**common)
+        self.units = arguments.positive(self, "units", units)
+        self.activation = activation_name(self, activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        return (self.units,)
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        kernel = Parameter(
+            self,
+            "kernel",
+            (shape[0], self.units),
+            self.kernel_initializer,
+            self.kernel_regularizer,
+        )
+        if not self.use_bias:
+            return [kernel]
+        bias = Parameter(
+            self, "bias", (self.units,), self.bias_initializer, self.bias_regularizer
+        )
+        return [kernel, bias]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        parameters = {parameter.name: parameter for parameter in self.parameters}
+        y = program.add("matmul", [x], self.output_shape, parameters)
+        return lower_activation(program, y, self.activation)
+
+    def multiply_adds(self) -> int:
+        return self.input_shape[0] * self.units

@@ -1,0 +1,31 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastcnn.layers import arguments
+from fastcnn.layers.base import Layer
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+
+class Dropout(Layer):
+    """Zeroes a fraction `rate` of the values in training and scales the rest by 1 / (1 - rate).
+
+    Which values go depends on the model's seed, the step, the layer and the element alone, so a run
+    repeats for any number of threads and after a resume.
+    """
+
+    settings = ("rate",)
+
+    def __init__(self, rate: float, **common: Any):
+        super().__init__(**common)
+        self.rate = arguments.fraction(self, "rate", rate)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        if not program.training or self.rate == 0:
+            return x
+        stream = sum(op.kind == "dropout" for op in program.ops)
+        return program.add("dropout", [x], x.shape, rate=self.rate, stream=stream)

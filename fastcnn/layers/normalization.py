@@ -1,0 +1,86 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastcnn import initializers, regularizers
+from fastcnn.layers import arguments
+from fastcnn.layers.base import Layer, Parameter, Shape
+
+if TYPE_CHECKING:
+    from fastcnn.program import Buffer, Program
+
+
+class BatchNormalization(Layer):
+    """Normalises each channel by the batch's mean and variance (Ioffe and Szegedy, 2015).
+
+    At inference the moving statistics take their place; `momentum` is the weight of the old value.
+    Frozen (`trainable=False`), it uses the moving statistics in training too, as Keras does.
+    """
+
+    settings = (
+        *("momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),
+        *("beta_regularizer", "gamma_regularizer"),
+    )
+
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        **common: Any,
+    ):
+        super().__init__(**common)
+        self.momentum = arguments.fraction(self, "momentum", momentum, top_included=True)
+        self.epsilon = float(epsilon)
+        if not 0 < self.epsilon < float("inf"):
+            raise ValueError(f"{self.label}: epsilon must be above 0. Received {epsilon!r}.")
+        self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]:
+        channels = (shape[-1],)
+        made = []
+        if self.scale:
+            made.append(
+                Parameter(self, "gamma", channels, self.gamma_initializer, self.gamma_regularizer)
+            )
+        if self.center:
+            made.append(
+                Parameter(self, "beta", channels, self.beta_initializer, self.beta_regularizer)
+            )
+        zeros, ones = initializers.get("zeros"), initializers.get("ones")
+        made.append(Parameter(self, "moving_mean", channels, zeros, kind="moving"))
+        made.append(Parameter(self, "moving_variance", channels, ones, kind="moving"))
+        return made
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        parameters = {parameter.name: parameter for parameter in self.parameters}
+        channels = (self.input_shape[-1],)
+        scale = program.buffer(channels, per_image=False)
+        shift = program.buffer(channels, per_image=False)
+        inputs: tuple[Buffer, ...] = ()
+        kind = "moving_scale_shift"
+        if program.training and self.trainable:
+            kind = "batch_scale_shift"
+            moments = program.buffer((2, *channels), per_image=False)
+            program.append("batch_moments", [x], [moments])
+            inputs = (moments,)
+        program.append(
+            kind,
+            inputs,
+            [scale, shift],
+            parameters,
+            epsilon=self.epsilon,
+            momentum=self.momentum,
+        )
+        return program.add("scale_shift", [x, scale, shift], x.shape)

@@ -1,0 +1,146 @@
+"""The losses, by Keras's names. What they compute is in kernels/cpu/loss.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn import arguments, naming
+
+
+class Loss:
+    """What the program needs to know of a loss.
+
+    ``kernel`` is the loss kernel for outputs as declared by ``from_logits``. Where the network
+    ends in the activation ``fuses``, ``fused_kernel`` computes both from the values before it.
+    ``target`` is "sparse" (labels int32[n]) or "dense" (float32 like the outputs), ``has_classes``
+    says whether the outputs are scores of classes, ``option`` is the kernel's one extra number.
+    """
+
+    kernel: str
+    target = "dense"
+    has_classes = False
+    from_logits = False
+    fuses: str | None = None
+    fused_kernel: str | None = None
+    option = 0.0
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or naming.snake_case(type(self).__name__)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"
+
+
+class _Entropy(Loss):
+    """A cross-entropy: on logits, or on probabilities fused with the activation before it."""
+
+    def __init__(
+        self, from_logits: bool = False, label_smoothing: float = 0.0, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.from_logits = arguments.flag(self, "from_logits", from_logits)
+        self.option = arguments.number(self, "label_smoothing", label_smoothing, least=0, most=1)
+        if self.from_logits and self.fused_kernel:
+            self.kernel, self.fuses, self.fused_kernel = self.fused_kernel, None, None
+
+    @property
+    def label_smoothing(self) -> float:
+        return self.option
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+            "name": self.name,
+        }
+
+
+class CategoricalCrossentropy(_Entropy):
+    """Cross-entropy against distributions over classes (one-hot rows, say)."""
+
+    kernel = "cross_entropy_dense"
+    fuses = "softmax"
+    fused_kernel = "softmax_cross_entropy_dense"
+    has_classes = True
+
+
+class BinaryCrossentropy(_Entropy):
+    """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean."""
+
+    kernel = "binary_cross_entropy"
+    fuses = "sigmoid"
+    fused_kernel = "sigmoid_binary_cross_entropy"
+
+
+class SparseCategoricalCrossentropy(_Entropy):
+    """Cross-entropy against integer labels."""
+
+    kernel = "cross_entropy_sparse"
+    target = "sparse"
+    fuses = "softmax"
+    fused_kernel = "softmax_cross_entropy_sparse"
+    has_classes = True
+
+    def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
+        super().__init__(from_logits, 0.0, name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"from_logits": self.from_logits, "name": self.name}
+
+
+class MeanSquaredError(Loss):
+    """Mean over the outputs of the squared difference to the targets."""
+
+    kernel = "mean_squared_error"
+
+
+class CategoricalHinge(Loss):
+    """max(0, neg - pos + 1) with neg = max((1 - y) * output) and pos = sum(y * output)."""
+
+    kernel = "categorical_hinge"
+    has_classes = True
+
+
+class MulticlassHinge(Loss):
+    """Weston and Watkins's hinge: the sum over the other classes j of
+    max(0, output[j] - output[label] + margin). Labels are integers."""
+
+    kernel = "multiclass_hinge"
+    target = "sparse"
+    has_classes = True
+
+    def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.option = arguments.number(self, "margin", margin, above=0)
+
+    @property
+    def margin(self) -> float:
+        return self.option
+
+    def get_config(self) -> dict[str, Any]:
+        return {"margin": self.margin, "name": self.name}
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "categorical_hinge": CategoricalHinge,
+    "multiclass_hinge": MulticlassHinge,
+}
+
+
+def get(identifier: Any) -> Loss:
+    """The loss of a name, a class, a configuration or a loss itself."""
+    return naming.resolve("loss", identifier, Loss, LOSSES)

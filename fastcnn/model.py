@@ -1,0 +1,259 @@
+"""Sequential: layers in a row, with Keras's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastcnn import checks, losses, naming, optimizers, training
+from fastcnn import metrics as known_metrics
+from fastcnn.fusion import drop_unused, fuse
+from fastcnn.gradients import append_backward, append_loss
+from fastcnn.layers import from_config as layer_from_config
+from fastcnn.layers.base import Layer, Parameter, name_layers
+from fastcnn.layers.combine import lower_chain
+from fastcnn.passes import Part
+from fastcnn.program import Buffer, Program
+from fastcnn.state import State
+from fastcnn.summary import summary_text
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class Sequential:
+    """A network of layers, each fed by the one before.
+
+    `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the order
+    of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda".
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int],
+        seed: int = 0,
+        device: str = "auto",
+        name: str = "sequential",
+    ):
+        self.layers = _checked_layers(layers)
+        self.input_shape = _checked_shape(input_shape)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0. Received {seed!r}.")
+        self.seed = int(seed)
+        self.device = _checked_device(device)
+        self.name = name
+        self.class_names: list[str] | None = None
+        self.epoch = 0
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.metrics: list[Any] = []
+        self._engine: Any = None
+        self._build()
+
+    def _build(self) -> None:
+        name_layers(self.layers)
+        shape = self.input_shape
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.output_shape
+        self.output_shape = shape
+        self.parameters: list[Parameter] = [
+            parameter for layer in self.layers for parameter in layer.all_parameters()
+        ]
+        self.state = State(self.parameters, self.seed)
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        loss: Any = None,
+        metrics: Sequence[Any] = (),
+    ) -> None:
+        """Choose optimizer, loss and metrics, by name or as objects; forgets the optimizer's state."""
+        new_loss = losses.get(loss) if loss is not None else None
+        new_optimizer = optimizers.get(optimizer)
+        new_metrics = [known_metrics.get(metric) for metric in metrics]
+        self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, new_metrics
+        self.state.set_slots(new_optimizer)
+        self._engine = None
+
+    def engine(self) -> Any:
+        """Return the engine that runs this model, made on first use."""
+        frozen = tuple(layer.trainable for top in self.layers for layer in top.walk())
+        if self._engine is None or self._engine_for != frozen:
+            from fastcnn.engines.cpu import CpuEngine
+
+            self._engine = CpuEngine(self)
+            self._engine_for = frozen
+        return self._engine
+
+    def program(
+        self, training: bool = False, fused: bool = True, until: str | None = None
+    ) -> Program:
+        """Return the network as ops, after fusion; `until` stops behind the layer at a path."""
+        program = Program(self.input_shape, training)
+        program.output = lower_chain(self.layers, program, program.input)
+        program.layer = ""
+        if until is not None:
+            program.output = program.outputs_of[until]
+        if program.root(program.output) == program.input:
+            program.output = program.add("copy", [program.output], program.output.shape)
+        if fused:
+            fuse(program)
+        if not training:
+            drop_unused(program, {program.output})
+        return program
+
+    def program_and_roles(self, kind: str) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program for "train", "test" or "predict" and its buffers by role."""
+        program = self.program(training=kind == "train")
+        roles = {"output": program.output}
+        if kind != "predict":
+            roles |= append_loss(program, self.loss)
+        if kind == "train":
+            append_backward(program, roles["scores"], roles["gradient"])
+        wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
+        drop_unused(program, wanted or {program.output})
+        return program, roles
+
+    def fit(self, x: Any, y: Any = None, **options: Any) -> Any:
+        """Train; see `fastcnn.training.fit` for the arguments. Returns a History."""
+        return training.fit(self, x, y, **options)
+
+    def evaluate(self, x: Any, y: Any = None, **options: Any) -> Any:
+        """Return loss and metrics; see `fastcnn.training.evaluate`."""
+        return training.evaluate(self, x, y, **options)
+
+    def predict(self, x: Any, batch_size: int = 32) -> np.ndarray:
+        """Return the outputs, float32[n, ...]."""
+        return training.predict(self, x, batch_size=batch_size)
+
+    def train_on_batch(self, x: Any, y: Any, **options: Any) -> Any:
+        """Take one step; see `fastcnn.training.train_on_batch`."""
+        return training.train_on_batch(self, x, y, **options)
+
+    def test_on_batch(self, x: Any, y: Any, **options: Any) -> Any:
+        """Return one batch's loss and metrics; see `fastcnn.training.test_on_batch`."""
+        return training.test_on_batch(self, x, y, **options)
+
+    def gradients(
+        self, x: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """Return (loss, gradient of every trainable parameter by its path), as in one training step."""
+        checks.compiled(self, "gradients", training=True)
+        examples = checks.examples(self, x, y, sample_weight, name="gradients: ")
+        batch = next(iter(Part(examples).batches(self, len(examples))))
+        loss, flat = self.engine().gradients(*batch)
+        trained = [p for p in self.parameters if p.trainable]
+        return loss, {
+            p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained
+        }
+
+    def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
+        """Return what a layer (by name, path or object) makes of x at inference, float32[n, ...]."""
+        path = layer.path if isinstance(layer, Layer) else self.layer(layer).path
+        images = checks.images(self, x, "activations: x")
+        return self.engine().outputs_of(images, path)
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of a name or path."""
+        every = [layer for top in self.layers for layer in top.walk()]
+        by_name = {layer.name: layer for layer in reversed(every)}
+        by_path = {layer.path: layer for layer in every}
+        if name in by_path or name in by_name:
+            return by_path.get(name) or by_name[name]
+        raise ValueError(naming.unknown("layer", str(name), by_path))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all parameters, in Keras's order."""
+        return [parameter.value.copy() for parameter in self.parameters]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
+        arrays = [np.asarray(one, np.float32) for one in weights]
+        if len(arrays) != len(self.parameters):
+            raise ValueError(
+                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(arrays)}."
+            )
+        for parameter, array in zip(self.parameters, arrays, strict=True):
+            if parameter.shape != array.shape:
+                raise ValueError(
+                    f"{parameter.path}: expected shape {parameter.shape}. Received {array.shape}."
+                )
+        for parameter, array in zip(self.parameters, arrays, strict=True):
+            parameter.value[...] = array
+
+    def summary(self) -> None:
+        """Print the layers with output shapes, parameters, multiply-adds and memory."""
+        print(summary_text(self))
+
+    def save(self, path: Any) -> None:
+        """Write model, optimizer state and epoch to one HDF5 file."""
+        from fastcnn.formats import hdf5
+
+        hdf5.save_model(self, path)
+
+    def save_weights(self, path: Any) -> None:
+        """Write the weights to an HDF5 file that Keras 3 reads too."""
+        from fastcnn.formats import hdf5
+
+        hdf5.save_weights(self, path)
+
+    def load_weights(self, path: Any, **options: Any) -> Any:
+        """Read weights written by `save`, `save_weights` or Keras 3; see `formats.hdf5`."""
+        from fastcnn.formats import hdf5
+
+        return hdf5.load_weights(self, path, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the architecture as plain data."""
+        entries = [
+            {"class_name": type(one).__name__, "config": one.get_config()} for one in self.layers
+        ]
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "input_shape": list(self.input_shape),
+            "layers": entries,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], device: str = "auto") -> Sequential:
+        """Make a model from what `get_config` returned, with fresh weights."""
+        layers = [layer_from_config(entry) for entry in config["layers"]]
+        shape, seed = config["input_shape"], config.get("seed", 0)
+        return cls(layers, shape, seed, device, config.get("name", "sequential"))
+
+    def __repr__(self) -> str:
+        count = sum(parameter.size for parameter in self.parameters)
+        return f"Sequential({len(self.layers)} layers, {count:,} parameters)"
+
+
+def _checked_layers(layers: Any) -> list[Layer]:
+    found = list(layers) if isinstance(layers, Sequence) else []
+    if not found or not all(isinstance(layer, Layer) for layer in found):
+        raise TypeError(f"Sequential: expected a list of layers. Received {layers!r}.")
+    return found
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    whole = isinstance(shape, Sequence) and all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in shape
+    )
+    if not whole or len(shape) not in (1, 3):
+        raise ValueError(
+            "Sequential: input_shape must be (height, width, channels) or (features,), all positive. "
+            f"Received {shape!r}."
+        )
+    return tuple(int(n) for n in shape)
+
+
+def _checked_device(device: str) -> str:
+    if device not in DEVICES:
+        raise ValueError(naming.unknown("device", str(device), DEVICES))
+    if device == "cuda":
+        raise ValueError(
+            "device='cuda': this version of fastcnn has no CUDA engine yet. Use 'cpu' or 'auto'."
+        )
+    return "cpu"

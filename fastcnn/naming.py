@@ -1,0 +1,89 @@
+"""Names: Keras's snake case, look-ups that know the nearest name, objects from configurations."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def snake_case(name: str) -> str:
+    """Keras's snake case of a class name: "MaxPooling2D" -> "max_pooling2d"."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def nearest(name: str, names: Any) -> str | None:
+    """The one of names that looks most like name, or None when none does."""
+    plain = {_plain(known): known for known in reversed(list(names))}
+    found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    return plain[found[0]] if found else None
+
+
+def unknown(kind: str, name: str, names: Any) -> str:
+    """The sentence for a name that is not known, with the nearest known one and all of them."""
+    known = list(names)
+    hint = nearest(name, known)
+    guess = f" Did you mean '{hint}'?" if hint else ""
+    return f"Unknown {kind} '{name}'.{guess} Known: {', '.join(known)}."
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """table[name]; case, "_" and "-" do not matter. ValueError naming the nearest known name."""
+    if name in table:
+        return table[name]
+    for known, value in table.items():
+        if _plain(known) == _plain(name):
+            return value
+    raise ValueError(unknown(kind, name, table))
+
+
+def serialize(thing: Any) -> dict[str, Any]:
+    """{"class_name", "config"} of an object with get_config()."""
+    return {"class_name": type(thing).__name__, "config": thing.get_config()}
+
+
+def resolve(kind: str, identifier: Any, base: type[T], table: Mapping[str, type[T]]) -> T:
+    """The object an identifier stands for: itself, or built from its class, its name or
+    the {"class_name", "config"} of serialize(). ValueError or TypeError in words otherwise."""
+    if isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return _build(kind, identifier, {})
+    if isinstance(identifier, str):
+        return _build(kind, lookup(kind, identifier, table), {})
+    if isinstance(identifier, Mapping):
+        return _from_config(kind, identifier, table)
+    raise TypeError(
+        f"Expected {_with_article(kind)}: an object, a name or a configuration. "
+        f"Received {identifier!r} of type {type(identifier).__name__}."
+    )
+
+
+def _from_config(kind: str, config: Mapping[str, Any], table: Mapping[str, type[T]]) -> T:
+    name, options = config.get("class_name"), config.get("config")
+    if not isinstance(name, str) or not isinstance(options, Mapping):
+        raise ValueError(
+            f"Expected the configuration of {_with_article(kind)} as "
+            f"{{'class_name': str, 'config': dict}}. Received {dict(config)!r}."
+        )
+    return _build(kind, lookup(kind, name, table), dict(options))
+
+
+def _build(kind: str, cls: type[T], options: dict[str, Any]) -> T:
+    try:
+        return cls.from_config(options) if options else cls()  # type: ignore[attr-defined]
+    except TypeError as error:
+        raise ValueError(f"{cls.__name__} cannot be made from {options!r}: {error}.") from error

@@ -1,0 +1,77 @@
+"""The shape of a convolution or pooling: everything a strategy needs to know to accept or decline it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+def output_size(size: int, window: int, stride: int, dilation: int, pad: Pair) -> int:
+    """Return how many positions a window takes along one axis; 0 or less where it does not fit."""
+    reach = (window - 1) * dilation + 1
+    return (size + pad[0] + pad[1] - reach) // stride + 1
+
+
+def same_padding(size: int, window: int, stride: int, dilation: int) -> Pair:
+    """Return TensorFlow's "same" padding along one axis: the odd pixel goes to the end."""
+    reach = (window - 1) * dilation + 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One convolution of a single image; channels last.
+
+    `padding` is ((top, bottom), (left, right)) in pixels.
+    """
+
+    height: int
+    width: int
+    channels: int
+    filters: int
+    kernel: Pair
+    strides: Pair = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def out_height(self) -> int:
+        return output_size(
+            self.height, self.kernel[0], self.strides[0], self.dilation[0], self.padding[0]
+        )
+
+    @property
+    def out_width(self) -> int:
+        return output_size(
+            self.width, self.kernel[1], self.strides[1], self.dilation[1], self.padding[1]
+        )
+
+    @property
+    def padded(self) -> bool:
+        return self.padding != ((0, 0), (0, 0))
+
+    @property
+    def padded_height(self) -> int:
+        return self.height + sum(self.padding[0])
+
+    @property
+    def padded_width(self) -> int:
+        return self.width + sum(self.padding[1])
+
+    @property
+    def channels_per_group(self) -> int:
+        return self.channels // self.groups
+
+    @property
+    def filters_per_group(self) -> int:
+        return self.filters // self.groups
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one image, one direction, counted as the direct method does them."""
+        taps = self.kernel[0] * self.kernel[1] * self.channels_per_group
+        return self.out_height * self.out_width * self.filters * taps

@@ -1,0 +1,67 @@
+"""Regularizers: l1 * sum(|w|) + l2 * sum(w^2), added to the loss of a training step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastcnn import arguments, naming
+
+
+class L1L2:
+    """The sum of both penalties. The name "l1_l2" alone means 0.01 of each, as Keras documents."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1 = arguments.number(self, "l1", 0.0 if l1 is None else l1, least=0)
+        self.l2 = arguments.number(self, "l2", 0.0 if l2 is None else l2, least=0)
+
+    def __call__(self, w: np.ndarray) -> float:
+        """The penalty of the weights w, in float64."""
+        w = np.asarray(w, np.float64)
+        return float(self.l1 * np.abs(w).sum() + self.l2 * np.square(w).sum())
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"l1": self.l1, "l2": self.l2}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> L1L2:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"
+
+
+class L1(L1L2):
+    """l1 * sum(|w|)."""
+
+    def __init__(self, l1: float = 0.01) -> None:
+        super().__init__(l1=0.01 if l1 is None else l1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1}
+
+
+class L2(L1L2):
+    """l2 * sum(w^2)."""
+
+    def __init__(self, l2: float = 0.01) -> None:
+        super().__init__(l2=0.01 if l2 is None else l2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l2": self.l2}
+
+
+REGULARIZERS: dict[str, type[L1L2]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
+
+
+def get(identifier: Any) -> L1L2 | None:
+    """The regularizer of a name, a class, a configuration, or itself; None stays None."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, str):
+        cls = naming.lookup("regularizer", identifier, REGULARIZERS)
+        return L1L2(0.01, 0.01) if cls is L1L2 else cls()
+    return naming.resolve("regularizer", identifier, L1L2, REGULARIZERS)

@@ -1,0 +1,225 @@
+"""Learning-rate schedules: functions of the number of update steps done. Names and formulas are
+Keras's where Keras has them."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastcnn import arguments, naming
+
+
+class Schedule:
+    """A learning rate that depends on the step: a subclass has __call__(step) and get_config()."""
+
+    def __call__(self, step: int) -> float:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(step).")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Schedule:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"{type(self).__name__}({options})"
+
+
+class _Decay(Schedule):
+    """What the smooth decays share: the first rate and the steps they take."""
+
+    def __init__(self, initial_learning_rate: float, decay_steps: int) -> None:
+        self.initial_learning_rate = arguments.number(
+            self, "initial_learning_rate", initial_learning_rate, least=0
+        )
+        self.decay_steps = arguments.whole(self, "decay_steps", decay_steps, least=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class _RateDecay(_Decay):
+    """A decay by a rate every decay_steps, in stairs if wanted."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps)
+        self.decay_rate = arguments.number(self, "decay_rate", decay_rate, least=0)
+        self.staircase = arguments.flag(self, "staircase", staircase)
+
+    def periods(self, step: int) -> float:
+        return step // self.decay_steps if self.staircase else step / self.decay_steps
+
+
+class ExponentialDecay(_RateDecay):
+    """initial_learning_rate * decay_rate ** (step / decay_steps)."""
+
+    def __call__(self, step: int) -> float:
+        return self.initial_learning_rate * self.decay_rate ** self.periods(step)
+
+
+class InverseTimeDecay(_RateDecay):
+    """initial_learning_rate / (1 + decay_rate * step / decay_steps): 1/t."""
+
+    def __call__(self, step: int) -> float:
+        return self.initial_learning_rate / (1 + self.decay_rate * self.periods(step))
+
+
+class PolynomialDecay(_Decay):
+    """From initial_learning_rate to end_learning_rate along (1 - step / decay_steps) ** power.
+    With cycle, decay_steps grows to its next multiple instead of stopping."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps)
+        self.end_learning_rate = arguments.number(
+            self, "end_learning_rate", end_learning_rate, least=0
+        )
+        self.power = arguments.number(self, "power", power, above=0)
+        self.cycle = arguments.flag(self, "cycle", cycle)
+
+    def __call__(self, step: int) -> float:
+        steps = self.decay_steps
+        if self.cycle:
+            steps *= max(1, -(-step // steps))
+        left = 1 - min(step, steps) / steps
+        fall = self.initial_learning_rate - self.end_learning_rate
+        return fall * left**self.power + self.end_learning_rate
+
+
+class CosineDecay(_Decay):
+    """Half a cosine from initial_learning_rate to alpha times it in decay_steps.
+
+    With warmup_target, the rate first rises from initial_learning_rate to warmup_target in
+    warmup_steps, and the cosine falls from there in the decay_steps that follow.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        *,
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps)
+        self.alpha = arguments.number(self, "alpha", alpha, least=0)
+        self.warmup_target = (
+            None
+            if warmup_target is None
+            else arguments.number(self, "warmup_target", warmup_target, least=0)
+        )
+        self.warmup_steps = arguments.whole(self, "warmup_steps", warmup_steps, least=0)
+
+    def __call__(self, step: int) -> float:
+        if self.warmup_target is None:
+            return self._cosine(self.initial_learning_rate, step)
+        if step < self.warmup_steps:
+            rise = self.warmup_target - self.initial_learning_rate
+            return self.initial_learning_rate + rise * step / self.warmup_steps
+        return self._cosine(self.warmup_target, step - self.warmup_steps)
+
+    def _cosine(self, top: float, step: int) -> float:
+        done = min(step, self.decay_steps) / self.decay_steps
+        return top * ((1 - self.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + self.alpha)
+
+
+class PiecewiseConstantDecay(Schedule):
+    """values[0] up to and with step boundaries[0], values[1] up to boundaries[1], and so on."""
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        if len(boundaries) + 1 != len(values):
+            raise ValueError(
+                "PiecewiseConstantDecay: values must be one more than boundaries. "
+                f"Received {len(boundaries)} boundaries and {len(values)} values."
+            )
+        self.boundaries = [arguments.whole(self, "boundaries", b, least=0) for b in boundaries]
+        self.values = [arguments.number(self, "values", v, least=0) for v in values]
+        if sorted(set(self.boundaries)) != self.boundaries:
+            raise ValueError(
+                f"PiecewiseConstantDecay: boundaries must increase. Received {self.boundaries}."
+            )
+
+    def __call__(self, step: int) -> float:
+        return self.values[bisect.bisect_left(self.boundaries, step)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"boundaries": list(self.boundaries), "values": list(self.values)}
+
+
+class StepDecay(Schedule):
+    """initial_learning_rate, times drop every so many steps."""
+
+    def __init__(self, initial_learning_rate: float, drop: float, every: int) -> None:
+        self.initial_learning_rate = arguments.number(
+            self, "initial_learning_rate", initial_learning_rate, above=0
+        )
+        self.drop = arguments.number(self, "drop", drop, above=0)
+        self.every = arguments.whole(self, "every", every, least=1)
+
+    def __call__(self, step: int) -> float:
+        return self.initial_learning_rate * self.drop ** (step // self.every)
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class Warmup(Schedule):
+    """Rises linearly to the first rate of schedule in so many steps, then follows schedule from
+    its step 0. schedule may be a number: a constant rate."""
+
+    def __init__(self, schedule: Schedule | float | dict[str, Any], steps: int) -> None:
+        self.schedule: Schedule | float
+        if isinstance(schedule, Schedule | str | dict):
+            self.schedule = get(schedule)
+        else:
+            self.schedule = arguments.number(self, "schedule", schedule, above=0)
+        self.steps = arguments.whole(self, "steps", steps, least=1)
+
+    def __call__(self, step: int) -> float:
+        after = self._rate(max(0, step - self.steps))
+        return after * min(1.0, (step + 1) / self.steps)
+
+    def _rate(self, step: int) -> float:
+        return self.schedule(step) if isinstance(self.schedule, Schedule) else self.schedule
+
+    def get_config(self) -> dict[str, Any]:
+        nested = isinstance(self.schedule, Schedule)
+        schedule = naming.serialize(self.schedule) if nested else self.schedule
+        return {"schedule": schedule, "steps": self.steps}
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    cls.__name__: cls
+    for cls in (
+        ExponentialDecay,
+        InverseTimeDecay,
+        PolynomialDecay,
+        CosineDecay,
+        PiecewiseConstantDecay,
+        StepDecay,
+        Warmup,
+    )
+}
+
+
+def get(identifier: Any) -> Schedule:
+    """The schedule of a {"class_name", "config"} dictionary, or a schedule itself."""
+    return naming.resolve("schedule", identifier, Schedule, SCHEDULES)

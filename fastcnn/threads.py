@@ -1,0 +1,22 @@
+"""How many threads the CPU engine uses."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+def num_threads() -> int:
+    """Return the number of threads in use."""
+    return numba.get_num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Use `count` threads, from 1 to the number the process started with (NUMBA_NUM_THREADS)."""
+    most = numba.config.NUMBA_NUM_THREADS
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= most:
+        raise ValueError(
+            f"set_num_threads: expected a whole number from 1 to {most}. Received {count!r}. "
+            "Set NUMBA_NUM_THREADS before Python starts to allow more."
+        )
+    numba.set_num_threads(int(count))

@@ -1,0 +1,268 @@
+"""The operations of fastcnn in float64 NumPy, written the obvious way.
+
+Images are [N, H, W, C], convolution kernels [KH, KW, C_in / groups, C_out], dense kernels
+[in, out]. Beside each operation stands the function that turns the gradient of its output, `dy`,
+into the gradients of its inputs. Nothing here is fast; it is meant to be read and believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+Array = np.ndarray
+
+
+# What convolution and pooling share: padding, and the pixels that each kernel position meets
+
+
+def pair(value) -> tuple[int, int]:
+    """`3` and `(3, 3)` both mean 3 rows and 3 columns."""
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def margins(shape, kernel, strides, padding, dilation=1) -> list[tuple[int, int]]:
+    """[(top, bottom), (left, right)] pixels to put around an image of (rows, columns)."""
+    if padding == "valid":
+        return [(0, 0), (0, 0)]
+    if isinstance(padding, int):
+        return [(padding, padding), (padding, padding)]
+    if padding != "same":
+        return [pair(side) for side in padding]
+    sides = []
+    for size, k, stride, step in zip(
+        shape, pair(kernel), pair(strides), pair(dilation), strict=True
+    ):
+        outputs = math.ceil(size / stride)
+        total = max(0, (outputs - 1) * stride + (k - 1) * step + 1 - size)
+        sides.append((total // 2, total - total // 2))  # an odd pixel goes below, or right
+    return sides
+
+
+def pad(x: Array, sides, value: float = 0.0) -> Array:
+    return np.pad(x, [(0, 0), *sides, (0, 0)], constant_values=value)
+
+
+def unpad(x: Array, sides) -> Array:
+    (top, bottom), (left, right) = sides
+    return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
+def positions(padded: Array, kernel, strides, dilation=1) -> Iterator[tuple[int, int, tuple]]:
+    """For each kernel position (i, j): an index such that padded[index] is [N, H_out, W_out, C]."""
+    (kh, kw), (sh, sw), (dh, dw) = pair(kernel), pair(strides), pair(dilation)
+    rows = (padded.shape[1] - (kh - 1) * dh - 1) // sh + 1
+    columns = (padded.shape[2] - (kw - 1) * dw - 1) // sw + 1
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i * dh, j * dw
+            yield (
+                i,
+                j,
+                (
+                    slice(None),
+                    slice(top, top + (rows - 1) * sh + 1, sh),
+                    slice(left, left + (columns - 1) * sw + 1, sw),
+                ),
+            )
+
+
+# Convolution
+
+
+def conv2d(x, kernel, strides=1, padding="valid", dilation=1, groups=1) -> Array:
+    size = kernel.shape[:2]
+    padded = pad(x, margins(x.shape[1:3], size, strides, padding, dilation))
+    y = 0.0
+    for i, j, index in positions(padded, size, strides, dilation):
+        parts = [
+            padded[index][..., ins] @ kernel[i, j][:, outs]
+            for ins, outs in channel_groups(kernel, groups)
+        ]
+        y = y + np.concatenate(parts, axis=-1)
+    return y
+
+
+def conv2d_backward(dy, x, kernel, strides=1, padding="valid", dilation=1, groups=1):
+    """(dx, dkernel)"""
+    size = kernel.shape[:2]
+    sides = margins(x.shape[1:3], size, strides, padding, dilation)
+    padded = pad(x, sides)
+    dx, dkernel = np.zeros_like(padded), np.zeros_like(kernel)
+    for i, j, index in positions(padded, size, strides, dilation):
+        for ins, outs in channel_groups(kernel, groups):
+            dx[index][..., ins] += dy[..., outs] @ kernel[i, j][:, outs].T
+            dkernel[i, j][:, outs] += np.einsum(
+                "nhwi,nhwo->io", padded[index][..., ins], dy[..., outs]
+            )
+    return unpad(dx, sides), dkernel
+
+
+def channel_groups(kernel, groups) -> Iterator[tuple[slice, slice]]:
+    """The input and the output channels that each group joins."""
+    inputs, outputs = kernel.shape[2], kernel.shape[3] // groups
+    for g in range(groups):
+        yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
+
+
+def depthwise_conv2d(x, kernel, strides=1, padding="valid", dilation=1) -> Array:
+    """kernel [KH, KW, C, multiplier]; output channel c * multiplier + m."""
+    return conv2d(x, as_grouped(kernel), strides, padding, dilation, groups=x.shape[-1])
+
+
+def depthwise_conv2d_backward(dy, x, kernel, strides=1, padding="valid", dilation=1):
+    """(dx, dkernel)"""
+    dx, dkernel = conv2d_backward(
+        dy, x, as_grouped(kernel), strides, padding, dilation, groups=x.shape[-1]
+    )
+    return dx, dkernel.reshape(kernel.shape)
+
+
+def as_grouped(kernel) -> Array:
+    """A depthwise kernel as that of a convolution with one group per input channel."""
+    kh, kw, channels, multiplier = kernel.shape
+    return kernel.reshape(kh, kw, 1, channels * multiplier)
+
+
+# Pooling
+
+
+def max_pool(x, pool, strides, padding="valid") -> Array:
+    return pool_windows(x, pool, strides, padding, fill=-np.inf).max(axis=0)
+
+
+def max_pool_backward(dy, x, pool, strides, padding="valid") -> Array:
+    """The first of a window's largest pixels, row by row, takes its whole gradient."""
+    winner = pool_windows(x, pool, strides, padding, fill=-np.inf).argmax(axis=0)
+    return spread_over_windows(
+        lambda number: np.where(winner == number, dy, 0.0), x, pool, strides, padding
+    )
+
+
+def average_pool(x, pool, strides, padding="valid") -> Array:
+    """The mean of the pixels of the image in each window: padding is not counted."""
+    total = pool_windows(x, pool, strides, padding, fill=0.0).sum(axis=0)
+    return total / pixels_in_window(x, pool, strides, padding)
+
+
+def average_pool_backward(dy, x, pool, strides, padding="valid") -> Array:
+    share = dy / pixels_in_window(x, pool, strides, padding)
+    return spread_over_windows(lambda number: share, x, pool, strides, padding)
+
+
+def pool_windows(x, pool, strides, padding, fill) -> Array:
+    """[PH * PW, N, H_out, W_out, C]"""
+    padded = pad(x, margins(x.shape[1:3], pool, strides, padding), fill)
+    return np.stack([padded[index] for _, _, index in positions(padded, pool, strides)])
+
+
+def pixels_in_window(x, pool, strides, padding) -> Array:
+    return pool_windows(np.ones_like(x), pool, strides, padding, fill=0.0).sum(axis=0)
+
+
+def spread_over_windows(gradient_at, x, pool, strides, padding) -> Array:
+    """Add gradient_at(number) to the pixels met by each kernel position."""
+    sides = margins(x.shape[1:3], pool, strides, padding)
+    dx = np.zeros_like(pad(x, sides))
+    for number, (_, _, index) in enumerate(positions(dx, pool, strides)):
+        dx[index] += gradient_at(number)
+    return unpad(dx, sides)
+
+
+def global_max_pool(x) -> Array:
+    return x.max(axis=(1, 2))
+
+
+def global_max_pool_backward(dy, x) -> Array:
+    n, h, w, c = x.shape
+    winner = x.reshape(n, h * w, c).argmax(axis=1)
+    number = np.arange(h * w)[None, :, None]
+    return np.where(number == winner[:, None, :], dy[:, None, :], 0.0).reshape(x.shape)
+
+
+def global_average_pool(x) -> Array:
+    return x.mean(axis=(1, 2))
+
+
+def global_average_pool_backward(dy, x) -> Array:
+    return np.broadcast_to(dy[:, None, None, :] / (x.shape[1] * x.shape[2]), x.shape)
+
+
+# Batch normalization, over all axes but the last
+
+
+def batch_norm(x, gamma, beta, mean, variance, epsilon) -> Array:
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+def batch_statistics(x) -> tuple[Array, Array]:
+    """(mean, biased variance) of each channel."""
+    axes = tuple(range(x.ndim - 1))
+    return x.mean(axis=axes), x.var(axis=axes)
+
+
+def batch_norm_backward(dy, x, gamma, epsilon):
+    """(dx, dgamma, dbeta) where mean and variance are the batch's own."""
+    axes = tuple(range(x.ndim - 1))
+    mean, variance = batch_statistics(x)
+    unit = (x - mean) / np.sqrt(variance + epsilon)
+    dgamma, dbeta = (dy * unit).sum(axis=axes), dy.sum(axis=axes)
+    count = x.size // x.shape[-1]
+    dx = gamma / np.sqrt(variance + epsilon) * (dy - dbeta / count - unit * dgamma / count)
+    return dx, dgamma, dbeta
+
+
+def moving_average(moving, batch, momentum) -> Array:
+    return moving * momentum + batch * (1.0 - momentum)
+
+
+# Activations: name -> (f(x), derivative at x where y = f(x))
+
+ERF = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def sigmoid(x) -> Array:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def leaky_relu(slope):
+    return lambda x: np.where(x > 0, x, slope * x), lambda x, y: np.where(x > 0, 1.0, slope)
+
+
+def elu(alpha):
+    return (
+        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))),
+        lambda x, y: np.where(x > 0, 1.0, y + alpha),
+    )
+
+
+def gelu(x) -> Array:
+    return 0.5 * x * (1.0 + ERF(x / math.sqrt(2.0)))
+
+
+def gelu_derivative(x, y) -> Array:
+    density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return 0.5 * (1.0 + ERF(x / math.sqrt(2.0))) + x * density
+
+
+ACTIVATIONS = {
+    "linear": (lambda x: x, lambda x, y: np.ones_like(x)),
+    "relu": leaky_relu(0.0),
+    "leaky_relu": leaky_relu(0.2),  # Keras's slope for the name; its layer has 0.3
+    "elu": elu(1.0),
+    "gelu": (gelu, gelu_derivative),
+    "sigmoid": (sigmoid, lambda x, y: y * (1.0 - y)),
+    "tanh": (np.tanh, lambda x, y: 1.0 - y * y),
+}
+
+
+def softmax(x) -> Array:
+    """Over the last axis."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dy, y) -> Array:
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))

@@ -1,0 +1,227 @@
+"""Each layer of fastcnn as a function in float64: (run, layer, x) -> (y, backward).
+
+`run` (reference_model.Run) knows the parameters' values; backward(dy) returns dx and gives the
+gradients of the layer's own parameters to `run`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import reference as ref
+
+
+def activate(x, name, table=ref.ACTIVATIONS):
+    if name == "softmax":
+        y = ref.softmax(x)
+        return y, lambda dy: ref.softmax_backward(dy, y)
+    function, derivative = table[name or "linear"]
+    y = function(x)
+    return y, lambda dy: dy * derivative(x, y)
+
+
+def biased_and_activated(run, layer, x):
+    """What ends every convolution and dense layer."""
+    bias = run.value(layer, "bias")
+    y, inner = activate(x if bias is None else x + bias, layer.get_config()["activation"])
+
+    def backward(dy):
+        dy = inner(dy)
+        run.add(layer, "bias", dy.sum(axis=tuple(range(dy.ndim - 1))))
+        return dy
+
+    return y, backward
+
+
+def window_arguments(config):
+    return config["strides"], config["padding"], config.get("dilation_rate", 1)
+
+
+def conv2d(run, layer, x):
+    config, kernel = layer.get_config(), run.value(layer, "kernel")
+    arguments = (*window_arguments(config), config["groups"])
+    y, end = biased_and_activated(run, layer, ref.conv2d(x, kernel, *arguments))
+
+    def backward(dy):
+        dx, dkernel = ref.conv2d_backward(end(dy), x, kernel, *arguments)
+        run.add(layer, "kernel", dkernel)
+        return dx
+
+    return y, backward
+
+
+def depthwise_conv2d(run, layer, x):
+    arguments, kernel = window_arguments(layer.get_config()), run.value(layer, "kernel")
+    y, end = biased_and_activated(run, layer, ref.depthwise_conv2d(x, kernel, *arguments))
+
+    def backward(dy):
+        dx, dkernel = ref.depthwise_conv2d_backward(end(dy), x, kernel, *arguments)
+        run.add(layer, "kernel", dkernel)
+        return dx
+
+    return y, backward
+
+
+def separable_conv2d(run, layer, x):
+    arguments = window_arguments(layer.get_config())
+    depthwise = run.value(layer, "depthwise_kernel")
+    pointwise = run.value(layer, "pointwise_kernel")
+    middle = ref.depthwise_conv2d(x, depthwise, *arguments)
+    y, end = biased_and_activated(run, layer, ref.conv2d(middle, pointwise))
+
+    def backward(dy):
+        dmiddle, dpointwise = ref.conv2d_backward(end(dy), middle, pointwise)
+        run.add(layer, "pointwise_kernel", dpointwise)
+        dx, ddepthwise = ref.depthwise_conv2d_backward(dmiddle, x, depthwise, *arguments)
+        run.add(layer, "depthwise_kernel", ddepthwise)
+        return dx
+
+    return y, backward
+
+
+def dense(run, layer, x):
+    kernel = run.value(layer, "kernel")
+    y, end = biased_and_activated(run, layer, x @ kernel)
+
+    def backward(dy):
+        dy = end(dy)
+        run.add(layer, "kernel", x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1]))
+        return dy @ kernel.T
+
+    return y, backward
+
+
+def pooling(function, function_backward):
+    def layer_function(run, layer, x):
+        config = layer.get_config()
+        arguments = config["pool_size"], config["strides"] or config["pool_size"], config["padding"]
+        return function(x, *arguments), lambda dy: function_backward(dy, x, *arguments)
+
+    return layer_function
+
+
+def global_pooling(function, function_backward):
+    def layer_function(run, layer, x):
+        if not layer.get_config().get("keepdims"):
+            return function(x), lambda dy: function_backward(dy, x)
+        return function(x)[:, None, None], lambda dy: function_backward(dy[:, 0, 0], x)
+
+    return layer_function
+
+
+def flatten(run, layer, x):
+    return x.reshape(len(x), -1), lambda dy: dy.reshape(x.shape)
+
+
+def zero_padding(run, layer, x):
+    sides = ref.margins(x.shape[1:3], 1, 1, layer.get_config()["padding"])
+    return ref.pad(x, sides), lambda dy: ref.unpad(dy, sides)
+
+
+def unchanged(run, layer, x):
+    return x, lambda dy: dy
+
+
+def rescaling(run, layer, x):
+    scale, offset = (np.asarray(layer.get_config()[name], float) for name in ("scale", "offset"))
+    return x * scale + offset, lambda dy: dy * scale
+
+
+def normalization(run, layer, x):
+    mean, variance = (np.asarray(layer.get_config()[name], float) for name in ("mean", "variance"))
+    return (x - mean) / np.sqrt(variance), lambda dy: dy / np.sqrt(variance)
+
+
+def batch_normalization(run, layer, x):
+    config = layer.get_config()
+    epsilon, momentum = config["epsilon"], config["momentum"]
+    gamma, beta = run.value(layer, "gamma"), run.value(layer, "beta")
+    gamma = np.ones(x.shape[-1]) if gamma is None else gamma
+    beta = np.zeros(x.shape[-1]) if beta is None else beta
+    moving = run.value(layer, "moving_mean"), run.value(layer, "moving_variance")
+    of_batch = run.training and layer.trainable  # a frozen one keeps to its statistics, as Keras's
+    mean, variance = ref.batch_statistics(x) if of_batch else moving
+    if of_batch:
+        for name, old, new in zip(
+            ("moving_mean", "moving_variance"), moving, (mean, variance), strict=True
+        ):
+            path = run.paths[id(layer), name]
+            run.moving[path] = ref.moving_average(old, new, momentum)
+
+    def backward(dy):
+        if of_batch:
+            dx, dgamma, dbeta = ref.batch_norm_backward(dy, x, gamma, epsilon)
+        else:
+            unit = ref.batch_norm(x, 1.0, 0.0, mean, variance, epsilon)
+            axes = tuple(range(x.ndim - 1))
+            dgamma, dbeta = (dy * unit).sum(axis=axes), dy.sum(axis=axes)
+            dx = dy * gamma / np.sqrt(variance + epsilon)
+        run.add(layer, "gamma", dgamma)
+        run.add(layer, "beta", dbeta)
+        return dx
+
+    return ref.batch_norm(x, gamma, beta, mean, variance, epsilon), backward
+
+
+def activation(run, layer, x):
+    return activate(x, layer.get_config()["activation"])
+
+
+def relu(run, layer, x):
+    config = layer.get_config()
+    y, inner = activate(x, "own", {"own": ref.leaky_relu(config.get("negative_slope") or 0.0)})
+    limit = config.get("max_value")
+    if limit is None:
+        return y, inner
+    return np.minimum(y, limit), lambda dy: inner(np.where(y < limit, dy, 0.0))
+
+
+def elu(run, layer, x):
+    return activate(x, "own", {"own": ref.elu(layer.get_config()["alpha"])})
+
+
+def softmax(run, layer, x):
+    return activate(x, "softmax")
+
+
+def residual(run, layer, x):
+    body, body_backward = run.layers(layer.chains[0], x)
+    shortcut, shortcut_backward = run.layers(layer.chains[1] if layer.has_shortcut else (), x)
+    return body + shortcut, lambda dy: body_backward(dy) + shortcut_backward(dy)
+
+
+def concat(run, layer, x):
+    parts, backwards = zip(*[run.layers(chain, x) for chain in layer.chains], strict=True)
+    ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
+
+    def backward(dy):
+        slices = np.split(dy, ends, axis=-1)
+        return sum(step(dpart) for step, dpart in zip(backwards, slices, strict=True))
+
+    return np.concatenate(parts, axis=-1), backward
+
+
+LAYERS = {
+    "Conv2D": conv2d,
+    "DepthwiseConv2D": depthwise_conv2d,
+    "SeparableConv2D": separable_conv2d,
+    "Dense": dense,
+    "MaxPooling2D": pooling(ref.max_pool, ref.max_pool_backward),
+    "AveragePooling2D": pooling(ref.average_pool, ref.average_pool_backward),
+    "GlobalMaxPooling2D": global_pooling(ref.global_max_pool, ref.global_max_pool_backward),
+    "GlobalAveragePooling2D": global_pooling(
+        ref.global_average_pool, ref.global_average_pool_backward
+    ),
+    "Flatten": flatten,
+    "ZeroPadding2D": zero_padding,
+    "Dropout": unchanged,
+    "BatchNormalization": batch_normalization,
+    "Rescaling": rescaling,
+    "Normalization": normalization,
+    "Activation": activation,
+    "ReLU": relu,
+    "LeakyReLU": relu,
+    "ELU": elu,
+    "Softmax": softmax,
+    "Residual": residual,
+    "Concat": concat,
+}

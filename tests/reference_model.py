@@ -1,0 +1,112 @@
+"""A built fastcnn model computed in float64: its outputs, its gradients, and central differences.
+
+Only the layers' class names, configurations and parameter values are read; every number comes from
+the other `reference` files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from reference import Array
+from reference_layers import LAYERS
+from reference_losses import loss_and_gradient
+
+
+def forward(model, x, training: bool = False) -> Array:
+    """The outputs of `model`; with `training`, batch statistics normalise (dropout is left out)."""
+    return Run(model, training).layers(model.layers, np.asarray(x, np.float64))[0]
+
+
+def loss(model, x, y, weight=None, training: bool = True, values=None) -> float:
+    """What a training step minimises: sum of weight * loss over the batch / N, plus penalties."""
+    run = Run(model, training, values)
+    z, _ = run.layers(model.layers, np.asarray(x, np.float64))
+    each, _ = loss_and_gradient(model.loss, z, y)
+    weight = np.ones(len(each)) if weight is None else weight
+    return float((weight * each).sum() / len(each) + penalty(model, run.values))
+
+
+def gradients(model, x, y, weight=None, training: bool = True) -> tuple[float, dict[str, Array]]:
+    """(loss, {path: gradient}) for every trainable parameter, by the chain rule."""
+    run = Run(model, training)
+    z, backward = run.layers(model.layers, np.asarray(x, np.float64))
+    each, dz = loss_and_gradient(model.loss, z, y)
+    weight = np.ones(len(each)) if weight is None else np.asarray(weight, np.float64)
+    backward(dz * (weight / len(each)).reshape(-1, *[1] * (dz.ndim - 1)))
+    for p in model.parameters:
+        if p.regularizer is not None and p.path in run.gradients:
+            w = run.values[p.path]
+            run.gradients[p.path] += p.regularizer.l1 * np.sign(w) + 2.0 * p.regularizer.l2 * w
+    trainable = {p.path: run.gradients[p.path] for p in model.parameters if p.trainable}
+    total = float((weight * each).sum() / len(each) + penalty(model, run.values))
+    return total, trainable
+
+
+def penalty(model, values) -> float:
+    """The regularization losses of what is trained; a frozen layer has none, as in Keras."""
+    total = 0.0
+    for p in model.parameters:
+        if p.trainable and p.regularizer is not None:
+            w = values[p.path]
+            total += p.regularizer.l1 * np.abs(w).sum() + p.regularizer.l2 * (w * w).sum()
+    return total
+
+
+def moving_statistics(model, x) -> dict[str, Array]:
+    """{path: value} of every moving statistic after one training step on `x`."""
+    run = Run(model, training=True)
+    run.layers(model.layers, np.asarray(x, np.float64))
+    return run.moving
+
+
+def numeric_gradients(model, x, y, weight=None, training: bool = True, step: float = 1e-6):
+    """{path: gradient} of `loss` by central differences, one element of one parameter at a time."""
+    values = {p.path: np.array(p.value, np.float64) for p in model.parameters}
+    result = {}
+    for p in model.parameters:
+        if not p.trainable:
+            continue
+        w, result[p.path] = values[p.path], np.zeros(p.shape)
+        for index in np.ndindex(*p.shape):
+            kept, sides = w[index], []
+            for shift in (step, -step):
+                w[index] = kept + shift
+                sides.append(loss(model, x, y, weight, training, values))
+            w[index] = kept
+            result[p.path][index] = (sides[0] - sides[1]) / (2.0 * step)
+    return result
+
+
+class Run:
+    """One pass through a model: `values` by parameter path, and what the pass leaves behind."""
+
+    def __init__(self, model, training: bool, values=None):
+        self.training = training
+        self.values = values or {p.path: np.array(p.value, np.float64) for p in model.parameters}
+        self.paths = {(id(p.layer), p.name): p.path for p in model.parameters}
+        self.gradients: dict[str, Array] = {}
+        self.moving: dict[str, Array] = {}
+
+    def value(self, layer, name):
+        """The value of a layer's own parameter, None where it has none of that name."""
+        path = self.paths.get((id(layer), name))
+        return None if path is None else self.values[path]
+
+    def add(self, layer, name, gradient):
+        path = self.paths.get((id(layer), name))
+        if path is not None:
+            self.gradients[path] = self.gradients.get(path, 0.0) + gradient
+
+    def layers(self, layers, x):
+        """(y, backward) of layers one after another, where backward(dy) returns dx."""
+        steps = []
+        for layer in layers:
+            x, step = LAYERS[type(layer).__name__](self, layer, x)
+            steps.append(step)
+
+        def backward(dy):
+            for step in reversed(steps):
+                dy = step(dy)
+            return dy
+
+        return x, backward

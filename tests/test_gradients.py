@@ -1,0 +1,293 @@
+"""Central differences: every element of every gradient of tiny nets, for each layer and loss.
+
+The differences are taken in float64 on the reference, whose outputs test_layers.py and this file
+compare with fastcnn's; the reference's own chain rule is held to them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import reference_model
+from building import assert_close, assert_gradients, build, images, targets_for
+from reference_losses import loss_and_gradient
+
+from fastcnn import layers as L
+from fastcnn import losses, regularizers
+
+
+@dataclass(frozen=True)
+class Net:
+    """A tiny model: `layers()` on inputs of `shape`, `batch` of them, under `loss`."""
+
+    shape: tuple[int, ...]
+    layers: Callable[[], list]
+    loss: object = "mse"
+    batch: int = 2
+
+
+def between(*layers: Callable[[], L.Layer], shape=(4, 4, 2)) -> Net:
+    """The layers under test with a trainable layer before them."""
+    return Net(shape, lambda: [L.Conv2D(2, 1), *[make() for make in layers]])
+
+
+LAYERS = {
+    "Conv2D": between(lambda: L.Conv2D(2, 3, padding="same")),
+    "Conv2D stride 2, explicit padding": between(
+        lambda: L.Conv2D(3, 3, strides=2, padding=((1, 0), (2, 1)), activation="gelu")
+    ),
+    "Conv2D dilation 2": between(lambda: L.Conv2D(2, 2, dilation_rate=2, activation="tanh")),
+    "Conv2D groups": between(lambda: L.Conv2D(4, 2, groups=2, activation="elu")),
+    "DepthwiseConv2D": between(lambda: L.DepthwiseConv2D(3, depth_multiplier=2, padding="same")),
+    "SeparableConv2D": between(lambda: L.SeparableConv2D(3, 2, strides=2, activation="sigmoid")),
+    "MaxPooling2D": between(lambda: L.MaxPooling2D(2)),
+    "MaxPooling2D overlapping": between(lambda: L.MaxPooling2D(3, strides=1, padding="same")),
+    "AveragePooling2D": between(lambda: L.AveragePooling2D(2)),
+    "AveragePooling2D overlapping": between(
+        lambda: L.AveragePooling2D(3, strides=2, padding="same"), shape=(5, 4, 2)
+    ),
+    "GlobalMaxPooling2D": between(lambda: L.GlobalMaxPooling2D()),
+    "GlobalAveragePooling2D": between(lambda: L.GlobalAveragePooling2D()),
+    "Flatten, Dense": between(lambda: L.Flatten(), lambda: L.Dense(3, activation="sigmoid")),
+    "ZeroPadding2D": between(lambda: L.ZeroPadding2D(1), lambda: L.MaxPooling2D(2)),
+    "BatchNormalization": between(lambda: L.BatchNormalization()),
+    "BatchNormalization of vectors": Net(
+        (3,), lambda: [L.Dense(4), L.BatchNormalization(), L.Dense(2)], batch=5
+    ),
+    "Conv2D, BatchNormalization, ReLU, pooling": between(
+        lambda: L.Conv2D(3, 3, padding="same", use_bias=False),
+        lambda: L.BatchNormalization(),
+        lambda: L.ReLU(),
+        lambda: L.MaxPooling2D(),
+    ),
+    "ReLU": between(lambda: L.ReLU()),
+    "LeakyReLU": between(lambda: L.LeakyReLU(negative_slope=0.1)),
+    "ELU": between(lambda: L.ELU(alpha=0.7)),
+    "Softmax": between(lambda: L.Softmax()),
+    **{
+        f"Activation {name}": between(lambda n=name: L.Activation(n))
+        for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
+    },
+}
+
+BRANCHES = {
+    "Residual": between(lambda: L.Residual([L.Conv2D(2, 3, padding="same")])),
+    "Residual first": Net((4, 4, 2), lambda: [L.Residual([L.Conv2D(2, 3, padding="same")])]),
+    "Residual with shortcut": between(
+        lambda: L.Residual(
+            [L.Conv2D(3, 3, strides=2, padding="same"), L.ReLU(), L.Conv2D(3, 1)],
+            [L.Conv2D(3, 1, strides=2)],
+        ),
+        lambda: L.ReLU(),
+    ),
+    "Residual of one activation": between(lambda: L.Residual([L.Activation("tanh")])),
+    "two Residuals": between(
+        lambda: L.Residual([L.Conv2D(2, 1, activation="relu")]),
+        lambda: L.Residual([L.BatchNormalization(), L.Conv2D(2, 1)]),
+    ),
+    "Concat": between(
+        lambda: L.Concat([L.Conv2D(1, 1)], [L.Conv2D(2, 3, padding="same"), L.ReLU()])
+    ),
+    "Concat with the identity and a pooling": between(
+        lambda: L.Concat([], [L.MaxPooling2D(3, strides=1, padding="same")], [L.Conv2D(1, 1)])
+    ),
+    "Concat first": Net((3, 3, 2), lambda: [L.Concat([L.Conv2D(1, 1)], [L.Conv2D(2, 1)])]),
+    "Concat in Residual in Concat": between(
+        lambda: L.Concat(
+            [L.Residual([L.Concat([L.Conv2D(1, 1)], [L.Conv2D(1, 3, padding="same")]), L.ReLU()])],
+            [L.Conv2D(1, 1, activation="tanh")],
+        ),
+        lambda: L.GlobalAveragePooling2D(),
+        lambda: L.Dense(2),
+    ),
+    "Residual of nothing": between(lambda: L.BatchNormalization(), lambda: L.Residual([])),
+    "Residual of two normalizations": between(
+        lambda: L.Residual([L.BatchNormalization()], [L.BatchNormalization()]), lambda: L.ReLU()
+    ),
+    "Residual of vectors": Net(
+        (3,), lambda: [L.Dense(4), L.Residual([L.Dense(4, activation="relu")]), L.Dense(2)]
+    ),
+    "Concat of vectors": Net((3,), lambda: [L.Dense(4), L.Concat([], [L.Dense(3)], [L.ReLU()])]),
+    "four readers of one value": between(
+        lambda: L.ReLU(), lambda: L.Concat([], [], [L.ReLU()], [L.Conv2D(1, 3, padding="same")])
+    ),
+    "a ReLU read twice": between(
+        lambda: L.ReLU(), lambda: L.Residual([L.MaxPooling2D(3, strides=1, padding="same")])
+    ),
+    "a convolution read twice": between(
+        lambda: L.Residual([L.ReLU(), L.BatchNormalization(), L.Conv2D(2, 1)])
+    ),
+    "a padding read twice": between(
+        lambda: L.ZeroPadding2D(1),
+        lambda: L.Concat([L.Conv2D(2, 2, strides=2)], [L.MaxPooling2D()]),
+    ),
+    "ReLU into a padded pooling": between(
+        lambda: L.ReLU(), lambda: L.MaxPooling2D(3, strides=2, padding="same"), lambda: L.ReLU()
+    ),
+    "Residual in Residual": between(
+        lambda: L.Residual([L.Residual([L.Conv2D(2, 1)]), L.BatchNormalization()])
+    ),
+}
+
+
+def classifier(loss, *end, batch=3) -> Net:
+    return Net((2, 2, 2), lambda: [L.Flatten(), L.Dense(4), *[make() for make in end]], loss, batch)
+
+
+def softmax_end():
+    return L.Softmax()
+
+
+def sigmoid_end():
+    return L.Activation("sigmoid")
+
+
+LOSSES = {
+    "sparse, logits": classifier(losses.SparseCategoricalCrossentropy(from_logits=True)),
+    "sparse, after softmax": classifier(losses.SparseCategoricalCrossentropy(), softmax_end),
+    "sparse, softmax of the last dense": Net(
+        (5,), lambda: [L.Dense(4, activation="softmax")], "sparse_categorical_crossentropy", 3
+    ),
+    "sparse, other probabilities": classifier(losses.SparseCategoricalCrossentropy(), sigmoid_end),
+    "sparse, logits that a softmax made": classifier(
+        losses.SparseCategoricalCrossentropy(from_logits=True), softmax_end
+    ),
+    "dense, logits": classifier(losses.CategoricalCrossentropy(from_logits=True)),
+    "dense, after softmax": classifier(losses.CategoricalCrossentropy(), softmax_end),
+    "dense, smoothed": classifier(
+        losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    ),
+    "dense, smoothed, after softmax": classifier(
+        losses.CategoricalCrossentropy(label_smoothing=0.1), softmax_end
+    ),
+    "dense, other probabilities": classifier(losses.CategoricalCrossentropy(), sigmoid_end),
+    "binary, logits": classifier(losses.BinaryCrossentropy(from_logits=True)),
+    "binary, after sigmoid": classifier(losses.BinaryCrossentropy(), sigmoid_end),
+    "binary, one output": Net(
+        (5,), lambda: [L.Dense(1, activation="sigmoid")], "binary_crossentropy", 4
+    ),
+    "mean squared error": classifier(losses.MeanSquaredError()),
+    "categorical hinge": classifier(losses.CategoricalHinge()),
+    "multi-class hinge": classifier(losses.MulticlassHinge()),
+    "multi-class hinge, margin 0.3": classifier(losses.MulticlassHinge(margin=0.3)),
+}
+
+REGULARIZED = {
+    "L2": regularizers.L2(0.03),
+    "L1": regularizers.L1(0.02),
+    "L1 and L2": regularizers.L1L2(l1=0.02, l2=0.03),
+}
+
+NETS = {**LAYERS, **BRANCHES, **LOSSES}
+
+
+def targets(model, batch):
+    """Probabilities where the loss wants targets in [0, 1]; one hot for the hinge."""
+    if model.loss.target == "sparse" or model.loss.name == "mean_squared_error":
+        return targets_for(model, batch)
+    rng, shape = np.random.default_rng(5), (batch, *model.output_shape)
+    if model.loss.name == "binary_crossentropy":
+        return rng.uniform(0.1, 0.9, shape).astype(np.float32)
+    return np.eye(shape[1], dtype=np.float32)[rng.integers(0, shape[1], batch)]
+
+
+def check(model, x, y):
+    numeric = reference_model.numeric_gradients(model, x, y)
+    for path, gradient in reference_model.gradients(model, x, y)[1].items():
+        np.testing.assert_allclose(gradient, numeric[path], rtol=0, atol=3e-9, err_msg=path)
+    outputs = reference_model.forward(model, x, training=True)
+    loss, gradients = model.gradients(x, y)
+    assert loss == pytest.approx(reference_model.loss(model, x, y), rel=1e-5)
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+    assert_gradients(gradients, numeric, "statistics")
+    batch = model.engine().test(x, y, None)
+    check_batch(batch, model, reference_model.forward(model, x), y)
+    batch = model.engine().train(x, y, None)
+    check_batch(batch, model, outputs, y)
+
+
+def check_batch(batch, model, outputs, y):
+    """What the engine says of a batch: each image's loss, the outputs, the true class's rank."""
+    each, _ = loss_and_gradient(model.loss, outputs, y)
+    assert_close(batch.loss, each, "statistics", "losses", floor=0.1)
+    assert_close(batch.outputs, outputs, "chain", "outputs of the step")
+    if not model.loss.has_classes:
+        assert batch.rank.size == 0
+        return
+    true = y if model.loss.target == "sparse" else y.argmax(axis=1)
+    better = outputs > outputs[np.arange(len(y)), true][:, None]
+    np.testing.assert_array_equal(batch.rank, better.sum(axis=1))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_central_differences(name):
+    net = NETS[name]
+    model = build(net.shape, net.layers(), net.loss)
+    x = images(net.batch, net.shape)
+    check(model, x, targets(model, net.batch))
+
+
+@pytest.mark.parametrize("name", REGULARIZED)
+def test_regularizers(name):
+    regularizer = REGULARIZED[name]
+    layers = [
+        L.Conv2D(3, 2, kernel_regularizer=regularizer, bias_regularizer=regularizer),
+        L.Residual([L.Conv2D(3, 1, kernel_regularizer=regularizer)]),
+        L.Flatten(),
+        L.Dense(2, kernel_regularizer=regularizer),
+    ]
+    model = build((3, 3, 2), layers)
+    x = images(2, (3, 3, 2))
+    y = targets(model, 2)
+    check(model, x, y)
+    plain = build(
+        (3, 3, 2), [L.Conv2D(3, 2), L.Residual([L.Conv2D(3, 1)]), L.Flatten(), L.Dense(2)]
+    )
+    plain.set_weights(model.get_weights())
+    assert model.gradients(x, y)[0] > plain.gradients(x, y)[0]
+
+
+FROZEN = {
+    "the first": 0,
+    "one between": 1,
+    "batch normalization": 2,
+    "a whole Residual": 3,
+    "the last": 5,
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_frozen_layers(name):
+    """A frozen layer has no gradient, passes it on, and does not move in training."""
+    layers = [
+        L.Conv2D(2, 3, padding="same", kernel_regularizer="l2"),
+        L.Conv2D(2, 1, activation="tanh"),
+        L.BatchNormalization(),
+        L.Residual([L.Conv2D(2, 1, use_bias=False), L.BatchNormalization()]),
+        L.GlobalAveragePooling2D(),
+        L.Dense(2),
+    ]
+    frozen = layers[FROZEN[name]]
+    frozen.trainable = False
+    model = build((4, 4, 2), layers)
+    paths = {p.path for p in model.parameters if not p.trainable and p.kind == "weight"}
+    assert paths
+    x = images(3, (4, 4, 2))
+    y = targets(model, 3)
+    check(model, x, y)
+    assert not paths & set(model.gradients(x, y)[1])
+    before = {p.path: p.value.copy() for p in model.parameters}
+    model.train_on_batch(x, y)
+    for p in model.parameters:
+        inside = p.layer is frozen or p.layer in frozen.sublayers
+        assert np.array_equal(before[p.path], p.value) == inside, p.path
+
+
+def test_one_layer_may_not_be_used_twice():
+    """Each layer holds its own parameters: the same object in two places is refused in words."""
+    shared = L.Conv2D(2, 1)
+    with pytest.raises(ValueError, match="conv2d"):
+        build((4, 4, 2), [shared, L.ReLU(), shared])

@@ -1,0 +1,276 @@
+"""What a model shows of itself: shapes, names, parameters, summary, activations, configuration."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import reference_model
+from building import assert_close, build, images, targets_for
+from test_training_step import NETS, lenet, small_resnet
+
+import fastcnn
+from fastcnn import Sequential
+from fastcnn import layers as L
+
+
+def vgg16():
+    def stage(filters, convolutions):
+        convs = [
+            L.Conv2D(filters, 3, padding="same", activation="relu") for _ in range(convolutions)
+        ]
+        return [*convs, L.MaxPooling2D()]
+
+    return [
+        *stage(64, 2),
+        *stage(128, 2),
+        *stage(256, 3),
+        *stage(512, 3),
+        *stage(512, 3),
+        L.Flatten(),
+        L.Dense(4096, activation="relu"),
+        L.Dense(4096, activation="relu"),
+        L.Dense(1000, activation="softmax"),
+    ]
+
+
+def test_summary_of_vgg16_allocates_nothing(capsys):
+    tracemalloc.start()
+    model = Sequential(vgg16(), input_shape=(224, 224, 3))
+    model.summary()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    text = capsys.readouterr().out
+    assert "138,357,544" in text
+    assert "15.5 G" in text
+    assert sum(p.size for p in model.parameters) == 138_357_544
+    assert model.output_shape == (1000,)
+    assert peak < 20e6  # the parameters alone would take 553 MB
+
+
+def test_summary_says_shapes_and_parameters(capsys):
+    model = Sequential(small_resnet(), input_shape=(32, 32, 3))
+    model.summary()
+    text = capsys.readouterr().out
+    for layer in model.layers:
+        assert layer.name in text
+    total = sum(p.size for p in model.parameters)
+    trainable = sum(p.size for p in model.parameters if p.trainable)
+    assert f"{total:,}" in text
+    assert f"{trainable:,}" in text
+    assert trainable < total  # moving statistics are not trained
+
+
+SHAPES = [  # input, layers, output
+    ((28, 28, 1), lenet, (10,)),
+    ((7, 9, 3), lambda: [L.Conv2D(5, 3)], (5, 7, 5)),
+    ((7, 9, 3), lambda: [L.Conv2D(5, 3, strides=2)], (3, 4, 5)),
+    ((7, 9, 3), lambda: [L.Conv2D(5, 3, strides=2, padding="same")], (4, 5, 5)),
+    ((7, 9, 3), lambda: [L.Conv2D(5, 3, padding=((1, 2), (3, 4)))], (8, 14, 5)),
+    ((7, 9, 3), lambda: [L.Conv2D(5, 3, dilation_rate=3)], (1, 3, 5)),
+    ((7, 9, 3), lambda: [L.DepthwiseConv2D(3, depth_multiplier=4)], (5, 7, 12)),
+    ((7, 9, 3), lambda: [L.SeparableConv2D(8, 3, padding=1)], (7, 9, 8)),
+    ((7, 9, 3), lambda: [L.MaxPooling2D()], (3, 4, 3)),
+    ((7, 9, 3), lambda: [L.MaxPooling2D(padding="same")], (4, 5, 3)),
+    ((7, 9, 3), lambda: [L.AveragePooling2D(3, strides=1)], (5, 7, 3)),
+    ((7, 9, 3), lambda: [L.GlobalMaxPooling2D()], (3,)),
+    ((7, 9, 3), lambda: [L.ZeroPadding2D(((1, 0), (0, 2)))], (8, 11, 3)),
+    ((7, 9, 3), lambda: [L.Concat([], [L.Conv2D(4, 1)], [L.ReLU()])], (7, 9, 10)),
+    ((7, 9, 3), lambda: [L.Residual([L.Conv2D(3, 3, padding="same")])], (7, 9, 3)),
+    ((7, 9, 3), lambda: [L.Flatten(), L.Dense(4)], (4,)),
+]
+
+
+@pytest.mark.parametrize(("shape", "layers", "expected"), SHAPES)
+def test_output_shapes(shape, layers, expected):
+    model = build(shape, layers())
+    assert model.input_shape == shape
+    assert model.output_shape == expected
+    assert model.layers[-1].output_shape == expected
+    outputs = model.predict(images(3, shape))
+    assert outputs.shape == (3, *expected)
+    assert outputs.dtype == np.float32
+
+
+def test_names_are_keras_names_made_unique():
+    layers = [
+        *[L.Conv2D(2, 1), L.Conv2D(2, 1), L.Conv2D(2, 1, name="mine"), L.DepthwiseConv2D(1)],
+        *[L.SeparableConv2D(2, 1), L.BatchNormalization(), L.ReLU(), L.LeakyReLU(), L.ELU()],
+        *[L.MaxPooling2D(1), L.AveragePooling2D(1), L.ZeroPadding2D(0), L.Activation("relu")],
+        *[L.Residual([L.Conv2D(2, 1)]), L.Concat([L.Conv2D(2, 1)], []), L.GlobalMaxPooling2D()],
+        *[L.Dropout(0.1), L.Dense(2), L.Dense(2), L.Softmax()],
+    ]
+    model = Sequential(layers, input_shape=(4, 4, 2))
+    assert [layer.name for layer in model.layers] == [
+        *["conv2d", "conv2d_1", "mine", "depthwise_conv2d"],
+        *["separable_conv2d", "batch_normalization", "re_lu", "leaky_re_lu", "elu"],
+        *["max_pooling2d", "average_pooling2d", "zero_padding2d", "activation"],
+        *["residual", "concat", "global_max_pooling2d"],
+        *["dropout", "dense", "dense_1", "softmax"],
+    ]
+    paths = [p.path for p in model.parameters]
+    assert len(set(paths)) == len(paths)
+    assert model.layer("mine") is model.layers[2]
+    with pytest.raises((ValueError, KeyError), match=r"mine_1.*mine"):
+        model.layer("mine_1")
+
+
+def test_parameters_are_in_keras_order():
+    layers = [
+        L.Conv2D(4, 3, name="a"),
+        L.BatchNormalization(name="b"),
+        L.Residual([L.SeparableConv2D(4, 1, name="d")], [L.Conv2D(4, 1, name="e")], name="c"),
+        L.DepthwiseConv2D(3, depth_multiplier=2, name="f"),
+        L.Flatten(),
+        L.Dense(3, name="g"),
+    ]
+    model = Sequential(layers, input_shape=(6, 6, 2))
+    expected = {
+        "a/kernel": (3, 3, 2, 4),
+        "a/bias": (4,),
+        "b/gamma": (4,),
+        "b/beta": (4,),
+        "b/moving_mean": (4,),
+        "b/moving_variance": (4,),
+        "c/d/depthwise_kernel": (1, 1, 4, 1),
+        "c/d/pointwise_kernel": (1, 1, 4, 4),
+        "c/d/bias": (4,),
+        "c/e/kernel": (1, 1, 4, 4),
+        "c/e/bias": (4,),
+        "f/kernel": (3, 3, 4, 2),
+        "f/bias": (8,),
+        "g/kernel": (32, 3),
+        "g/bias": (3,),
+    }
+    assert [(p.path, p.shape) for p in model.parameters] == list(expected.items())
+    weights = model.get_weights()
+    assert [w.shape for w in weights] == list(expected.values())
+    weights = [np.full_like(w, number) for number, w in enumerate(weights)]
+    model.set_weights(weights)
+    for p, w, again in zip(model.parameters, weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(p.value, w)
+        np.testing.assert_array_equal(again, w)
+    again[...] = 77.0  # what get_weights gives is a copy
+    assert not (model.parameters[-1].value == 77.0).any()
+
+
+def test_initial_values():
+    model = Sequential(small_resnet(), input_shape=(8, 8, 3), seed=4)
+    same = Sequential(small_resnet(), input_shape=(8, 8, 3), seed=4)
+    other = Sequential(small_resnet(), input_shape=(8, 8, 3), seed=5)
+    for p, q, r in zip(model.parameters, same.parameters, other.parameters, strict=True):
+        np.testing.assert_array_equal(p.value, q.value)
+        constant = {"bias": 0.0, "beta": 0.0, "gamma": 1.0, "moving_mean": 0.0}
+        if p.name == "kernel":
+            fans = np.prod(p.shape[:-2]) * (p.shape[-1] + p.shape[-2])
+            limit = np.sqrt(6.0 / fans)  # Glorot's uniform
+            assert 0.8 * limit < np.abs(p.value).max() <= limit
+            assert not np.array_equal(p.value, r.value)
+        else:
+            np.testing.assert_array_equal(p.value, constant.get(p.name, 1.0))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_configuration_round_trip(name):
+    shape, layers = NETS[name]
+    model = build(shape, layers(), "sparse_categorical_crossentropy", seed=3)
+    again = Sequential.from_config(json.loads(json.dumps(model.get_config())))
+    assert again.get_config() == model.get_config()
+    assert [p.path for p in again.parameters] == [p.path for p in model.parameters]
+    again.set_weights(model.get_weights())
+    x = images(3, shape)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_configuration_keeps_every_choice():
+    layers = [
+        L.Conv2D(
+            4,
+            (3, 2),
+            strides=(2, 1),
+            padding=((1, 0), (2, 1)),
+            groups=2,
+            use_bias=False,
+            activation="gelu",
+            kernel_initializer="he_normal",
+            kernel_regularizer=fastcnn.regularizers.L1L2(0.1, 0.2),
+            trainable=False,
+            name="first",
+        ),
+        L.BatchNormalization(momentum=0.8, epsilon=0.01, center=False),
+        L.LeakyReLU(0.05),
+        L.AveragePooling2D((2, 3), strides=(1, 2), padding="same"),
+        L.Dropout(0.25),
+        L.Residual([L.Concat([], [L.ReLU()]), L.Conv2D(4, 1)]),
+    ]
+    model = Sequential(layers, input_shape=(8, 8, 2), name="whole")
+    again = Sequential.from_config(json.loads(json.dumps(model.get_config())))
+    for one, other in zip(model.layers, again.layers, strict=True):
+        assert type(one) is type(other)
+        assert one.get_config() == other.get_config()
+        assert one.trainable == other.trainable
+    assert again.name == "whole"
+    assert again.parameters[0].regularizer.l1 == pytest.approx(0.1)
+
+
+def test_batch_normalization_folds_into_the_convolution():
+    """At inference the two are one convolution; the outputs are still those of the two."""
+    layers = [
+        L.Conv2D(17, 3, padding="same", use_bias=False),
+        L.BatchNormalization(),
+        L.ReLU(),
+        L.DepthwiseConv2D(3),
+        L.BatchNormalization(scale=False),
+        L.Residual([L.Conv2D(17, 1), L.BatchNormalization(center=False)]),
+        L.BatchNormalization(),
+        L.MaxPooling2D(),
+    ]
+    model = build((7, 7, 3), layers)
+    x = images(5, (7, 7, 3))
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+    model.train_on_batch(x, targets_for(model, 5))  # and follow the statistics and the weights
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "afterwards")
+    model.set_weights([w * 0.5 for w in model.get_weights()])
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "set weights")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_activations_of_every_layer(name):
+    shape, layers = NETS[name]
+    model = build(shape, layers(), "sparse_categorical_crossentropy")
+    x = images(3, shape)
+    run = reference_model.Run(model, training=False)
+    expected = x.astype(np.float64)
+    for layer in model.layers:
+        expected = run.layers([layer], expected)[0]
+        for which in (layer, layer.name):
+            assert_close(model.activations(x, which), expected, "chain", layer.name)
+    with pytest.raises((ValueError, KeyError), match="conv2d"):
+        model.activations(x, "conv2d_77")
+
+
+def test_bytes_and_floats_give_the_same():
+    model = build((14, 14, 1), lenet(), "sparse_categorical_crossentropy")
+    x = np.random.default_rng(0).integers(0, 256, (5, 14, 14, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(model.predict(x), model.predict(x.astype(np.float32)))
+
+
+def test_program_shows_what_the_network_became():
+    model = build((14, 14, 1), lenet(), "sparse_categorical_crossentropy")
+    text = str(model.program())
+    for word in ("conv2d", "pool", "softmax"):
+        assert word in text
+
+
+def test_program_before_compile_shows_the_forward_pass():
+    text = str(Sequential(lenet(), input_shape=(14, 14, 1)).program())
+    assert "conv2d" in text
+
+
+def test_training_needs_compile():
+    model = Sequential(lenet(), input_shape=(14, 14, 1))
+    with pytest.raises((RuntimeError, ValueError), match="compile"):
+        model.train_on_batch(images(2, (14, 14, 1)), np.zeros(2, np.int32))
+    assert model.predict(images(2, (14, 14, 1))).shape == (2, 10)
