@@ -28,7 +28,9 @@ def append_loss(program: Program, loss: Loss) -> dict[str, Buffer]:
         scores, kernel = maker.inputs[0], loss.fused_kernel
     sparse = loss.target == "sparse"
     roles = {
-        "target": program.buffer(() if sparse else scores.shape, dtype="int32" if sparse else "float32"),
+        "target": program.buffer(
+            () if sparse else scores.shape, dtype="int32" if sparse else "float32"
+        ),
         "weight": program.buffer(()),
         "gradient": program.buffer(scores.shape),
         "loss": program.buffer(()),
@@ -78,7 +80,9 @@ def _needing_gradients(program: Program) -> set[Buffer]:
 def _through_relu(program: Program, op: Op, dy: Buffer) -> Buffer:
     if op.attributes.get("activation") != "relu":
         return dy
-    return program.add("activation_dx", [op.outputs[0], dy], dy.shape, function="relu", constant=0.0)
+    return program.add(
+        "activation_dx", [op.outputs[0], dy], dy.shape, function="relu", constant=0.0
+    )
 
 
 def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[Buffer, Buffer]:
@@ -110,7 +114,9 @@ def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict
     return {x: program.add("max_pool_dx", reads, x.shape, problem=op.attributes["problem"])}
 
 
-def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[Buffer, Buffer]:
+def _average_pool(
+    program: Program, op: Op, dy: Buffer, needed: set[Buffer]
+) -> dict[Buffer, Buffer]:
     x = op.inputs[0]
     return {x: program.add("average_pool_dx", [dy], x.shape, problem=op.attributes["problem"])}
 

@@ -14,6 +14,7 @@ TOLERANCE = {
     "sum": 4e-6,  # sums of up to some thousand products, and the gradient through one layer of them
     "chain": 2e-5,  # several layers: each one's error passes through the next
     "statistics": 5e-5,  # x - mean(x) cancels, and divides by a deviation that may be small
+    "update": 1e-4,  # optimizers that divide a gradient by its own size, rounding included
     "curve": 1e-5,  # exp, tanh and erf computed by short float32 formulas
 }
 

@@ -178,9 +178,7 @@ class CpuEngine:
         self._run(executable, x, None, None)
         return executable.view(program.output, len(x)).copy()
 
-    def _step(
-        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, apply: bool
-    ) -> Batch:
+    def _step(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, apply: bool) -> Batch:
         executable = self._executable("train", len(x))
         model = self._model
         self._random[:] = model.seed, model.state.step
@@ -226,7 +224,9 @@ class CpuEngine:
             loss=executable.view(roles["loss"], images),
             rank=executable.view(roles["rank"], images, np.int32) if has_classes else _NO_RANKS,
             scores=executable.view(roles["scores"], images),
-            transform=ABSORBED[self._model.loss.fuses] if roles["scores"] != roles["output"] else None,
+            transform=ABSORBED[self._model.loss.fuses]
+            if roles["scores"] != roles["output"]
+            else None,
             penalty=penalty,
             finite=finite,
         )

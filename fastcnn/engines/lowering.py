@@ -6,7 +6,6 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING
 
-
 from fastcnn.kernels.cpu import activation as elementwise
 from fastcnn.kernels.cpu import (
     conv_depthwise,
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 
 # Ops that may write where their input lay, if nothing else reads it: kind -> which input.
 IN_PLACE = {
-    **{"activation": 0, "activation_dx": 1, "add": 0, "affine": 0, "batch_norm_dx": 1},
-    **{"dropout": 0, "scale_dx": 0, "scale_shift": 0, "softmax": 0, "softmax_dx": 1},
+    "activation": 0, "activation_dx": 1, "add": 0, "affine": 0, "batch_norm_dx": 1,
+    "dropout": 0, "scale_dx": 0, "scale_shift": 0, "softmax": 0, "softmax_dx": 1,
 }
 
 
@@ -139,9 +138,7 @@ def _conv2d(low: Lowering, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel = low.parameter(op.parameters["kernel"])
     bias, scale = _folded(low, op)
-    conv_direct.forward(
-        low.calls, op.attributes["problem"], x, kernel, bias, y, _relu(op), scale
-    )
+    conv_direct.forward(low.calls, op.attributes["problem"], x, kernel, bias, y, _relu(op), scale)
 
 
 def _conv2d_dx(low: Lowering, op: Op) -> None:
@@ -214,9 +211,7 @@ def _matmul(low: Lowering, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel = op.parameters["kernel"]
     bias, scale = _folded(low, op)
-    matmul.forward(
-        low.calls, x, low.parameter(kernel), bias, y, kernel.shape, _relu(op), scale
-    )
+    matmul.forward(low.calls, x, low.parameter(kernel), bias, y, kernel.shape, _relu(op), scale)
 
 
 def _matmul_dx(low: Lowering, op: Op) -> None:
@@ -386,9 +381,7 @@ def _concat(low: Lowering, op: Op) -> None:
         columns = buffer.shape[-1]
         places = {"x": low.region(buffer), "y": Place(y, 4 * first)}
         sizes = {"rows": prod(buffer.shape[:-1]), "columns": columns}
-        low.calls.emit(
-            layout.copy_rows, IMAGE, "y", places, **sizes, x_row=columns, y_row=total
-        )
+        low.calls.emit(layout.copy_rows, IMAGE, "y", places, **sizes, x_row=columns, y_row=total)
         first += columns
 
 
@@ -432,8 +425,8 @@ def _batch_scale_shift(low: Lowering, op: Op) -> None:
         ("moments", "scale", "shift", "moving_mean", "moving_variance"),
         {
             **_statistics(low, op, "gamma", "beta", "moving_mean", "moving_variance"),
-            **{"partial": partial, "moments": low.region(moments)},
-            **{"scale": low.region(op.outputs[0]), "shift": low.region(op.outputs[1])},
+            "partial": partial, "moments": low.region(moments),
+            "scale": low.region(op.outputs[0]), "shift": low.region(op.outputs[1]),
         },
         partial_stride=partial.stride,
         pixels=prod(measured[:-1]),
@@ -470,11 +463,11 @@ def _batch_norm_dw(low: Lowering, op: Op) -> None:
     partial = low.partials[sums]
     shape = low.program.producer(sums).inputs[0].shape
     places = {
-        **{"partial": partial, "moments": low.region(moments)},
-        **{"gamma": low.parameter(op.parameters.get("gamma"))},
-        **{"gamma_gradient": low.gradient(op, "gamma")},
-        **{"beta_gradient": low.gradient(op, "beta")},
-        **{"coefficients": low.region(op.outputs[0])},
+        "partial": partial, "moments": low.region(moments),
+        "gamma": low.parameter(op.parameters.get("gamma")),
+        "gamma_gradient": low.gradient(op, "gamma"),
+        "beta_gradient": low.gradient(op, "beta"),
+        "coefficients": low.region(op.outputs[0]),
     }
     written = ("coefficients", "gamma_gradient", "beta_gradient")
     low.calls.emit(

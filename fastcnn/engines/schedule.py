@@ -44,7 +44,9 @@ def schedule(calls: Iterable[Call]) -> list[Phase]:
     for call in calls:
         batch_wide = call.scope == BATCH
         number = -1 if batch_wide else 0
-        before = [written[region] for region in (*call.reads(), *call.written()) if region in written]
+        before = [
+            written[region] for region in (*call.reads(), *call.written()) if region in written
+        ]
         before += [read[region] for region in call.written() if region in read]
         for earlier in before:
             same_kind = (earlier % 2 != 0) == batch_wide

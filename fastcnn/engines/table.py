@@ -15,7 +15,17 @@ from fastcnn.engines.execute import (
 )
 from fastcnn.engines.schedule import Layout, Phase
 from fastcnn.kernels.cpu import kernel as kernels
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, GLOBAL, IMAGE, LOCAL, PARTIAL, Call, Region
+from fastcnn.kernels.cpu.call import (
+    BATCH,
+    BLOCK,
+    CHUNK,
+    GLOBAL,
+    IMAGE,
+    LOCAL,
+    PARTIAL,
+    Call,
+    Region,
+)
 
 # Every address in a table is one of these arrays' plus an offset.
 BASES = (

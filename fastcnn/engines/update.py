@@ -48,9 +48,7 @@ def append_update(
     return np.array(spans, np.int64).reshape(-1, 2)
 
 
-def _finish(
-    low: Lowering, parameter: Parameter, clip: float, sums: Region, parts: int
-) -> None:
+def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:
     regularizer = parameter.regularizer
     low.calls.label = f"finish {parameter.path}"
     low.calls.emit(
@@ -128,4 +126,3 @@ def _update(
         slot_count=len(optimizer.slots),
         slot_stride=slot_stride,
     )
-

@@ -43,7 +43,9 @@ def fraction(layer: Layer, name: str, value: Any, top_included: bool = False) ->
     except (TypeError, ValueError):
         number = float("nan")
     if not (0 <= number < 1 or (top_included and number == 1)):
-        raise ValueError(f"{layer.label}: {name} must be at least 0 and below 1. Received {value!r}.")
+        raise ValueError(
+            f"{layer.label}: {name} must be at least 0 and below 1. Received {value!r}."
+        )
     return number
 
 
@@ -102,9 +104,7 @@ def window_output(
     dilation: Pair = (1, 1),
 ) -> Pair:
     """Return (height, width) after a sliding window; raises where it does not fit once."""
-    out = tuple(
-        output_size(shape[i], window[i], strides[i], dilation[i], pad[i]) for i in range(2)
-    )
+    out = tuple(output_size(shape[i], window[i], strides[i], dilation[i], pad[i]) for i in range(2))
     if min(out) < 1:
         spread = f" with dilation {dilation}" if dilation != (1, 1) else ""
         raise ValueError(

@@ -178,7 +178,9 @@ def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
     for layer in layers:
         if layer.given_name is not None:
             if layer.given_name in taken:
-                raise ValueError(f"Two layers are named '{layer.given_name}': names must be unique.")
+                raise ValueError(
+                    f"Two layers are named '{layer.given_name}': names must be unique."
+                )
             taken.add(layer.given_name)
     for layer in layers:
         if layer.given_name is None:

@@ -51,9 +51,7 @@ class _Branches(Layer):
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         if not self.built:
             inside = f"{prefix}{self.name}/"
-            self.shapes = [
-                _build_chain(chain, tuple(input_shape), inside) for chain in self.chains
-            ]
+            self.shapes = [_build_chain(chain, tuple(input_shape), inside) for chain in self.chains]
         super().build(input_shape, prefix)
 
     def lower_chains(self, program: Program, x: Buffer) -> list[Buffer]:

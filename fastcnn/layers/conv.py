@@ -62,9 +62,7 @@ class _Convolution(Layer):
     def bias(self, filters: int) -> list[Parameter]:
         if not self.use_bias:
             return []
-        return [
-            Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)
-        ]
+        return [Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)]
 
     def named_parameters(self) -> dict[str, Parameter]:
         return {parameter.name: parameter for parameter in self.parameters}
@@ -196,9 +194,7 @@ class DepthwiseConv2D(_Convolution):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         problem = self._problem(self.input_shape)
         parameters = self.named_parameters()
-        y = program.add(
-            "depthwise_conv2d", [x], self.output_shape, parameters, problem=problem
-        )
+        y = program.add("depthwise_conv2d", [x], self.output_shape, parameters, problem=problem)
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:

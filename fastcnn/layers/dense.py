@@ -55,9 +55,7 @@ class Dense(Layer):
         )
         if not self.use_bias:
             return [kernel]
-        bias = Parameter(
-            self, "bias", (self.units,), self.bias_initializer, self.bias_regularizer
-        )
+        bias = Parameter(self, "bias", (self.units,), self.bias_initializer, self.bias_regularizer)
         return [kernel, bias]
 
     def lower(self, program: Program, x: Buffer) -> Buffer:

@@ -65,8 +65,6 @@ class Normalization(_Affine):
         mean = self._per_channel("mean", self.mean, self.input_shape)
         variance = self._per_channel("variance", self.variance, self.input_shape)
         if variance.min() <= 0:
-            raise ValueError(
-                f"{self.label}: variance must be above 0. Received {self.variance!r}."
-            )
+            raise ValueError(f"{self.label}: variance must be above 0. Received {self.variance!r}.")
         scale = 1 / np.sqrt(variance)
         return scale, -mean * scale

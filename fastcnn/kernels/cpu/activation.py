@@ -247,5 +247,3 @@ def dropout(pointer):
     for i in range(op.size):
         kept = random_bits(i, key) >= threshold
         y[i] = x[i] * scale if kept else ZERO
-
-

@@ -173,6 +173,6 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         "gradient",
         {"partial": partial, "gradient": gradient},
         partial_stride=partial.stride,
-        **{"taps_h": 1, "taps_w": taps, "wide_w": taps, "inner": 1, "outputs": channels},
-        **{"pixels": 1, "shift": 0},
+        taps_h=1, taps_w=taps, wide_w=taps, inner=1, outputs=channels,
+        pixels=1, shift=0,
     )

@@ -177,13 +177,20 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
     loops = (
         (1, 0, problem.kernel[0], dilation_h * row, wide_w * inner, 4)
         if contiguous
-        else (problem.kernel[0], dilation_h * row, wide_w, 4 * dilation_w * problem.channels, inner, 4)
+        else (
+            problem.kernel[0],
+            dilation_h * row,
+            wide_w,
+            4 * dilation_w * problem.channels,
+            inner,
+            4,
+        )
     )
     k2, a_k2, k1, a_k1, k0, a_k0 = loops
     return {
-        **{"k2": k2, "a_k2": a_k2, "b_k2": k1 * k0 * VECTOR_BYTES},
-        **{"k1": k1, "a_k1": a_k1, "b_k1": k0 * VECTOR_BYTES},
-        **{"k0": k0, "a_k0": a_k0, "b_k0": VECTOR_BYTES},
+        "k2": k2, "a_k2": a_k2, "b_k2": k1 * k0 * VECTOR_BYTES,
+        "k1": k1, "a_k1": a_k1, "b_k1": k0 * VECTOR_BYTES,
+        "k0": k0, "a_k0": a_k0, "b_k0": VECTOR_BYTES,
     }
 
 
@@ -263,12 +270,12 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
     row = 4 * problem.padded_width * channels
     step = 4 * columns  # bytes of one row of the partial gradient
     inner_loops = {
-        **{"k1": problem.out_height, "a_k1": problem.strides[0] * row},
-        **{"b_k1": 4 * problem.out_width * filters},
-        **{"k0": problem.out_width // pixels, "a_k0": 4 * pixels * problem.strides[1] * channels},
-        **{"b_k0": 4 * pixels * filters},
-        **{"groups": problem.groups, "a_group": 4 * inner, "b_group": 4 * outputs},
-        **{"c_group": 4 * outputs, "a_inner": 4, "c_inner": step, "accumulate": 1},
+        "k1": problem.out_height, "a_k1": problem.strides[0] * row,
+        "b_k1": 4 * problem.out_width * filters,
+        "k0": problem.out_width // pixels, "a_k0": 4 * pixels * problem.strides[1] * channels,
+        "b_k0": 4 * pixels * filters,
+        "groups": problem.groups, "a_group": 4 * inner, "b_group": 4 * outputs,
+        "c_group": 4 * outputs, "a_inner": 4, "c_inner": step, "accumulate": 1,
     }
     group_columns = pixels * outputs
     if problem.groups == 1 and problem.dilation[1] == 1:
@@ -324,7 +331,7 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
         "gradient",
         {"partial": partial, "gradient": gradient},
         partial_stride=partial.stride,
-        **{"taps_h": 1, "taps_w": 1, "wide_w": 1, "inner": 1, "outputs": filters},
+        taps_h=1, taps_w=1, wide_w=1, inner=1, outputs=filters,
         pixels=together,
         shift=0,
     )

@@ -16,7 +16,7 @@ from math import ceil
 from numba import carray
 
 from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Region
-from fastcnn.kernels.cpu.gemm import GRID, best_width, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.gemm import GRID, best_width, grid_cycles, grid_values
 from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.memory import address_of, call, floats
@@ -98,7 +98,7 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
         "packed",
         {"kernel": weights, "packed": packed},
         parts=min(16, problem.groups * vectors),
-        **{"taps_h": 1, "taps_w": 1, "wide_w": 1, "pixels": 1},
+        taps_h=1, taps_w=1, wide_w=1, pixels=1,
         inner=outputs,
         outputs=size,
         groups=problem.groups,

@@ -85,7 +85,9 @@ def pack_kernel(pointer):
     columns = op.pixels * op.outputs
     vectors = (columns + LANES - 1) // LANES
     steps = op.taps_h * op.wide_w * op.inner
-    for item in range(op.groups * vectors * op.first // op.parts, op.groups * vectors * (op.first + 1) // op.parts):
+    for item in range(
+        op.groups * vectors * op.first // op.parts, op.groups * vectors * (op.first + 1) // op.parts
+    ):
         group, vector = item // vectors, item % vectors
         packed = floats(op.packed + item * steps * LANES * 4, steps * LANES)
         packed[:] = 0
@@ -104,7 +106,9 @@ def pack_kernel(pointer):
                     reach = op.inner * abs(op.s_i) + (high - low) * abs(op.s_o)
                     step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner
                     at = step * LANES + low - vector * LANES
-                    _pack_tap(floats(source, reach), packed, at, op.inner, op.s_i, op.s_o, high - low)
+                    _pack_tap(
+                        floats(source, reach), packed, at, op.inner, op.s_i, op.s_o, high - low
+                    )
             if op.scale:
                 scale = floats(op.scale, (group + 1) * op.outputs)
                 for step in range(steps):

@@ -18,7 +18,14 @@ LARGE = 512 * 1024  # bytes of a kernel that should be read once a batch
 
 
 def _product(
-    calls: Calls, a: Region, b: Region, c: Region, bias: Region | None, inner: int, columns: int, **values: int
+    calls: Calls,
+    a: Region,
+    b: Region,
+    c: Region,
+    bias: Region | None,
+    inner: int,
+    columns: int,
+    **values: int,
 ) -> None:
     large = 4 * inner * columns > LARGE
     parts = min(16, ceil(columns / LANES)) if large else 1
@@ -82,8 +89,8 @@ def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, 
         **grid_values(
             min(features, 14),
             units,
-            **{"k0_is_images": 1, "a_k0": x.stride, "b_k0": dy.stride},
-            **{"a_inner": 4, "c_inner": 4 * units, "split": SPLIT_INNER},
+            k0_is_images=1, a_k0=x.stride, b_k0=dy.stride,
+            a_inner=4, c_inner=4 * units, split=SPLIT_INNER,
         )
         | {"rows_inner": features},
     )
@@ -114,7 +121,7 @@ def packed(
         "packed",
         {"kernel": kernel, "packed": made, "scale": scale},
         parts=min(vectors, 16),
-        **{"taps_h": 1, "taps_w": 1, "wide_w": 1, "pixels": 1, "groups": 1},
+        taps_h=1, taps_w=1, wide_w=1, pixels=1, groups=1,
         inner=inner,
         outputs=columns,
         s_i=s_i,

@@ -91,7 +91,10 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
         if floats(op.status, 1)[0] == 0:
             return
         low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
-        values, gradient = floats(op.values, op.size)[low:high], floats(op.gradient, op.size)[low:high]
+        values, gradient = (
+            floats(op.values, op.size)[low:high],
+            floats(op.gradient, op.size)[low:high],
+        )
         slots = floats(op.slots, op.slot_count * op.slot_stride)
         slots = slots.reshape((op.slot_count, op.slot_stride))[:, low:high]
         factor = floats(op.factors, 1)[0]

@@ -110,4 +110,3 @@ def _replaces(builder, a, b):
 
 where_larger = _selecting(_replaces)  # a > b or a is NaN ? yes : no
 where_equal = _selecting(lambda builder, a, b: builder.fcmp_ordered("==", a, b))
-

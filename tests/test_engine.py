@@ -1,0 +1,193 @@
+"""How the CPU engine runs a model: batch sizes, memory, threads, and the update that ends a step."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import reference_model
+from building import assert_close, assert_gradients, build, images, targets_for
+from numba import carray
+from test_training_step import NETS
+
+import fastcnn
+from fastcnn import layers as L
+from fastcnn import optimizers
+from fastcnn.engines.execute import COUNTER_BYTES, COUNTER_WORDS, execute
+from fastcnn.kernels.cpu.kernel import as_record, kernel, record
+from fastcnn.kernels.cpu.memory import doubles, fetch_add, load_atomic, relax
+from fastcnn.kernels.cpu.update import UPDATE_KERNELS
+
+LOSS = "sparse_categorical_crossentropy"
+
+
+@pytest.fixture(autouse=True)
+def usual_threads():
+    fastcnn.set_num_threads(2)
+    yield
+    fastcnn.set_num_threads(2)
+
+
+def small(first=3):
+    return [
+        *[L.Conv2D(6, first, padding="same"), L.BatchNormalization(), L.ReLU(), L.MaxPooling2D()],
+        *[L.Flatten(), L.Dense(20, activation="relu"), L.Dense(5), L.Softmax()],
+    ]
+
+
+@pytest.mark.parametrize("batch", [*range(1, 20), 31, 32, 33, 64, 127, 128, 129])
+def test_every_batch_size(batch):
+    model = build((6, 6, 3), small(), LOSS)
+    x, y = images(batch, (6, 6, 3)), targets_for(model, batch)
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+    assert_gradients(model.gradients(x, y)[1], reference_model.gradients(model, x, y)[1], "chain")
+
+
+def test_batch_size_may_change_from_step_to_step():
+    model = build((6, 6, 3), small(), LOSS)
+    for batch in (3, 40, 1, 17, 40, 2):
+        x, y = images(batch, (6, 6, 3), seed=batch), targets_for(model, batch)
+        expected = reference_model.gradients(model, x, y)[1]
+        assert_gradients(model.gradients(x, y)[1], expected, "statistics")
+        assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+        model.train_on_batch(x, y)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_memory_is_written_before_it_is_read(name):
+    """What an earlier step left behind, NaN here, changes nothing."""
+    shape, layers = NETS[name]
+    model = build(shape, layers(), LOSS)
+    x, y = images(11, shape), targets_for(model, 11)
+    outputs, (loss, gradients) = model.predict(x), model.gradients(x, y)
+    engine = model.engine()
+    for executable in engine._executables.values():
+        runtime = executable._runtime
+        memory = [executable.memory[kind] for kind in ("batch", "global", "partial")]
+        for array in (*memory, runtime.memory["thread"]):
+            array[: array.size // 4 * 4].view(np.float32)[:] = np.nan
+    np.testing.assert_array_equal(model.predict(x), outputs)
+    again, same = model.gradients(x, y)
+    assert again == loss
+    for path, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, same[path])
+
+
+def test_two_models_take_turns_and_share_threads():
+    """From two Python threads at once, each gets its own model's numbers."""
+    models = [build((6, 6, 3), small(first), LOSS, seed=first) for first in (1, 3)]
+    x = images(33, (6, 6, 3))
+    expected = [model.predict(x) for model in models]
+    wrong = []
+
+    def repeat(model, outputs):
+        for _ in range(30):
+            if not np.array_equal(model.predict(x), outputs):
+                wrong.append(model)
+
+    workers = [threading.Thread(target=repeat, args=pair) for pair in zip(models, expected)]  # noqa: B905
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+MEETING = record("met")
+
+
+@kernel(MEETING)
+def meet(pointer):
+    """Say hello and wait until two have, or for long enough to give up."""
+    met = carray(pointer, 1)[0].met
+    fetch_add(met, 1)
+    for _ in range(1 << 28):
+        if load_atomic(met) >= 2:
+            doubles(met + 8, 1)[0] = 1.0
+            return
+        relax()
+
+
+def test_the_executor_runs_in_parallel():
+    """Two parts of one call wait for each other: one after the other, they would never meet."""
+    memory = np.zeros(2, np.int64)
+    words = np.zeros((2, 16), np.int64)
+    words[:, : MEETING.itemsize // 8] = as_record(MEETING, {"met": memory.ctypes.data}).view(
+        np.int64
+    )
+    execute(
+        2,
+        np.array([[meet.address, 0, 0, 0]]),
+        np.zeros((0, 6), np.int64),
+        np.zeros((0, 3), np.int64),
+        np.array([[1, 0, 2, 0]]),
+        np.array([[0, 0], [0, 1]]),
+        words,
+        np.zeros((2, 8), np.int64),
+        np.zeros(max(COUNTER_WORDS, COUNTER_BYTES // 4), np.int64),
+        (2, 1, 1, 1),
+    )
+    assert memory[0] == 2
+    assert memory.view(np.float64)[1] == 1.0
+
+
+UPDATES = {
+    "sgd": optimizers.SGD(0.1),
+    "momentum": optimizers.SGD(0.1, momentum=0.9),
+    "nesterov, decay": optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "adam": optimizers.Adam(0.01),
+    "adamw": optimizers.AdamW(0.01, weight_decay=0.02),
+    "rmsprop": optimizers.RMSprop(0.01),
+    "rmsprop, all": optimizers.RMSprop(0.01, momentum=0.9, centered=True),
+    "adagrad": optimizers.Adagrad(0.1),
+    "clipvalue": optimizers.SGD(0.1, clipvalue=0.01),
+    "clipnorm": optimizers.SGD(0.1, clipnorm=0.05),
+    "global_clipnorm": optimizers.Adam(0.01, global_clipnorm=0.1),
+    "global_clipnorm, too large to clip": optimizers.Adam(0.01, global_clipnorm=1e3),
+}
+
+
+def clipped(gradients, optimizer):
+    """Keras's clipping of {path: gradient}, in float64."""
+    norms = {path: np.sqrt((g.astype(np.float64) ** 2).sum()) for path, g in gradients.items()}
+    whole = np.sqrt(sum(norm**2 for norm in norms.values()))
+    factors = dict.fromkeys(gradients, 1.0)
+    if optimizer.clipnorm:
+        factors = {p: optimizer.clipnorm / max(n, optimizer.clipnorm) for p, n in norms.items()}
+    if optimizer.global_clipnorm:
+        limit = optimizer.global_clipnorm
+        factors = dict.fromkeys(gradients, limit / max(whole, limit))
+    bound = optimizer.clipvalue or np.inf
+    return {p: np.clip(g * np.float32(factors[p]), -bound, bound) for p, g in gradients.items()}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_update_that_ends_a_step(name):
+    """Three steps of the engine against the update's Python function on whole arrays."""
+    optimizer = UPDATES[name]
+    layers = [
+        L.Conv2D(5, 3, kernel_regularizer="l2"),
+        *[L.BatchNormalization(), L.Flatten(), L.Dense(300, activation="relu"), L.Dense(3)],
+    ]
+    layers[-1].trainable = False  # what is frozen takes part in nothing
+    model = build((12, 12, 2), layers, "mse", optimizer)
+    x, y = images(6, (12, 12, 2)), targets_for(model, 6)
+    slots = {p.path: optimizer.new_slots(p.size) for p in model.parameters}
+    expected = {p.path: p.value.copy() for p in model.parameters}
+    for step in range(3):
+        gradients = clipped(reference_model.gradients(model, x, y)[1], optimizer)
+        for path, gradient in gradients.items():
+            update = UPDATE_KERNELS[optimizer.kernel]
+            values = expected[path].reshape(-1)
+            update(values, gradient.astype(np.float32).ravel(), slots[path], optimizer.hyper(step))
+        model.train_on_batch(x, y)
+        for p in model.parameters:
+            if p.kind == "weight":
+                # Adam's first steps are the sign of the gradient where that is only rounding.
+                assert_close(p.value, expected[p.path], "update", f"{p.path} at step {step}")
+            expected[p.path] = p.value.copy()
+            for slot, own in zip(model.state.slots, slots[p.path], strict=True):
+                if p.kind == "weight":
+                    own[:] = slot[p.offset : p.offset + p.size]
+    assert model.state.step == 3
