@@ -9,6 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+WIDTH = 110
+"""The least width of a table, also where the terminal is narrower."""
+
 
 class Row(NamedTuple):
     """One net, mode and batch size, and what each entry reached."""
@@ -27,6 +30,7 @@ class Row(NamedTuple):
 def show(report: dict[str, Any]) -> None:
     """Prints a report of race.py."""
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDTH)
     machine = report["machine"]
     console.print(
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "

@@ -63,8 +63,8 @@ def place(tmp_path_factory) -> Path:
 
 
 def train_arguments(folder: Path, out: Path, epochs: int) -> list[str]:
-    data, model = str(folder / "bars.npz"), str(folder / "net.py")
-    return ["train", "--model", model, "--data", data, "--out", str(out), "--epochs", str(epochs)]
+    arguments = f"train --model @/net.py --data @/bars.npz --lr 0.01 --out {out} --epochs {epochs}"
+    return filled(arguments, folder)
 
 
 def filled(arguments: str, folder: Path) -> list[str]:
@@ -87,14 +87,14 @@ def test_train_leaves_its_files(place):
 
 def test_the_saved_model_is_the_best_epochs(place):
     with (place / "run" / "history.csv").open() as file:
-        accuracy = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     best = fastcnn.load(place / "run" / "model.h5")
-    assert best.epoch == accuracy.index(max(accuracy)) + 1
+    assert best.epoch == losses.index(min(losses)) + 1
     assert best.class_names == list(CLASSES)
 
 
 def test_train_reports_what_evaluate_finds(place, tmp_path, capsys):
-    assert main([*train_arguments(place, tmp_path / "run", 5), "--lr", "0.01", "--json"]) == 0
+    assert main([*train_arguments(place, tmp_path / "run", 5), "--json"]) == 0
     trained = json.loads(capsys.readouterr().out)
     assert trained["epochs"] == 5
     assert trained["images_per_second"] > 0
@@ -134,6 +134,15 @@ def test_training_anew_removes_the_old_results(place, tmp_path):
     assert main([*train_arguments(place, out, 1), "--validation", "0"]) == 0
     assert "val_loss" not in (out / "history.csv").read_text()
     assert (out / "mine.txt").exists()
+
+
+def test_refused_data_leave_the_folder_as_it_was(place, tmp_path):
+    out = tmp_path / "run"
+    assert main(train_arguments(place, out, 1)) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    refused = f"train --model @/net.py --data sample --out {out}"
+    assert main(filled(refused, place)) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_a_network_by_name_takes_the_datas_shape(place, tmp_path, capsys):
@@ -238,7 +247,7 @@ REFUSED = [
     ("train --model @/none.h5", 1, "none.h5"),
     ("train --model @/net.py --data sampel", 2, "Did you mean 'sample'"),
     ("train --model @/net.py --data @/none.npz", 2, "no file"),
-    ("train --model @/net.py --data @/half.npz", 2, "must hold x_test"),
+    ("train --model @/net.py --data @/half.npz", 2, "must hold y_train"),
     ("train --model @/net.py --data @/flat.npz", 2, "of shape (30, 72)"),
     ("train --model @/net.py --data @/words.npz", 2, "whole-number labels"),
     ("train --model @/net.py --data sample", 1, "(n, 8, 9, 1)"),

@@ -166,6 +166,9 @@ LOSSES = {
     "dense, other probabilities": classifier(losses.CategoricalCrossentropy(), sigmoid_end),
     "binary, logits": classifier(losses.BinaryCrossentropy(from_logits=True)),
     "binary, after sigmoid": classifier(losses.BinaryCrossentropy(), sigmoid_end),
+    "binary, an image of outputs": Net(
+        (3, 3, 2), lambda: [L.Conv2D(2, 2, activation="sigmoid")], "binary_crossentropy"
+    ),
     "binary, one output": Net(
         (5,), lambda: [L.Dense(1, activation="sigmoid")], "binary_crossentropy", 4
     ),
@@ -284,6 +287,19 @@ def test_frozen_layers(name):
     for p in model.parameters:
         inside = p.layer is frozen or p.layer in frozen.sublayers
         assert np.array_equal(before[p.path], p.value) == inside, p.path
+
+
+def test_freezing_and_thawing_between_steps():
+    model = build((4, 4, 2), [L.Conv2D(2, 3), L.BatchNormalization(), L.Flatten(), L.Dense(2)])
+    x = images(3, (4, 4, 2))
+    y = targets(model, 3)
+    for frozen in ([], [0], [0, 1], [3], []):
+        for number, layer in enumerate(model.layers):
+            layer.trainable = number not in frozen
+        expected = reference_model.gradients(model, x, y)[1]
+        assert_gradients(model.gradients(x, y)[1], expected, "statistics", str(frozen))
+        assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+        model.train_on_batch(x, y)
 
 
 def test_one_layer_may_not_be_used_twice():

@@ -18,6 +18,8 @@ DENSE = {  # (inputs, units, batch)
     "dense 400 to 120": (400, 120, 33),
     "dense 1000 to 1": (1000, 1, 7),
     "dense 33 to 500, batch 128": (33, 500, 128),
+    "dense 257 to 65, batch 67": (257, 65, 67),
+    "dense 700 to 512, batch 6": (700, 512, 6),
 }
 
 

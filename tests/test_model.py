@@ -215,7 +215,33 @@ def test_configuration_keeps_every_choice():
     assert again.parameters[0].regularizer.l1 == pytest.approx(0.1)
 
 
-def test_batch_normalization_folds_into_the_convolution():
+FOLDED = {
+    "convolution": lambda: [L.Conv2D(17, 3)],
+    "strided": lambda: [L.Conv2D(5, 3, strides=2, padding="same")],
+    "dilated": lambda: [L.Conv2D(5, 3, dilation_rate=2, use_bias=False)],
+    "groups": lambda: [L.Conv2D(6, 3, groups=3)],
+    "few filters": lambda: [L.Conv2D(3, 3, padding="same")],
+    "depthwise": lambda: [L.DepthwiseConv2D(3)],
+    "depthwise, more than one each": lambda: [L.DepthwiseConv2D(3, depth_multiplier=2)],
+    "separable": lambda: [L.SeparableConv2D(5, 3)],
+    "dense": lambda: [L.Flatten(), L.Dense(20)],
+    "after an activation": lambda: [L.Conv2D(4, 3, activation="tanh")],
+    "after padding": lambda: [L.ZeroPadding2D(((1, 0), (2, 1))), L.Conv2D(4, 3, padding=1)],
+    "nothing": lambda: [L.ZeroPadding2D(1)],
+    "pooling": lambda: [L.Conv2D(4, 3), L.MaxPooling2D()],
+}
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("name", FOLDED)
+def test_batch_normalization_folds_into_what_is_before(name, relu):
+    layers = [L.ReLU(), *FOLDED[name](), L.BatchNormalization(), *([L.ReLU()] if relu else [])]
+    model = build((7, 8, 6), layers)
+    x = images(3, (7, 8, 6))
+    assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
+
+
+def test_batch_normalization_folds_in_a_whole_net():
     """At inference the two are one convolution; the outputs are still those of the two."""
     layers = [
         L.Conv2D(17, 3, padding="same", use_bias=False),
@@ -244,9 +270,14 @@ def test_activations_of_every_layer(name):
     run = reference_model.Run(model, training=False)
     expected = x.astype(np.float64)
     for layer in model.layers:
-        expected = run.layers([layer], expected)[0]
+        before, expected = expected, run.layers([layer], expected)[0]
         for which in (layer, layer.name):
             assert_close(model.activations(x, which), expected, "chain", layer.name)
+        if layer.sublayers:
+            inner = layer.chains[-1]
+            path = f"{layer.name}/{inner[-1].name}"
+            within = run.layers(inner, before)[0]
+            assert_close(model.activations(x, path), within, "chain", path)
     with pytest.raises((ValueError, KeyError), match="conv2d"):
         model.activations(x, "conv2d_77")
 

@@ -154,3 +154,14 @@ def test_images_of_another_shape(name, shape):
     }[name]
     with pytest.raises(ValueError, match=r"8, 8, 4"):
         getattr(model, name)(*arguments)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["sparse_categorical_crossentropy", "categorical_crossentropy", "categorical_hinge"],
+)
+def test_losses_of_classes_need_vectors(loss):
+    model = build((3, 3, 2), [L.Conv2D(4, 1, activation="softmax")], loss)
+    y = np.zeros(2, np.int32) if loss.startswith("sparse") else np.zeros((2, 3, 3, 4), np.float32)
+    with pytest.raises(ValueError, match=r"(?s)conv2d"):
+        model.gradients(images(2, (3, 3, 2)), y)

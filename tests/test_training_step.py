@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference_model
-from building import assert_close, build, images, targets_for
+from building import assert_close, assert_gradients, build, images, targets_for
 
 import fastcnn
 from fastcnn import layers as L
@@ -94,11 +94,26 @@ def test_sample_weights():
     model = build((6, 6, 2), [L.Conv2D(3, 3), L.Flatten(), L.Dense(4)], "mse", optimizers.SGD(1.0))
     x, y = images(5, (6, 6, 2)), targets_for(model, 5)
     weight = np.array([0.0, 2.0, 1.0, 0.25, 1.0], np.float32)
-    _, gradients = reference_model.gradients(model, x, y, weight)
+    expected_loss, gradients = reference_model.gradients(model, x, y, weight)
+    loss, received = model.gradients(x, y, sample_weight=weight)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert_gradients(received, gradients, "sum")
     before = {p.path: p.value.copy() for p in model.parameters}
     model.train_on_batch(x, y, sample_weight=weight)
     for p in model.parameters:
         assert_close(before[p.path] - p.value, gradients[p.path], "chain", p.path)
+
+
+def test_bytes_train_as_floats_do():
+    x = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 2), dtype=np.uint8)
+    results = []
+    for given in (x, x.astype(np.float32)):
+        layers = [L.Rescaling(1 / 255), L.Conv2D(3, 3), L.Flatten(), L.Dense(4)]
+        model = build((6, 6, 2), layers, "mse", optimizers.SGD(0.1))
+        model.train_on_batch(given, targets_for(model, 5))
+        results.append(model.get_weights())
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_gradients_change_nothing():

@@ -111,9 +111,8 @@ def _run_in_parallel() -> None:
 
     import fastcnn
 
-    model = fastcnn.Sequential([fastcnn.layers.Flatten()], input_shape=(1, 1, 1), device="cpu")
-    for _ in range(2):
-        model.predict(np.zeros((2, 1, 1, 1), np.float32))
+    model = fastcnn.Sequential([fastcnn.layers.Dense(1)], input_shape=(1,), device="cpu")
+    model.predict(np.zeros((2, 1), np.float32))
 
 
 def describe() -> dict[str, Any]:

@@ -18,7 +18,9 @@ from fastcnn.model import Sequential
 def run(given: argparse.Namespace) -> int:
     """Prints the most likely classes of each image."""
     model = models.with_weights(given.model, given.weights)
-    images = np.stack([_image(Path(path), model.input_shape) for path in given.images])
+    images: NDArray[Any] = np.stack(
+        [_image(Path(path), model.input_shape) for path in given.images]
+    )
     if given.scale != 1.0:
         images = images.astype(np.float32) * np.float32(given.scale)
     shares = _probabilities(model, images)

@@ -28,6 +28,7 @@ class Settings:
 
 
 NAMES = tuple(field.name for field in fields(Settings))
+OF_OPTIMIZER = {"optimizer", "lr", "momentum", "weight_decay"}
 
 
 def given_settings(given: argparse.Namespace) -> dict[str, Any]:
@@ -61,18 +62,17 @@ def resumed(path: Path, given: dict[str, Any]) -> Settings:
 def make_optimizer(settings: Settings) -> optimizers.Optimizer:
     """The optimizer that the settings describe."""
     try:
-        kind = naming.lookup("optimizer", settings.optimizer, optimizers.OPTIMIZERS)
+        known: dict[str, Any] = dict(optimizers.OPTIMIZERS)
+        kind = naming.lookup("optimizer", settings.optimizer, known)
+        given = {
+            "learning_rate": settings.lr,
+            "momentum": settings.momentum,
+            "weight_decay": settings.weight_decay,
+        }
+        options = {name: value for name, value in given.items() if value is not None}
+        if "momentum" in options and "momentum" not in kind().get_config():
+            raise ValueError(f"'{settings.optimizer}' has no momentum.")
+        optimizer: optimizers.Optimizer = kind(**options)
     except ValueError as error:
         raise UsageError(f"--optimizer: {error}") from None
-    options = {
-        "learning_rate": settings.lr,
-        "momentum": settings.momentum,
-        "weight_decay": settings.weight_decay,
-    }
-    options = {name: value for name, value in options.items() if value is not None}
-    if "momentum" in options and "momentum" not in kind().get_config():
-        raise UsageError(f"--momentum: the optimizer '{settings.optimizer}' has no momentum.")
-    try:
-        return kind(**options)
-    except ValueError as error:
-        raise UsageError(f"--optimizer: {error}") from None
+    return optimizer

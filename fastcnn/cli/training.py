@@ -8,7 +8,6 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +34,36 @@ class Folder:
         self.confusion = self.path / "confusion.png"
         self.mistakes = self.path / "mistakes.png"
 
+    @property
+    def files(self) -> list[Path]:
+        return [path for path in vars(self).values() if path != self.path]
+
 
 def run(given: argparse.Namespace) -> int:
     """Trains, evaluates the best epoch on the test images, and reports."""
     folder = Folder(given.out)
     asked = settings.given_settings(given)
     wanted = settings.resumed(folder.settings, asked) if given.resume else Settings(**asked)
+    optimizer = settings.make_optimizer(wanted)
     images = datasets.named(wanted.data)
+    parts = images.held_out(wanted.validation, wanted.seed)
     if given.resume:
         model = _continued(folder, given.epochs)
     else:
-        model = _fresh(wanted, images, given.device, asked)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        _clear(folder)
-        settings.write(wanted, folder.settings)
-    _announce(model, wanted, images)
-    history = _fit(model, wanted, images, folder, given.epochs)
+        model = _fresh(wanted, images, given.device)
+        if model.optimizer is None or model.loss is None or settings.OF_OPTIMIZER & set(asked):
+            model.compile(optimizer, model.loss or models.fitting_loss(model), ["accuracy"])
+    _announce(model, wanted, len(parts[0][1]))
+    history = model.fit(
+        *parts[0],
+        batch_size=wanted.batch_size,
+        epochs=given.epochs,
+        initial_epoch=model.epoch,
+        validation_data=parts[1],
+        callbacks=_callbacks(wanted, folder, given.resume),
+    )
+    if not folder.best.exists():
+        model.save(folder.best)
     report = _result(folder, images, history)
     print(json.dumps(report) if given.json else _text(report, folder))
     return 0
@@ -68,9 +81,7 @@ def _continued(folder: Folder, epochs: int) -> Sequential:
     return model
 
 
-def _fresh(
-    wanted: Settings, images: ImageSet, device: str | None, asked: dict[str, Any]
-) -> Sequential:
+def _fresh(wanted: Settings, images: ImageSet, device: str | None) -> Sequential:
     if models.is_network(wanted.model):
         model = models.named(
             wanted.model,
@@ -89,67 +100,53 @@ def _fresh(
             file=sys.stderr,
         )
     model.class_names = images.class_names
-    chosen = {"optimizer", "lr", "momentum", "weight_decay"} & set(asked)
-    if model.optimizer is None or model.loss is None or chosen:
-        loss = model.loss or models.fitting_loss(model)
-        model.compile(settings.make_optimizer(wanted), loss, ["accuracy"])
+    model.epoch = 0
     return model
 
 
-def _clear(folder: Folder) -> None:
-    """Removes an earlier training's results: none of them may pass for this one's."""
-    for path in vars(folder).values():
-        if path != folder.path:
-            path.unlink(missing_ok=True)
-
-
-def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
+def _announce(model: Sequential, wanted: Settings, count: int) -> None:
     weights = sum(parameter.size for parameter in model.parameters if parameter.trainable)
-    count = len(images.train[1]) if images.train else 0
     print(
-        f"Training {wanted.model} ({weights:,} weights) on {wanted.data} "
-        f"({count:,} images), {wanted.optimizer}, batch {wanted.batch_size}.",
+        f"Training {wanted.model} ({weights:,} weights) on {count:,} images of {wanted.data}: "
+        f"{model.optimizer.name}, batches of {wanted.batch_size}.",
         file=sys.stderr,
     )
 
 
-def _fit(
-    model: Sequential, wanted: Settings, images: ImageSet, folder: Folder, epochs: int
-) -> History:
-    (x, y), validation = images.held_out(wanted.validation, wanted.seed)
-    watched = "val_accuracy" if any(m.name == "accuracy" for m in model.metrics) else "val_loss"
+class Beginning(callbacks.Callback):
+    """Empties the folder of an earlier training's results, none of which may pass for this one's.
+
+    It does so when fit has accepted model and data, not before.
+    """
+
+    def __init__(self, folder: Folder, wanted: Settings):
+        self.folder, self.wanted = folder, wanted
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.files:
+            path.unlink(missing_ok=True)
+        settings.write(self.wanted, self.folder.settings)
+
+
+def _callbacks(wanted: Settings, folder: Folder, resume: bool) -> list[callbacks.Callback]:
+    """What keeps the training's files; the best epoch is that of the lowest validation loss."""
     best = callbacks.ModelCheckpoint(
         folder.best,
-        monitor=watched,
-        save_best_only=validation is not None,
-        initial_value_threshold=_best_so_far(folder.history, watched),
+        save_best_only=wanted.validation > 0,
+        initial_value_threshold=_best_so_far(folder.history) if resume else None,
     )
-    kept = [
-        best,
-        callbacks.ModelCheckpoint(folder.last),
-        callbacks.CSVLogger(folder.history, append=True),
-    ]
-    history = model.fit(
-        x,
-        y,
-        batch_size=wanted.batch_size,
-        epochs=epochs,
-        initial_epoch=model.epoch,
-        validation_data=validation,
-        callbacks=kept,
-    )
-    if not folder.best.exists():
-        model.save(folder.best)
-    return history
+    last = callbacks.ModelCheckpoint(folder.last)
+    kept = [best, last, callbacks.CSVLogger(folder.history, append=resume)]
+    return kept if resume else [Beginning(folder, wanted), *kept]
 
 
-def _best_so_far(history: Path, watched: str) -> float | None:
-    """The best value of an earlier part of the training."""
+def _best_so_far(history: Path) -> float | None:
+    """The lowest validation loss of the training's earlier part."""
     if not history.exists():
         return None
-    choose: Callable[..., float] = min if watched.endswith("loss") else max
-    values = _read(history).get(watched, [])
-    return choose((value for value in values if not math.isnan(value)), default=None)
+    values = _read(history).get("val_loss", [])
+    return min((value for value in values if not math.isnan(value)), default=None)
 
 
 def _read(history: Path) -> dict[str, list[float]]:
@@ -184,7 +181,7 @@ def _result(folder: Folder, images: ImageSet, history: History) -> dict[str, Any
         "images_per_second": _rate(history),
         "seconds": sum(history.seconds),
         "folder": str(folder.path),
-        "files": sorted(path.name for path in folder.path.iterdir() if path.is_file()),
+        "files": [path.name for path in folder.files if path.exists()],
     }
 
 

@@ -34,8 +34,8 @@ def _first_step() -> None:
     """A step brings in every kernel's module and compiles the executor."""
     layers = [fastcnn.layers.Flatten(), fastcnn.layers.Dense(2)]
     model = fastcnn.Sequential(layers, input_shape=(2, 2, 1), device="cpu")
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    model.train_on_batch(np.zeros((2, 2, 2, 1), np.float32), np.zeros(2, np.int32))
+    model.compile("sgd", "mean_squared_error")
+    model.train_on_batch(np.zeros((2, 2, 2, 1), np.float32), np.zeros((2, 2), np.float32))
 
 
 def _text(report: dict[str, Any]) -> str:

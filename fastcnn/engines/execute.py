@@ -11,7 +11,7 @@ from __future__ import annotations
 from numba import njit, prange
 
 from fastcnn.kernels.cpu.cache import cached_njit
-from fastcnn.kernels.cpu.memory import call, fetch_add, load_atomic, relax
+from fastcnn.kernels.cpu.memory import call, fetch_add, give_way, load_atomic, relax
 
 # Columns of the tables; see engines/table.py, which fills them.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
@@ -22,6 +22,8 @@ SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 
 # The first words of every record (kernels/cpu/kernel.py, HEADER).
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
+# Turns of a waiting loop before the core is offered to others: some 50 microseconds.
+PATIENCE = 2000
 # Two counters a phase, each on cache lines of its own.
 COUNTER_WORDS, COUNTER_BYTES = 32, 128
 
@@ -86,8 +88,12 @@ def _work(calls, operands, segments, phases, items, words, bases, counters, size
             else:
                 _run_chunk(calls, operands, segments, words, bases, first, end, sizes, item)
             fetch_add(done, 1)
+        turns = 0
         while load_atomic(done) < total:
             relax()
+            turns += 1
+            if turns > PATIENCE:
+                give_way()
 
 
 @njit

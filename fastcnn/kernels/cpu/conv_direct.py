@@ -46,11 +46,7 @@ def forward_cycles(problem: Problem, pixels: int) -> float:
     taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
     steps = problem.kernel[0] * taps_w * problem.channels_per_group
     rows, columns = problem.out_width // pixels, pixels * problem.filters_per_group
-    cycles = min(
-        grid_cycles(rows, columns, width)
-        for width in range(1, min(WIDEST, ceil(columns / LANES)) + 1)
-    )
-    return problem.out_height * problem.groups * cycles * steps
+    return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
 
 
 def padded_source(calls: Calls, problem: Problem, x: Region) -> Region:

@@ -1,32 +1,37 @@
-"""Convolution through a column matrix (im2col), here for the gradient of the input.
+"""The gradient of a convolution's input through a column matrix, one image row at a time.
 
-The lecture's way: lay each output pixel's KH * KW * C inputs out as a row of a column matrix; the
-convolution is then one matrix product, and the gradient of the input is the product dy * kernel^T
-followed by adding each row back to where it came from (col2im). Here the matrix exists for one row of
-output pixels at a time. It takes any stride, padding, dilation and group, and beats the direct form where
-padding the output gradient would multiply mostly zeros.
+The lecture's way is col2im: the product dy * kernel^T gives each output pixel's KH * KW * C numbers, which
+are then added back to the places they came from. Here the sum over kernel rows happens inside the
+product: for one row of the input, the columns [out_width, KW * C] are
 
-Workspace: out_width * KH * KW * C / groups floats per thread.
+    columns[p, (kw, c)] = sum over the kernel rows kh that reach this row and filters f of
+                          dy[row of kh, p, f] * kernel[kh, kw, c, f]
+
+and only their KW shifts are left to add. No zero is ever multiplied: neither the padding nor the gaps of
+a stride exist. It takes any stride, padding, dilation and group.
+
+Workspace: out_width * KW * C floats per thread.
 """
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, gcd
 
-from numba import carray
+from numba import carray, njit
 
 from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Region
-from fastcnn.kernels.cpu.gemm import GRID, best_width, grid_cycles, grid_values
+from fastcnn.kernels.cpu.gemm import GRID, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.memory import address_of, call, floats
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.vector import add, load_between, splat, store
 from fastcnn.problem import Problem
 
-# A grid, which computes one row of columns, and where the columns go.
+# A grid, which computes the columns of one image row, and where they go.
 COLUMNS = record(
     *GRID.names[len(HEADER) :],
-    *("dy", "dx", "columns_at", "tiles"),
+    *("dy", "dx", "columns_at", "kernel", "tiles"),
     *("height", "image_width", "channels", "out_height", "out_width", "filters"),
     *("taps_h", "taps_w", "stride_h", "stride_w", "top", "left", "dilation_h", "dilation_w"),
 )
@@ -34,89 +39,147 @@ COLUMNS = record(
 
 @kernel(COLUMNS)
 def columns_to_image(pointer):
-    """dx[H, W, C] = every column of dy * kernel^T, added back where it came from."""
+    """dx[H, W, C] = the gradient of the input, from dy[OH, OW, F] and the packed kernel."""
     op = carray(pointer, 1)[0]
     here = address_of(pointer)
-    channels = op.channels
-    inner = channels // op.groups
-    row_size = op.image_width * channels
-    dx = floats(op.dx, op.height * row_size)
-    dx[:] = 0
-    taps = op.taps_h * op.taps_w
-    columns = floats(op.columns_at, op.groups * op.out_width * taps * inner)
+    row_size = op.image_width * op.channels
     op.c = op.columns_at
-    for out_row in range(op.out_height):
+    for row in range(op.height):
+        taps, first_tap, out_row = _taps_that_reach(op, row + op.top)
+        if taps == 0:
+            floats(op.dx + 4 * row * row_size, row_size)[:] = 0
+            continue
+        op.k1 = taps
         op.a = op.dy + 4 * out_row * op.out_width * op.filters
+        op.b = op.kernel + first_tap * (op.filters // op.groups) * VECTOR_BYTES
         call(op.tiles, here)
-        for group in range(op.groups):
-            for tap_h in range(op.taps_h):
-                row = out_row * op.stride_h + tap_h * op.dilation_h - op.top
-                if row < 0 or row >= op.height:
+        if op.groups == 1 and op.dilation_w == 1:
+            _add_runs(op, row)
+        else:
+            _add_taps(op, row)
+
+
+@njit
+def _taps_that_reach(op, padded_row):
+    """Return how many kernel rows reach an image row, the first of them and its output row."""
+    taps, first_tap, first_row = 0, 0, 0
+    for tap in range(op.taps_h):
+        distance = padded_row - tap * op.dilation_h
+        if distance >= 0 and distance % op.stride_h == 0:
+            out_row = distance // op.stride_h
+            if out_row < op.out_height:
+                if taps == 0:
+                    first_tap, first_row = tap, out_row
+                taps += 1
+    return taps, first_tap, first_row
+
+
+@njit
+def _add_runs(op, row):
+    """Add the columns' shifts into an image row.
+
+    A column's KW * C numbers belong side by side in the image row, shifted from the next column's by
+    stride * C. Each vector of the image row gathers from the columns that reach it, under masks: to
+    scatter column by column would load what was stored a moment ago, which stalls.
+    """
+    run = op.taps_w * op.channels
+    step = op.stride_w * op.channels
+    row_size = op.image_width * op.channels
+    target = op.dx + 4 * row * row_size
+    # Column p covers start .. start + run of the image row, start = p * step - left. `low` is the first
+    # column that reaches a vector; it only ever grows.
+    low, low_start = 0, -op.left * op.channels
+    for first in range(0, row_size, LANES):
+        lanes = min(LANES, row_size - first)
+        while low < op.out_width and low_start + run <= first:
+            low += 1
+            low_start += step
+        total = splat(0.0)
+        shift = first - low_start
+        at = op.columns_at + 4 * (low * run + shift)
+        pixel = low
+        while pixel < op.out_width and shift > -lanes:
+            total = add(total, load_between(at, -shift, min(lanes, run - shift)))
+            at += 4 * (run - step)
+            shift -= step
+            pixel += 1
+        store(total, target + 4 * first, lanes)
+
+
+@njit
+def _add_taps(op, row):
+    """Add the columns tap by tap: for groups and dilated kernels, whose taps do not lie together."""
+    row_size = op.image_width * op.channels
+    inner = op.channels // op.groups
+    dx = floats(op.dx + 4 * row * row_size, row_size)
+    dx[:] = 0
+    columns = floats(op.columns_at, op.groups * op.out_width * op.taps_w * inner)
+    for group in range(op.groups):
+        for pixel in range(op.out_width):
+            for tap in range(op.taps_w):
+                place = pixel * op.stride_w - op.left + tap * op.dilation_w
+                if place < 0 or place >= op.image_width:
                     continue
-                for pixel in range(op.out_width):
-                    at = ((group * op.out_width + pixel) * taps + tap_h * op.taps_w) * inner
-                    column = pixel * op.stride_w - op.left
-                    if op.groups == 1 and op.dilation_w == 1:
-                        first = max(0, -column)
-                        last = min(op.taps_w, op.image_width - column)
-                        to = row * row_size + (column + first) * channels
-                        source = columns[at + first * inner : at + last * inner]
-                        target = dx[to : to + source.size]
-                        for i in range(source.size):
-                            target[i] += source[i]
-                    else:
-                        for tap_w in range(op.taps_w):
-                            place = column + tap_w * op.dilation_w
-                            if place < 0 or place >= op.image_width:
-                                continue
-                            to = row * row_size + place * channels + group * inner
-                            for i in range(inner):
-                                dx[to + i] += columns[at + tap_w * inner + i]
+                to = place * op.channels + group * inner
+                at = ((group * op.out_width + pixel) * op.taps_w + tap) * inner
+                for i in range(inner):
+                    dx[to + i] += columns[at + i]
 
 
 def dx_cycles(problem: Problem) -> float:
     """Estimate the cycles of one image."""
-    taps = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group
-    width = best_width(problem.out_width, taps)
-    product = grid_cycles(problem.out_width, taps, width) * problem.filters_per_group
-    run = ceil(problem.kernel[1] * problem.channels_per_group / LANES)
-    back = problem.out_width * problem.kernel[0] * (2 * run + 4)
-    return problem.out_height * problem.groups * (product + back)
+    run = problem.kernel[1] * problem.channels_per_group
+    taps = problem.kernel[0] * problem.out_height / problem.height
+    steps = max(1, round(taps * problem.filters_per_group))
+    product = problem.groups * grid_cycles(1, problem.out_width, run, steps)
+    # Each column is added to the vectors of the image row that it reaches.
+    additions = problem.groups * problem.out_width * ((run - 1) / LANES + 1)
+    vectors = ceil(problem.width * problem.channels / LANES)
+    return problem.height * (product + 5 * additions + 8 * vectors)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:
     """Emit the gradient of the input; `weights` is the kernel [KH, KW, C / groups, F]."""
     inner, outputs = problem.channels_per_group, problem.filters_per_group
-    taps = problem.kernel[0] * problem.kernel[1]
-    size = taps * inner
-    vectors = ceil(size / LANES)
-    packed = Region(problem.groups * vectors * outputs * VECTOR_BYTES, GLOBAL, label="kernel^T")
-    # The columns of kernel^T are (tap, channel): the kernel's rows.
+    taps_h, taps_w = problem.kernel
+    run = taps_w * inner
+    vectors = ceil(run / LANES)
+    packed = Region(
+        problem.groups * vectors * taps_h * outputs * VECTOR_BYTES, GLOBAL, label="kernel^T"
+    )
+    # packed[group][vector][kh, f][LANES]: the columns are (kw, channel).
     calls.emit(
         pack_kernel,
         BATCH,
         "packed",
         {"kernel": weights, "packed": packed},
         parts=min(16, problem.groups * vectors),
-        taps_h=1, taps_w=1, wide_w=1, pixels=1,
+        **{"taps_h": taps_h, "taps_w": 1, "wide_w": 1, "pixels": 1},
         inner=outputs,
-        outputs=size,
+        outputs=run,
         groups=problem.groups,
+        s_h=run * problem.filters,
         s_i=1,
         s_o=problem.filters,
         s_g=outputs,
     )
-    columns = Region(4 * problem.groups * problem.out_width * size, label="columns")
+    columns = Region(4 * problem.groups * problem.out_width * run, label="columns")
+    # Kernel rows that reach one image row are `tap_step` apart, their output rows `row_step`.
+    common = gcd(problem.strides[0], problem.dilation[0])
+    tap_step, row_step = problem.strides[0] // common, problem.dilation[0] // common
     grid = grid_values(
         problem.out_width,
-        size,
+        run,
         groups=problem.groups,
         a_group=4 * outputs,
-        b_group=vectors * outputs * VECTOR_BYTES,
-        c_group=4 * problem.out_width * size,
+        b_group=vectors * taps_h * outputs * VECTOR_BYTES,
+        c_group=4 * problem.out_width * run,
         a_inner=4 * problem.filters,
-        c_inner=4 * size,
-        b_vector=outputs * VECTOR_BYTES,
+        c_inner=4 * run,
+        b_vector=taps_h * outputs * VECTOR_BYTES,
+        k1=max(1, taps_h // tap_step),
+        a_k1=-4 * row_step * problem.out_width * problem.filters,
+        b_k1=tap_step * outputs * VECTOR_BYTES,
         k0=outputs,
         a_k0=4,
         b_k0=VECTOR_BYTES,
@@ -125,7 +188,10 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
         columns_to_image,
         IMAGE,
         ("dx", "columns_at"),
-        {"dy": dy, "dx": out, "columns_at": columns, "b": packed, "tiles": Region(0, "tiles")},
+        {
+            **{"dy": dy, "dx": out, "columns_at": columns, "kernel": packed},
+            "tiles": Region(0, "tiles"),
+        },
         **grid,
         height=problem.height,
         image_width=problem.width,
@@ -133,8 +199,8 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
         out_height=problem.out_height,
         out_width=problem.out_width,
         filters=problem.filters,
-        taps_h=problem.kernel[0],
-        taps_w=problem.kernel[1],
+        taps_h=taps_h,
+        taps_w=taps_w,
         stride_h=problem.strides[0],
         stride_w=problem.strides[1],
         top=problem.padding[0][0],

@@ -13,7 +13,15 @@ from numba import carray
 
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import address_of
-from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES, WIDEST, make_tile, tile_height
+from fastcnn.kernels.cpu.simd import (
+    LANES,
+    TALLEST,
+    VECTOR_BYTES,
+    WIDEST,
+    make_tile,
+    sets_of_sums,
+    tile_rows,
+)
 
 # All strides are in bytes. `split` says which loop the parts of a batch-wide call divide.
 GRID = record(
@@ -29,7 +37,7 @@ GRID = record(
 NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS = range(4)
 
 _tile = make_tile(GRID)
-_HEIGHTS = (0, *(tile_height(width) for width in range(1, WIDEST + 1)))
+_ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 
 
 @kernel(GRID)
@@ -67,48 +75,66 @@ def tiles(pointer):
             grid.lanes = min(LANES, grid.columns - (next_vector - 1) * LANES)
             b = b_group + vector * grid.b_vector
             bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
-            stacks = (rows + _HEIGHTS[width] - 1) // _HEIGHTS[width]
-            for outer in range(first_outer, last_outer):
+            stacks = (rows + min(TALLEST, _ROWS[width]) - 1) // min(TALLEST, _ROWS[width])
+            # Short rows go two at a time, as the halves of one tile.
+            step = 2 if 2 * ((rows + stacks - 1) // stacks) <= _ROWS[width] else 1
+            for outer in range(first_outer, last_outer, step):
+                halves = min(step, last_outer - outer)
                 a = a_group + outer * grid.a_outer
                 c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
                 for stack in range(stacks):
                     row = rows * stack // stacks
                     height = rows * (stack + 1) // stacks - row
                     a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
-                    _tile(height, width, here, a_row, b, c_row, bias)
+                    _tile(height, halves, width, here, a_row, b, c_row, bias)
 
 
-def tile_cycles(height: int, width: int) -> float:
-    """Estimate a tile's cycles for one step of the inner dimension.
+# What a tile costs besides its multiply-adds: reading its record, the first and the last values.
+TILE_OVERHEAD = 50
+
+
+def tile_cycles(rows: int, width: int, steps: int) -> float:
+    """Estimate a tile's cycles for `steps` steps of the inner dimension.
 
     Two fused multiply-adds and two loads start each cycle; a sum can be added to every fourth cycle,
-    every second one where the tile keeps two sets of sums.
+    less often where the tile keeps more sets of sums.
     """
-    latency = 2.0 if height * width < 8 else 4.0
-    return max(height * width / 2, (height + width) / 2, latency)
+    latency = 4 / sets_of_sums(rows * width)
+    each = max(rows * width / 2, (rows + width) / 2, latency)
+    return each * steps + TILE_OVERHEAD + 2 * rows * width
 
 
-def grid_cycles(rows: int, columns: int, width: int) -> float:
-    """Estimate the cycles of one row loop over all columns, for one step of the inner dimension."""
+def width_cycles(outer: int, inner: int, columns: int, steps: int, width: int) -> float:
+    """Estimate the cycles of a grid whose tiles span `width` vectors."""
     vectors = ceil(columns / LANES)
     bands = ceil(vectors / width)
     total = 0.0
     for band in range(bands):
-        band_width = vectors * (band + 1) // bands - vectors * band // bands
-        stacks = ceil(rows / tile_height(band_width))
-        heights = (rows * (i + 1) // stacks - rows * i // stacks for i in range(stacks))
-        total += sum(tile_cycles(height, band_width) for height in heights)
+        across = vectors * (band + 1) // bands - vectors * band // bands
+        stacks = ceil(inner / min(TALLEST, tile_rows(across)))
+        step = 2 if 2 * ceil(inner / stacks) <= tile_rows(across) else 1
+        for i in range(stacks):
+            height = inner * (i + 1) // stacks - inner * i // stacks
+            total += outer // step * tile_cycles(step * height, across, steps)
+            total += outer % step * tile_cycles(height, across, steps)
     return total
 
 
-def best_width(rows: int, columns: int) -> int:
-    """Return the vectors a tile should span for this many rows and columns."""
+def best_width(outer: int, inner: int, columns: int, steps: int) -> int:
+    """Return the vectors a tile should span."""
     candidates = range(1, min(WIDEST, ceil(columns / LANES)) + 1)
-    return min(candidates, key=lambda width: (grid_cycles(rows, columns, width), width))
+    return min(candidates, key=lambda width: width_cycles(outer, inner, columns, steps, width))
+
+
+def grid_cycles(outer: int, inner: int, columns: int, steps: int) -> float:
+    """Estimate the cycles of a grid: `outer` x `inner` rows, at its best width."""
+    width = best_width(outer, inner, columns, steps)
+    return width_cycles(outer, inner, columns, steps, width)
 
 
 def grid_values(rows: int, columns: int, **values: int) -> dict[str, int]:
     """Return a grid's fields: one group, one outer row and single steps unless given otherwise."""
-    defaults = {"groups": 1, "rows_outer": 1, "k2": 1, "k1": 1, "k0": 1}
-    shape = {"rows_inner": rows, "columns": columns, "width": best_width(rows, columns)}
-    return {**defaults, "b_vector": VECTOR_BYTES, **shape, **values}
+    defaults = {"groups": 1, "rows_outer": 1, "k2": 1, "k1": 1, "k0": 1, "b_vector": VECTOR_BYTES}
+    grid = {**defaults, "rows_inner": rows, "columns": columns, **values}
+    steps = grid["k2"] * grid["k1"] * grid["k0"]
+    return {"width": best_width(grid["rows_outer"], rows, columns, steps), **grid}

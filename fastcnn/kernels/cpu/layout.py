@@ -7,6 +7,7 @@ from numba import carray, njit
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats
 from fastcnn.kernels.cpu.simd import LANES
+from fastcnn.kernels.cpu.vector import copy, fill, splat
 
 PAD = record("x", "y", "height", "row", "top", "bottom", "left", "right")
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
@@ -27,30 +28,24 @@ FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
 def pad_image(pointer):
     """y[H + top + bottom, left + row + right] = x[H, row] with zeros around; sizes in floats."""
     op = carray(pointer, 1)[0]
-    x = floats(op.x, op.height * op.row)
+    zero = splat(0.0)
     wide = op.left + op.row + op.right
-    y = floats(op.y, (op.height + op.top + op.bottom) * wide)
-    y[: op.top * wide + op.left] = 0
-    at = op.top * wide + op.left
+    fill(op.y, op.top * wide + op.left, zero)
+    at = op.y + 4 * (op.top * wide + op.left)
+    gap = op.right + op.left
     for row in range(op.height):
-        y[at : at + op.row] = x[row * op.row : (row + 1) * op.row]
-        at += op.row
-        gap = op.right + op.left
-        if row == op.height - 1:
-            gap = op.right + op.bottom * wide
-        y[at : at + gap] = 0
-        at += gap
+        copy(at, op.x + 4 * row * op.row, op.row)
+        # Between rows the right margin meets the next left one; the last row's is the bottom's start.
+        fill(at + 4 * op.row, gap if row < op.height - 1 else op.right + op.bottom * wide, zero)
+        at += 4 * (op.row + gap)
 
 
 @kernel(COPY_ROWS)
 def copy_rows(pointer):
     """y[r, :columns] = x[r, :columns] for rows x_row and y_row floats apart."""
     op = carray(pointer, 1)[0]
-    x = floats(op.x, op.rows * op.x_row)
-    y = floats(op.y, op.rows * op.y_row)
     for row in range(op.rows):
-        for i in range(op.columns):
-            y[row * op.y_row + i] = x[row * op.x_row + i]
+        copy(op.y + 4 * row * op.y_row, op.x + 4 * row * op.x_row, op.columns)
 
 
 @kernel(FILL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
@@ -108,6 +110,20 @@ def relax(typing):
             kind = ir.FunctionType(ir.VoidType(), [])
             pause = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause")
             builder.call(pause, [])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def give_way(typing):
+    """Let the system run another thread on this core."""
+
+    def emit(context, builder, signature, arguments):
+        if os.name == "posix":
+            kind = ir.FunctionType(ir.IntType(32), [])
+            function = cgutils.get_or_insert_function(builder.module, kind, "sched_yield")
+            builder.call(function, [])
         return context.get_dummy_value()
 
     return types.void(), emit

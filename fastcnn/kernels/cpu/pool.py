@@ -24,7 +24,7 @@ from fastcnn.problem import Problem
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width"),
-    *("window_h", "window_w", "stride_h", "stride_w", "top", "left", "relu", "covers"),
+    *("window_h", "window_w", "stride_h", "stride_w", "top", "left", "relu", "covers", "four"),
 )
 MAX_POOL = record("x", "y", "index", *GEOMETRY)
 MAX_POOL_DX = record("dy", "index", "y", "dx", *GEOMETRY)
@@ -42,10 +42,65 @@ def _window(op, out_row, out_column):
     return max(row, 0), last_row, max(column, 0), last_column
 
 
+@njit
+def _max_of_four(op):
+    """Max pooling by windows of 2x2 inside the image, unrolled."""
+    zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
+    pixel, line = 4 * op.channels, 4 * op.width * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        to = 4 * c
+        for out_row in range(op.out_height):
+            at = op.x + out_row * op.stride_h * line + 4 * c
+            for _ in range(op.out_width):
+                best, value = load(at, lanes), load(at + pixel, lanes)
+                place = where_larger(value, best, one, zero)
+                best = where_larger(value, best, value, best)
+                value = load(at + line, lanes)
+                place = where_larger(value, best, two, place)
+                best = where_larger(value, best, value, best)
+                value = load(at + line + pixel, lanes)
+                place = where_larger(value, best, three, place)
+                best = where_larger(value, best, value, best)
+                if op.index:
+                    store(place, op.index + to, lanes)
+                if op.relu:
+                    best = where_larger(best, zero, best, zero)
+                store(best, op.y + to, lanes)
+                at += op.stride_w * pixel
+                to += pixel
+
+
+@njit
+def _four_from_max(op):
+    """Its gradient, for windows that tile the image."""
+    zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
+    pixel, line = 4 * op.channels, 4 * op.width * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        start = 4 * c
+        for out_row in range(op.out_height):
+            at = op.dx + 2 * out_row * line + 4 * c
+            for _ in range(op.out_width):
+                dy = load(op.dy + start, lanes)
+                if op.relu:
+                    dy = where_larger(load(op.y + start, lanes), zero, dy, zero)
+                place = load(op.index + start, lanes)
+                store(where_equal(place, zero, dy, zero), at, lanes)
+                store(where_equal(place, one, dy, zero), at + pixel, lanes)
+                store(where_equal(place, two, dy, zero), at + line, lanes)
+                store(where_equal(place, three, dy, zero), at + line + pixel, lanes)
+                at += 2 * pixel
+                start += pixel
+
+
 @kernel(MAX_POOL)
 def max_pool(pointer):
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
     op = carray(pointer, 1)[0]
+    if op.four:
+        _max_of_four(op)
+        return
     zero = splat(0.0)
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
@@ -75,8 +130,11 @@ def max_pool(pointer):
 def max_pool_dx(pointer):
     """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
     op = carray(pointer, 1)[0]
+    if op.four and op.covers:
+        _four_from_max(op)
+        return
     zero = splat(0.0)
-    if op.covers != 1:
+    if not op.covers:
         floats(op.dx, op.height * op.width * op.channels)[:] = 0
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
@@ -93,7 +151,7 @@ def max_pool_dx(pointer):
                     at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
                     for _ in range(column, last_column):
                         found = where_equal(place, splat(number), dy, zero)
-                        if op.covers != 1:
+                        if not op.covers:
                             found = add(found, load(at, lanes))
                         store(found, at, lanes)
                         at += 4 * op.channels
@@ -157,6 +215,7 @@ def _geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
         "left": problem.padding[1][0],
         "relu": relu,
         # Windows that tile the image write each of its pixels exactly once.
+        "four": problem.kernel == (2, 2) and not problem.padded,
         "covers": whole and problem.kernel == problem.strides and not problem.padded,
     }
 

@@ -48,13 +48,24 @@ LANES, REGISTERS = _vector_unit()
 VECTOR_BYTES = 4 * LANES
 VECTOR = ir.VectorType(FLOAT, LANES)
 MASK = ir.VectorType(ir.IntType(1), LANES)
-WIDEST = 4  # vectors in a tile at most
+WIDEST = 2  # vectors in a tile at most
+TALLEST = 14  # rows of one half of a tile at most
 
 
-def tile_height(width: int) -> int:
-    """Return the most rows a tile of `width` vectors can hold in registers."""
+def tile_rows(width: int) -> int:
+    """Return the most rows, in both halves together, that a tile of `width` vectors can hold."""
     # The accumulators, one row of B and one broadcast number must fit; two registers stay spare.
-    return min(14, (REGISTERS - width - 2) // width)
+    return min(2 * TALLEST // width, (REGISTERS - width - 2) // width)
+
+
+def tile_sizes() -> list[tuple[int, int, int]]:
+    """Return every (height, halves, width) that a tile can have."""
+    return [
+        (height, halves, width)
+        for width in range(1, WIDEST + 1)
+        for halves in (1, 2)
+        for height in range(1, min(TALLEST, tile_rows(width) // halves) + 1)
+    ]
 
 
 def _zeros() -> ir.Constant:
@@ -140,8 +151,12 @@ def _loop(
     return values
 
 
-def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, int]) -> None:
-    """Fill `void tile(grid, a, b, c, bias)`: one tile of `rows` x `width` vectors."""
+def _emit_tile(
+    function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]
+) -> None:
+    """Fill `void tile(grid, a, b, c, bias)`: one tile of size (height, halves, width)."""
+    height, halves, width = size
+    rows = height * halves
     builder = ir.IRBuilder(function.append_basic_block())
     grid, a, b, c, bias = function.args
 
@@ -152,7 +167,12 @@ def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, 
     memory = Memory(builder, field("lanes"))
     fma = _llvm_function(builder, f"llvm.fma.v{LANES}f32", VECTOR, VECTOR, VECTOR, VECTOR)
     a_row, b_vector = field("a_inner"), field("b_vector")
-    c_rows = [builder.add(c, builder.mul(field("c_inner"), INT64(row))) for row in range(rows)]
+    # The second half's rows lie one outer step further on: the next image row, say.
+    second_half = field("a_outer")
+    c_rows = []
+    for half in range(halves):
+        at = builder.add(c, field("c_outer")) if half else c
+        c_rows += [builder.add(at, builder.mul(field("c_inner"), INT64(i))) for i in range(height)]
 
     def columns(address: ir.Value, load_last: bool) -> list[ir.Value]:
         last = memory.load_last if load_last else memory.load
@@ -165,7 +185,10 @@ def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, 
             row_of_b.append(memory.load(b_at))
             b_at = builder.add(b_at, b_vector)
         result = []
+        start = a_at
         for row in range(rows):
+            if row == height:
+                a_at = builder.add(start, second_half)
             number = builder.load(builder.inttoptr(a_at, FLOAT.as_pointer()), align=4)
             spread = splat_lanes(builder, number, VECTOR)
             for v in range(width):
@@ -175,10 +198,10 @@ def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, 
 
     start = _starting_sums(builder, field("accumulate"), bias, c_rows, width, columns)
 
-    # A fused multiply-add takes four cycles: a small tile needs a second set of sums to keep both
-    # units busy. The second set takes every other step of the innermost loop.
-    sets = 2 if rows * width < 8 else 1
-    second_set = [_zeros()] * (len(start) * (sets - 1))
+    # A fused multiply-add takes four cycles: a small tile needs more than one set of sums to keep
+    # both units busy. The sets take turns at the steps of the innermost loop.
+    sets = sets_of_sums(rows * width)
+    more_sets = [_zeros()] * (len(start) * (sets - 1))
     a_step, b_step = field("a_k0"), field("b_k0")
 
     def innermost(values: list[ir.Value]) -> list[ir.Value]:
@@ -190,16 +213,18 @@ def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, 
             a_at, b_at = builder.add(a_at, a_step), builder.add(b_at, b_step)
         return [a_at, b_at, *result]
 
-    def odd_step(values: list[ir.Value]) -> list[ir.Value]:
+    def step_left_over(values: list[ir.Value]) -> list[ir.Value]:
         a_at, b_at, *sums = values
-        return [a_at, b_at, *multiply_add(a_at, b_at, sums[: len(start)]), *sums[len(start) :]]
+        first_set = multiply_add(a_at, b_at, sums[: len(start)])
+        ahead = builder.add(a_at, a_step), builder.add(b_at, b_step)
+        return [*ahead, *first_set, *sums[len(start) :]]
 
     def inner_loop(values: list[ir.Value]) -> list[ir.Value]:
         steps = field("k0")
         if sets == 1:
             return _loop(builder, steps, values, innermost)
-        values = _loop(builder, builder.ashr(steps, INT64(1)), values, innermost)
-        return _loop(builder, builder.and_(steps, INT64(1)), values, odd_step)
+        values = _loop(builder, builder.sdiv(steps, INT64(sets)), values, innermost)
+        return _loop(builder, builder.srem(steps, INT64(sets)), values, step_left_over)
 
     def nested(level: int, values: list[ir.Value]) -> list[ir.Value]:
         if level == 0:
@@ -213,12 +238,18 @@ def _emit_tile(function: ir.Function, rows: int, width: int, offsets: dict[str, 
 
         return _loop(builder, field(f"k{level}"), values, body)
 
-    _, _, *sums = nested(2, [a, b, *start, *second_set])
-    if sets == 2:
-        half = len(start)
-        sums = [builder.fadd(sums[i], sums[half + i]) for i in range(half)]
+    _, _, *sums = nested(2, [a, b, *start, *more_sets])
+    for number in range(1, sets):
+        more = sums[number * len(start) : (number + 1) * len(start)]
+        sums[: len(start)] = [builder.fadd(x, y) for x, y in zip(sums, more, strict=False)]
+    del sums[len(start) :]
     _store_sums(builder, memory, field("relu"), sums, c_rows, width)
     builder.ret_void()
+
+
+def sets_of_sums(accumulators: int) -> int:
+    """Return how many sets of sums a tile with this many accumulators keeps."""
+    return 4 if accumulators <= 2 else 2 if accumulators < 8 else 1
 
 
 def _starting_sums(
@@ -274,36 +305,37 @@ def _store_sums(
 
 
 def make_tile(grid: np.dtype) -> Callable:
-    """Return `tile(rows, width, grid, a, b, c, bias)`, callable from compiled code.
+    """Return `tile(height, halves, width, grid, a, b, c, bias)`, callable from compiled code.
 
     Addresses are int64. Strides and loop counts are read from the record at `grid`: k2, k1, k0 with
-    a_k*, b_k*; a_inner and c_inner between rows; b_vector between vectors; lanes of the last vector;
-    accumulate; relu. Sizes outside the possible ones do nothing.
+    a_k*, b_k*; a_inner and c_inner between rows, a_outer and c_outer between halves; b_vector between
+    vectors; lanes of the last vector; accumulate; relu. Sizes outside the possible ones do nothing.
     """
     offsets = {name: grid.fields[name][1] for name in grid.names}
     kind = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
 
     @intrinsic
-    def tile(typing, rows, width, grid, a, b, c, bias):
-        signature = types.void(*[types.int64] * 7)
+    def tile(typing, height, halves, width, grid, a, b, c, bias):
+        signature = types.void(*[types.int64] * 8)
 
         def emit(context, builder, signature, arguments):
-            rows, width, grid, *addresses = arguments
+            height, halves, width, grid, *addresses = arguments
             done = builder.append_basic_block("tile_done")
-            case = builder.add(builder.mul(width, INT64(16)), rows)
+            case = builder.add(builder.mul(width, INT64(4)), halves)
+            case = builder.add(builder.mul(case, INT64(16)), height)
             switch = builder.switch(case, done)
-            for v in range(1, WIDEST + 1):
-                for m in range(1, tile_height(v) + 1):
-                    name = f"fastcnn_tile_{m}x{v}"
-                    function = ir.Function(builder.module, kind, name)
-                    function.linkage = "internal"
-                    function.attributes.add("noinline")
-                    _emit_tile(function, m, v, offsets)
-                    block = builder.append_basic_block(name)
-                    switch.add_case(INT64(16 * v + m), block)
-                    builder.position_at_end(block)
-                    builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
-                    builder.branch(done)
+            for size in tile_sizes():
+                m, h, v = size
+                name = f"fastcnn_tile_{h}x{m}x{v}"
+                function = ir.Function(builder.module, kind, name)
+                function.linkage = "internal"
+                function.attributes.add("noinline")
+                _emit_tile(function, size, offsets)
+                block = builder.append_basic_block(name)
+                switch.add_case(INT64((4 * v + h) * 16 + m), block)
+                builder.position_at_end(block)
+                builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
+                builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 

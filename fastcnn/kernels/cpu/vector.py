@@ -7,7 +7,7 @@ For loops over channels that a compiler would not vectorise well: few channels, 
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
@@ -41,6 +41,19 @@ def load(typing, address, lanes):
 
 
 @intrinsic
+def load_between(typing, address, first, end):
+    """Return the vector at an address with zero in the lanes outside first..end, which are not read."""
+
+    def emit(context, builder, signature, arguments):
+        address, first, end = arguments
+        memory = Memory(builder, end)
+        memory.mask = builder.and_(memory.mask, builder.not_(Memory(builder, first).mask))
+        return memory.load_last(address, 0)
+
+    return vector_type(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
 def store(typing, value, address, lanes):
     """Write the first `lanes` floats of a vector."""
 
@@ -60,6 +73,21 @@ def splat(typing, number):
         return splat_lanes(builder, arguments[0], VECTOR)
 
     return vector_type(types.float32), emit
+
+
+@njit
+def fill(address, size, value):
+    """Set `size` floats."""
+    for i in range(0, size, LANES):
+        store(value, address + 4 * i, min(LANES, size - i))
+
+
+@njit
+def copy(target, source, size):
+    """Copy `size` floats."""
+    for i in range(0, size, LANES):
+        lanes = min(LANES, size - i)
+        store(load(source + 4 * i, lanes), target + 4 * i, lanes)
 
 
 def _binary(instruction: str):

@@ -1,0 +1,25 @@
+"""The loss."""
+
+from __future__ import annotations
+
+from fastcnn.engines.lowering.regions import Regions
+from fastcnn.kernels.cpu import training
+from fastcnn.kernels.cpu.activation import float_bits
+from fastcnn.kernels.cpu.call import IMAGE
+from fastcnn.program import Op
+
+
+def loss(low: Regions, op: Op) -> None:
+    scores, target, weight = (low.region(buffer) for buffer in op.inputs)
+    gradient, loss, rank = (low.region(buffer) for buffer in op.outputs)
+    places = {"scores": scores, "target": target, "weight": weight}
+    places |= {"gradient": gradient, "loss": loss, "rank": rank}
+    low.emit(
+        training.LOSSES[op.attributes["kernel"]],
+        IMAGE,
+        ("gradient", "loss", "rank"),
+        places,
+        size=op.inputs[0].size,
+        option=float_bits(op.attributes["option"]),
+        classes=op.attributes["classes"],
+    )

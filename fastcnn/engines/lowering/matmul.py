@@ -1,0 +1,39 @@
+"""Matrix products and their gradients."""
+
+from __future__ import annotations
+
+from fastcnn.engines.lowering.arguments import folded, has_relu
+from fastcnn.engines.lowering.regions import Regions
+from fastcnn.kernels.cpu import matmul as kernels
+from fastcnn.kernels.cpu.call import Region
+from fastcnn.program import Op
+
+
+def matmul(low: Regions, op: Op) -> None:
+    x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
+    kernel, sizes = _kernel(low, op)
+    bias, scale = folded(low, op)
+    kernels.forward(low.calls, x, kernel, bias, y, sizes, has_relu(op), scale)
+
+
+def matmul_dx(low: Regions, op: Op) -> None:
+    dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
+    kernel, sizes = _kernel(low, op)
+    kernels.dx(low.calls, dy, kernel, out, sizes)
+
+
+def matmul_dw(low: Regions, op: Op) -> None:
+    x, dy = (low.region(buffer) for buffer in op.inputs)
+    kernel, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
+    _, sizes = _kernel(low, op)
+    if kernel is not None:
+        kernels.dw(low.calls, x, dy, kernel, sizes)
+    if bias is not None:
+        kernels.bias_dw(low.calls, dy, bias, sizes[1])
+
+
+def _kernel(low: Regions, op: Op) -> tuple[Region, tuple[int, int]]:
+    """Return the kernel's region and its sizes (features, units)."""
+    kernel = op.parameters["kernel"]
+    features, units = kernel.shape
+    return low.parameter(kernel), (features, units)

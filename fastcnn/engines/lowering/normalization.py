@@ -1,0 +1,110 @@
+"""Batch normalization's ops."""
+
+from __future__ import annotations
+
+from math import prod
+
+from fastcnn.engines.lowering.regions import Partial, Regions
+from fastcnn.kernels.cpu import layout, normalization
+from fastcnn.kernels.cpu.activation import float_bits
+from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Region
+from fastcnn.program import Op
+
+
+def _partial(low: Regions, op: Op, floats: int) -> Region:
+    """Return the per-chunk region that is merged into the op's output, zeroed at its start."""
+    merged = low.region(op.outputs[0])
+    partial = Region(4 * floats, PARTIAL, label=f"partial {merged.label}")
+    low.emit(layout.fill_zero, CHUNK, "y", {"y": partial}, size=floats)
+    low.partials[op.outputs[0]] = Partial(partial, op.inputs[0])
+    return partial
+
+
+def batch_moments(low: Regions, op: Op) -> None:
+    shape = op.inputs[0].shape
+    channels = shape[-1]
+    places = {"x": low.region(op.inputs[0])}
+    places["partial"] = _partial(low, op, 1 + 2 * channels)
+    sizes = {"pixels": prod(shape[:-1]), "channels": channels}
+    low.emit(normalization.batch_moments, IMAGE, "partial", places, **sizes)
+
+
+def _statistics(low: Regions, op: Op, *names: str) -> dict[str, Region | None]:
+    return {name: low.weights(op, name) for name in names}
+
+
+def batch_scale_shift(low: Regions, op: Op) -> None:
+    moments = op.inputs[0]
+    partial, measured = low.partials[moments]
+    low.emit(
+        normalization.batch_scale_shift,
+        BATCH,
+        ("moments", "scale", "shift", "moving_mean", "moving_variance"),
+        {
+            **_statistics(low, op, "gamma", "beta", "moving_mean", "moving_variance"),
+            "partial": partial,
+            "moments": low.region(moments),
+            "scale": low.region(op.outputs[0]),
+            "shift": low.region(op.outputs[1]),
+        },
+        partial_stride=partial.stride,
+        pixels=prod(measured.shape[:-1]),
+        channels=measured.shape[-1],
+        epsilon=float_bits(op.attributes["epsilon"]),
+        momentum=float_bits(op.attributes["momentum"]),
+    )
+
+
+def moving_scale_shift(low: Regions, op: Op) -> None:
+    places = _statistics(low, op, "gamma", "beta", "moving_mean", "moving_variance")
+    places |= {"scale": low.region(op.outputs[0]), "shift": low.region(op.outputs[1])}
+    low.emit(
+        normalization.moving_scale_shift,
+        BATCH,
+        ("scale", "shift"),
+        places,
+        channels=op.outputs[0].size,
+        epsilon=float_bits(op.attributes["epsilon"]),
+    )
+
+
+def batch_norm_sums(low: Regions, op: Op) -> None:
+    x, dy, moments = (low.region(buffer) for buffer in op.inputs)
+    shape = op.inputs[0].shape
+    partial = _partial(low, op, 2 * shape[-1])
+    places = {"x": x, "dy": dy, "moments": moments, "partial": partial}
+    sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
+    low.emit(normalization.batch_norm_sums, IMAGE, "partial", places, **sizes)
+
+
+def batch_norm_dw(low: Regions, op: Op) -> None:
+    sums, moments = op.inputs
+    partial, summed = low.partials[sums]
+    shape = summed.shape
+    places = {
+        "partial": partial,
+        "moments": low.region(moments),
+        "gamma": low.weights(op, "gamma"),
+        "gamma_gradient": low.gradient(op, "gamma"),
+        "beta_gradient": low.gradient(op, "beta"),
+        "coefficients": low.region(op.outputs[0]),
+    }
+    written = ("coefficients", "gamma_gradient", "beta_gradient")
+    low.emit(
+        normalization.batch_norm_dw,
+        BATCH,
+        tuple(name for name in written if places[name] is not None),
+        places,
+        partial_stride=partial.stride,
+        pixels=prod(shape[:-1]),
+        channels=shape[-1],
+        epsilon=float_bits(op.attributes["epsilon"]),
+    )
+
+
+def batch_norm_dx(low: Regions, op: Op) -> None:
+    x, dy, coefficients = (low.region(buffer) for buffer in op.inputs)
+    shape = op.outputs[0].shape
+    places = {"x": x, "dy": dy, "coefficients": coefficients, "dx": low.output(op)}
+    sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
+    low.emit(normalization.batch_norm_dx, IMAGE, "dx", places, **sizes)
