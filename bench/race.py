@@ -21,12 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import contestants
-from contestants import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Result, Setting
-from tables import Row, show
+from contestants import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
+from tables import Rate, Row, show
 
 NETS = ("lenet5", "caffe-lenet", "cifar-small", "resnet20")
-PARTS = ("steps", "memory", "startup")
+PARTS = ("steps", "kernels", "memory", "startup")
 SGEMM_SIZE = 2048
+SGEMM_FLOPS = 2 * SGEMM_SIZE**3
+DIRECTIONS = ("forward", "dx", "dw")
+KERNEL_BATCH = 32
+KERNEL_FLOPS = 2 * KERNEL_BATCH * 28 * 28 * 64 * 64 * 3 * 3
 
 
 def arguments() -> argparse.Namespace:
@@ -101,10 +105,26 @@ def steps(given: argparse.Namespace, running: list[Contestant]) -> list[Row]:
 
 def ceiling(running: list[Contestant]) -> float:
     """The run's rate of NumPy's matrix product, in GFLOP/s."""
+    (result,) = contestants.race(_sgemm(running), rounds=3, seconds=0.5)
+    return SGEMM_FLOPS / result.ms / 1e6
+
+
+def _sgemm(running: list[Contestant]) -> list[Entry]:
     sgemm = [one for one in running if one.name == SGEMM.name]
-    field = contestants.entries(sgemm, "sgemm", "infer", SGEMM_SIZE)
-    (result,) = contestants.race(field, rounds=3, seconds=0.5)
-    return 2 * SGEMM_SIZE**3 / min(result.rounds) / 1e6
+    return contestants.entries(sgemm, "sgemm", "infer", SGEMM_SIZE)
+
+
+def kernels(given: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
+    """Rates of each direction of a 3x3 convolution, 64 to 64 channels at 28x28, beside sgemm's."""
+    own = [one for one in running if one.name == FASTCNN.name]
+    rates = []
+    for direction in DIRECTIONS:
+        field = contestants.entries(own, "conv3x3", direction, KERNEL_BATCH) + _sgemm(running)
+        convolution, sgemm = contestants.race(field, given.repeat, given.seconds)
+        # Equal work a second would be a ratio of times like that of the work.
+        share = convolution.times_faster_than(sgemm) * KERNEL_FLOPS / SGEMM_FLOPS
+        rates.append(Rate(direction, KERNEL_FLOPS / convolution.ms / 1e6, share))
+    return rates
 
 
 def memory(setting: Setting, racing: set[str]) -> list[Result]:
@@ -160,6 +180,8 @@ def main() -> int:
         }
         if "steps" in given.parts:
             report["steps"] = steps(given, running)
+        if "kernels" in given.parts:
+            report["kernels"] = kernels(given, running)
     finally:
         for contestant in running:
             contestant.close()
@@ -186,5 +208,5 @@ def _plain(value: Any) -> Any:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"A contestant failed: {error}")
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"race.py: {error}")

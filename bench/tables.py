@@ -27,6 +27,14 @@ class Row(NamedTuple):
         return min(own, key=lambda result: result.ms, default=None)
 
 
+class Rate(NamedTuple):
+    """How fast one direction of the convolution is, and its share of sgemm's rate."""
+
+    direction: str
+    gflops: float
+    share: float
+
+
 def show(report: dict[str, Any]) -> None:
     """Prints a report of race.py."""
     console = Console(highlight=False, soft_wrap=True)
@@ -41,6 +49,8 @@ def show(report: dict[str, Any]) -> None:
     console.print(f"sgemm of this run: {report['sgemm']:.0f} GFLOP/s; {report['rounds']} rounds")
     if "steps" in report:
         console.print(_steps(report["steps"]))
+    if "kernels" in report:
+        console.print(_kernels(report["kernels"]))
     if "memory" in report:
         title = "Peak memory, MiB: cifar-small, batch 128, training"
         console.print(_plain(title, report["memory"], "{:.0f}"))
@@ -65,6 +75,16 @@ def _steps(rows: list[Row]) -> Table:
             *(_ms(torch), torch.variant if torch else "", _ratio(own, torch)),
             *(_ms(onnx), _ratio(own, onnx)),
         )
+    return table
+
+
+def _kernels(rates: list[Rate]) -> Table:
+    table = Table(title="3x3 convolution, 64 to 64 channels, 28x28, batch 32", box=SIMPLE_HEAD)
+    table.add_column("direction")
+    table.add_column("GFLOP/s", justify="right")
+    table.add_column("of sgemm", justify="right")
+    for rate in rates:
+        table.add_row(rate.direction, f"{rate.gflops:.0f}", f"{100 * rate.share:.0f} %")
     return table
 
 

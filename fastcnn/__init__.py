@@ -23,7 +23,21 @@ from fastcnn.threads import num_threads, set_num_threads
 __version__ = "0.1.0"
 
 __all__ = [
-    *("NonFiniteError", "Sequential", "__version__", "callbacks", "data", "initializers", "layers"),
-    *("load", "losses", "metrics", "num_threads", "optimizers", "plots", "regularizers"),
-    *("schedules", "set_num_threads", "zoo"),
+    "NonFiniteError",
+    "Sequential",
+    "__version__",
+    "callbacks",
+    "data",
+    "initializers",
+    "layers",
+    "load",
+    "losses",
+    "metrics",
+    "num_threads",
+    "optimizers",
+    "plots",
+    "regularizers",
+    "schedules",
+    "set_num_threads",
+    "zoo",
 ]

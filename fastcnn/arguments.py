@@ -1,10 +1,16 @@
-"""Checks of a constructor's arguments, with errors that say what was expected and received."""
+"""Checks of arguments, with errors that say where, what was expected and what was received.
+
+`owner` is whose argument it is: an object, named in errors by its `label` or else its class, or
+the name of a function.
+"""
 
 from __future__ import annotations
 
 import math
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def number(
@@ -28,11 +34,15 @@ def number(
     return number
 
 
+def is_whole(value: Any) -> bool:
+    """Say whether a value is an integer and not a truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def whole(owner: object, argument: str, value: Any, *, least: int) -> int:
     """value as an int when it is a whole number of at least ``least``."""
     expected = _range("a whole number", least, math.inf, -math.inf, math.inf)
-    is_whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not is_whole:
+    if not is_whole(value) and not (isinstance(value, float) and value.is_integer()):
         raise TypeError(_sentence(owner, argument, expected, value))
     if value < least:
         raise ValueError(_sentence(owner, argument, expected, value))
@@ -41,9 +51,9 @@ def whole(owner: object, argument: str, value: Any, *, least: int) -> int:
 
 def flag(owner: object, argument: str, value: Any) -> bool:
     """value when it is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(_sentence(owner, argument, "True or False", value))
-    return value
+    return bool(value)
 
 
 def _range(noun: str, least: float, most: float, above: float, below: float) -> str:
@@ -57,4 +67,8 @@ def _range(noun: str, least: float, most: float, above: float, below: float) -> 
 
 
 def _sentence(owner: object, argument: str, expected: str, value: Any) -> str:
-    return f"{type(owner).__name__}: {argument} must be {expected}. Received {value!r}."
+    return f"{_place(owner)}: {argument} must be {expected}. Received {value!r}."
+
+
+def _place(owner: object) -> str:
+    return owner if isinstance(owner, str) else getattr(owner, "label", type(owner).__name__)

@@ -47,7 +47,7 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
             "model.compile('adam', loss='sparse_categorical_crossentropy', metrics=['accuracy']). "
             "Received a model without a loss."
         )
-    if model.loss.target == "sparse" and len(model.output_shape) != 1:
+    if model.loss.has_classes and len(model.output_shape) != 1:
         raise ValueError(
             f"{method}: the loss '{model.loss.name}' needs one score a class. "
             f"Received outputs of shape {_shape('n', model.output_shape)} from layer "
@@ -62,31 +62,6 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
                 f"Received '{metric.name}' twice; give one of them name=."
             )
         seen.add(metric.name)
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """value as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number of at least {least}. Received {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}. Received {value}.")
-    return int(value)
-
-
-def fraction(name: str, value: Any) -> float:
-    """value as a float in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number from 0 to below 1. Received {value!r}.")
-    if not 0.0 <= float(value) < 1.0:
-        raise ValueError(f"{name} must be a number from 0 to below 1. Received {value}.")
-    return float(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """value as a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False. Received {value!r}.")
-    return bool(value)
 
 
 def callbacks(value: Any) -> list[Callback]:

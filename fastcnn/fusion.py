@@ -1,7 +1,7 @@
 """Passes over a forward program: join what belongs together, drop what nothing reads.
 
-Each pass rewrites the op list in place. They run before the backward ops are derived, so a fused op has
-one backward rule like any other.
+Each pass rewrites the op list in place. They run before the backward ops are derived, so a fused
+op has one backward rule like any other.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def fold_batch_norm(program: Program) -> None:
         if op.kind != "scale_shift":
             continue
         source, scale, shift = op.inputs
-        maker = program.producer(source)
-        alone = _only_consumer(program, source) is op and source != program.output
-        if maker is None or not alone or maker.kind not in ("conv2d", "depthwise_conv2d", "matmul"):
+        maker, constants = program.producer(source), program.producer(scale)
+        if maker is None or maker.kind not in ("conv2d", "depthwise_conv2d", "matmul"):
+            continue
+        if constants is None or _only_consumer(program, source) is not op:
             continue
         if len(maker.inputs) > 1 or maker.attributes.get("activation"):
             continue
         maker.inputs = (*maker.inputs, scale, shift)
         _take_over(program, maker, op)
         # The folded constants must exist before the op that now reads them.
-        constants = program.producer(scale)
         program.ops.remove(constants)
         program.ops.insert(program.ops.index(maker), constants)
 

@@ -1,16 +1,19 @@
 """The backward ops of a program, derived op by op: one rule a kind.
 
-A rule gets the op and the gradient of its output, appends backward ops, and returns the gradient of each
-input that needs one. Backward kinds are named after the forward ones: `conv2d_dx` is the gradient of the
-input, `conv2d_dw` that of the parameters.
+A rule gets the op and the gradient of its output, appends backward ops, and returns the gradient
+of each input that needs one. Backward kinds are named after the forward ones: `conv2d_dx` is the
+gradient of the input, `conv2d_dw` that of the parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from fastcnn.losses import Loss
 from fastcnn.program import Buffer, Op, Program
+
+if TYPE_CHECKING:
+    from fastcnn.losses import Loss
 
 Rule = Callable[[Program, Op, Buffer, set[Buffer]], dict[Buffer, Buffer]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import checks, losses, naming, optimizers, training
+from fastcnn import arguments, checks, losses, naming, optimizers, training
 from fastcnn import metrics as known_metrics
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
@@ -25,8 +25,8 @@ DEVICES = ("auto", "cpu", "cuda")
 class Sequential:
     """A network of layers, each fed by the one before.
 
-    `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the order
-    of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda".
+    `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
+    order of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda".
     """
 
     def __init__(
@@ -39,9 +39,7 @@ class Sequential:
     ):
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed must be a whole number of at least 0. Received {seed!r}.")
-        self.seed = int(seed)
+        self.seed = arguments.whole("Sequential", "seed", seed, least=0)
         self.device = _checked_device(device)
         self.name = name
         self.class_names: list[str] | None = None
@@ -50,6 +48,7 @@ class Sequential:
         self.loss: Any = None
         self.metrics: list[Any] = []
         self._engine: Any = None
+        self._engine_for: tuple[bool, ...] = ()  # which layers were trainable when it was made
         self._build()
 
     def _build(self) -> None:
@@ -70,7 +69,7 @@ class Sequential:
         loss: Any = None,
         metrics: Sequence[Any] = (),
     ) -> None:
-        """Choose optimizer, loss and metrics, by name or as objects; forgets the optimizer's state."""
+        """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
         new_metrics = [known_metrics.get(metric) for metric in metrics]
@@ -117,6 +116,11 @@ class Sequential:
         drop_unused(program, wanted or {program.output})
         return program, roles
 
+    def penalty(self) -> float:
+        """Return the sum of the regularizers' penalties of all trainable parameters."""
+        trained = (p for p in self.parameters if p.trainable)
+        return sum((p.regularizer(p.value) for p in trained if p.regularizer is not None), 0.0)
+
     def fit(self, x: Any, y: Any = None, **options: Any) -> Any:
         """Train; see `fastcnn.training.fit` for the arguments. Returns a History."""
         return training.fit(self, x, y, **options)
@@ -140,7 +144,7 @@ class Sequential:
     def gradients(
         self, x: Any, y: Any, sample_weight: Any = None
     ) -> tuple[float, dict[str, np.ndarray]]:
-        """Return (loss, gradient of every trainable parameter by its path), as in one training step."""
+        """Return (loss, gradient of each trainable parameter by its path) of a training step."""
         checks.compiled(self, "gradients", training=True)
         examples = checks.examples(self, x, y, sample_weight, name="gradients: ")
         batch = next(iter(Part(examples).batches(self, len(examples))))
@@ -151,7 +155,7 @@ class Sequential:
         }
 
     def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
-        """Return what a layer (by name, path or object) makes of x at inference, float32[n, ...]."""
+        """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
         path = layer.path if isinstance(layer, Layer) else self.layer(layer).path
         images = checks.images(self, x, "activations: x")
         return self.engine().outputs_of(images, path)
@@ -208,14 +212,11 @@ class Sequential:
 
     def get_config(self) -> dict[str, Any]:
         """Return the architecture as plain data."""
-        entries = [
-            {"class_name": type(one).__name__, "config": one.get_config()} for one in self.layers
-        ]
         return {
             "name": self.name,
             "seed": self.seed,
             "input_shape": list(self.input_shape),
-            "layers": entries,
+            "layers": [naming.serialize(layer) for layer in self.layers],
         }
 
     @classmethod
@@ -238,13 +239,11 @@ def _checked_layers(layers: Any) -> list[Layer]:
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
-    whole = isinstance(shape, Sequence) and all(
-        isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in shape
-    )
+    whole = isinstance(shape, Sequence) and all(arguments.is_whole(n) and n > 0 for n in shape)
     if not whole or len(shape) not in (1, 3):
         raise ValueError(
-            "Sequential: input_shape must be (height, width, channels) or (features,), all positive. "
-            f"Received {shape!r}."
+            "Sequential: input_shape must be (height, width, channels) or (features,), all "
+            f"positive. Received {shape!r}."
         )
     return tuple(int(n) for n in shape)
 

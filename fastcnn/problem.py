@@ -1,4 +1,4 @@
-"""The shape of a convolution or pooling: everything a strategy needs to know to accept or decline it."""
+"""The shape of a convolution or pooling: all that a strategy needs to accept or decline it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A model as data: ops over numbered buffers, which every engine runs.
 
-`Sequential` lowers its layers into a `Program`; `fusion` joins what belongs together; `gradients` adds
-the backward ops; an engine turns each op into calls of its kernels. `print(program)` shows all of it.
+`Sequential` lowers its layers into a `Program`; `fusion` joins what belongs together; `gradients`
+adds the backward ops; an engine turns each op into calls of its kernels. `print(program)` shows
+all of it.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Buffer:
 class Op:
     """One operation: what it reads, what it makes, and whose it is.
 
-    `gradient_of` names the parameters whose gradients a backward op produces; such an op has no output
-    buffer. `attributes` are the op's plain settings (strides, padding, activation, ...).
+    `gradient_of` names the parameters whose gradients a backward op produces; such an op has no
+    output buffer. `attributes` are the op's plain settings (strides, padding, activation, ...).
     """
 
     kind: str

@@ -18,8 +18,9 @@ class L1L2:
 
     def __call__(self, w: np.ndarray) -> float:
         """The penalty of the weights w, in float64."""
-        w = np.asarray(w, np.float64)
-        return float(self.l1 * np.abs(w).sum() + self.l2 * np.square(w).sum())
+        w = np.asarray(w, np.float64).reshape(-1)
+        absolute = self.l1 * float(np.abs(w).sum()) if self.l1 else 0.0
+        return absolute + (self.l2 * float(np.square(w).sum()) if self.l2 else 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 import zlib
 from typing import Any
 
@@ -14,7 +15,7 @@ ALIGNMENT = 16
 SLACK = 64
 
 
-def _flat(size: int) -> np.ndarray:
+def _zeros(size: int) -> np.ndarray:
     """Return zeroed float32[size], on a cache line and readable a little past its end."""
     raw = np.zeros(size + SLACK + ALIGNMENT, np.float32)
     return raw[(-raw.ctypes.data % 64) // 4 :][:size]
@@ -28,10 +29,11 @@ class State:
 
     def __init__(self, parameters: list[Parameter], seed: int):
         self.step = 0
+        self._version = 0
+        self._lent: list[weakref.ref] = []
         self._parameters = parameters
         self._seed = seed
-        self._values: np.ndarray | None = None
-        self._moving: np.ndarray | None = None
+        self._flat: dict[str, np.ndarray] = {}
         self._slots: np.ndarray | None = None
         self._optimizer: Any = None
         self._sizes = {"weight": 0, "moving": 0}
@@ -42,16 +44,12 @@ class State:
     @property
     def values(self) -> np.ndarray:
         """Weights, float32[P]."""
-        if self._values is None:
-            self._initialize()
-        return self._values  # type: ignore[return-value]
+        return self._initialized("weight")
 
     @property
     def moving(self) -> np.ndarray:
         """Moving statistics, float32[Q]."""
-        if self._moving is None:
-            self._initialize()
-        return self._moving  # type: ignore[return-value]
+        return self._initialized("moving")
 
     @property
     def slots(self) -> np.ndarray:
@@ -67,12 +65,34 @@ class State:
         self._optimizer, self._slots, self.step = optimizer, None, 0
 
     def view(self, parameter: Parameter) -> np.ndarray:
-        """Return a parameter's values, a view."""
+        """Return a parameter's values, a view that the caller may write to."""
         flat = self.values if parameter.kind == "weight" else self.moving
-        return flat[parameter.offset : parameter.offset + parameter.size].reshape(parameter.shape)
+        # Everything cut from this array keeps it alive, so it tells how long a caller may write.
+        lent = np.frombuffer(flat.data, np.float32, parameter.size, 4 * parameter.offset)
+        self._lent.append(weakref.ref(lent))
+        self.changed()
+        return lent.reshape(parameter.shape)
 
-    def _initialize(self) -> None:
-        self._values, self._moving = _flat(self._sizes["weight"]), _flat(self._sizes["moving"])
+    def changed(self) -> None:
+        """Note that the weights are no longer what they were."""
+        self._version += 1
+
+    @property
+    def version(self) -> int:
+        """A number that differs whenever the weights may: what was made of them is then stale."""
+        if self._lent:
+            self._lent = [lent for lent in self._lent if lent() is not None]
+            self._version += bool(self._lent)
+        return self._version
+
+    def _initialized(self, kind: str) -> np.ndarray:
+        """Return one of the flat arrays, both made on first use."""
+        if not self._flat:
+            self._flat = {name: _zeros(size) for name, size in self._sizes.items()}
+            self._draw()
+        return self._flat[kind]
+
+    def _draw(self) -> None:
         for parameter in self._parameters:
             # By path, so that a layer's weights do not depend on what stands before it.
             stream = zlib.crc32(parameter.path.encode())

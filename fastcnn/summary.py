@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def repr_name(model: Sequential) -> str:
     return f"{model.name}, input {shape}"
 
 
-def _walk(layer: Layer, depth: int):
+def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
     yield layer, depth
     for inside in layer.sublayers:
         yield from _walk(inside, depth + 1)
@@ -61,11 +62,11 @@ def _totals(model: Sequential) -> list[str]:
     ]
 
 
-def _bytes(size: int) -> str:
+def _bytes(size: float) -> str:
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024  # type: ignore[assignment]
+        size /= 1024
     return f"{size:.2f} GiB"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numba
-import numpy as np
+
+from fastcnn.arguments import is_whole
 
 
 def num_threads() -> int:
@@ -13,8 +14,8 @@ def num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """Use `count` threads, from 1 to the number the process started with (NUMBA_NUM_THREADS)."""
-    most = numba.config.NUMBA_NUM_THREADS
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= most:
+    most: int = vars(numba.config)["NUMBA_NUM_THREADS"]
+    if not is_whole(count) or not 1 <= count <= most:
         raise ValueError(
             f"set_num_threads: expected a whole number from 1 to {most}. Received {count!r}. "
             "Set NUMBA_NUM_THREADS before Python starts to allow more."

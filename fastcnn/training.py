@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import checks, progress
+from fastcnn import arguments, checks, progress
 from fastcnn.checks import Examples
 from fastcnn.data.batches import Batches, Dataset
 from fastcnn.fitting import Fit, Plan
@@ -50,10 +50,10 @@ def fit(
     checks.compiled(model, "fit", training=True)
     progress.check_verbose(verbose)
     plan = Plan(
-        batch_size=checks.whole("fit: batch_size", batch_size, least=1),
-        epochs=checks.whole("fit: epochs", epochs, least=1),
-        first=checks.whole("fit: initial_epoch", initial_epoch, least=0),
-        shuffle=checks.flag("fit: shuffle", shuffle),
+        batch_size=arguments.whole("fit", "batch_size", batch_size, least=1),
+        epochs=arguments.whole("fit", "epochs", epochs, least=1),
+        first=arguments.whole("fit", "initial_epoch", initial_epoch, least=0),
+        shuffle=arguments.flag("fit", "shuffle", shuffle),
         verbose=verbose,
     )
     examples = checks.examples(model, x, y, sample_weight, class_weight)
@@ -66,7 +66,7 @@ def _parts(
     model: Any, examples: Examples, validation_split: float, validation_data: Any
 ) -> tuple[Part, Part | None]:
     """The part to train on and the part to validate on."""
-    share = checks.fraction("fit: validation_split", validation_split)
+    share = arguments.number("fit", "validation_split", validation_split, least=0, below=1)
     if validation_data is not None:
         data = (validation_data,) if isinstance(validation_data, Dataset) else validation_data
         if not isinstance(data, tuple | list) or not 1 <= len(data) <= 3:
@@ -103,7 +103,7 @@ def evaluate(
     has no metrics, or as a dict by name."""
     checks.compiled(model, "evaluate")
     progress.check_verbose(verbose)
-    size = checks.whole("evaluate: batch_size", batch_size, least=1)
+    size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
     part = Part(checks.examples(model, x, y, sample_weight, name="evaluate: "))
     shown = progress.make(verbose)
     shown.begin("Evaluation", len(part))
@@ -119,7 +119,7 @@ def evaluate(
 
 def predict(model: Any, x: Any, batch_size: int = 32) -> NDArray[np.float32]:
     """The model's outputs for images x: float32 [n, *output_shape]."""
-    size = checks.whole("predict: batch_size", batch_size, least=1)
+    size = arguments.whole("predict", "batch_size", batch_size, least=1)
     images = checks.images(model, x, "predict: x")
     run = model.engine().predict
     outputs = np.empty((len(images), *model.output_shape), np.float32)

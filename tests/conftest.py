@@ -1,7 +1,19 @@
-"""Settings for every test: they must be in place before Numba is imported."""
+"""Settings for every test, in place before Numba is imported, and what several files share."""
 
 import os
+
+import pytest
 
 # The determinism tests run with 1, 2 and 3 threads whatever the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A valid file of weights and of a whole model, which no test changes."""
+    import hdf5_models
+
+    path = tmp_path_factory.mktemp("valid") / "model.h5"
+    hdf5_models.compiled(hdf5_models.sequential()).save(path)
+    return path

@@ -13,15 +13,6 @@ from fastcnn.formats.errors import FormatError
 from fastcnn.model import Sequential
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A valid file of weights and of a whole model; neither is ever changed."""
-    folder = tmp_path_factory.mktemp("valid")
-    model = nets.compiled(nets.sequential())
-    hdf5.save_model(model, folder / "model.h5")
-    return folder / "model.h5"
-
-
 def mutations(data, generator, count):
     """Versions of data, cut short or with bytes flipped, replaced, or moved elsewhere."""
     for _ in range(count):

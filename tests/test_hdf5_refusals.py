@@ -18,15 +18,6 @@ from fastcnn.model import Sequential
 PLACE = "layers/conv2d/vars/0"
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A valid file of weights and of a whole model; neither is ever changed."""
-    folder = tmp_path_factory.mktemp("valid")
-    model = nets.compiled(nets.sequential())
-    hdf5.save_model(model, folder / "model.h5")
-    return folder / "model.h5"
-
-
 def replace(file, value=None, **options):
     """Puts another dataset in the place of the first kernel."""
     shape = file[PLACE].shape

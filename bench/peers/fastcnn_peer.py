@@ -10,11 +10,13 @@ import os  # noqa: E402
 import platform  # noqa: E402
 from typing import Any  # noqa: E402
 
+import directions  # noqa: E402
 import numpy as np  # noqa: E402
 import protocol  # noqa: E402
 
 import fastcnn  # noqa: E402
 from fastcnn import zoo  # noqa: E402
+from fastcnn.layers import Conv2D  # noqa: E402
 
 
 class FastCnn:
@@ -31,9 +33,13 @@ class FastCnn:
             "fastcnn": fastcnn.__version__,
             "numba": numba.__version__,
         }
-        return {"versions": versions, "variants": {"train": ("fastcnn",), "infer": ("fastcnn",)}}
+        modes = ("train", "infer", *directions.DIRECTIONS)
+        return {"versions": versions, "variants": dict.fromkeys(modes, ("fastcnn",))}
 
     def step(self, task: protocol.Task) -> protocol.Step:
+        if task.mode in directions.DIRECTIONS:
+            layer = Conv2D(64, 3, padding="same", use_bias=False)
+            return directions.make(task.mode, layer, (28, 28, 64), task.batch)
         model = zoo.get(task.net)(seed=0)
         x = np.random.default_rng(0).random((task.batch, *model.input_shape), dtype=np.float32)
         if task.mode == "infer":

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Batch:
     """Results of one batch; the arrays are views that the next step overwrites.
 
-    loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than the
-    true one; empty where the loss knows no classes. scores: float32[n, ...], what the loss read.
+    loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than
+    the true one; empty where the loss knows no classes. scores: float32[n, ...], what the loss
+    read. penalty: the sum of the regularizers' penalties, before a training step.
     """
 
     loss: np.ndarray
@@ -29,7 +30,7 @@ class Batch:
 
     @property
     def outputs(self) -> np.ndarray:
-        """The model's outputs, float32[n, ...]: the scores after the activation the loss absorbed."""
+        """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
         return self.scores if self.transform is None else self.transform(self.scores)
 
 

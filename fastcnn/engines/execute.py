@@ -8,33 +8,54 @@ the system grants, and a whole training step costs one fork and join.
 
 from __future__ import annotations
 
-from numba import njit, prange
+from numba import carray, njit, prange
 
 from fastcnn.kernels.cpu.cache import cached_njit
-from fastcnn.kernels.cpu.memory import call, fetch_add, give_way, load_atomic, relax
+from fastcnn.kernels.cpu.memory import call, fetch_add, give_way, load_atomic, long_pointer, relax
 
-# Columns of the tables; see engines/table.py, which fills them.
+# A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
+# thread, the addresses of all arrays and the kernels' records; see engines/table.py.
+PLAN = (
+    *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "counters_at"),
+    *("words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
+    *("images", "block", "blocks_per_chunk", "chunks"),
+)
+CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, COUNTERS_AT = range(6)
+WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(6, 12)
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(12, len(PLAN))
+
+# Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
 FIELD, BASE, OFFSET, PER_IMAGE, PER_SLOT, PER_CHUNK = range(6)
 SCOPE, FIRST_CALL, END_CALL = range(3)
-BATCH_WIDE, FIRST, END, COUNTERS = range(4)
+BATCH_WIDE, FIRST, END = range(3)
 SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 
 # The first words of every record (kernels/cpu/kernel.py, HEADER).
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
+# Two counters a phase, items taken and items done, each on cache lines of its own.
+COUNTER_WORDS, COUNTER_BYTES = 32, 128
 # Turns of a waiting loop before the core is offered to others: some 50 microseconds.
 PATIENCE = 2000
-# Two counters a phase, each on cache lines of its own.
-COUNTER_WORDS, COUNTER_BYTES = 32, 128
 
 
 @njit
-def _run(calls, operands, words, bases, row, count, first, image, slot, chunk, chunks):
+def _longs(address, rows, columns):
+    """Return int64[rows, columns] at an address."""
+    return carray(long_pointer(address), (rows, columns))
+
+
+@njit
+def _run(plan, thread, row, count, first, image, slot, chunk):
     """Write a call's header and addresses into this thread's record and call its kernel."""
-    record = calls[row, RECORD]
-    words[record + COUNT_WORD] = count
-    words[record + FIRST_WORD] = first
-    words[record + CHUNKS_WORD] = chunks
+    calls = _longs(plan[CALLS_AT], row + 1, 4)
+    record = plan[WORDS_AT] + 8 * (thread * plan[WORDS_ROW] + calls[row, RECORD])
+    bases = _longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], 1, plan[BASES_ROW])[0]
+    words = _longs(record, 1, 64)[0]
+    words[COUNT_WORD] = count
+    words[FIRST_WORD] = first
+    words[CHUNKS_WORD] = plan[CHUNKS]
+    operands = _longs(plan[OPERANDS_AT], calls[row, END_OPERAND], 6)
     for i in range(calls[row, FIRST_OPERAND], calls[row, END_OPERAND]):
         words[operands[i, FIELD]] = (
             bases[operands[i, BASE]]
@@ -43,15 +64,16 @@ def _run(calls, operands, words, bases, row, count, first, image, slot, chunk, c
             + slot * operands[i, PER_SLOT]
             + chunk * operands[i, PER_CHUNK]
         )
-    call(calls[row, KERNEL], words.ctypes.data + 8 * record)
+    call(calls[row, KERNEL], record)
 
 
 @njit
-def _run_chunk(calls, operands, segments, words, bases, first, end, sizes, chunk):
+def _run_chunk(plan, thread, first, end, chunk):
     """Take one chunk of images, block by block, through the segments of a depth-first phase."""
-    images, block, blocks_per_chunk, chunks = sizes
-    low = chunk * blocks_per_chunk * block
-    high = min(images, low + blocks_per_chunk * block)
+    segments = _longs(plan[SEGMENTS_AT], end, 3)
+    block = plan[BLOCK_SIZE]
+    low = chunk * plan[BLOCKS_PER_CHUNK] * block
+    high = min(plan[IMAGES], low + plan[BLOCKS_PER_CHUNK] * block)
     for start in range(low, high, block):
         count = min(block, high - start)
         for s in range(first, end):
@@ -63,30 +85,28 @@ def _run_chunk(calls, operands, segments, words, bases, first, end, sizes, chunk
             for slot in range(runs):
                 image = start + slot
                 for row in range(segments[s, FIRST_CALL], segments[s, END_CALL]):
-                    _run(
-                        *(calls, operands, words, bases, row),
-                        *(per_run, image, image, slot, chunk, chunks),
-                    )
+                    _run(plan, thread, row, per_run, image, image, slot, chunk)
 
 
 @njit
-def _work(calls, operands, segments, phases, items, words, bases, counters, sizes):
+def _work(plan, thread):
     """Do this thread's share of every phase."""
-    images, _, _, chunks = sizes
-    for p in range(phases.shape[0]):
+    phases = _longs(plan[PHASES_AT], plan[END_PHASE], 3)
+    for p in range(plan[FIRST_PHASE], plan[END_PHASE]):
         first, end = phases[p, FIRST], phases[p, END]
-        taken = counters.ctypes.data + phases[p, COUNTERS]
+        taken = plan[COUNTERS_AT] + 2 * p * COUNTER_BYTES
         done = taken + COUNTER_BYTES
-        total = end - first if phases[p, BATCH_WIDE] else chunks
+        total = end - first if phases[p, BATCH_WIDE] else plan[CHUNKS]
         while True:
             item = fetch_add(taken, 1)
             if item >= total:
                 break
             if phases[p, BATCH_WIDE]:
+                items = _longs(plan[ITEMS_AT], end, 2)
                 row, part = items[first + item, 0], items[first + item, 1]
-                _run(calls, operands, words, bases, row, images, part, 0, 0, 0, chunks)
+                _run(plan, thread, row, plan[IMAGES], part, 0, 0, 0)
             else:
-                _run_chunk(calls, operands, segments, words, bases, first, end, sizes, item)
+                _run_chunk(plan, thread, first, end, item)
             fetch_add(done, 1)
         turns = 0
         while load_atomic(done) < total:
@@ -97,20 +117,19 @@ def _work(calls, operands, segments, phases, items, words, bases, counters, size
 
 
 @njit
-def _zero(counters):
-    for i in range(counters.size):
-        counters[i] = 0
+def _reset(plan):
+    counters = _longs(plan[COUNTERS_AT], plan[END_PHASE], COUNTER_WORDS)
+    for p in range(plan[END_PHASE]):
+        counters[p, 0] = 0
+        counters[p, COUNTER_WORDS // 2] = 0
 
 
 @cached_njit(parallel=True, nogil=True)
-def execute(threads, calls, operands, segments, phases, items, words, bases, counters, sizes):
-    """Run a table. `words` and `bases` hold one row per thread; `counters` are zeroed here.
-
-    sizes = (images, images of a block, blocks of a chunk, chunks).
-    """
-    _zero(counters)
+def execute(threads, plan):
+    """Run a plan (int64[len(PLAN)]) on a number of threads."""
+    _reset(plan)
     if threads == 1:
-        _work(calls, operands, segments, phases, items, words[0], bases[0], counters, sizes)
+        _work(plan, 0)
     else:
-        for t in prange(threads):
-            _work(calls, operands, segments, phases, items, words[t], bases[t], counters, sizes)
+        for thread in prange(threads):
+            _work(plan, thread)

@@ -8,9 +8,14 @@ So time is a row of phases: even ones depth first, odd ones batch-wide; phase -1
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, LOCAL, Call, Region, aligned
+from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, IMAGE, LOCAL, Call, Region, aligned
+from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, SPLIT_OUTER, tiles
+
+WORTH_SPLITTING = 4_000_000  # multiply-adds of one image above which threads share each call
+PARTS = 4  # of a shared call, for any number of threads
 
 
 @dataclass
@@ -58,6 +63,40 @@ def schedule(calls: Iterable[Call]) -> list[Phase]:
             written[region] = max(number, written.get(region, number))
         phases.setdefault(number, []).append(call)
     return [_phase(number, phases[number]) for number in sorted(phases)]
+
+
+def split_single(calls: list[Call]) -> list[Call]:
+    """Return the calls of a program for one image: a large product's rows are shared out in parts.
+
+    A small network stays as it is, one thread's work: meeting after each call would cost more.
+    """
+    work = [_multiply_adds(call) for call in calls]
+    if sum(work) < WORTH_SPLITTING:
+        return calls
+    split = []
+    for call, amount in zip(calls, work, strict=True):
+        if call.scope in (IMAGE, BLOCK):
+            call = replace(call, scope=BATCH)
+            if amount >= WORTH_SPLITTING // 50:
+                call = replace(call, parts=PARTS, values={**call.values, **_split(call)})
+        split.append(call)
+    return split
+
+
+def _split(call: Call) -> dict[str, int]:
+    how = SPLIT_OUTER if call.values["rows_outer"] > 1 else SPLIT_INNER
+    if call.values.get("rows_are_images"):
+        how = SPLIT_COLUMNS
+    return {"split": how, "parts": PARTS}
+
+
+def _multiply_adds(call: Call) -> int:
+    """Return a grid's multiply-adds for one image; 0 for other calls."""
+    if call.kernel is not tiles:
+        return 0
+    fields = ("groups", "rows_outer", "rows_inner", "columns", "k2", "k1", "k0")
+    rows = prod(call.values[name] for name in fields)
+    return rows // (call.values["rows_inner"] if call.values.get("rows_are_images") else 1)
 
 
 def _phase(number: int, calls: list[Call]) -> Phase:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastcnn.engines.execute import (
-    COUNTER_BYTES,
     COUNTER_WORDS,
     SCOPE_BLOCK,
     SCOPE_CHUNK,
@@ -48,6 +47,7 @@ class Table:
     items: np.ndarray
     words: np.ndarray  # one thread's records
     counters: np.ndarray
+    preparing: int  # leading phases that depend on the weights alone
     global_bytes: int
     partial_bytes: int  # of one chunk
 
@@ -87,7 +87,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     for call in calls:
         first = len(operands)
         for name, place in call.places.items():
-            field = words + call.kernel.dtype.names.index(name)
+            field = call.kernel.dtype.names.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
         rows.append([call.kernel.address, words, first, len(operands)])
         values = kernels.as_record(call.kernel.dtype, call.values)
@@ -102,6 +102,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
         **_timetable(phases, calls),
         words=np.concatenate([_NOTHING, *_with_partial_stride(calls, records, partial_stride)]),
+        preparing=int(bool(phases) and phases[0].number < 0),
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,
     )
@@ -123,23 +124,22 @@ def _with_partial_stride(
 def _timetable(phases: list[Phase], calls: list[Call]) -> dict[str, np.ndarray]:
     numbers = {call: number for number, call in enumerate(calls)}
     segments, items, rows = [], [], []
-    for index, phase in enumerate(phases):
-        counters = 2 * index * COUNTER_BYTES
+    for phase in phases:
         if phase.batch_wide:
             first = len(items)
             for segment in phase.segments:
                 for call in segment.calls:
                     items += [[numbers[call], part] for part in range(call.parts)]
-            rows.append([1, first, len(items), counters])
+            rows.append([1, first, len(items)])
         else:
             first = len(segments)
             for segment in phase.segments:
                 start = numbers[segment.calls[0]]
                 segments.append([_SCOPES[segment.scope], start, start + len(segment.calls)])
-            rows.append([0, first, len(segments), counters])
+            rows.append([0, first, len(segments)])
     return {
         "segments": np.array(segments, np.int64).reshape(-1, 3),
         "items": np.array(items, np.int64).reshape(-1, 2),
-        "phases": np.array(rows, np.int64).reshape(-1, 4),
+        "phases": np.array(rows, np.int64).reshape(-1, 3),
         "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),
     }

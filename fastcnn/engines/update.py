@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +11,10 @@ from fastcnn.engines.lowering import Lowering
 from fastcnn.kernels.cpu import training
 from fastcnn.kernels.cpu.activation import float_bits
 from fastcnn.kernels.cpu.call import BATCH, Place, Region
-from fastcnn.layers.base import Parameter
-from fastcnn.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from fastcnn.layers.base import Parameter
+    from fastcnn.optimizers import Optimizer
 
 
 def trained_parameters(low: Lowering) -> list[Parameter]:

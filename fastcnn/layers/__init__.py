@@ -22,11 +22,30 @@ from fastcnn.layers.preprocessing import Normalization, Rescaling
 from fastcnn.layers.shape import Flatten, ZeroPadding2D
 
 __all__ = [
-    *("Activation", "AveragePooling2D", "BatchNormalization", "Concat", "Conv2D", "Dense"),
-    *("DepthwiseConv2D", "Dropout", "ELU", "Flatten", "GlobalAveragePooling2D"),
-    *("GlobalMaxPooling2D", "Layer", "LeakyReLU", "MaxPooling2D", "Normalization", "Parameter"),
-    *("ReLU", "Rescaling", "Residual", "SeparableConv2D", "Softmax", "ZeroPadding2D"),
-    *("from_config",),
+    "ELU",
+    "Activation",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Concat",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "Layer",
+    "LeakyReLU",
+    "MaxPooling2D",
+    "Normalization",
+    "Parameter",
+    "ReLU",
+    "Rescaling",
+    "Residual",
+    "SeparableConv2D",
+    "Softmax",
+    "ZeroPadding2D",
+    "from_config",
 ]
 
 LAYERS: dict[str, type[Layer]] = {
@@ -41,6 +60,6 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 def from_config(entry: dict[str, Any]) -> Layer:
-    """Make a layer from {"class_name": ..., "config": {...}}; only fastcnn's own layers are known."""
+    """Make a layer from {"class_name": ..., "config": {...}}; only fastcnn's own are known."""
     cls = naming.lookup("layer", entry["class_name"], LAYERS)
     return cls.from_config(dict(entry["config"]))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import naming
+from fastcnn import arguments, naming
 from fastcnn.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class ReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.0, **common: Any):
         super().__init__(**common)
-        self.negative_slope = _not_negative(self, "negative_slope", negative_slope)
+        self.negative_slope = arguments.number(self, "negative_slope", negative_slope, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if self.negative_slope:
@@ -80,7 +79,7 @@ class LeakyReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.3, **common: Any):
         super().__init__(**common)
-        self.negative_slope = _not_negative(self, "negative_slope", negative_slope)
+        self.negative_slope = arguments.number(self, "negative_slope", negative_slope, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "leaky_relu", self.negative_slope)
@@ -93,7 +92,7 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, **common: Any):
         super().__init__(**common)
-        self.alpha = _not_negative(self, "alpha", alpha)
+        self.alpha = arguments.number(self, "alpha", alpha, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "elu", self.alpha)
@@ -104,10 +103,3 @@ class Softmax(Layer):
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "softmax")
-
-
-def _not_negative(layer: Layer, name: str, value: float) -> float:
-    number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{layer.label}: {name} must be at least 0. Received {value!r}.")
-    return number

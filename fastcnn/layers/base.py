@@ -18,8 +18,8 @@ Shape = tuple[int, ...]
 class Parameter:
     """One array that a layer owns: a weight that is trained, or a moving statistic.
 
-    `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write into it
-    with `parameter.value[...] = a`.
+    `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write
+    into it with `parameter.value[...] = a`.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Parameter:
         name: str,
         shape: Shape,
         initializer: initializers.Initializer,
-        regularizer: regularizers.Regularizer | None = None,
+        regularizer: regularizers.L1L2 | None = None,
         kind: str = "weight",
     ):
         self.layer = layer
@@ -64,9 +64,9 @@ class Parameter:
 class Layer:
     """A step of a network.
 
-    A layer's class says with `settings` which constructor arguments make up its configuration, with
-    `shape_after` what it does to a shape, with `make_parameters` what it learns, and with `lower` which
-    ops it becomes.
+    A layer's class says with `settings` which constructor arguments make up its configuration,
+    with `shape_after` what it does to a shape, with `make_parameters` what it learns, and with
+    `lower` which ops it becomes.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
@@ -108,6 +108,10 @@ class Layer:
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of this layer and of all layers inside it."""
         return [parameter for layer in self.walk() for parameter in layer.parameters]
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Return this layer's own parameters by their names."""
+        return {parameter.name: parameter for parameter in self.parameters}
 
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         """Fix the shapes and declare the parameters; nothing is allocated."""
@@ -166,7 +170,7 @@ class Layer:
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return naming.serialize(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastcnn import naming
 from fastcnn.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class _Branches(Layer):
 
 
 def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
-    return [{"class_name": type(one).__name__, "config": one.get_config()} for one in chain]
+    return [naming.serialize(layer) for layer in chain]
 
 
 def _chain_from_config(entries: Any) -> list[Layer]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import initializers, regularizers
-from fastcnn.layers import arguments
+from fastcnn import arguments, initializers, regularizers
+from fastcnn.layers import windows
 from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, Parameter, Shape
 from fastcnn.problem import Problem
@@ -32,10 +32,10 @@ class _Convolution(Layer):
         **common: Any,
     ):
         super().__init__(**common)
-        self.kernel_size = arguments.pair(self, "kernel_size", kernel_size)
-        self.strides = arguments.pair(self, "strides", strides)
-        self.padding = arguments.padding(self, padding)
-        self.dilation_rate = arguments.pair(self, "dilation_rate", dilation_rate)
+        self.kernel_size = windows.pair(self, "kernel_size", kernel_size)
+        self.strides = windows.pair(self, "strides", strides)
+        self.padding = windows.padding(self, padding)
+        self.dilation_rate = windows.pair(self, "dilation_rate", dilation_rate)
         self.activation = activation_name(self, activation)
         self.use_bias = bool(use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -43,29 +43,18 @@ class _Convolution(Layer):
 
     def problem(self, shape: Shape, filters: int, groups: int) -> Problem:
         """Return the convolution's problem for an input of a given shape."""
-        pad = arguments.resolve_padding(
+        pad = windows.resolve_padding(
             self.padding, shape, self.kernel_size, self.strides, self.dilation_rate
         )
-        arguments.window_output(
-            self, shape, self.kernel_size, self.strides, pad, self.dilation_rate
-        )
-        return Problem(
-            *shape,
-            filters,
-            self.kernel_size,
-            self.strides,
-            pad,
-            self.dilation_rate,
-            groups,
-        )
+        windows.window_output(self, shape, self.kernel_size, self.strides, pad, self.dilation_rate)
+        height, width, channels = shape
+        window = (self.kernel_size, self.strides, pad, self.dilation_rate)
+        return Problem(height, width, channels, filters, *window, groups)
 
     def bias(self, filters: int) -> list[Parameter]:
         if not self.use_bias:
             return []
         return [Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)]
-
-    def named_parameters(self) -> dict[str, Parameter]:
-        return {parameter.name: parameter for parameter in self.parameters}
 
 
 class Conv2D(_Convolution):
@@ -101,8 +90,8 @@ class Conv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
-        self.filters = arguments.positive(self, "filters", filters)
-        self.groups = arguments.positive(self, "groups", groups)
+        self.filters = arguments.whole(self, "filters", filters, least=1)
+        self.groups = arguments.whole(self, "groups", groups, least=1)
         if self.filters % self.groups:
             raise ValueError(
                 f"{self.label}: filters must be a multiple of groups. "
@@ -173,7 +162,7 @@ class DepthwiseConv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
-        self.depth_multiplier = arguments.positive(self, "depth_multiplier", depth_multiplier)
+        self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, least=1)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
 
@@ -234,8 +223,8 @@ class SeparableConv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
-        self.filters = arguments.positive(self, "filters", filters)
-        self.depth_multiplier = arguments.positive(self, "depth_multiplier", depth_multiplier)
+        self.filters = arguments.whole(self, "filters", filters, least=1)
+        self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, least=1)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import initializers, regularizers
-from fastcnn.layers import arguments
+from fastcnn import arguments, initializers, regularizers
 from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, Parameter, Shape
 
@@ -34,7 +33,7 @@ class Dense(Layer):
         **common: Any,
     ):
         super().__init__(**common)
-        self.units = arguments.positive(self, "units", units)
+        self.units = arguments.whole(self, "units", units, least=1)
         self.activation = activation_name(self, activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -59,8 +58,7 @@ class Dense(Layer):
         return [kernel, bias]
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        parameters = {parameter.name: parameter for parameter in self.parameters}
-        y = program.add("matmul", [x], self.output_shape, parameters)
+        y = program.add("matmul", [x], self.output_shape, self.named_parameters())
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn.layers import arguments
+from fastcnn import arguments
 from fastcnn.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, **common: Any):
         super().__init__(**common)
-        self.rate = arguments.fraction(self, "rate", rate)
+        self.rate = arguments.number(self, "rate", rate, least=0, below=1)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if not program.training or self.rate == 0:

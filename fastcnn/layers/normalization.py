@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import initializers, regularizers
-from fastcnn.layers import arguments
+from fastcnn import arguments, initializers, regularizers
 from fastcnn.layers.base import Layer, Parameter, Shape
 
 if TYPE_CHECKING:
@@ -37,10 +36,8 @@ class BatchNormalization(Layer):
         **common: Any,
     ):
         super().__init__(**common)
-        self.momentum = arguments.fraction(self, "momentum", momentum, top_included=True)
-        self.epsilon = float(epsilon)
-        if not 0 < self.epsilon < float("inf"):
-            raise ValueError(f"{self.label}: epsilon must be above 0. Received {epsilon!r}.")
+        self.momentum = arguments.number(self, "momentum", momentum, least=0, most=1)
+        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
@@ -64,7 +61,6 @@ class BatchNormalization(Layer):
         return made
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        parameters = {parameter.name: parameter for parameter in self.parameters}
         channels = (self.input_shape[-1],)
         scale = program.buffer(channels, per_image=False)
         shift = program.buffer(channels, per_image=False)
@@ -79,7 +75,7 @@ class BatchNormalization(Layer):
             kind,
             inputs,
             [scale, shift],
-            parameters,
+            self.named_parameters(),
             epsilon=self.epsilon,
             momentum=self.momentum,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn.layers import arguments
+from fastcnn.layers import windows
 from fastcnn.layers.base import Layer, Shape
 from fastcnn.problem import Problem
 
@@ -23,23 +23,23 @@ class _Pooling(Layer):
         self, pool_size: Any = (2, 2), strides: Any = None, padding: Any = "valid", **common: Any
     ):
         super().__init__(**common)
-        self.pool_size = arguments.pair(self, "pool_size", pool_size)
-        self.strides = (
-            self.pool_size if strides is None else arguments.pair(self, "strides", strides)
-        )
-        self.padding = arguments.padding(self, padding)
+        self.pool_size = windows.pair(self, "pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else windows.pair(self, "strides", strides)
+        self.padding = windows.padding(self, padding)
 
     def _problem(self, shape: Shape) -> Problem:
-        pad = arguments.resolve_padding(self.padding, shape, self.pool_size, self.strides, (1, 1))
-        arguments.window_output(self, shape, self.pool_size, self.strides, pad)
+        pad = windows.resolve_padding(self.padding, shape, self.pool_size, self.strides, (1, 1))
+        windows.window_output(self, shape, self.pool_size, self.strides, pad)
         for axis, name in enumerate(("height", "width")):
             if max(pad[axis]) >= self.pool_size[axis]:
                 raise ValueError(
-                    f"{self.label}: padding must be smaller than the window, or a window could lie "
-                    f"wholly outside. Received padding {pad} for a {name} of {self.pool_size[axis]}."
+                    f"{self.label}: padding must be smaller than the window, or a window could "
+                    f"lie wholly outside. Received padding {pad} for a {name} of "
+                    f"{self.pool_size[axis]}."
                 )
-        channels = shape[2]
-        return Problem(*shape, channels, self.pool_size, self.strides, pad, groups=channels)
+        height, width, channels = shape
+        window = (self.pool_size, self.strides, pad)
+        return Problem(height, width, channels, channels, *window, groups=channels)
 
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._problem(shape)

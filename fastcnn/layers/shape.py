@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from fastcnn.layers import arguments
+from fastcnn.layers import windows
 from fastcnn.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ZeroPadding2D(Layer):
 
     def __init__(self, padding: Any = (1, 1), **common: Any):
         super().__init__(**common)
-        self.padding = arguments.pixels(self, "padding", padding)
+        self.padding = windows.pixels(self, "padding", padding)
 
     def shape_after(self, shape: Shape) -> Shape:
         rows, columns = self.padding

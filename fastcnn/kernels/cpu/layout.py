@@ -6,8 +6,8 @@ from numba import carray, njit
 
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats
-from fastcnn.kernels.cpu.simd import LANES
-from fastcnn.kernels.cpu.vector import copy, fill, splat
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.vector import copy, fill, load, splat, store, transpose
 
 PAD = record("x", "y", "height", "row", "top", "bottom", "left", "right")
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
@@ -56,16 +56,24 @@ def fill_zero(pointer):
 
 
 @njit
-def _pack_tap(source, packed, at, inner, s_i, s_o, lanes):
-    """packed[at + i * LANES + lane] = source[i * s_i + lane * s_o]; zero in the lanes left over."""
+def _pack_tap(source, packed, inner, s_i, s_o, lanes):
+    """packed[i][lane] = source[i * s_i + lane * s_o] for rows of LANES; the other lanes are left.
+
+    `source` and `packed` are addresses.
+    """
     if s_o == 1:
         for i in range(inner):
-            for lane in range(lanes):
-                packed[at + i * LANES + lane] = source[i * s_i + lane]
-    else:
+            store(load(source + 4 * i * s_i, lanes), packed + i * VECTOR_BYTES, lanes)
+        return
+    whole = inner - inner % LANES if s_i == 1 and lanes == LANES else 0
+    for i in range(0, whole, LANES):
+        transpose(source + 4 * i, 4 * s_o, packed + i * VECTOR_BYTES, VECTOR_BYTES)
+    if whole < inner:
+        last = floats(source, (inner - 1) * s_i + (lanes - 1) * s_o + 1)
+        rows = floats(packed, inner * LANES)
         for lane in range(lanes):
-            for i in range(inner):
-                packed[at + i * LANES + lane] = source[i * s_i + lane * s_o]
+            for i in range(whole, inner):
+                rows[i * LANES + lane] = last[i * s_i + lane * s_o]
 
 
 @kernel(PACK)
@@ -84,8 +92,10 @@ def pack_kernel(pointer):
         op.groups * vectors * op.first // op.parts, op.groups * vectors * (op.first + 1) // op.parts
     ):
         group, vector = item // vectors, item % vectors
-        packed = floats(op.packed + item * steps * LANES * 4, steps * LANES)
-        packed[:] = 0
+        address = op.packed + item * steps * VECTOR_BYTES
+        packed = floats(address, steps * LANES)
+        if op.pixels > 1 or (vector + 1) * LANES > columns:
+            packed[:] = 0
         for pixel in range(op.pixels):
             # Columns of this pixel that fall into this vector.
             low = max(pixel * op.outputs, vector * LANES)
@@ -98,12 +108,9 @@ def pack_kernel(pointer):
                     source = op.kernel + 4 * (
                         tap_h * op.s_h + tap_w * op.s_w + output * op.s_o + group * op.s_g
                     )
-                    reach = op.inner * abs(op.s_i) + (high - low) * abs(op.s_o)
                     step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner
-                    at = step * LANES + low - vector * LANES
-                    _pack_tap(
-                        floats(source, reach), packed, at, op.inner, op.s_i, op.s_o, high - low
-                    )
+                    to = address + 4 * (step * LANES + low - vector * LANES)
+                    _pack_tap(source, to, op.inner, op.s_i, op.s_o, high - low)
             if op.scale:
                 scale = floats(op.scale, (group + 1) * op.outputs)
                 for step in range(steps):

@@ -26,7 +26,7 @@ def _pointer_to(element: types.Type):
 
 _float_pointer = _pointer_to(types.float32)
 _int_pointer = _pointer_to(types.int32)
-_long_pointer = _pointer_to(types.int64)
+long_pointer = _pointer_to(types.int64)
 _double_pointer = _pointer_to(types.float64)
 
 
@@ -45,7 +45,7 @@ def ints(address, size):
 @njit
 def longs(address, size):
     """Return int64[size] at an address."""
-    return carray(_long_pointer(address), (size,))
+    return carray(long_pointer(address), (size,))
 
 
 @njit

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import carray
+from numba import carray, njit
 from numba.extending import register_jitable
 
 from fastcnn.kernels.cpu import loss as loss_functions
@@ -14,6 +14,8 @@ from fastcnn.kernels.cpu import update as update_functions
 from fastcnn.kernels.cpu.activation import as_float
 from fastcnn.kernels.cpu.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.memory import doubles, floats, ints, longs
+from fastcnn.kernels.cpu.simd import LANES
+from fastcnn.kernels.cpu.vector import add, fma, load, splat, store
 
 LOSS = record(
     *("scores", "target", "weight", "gradient", "loss", "rank", "size", "option", "classes"),
@@ -32,7 +34,6 @@ PART = 16384  # floats of one part of an update
 _jitable = register_jitable(error_model="numpy")
 _clip_value = _jitable(update_functions.clip_value)
 _scale = _jitable(update_functions.scale)
-_sum_of_squares = _jitable(update_functions.sum_of_squares)
 _add_penalty = _jitable(update_functions.add_penalty)
 _penalty = _jitable(update_functions.penalty)
 
@@ -109,6 +110,22 @@ LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
 
 
+@njit
+def _sum_of_squares(address, size):
+    """Return the sum of squares of float32[size]; lane by lane in float32, the lanes in float64."""
+    even, odd = splat(0.0), splat(0.0)
+    for i in range(0, size, 2 * LANES):
+        first = load(address + 4 * i, min(LANES, size - i))
+        second = load(address + 4 * (i + LANES), max(0, min(LANES, size - i - LANES)))
+        even, odd = fma(first, first, even), fma(second, second, odd)
+    lanes = np.empty(LANES, np.float32)
+    store(add(even, odd), lanes.ctypes.data, LANES)
+    total = 0.0
+    for lane in lanes:
+        total += np.float64(lane)
+    return total
+
+
 @kernel(FINISH)
 def finish_gradient(pointer):
     """Add the regularizer's gradient, clip values, and note the sum of squares and the penalty."""
@@ -123,7 +140,7 @@ def finish_gradient(pointer):
         sums[2 * op.first + 1] = _penalty(values, l1, l2)
     if clip > 0:
         _clip_value(gradient, clip)
-    sums[2 * op.first] = _sum_of_squares(gradient)
+    sums[2 * op.first] = _sum_of_squares(op.gradient + 4 * low, high - low)
 
 
 @kernel(CHECK)

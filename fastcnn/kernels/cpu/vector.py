@@ -90,6 +90,44 @@ def copy(target, source, size):
         store(load(source + 4 * i, lanes), target + 4 * i, lanes)
 
 
+@intrinsic
+def transpose(typing, source, source_step, target, target_step):
+    """Write a block of LANES x LANES floats transposed; steps are the bytes between its rows."""
+
+    def emit(context, builder, signature, arguments):
+        source, source_step, target, target_step = arguments
+        pointer = VECTOR.as_pointer()
+        rows = []
+        for _ in range(LANES):
+            rows.append(builder.load(builder.inttoptr(source, pointer), align=4))
+            source = builder.add(source, source_step)
+        for row in _transposed(builder, rows):
+            builder.store(row, builder.inttoptr(target, pointer), align=4)
+            target = builder.add(target, target_step)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), emit
+
+
+def _transposed(builder: ir.IRBuilder, rows: list) -> list:
+    """Emit log2(LANES) rounds that swap ever larger blocks between pairs of rows."""
+    indices = ir.VectorType(ir.IntType(32), LANES)
+    size = 1
+    while size < LANES:
+        # In groups of 2 * size lanes: the first halves of both rows, then the second halves.
+        first = [i + (LANES - size if i // size % 2 else 0) for i in range(LANES)]
+        second = [i + (LANES if i // size % 2 else size) for i in range(LANES)]
+        swapped = list(rows)
+        for low in range(LANES):
+            if low // size % 2 == 0:
+                pair = rows[low], rows[low + size]
+                swapped[low] = builder.shuffle_vector(*pair, ir.Constant(indices, first))
+                swapped[low + size] = builder.shuffle_vector(*pair, ir.Constant(indices, second))
+        rows = swapped
+        size *= 2
+    return rows
+
+
 def _binary(instruction: str):
     @intrinsic
     def operation(typing, a, b):

@@ -1,52 +1,27 @@
-"""Checks of layer arguments, each an error that names the layer, what was expected and what came."""
+"""Windows that slide over an image: their sizes, steps and padding as arguments of layers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from fastcnn.arguments import is_whole
 from fastcnn.problem import Padding, Pair, output_size, same_padding
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
 
 
-def is_whole(value: Any) -> bool:
-    """Say whether a value is an integer and not a truth value."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def positive(layer: Layer, name: str, value: Any) -> int:
-    """Return a positive integer."""
-    if not is_whole(value) or value < 1:
-        raise ValueError(f"{layer.label}: {name} must be a positive integer. Received {value!r}.")
-    return int(value)
-
-
 def pair(layer: Layer, name: str, value: Any) -> Pair:
     """Return a pair of positive integers from one integer or two."""
     if is_whole(value):
         value = (value, value)
-    if isinstance(value, tuple | list) and len(value) == 2 and all(is_whole(v) for v in value):
-        if min(value) >= 1:
-            return int(value[0]), int(value[1])
+    if isinstance(value, tuple | list) and len(value) == 2:
+        rows, columns = value
+        if is_whole(rows) and is_whole(columns) and min(rows, columns) >= 1:
+            return int(rows), int(columns)
     raise ValueError(
         f"{layer.label}: {name} must be a positive integer or a pair of them. Received {value!r}."
     )
-
-
-def fraction(layer: Layer, name: str, value: Any, top_included: bool = False) -> float:
-    """Return a number from 0 up to 1."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not (0 <= number < 1 or (top_included and number == 1)):
-        raise ValueError(
-            f"{layer.label}: {name} must be at least 0 and below 1. Received {value!r}."
-        )
-    return number
 
 
 def pixels(layer: Layer, name: str, value: Any) -> Padding:
@@ -64,8 +39,8 @@ def pixels(layer: Layer, name: str, value: Any) -> Padding:
             (top, bottom), (left, right) = sides
             return (int(top), int(bottom)), (int(left), int(right))
     raise ValueError(
-        f"{layer.label}: {name} must be an integer, (rows, columns) or ((top, bottom), (left, right)), "
-        f"none negative. Received {value!r}."
+        f"{layer.label}: {name} must be an integer, (rows, columns) or ((top, bottom), "
+        f"(left, right)), none negative. Received {value!r}."
     )
 
 
@@ -85,14 +60,12 @@ def resolve_padding(
     given: str | Padding, shape: tuple[int, ...], window: Pair, strides: Pair, dilation: Pair
 ) -> Padding:
     """Return a padding setting in pixels for an input of a given shape."""
+    if not isinstance(given, str):
+        return given
     if given == "valid":
         return (0, 0), (0, 0)
-    if given == "same":
-        rows, columns = (
-            same_padding(shape[i], window[i], strides[i], dilation[i]) for i in range(2)
-        )
-        return rows, columns
-    return given  # type: ignore[return-value]
+    rows, columns = (same_padding(shape[i], window[i], strides[i], dilation[i]) for i in range(2))
+    return rows, columns
 
 
 def window_output(
@@ -108,7 +81,7 @@ def window_output(
     if min(out) < 1:
         spread = f" with dilation {dilation}" if dilation != (1, 1) else ""
         raise ValueError(
-            f"{layer.label}: a window of {window[0]}x{window[1]}{spread} does not fit into the input of "
-            f"{shape[0]}x{shape[1]} pixels with padding {pad}."
+            f"{layer.label}: a window of {window[0]}x{window[1]}{spread} does not fit into the "
+            f"input of {shape[0]}x{shape[1]} pixels with padding {pad}."
         )
     return out[0], out[1]

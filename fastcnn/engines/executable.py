@@ -1,0 +1,128 @@
+"""A program ready to run: its table, its memory, its plan."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from fastcnn.engines import execute as executor
+from fastcnn.engines.lowering import Lowering
+from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule, split_single
+from fastcnn.engines.table import BASES, Table, build_table
+from fastcnn.kernels.cpu.gemm import tiles
+from fastcnn.program import Buffer
+
+BLOCK = 8  # images that a thread takes through a block-wise call together
+BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
+LEAST_CHUNKS, MOST_CHUNKS = 4, 16
+PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
+SLACK = 256  # bytes that vector loads may read past an array's end
+
+# Numba's simplest threading layer must not be entered by two Python threads at once.
+_launch = threading.Lock()
+
+
+def allocate(size: int) -> np.ndarray:
+    """Return zeroed uint8[size], aligned to cache lines, readable a little past its end."""
+    raw = np.zeros(size + SLACK + 64, np.uint8)
+    return raw[-raw.ctypes.data % 64 :][: size + SLACK]
+
+
+@dataclass
+class _Runtime:
+    """The plan, and the arrays it points to that depend on the number of threads."""
+
+    plan: np.ndarray
+    words: np.ndarray
+    bases: np.ndarray
+    arena: np.ndarray
+
+
+class Executable:
+    """A lowered program with its table and memory, for up to `capacity` images.
+
+    `spans` are the parameters' parts in a training step's update (engines/update.py).
+    """
+
+    def __init__(self, low: Lowering, capacity: int, spans: np.ndarray | None = None):
+        self.capacity = capacity
+        self._low = low
+        calls = split_single(low.calls.made) if capacity == 1 and spans is None else low.calls.made
+        phases = schedule(calls)
+        self.block = BLOCK
+        while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
+            self.block //= 2
+        self.layout: Layout = plan_memory(phases, self.block, capacity)
+        self.table: Table = build_table(phases, self.layout)
+        self.parallel = any(row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :])
+        self.chunks = MOST_CHUNKS
+        while self.chunks > 2 and self.chunks * self.table.partial_bytes > PARTIAL_MEMORY:
+            self.chunks //= 2
+        constants = np.array(low.constants or [0.0], np.float32)
+        self.memory = {
+            "batch": allocate(self.layout.batch_bytes),
+            "global": allocate(self.table.global_bytes),
+            "partial": allocate(self.table.partial_bytes * self.chunks),
+            "constants": np.concatenate([constants, np.zeros(SLACK // 4, np.float32)]),
+            "one": np.ones(1, np.float32),
+        }
+        if spans is not None:
+            self.memory["spans"] = spans
+            self.memory["sums"] = np.zeros(2 * int(spans[:, 1].sum()) + 2)
+            self.memory["factors"] = np.ones(len(spans) + 1, np.float32)
+            self.memory["totals"] = np.zeros(2)
+        self._given: dict[str, np.ndarray] = {}
+        self._prepared: int | None = None
+        self._runtime = self._for_threads(1)
+
+    def _for_threads(self, threads: int) -> _Runtime:
+        table = self.table
+        thread_bytes = -(-self.layout.thread_bytes // 4096) * 4096 + SLACK
+        arena = allocate(thread_bytes * threads)
+        # Whole cache lines apart, so that threads never write to the same one.
+        words = np.zeros((threads, -(-len(table.words) // 16) * 16 + 80), np.int64)
+        words[:, : len(table.words)] = table.words
+        bases = np.zeros((threads, -(-len(BASES) // 16) * 16), np.int64)
+        for name, array in {**self.memory, **self._given}.items():
+            bases[:, BASES.index(name)] = array.ctypes.data
+        bases[:, BASES.index("tiles")] = tiles.address
+        bases[:, BASES.index("thread")] = arena.ctypes.data + np.arange(threads) * thread_bytes
+        tables = (table.calls, table.operands, table.segments, table.phases, table.items)
+        at = [array.ctypes.data for array in (*tables, table.counters)]
+        rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
+        plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
+        return _Runtime(plan, words, bases, arena)
+
+    def give(self, **arrays: np.ndarray) -> None:
+        """Name the arrays outside that the program reads and writes; they stay until others come."""
+        for name, array in arrays.items():
+            if self._given.get(name) is not array:
+                self._given[name] = array
+                self._runtime.bases[:, BASES.index(name)] = array.ctypes.data
+
+    def run(self, images: int, version: int) -> None:
+        """Run for a number of images; `version` tells whether the weights are those of last time."""
+        threads = numba.get_num_threads() if images > 1 or self.parallel else 1
+        if threads > len(self._runtime.words):
+            self._runtime = self._for_threads(threads)
+        plan = self._runtime.plan
+        if plan[executor.IMAGES] != images:
+            # Few images go in smaller blocks, so that several threads find work.
+            block = min(self.block, max(1, images // LEAST_CHUNKS))
+            blocks = -(-images // block)
+            per_chunk = -(-blocks // self.chunks)
+            plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
+        plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
+        with _launch:
+            executor.execute(threads, plan)
+        self._prepared = version
+
+    def view(self, buffer: Buffer, dtype: type = np.float32) -> np.ndarray:
+        """Return a kept buffer, [capacity, ...], as a view that each run overwrites."""
+        slot = self.layout.slots[self._low.region(buffer)]
+        rows = self.memory["batch"][slot.offset : slot.offset + self.capacity * slot.per_image]
+        rows = rows.view(dtype).reshape(self.capacity, -1)[:, : buffer.size]
+        return rows.reshape(self.capacity, *buffer.shape)
