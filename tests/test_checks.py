@@ -88,7 +88,11 @@ WRONG = [
     ({"callbacks": [Callback]}, TypeError, "Callback objects.*make an object of the class"),
     ({"callbacks": [print]}, TypeError, "Callback objects. Received <built-in function print>"),
     # the validation
-    ({"validation_split": 1.0}, ValueError, "validation_split.*at least 0 and below 1. Received 1.0"),
+    (
+        {"validation_split": 1.0},
+        ValueError,
+        "validation_split.*at least 0 and below 1. Received 1.0",
+    ),
     ({"validation_split": "0.1"}, TypeError, "validation_split.*Received '0.1'"),
     ({"validation_split": 0.95}, ValueError, "both sides. Received 0.95 for 12 images"),
     ({"validation_data": X}, TypeError, r"\(x, y\), \(x, y, sample_weight\).*Received ndarray"),

@@ -14,10 +14,14 @@ from test_training_step import NETS
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
-from fastcnn.engines.execute import COUNTER_BYTES, COUNTER_WORDS, execute
-from fastcnn.kernels.cpu.kernel import as_record, kernel, record
-from fastcnn.kernels.cpu.memory import doubles, fetch_add, load_atomic, relax
+from fastcnn.engines import executable
+from fastcnn.engines.executable import allocate
+from fastcnn.engines.lowering import Lowering
+from fastcnn.kernels.cpu.call import BATCH, GLOBAL, Region
+from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.memory import fetch_add, load_atomic, relax
 from fastcnn.kernels.cpu.update import UPDATE_KERNELS
+from fastcnn.program import Program
 
 LOSS = "sparse_categorical_crossentropy"
 
@@ -55,23 +59,45 @@ def test_batch_size_may_change_from_step_to_step():
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_memory_is_written_before_it_is_read(name):
-    """What an earlier step left behind, NaN here, changes nothing."""
+def test_memory_is_written_before_it_is_read(name, monkeypatch):
+    """An engine whose memory begins as NaN computes the same."""
     shape, layers = NETS[name]
-    model = build(shape, layers(), LOSS)
-    x, y = images(11, shape), targets_for(model, 11)
-    outputs, (loss, gradients) = model.predict(x), model.gradients(x, y)
-    engine = model.engine()
-    for executable in engine._executables.values():
-        runtime = executable._runtime
-        memory = [executable.memory[kind] for kind in ("batch", "global", "partial")]
-        for array in (*memory, runtime.memory["thread"]):
-            array[: array.size // 4 * 4].view(np.float32)[:] = np.nan
-    np.testing.assert_array_equal(model.predict(x), outputs)
-    again, same = model.gradients(x, y)
+    plain, filled = (build(shape, layers(), LOSS) for _ in range(2))
+    x, y = images(11, shape), targets_for(plain, 11)
+    outputs, (loss, gradients) = plain.predict(x), plain.gradients(x, y)
+
+    def not_a_number(size):
+        memory = allocate(size)
+        memory[: size // 4 * 4].view(np.float32)[:] = np.nan
+        return memory
+
+    monkeypatch.setattr(executable, "allocate", not_a_number)
+    np.testing.assert_array_equal(filled.predict(x), outputs)
+    again, same = filled.gradients(x, y)
     assert again == loss
     for path, gradient in gradients.items():
         np.testing.assert_array_equal(gradient, same[path])
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+def test_weights_may_be_written_at_any_time(batch):
+    """Nothing prepared from the weights, a folded normalization say, outlives a change of them."""
+    model = build((6, 6, 3), small(), LOSS)
+    held = {p.path: p.value for p in model.parameters}
+    x = images(batch, (6, 6, 3))
+    changes = [
+        lambda: held["conv2d/kernel"].fill(0.25),
+        lambda: held["batch_normalization/moving_mean"].__setitem__(slice(None), 0.5),
+        lambda: held.clear(),
+        lambda: model.layer("dense").parameters[0].value[:5].fill(-0.5),
+        lambda: model.set_weights([w * 1.5 for w in model.get_weights()]),
+        lambda: model.train_on_batch(x, targets_for(model, batch)),
+        lambda: model.gradients(x, targets_for(model, batch)),
+    ]
+    for change in changes:
+        change()
+        for _ in range(2):
+            assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
 
 
 def test_two_models_take_turns_and_share_threads():
@@ -95,41 +121,29 @@ def test_two_models_take_turns_and_share_threads():
     assert not wrong
 
 
-MEETING = record("met")
-
-
-@kernel(MEETING)
+@kernel(record("met", "parts"))
 def meet(pointer):
-    """Say hello and wait until two have, or for long enough to give up."""
+    """Count those who came, and note whether two were there at once; give up after a while."""
     met = carray(pointer, 1)[0].met
     fetch_add(met, 1)
     for _ in range(1 << 28):
         if load_atomic(met) >= 2:
-            doubles(met + 8, 1)[0] = 1.0
+            fetch_add(met + 8, 1)
             return
         relax()
 
 
 def test_the_executor_runs_in_parallel():
     """Two parts of one call wait for each other: one after the other, they would never meet."""
-    memory = np.zeros(2, np.int64)
-    words = np.zeros((2, 16), np.int64)
-    row = as_record(MEETING, {"met": memory.ctypes.data})
-    words[:, : MEETING.itemsize // 8] = row.view(np.int64)
-    execute(
-        2,
-        np.array([[meet.address, 0, 0, 0]]),
-        np.zeros((0, 6), np.int64),
-        np.zeros((0, 3), np.int64),
-        np.array([[1, 0, 2, 0]]),
-        np.array([[0, 0], [0, 1]]),
-        words,
-        np.zeros((2, 8), np.int64),
-        np.zeros(max(COUNTER_WORDS, COUNTER_BYTES // 4), np.int64),
-        (2, 1, 1, 1),
-    )
-    assert memory[0] == 2
-    assert memory.view(np.float64)[1] == 1.0
+    met = Region(16, GLOBAL)
+    program = Program((1,), training=False)
+    low = Lowering(program, {program.input: "x"}, set())
+    low.calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
+    ready = executable.Executable(low, 4)
+    ready.give(x=np.zeros((4, 1), np.float32))
+    ready.run(4, 0)
+    count, seen = ready.memory["global"][:16].view(np.int64)
+    assert (count, seen) == (2, 2)
 
 
 UPDATES = {

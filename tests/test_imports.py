@@ -34,7 +34,8 @@ HOUSE = """
     schedules regularizers initializers
     fusion gradients
     engines.cpu
-    engines.table engines.update
+    engines.executable engines.update
+    engines.table
     engines.lowering engines.schedule
     engines.batch engines.execute
     program

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -20,33 +20,24 @@ def make(direction: str, layer: Conv2D, shape: tuple[int, ...], batch: int) -> C
     """A function that computes one direction of a convolution layer on `batch` images once."""
     model = Sequential([layer], input_shape=shape)
     generator = np.random.default_rng(0)
-    x = generator.random((batch, *shape), dtype=np.float32)
-    dy = generator.random((batch, *model.output_shape), dtype=np.float32)
-    program, arrays = _program(direction, model, x, dy)
-    arrays |= {"values": model.state.values, "gradients": np.zeros_like(model.state.values)}
-    outside = {buffer: name for name, buffer in zip(("x", "target"), program.buffers, strict=False)}
-    kept = set() if direction == "dw" else {program.output}
-    executable = Executable(Lowering(program, outside, kept), batch)
-    return lambda: executable.run(batch, arrays)
-
-
-def _program(
-    direction: str, model: Sequential, x: np.ndarray, dy: np.ndarray
-) -> tuple[Program, dict[str, Any]]:
-    """The op of a direction; its inputs are the program's first buffers."""
+    images = generator.random((batch, *shape), dtype=np.float32)
+    gradients = generator.random((batch, *model.output_shape), dtype=np.float32)
     (forward,) = model.program().ops
-    names = {"problem": forward.attributes["problem"]}
-    parameters = {"kernel": model.parameters[0]}
-    if direction == "forward":
-        program = Program(x.shape[1:], training=True)
-        program.output = program.add("conv2d", [program.input], dy.shape[1:], parameters, **names)
-        return program, {"x": x}
-    if direction == "dx":
-        program = Program(dy.shape[1:], training=True)
-        program.output = program.add("conv2d_dx", [program.input], x.shape[1:], parameters, **names)
-        return program, {"x": dy}
+    options = {"parameters": forward.parameters, "problem": forward.attributes["problem"]}
+    x, dy = (images, gradients) if direction != "dx" else (gradients, images)
     program = Program(x.shape[1:], training=True)
-    gradient = program.buffer(dy.shape[1:])
-    inputs = (program.input, gradient)
-    program.append("conv2d_dw", inputs, (), parameters, gradient_of=("kernel",), **names)
-    return program, {"x": x, "target": dy}
+    outside = {program.input: "x"}
+    if direction == "dw":
+        target = program.buffer(dy.shape[1:])
+        outside[target] = "target"
+        program.append("conv2d_dw", (program.input, target), (), gradient_of=("kernel",), **options)
+    else:
+        kind = "conv2d" if direction == "forward" else "conv2d_dx"
+        program.output = program.add(kind, [program.input], dy.shape[1:], **options)
+    executable = Executable(Lowering(program, outside, {program.output}), batch)
+    executable.give(
+        x=x, target=dy, values=model.state.values, gradients=np.zeros_like(model.state.values)
+    )
+    versions = itertools.count()
+    # A new version a step: packing the kernel is part of the work.
+    return lambda: executable.run(batch, next(versions))

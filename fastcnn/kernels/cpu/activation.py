@@ -12,6 +12,9 @@ from numba import carray, njit
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.loss import softmax as softmax_row
 from fastcnn.kernels.cpu.memory import floats, longs
+from fastcnn.kernels.cpu.simd import LANES
+from fastcnn.kernels.cpu.vector import add as vector_add
+from fastcnn.kernels.cpu.vector import fma, load, splat, store, where_larger
 
 FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, TANH = range(len(FUNCTIONS))
@@ -203,21 +206,18 @@ def add(pointer):
 def affine(pointer):
     """y[p, c] = x[p, c] * scale[c] + offset[c] (+ residual[p, c]), then ReLU where asked."""
     op = carray(pointer, 1)[0]
-    channels = op.channels
-    scale, offset = floats(op.scale, channels), floats(op.offset, channels)
-    floor = ZERO if op.relu else f32(-np.inf)
-    for pixel in range(op.pixels):
-        at = 4 * pixel * channels
-        x, y = floats(op.x + at, channels), floats(op.y + at, channels)
-        if op.residual:
-            other = floats(op.residual + at, channels)
-            for c in range(channels):
-                value = x[c] * scale[c] + offset[c] + other[c]
-                y[c] = floor if value < floor else value
-        else:
-            for c in range(channels):
-                value = x[c] * scale[c] + offset[c]
-                y[c] = floor if value < floor else value
+    step = 4 * op.channels
+    floor = splat(0.0) if op.relu else splat(-np.inf)
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        scale, offset = load(op.scale + 4 * c, lanes), load(op.offset + 4 * c, lanes)
+        at = 4 * c
+        for _ in range(op.pixels):
+            value = fma(load(op.x + at, lanes), scale, offset)
+            if op.residual:
+                value = vector_add(value, load(op.residual + at, lanes))
+            store(where_larger(value, floor, value, floor), op.y + at, lanes)
+            at += step
 
 
 @njit
