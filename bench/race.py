@@ -88,6 +88,14 @@ def start(setting: Setting) -> list[Contestant]:
     return running
 
 
+def check_nets(running: list[Contestant]) -> None:
+    """RuntimeError unless a net means the same network to every contestant."""
+    for net in NETS:
+        counts = {one.name: one.about["weights"][net] for one in running if "weights" in one.about}
+        if len(set(counts.values())) > 1:
+            raise RuntimeError(f"the contestants' {net} differ in their weights: {counts}")
+
+
 def steps(given: argparse.Namespace, running: list[Contestant]) -> list[Row]:
     """Time of a training step and of an inference, every net and batch size."""
     nets = [one for one in running if one.name != SGEMM.name]
@@ -172,6 +180,7 @@ def main() -> int:
     setting = Setting(given.threads, python)
     running = start(setting)
     try:
+        check_nets(running)
         report: dict[str, Any] = {
             "machine": machine(setting),
             "versions": {one.name: one.about["versions"] for one in running},

@@ -124,6 +124,19 @@ def test_gradients_are_the_same_for_any_threads():
             np.testing.assert_array_equal(gradient, results[0][1][path], path)
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_one_image_gives_the_same_for_any_threads(name):
+    """A single image is shared out over the threads, where many are taken one by one."""
+    layers, loss = NETS[name]
+    model = build(SHAPE, layers(), loss)
+    x = images(1, SHAPE)
+    fastcnn.set_num_threads(1)
+    expected = model.predict(x)
+    for threads in (2, 3):
+        fastcnn.set_num_threads(threads)
+        np.testing.assert_array_equal(model.predict(x), expected, f"{threads} threads")
+
+
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "two"])
 def test_impossible_number_of_threads(threads):
     with pytest.raises((ValueError, TypeError), match=r"thread"):

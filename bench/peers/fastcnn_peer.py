@@ -19,6 +19,12 @@ from fastcnn import zoo  # noqa: E402
 from fastcnn.layers import Conv2D  # noqa: E402
 
 
+def weights() -> dict[str, int]:
+    """How many numbers each network trains."""
+    models = {name: network() for name, network in zoo.NETWORKS.items()}
+    return {name: sum(p.size for p in m.parameters if p.trainable) for name, m in models.items()}
+
+
 class FastCnn:
     """See protocol.Contestant."""
 
@@ -34,7 +40,8 @@ class FastCnn:
             "numba": numba.__version__,
         }
         modes = ("train", "infer", *directions.DIRECTIONS)
-        return {"versions": versions, "variants": dict.fromkeys(modes, ("fastcnn",))}
+        variants = dict.fromkeys(modes, ("fastcnn",))
+        return {"versions": versions, "variants": variants, "weights": weights()}
 
     def step(self, task: protocol.Task) -> protocol.Step:
         if task.mode in directions.DIRECTIONS:

@@ -3,7 +3,7 @@
 A contestant is a script that builds steps (one training step, or one inference) and hands them to
 `main`, which serves requests until stdin closes. All contestants are timed here, and so alike:
 
-    {"command": "describe"}                                  -> name, versions, variants by mode
+    {"command": "describe"}                                  -> versions, variants, weights
     {"command": "prepare", "task": {...}}                    -> seconds of building and warming up
     {"command": "run", "task": {...}, "seconds": s}          -> ms of each step
     {"command": "drop", "task": {...}}                       -> forgets the step and its memory
@@ -40,7 +40,7 @@ class Contestant(Protocol):
     """What a contestant's script provides."""
 
     def describe(self) -> dict[str, Any]:
-        """Name, versions and {"train": [variant, ...], "infer": [...]}."""
+        """versions by name, variants by mode, and weights (how many are trained) by net."""
 
     def step(self, task: Task) -> Step:
         """A function that takes one step; it returns when the step is done."""

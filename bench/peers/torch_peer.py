@@ -74,7 +74,12 @@ class Torch:
 
     def describe(self) -> dict[str, Any]:
         versions = {"python": platform.python_version(), "torch": torch.__version__}
-        return {"versions": versions, "variants": {"train": VARIANTS, "infer": VARIANTS}}
+        weights = {
+            name: sum(parameter.numel() for parameter in net().parameters())
+            for name, net in torch_nets.NETS.items()
+        }
+        variants = {"train": VARIANTS, "infer": VARIANTS}
+        return {"versions": versions, "variants": variants, "weights": weights}
 
     def step(self, task: protocol.Task) -> protocol.Step:
         net = torch_nets.NETS[task.net]()
