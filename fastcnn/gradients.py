@@ -95,7 +95,7 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict
     wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
     if wanted:
         program.append(
-            f"{op.kind}_dw", [x, dy], [], op.parameters, gradient_of=wanted, **_geometry(op)
+            f"{op.kind}_dw", [_again(program, x), dy], [], op.parameters, gradient_of=wanted, **_geometry(op)
         )
     if x not in needed:
         return {}
@@ -103,6 +103,28 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict
     kernel = {"kernel": op.parameters["kernel"]}
     program.append(f"{op.kind}_dx", [dy], [dx], kernel, **_geometry(op))
     return {x: dx}
+
+
+def _again(program: Program, x: Buffer) -> Buffer:
+    """Return x, computed once more where that is cheaper than to keep it.
+
+    A normalized activation that only a convolution reads is one multiply-add a number away from what batch
+    normalization has to keep anyway; kept itself, it would go to memory and back.
+    """
+    maker = program.producer(x)
+    if maker is None or not _normalizes(program, maker) or len(program.consumers(x)) > 1:
+        return x
+    if len(maker.inputs) > 3:
+        return x
+    return program.add("scale_shift", maker.inputs, x.shape, **maker.attributes)
+
+
+def _normalizes(program: Program, op: Op) -> bool:
+    """Say whether an op applies the statistics of the batch."""
+    if op.kind != "scale_shift":
+        return False
+    constants = program.producer(op.inputs[1])
+    return constants is not None and constants.kind == "batch_scale_shift"
 
 
 def _geometry(op: Op) -> dict:
@@ -136,27 +158,31 @@ def _softmax(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[
 
 
 def _scale_shift(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[Buffer, Buffer]:
-    dy = _through_relu(program, op, dy)
-    x, scale, _ = op.inputs[:3]
-    made = {op.inputs[3]: dy} if len(op.inputs) == 4 else {}
+    x, scale, shift = op.inputs[:3]
     constants = program.producer(scale)
-    if constants is None or constants.kind == "moving_scale_shift":
+    residual = len(op.inputs) == 4
+    if constants is None or not _normalizes(program, op):
+        dy = _through_relu(program, op, dy)
+        made = {op.inputs[3]: dy} if residual else {}
         return {x: program.add("scale_dx", [dy, scale], x.shape), **made}
+    # Without a residual, what ReLU let through follows from x: no masked copy of dy is made.
+    gate = [scale, shift] if op.attributes.get("activation") and not residual else []
+    if not gate:
+        dy = _through_relu(program, op, dy)
     moments = constants.inputs[0]
     sums = program.buffer(moments.shape, per_image=False)
-    program.append("batch_norm_sums", [x, dy, moments], [sums], **constants.attributes)
-    channels = x.shape[-1]
-    coefficients = program.buffer((3, channels), per_image=False)
-    wanted = [n for n in ("gamma", "beta") if n in constants.parameters]
+    program.append("batch_norm_sums", [x, dy, moments, *gate], [sums], **constants.attributes)
+    coefficients = program.buffer((3, x.shape[-1]), per_image=False)
     program.append(
         "batch_norm_dw",
         [sums, moments],
         [coefficients],
         constants.parameters,
-        gradient_of=wanted,
+        gradient_of=[n for n in ("gamma", "beta") if n in constants.parameters],
         **constants.attributes,
     )
-    return {x: program.add("batch_norm_dx", [x, dy, coefficients], x.shape), **made}
+    dx = program.add("batch_norm_dx", [x, dy, coefficients, *gate], x.shape)
+    return {x: dx, op.inputs[3]: dy} if residual else {x: dx}
 
 
 def _dropout(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[Buffer, Buffer]:

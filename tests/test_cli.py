@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import fastcnn
-from fastcnn.cli import COMMANDS, main, prediction
+from fastcnn.cli import COMMANDS, machine, main, prediction
 from fastcnn.cli.parser import make_parser
 
 CLASSES = ("left", "middle", "right")
@@ -222,6 +222,20 @@ def test_info_describes_the_machine(capsys):
     assert "kernel cache" in said
 
 
+def test_caches_are_read_where_the_system_tells_them(tmp_path, monkeypatch):
+    levels = {"index0": "Data 1 48K", "index1": "Instruction 1 32K", "index2": "Unified 2 1M"}
+    for folder, row in levels.items():
+        (tmp_path / folder).mkdir()
+        for name, text in zip(("type", "level", "size"), row.split(), strict=True):
+            (tmp_path / folder / name).write_text(f"{text}\n")
+    (tmp_path / "index3").mkdir()
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(machine, "SYSTEM_CPU", tmp_path)
+    assert machine.caches() == {"L1": 48 << 10, "L2": 1 << 20}
+    monkeypatch.setattr(machine, "SYSTEM_CPU", tmp_path / "none")
+    assert machine.caches() == {}
+
+
 def test_warmup_fills_the_cache(capsys):
     assert main(["warmup", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -237,6 +251,15 @@ def test_python_m_is_the_same(place):
     assert json.loads(done.stdout)["input_shape"] == [8, 9, 1]
 
 
+def test_a_reader_that_leaves_is_no_error_message(place):
+    command = [sys.executable, "-m", "fastcnn", *filled("summary --model @/net.py", place)]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipe) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=120) == 1
+
+
 # What is asked, the exit code, what the one line on stderr says.
 REFUSED = [
     ("train --model lenet", 2, "Did you mean 'lenet5'"),
@@ -244,7 +267,7 @@ REFUSED = [
     ("train --model @/none.py", 2, "no file"),
     ("train --model @/broken.py", 2, "ZeroDivisionError: division by zero"),
     ("train --model @/empty.py", 2, "must define `model`"),
-    ("train --model @/none.h5", 1, "none.h5"),
+    ("train --model @/none.h5", 2, "no file"),
     ("train --model @/net.py --data sampel", 2, "Did you mean 'sample'"),
     ("train --model @/net.py --data @/none.npz", 2, "no file"),
     ("train --model @/net.py --data @/half.npz", 2, "must hold y_train"),
@@ -260,7 +283,8 @@ REFUSED = [
     ("train --resume --out @/run --epochs 4", 2, "has 4 epochs"),
     ("train --resume --out @/run --epochs 9 --batch-size 8", 2, "training's own, 32"),
     ("evaluate --model lenet5", 2, "no trained weights"),
-    ("evaluate --model @/run/model.h5 --weights @/none.h5", 1, "none.h5"),
+    ("evaluate --model @/run/model.h5 --weights @/none.h5", 2, "no file"),
+    ("evaluate --model @/run/model.h5 --weights @/bar.png", 1, "bar.png"),
     ("evaluate --model @/text.txt", 2, "a .py file or a saved model"),
     ("predict --model @/run/model.h5 @/none.png", 2, "no file"),
     ("predict --model @/run/model.h5 @/text.txt", 1, "cannot be read as an image"),

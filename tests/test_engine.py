@@ -100,6 +100,31 @@ def test_weights_may_be_written_at_any_time(batch):
             assert_close(model.predict(x), reference_model.forward(model, x), "chain", "output")
 
 
+LARGE = {  # products large enough to be shared out over the whole batch, or over one image
+    "dense first": ((432,), lambda: [L.Dense(512, activation="relu"), *dense_end()]),
+    "dense after flattening": ((12, 12, 3), lambda: [L.Flatten(), L.Dense(512), *dense_end()]),
+    "convolution first": ((28, 28, 16), lambda: [L.Conv2D(64, 3), L.ReLU(), L.MaxPooling2D(4)]),
+    "small": ((6, 6, 3), small),
+}
+
+
+def dense_end():
+    return [L.BatchNormalization(), L.Dense(10)]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 9])
+@pytest.mark.parametrize("name", LARGE)
+def test_other_images_with_the_same_weights(name, batch):
+    """What is prepared from the weights is kept from call to call, what is of the images is not."""
+    shape, layers = LARGE[name]
+    model = build(shape, layers())
+    given = [images(batch, shape, seed=seed) for seed in range(3)]
+    expected = [reference_model.forward(model, x) for x in given]  # reads the weights: so first
+    for number in (0, 0, 1, 2, 0):
+        outputs = model.predict(given[number])
+        assert_close(outputs, expected[number], "chain", f"images {number}")
+
+
 def test_two_models_take_turns_and_share_threads():
     """From two Python threads at once, each gets its own model's numbers."""
     models = [build((6, 6, 3), small(first), LOSS, seed=first) for first in (1, 3)]

@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import fastcnn
 
             fastcnn.set_num_threads(given.threads)
-        return command(given)
+        code = command(given)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader of a pipe left, as `head` does; Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,7 +20,7 @@ def named(text: str, **options: Any) -> Sequential:
     if path.suffix == ".py":
         return _from_python(path)
     if path.suffix in (".h5", ".hdf5"):
-        return fastcnn.load(path)
+        return fastcnn.load(_file("--model", path))
     if path.suffix or len(path.parts) > 1:
         raise UsageError(
             f"--model must be a network's name ({', '.join(zoo.NETWORKS)}), a .py file or a saved "
@@ -45,8 +45,14 @@ def with_weights(text: str, weights: str | None) -> Sequential:
         )
     model = named(text, **({"rescale": True} if is_network(text) else {}))
     if weights is not None:
-        model.load_weights(weights)
+        model.load_weights(_file("--weights", Path(weights)))
     return model
+
+
+def _file(option: str, path: Path) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{option}: there is no file '{path}'.")
+    return path
 
 
 def is_network(text: str) -> bool:
@@ -56,9 +62,7 @@ def is_network(text: str) -> bool:
 
 def _from_python(path: Path) -> Sequential:
     """What a user's file defines as `model`: a Sequential, or a function that returns one."""
-    if not path.is_file():
-        raise UsageError(f"--model: there is no file '{path}'.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, _file("--model", path))
     if spec is None or spec.loader is None:
         raise UsageError(f"--model: '{path}' cannot be read as Python.")
     module = importlib.util.module_from_spec(spec)

@@ -68,11 +68,16 @@ def moving_scale_shift(low: Regions, op: Op) -> None:
     )
 
 
+def _gate(low: Regions, op: Op) -> dict[str, Region]:
+    """Return the scale and shift whose sign decides what ReLU let through, where it did."""
+    return dict(zip(("scale", "shift"), map(low.region, op.inputs[3:]), strict=False))
+
+
 def batch_norm_sums(low: Regions, op: Op) -> None:
-    x, dy, moments = (low.region(buffer) for buffer in op.inputs)
+    x, dy, moments = (low.region(buffer) for buffer in op.inputs[:3])
     shape = op.inputs[0].shape
     partial = _partial(low, op, 2 * shape[-1])
-    places = {"x": x, "dy": dy, "moments": moments, "partial": partial}
+    places = {"x": x, "dy": dy, "moments": moments, "partial": partial, **_gate(low, op)}
     sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
     low.emit(normalization.batch_norm_sums, IMAGE, "partial", places, **sizes)
 
@@ -103,8 +108,9 @@ def batch_norm_dw(low: Regions, op: Op) -> None:
 
 
 def batch_norm_dx(low: Regions, op: Op) -> None:
-    x, dy, coefficients = (low.region(buffer) for buffer in op.inputs)
+    x, dy, coefficients = (low.region(buffer) for buffer in op.inputs[:3])
     shape = op.outputs[0].shape
     places = {"x": x, "dy": dy, "coefficients": coefficients, "dx": low.output(op)}
+    places |= _gate(low, op)
     sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
     low.emit(normalization.batch_norm_dx, IMAGE, "dx", places, **sizes)

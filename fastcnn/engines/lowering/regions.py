@@ -12,19 +12,18 @@ from fastcnn.program import Buffer, Op, Program
 if TYPE_CHECKING:
     from fastcnn.layers.base import Parameter
 
-# Ops that may write where their input lay, if nothing else reads it: kind -> which input.
+# Ops that may write where their input lay, if nothing else reads it: kind -> which input. Their kernels
+# work in vectors; a compiled loop would go number by number where input and output are the same memory.
 IN_PLACE = {
     "activation": 0,
     "activation_dx": 1,
     "add": 0,
     "affine": 0,
     "batch_norm_dx": 1,
-    "dropout": 0,
     "scale_dx": 0,
     "scale_shift": 0,
-    "softmax": 0,
-    "softmax_dx": 1,
 }
+RECTIFIERS = ("relu", "leaky_relu")
 
 
 class Partial(NamedTuple):
@@ -76,7 +75,8 @@ class Regions:
     def output(self, op: Op) -> Region:
         """Return the region of an op's output, its input's where it may work in place."""
         root = self._root_of(op.outputs[0])
-        if op.kind in IN_PLACE and root not in self._regions and root not in self._kept:
+        fit = op.kind in IN_PLACE and op.attributes.get("function", "relu") in RECTIFIERS
+        if fit and root not in self._regions and root not in self._kept:
             source = self._root_of(op.inputs[IN_PLACE[op.kind]])
             free = source not in self._kept and source not in self._outside
             if free and self._readers[source] == 1 and source.size == root.size:

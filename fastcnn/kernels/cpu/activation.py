@@ -14,7 +14,7 @@ from fastcnn.kernels.cpu.loss import softmax as softmax_row
 from fastcnn.kernels.cpu.memory import floats, longs
 from fastcnn.kernels.cpu.simd import LANES
 from fastcnn.kernels.cpu.vector import add as vector_add
-from fastcnn.kernels.cpu.vector import fma, load, splat, store, where_larger
+from fastcnn.kernels.cpu.vector import fma, load, multiply, splat, store, where_larger
 
 FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, TANH = range(len(FUNCTIONS))
@@ -109,18 +109,28 @@ def gelu_slope(x):
     return HALF * (ONE + erf(x * f32(0.70710678))) + x * density
 
 
+@njit
+def _rectify(gate, x, y, size, slope, to_zero):
+    """y = x where gate > 0, else x * slope, or 0; all at addresses, of `size` floats.
+
+    In vectors, since y may lie where x or the gate does: a compiled loop would then go one by one.
+    """
+    zero = splat(0.0)
+    for i in range(0, size, LANES):
+        lanes = min(LANES, size - i)
+        value = load(x + 4 * i, lanes)
+        below = zero if to_zero else multiply(value, slope)
+        store(where_larger(load(gate + 4 * i, lanes), zero, value, below), y + 4 * i, lanes)
+
+
 @kernel(ACTIVATION)
 def activation(pointer):
     """y = f(x), element by element."""
     op = carray(pointer, 1)[0]
     x, y = floats(op.x, op.size), floats(op.y, op.size)
     constant = as_float(op.constant)
-    if op.function == RELU:
-        for i in range(op.size):
-            y[i] = ZERO if x[i] < ZERO else x[i]
-    elif op.function == LEAKY_RELU:
-        for i in range(op.size):
-            y[i] = x[i] * constant if x[i] < ZERO else x[i]
+    if op.function == RELU or op.function == LEAKY_RELU:
+        _rectify(op.x, op.x, op.y, op.size, splat(constant), op.function == RELU)
     elif op.function == ELU:
         for i in range(op.size):
             y[i] = constant * (exp(x[i]) - ONE) if x[i] < ZERO else x[i]
@@ -141,12 +151,8 @@ def activation_dx(pointer):
     op = carray(pointer, 1)[0]
     saved, dy, dx = floats(op.saved, op.size), floats(op.dy, op.size), floats(op.dx, op.size)
     constant = as_float(op.constant)
-    if op.function == RELU:
-        for i in range(op.size):
-            dx[i] = dy[i] if saved[i] > ZERO else ZERO
-    elif op.function == LEAKY_RELU:
-        for i in range(op.size):
-            dx[i] = dy[i] if saved[i] > ZERO else dy[i] * constant
+    if op.function == RELU or op.function == LEAKY_RELU:
+        _rectify(op.saved, op.dy, op.dx, op.size, splat(constant), op.function == RELU)
     elif op.function == ELU:
         for i in range(op.size):
             dx[i] = dy[i] if saved[i] > ZERO else dy[i] * (saved[i] + constant)
@@ -192,14 +198,11 @@ def softmax_dx(pointer):
 def add(pointer):
     """y = a + b, then ReLU where asked."""
     op = carray(pointer, 1)[0]
-    a, b, y = floats(op.a, op.size), floats(op.b, op.size), floats(op.y, op.size)
-    if op.relu:
-        for i in range(op.size):
-            total = a[i] + b[i]
-            y[i] = ZERO if total < ZERO else total
-    else:
-        for i in range(op.size):
-            y[i] = a[i] + b[i]
+    floor = splat(0.0) if op.relu else splat(-np.inf)
+    for i in range(0, op.size, LANES):
+        lanes = min(LANES, op.size - i)
+        total = vector_add(load(op.a + 4 * i, lanes), load(op.b + 4 * i, lanes))
+        store(where_larger(total, floor, total, floor), op.y + 4 * i, lanes)
 
 
 @kernel(AFFINE)

@@ -16,7 +16,7 @@ from fastcnn.kernels.cpu.activation import as_float
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats
 from fastcnn.kernels.cpu.simd import LANES
-from fastcnn.kernels.cpu.vector import add, fma, load, multiply, splat, store
+from fastcnn.kernels.cpu.vector import add, fma, load, multiply, splat, store, where_larger
 
 MOMENTS = record("x", "partial", "pixels", "channels")
 MERGE = record(
@@ -26,12 +26,14 @@ MERGE = record(
 MOVING = record(
     *("gamma", "beta", "moving_mean", "moving_variance", "scale", "shift", "channels", "epsilon"),
 )
-SUMS = record("x", "dy", "moments", "partial", "pixels", "channels", "epsilon")
+SUMS = record("x", "dy", "moments", "scale", "shift", "partial", "pixels", "channels", "epsilon")
 MERGE_DW = record(
     *("partial", "moments", "gamma", "coefficients", "gamma_gradient", "beta_gradient"),
     *("partial_stride", "pixels", "channels", "epsilon"),
 )
-BATCH_NORM_DX = record("x", "dy", "coefficients", "dx", "pixels", "channels")
+BATCH_NORM_DX = record(
+    "x", "dy", "coefficients", "scale", "shift", "dx", "pixels", "channels"
+)
 
 
 @kernel(MOMENTS)
@@ -119,32 +121,47 @@ def moving_scale_shift(pointer):
         _scale_and_shift(op, c, np.float64(mean[c]), np.float64(variance[c]))
 
 
+@njit
+def _let_through(x, dy, scale, shift):
+    """Return dy where ReLU let scale * x + shift through, else zero."""
+    zero = splat(0.0)
+    return where_larger(fma(x, scale, shift), zero, dy, zero)
+
+
 @kernel(SUMS)
 def batch_norm_sums(pointer):
-    """Add one image's sums over pixels of dy and of dy * normalised x to a chunk's partial [2, C]."""
+    """Add one image's sums over pixels of dy and of dy * (x - mean) to a chunk's partial [2, C].
+
+    With scale and shift, dy counts only where ReLU let scale * x + shift through.
+    """
     op = carray(pointer, 1)[0]
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
         below = multiply(load(op.moments + 4 * c, lanes), splat(-1.0))
+        # Without a gate everything passes: 0 * x + 1 is above zero.
+        scale = load(op.scale + 4 * c, lanes) if op.scale else splat(0.0)
+        shift = load(op.shift + 4 * c, lanes) if op.scale else splat(1.0)
         dy_sum, product = splat(0.0), splat(0.0)
         dy_odd, product_odd = splat(0.0), splat(0.0)
-        x, dy = op.x + 4 * c, op.dy + 4 * c
+        at = 4 * c
         for _ in range(op.pixels // 2):
-            first, second = load(dy, lanes), load(dy + step, lanes)
-            dy_sum, dy_odd = add(dy_sum, first), add(dy_odd, second)
-            product = fma(first, add(load(x, lanes), below), product)
-            product_odd = fma(second, add(load(x + step, lanes), below), product_odd)
-            x += 2 * step
-            dy += 2 * step
+            x, x_odd = load(op.x + at, lanes), load(op.x + at + step, lanes)
+            dy = _let_through(x, load(op.dy + at, lanes), scale, shift)
+            odd = _let_through(x_odd, load(op.dy + at + step, lanes), scale, shift)
+            dy_sum, dy_odd = add(dy_sum, dy), add(dy_odd, odd)
+            product = fma(dy, add(x, below), product)
+            product_odd = fma(odd, add(x_odd, below), product_odd)
+            at += 2 * step
         if op.pixels % 2:
-            first = load(dy, lanes)
-            dy_sum = add(dy_sum, first)
-            product = fma(first, add(load(x, lanes), below), product)
-        at = op.partial + 4 * c
-        store(add(load(at, lanes), add(dy_sum, dy_odd)), at, lanes)
-        at += step
-        store(add(load(at, lanes), add(product, product_odd)), at, lanes)
+            x = load(op.x + at, lanes)
+            dy = _let_through(x, load(op.dy + at, lanes), scale, shift)
+            dy_sum = add(dy_sum, dy)
+            product = fma(dy, add(x, below), product)
+        to = op.partial + 4 * c
+        store(add(load(to, lanes), add(dy_sum, dy_odd)), to, lanes)
+        to += step
+        store(add(load(to, lanes), add(product, product_odd)), to, lanes)
 
 
 @kernel(MERGE_DW)
@@ -177,15 +194,21 @@ def batch_norm_dw(pointer):
 
 @kernel(BATCH_NORM_DX)
 def batch_norm_dx(pointer):
-    """dx[P, C] = a[c] * dy + b[c] * x + d[c], the coefficients (a, b, d) of `batch_norm_dw`."""
+    """dx[P, C] = a[c] * dy + b[c] * x + d[c], the coefficients (a, b, d) of `batch_norm_dw`.
+
+    With scale and shift, dy counts only where ReLU let scale * x + shift through.
+    """
     op = carray(pointer, 1)[0]
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
         at = op.coefficients + 4 * c
         a, b, d = load(at, lanes), load(at + step, lanes), load(at + 2 * step, lanes)
+        scale = load(op.scale + 4 * c, lanes) if op.scale else splat(0.0)
+        shift = load(op.shift + 4 * c, lanes) if op.scale else splat(1.0)
         place = 4 * c
         for _ in range(op.pixels):
-            value = fma(b, load(op.x + place, lanes), d)
-            store(fma(a, load(op.dy + place, lanes), value), op.dx + place, lanes)
+            x = load(op.x + place, lanes)
+            dy = _let_through(x, load(op.dy + place, lanes), scale, shift)
+            store(fma(a, dy, fma(b, x, d)), op.dx + place, lanes)
             place += step
