@@ -6,6 +6,7 @@
 Peers run in the interpreter of --peer-python, $FASTCNN_PEER_PYTHON, or this one; those that are not
 installed there stay away. Figures are medians over rounds in which each contestant ran once while
 the others were suspended; ratios are medians of the rounds' ratios, above 1 if fastcnn is faster.
+A full run takes about a quarter of an hour, most of it for what torch.compile compiles.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Calls that look at one image or one block of images run depth first: a thread takes a chunk of images
 through all of them, so that activations stay in its cache. Calls that need the whole batch stand between.
-So time is a row of phases: even ones depth first, odd ones batch-wide; phase -1 prepares the weights.
+So time is a row of phases: even ones depth first, odd ones batch-wide; those below zero prepare weights.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, IMAGE, LOCAL, Call, Region, aligned
+from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, IMAGE, LOCAL, PARTIAL, Call, Region, aligned
 from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, SPLIT_OUTER, tiles
 
+# Regions that hold something of the images; a call that touches none prepares the weights, in a phase
+# below zero, and need not run again while they stay the same.
+OF_IMAGES = (LOCAL, PARTIAL, "x", "target", "weight")
+PREPARING = -99
 WORTH_SPLITTING = 4_000_000  # multiply-adds of one image above which threads share each call
 PARTS = 4  # of a shared call, for any number of threads
 
@@ -38,20 +42,31 @@ class Phase:
         return self.number % 2 != 0
 
 
-def schedule(calls: Iterable[Call]) -> list[Phase]:
-    """Put each call into the first phase in which what it needs is there.
+def schedule(calls: list[Call]) -> list[Phase]:
+    """Put each call into the first phase in which what it needs is there, then postpone what can wait.
 
-    What it reads must be written, what it overwrites must have been read.
+    A copy or an activation that is only needed on the way back would otherwise be made on the way
+    forward and wait in memory.
     """
-    written: dict[Region, int] = {}
-    read: dict[Region, int] = {}
+    numbers = _postpone(calls, _earliest(calls))
     phases: dict[int, list[Call]] = {}
     for call in calls:
+        phases.setdefault(numbers[call], []).append(call)
+    return [_phase(number, phases[number]) for number in sorted(phases)]
+
+
+def _earliest(calls: list[Call]) -> dict[Call, int]:
+    """Return the first phase of each call: what it reads is written, what it overwrites was read."""
+    written: dict[Region, int] = {}
+    read: dict[Region, int] = {}
+    numbers: dict[Call, int] = {}
+    for call in calls:
         batch_wide = call.scope == BATCH
-        number = -1 if batch_wide else 0
-        before = [
-            written[region] for region in (*call.reads(), *call.written()) if region in written
-        ]
+        touched = (*call.reads(), *call.written())
+        number = 0
+        if batch_wide:
+            number = 1 if any(region.kind in OF_IMAGES for region in touched) else PREPARING
+        before = [written[region] for region in touched if region in written]
         before += [read[region] for region in call.written() if region in read]
         for earlier in before:
             same_kind = (earlier % 2 != 0) == batch_wide
@@ -61,8 +76,28 @@ def schedule(calls: Iterable[Call]) -> list[Phase]:
             read[region] = max(number, read.get(region, number))
         for region in call.written():
             written[region] = max(number, written.get(region, number))
-        phases.setdefault(number, []).append(call)
-    return [_phase(number, phases[number]) for number in sorted(phases)]
+        numbers[call] = number
+    return numbers
+
+
+def _postpone(calls: list[Call], numbers: dict[Call, int]) -> dict[Call, int]:
+    """Move each image-wise call to the last phase that its readers and later writers allow."""
+    used: dict[Region, int] = {}  # the last phase in which a producer may still write
+    overwritten: dict[Region, int] = {}  # the last phase in which the old content may be read
+    late: dict[Call, int] = {}
+    for call in reversed(calls):
+        limits = [overwritten[r] for r in (*call.reads(), *call.written()) if r in overwritten]
+        limits += [used[region] for region in call.written() if region in used]
+        number = numbers[call]
+        if call.scope != BATCH and any(region in used for region in call.written()):
+            number = max(number, min(limits))
+        late[call] = number
+        before = number if call.scope != BATCH else number - 1
+        for region in call.reads():
+            used[region] = min(before, used.get(region, before))
+        for region in call.written():
+            overwritten[region] = min(before, overwritten.get(region, before))
+    return late
 
 
 def split_single(calls: list[Call]) -> list[Call]:

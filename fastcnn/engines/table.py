@@ -102,7 +102,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
         **_timetable(phases, calls),
         words=np.concatenate([_NOTHING, *_with_partial_stride(calls, records, partial_stride)]),
-        preparing=int(bool(phases) and phases[0].number < 0),
+        preparing=sum(phase.number < 0 for phase in phases),
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,
     )
