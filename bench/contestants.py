@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from disturbance import Disturbance
+
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[1]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -145,19 +147,21 @@ def entries(contestants: list[Contestant], net: str, mode: str, batch: int) -> l
     ]
 
 
-def race(field: list[Entry], rounds: int, seconds: float) -> list[Result]:
+def race(field: list[Entry], rounds: int, seconds: float, disturbance: Disturbance) -> list[Result]:
     """Every entry runs once a round, in turns that change from round to round.
 
     An entry that fails is left out, with a line on stderr.
     """
     ready = [entry for entry in field if _prepared(entry)]
     results = [Result(entry.contestant.name, entry.variant, []) for entry in ready]
+    disturbance.start({entry.contestant.process.pid for entry in ready})
     for turn in range(rounds):
         for offset in range(len(ready)):
             index = (turn + offset) % len(ready)
             contestant, task = ready[index]
             times = contestant.ask(command="run", task=task, seconds=seconds)["ms"]
             results[index].rounds.append(statistics.median(times))
+    disturbance.stop()
     for contestant, task in ready:
         contestant.ask(command="drop", task=task)
     return results

@@ -23,6 +23,7 @@ from typing import Any
 
 import contestants
 from contestants import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
+from disturbance import Disturbance
 from tables import Rate, Row, show
 
 NETS = ("lenet5", "caffe-lenet", "cifar-small", "resnet20")
@@ -31,6 +32,7 @@ SGEMM_SIZE = 2048
 SGEMM_FLOPS = 2 * SGEMM_SIZE**3
 DIRECTIONS = ("forward", "dx", "dw")
 KERNEL_BATCH = 32
+OTHERS = Disturbance()
 KERNEL_FLOPS = 2 * KERNEL_BATCH * 28 * 28 * 64 * 64 * 3 * 3
 
 
@@ -107,14 +109,14 @@ def steps(given: argparse.Namespace, running: list[Contestant]) -> list[Row]:
                 field = contestants.entries(nets, net, mode, batch)
                 field = [entry for entry in field if entry.variant not in given.without]
                 print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
-                results = contestants.race(field, given.repeat, given.seconds)
+                results = contestants.race(field, given.repeat, given.seconds, OTHERS)
                 rows.append(Row(net, mode, batch, results))
     return rows
 
 
 def ceiling(running: list[Contestant]) -> float:
     """The run's rate of NumPy's matrix product, in GFLOP/s."""
-    (result,) = contestants.race(_sgemm(running), rounds=3, seconds=0.5)
+    (result,) = contestants.race(_sgemm(running), 3, 0.5, OTHERS)
     return SGEMM_FLOPS / result.ms / 1e6
 
 
@@ -129,7 +131,7 @@ def kernels(given: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
     rates = []
     for direction in DIRECTIONS:
         field = contestants.entries(own, "conv3x3", direction, KERNEL_BATCH) + _sgemm(running)
-        convolution, sgemm = contestants.race(field, given.repeat, given.seconds)
+        convolution, sgemm = contestants.race(field, given.repeat, given.seconds, OTHERS)
         # Equal work a second would be a ratio of times like that of the work.
         share = convolution.times_faster_than(sgemm) * KERNEL_FLOPS / SGEMM_FLOPS
         rates.append(Rate(direction, KERNEL_FLOPS / convolution.ms / 1e6, share))
@@ -196,6 +198,7 @@ def main() -> int:
         for contestant in running:
             contestant.close()
     racing = {contestant.name for contestant in running}
+    report["others"] = OTHERS.share
     if "memory" in given.parts:
         report["memory"] = memory(setting, racing)
     if "startup" in given.parts:

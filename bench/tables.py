@@ -47,6 +47,8 @@ def show(report: dict[str, Any]) -> None:
     for name, versions in report["versions"].items():
         console.print(f"{name}: " + ", ".join(f"{what} {v}" for what, v in versions.items()))
     console.print(f"sgemm of this run: {report['sgemm']:.0f} GFLOP/s; {report['rounds']} rounds")
+    if report["others"] is not None:
+        console.print(f"other programs took {100 * report['others']:.0f} % of the processors' time")
     if "steps" in report:
         console.print(_steps(report["steps"]))
     if "kernels" in report:

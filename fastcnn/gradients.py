@@ -95,7 +95,12 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict
     wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
     if wanted:
         program.append(
-            f"{op.kind}_dw", [_again(program, x), dy], [], op.parameters, gradient_of=wanted, **_geometry(op)
+            f"{op.kind}_dw",
+            [_again(program, x), dy],
+            [],
+            op.parameters,
+            gradient_of=wanted,
+            **_geometry(op),
         )
     if x not in needed:
         return {}
@@ -108,8 +113,8 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict
 def _again(program: Program, x: Buffer) -> Buffer:
     """Return x, computed once more where that is cheaper than to keep it.
 
-    A normalized activation that only a convolution reads is one multiply-add a number away from what batch
-    normalization has to keep anyway; kept itself, it would go to memory and back.
+    A normalized activation that only a convolution reads is one multiply-add a number away from
+    what batch normalization has to keep anyway; kept itself, it would go to memory and back.
     """
     maker = program.producer(x)
     if maker is None or not _normalizes(program, maker) or len(program.consumers(x)) > 1:

@@ -50,8 +50,8 @@ class CpuEngine:
     def train(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Batch:
         """Take one step; the weights stay as they were where a loss or gradient is not finite.
 
-        x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or None.
-        Raises NonFiniteError.
+        x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or
+        None. Raises NonFiniteError.
         """
         state = self._model.state
         moving = state.moving.copy() if state.moving.size else None

@@ -57,7 +57,9 @@ class Executable:
             self.block //= 2
         self.layout: Layout = plan_memory(phases, self.block, capacity)
         self.table: Table = build_table(phases, self.layout)
-        self.parallel = any(row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :])
+        self.parallel = any(
+            row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :]
+        )
         self.chunks = MOST_CHUNKS
         while self.chunks > 2 and self.chunks * self.table.partial_bytes > PARTIAL_MEMORY:
             self.chunks //= 2
@@ -97,14 +99,14 @@ class Executable:
         return _Runtime(plan, words, bases, arena)
 
     def give(self, **arrays: np.ndarray) -> None:
-        """Name the arrays outside that the program reads and writes; they stay until others come."""
+        """Name the outside arrays that the program works on; they stay until others come."""
         for name, array in arrays.items():
             if self._given.get(name) is not array:
                 self._given[name] = array
                 self._runtime.bases[:, BASES.index(name)] = array.ctypes.data
 
     def run(self, images: int, version: int) -> None:
-        """Run for a number of images; `version` tells whether the weights are those of last time."""
+        """Run for a number of images; `version` says whether the weights are as last time."""
         threads = numba.get_num_threads() if images > 1 or self.parallel else 1
         if threads > len(self._runtime.words):
             self._runtime = self._for_threads(threads)

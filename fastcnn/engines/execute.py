@@ -1,9 +1,9 @@
 """The executor: one compiled function that runs any table of calls on any number of threads.
 
-Work is handed out by atomic counters, an item at a time: a chunk of images in a depth-first phase, a part
-of a call in a batch-wide one. What an item computes does not depend on who runs it. At the end of a phase
-a thread waits only for items that others have taken, so the executor cannot lock up however few threads
-the system grants, and a whole training step costs one fork and join.
+Work is handed out by atomic counters, an item at a time: a chunk of images in a depth-first phase,
+a part of a call in a batch-wide one. What an item computes does not depend on who runs it. At the
+end of a phase a thread waits only for items that others have taken, so the executor cannot lock up
+however few threads the system grants, and a whole training step costs one fork and join.
 """
 
 from __future__ import annotations

@@ -1,21 +1,31 @@
 """When each call runs, and where each region lies.
 
-Calls that look at one image or one block of images run depth first: a thread takes a chunk of images
-through all of them, so that activations stay in its cache. Calls that need the whole batch stand between.
-So time is a row of phases: even ones depth first, odd ones batch-wide; those below zero prepare weights.
+Calls that look at one image or one block of images run depth first: a thread takes a chunk of
+images through all of them, so that activations stay in its cache. Calls that need the whole batch
+stand between. So time is a row of phases: even ones depth first, odd ones batch-wide; those below
+zero prepare weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, CHUNK, IMAGE, LOCAL, PARTIAL, Call, Region, aligned
+from fastcnn.kernels.cpu.call import (
+    BATCH,
+    BLOCK,
+    CHUNK,
+    IMAGE,
+    LOCAL,
+    PARTIAL,
+    Call,
+    Region,
+    aligned,
+)
 from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, SPLIT_OUTER, tiles
 
-# Regions that hold something of the images; a call that touches none prepares the weights, in a phase
-# below zero, and need not run again while they stay the same.
+# Regions that hold something of the images; a call that touches none prepares the weights, in a
+# phase below zero, and need not run again while they stay the same.
 OF_IMAGES = (LOCAL, PARTIAL, "x", "target", "weight")
 PREPARING = -99
 WORTH_SPLITTING = 4_000_000  # multiply-adds of one image above which threads share each call
@@ -43,7 +53,7 @@ class Phase:
 
 
 def schedule(calls: list[Call]) -> list[Phase]:
-    """Put each call into the first phase in which what it needs is there, then postpone what can wait.
+    """Put each call into the first phase that has what it needs, then postpone what can wait.
 
     A copy or an activation that is only needed on the way back would otherwise be made on the way
     forward and wait in memory.
@@ -56,7 +66,7 @@ def schedule(calls: list[Call]) -> list[Phase]:
 
 
 def _earliest(calls: list[Call]) -> dict[Call, int]:
-    """Return the first phase of each call: what it reads is written, what it overwrites was read."""
+    """Return the first phase of each call: what it reads is there, what it overwrites read."""
     written: dict[Region, int] = {}
     read: dict[Region, int] = {}
     numbers: dict[Call, int] = {}
@@ -175,9 +185,9 @@ class _Life:
 def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
     """Give every local region a place for `capacity` images in blocks of `block`.
 
-    A region used within one run of image-wise calls exists once per thread; one used within a phase once
-    per image of a block; one that outlives its phase once per image of the batch. Regions that are never
-    alive together share memory.
+    A region used within one run of image-wise calls exists once per thread; one used within a phase
+    once per image of a block; one that outlives its phase once per image of the batch. Regions that
+    are never alive together share memory.
     """
     lives = _lives(phases)
     spans: dict[str, list[tuple[int, int, int, Region]]] = {"image": [], "block": [], "batch": []}

@@ -82,12 +82,14 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
     kernels.load(call.kernel for call in calls)
     places = _Places(layout)
-    rows, operands, records = [], [], []
+    rows: list[list[int]] = []
+    operands: list[tuple[Call, list[int], Region]] = []
+    records: list[np.ndarray] = []
     words = 0
     for call in calls:
         first = len(operands)
         for name, place in call.places.items():
-            field = call.kernel.dtype.names.index(name)
+            field = call.kernel.fields.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
         rows.append([call.kernel.address, words, first, len(operands)])
         values = kernels.as_record(call.kernel.dtype, call.values)
@@ -115,15 +117,17 @@ def _with_partial_stride(
     finished = []
     for call, record in zip(calls, records, strict=True):
         record = record.copy()
-        if "partial_stride" in call.kernel.dtype.names:
-            record[call.kernel.dtype.names.index("partial_stride")] = stride
+        if "partial_stride" in call.kernel.fields:
+            record[call.kernel.fields.index("partial_stride")] = stride
         finished.append(record)
     return finished
 
 
 def _timetable(phases: list[Phase], calls: list[Call]) -> dict[str, np.ndarray]:
     numbers = {call: number for number, call in enumerate(calls)}
-    segments, items, rows = [], [], []
+    segments: list[list[int]] = []
+    items: list[list[int]] = []
+    rows: list[list[int]] = []
     for phase in phases:
         if phase.batch_wide:
             first = len(items)

@@ -12,8 +12,9 @@ from fastcnn.program import Buffer, Op, Program
 if TYPE_CHECKING:
     from fastcnn.layers.base import Parameter
 
-# Ops that may write where their input lay, if nothing else reads it: kind -> which input. Their kernels
-# work in vectors; a compiled loop would go number by number where input and output are the same memory.
+# Ops that may write where their input lay, if nothing else reads it: kind -> which input. Their
+# kernels work in vectors; a compiled loop would go number by number where input and output are the
+# same memory.
 IN_PLACE = {
     "activation": 0,
     "activation_dx": 1,

@@ -79,7 +79,7 @@ def tanh(x):
 
 @njit
 def erf(x):
-    """Return the error function (Abramowitz and Stegun 7.1.26, refined to float32 by its series)."""
+    """Return the error function (Abramowitz and Stegun 7.1.26; near zero its series)."""
     a = abs(x)
     t = ONE / (ONE + f32(0.3275911) * a)
     p = f32(1.061405429)

@@ -1,8 +1,8 @@
 """Where compiled kernels are kept between processes, and the decorators that use it.
 
-Numba's own cache notices a change in a function's file, not one in a file it calls into, and it fails
-at import when it finds no writable place. Here the whole of `fastcnn/kernels` and `fastcnn/engines` is
-one stamp, and a directory that cannot be written only costs the compile time.
+Numba's own cache notices a change in a function's file, not one in a file it calls into, and it
+fails at import when it finds no writable place. Here the whole of `fastcnn/kernels` and
+`fastcnn/engines` is one stamp, and a directory that cannot be written only costs the compile time.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Locator(caching._CacheLocator):
 
 
 class _Implementation(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]
+    _locator_classes = (_Locator,)
 
 
 class _KernelCache(caching.FunctionCache):

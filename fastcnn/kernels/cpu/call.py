@@ -1,7 +1,7 @@
 """Calls of kernels, before memory is planned: which kernel, on which regions, with which numbers.
 
-A program op becomes calls here, on the host, once per model. The engine then gives regions their places
-and packs the calls into the table that it runs.
+A program op becomes calls here, on the host, once per model. The engine then gives regions their
+places and packs the calls into the table that it runs.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ class Calls:
         after: tuple[Region, ...] = (),
         **values: Any,
     ) -> None:
-        """Append a call. `places` maps the record's address fields to regions; None is address 0."""
+        """Append a call.
+
+        `places` maps the record's address fields to regions; None is address 0.
+        """
         writes = (writes,) if isinstance(writes, str) else writes
         found = {
             name: place if isinstance(place, Place) else Place(place)

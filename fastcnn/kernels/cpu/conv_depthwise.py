@@ -1,7 +1,7 @@
 """Depthwise convolution: each channel by itself, one kernel a channel.
 
-Nine multiply-adds a number read leave nothing to tile: a vector of channels is summed over the taps that
-lie inside the image, so no padded copy is needed. It is bound by memory.
+Nine multiply-adds a number read leave nothing to tile: a vector of channels is summed over the taps
+that lie inside the image, so no padded copy is needed. It is bound by memory.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _outputs(size, out_size, stride, start):
 
 @kernel(DEPTHWISE)
 def depthwise_dw(pointer):
-    """kernel[KH, KW, C] += the gradient of the kernel, from x and y = the gradient of the output."""
+    """kernel[KH, KW, C] += the kernel's gradient, from x and y = the gradient of the output."""
     op = carray(pointer, 1)[0]
     pixel_step = 4 * op.channels
     for c in range(0, op.channels, LANES):
@@ -173,6 +173,11 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         "gradient",
         {"partial": partial, "gradient": gradient},
         partial_stride=partial.stride,
-        taps_h=1, taps_w=taps, wide_w=taps, inner=1, outputs=channels,
-        pixels=1, shift=0,
+        taps_h=1,
+        taps_w=taps,
+        wide_w=taps,
+        inner=1,
+        outputs=channels,
+        pixels=1,
+        shift=0,
     )

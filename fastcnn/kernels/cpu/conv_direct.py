@@ -1,11 +1,11 @@
 """Direct convolution: the register tile on the image's own rows, no column matrix.
 
-With channels last, the KW * C numbers that one output pixel needs from one image row lie side by side,
-and the next pixel's begin stride * C further on. So a row of output pixels is a matrix product whose A
-is the image itself, read through strides (`gemm.tiles`): rows are pixels, columns are filters, and the
-inner dimension runs over kernel rows and then KW * C neighbours. The gradient of the kernel is the same
-product with pixels as the inner dimension, the gradient of the input is a convolution of the padded
-output gradient with the flipped kernel.
+With channels last, the KW * C numbers that one output pixel needs from one image row lie side by
+side, and the next pixel's begin stride * C further on. So a row of output pixels is a matrix
+product whose A is the image itself, read through strides (`gemm.tiles`): rows are pixels, columns
+are filters, and the inner dimension runs over kernel rows and then KW * C neighbours. The gradient
+of the kernel is the same product with pixels as the inner dimension, the gradient of the input is a
+convolution of the padded output gradient with the flipped kernel.
 
 Few filters would leave most of a vector empty. Then P neighbouring pixels are computed as one: a
 convolution with P * filters columns, stride P, and a kernel widened by (P - 1) * stride columns of
@@ -82,8 +82,8 @@ def packed_kernel(
 ) -> Region:
     """Return the kernel packed for the tiles.
 
-    `kernel` is [KH, KW, C / groups, F]. With `flipped`, `problem` is that of dx: both axes of the kernel
-    run backwards and channels and filters change places.
+    `kernel` is [KH, KW, C / groups, F]. With `flipped`, `problem` is that of dx: both axes of the
+    kernel run backwards and channels and filters change places.
     """
     taps_h, taps_w = problem.kernel
     inner, outputs = problem.channels_per_group, problem.filters_per_group
@@ -131,7 +131,7 @@ def convolve(
     pixels: int,
     relu: bool = False,
 ) -> None:
-    """Emit y = source * packed (+ bias): `source` is padded, `packed` comes from `packed_kernel`."""
+    """Emit y = source * packed (+ bias): `source` is padded, `packed` is from `packed_kernel`."""
     channels, filters = problem.channels, problem.filters
     inner, outputs = problem.channels_per_group, problem.filters_per_group
     row = 4 * problem.padded_width * channels
@@ -184,9 +184,15 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
     )
     k2, a_k2, k1, a_k1, k0, a_k0 = loops
     return {
-        "k2": k2, "a_k2": a_k2, "b_k2": k1 * k0 * VECTOR_BYTES,
-        "k1": k1, "a_k1": a_k1, "b_k1": k0 * VECTOR_BYTES,
-        "k0": k0, "a_k0": a_k0, "b_k0": VECTOR_BYTES,
+        "k2": k2,
+        "a_k2": a_k2,
+        "b_k2": k1 * k0 * VECTOR_BYTES,
+        "k1": k1,
+        "a_k1": a_k1,
+        "b_k1": k0 * VECTOR_BYTES,
+        "k0": k0,
+        "a_k0": a_k0,
+        "b_k0": VECTOR_BYTES,
     }
 
 
@@ -224,7 +230,7 @@ def forward(
 
 
 def transposed(problem: Problem) -> Problem | None:
-    """Return dx as a convolution of the output gradient; None where strides or padding forbid it."""
+    """Return dx as a convolution of the output gradient; None where strides or padding forbid."""
     if problem.strides != (1, 1):
         return None
     reach = [(k - 1) * d for k, d in zip(problem.kernel, problem.dilation, strict=True)]
@@ -253,7 +259,7 @@ def dx(calls: Calls, backward: Problem, dy: Region, kernel: Region, out: Region)
 
 
 def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
-    """Emit the gradient of the kernel: rows are taps, the inner dimension is the output's pixels."""
+    """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels."""
     pixels = pixels_at_once(problem)
     taps_h, taps_w = problem.kernel
     wide_w = taps_w + (pixels - 1) * problem.strides[1]
@@ -266,12 +272,19 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
     row = 4 * problem.padded_width * channels
     step = 4 * columns  # bytes of one row of the partial gradient
     inner_loops = {
-        "k1": problem.out_height, "a_k1": problem.strides[0] * row,
+        "k1": problem.out_height,
+        "a_k1": problem.strides[0] * row,
         "b_k1": 4 * problem.out_width * filters,
-        "k0": problem.out_width // pixels, "a_k0": 4 * pixels * problem.strides[1] * channels,
+        "k0": problem.out_width // pixels,
+        "a_k0": 4 * pixels * problem.strides[1] * channels,
         "b_k0": 4 * pixels * filters,
-        "groups": problem.groups, "a_group": 4 * inner, "b_group": 4 * outputs,
-        "c_group": 4 * outputs, "a_inner": 4, "c_inner": step, "accumulate": 1,
+        "groups": problem.groups,
+        "a_group": 4 * inner,
+        "b_group": 4 * outputs,
+        "c_group": 4 * outputs,
+        "a_inner": 4,
+        "c_inner": step,
+        "accumulate": 1,
     }
     group_columns = pixels * outputs
     if problem.groups == 1 and problem.dilation[1] == 1:
@@ -327,7 +340,11 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
         "gradient",
         {"partial": partial, "gradient": gradient},
         partial_stride=partial.stride,
-        taps_h=1, taps_w=1, wide_w=1, inner=1, outputs=filters,
+        taps_h=1,
+        taps_w=1,
+        wide_w=1,
+        inner=1,
+        outputs=filters,
         pixels=together,
         shift=0,
     )

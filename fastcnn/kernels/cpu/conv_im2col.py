@@ -1,14 +1,14 @@
 """The gradient of a convolution's input through a column matrix, one image row at a time.
 
-The lecture's way is col2im: the product dy * kernel^T gives each output pixel's KH * KW * C numbers, which
-are then added back to the places they came from. Here the sum over kernel rows happens inside the
-product: for one row of the input, the columns [out_width, KW * C] are
+The lecture's way is col2im: the product dy * kernel^T gives each output pixel's KH * KW * C
+numbers, which are then added back to the places they came from. Here the sum over kernel rows
+happens inside the product: for one row of the input, the columns [out_width, KW * C] are
 
     columns[p, (kw, c)] = sum over the kernel rows kh that reach this row and filters f of
                           dy[row of kh, p, f] * kernel[kh, kw, c, f]
 
-and only their KW shifts are left to add. No zero is ever multiplied: neither the padding nor the gaps of
-a stride exist. It takes any stride, padding, dilation and group.
+and only their KW shifts are left to add. No zero is ever multiplied: neither the padding nor the
+gaps of a stride exist. It takes any stride, padding, dilation and group.
 
 Workspace: out_width * KW * C floats per thread.
 """
@@ -20,7 +20,7 @@ from math import ceil, gcd
 from numba import carray, njit
 
 from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Region
-from fastcnn.kernels.cpu.gemm import GRID, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.gemm import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.memory import address_of, call, floats
@@ -78,16 +78,16 @@ def _taps_that_reach(op, padded_row):
 def _add_runs(op, row):
     """Add the columns' shifts into an image row.
 
-    A column's KW * C numbers belong side by side in the image row, shifted from the next column's by
-    stride * C. Each vector of the image row gathers from the columns that reach it, under masks: to
-    scatter column by column would load what was stored a moment ago, which stalls.
+    A column's KW * C numbers belong side by side in the image row, shifted from the next column's
+    by stride * C. Each vector of the image row gathers from the columns that reach it, under masks:
+    to scatter column by column would load what was stored a moment ago, which stalls.
     """
     run = op.taps_w * op.channels
     step = op.stride_w * op.channels
     row_size = op.image_width * op.channels
     target = op.dx + 4 * row * row_size
-    # Column p covers start .. start + run of the image row, start = p * step - left. `low` is the first
-    # column that reaches a vector; it only ever grows.
+    # Column p covers start .. start + run of the image row, start = p * step - left. `low` is the
+    # first column that reaches a vector; it only ever grows.
     low, low_start = 0, -op.left * op.channels
     for first in range(0, row_size, LANES):
         lanes = min(LANES, row_size - first)
@@ -108,7 +108,7 @@ def _add_runs(op, row):
 
 @njit
 def _add_taps(op, row):
-    """Add the columns tap by tap: for groups and dilated kernels, whose taps do not lie together."""
+    """Add the columns tap by tap: for groups and dilation, whose taps do not lie together."""
     row_size = op.image_width * op.channels
     inner = op.channels // op.groups
     dx = floats(op.dx + 4 * row * row_size, row_size)
@@ -154,7 +154,10 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
         "packed",
         {"kernel": weights, "packed": packed},
         parts=min(16, problem.groups * vectors),
-        **{"taps_h": taps_h, "taps_w": 1, "wide_w": 1, "pixels": 1},
+        taps_h=taps_h,
+        taps_w=1,
+        wide_w=1,
+        pixels=1,
         inner=outputs,
         outputs=run,
         groups=problem.groups,
@@ -189,7 +192,10 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
         IMAGE,
         ("dx", "columns_at"),
         {
-            **{"dy": dy, "dx": out, "columns_at": columns, "kernel": packed},
+            "dy": dy,
+            "dx": out,
+            "columns_at": columns,
+            "kernel": packed,
             "tiles": Region(0, "tiles"),
         },
         **grid,

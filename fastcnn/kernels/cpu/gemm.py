@@ -1,8 +1,8 @@
-"""The grid of tiles: the one kernel behind every convolution, every gradient and every matrix product.
+"""The grid of tiles: the one kernel behind every convolution, gradient and matrix product.
 
-A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops (image
-row and pixel, kernel row and tap, or just rows), cut into register tiles (`simd.make_tile`). What the
-rows, the columns and the inner dimension mean is decided by strides alone, on the host.
+A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops
+(image row and pixel, kernel row and tap, or just rows), cut into register tiles (`simd.make_tile`).
+What the rows, the columns and the inner dimension mean is decided by strides alone, on the host.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ TILE_OVERHEAD = 50
 def tile_cycles(rows: int, width: int, steps: int) -> float:
     """Estimate a tile's cycles for `steps` steps of the inner dimension.
 
-    Two fused multiply-adds and two loads start each cycle; a sum can be added to every fourth cycle,
-    less often where the tile keeps more sets of sums.
+    Two fused multiply-adds and two loads start each cycle; a sum can be added to every fourth
+    cycle, less often where the tile keeps more sets of sums.
     """
     latency = 4 / sets_of_sums(rows * width)
     each = max(rows * width / 2, (rows + width) / 2, latency)

@@ -1,8 +1,8 @@
 """Kernels behind addresses: a record of numbers in, no result.
 
-A kernel is one compiled function `void(record *)`. Its record names every number it needs: addresses of
-buffers first, then sizes. Because every kernel has the same signature, a network is a table of
-(address, record), and running a network that was never seen before compiles nothing.
+A kernel is one compiled function `void(record *)`. Its record names every number it needs:
+addresses of buffers first, then sizes. Because every kernel has the same signature, a network is a
+table of (address, record), and running a network that was never seen before compiles nothing.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ class Kernel:
         self._body = body
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the record's fields."""
+        return self.dtype.names or ()
+
+    @property
     def loaded(self) -> bool:
         return self._compiled.address is not None
 
@@ -95,8 +100,7 @@ def load(kernels: Iterable[Kernel]) -> None:
     missing = [one.name for one in waiting if not one.in_cache()]
     if missing:
         print(
-            f"fastcnn: compiling {len(missing)} kernels for this CPU (first run only): "
-            f"{', '.join(missing)}",
+            f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}",
             file=sys.stderr,
             flush=True,
         )

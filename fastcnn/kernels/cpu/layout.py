@@ -35,7 +35,8 @@ def pad_image(pointer):
     gap = op.right + op.left
     for row in range(op.height):
         copy(at, op.x + 4 * row * op.row, op.row)
-        # Between rows the right margin meets the next left one; the last row's is the bottom's start.
+        # Between rows the right margin meets the next left one; the last row's is the bottom's
+        # start.
         fill(at + 4 * op.row, gap if row < op.height - 1 else op.right + op.bottom * wide, zero)
         at += 4 * (op.row + gap)
 
@@ -81,8 +82,9 @@ def pack_kernel(pointer):
     """Lay a convolution's kernel out for the tiles: packed[group][vector][kh, kw, inner][LANES].
 
     Columns are `pixels` neighbouring outputs x `outputs` channels: a column (p, o) sees the kernel
-    shifted by p * `shift` taps, zero elsewhere, so that few channels still fill a vector. Strides s_*
-    are in floats and may be negative (a flipped kernel). `scale` multiplies each output channel.
+    shifted by p * `shift` taps, zero elsewhere, so that few channels still fill a vector. Strides
+    s_* are in floats and may be negative (a flipped kernel). `scale` multiplies each output
+    channel.
     """
     op = carray(pointer, 1)[0]
     columns = op.pixels * op.outputs

@@ -1,7 +1,8 @@
 """Matrix products of a dense layer: y = x @ kernel + bias and its gradients, on the grid of tiles.
 
-Rows are images. A small product runs with each block of images, while the block is in the cache; one
-whose kernel outgrows the cache runs once for the whole batch, each part taking some of the columns.
+Rows are images. A small product runs with each block of images, while the block is in the cache;
+one whose kernel outgrows the cache runs once for the whole batch, each part taking some of the
+columns.
 """
 
 from __future__ import annotations
@@ -89,8 +90,12 @@ def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, 
         **grid_values(
             min(features, 14),
             units,
-            k0_is_images=1, a_k0=x.stride, b_k0=dy.stride,
-            a_inner=4, c_inner=4 * units, split=SPLIT_INNER,
+            k0_is_images=1,
+            a_k0=x.stride,
+            b_k0=dy.stride,
+            a_inner=4,
+            c_inner=4 * units,
+            split=SPLIT_INNER,
         )
         | {"rows_inner": features},
     )
@@ -121,7 +126,11 @@ def packed(
         "packed",
         {"kernel": kernel, "packed": made, "scale": scale},
         parts=min(vectors, 16),
-        taps_h=1, taps_w=1, wide_w=1, pixels=1, groups=1,
+        taps_h=1,
+        taps_w=1,
+        wide_w=1,
+        pixels=1,
+        groups=1,
         inner=inner,
         outputs=columns,
         s_i=s_i,

@@ -1,8 +1,8 @@
 """Batch normalization: moments, their merging, and the gradient.
 
-Each chunk of images keeps its own (count, means, sums of squared deviations); they are merged in chunk
-order in float64 (Chan, Golub and LeVeque, 1979), so the result is the same for any number of threads and
-does not suffer where the mean is large against the deviation.
+Each chunk of images keeps its own (count, means, sums of squared deviations); they are merged in
+chunk order in float64 (Chan, Golub and LeVeque, 1979), so the result is the same for any number of
+threads and does not suffer where the mean is large against the deviation.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ MERGE_DW = record(
     *("partial", "moments", "gamma", "coefficients", "gamma_gradient", "beta_gradient"),
     *("partial_stride", "pixels", "channels", "epsilon"),
 )
-BATCH_NORM_DX = record(
-    "x", "dy", "coefficients", "scale", "shift", "dx", "pixels", "channels"
-)
+BATCH_NORM_DX = record("x", "dy", "coefficients", "scale", "shift", "dx", "pixels", "channels")
 
 
 @kernel(MOMENTS)

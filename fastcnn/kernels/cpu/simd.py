@@ -1,15 +1,15 @@
 """Vectors from Python: the CPU's vector width and the register tile.
 
-The register tile is the heart of the engine. It holds M rows x V vectors of a result in registers and
-runs through the inner dimension:
+The register tile is the heart of the engine. It holds M rows x V vectors of a result in registers
+and runs through the inner dimension:
 
     C[m, :] = sum over k of A[m, k] * B[k, :]        m < M, V * LANES columns
 
-One number of A is broadcast, one row of B is loaded as V vectors, and M * V fused multiply-adds follow,
-with nothing going back to memory until the sum is complete. The inner dimension is three nested loops
-with strides of their own, so the same tile serves convolutions (kernel row, kernel column, channel),
-their gradients (image, row, pixel) and matrix products. It is emitted as LLVM vector code, since no
-loop that a compiler vectorises by itself keeps 28 accumulators in registers.
+One number of A is broadcast, one row of B is loaded as V vectors, and M * V fused multiply-adds
+follow, with nothing going back to memory until the sum is complete. The inner dimension is three
+nested loops with strides of their own, so the same tile serves convolutions (kernel row, kernel
+column, channel), their gradients (image, row, pixel) and matrix products. It is emitted as LLVM
+vector code, since no loop that a compiler vectorises by itself keeps 28 accumulators in registers.
 """
 
 from __future__ import annotations
@@ -151,9 +151,7 @@ def _loop(
     return values
 
 
-def _emit_tile(
-    function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]
-) -> None:
+def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]) -> None:
     """Fill `void tile(grid, a, b, c, bias)`: one tile of size (height, halves, width)."""
     height, halves, width = size
     rows = height * halves
@@ -308,8 +306,9 @@ def make_tile(grid: np.dtype) -> Callable:
     """Return `tile(height, halves, width, grid, a, b, c, bias)`, callable from compiled code.
 
     Addresses are int64. Strides and loop counts are read from the record at `grid`: k2, k1, k0 with
-    a_k*, b_k*; a_inner and c_inner between rows, a_outer and c_outer between halves; b_vector between
-    vectors; lanes of the last vector; accumulate; relu. Sizes outside the possible ones do nothing.
+    a_k*, b_k*; a_inner and c_inner between rows, a_outer and c_outer between halves; b_vector
+    between vectors; lanes of the last vector; accumulate; relu. Sizes outside the possible ones do
+    nothing.
     """
     offsets = {name: grid.fields[name][1] for name in grid.names}
     kind = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])

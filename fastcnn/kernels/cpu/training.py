@@ -147,8 +147,9 @@ def finish_gradient(pointer):
 def check_gradients(pointer):
     """Decide whether the step may update, and by which factor each gradient is clipped.
 
-    factors[p] scales parameter p's gradient; factors[parameters] is 1 where every loss and gradient is
-    finite and control[0] is set, else 0. totals = (sum of squares, penalty). Keras's rule: g * clip / max(norm, clip).
+    factors[p] scales parameter p's gradient; factors[parameters] is 1 where every loss and gradient
+    is finite and control[0] is set, else 0. totals = (sum of squares, penalty). Keras's rule: g *
+    clip / max(norm, clip).
     """
     op = carray(pointer, 1)[0]
     spans = longs(op.spans, 2 * op.parameters)

@@ -1,7 +1,7 @@
 """Vector values for kernels: LANES floats in one register, loaded and stored at integer addresses.
 
-For loops over channels that a compiler would not vectorise well: few channels, several results a loop.
-`lanes` is how many floats of a vector count; those beyond are neither read nor written.
+For loops over channels that a compiler would not vectorise well: few channels, several results a
+loop. `lanes` is how many floats of a vector count; those beyond are neither read nor written.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def load(typing, address, lanes):
 
 @intrinsic
 def load_between(typing, address, first, end):
-    """Return the vector at an address with zero in the lanes outside first..end, which are not read."""
+    """Return the vector at an address with zero in the lanes outside first..end, which are not
+    read."""
 
     def emit(context, builder, signature, arguments):
         address, first, end = arguments
