@@ -13,7 +13,7 @@ def matmul(low: Regions, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel, sizes = _kernel(low, op)
     bias, scale = folded(low, op)
-    kernels.forward(low.calls, x, kernel, bias, y, sizes, has_relu(op), scale)
+    kernels.forward(low.calls, x, kernel, bias, y, sizes, has_relu(op), scale, low.program.training)
 
 
 def matmul_dx(low: Regions, op: Op) -> None:

@@ -15,7 +15,8 @@ from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 
 BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
-LARGE = 512 * 1024  # bytes of a kernel that should be read once a batch
+LARGE = 512 << 10  # bytes of a kernel that should be read once a batch
+HUGE = 64 << 20  # bytes of a kernel of which no copy is made
 
 
 def _product(
@@ -59,10 +60,14 @@ def forward(
     sizes: tuple[int, int],
     relu: bool = False,
     scale: Region | None = None,
+    training: bool = False,
 ) -> None:
-    """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units)."""
+    """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units).
+
+    Where the weights stay, a large kernel is packed, so that each thread reads one stream.
+    """
     features, units = sizes
-    if scale is not None:
+    if scale is not None or (not training and LARGE < 4 * features * units < HUGE):
         kernel = packed(calls, kernel, features, units, units, 1, scale)
         steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
     else:
