@@ -36,7 +36,7 @@ HOUSE = """
     engines.cpu
     engines.executable engines.update
     engines.table
-    engines.lowering engines.schedule
+    engines.lowering engines.rewrites engines.schedule
     engines.batch engines.execute
     program
     kernels

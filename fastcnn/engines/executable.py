@@ -10,8 +10,10 @@ import numpy as np
 
 from fastcnn.engines import execute as executor
 from fastcnn.engines.lowering import Lowering
-from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule, split_single
+from fastcnn.engines.rewrites import pad_scaled, split_single
+from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.engines.table import BASES, Table, build_table
+from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
 from fastcnn.kernels.cpu.gemm import tiles
 from fastcnn.program import Buffer
 
@@ -39,6 +41,7 @@ class _Runtime:
     words: np.ndarray
     bases: np.ndarray
     arena: np.ndarray
+    queues: np.ndarray
 
 
 class Executable:
@@ -50,7 +53,9 @@ class Executable:
     def __init__(self, low: Lowering, capacity: int, spans: np.ndarray | None = None):
         self.capacity = capacity
         self._low = low
-        calls = split_single(low.calls.made) if capacity == 1 and spans is None else low.calls.made
+        calls = pad_scaled(low.calls.made)
+        if capacity == 1 and spans is None:
+            calls = split_single(calls)
         phases = schedule(calls)
         self.block = BLOCK
         while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
@@ -92,11 +97,13 @@ class Executable:
             bases[:, BASES.index(name)] = array.ctypes.data
         bases[:, BASES.index("tiles")] = tiles.address
         bases[:, BASES.index("thread")] = arena.ctypes.data + np.arange(threads) * thread_bytes
+        queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
+        bases[:, BASES.index("ahead")] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
-        at = [array.ctypes.data for array in (*tables, table.counters)]
+        at = [array.ctypes.data for array in (*tables, table.ahead, table.counters)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
         plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
-        return _Runtime(plan, words, bases, arena)
+        return _Runtime(plan, words, bases, arena, queues)
 
     def give(self, **arrays: np.ndarray) -> None:
         """Name the outside arrays that the program works on; they stay until others come."""

@@ -10,26 +10,31 @@ from __future__ import annotations
 
 from numba import carray, njit, prange
 
+from fastcnn.kernels.cpu.ahead import empty, expect
 from fastcnn.kernels.cpu.cache import cached_njit
 from fastcnn.kernels.cpu.memory import call, fetch_add, give_way, load_atomic, long_pointer, relax
 
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
 # thread, the addresses of all arrays and the kernels' records; see engines/table.py.
 PLAN = (
-    *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "counters_at"),
+    *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at", "counters_at"),
     *("words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
     *("images", "block", "blocks_per_chunk", "chunks"),
 )
-CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, COUNTERS_AT = range(6)
-WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(6, 12)
-IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(12, len(PLAN))
+CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT, COUNTERS_AT = range(7)
+WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(7, 13)
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(13, len(PLAN))
 
 # Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
 FIELD, BASE, OFFSET, PER_IMAGE, PER_SLOT, PER_CHUNK = range(6)
-SCOPE, FIRST_CALL, END_CALL = range(3)
+SCOPE, FIRST_CALL, END_CALL, FIRST_AHEAD, END_AHEAD = range(5)
+AHEAD_OFFSET, AHEAD_PER_IMAGE, AHEAD_BYTES = range(3)
 BATCH_WIDE, FIRST, END = range(3)
 SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
+
+# The bases that the executor itself needs; see BASES in engines/table.py.
+BATCH_BASE, AHEAD_BASE = range(2)
 
 # The first words of every record (kernels/cpu/kernel.py, HEADER).
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
@@ -68,9 +73,22 @@ def _run(plan, thread, row, count, first, image, slot, chunk):
 
 
 @njit
+def _read_ahead(plan, thread, segments, segment, image, images):
+    """Queue what an image will read of memory in a segment, to be fetched during the one before."""
+    bases = _longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], 1, plan[BASES_ROW])[0]
+    queue = bases[AHEAD_BASE]
+    empty(queue)
+    if image < images:
+        rows = _longs(plan[AHEAD_AT], segments[segment, END_AHEAD], 3)
+        for row in range(segments[segment, FIRST_AHEAD], segments[segment, END_AHEAD]):
+            start = rows[row, AHEAD_OFFSET] + image * rows[row, AHEAD_PER_IMAGE]
+            expect(queue, bases[BATCH_BASE] + start, rows[row, AHEAD_BYTES])
+
+
+@njit
 def _run_chunk(plan, thread, first, end, chunk):
     """Take one chunk of images, block by block, through the segments of a depth-first phase."""
-    segments = _longs(plan[SEGMENTS_AT], end, 3)
+    segments = _longs(plan[SEGMENTS_AT], end, 5)
     block = plan[BLOCK_SIZE]
     low = chunk * plan[BLOCKS_PER_CHUNK] * block
     high = min(plan[IMAGES], low + plan[BLOCKS_PER_CHUNK] * block)
@@ -84,6 +102,8 @@ def _run_chunk(plan, thread, first, end, chunk):
             per_run = 1 if scope == SCOPE_IMAGE else count
             for slot in range(runs):
                 image = start + slot
+                if segments[s, FIRST_AHEAD] < segments[s, END_AHEAD]:
+                    _read_ahead(plan, thread, segments, s, image + 1, high)
                 for row in range(segments[s, FIRST_CALL], segments[s, END_CALL]):
                     _run(plan, thread, row, per_run, image, image, slot, chunk)
 

@@ -12,8 +12,9 @@ from fastcnn.engines.execute import (
     SCOPE_CHUNK,
     SCOPE_IMAGE,
 )
-from fastcnn.engines.schedule import Layout, Phase
+from fastcnn.engines.schedule import Layout, Phase, Segment
 from fastcnn.kernels.cpu import kernel as kernels
+from fastcnn.kernels.cpu.ahead import MOST_PIECES
 from fastcnn.kernels.cpu.call import (
     BATCH,
     BLOCK,
@@ -23,15 +24,17 @@ from fastcnn.kernels.cpu.call import (
     LOCAL,
     PARTIAL,
     Call,
+    Place,
     Region,
 )
 
 # Every address in a table is one of these arrays' plus an offset.
 BASES = (
-    *("thread", "batch", "global", "partial", "values", "gradients", "moving", "slots"),
+    *("batch", "ahead", "thread", "global", "partial", "values", "gradients", "moving", "slots"),
     *("x", "target", "weight", "constants", "one", "random", "hyper", "control"),
     *("sums", "spans", "factors", "totals", "tiles"),
 )
+WORTH_AHEAD = 4096  # bytes of an image's piece below which it is not fetched ahead
 _NOTHING = np.zeros(0, np.int64)
 _SCOPES = {IMAGE: SCOPE_IMAGE, BLOCK: SCOPE_BLOCK, CHUNK: SCOPE_CHUNK}
 
@@ -45,6 +48,7 @@ class Table:
     segments: np.ndarray
     phases: np.ndarray
     items: np.ndarray
+    ahead: np.ndarray
     words: np.ndarray  # one thread's records
     counters: np.ndarray
     preparing: int  # leading phases that depend on the weights alone
@@ -82,13 +86,17 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
     kernels.load(call.kernel for call in calls)
     places = _Places(layout)
+    ahead = _read_ahead(phases, layout)
+    fetching = {call for segment in ahead for call in segment.calls}
     rows: list[list[int]] = []
     operands: list[tuple[Call, list[int], Region]] = []
     records: list[np.ndarray] = []
     words = 0
     for call in calls:
         first = len(operands)
-        for name, place in call.places.items():
+        reads_ahead = call in fetching and "ahead" in call.kernel.fields
+        queue = {"ahead": Place(Region(0, "ahead", per_image=False))} if reads_ahead else {}
+        for name, place in {**call.places, **queue}.items():
             field = call.kernel.fields.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
         rows.append([call.kernel.address, words, first, len(operands)])
@@ -102,7 +110,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     return Table(
         calls=np.array(rows, np.int64).reshape(-1, 4),
         operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
-        **_timetable(phases, calls),
+        **_timetable(phases, calls, ahead),
         words=np.concatenate([_NOTHING, *_with_partial_stride(calls, records, partial_stride)]),
         preparing=sum(phase.number < 0 for phase in phases),
         global_bytes=places.sizes[GLOBAL],
@@ -123,11 +131,40 @@ def _with_partial_stride(
     return finished
 
 
-def _timetable(phases: list[Phase], calls: list[Call]) -> dict[str, np.ndarray]:
+def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:
+    """Return what each image-wise segment reads of an image's memory, if worth fetching."""
+    segments = [segment for phase in phases if not phase.batch_wide for segment in phase.segments]
+    found = {one: _pieces(one, layout) for one in segments if one.scope == IMAGE}
+    return {segment: pieces for segment, pieces in found.items() if pieces}
+
+
+def _pieces(segment: Segment, layout: Layout) -> list[list[int]]:
+    """Return (offset, bytes between images, bytes) of what a segment reads before it writes it."""
+    pieces: list[list[int]] = []
+    seen: set[Region] = set()
+    for call in segment.calls:
+        for region in call.reads():
+            slot = layout.slots.get(region)
+            if (
+                slot
+                and slot.arena == "batch"
+                and region not in seen
+                and region.bytes >= WORTH_AHEAD
+            ):
+                pieces.append([slot.offset, slot.per_image, region.bytes])
+            seen.add(region)
+        seen.update(call.written())
+    return pieces[:MOST_PIECES]
+
+
+def _timetable(
+    phases: list[Phase], calls: list[Call], ahead: dict[Segment, list[list[int]]]
+) -> dict[str, np.ndarray]:
     numbers = {call: number for number, call in enumerate(calls)}
     segments: list[list[int]] = []
     items: list[list[int]] = []
     rows: list[list[int]] = []
+    pieces: list[list[int]] = []
     for phase in phases:
         if phase.batch_wide:
             first = len(items)
@@ -138,11 +175,14 @@ def _timetable(phases: list[Phase], calls: list[Call]) -> dict[str, np.ndarray]:
         else:
             first = len(segments)
             for segment in phase.segments:
-                start = numbers[segment.calls[0]]
-                segments.append([_SCOPES[segment.scope], start, start + len(segment.calls)])
+                start, before = numbers[segment.calls[0]], len(pieces)
+                pieces += ahead.get(segment, [])
+                row = [start, start + len(segment.calls), before, len(pieces)]
+                segments.append([_SCOPES[segment.scope], *row])
             rows.append([0, first, len(segments)])
     return {
-        "segments": np.array(segments, np.int64).reshape(-1, 3),
+        "segments": np.array(segments, np.int64).reshape(-1, 5),
+        "ahead": np.array(pieces, np.int64).reshape(-1, 3),
         "items": np.array(items, np.int64).reshape(-1, 2),
         "phases": np.array(rows, np.int64).reshape(-1, 3),
         "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),

@@ -11,6 +11,7 @@ from math import ceil
 
 from numba import carray
 
+from fastcnn.kernels.cpu.ahead import look_ahead
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import address_of
 from fastcnn.kernels.cpu.simd import (
@@ -25,7 +26,7 @@ from fastcnn.kernels.cpu.simd import (
 
 # All strides are in bytes. `split` says which loop the parts of a batch-wide call divide.
 GRID = record(
-    *("a", "b", "c", "bias"),
+    *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
     *("rows_outer", "a_outer", "c_outer"),
     *("rows_inner", "a_inner", "c_inner"),
@@ -86,6 +87,8 @@ def tiles(pointer):
                     row = rows * stack // stacks
                     height = rows * (stack + 1) // stacks - row
                     a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
+                    if grid.ahead:
+                        look_ahead(grid.ahead)
                     _tile(height, halves, width, here, a_row, b, c_row, bias)
 
 

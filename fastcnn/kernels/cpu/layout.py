@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import carray, njit
 
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
-from fastcnn.kernels.cpu.vector import copy, fill, load, splat, store, transpose
+from fastcnn.kernels.cpu.vector import (
+    add,
+    copy,
+    fill,
+    fma,
+    load,
+    splat,
+    store,
+    transpose,
+    where_larger,
+)
 
-PAD = record("x", "y", "height", "row", "top", "bottom", "left", "right")
+PAD = record(
+    *("x", "y", "scale", "offset"),
+    *("height", "row", "top", "bottom", "left", "right", "channels", "relu"),
+)
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
 FILL = record("y", "size")
 PACK = record(
@@ -24,9 +38,25 @@ FOLD = record(
 FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
 
 
+@njit
+def _scaled_row(op, target, source):
+    """Write one row of x * scale + offset per channel."""
+    floor = splat(0.0) if op.relu else splat(-np.inf)
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        scale, offset = load(op.scale + 4 * c, lanes), load(op.offset + 4 * c, lanes)
+        for at in range(4 * c, 4 * op.row, 4 * op.channels):
+            value = fma(load(source + at, lanes), scale, offset)
+            store(where_larger(value, floor, value, floor), target + at, lanes)
+
+
 @kernel(PAD)
 def pad_image(pointer):
-    """y[H + top + bottom, left + row + right] = x[H, row] with zeros around; sizes in floats."""
+    """y[H + top + bottom, left + row + right] = x[H, row] with zeros around; sizes in floats.
+
+    With scale[C] and offset[C], x * scale + offset per channel takes x's place, after ReLU where
+    asked.
+    """
     op = carray(pointer, 1)[0]
     zero = splat(0.0)
     wide = op.left + op.row + op.right
@@ -34,7 +64,10 @@ def pad_image(pointer):
     at = op.y + 4 * (op.top * wide + op.left)
     gap = op.right + op.left
     for row in range(op.height):
-        copy(at, op.x + 4 * row * op.row, op.row)
+        if op.scale:
+            _scaled_row(op, at, op.x + 4 * row * op.row)
+        else:
+            copy(at, op.x + 4 * row * op.row, op.row)
         # Between rows the right margin meets the next left one; the last row's is the bottom's
         # start.
         fill(at + 4 * op.row, gap if row < op.height - 1 else op.right + op.bottom * wide, zero)
@@ -121,6 +154,19 @@ def pack_kernel(pointer):
                         packed[at] *= scale[group * op.outputs + output + lane]
 
 
+@njit
+def _sum_chunks(op, low, high):
+    """gradient[low:high] = the sum of the chunks' partial sums there."""
+    for i in range(low, high, LANES):
+        lanes = min(LANES, high - i)
+        at = op.partial + 4 * i
+        total = load(at, lanes)
+        for _ in range(1, op.chunks):
+            at += op.partial_stride
+            total = add(total, load(at, lanes))
+        store(total, op.gradient + 4 * i, lanes)
+
+
 @kernel(FOLD)
 def fold_gradient(pointer):
     """Sum the chunks' kernel gradients in order and undo the widening by `pixels`.
@@ -129,6 +175,10 @@ def fold_gradient(pointer):
     """
     op = carray(pointer, 1)[0]
     rows = op.taps_h * op.taps_w * op.inner
+    if op.pixels == 1:
+        low = rows * op.first // op.parts * op.outputs
+        _sum_chunks(op, low, rows * (op.first + 1) // op.parts * op.outputs)
+        return
     wide = op.pixels * op.outputs
     gradient = floats(op.gradient, rows * op.outputs)
     for row in range(rows * op.first // op.parts, rows * (op.first + 1) // op.parts):

@@ -101,6 +101,22 @@ def load_atomic(typing, address):
 
 
 @intrinsic
+def prefetch(typing, address):
+    """Ask for the cache line at an address to be brought into the second-level cache."""
+
+    def emit(context, builder, signature, arguments):
+        pointer = ir.IntType(8).as_pointer()
+        numbers = [ir.IntType(32)] * 3
+        kind = ir.FunctionType(ir.VoidType(), [pointer, *numbers])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        settings = [ir.IntType(32)(value) for value in (0, 2, 1)]  # read, level 2, data
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), *settings])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
+
+
+@intrinsic
 def relax(typing):
     """Tell the CPU that this is a waiting loop."""
 
