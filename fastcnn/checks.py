@@ -66,7 +66,7 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
 
 def callbacks(value: Any) -> list[Callback]:
     """fit's callbacks as a list."""
-    given = [] if value is None else [value] if isinstance(value, Callback) else list(value)
+    given = [] if value is None else value if isinstance(value, list | tuple) else [value]
     for callback in given:
         if not isinstance(callback, Callback):
             hint = "; make an object of the class" if isinstance(callback, type) else ""
@@ -74,7 +74,21 @@ def callbacks(value: Any) -> list[Callback]:
                 "fit: callbacks must be a list of fastcnn.callbacks.Callback objects. "
                 f"Received {callback!r}{hint}."
             )
-    return given
+    return list(given)
+
+
+def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
+    """A parameter's new values: finite float32 of its shape."""
+    array = _array(value, parameter.path)
+    if array.dtype.kind == "c" or array.shape != parameter.shape:
+        raise ValueError(
+            f"{parameter.path}: expected shape {parameter.shape}. "
+            f"Received {array.dtype} of shape {array.shape}."
+        )
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, np.float32).reshape(parameter.shape)
+    _finite(array.reshape(-1), parameter.path)
+    return array
 
 
 def examples(

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fastcnn import progress
 from fastcnn.history import History
 from fastcnn.hooks import Hooks, Logs
@@ -96,6 +98,7 @@ class Fit:
     def _epoch(self, epoch: int) -> None:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
         self.hooks.call("on_epoch_begin", epoch, {})
+        self.good = self.model.state.snapshot()
         self.progress.begin(title, len(self.train))
         start = time.perf_counter()
         self._steps(epoch)
@@ -164,5 +167,9 @@ class Fit:
     def _fail(self, error: ArithmeticError, epoch: int, step: int) -> None:
         """Keeps the engine's NonFiniteError, to be raised once the callbacks have finished."""
         self.failure = error
+        if not np.isfinite(self.model.state.values).all():
+            # An update overflowed: only the step after it could notice.
+            self.model.state.restore(self.good)
+            error.args = (f"{error} Those from the start of the epoch are back in place.",)
         error.epoch, error.step, error.history = epoch, step, self.history  # type: ignore[attr-defined]
         error.args = (f"{error} Training stopped in epoch {epoch + 1}, step {step + 1}.",)

@@ -72,6 +72,10 @@ class Sequential:
         """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
+        if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+            raise TypeError(
+                f"compile: metrics must be a list, such as ['accuracy']. Received {metrics!r}."
+            )
         new_metrics = [known_metrics.get(metric) for metric in metrics]
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, new_metrics
         self.state.set_slots(new_optimizer)
@@ -121,25 +125,11 @@ class Sequential:
         trained = (p for p in self.parameters if p.trainable)
         return sum((p.regularizer(p.value) for p in trained if p.regularizer is not None), 0.0)
 
-    def fit(self, x: Any, y: Any = None, **options: Any) -> Any:
-        """Train; see `fastcnn.training.fit` for the arguments. Returns a History."""
-        return training.fit(self, x, y, **options)
-
-    def evaluate(self, x: Any, y: Any = None, **options: Any) -> Any:
-        """Return loss and metrics; see `fastcnn.training.evaluate`."""
-        return training.evaluate(self, x, y, **options)
-
-    def predict(self, x: Any, batch_size: int = 32) -> np.ndarray:
-        """Return the outputs, float32[n, ...]."""
-        return training.predict(self, x, batch_size=batch_size)
-
-    def train_on_batch(self, x: Any, y: Any, **options: Any) -> Any:
-        """Take one step; see `fastcnn.training.train_on_batch`."""
-        return training.train_on_batch(self, x, y, **options)
-
-    def test_on_batch(self, x: Any, y: Any, **options: Any) -> Any:
-        """Return one batch's loss and metrics; see `fastcnn.training.test_on_batch`."""
-        return training.test_on_batch(self, x, y, **options)
+    fit = training.fit
+    evaluate = training.evaluate
+    predict = training.predict
+    train_on_batch = training.train_on_batch
+    test_on_batch = training.test_on_batch
 
     def gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -156,9 +146,11 @@ class Sequential:
 
     def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
         """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
-        path = layer.path if isinstance(layer, Layer) else self.layer(layer).path
+        found = layer if isinstance(layer, Layer) else self.layer(layer)
+        if not any(found is one for top in self.layers for one in top.walk()):
+            raise ValueError(f"activations: {found.label} is a layer of another model.")
         images = checks.images(self, x, "activations: x")
-        return self.engine().outputs_of(images, path)
+        return self.engine().outputs_of(images, found.path)
 
     def layer(self, name: str) -> Layer:
         """Return the layer of a name or path."""
@@ -175,16 +167,13 @@ class Sequential:
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
-        arrays = [np.asarray(one, np.float32) for one in weights]
-        if len(arrays) != len(self.parameters):
+        given = list(weights)
+        if len(given) != len(self.parameters):
             raise ValueError(
-                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(arrays)}."
+                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(given)}."
             )
-        for parameter, array in zip(self.parameters, arrays, strict=True):
-            if parameter.shape != array.shape:
-                raise ValueError(
-                    f"{parameter.path}: expected shape {parameter.shape}. Received {array.shape}."
-                )
+        pairs = zip(self.parameters, given, strict=True)
+        arrays = [checks.weights(one, parameter) for parameter, one in pairs]
         for parameter, array in zip(self.parameters, arrays, strict=True):
             parameter.value[...] = array
 
@@ -192,11 +181,11 @@ class Sequential:
         """Print the layers with output shapes, parameters, multiply-adds and memory."""
         print(summary_text(self))
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write model, optimizer state and epoch to one HDF5 file."""
         from fastcnn.formats import hdf5
 
-        hdf5.save_model(self, path)
+        hdf5.save_model(self, path, include_optimizer)
 
     def save_weights(self, path: Any) -> None:
         """Write the weights to an HDF5 file that Keras 3 reads too."""
@@ -204,11 +193,15 @@ class Sequential:
 
         hdf5.save_weights(self, path)
 
-    def load_weights(self, path: Any, **options: Any) -> Any:
-        """Read weights written by `save`, `save_weights` or Keras 3; see `formats.hdf5`."""
+    def load_weights(self, path: Any, skip_mismatch: bool = False, by_name: bool = False) -> Any:
+        """Read weights written by `save`, `save_weights` or Keras 3; return what was loaded.
+
+        Layers are paired in order, with `by_name` those of the same name. `skip_mismatch` leaves
+        out what does not fit in place of raising; when anything is raised, nothing has changed.
+        """
         from fastcnn.formats import hdf5
 
-        return hdf5.load_weights(self, path, **options)
+        return hdf5.load_weights(self, path, skip_mismatch, by_name)
 
     def get_config(self) -> dict[str, Any]:
         """Return the architecture as plain data."""
@@ -225,6 +218,10 @@ class Sequential:
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
         return cls(layers, shape, seed, device, config.get("name", "sequential"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: all but the engine, which knows addresses."""
+        return {**vars(self), "_engine": None}
 
     def __repr__(self) -> str:
         count = sum(parameter.size for parameter in self.parameters)

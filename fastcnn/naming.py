@@ -42,6 +42,8 @@ def unknown(kind: str, name: str, names: Any) -> str:
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """table[name]; case, "_" and "-" do not matter. ValueError naming the nearest known name."""
+    if not isinstance(name, str):
+        raise TypeError(f"Expected the name of {_with_article(kind)}. Received {name!r}.")
     if name in table:
         return table[name]
     for known, value in table.items():

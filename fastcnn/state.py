@@ -41,6 +41,17 @@ class State:
             parameter.bind(self, self._sizes[parameter.kind])
             self._sizes[parameter.kind] += -(-parameter.size // ALIGNMENT) * ALIGNMENT
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: not who may write to the arrays of this one."""
+        return {**vars(self), "_lent": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        # A copied array lacks the slack that vector loads may read.
+        for name, copied in self._flat.items():
+            self._flat[name] = _zeros(len(copied))
+            self._flat[name][...] = copied
+
     @property
     def values(self) -> np.ndarray:
         """Weights, float32[P]."""
@@ -84,6 +95,16 @@ class State:
             self._lent = [lent for lent in self._lent if lent() is not None]
             self._version += bool(self._lent)
         return self._version
+
+    def snapshot(self) -> tuple[np.ndarray, ...]:
+        """Return a copy of weights, moving statistics and slots."""
+        return self.values.copy(), self.moving.copy(), self.slots.copy()
+
+    def restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
+        """Set weights, moving statistics and slots from a snapshot."""
+        for array, kept in zip((self.values, self.moving, self.slots), snapshot, strict=True):
+            array[...] = kept
+        self.changed()
 
     def _initialized(self, kind: str) -> np.ndarray:
         """Return one of the flat arrays, both made on first use."""

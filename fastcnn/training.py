@@ -98,7 +98,7 @@ def evaluate(
     sample_weight: Any = None,
     verbose: str | int = 0,
     return_dict: bool = False,
-) -> float | list[float] | dict[str, float]:
+) -> Any:
     """The loss and the metrics on x and y: as [loss, *metrics], as the loss alone where the model
     has no metrics, or as a dict by name."""
     checks.compiled(model, "evaluate")
@@ -145,7 +145,7 @@ def train_on_batch(
     sample_weight: Any = None,
     class_weight: dict[int, float] | None = None,
     return_dict: bool = False,
-) -> float | list[float] | dict[str, float]:
+) -> Any:
     """One training step on x and y; the loss before it and the metrics, as `evaluate` gives."""
     checks.compiled(model, "train_on_batch", training=True)
     batch = checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
@@ -154,7 +154,7 @@ def train_on_batch(
 
 def test_on_batch(
     model: Any, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
-) -> float | list[float] | dict[str, float]:
+) -> Any:
     """The loss and the metrics of one batch, as `evaluate` gives them."""
     checks.compiled(model, "test_on_batch")
     batch = checks.examples(model, x, y, sample_weight, name="test_on_batch: ")
@@ -168,7 +168,7 @@ def _on_batch(model: Any, examples: Examples, run: Any) -> Logs:
     return tally.final()
 
 
-def _answer(logs: Logs, return_dict: bool) -> float | list[float] | dict[str, float]:
+def _answer(logs: Logs, return_dict: bool) -> Any:
     if return_dict:
         return logs
     values = list(logs.values())

@@ -95,7 +95,6 @@ def test_gradients_are_clipped():
     numba.njit(update.clip_value)(g, F(1))
     np.testing.assert_array_equal(g, F([1.0, -1.0, 0.5, np.nan]))
     g = np.array([3.0, -4.0], F)
-    assert numba.njit(update.sum_of_squares)(g) == 25.0
     numba.njit(update.scale)(g, F(0.5))
     np.testing.assert_array_equal(g, F([1.5, -2.0]))
 

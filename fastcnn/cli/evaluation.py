@@ -17,6 +17,7 @@ def run(given: argparse.Namespace) -> int:
     """Prints loss, accuracy, and precision and recall of each class."""
     images = datasets.named(given.data)
     model = models.with_weights(given.model, given.weights)
+    models.check_fit(model, images)
     report = _measured(model, images, given.batch_size)
     print(json.dumps(report) if given.json else _text(report))
     return 0
@@ -28,7 +29,7 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
     x, y = images.test
     values = model.evaluate(x, y, batch_size=batch_size, return_dict=True)
     start = time.perf_counter()
-    outputs = model.predict(x, batch_size=batch_size)
+    outputs = models.probabilities(model, model.predict(x, batch_size=batch_size))
     seconds = time.perf_counter() - start
     classes = outputs.shape[1]
     matrix = metrics.confusion_matrix(y, outputs, classes)

@@ -98,21 +98,8 @@ def threading_layer() -> str:
     """The library that Numba's threads come from."""
     import numba
 
-    try:
-        return str(numba.threading_layer())
-    except ValueError:
-        # Numba names it only after a parallel function has run.
-        _run_in_parallel()
-        return str(numba.threading_layer())
-
-
-def _run_in_parallel() -> None:
-    import numpy as np
-
-    import fastcnn
-
-    model = fastcnn.Sequential([fastcnn.layers.Dense(1)], input_shape=(1,), device="cpu")
-    model.predict(np.zeros((2, 1), np.float32))
+    numba.get_num_threads()  # starts them: before that there is none
+    return str(numba.threading_layer())
 
 
 def describe() -> dict[str, Any]:

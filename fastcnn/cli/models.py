@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import fastcnn
 from fastcnn import losses, zoo
+from fastcnn.cli.datasets import ImageSet
 from fastcnn.cli.errors import UsageError
-from fastcnn.layers import Layer, Normalization, Rescaling, Softmax
+from fastcnn.layers import Dropout, Flatten, Layer, Normalization, Rescaling, Softmax
 from fastcnn.model import Sequential
 
 
@@ -62,20 +66,24 @@ def is_network(text: str) -> bool:
 
 def _from_python(path: Path) -> Sequential:
     """What a user's file defines as `model`: a Sequential, or a function that returns one."""
-    spec = importlib.util.spec_from_file_location(path.stem, _file("--model", path))
+    name = f"model_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, _file("--model", path))
     if spec is None or spec.loader is None:
         raise UsageError(f"--model: '{path}' cannot be read as Python.")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses, for one, look their module up by its name.
+    sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
         model = getattr(module, "model", None)
         if callable(model) and not isinstance(model, Sequential):
             model = model()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"--model: '{path}' fails: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove(str(path.parent))
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
     if not isinstance(model, Sequential):
         raise UsageError(
             f"--model: '{path}' must define `model`, a fastcnn.Sequential or a function without "
@@ -84,11 +92,48 @@ def _from_python(path: Path) -> Sequential:
     return model
 
 
-def ends_in_probabilities(model: Sequential) -> bool:
-    """Whether the last layer is a softmax."""
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    return isinstance(last, Softmax) or activation == "softmax"
+def _last_activation(model: Sequential) -> str | None:
+    """The activation that the outputs come from."""
+    last = next((x for x in reversed(model.layers) if not isinstance(x, Dropout | Flatten)), None)
+    return "softmax" if isinstance(last, Softmax) else getattr(last, "activation", None)
+
+
+def probabilities(model: Sequential, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The model's outputs as probabilities [n, classes]; a single output is the second class's."""
+    activation = _last_activation(model)
+    if outputs.shape[1] == 1:
+        second = outputs if activation == "sigmoid" else 0.5 * (1 + np.tanh(0.5 * outputs))
+        return np.hstack([1 - second, second])
+    if activation in ("softmax", "sigmoid"):
+        return outputs
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def class_count(model: Sequential) -> int:
+    """How many classes the model tells apart; UsageError where its outputs are no scores."""
+    if len(model.output_shape) != 1:
+        raise UsageError(
+            f"The model must give one score a class. Its outputs have shape {model.output_shape}."
+        )
+    return max(2, model.output_shape[0])
+
+
+def check_fit(model: Sequential, images: ImageSet) -> None:
+    """UsageError where model and data have different shapes or classes."""
+    if images.shape != model.input_shape:
+        taken = ", ".join(["n", *map(str, model.input_shape)])
+        raise UsageError(
+            f"The model takes images of shape ({taken}). Those of '{images.name}' have shape "
+            f"{images.shape}."
+        )
+    classes = class_count(model)
+    named = images.class_names is not None
+    if images.classes > classes or (named and images.classes != classes):
+        raise UsageError(
+            f"The model tells {classes} classes apart. The data '{images.name}' have "
+            f"{images.classes}."
+        )
 
 
 def begins_with_scaling(model: Sequential) -> bool:
@@ -99,4 +144,7 @@ def begins_with_scaling(model: Sequential) -> bool:
 
 def fitting_loss(model: Sequential) -> losses.Loss:
     """Cross-entropy with labels, from what the model ends in."""
-    return losses.SparseCategoricalCrossentropy(from_logits=not ends_in_probabilities(model))
+    activation = _last_activation(model)
+    if model.output_shape == (1,):
+        return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
+    return losses.SparseCategoricalCrossentropy(from_logits=activation != "softmax")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any, NoReturn
 
 MODEL_HELP = (
@@ -66,9 +67,9 @@ def _train(commands: Any) -> None:
     add("--batch-size", type=_positive, metavar="N", help="default: 32")
     add("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, adagrad (default: adam)")
     add("--lr", type=_rate, metavar="RATE", help="learning rate (default: the optimizer's)")
-    add("--momentum", type=float, metavar="M", help="of sgd and rmsprop")
-    add("--weight-decay", type=float, metavar="D", help="decoupled weight decay")
-    add("--seed", type=int, metavar="N", help="of weights, order and held-out images (default: 0)")
+    add("--momentum", type=_number, metavar="M", help="of sgd and rmsprop")
+    add("--weight-decay", type=_number, metavar="D", help="decoupled weight decay")
+    add("--seed", type=_seed, metavar="N", help="of weights and held-out images (default: 0)")
     add(
         "--validation",
         type=_share,
@@ -108,7 +109,7 @@ def _predict(commands: Any) -> None:
     command.add_argument("--top", type=_positive, default=3, metavar="N", help="default: 3")
     command.add_argument(
         "--scale",
-        type=float,
+        type=_number,
         default=1.0,
         metavar="FACTOR",
         help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
@@ -154,9 +155,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, not '{text}'")
+    return int(text)
+
+
 def _rate(text: str) -> float:
     rate = _number(text)
-    if not 0 < rate < float("inf"):
+    if rate <= 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
     return rate
 
@@ -170,6 +177,9 @@ def _share(text: str) -> float:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number, not '{text}'") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a number, not '{text}'")
+    return number

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.cli import models
 from fastcnn.cli.errors import UsageError
-from fastcnn.model import Sequential
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints the most likely classes of each image."""
     model = models.with_weights(given.model, given.weights)
+    classes = models.class_count(model)
     images: NDArray[Any] = np.stack(
         [_image(Path(path), model.input_shape) for path in given.images]
     )
     if given.scale != 1.0:
         images = images.astype(np.float32) * np.float32(given.scale)
-    shares = _probabilities(model, images)
+    elif not models.begins_with_scaling(model):
+        print(
+            "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
+            "to 255. --scale multiplies them.",
+            file=sys.stderr,
+        )
+    shares = models.probabilities(model, model.predict(images))
+    names = model.class_names
+    if names is None or len(names) != classes:
+        names = [str(label) for label in range(classes)]
     report = [
-        {"image": path, "classes": _likeliest(row, model.class_names, given.top)}
+        {"image": path, "classes": _likeliest(row, names, given.top)}
         for path, row in zip(given.images, shares, strict=True)
     ]
     print(json.dumps(report) if given.json else "\n".join(map(_line, report)))
@@ -36,13 +49,13 @@ def _image(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """An image file as uint8 of the model's input shape, resized where its size differs."""
     from PIL import Image, UnidentifiedImageError
 
-    height, width, channels = shape
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
-    if channels not in modes:
-        raise UsageError(f"The model takes images of {channels} channels, which no file holds.")
+    if len(shape) != 3 or shape[2] not in modes:
+        raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
+    height, width, channels = shape
     try:
         with Image.open(path) as file:
-            picture = file.convert(modes[channels])
+            picture = _upright(file, path).convert(modes[channels])
     except FileNotFoundError:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
@@ -52,22 +65,21 @@ def _image(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8).reshape(shape)
 
 
-def _probabilities(model: Sequential, images: NDArray[Any]) -> NDArray[np.float32]:
-    outputs = model.predict(images)
-    if models.ends_in_probabilities(model):
-        return outputs
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _upright(file: Image.Image, path: Path) -> Image.Image:
+    """The picture as its camera was held, 8 bits a channel: Pillow would cut 16 bits off at 255."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(file)
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(((np.asarray(picture, np.uint32) + 128) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"'{path}' must have 8 or 16 bits a channel. It has 32.")
+    return picture
 
 
-def _likeliest(
-    row: NDArray[np.float32], names: list[str] | None, count: int
-) -> list[dict[str, Any]]:
+def _likeliest(row: NDArray[np.float32], names: list[str], count: int) -> list[dict[str, Any]]:
     order = np.argsort(-row, kind="stable")[:count]
-    return [
-        {"name": names[label] if names else str(label), "probability": float(row[label])}
-        for label in order
-    ]
+    return [{"name": names[label], "probability": float(row[label])} for label in order]
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -53,6 +53,7 @@ def run(given: argparse.Namespace) -> int:
         model = _fresh(wanted, images, given.device)
         if model.optimizer is None or model.loss is None or settings.OF_OPTIMIZER & set(asked):
             model.compile(optimizer, model.loss or models.fitting_loss(model), ["accuracy"])
+    models.check_fit(model, images)
     _announce(model, wanted, len(parts[0][1]))
     history = model.fit(
         *parts[0],
@@ -161,9 +162,9 @@ def _result(folder: Folder, images: ImageSet, history: History) -> dict[str, Any
     model = fastcnn.load(folder.best)
     x, y = images.test
     values = model.evaluate(x, y, batch_size=128, return_dict=True)
-    probabilities = model.predict(x, batch_size=128)
+    probabilities = models.probabilities(model, model.predict(x, batch_size=128))
     predicted = probabilities.argmax(axis=1)
-    matrix = metrics.confusion_matrix(y, predicted, images.classes)
+    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
     columns = _read(folder.history) if folder.history.exists() else {}
     columns.pop("epoch", None)
     if columns:

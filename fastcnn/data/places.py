@@ -10,23 +10,27 @@ from fastcnn.data.known import KnownSet
 ENVIRONMENT = "FASTCNN_DATA"
 
 
-def data_directory() -> Path:
+def data_directory() -> Path | None:
     """$FASTCNN_DATA where it is set, else the user's data directory; downloads go there."""
     chosen = os.environ.get(ENVIRONMENT)
     return Path(chosen).expanduser() if chosen else user_directory()
 
 
-def user_directory() -> Path:
-    """The user's data directory of fastcnn, as the operating system has it."""
+def user_directory() -> Path | None:
+    """The user's data directory of fastcnn, as the operating system has it; None for a user
+    without a home, as a container may have."""
     import platformdirs
 
-    return platformdirs.user_data_path("fastcnn", appauthor=False)
+    try:
+        return platformdirs.user_data_path("fastcnn", appauthor=False)
+    except RuntimeError:
+        return None
 
 
 def folders(known: KnownSet) -> list[Path]:
     """The folders where the set may lie, in the order in which they are searched."""
     directories = dict.fromkeys((data_directory(), user_directory()))
-    return [*(path / known.folder for path in directories), *map(Path, known.places)]
+    return [*(path / known.folder for path in directories if path), *map(Path, known.places)]
 
 
 def find(known: KnownSet) -> Path | None:

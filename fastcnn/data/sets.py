@@ -100,7 +100,13 @@ def _downloaded(known: KnownSet) -> Path:
     """The folder that the set was downloaded into; FileNotFoundError says where to put files."""
     from fastcnn.data.download import download
 
-    folder = places.data_directory() / known.folder
+    directory = places.data_directory()
+    if directory is None:
+        raise FileNotFoundError(
+            f"The data set '{known.name}' is not on this computer, and this user has no home to "
+            f"download it to. Set {places.ENVIRONMENT} to a directory."
+        )
+    folder = directory / known.folder
     try:
         download(known, folder)
     except (OSError, ValueError) as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from fastcnn.layers.base import Layer
     from fastcnn.model import Sequential
 
 
@@ -57,19 +58,34 @@ class NonFiniteError(ArithmeticError):
         self.layer = layer
 
     @classmethod
-    def found(cls, model: Sequential, engine: Any, x: np.ndarray) -> NonFiniteError:
-        """Return the error that names the first layer whose weights or outputs are not finite."""
+    def found(
+        cls, model: Sequential, engine: Any, x: np.ndarray, gradients: np.ndarray
+    ) -> NonFiniteError:
+        """Return the error that names the first layer whose weights or outputs are not finite.
+
+        Where all of them are finite, it names the layer nearest the loss whose gradient is not.
+        """
         kept = "The weights are as before the step."
         if not np.isfinite(x).all():
             return cls(f"The images hold NaN or infinite values. {kept}", "input")
-        for layer in model.layers:
-            for parameter in layer.all_parameters():
+        for layer in (one for top in model.layers for one in _inside_first(top)):
+            for parameter in layer.parameters:
                 if not np.isfinite(parameter.value).all():
-                    message = f"The weights {parameter.path} are not finite. {kept}"
-                    return cls(message, layer.name)
+                    return cls(f"The weights {parameter.path} are not finite.", layer.path)
             if not np.isfinite(engine.outputs_of(x, layer.path)).all():
-                message = f"The outputs of layer '{layer.name}' are no longer finite. {kept}"
-                return cls(message, layer.name)
-        last = model.layers[-1].name
-        message = f"The loss or a gradient after layer '{last}' is no longer finite. {kept}"
-        return cls(message, last)
+                message = f"The outputs of layer '{layer.path}' are no longer finite. {kept}"
+                return cls(message, layer.path)
+        for parameter in reversed([p for p in model.parameters if p.trainable]):
+            own = gradients[parameter.offset : parameter.offset + parameter.size]
+            if not np.isfinite(own).all():
+                message = f"The gradient of {parameter.path} is no longer finite. {kept}"
+                return cls(message, parameter.layer.path)
+        last = model.layers[-1].path
+        return cls(f"The loss after layer '{last}' is no longer finite. {kept}", last)
+
+
+def _inside_first(layer: Layer) -> Iterator[Layer]:
+    """Yield the layers inside a layer, then the layer: the order in which their outputs appear."""
+    for inside in layer.sublayers:
+        yield from _inside_first(inside)
+    yield layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,8 @@ class CpuEngine:
     def __init__(self, model: Sequential):
         self._model = model
         self._planned: dict[tuple[str, bool], _Planned] = {}
+        # Buffers are shared: one call at a time goes from its images to its results.
+        self._lock = threading.RLock()
         self._random = np.zeros(2, np.int64)
         self._control = np.zeros(1, np.int64)
         self._hyper = np.zeros(8, np.float32)
@@ -55,12 +58,13 @@ class CpuEngine:
         """
         state = self._model.state
         moving = state.moving.copy() if state.moving.size else None
-        batch = self._step(x, y, weight, apply=True)
-        if not batch.finite:
-            if moving is not None:
-                state.moving[...] = moving
-            raise NonFiniteError.found(self._model, self, np.asarray(x))
-        state.step += 1
+        with self._lock:
+            batch = self._step(x, y, weight, apply=True)
+            if not batch.finite:
+                if moving is not None:
+                    state.moving[...] = moving
+                raise NonFiniteError.found(self._model, self, np.asarray(x), self._gradients)
+            state.step += 1
         return batch
 
     def gradients(
@@ -68,25 +72,28 @@ class CpuEngine:
     ) -> tuple[float, np.ndarray]:
         """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
         state = self._model.state
-        moving = state.moving.copy()
-        batch = self._step(x, y, weight, apply=False)
-        state.moving[...] = moving
         factors = np.ones(len(x)) if weight is None else weight
-        loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
-        return loss, self._gradients.copy()
+        with self._lock:
+            moving = state.moving.copy()
+            batch = self._step(x, y, weight, apply=False)
+            state.moving[...] = moving
+            loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
+            return loss, self._gradients.copy()
 
     def test(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Batch:
         """Return each image's loss and outputs at inference."""
-        planned = self._plan(TEST, len(x))
-        self._give_targets(planned.executable, y, weight)
-        self._run(planned.executable, x)
+        with self._lock:
+            planned = self._plan(TEST, len(x))
+            self._give_targets(planned.executable, y, weight)
+            self._run(planned.executable, x)
         return self._batch(planned, len(x), self._model.penalty(), True)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the outputs float32[n, ...], a fresh array."""
-        planned = self._plan(PREDICT, len(x))
-        self._run(planned.executable, x)
-        return planned.outputs[: len(x)].copy()
+        """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
+        with self._lock:
+            planned = self._plan(PREDICT, len(x))
+            self._run(planned.executable, x)
+            return planned.outputs[: len(x)].copy()
 
     def outputs_of(self, x: np.ndarray, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""

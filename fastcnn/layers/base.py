@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -72,7 +73,11 @@ class Layer:
     settings: ClassVar[tuple[str, ...]] = ()
     rank: ClassVar[int | None] = None  # dimensions of the input it takes, without the batch
 
-    def __init__(self, name: str | None = None, trainable: bool = True):
+    def __init__(self, name: str | None = None, trainable: bool = True, **unknown: Any):
+        if unknown:
+            known = [n for n in signature(type(self)).parameters if n not in ("common", "unknown")]
+            wrong = naming.unknown("argument", next(iter(unknown)), [*known, "name", "trainable"])
+            raise TypeError(f"{type(self).__name__}: {wrong}")
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"A layer's name must be text without '/'. Received {name!r}.")
         self.given_name = name

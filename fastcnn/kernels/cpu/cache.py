@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,17 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def cache_directory() -> Path | None:
-    """Return the directory of compiled kernels, or None where FASTCNN_CACHE=0 switches it off.
+    """Return the directory of compiled kernels, or None where there is none.
 
-    `FASTCNN_CACHE_DIR` names it; otherwise it is the user's cache directory.
+    FASTCNN_CACHE=0 switches it off, and a user without a home has none. `FASTCNN_CACHE_DIR` names it; otherwise it is the user's cache directory.
     """
     if os.environ.get("FASTCNN_CACHE", "1") == "0":
         return None
     named = os.environ.get("FASTCNN_CACHE_DIR")
-    return (Path(named) if named else _user_cache() / "fastcnn") / "kernels"
+    try:
+        return (Path(named) if named else _user_cache() / "fastcnn") / "kernels"
+    except RuntimeError:  # a user without a home
+        return None
 
 
 def _user_cache() -> Path:
@@ -52,6 +57,13 @@ def source_stamp() -> str:
     return digest.hexdigest()[:16]
 
 
+def _remove_old(root: Path) -> None:
+    """Remove machine code of other versions that was not written to for 30 days."""
+    for old in root.glob("*"):
+        if time.time() - old.stat().st_mtime > 30 * 86400:
+            shutil.rmtree(old, ignore_errors=True)
+
+
 class _Locator(caching._CacheLocator):
     """Tells Numba to keep a function under `cache_directory()/<stamp>`."""
 
@@ -64,8 +76,11 @@ class _Locator(caching._CacheLocator):
         root = cache_directory()
         if root is None:
             return None
-        locator = cls(function, root / source_stamp())
+        path = root / source_stamp()
+        locator = cls(function, path)
         try:
+            if not path.exists():
+                _remove_old(root)
             locator.ensure_cache_path()
         except OSError:
             return None

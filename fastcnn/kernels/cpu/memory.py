@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
@@ -143,8 +142,3 @@ def give_way(typing):
         return context.get_dummy_value()
 
     return types.void(), emit
-
-
-def address(array: np.ndarray) -> int:
-    """Return the address of an array's first element."""
-    return array.ctypes.data

@@ -171,15 +171,6 @@ def scale(g, factor):
         g[i] *= factor
 
 
-def sum_of_squares(g):
-    """Sum of the squared gradients, in float64: the square of their norm."""
-    total = 0.0
-    for i in range(g.size):
-        x = np.float64(g[i])
-        total += x * x
-    return total
-
-
 def add_penalty(w, g, l1, l2):
     """Add the gradient of l1 * sum(|w|) + l2 * sum(w^2) to g."""
     slope = l2 + l2

@@ -1,0 +1,53 @@
+"""What must not be lost: answers between threads, and the last good weights."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from building import build, images
+
+import fastcnn
+from fastcnn import layers as L
+from fastcnn import optimizers
+
+
+def test_threads_that_predict_on_one_model_get_their_own_answers():
+    model = build((8, 8, 3), [L.Conv2D(5, 3, activation="relu"), L.Flatten(), L.Dense(4)], "mse")
+    batches = [images(4, (8, 8, 3)) * (i + 1) for i in range(4)]
+    expected = [model.predict(x) for x in batches]
+    wrong = []
+
+    def ask(i):
+        for _ in range(200):
+            if not np.array_equal(model.predict(batches[i]), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_update_that_overflows_leaves_the_weights_of_the_epochs_start():
+    model = build((6, 6, 1), [L.Conv2D(3, 3), L.Flatten(), L.Dense(3)], "mse")
+    model.compile(optimizers.SGD(3e38), "mse")
+    x, y = images(16, (6, 6, 1)) * 1e3, np.zeros((16, 3), np.float32)
+    before = model.get_weights()
+    with pytest.raises(fastcnn.NonFiniteError, match=r"start of the epoch"):
+        model.fit(x, y, batch_size=4, epochs=3, verbose=0)
+    assert all(np.isfinite(one).all() for one in model.get_weights())
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_error_names_the_layer_inside_a_branch():
+    layers = [L.Residual([L.Conv2D(1, 1, name="inner")]), L.Flatten(), L.Dense(2)]
+    model = build((4, 4, 1), layers, "mse")
+    model.layer("inner").parameters[0].value[...] = np.inf
+    with pytest.raises(fastcnn.NonFiniteError, match=r"inner") as caught:
+        model.train_on_batch(images(2, (4, 4, 1)), np.zeros((2, 2), np.float32))
+    assert caught.value.layer.endswith("inner")
