@@ -86,8 +86,8 @@ def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
             f"Received {array.dtype} of shape {array.shape}."
         )
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, np.float32).reshape(parameter.shape)
-    _finite(array.reshape(-1), parameter.path)
+        array = np.ascontiguousarray(array, np.float32)
+    _finite(array, parameter.path)
     return array
 
 

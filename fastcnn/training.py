@@ -95,8 +95,8 @@ def evaluate(
     x: Any,
     y: Any = None,
     batch_size: int = 32,
-    sample_weight: Any = None,
     verbose: str | int = 0,
+    sample_weight: Any = None,
     return_dict: bool = False,
 ) -> Any:
     """The loss and the metrics on x and y: as [loss, *metrics], as the loss alone where the model

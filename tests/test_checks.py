@@ -255,3 +255,9 @@ def test_predict_checks_its_images():
         training.predict(FakeModel(), put(X, (0, 0, 0, 0), np.nan))
     with pytest.raises(ValueError, match="predict: batch_size"):
         training.predict(FakeModel(), X, batch_size=0)
+
+
+@pytest.mark.parametrize("given", [3, "EarlyStopping", [None]])
+def test_callbacks_must_be_callbacks(given):
+    with pytest.raises(TypeError, match="callbacks must be a list of"):
+        training.fit(FakeModel(), X, Y, callbacks=given)

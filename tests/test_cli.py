@@ -31,6 +31,9 @@ def model():
 """
 
 
+CONVOLVED = 'Conv2D(4, 3, activation="relu"), '
+
+
 def bars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Noisy images of a bright bar in one of three places."""
     generator = np.random.default_rng(seed)
@@ -54,6 +57,10 @@ def place(tmp_path_factory) -> Path:
     np.savez(folder / "words.npz", **arrays | {"y_test": y_test.astype(str)})
     (folder / "net.py").write_text(MODEL)
     (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "leaving.py").write_text("raise SystemExit(3)\n")
+    (folder / "four.py").write_text(MODEL.replace("Dense(3)", "Dense(4)"))
+    (folder / "flat.py").write_text(MODEL.replace("(8, 9, 1)", "(72,)").replace(CONVOLVED, ""))
+    (folder / "map.py").write_text(MODEL.replace(", Flatten(), Dense(3)", ""))
     (folder / "empty.py").write_text("")
     (folder / "text.txt").write_text("no picture")
     Image.fromarray(x_test[0]).save(folder / "bar.png")
@@ -141,7 +148,7 @@ def test_refused_data_leave_the_folder_as_it_was(place, tmp_path):
     assert main(train_arguments(place, out, 1)) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     refused = f"train --model @/net.py --data sample --out {out}"
-    assert main(filled(refused, place)) == 1
+    assert main(filled(refused, place)) == 2
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
@@ -197,6 +204,75 @@ def test_predict_takes_weights_and_scale(place, tmp_path, capsys):
         report = json.loads(capsys.readouterr().out)
         probabilities.append(report[0]["classes"][0]["probability"])
     assert probabilities[0] != probabilities[1]
+
+
+BINARY = """
+from __future__ import annotations
+from dataclasses import dataclass
+import fastcnn
+from fastcnn.layers import Dense, Flatten, Rescaling
+
+@dataclass
+class Sizes:
+    outputs: int = 1
+
+layers = [Rescaling(1 / 255), Flatten(), Dense(Sizes().outputs%s)]
+model = fastcnn.Sequential(layers, input_shape=(8, 9, 1))
+"""
+
+
+@pytest.mark.parametrize("ending", ["", ", activation='sigmoid'"])
+def test_one_output_tells_two_classes_apart(tmp_path, capsys, ending):
+    (x_train, y_train), (x_test, y_test) = bars(160, 0), bars(60, 1)
+    arrays = {"x_train": x_train[y_train < 2], "y_train": y_train[y_train < 2]}
+    arrays |= {"x_test": x_test[y_test < 2], "y_test": y_test[y_test < 2]}
+    np.savez(tmp_path / "two.npz", class_names=np.array(CLASSES[:2]), **arrays)
+    (tmp_path / "binary.py").write_text(BINARY % ending)
+    line = "train --model @/binary.py --data @/two.npz --lr 0.05 --epochs 6 --out @/run --json"
+    assert main(filled(line, tmp_path)) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert trained["test_accuracy"] > 0.9
+    assert set(trained["files"]) == FILES
+    assert main(filled("evaluate --model @/run/model.h5 --data @/two.npz --json", tmp_path)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["accuracy"] == trained["test_accuracy"]
+    assert [one["name"] for one in found["classes"]] == list(CLASSES[:2])
+    for label, name in enumerate(CLASSES[:2]):
+        picture = arrays["x_test"][arrays["y_test"] == label][0]
+        Image.fromarray(picture).save(tmp_path / "bar.png")
+        assert main(filled("predict --model @/run/model.h5 @/bar.png --json", tmp_path)) == 0
+        classes = json.loads(capsys.readouterr().out)[0]["classes"]
+        assert classes[0]["name"] == name
+        assert sum(one["probability"] for one in classes) == pytest.approx(1)
+
+
+def test_predict_reads_pictures_as_they_were_meant(place, tmp_path):
+    grey = bars(1, 1)[0][0]
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    found = prediction._image(tmp_path / "deep.png", (8, 9, 1))
+    np.testing.assert_array_equal(found[..., 0], grey)
+    turned = Image.fromarray(np.rot90(grey).copy())
+    exif = turned.getexif()
+    exif[0x0112] = 6  # turn it clockwise to see it upright
+    turned.save(tmp_path / "turned.png", exif=exif)
+    found = prediction._image(tmp_path / "turned.png", (8, 9, 1))
+    np.testing.assert_array_equal(found[..., 0], grey)
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(ValueError, match="8 or 16 bits a channel"):
+        prediction._image(tmp_path / "float.tiff", (8, 9, 1))
+    with pytest.raises(ValueError, match="no image file holds"):
+        prediction._image(tmp_path / "deep.png", (72,))
+
+
+def test_predict_says_when_pixel_values_go_in_unscaled(place, tmp_path, capsys):
+    (tmp_path / "raw.py").write_text(MODEL.replace("Rescaling(1 / 255), ", ""))
+    weights = tmp_path / "raw.weights.h5"
+    fastcnn.load(place / "run" / "model.h5").save_weights(weights)
+    line = f"predict --model {tmp_path}/raw.py --weights {weights} @/bar.png"
+    assert main(filled(line, place)) == 0
+    assert "--scale multiplies them" in capsys.readouterr().err
+    assert main(filled(f"{line} --scale 0.004", place)) == 0
+    assert "Note" not in capsys.readouterr().err
 
 
 def test_summary_counts(capsys):
@@ -273,7 +349,11 @@ REFUSED = [
     ("train --model @/net.py --data @/half.npz", 2, "must hold y_train"),
     ("train --model @/net.py --data @/flat.npz", 2, "of shape (30, 72)"),
     ("train --model @/net.py --data @/words.npz", 2, "whole-number labels"),
-    ("train --model @/net.py --data sample", 1, "(n, 8, 9, 1)"),
+    ("train --model @/net.py --data sample", 2, "(n, 8, 9, 1)"),
+    ("train --model @/flat.py --data @/bars.npz", 2, "takes images of shape (n, 72)"),
+    ("train --model @/four.py --data @/bars.npz", 2, "4 classes apart. The data"),
+    ("train --model @/map.py --data @/bars.npz", 2, "one score a class"),
+    ("train --model @/leaving.py", 2, "SystemExit: 3"),
     ("train --data @/bars.npz --validation 0.001", 2, "images on both sides"),
     ("train --data @/bars.npz --optimizer adm", 2, "Did you mean 'adam'"),
     ("train --data @/bars.npz --momentum 0.9", 2, "'adam' has no momentum"),
@@ -286,6 +366,8 @@ REFUSED = [
     ("evaluate --model @/run/model.h5 --weights @/none.h5", 2, "no file"),
     ("evaluate --model @/run/model.h5 --weights @/bar.png", 1, "bar.png"),
     ("evaluate --model @/text.txt", 2, "a .py file or a saved model"),
+    ("evaluate --model @/run/model.h5 --data sample", 2, "(n, 8, 9, 1)"),
+    ("predict --model @/flat.py --weights @/run/model.h5 @/bar.png", 1, "does not fit the model"),
     ("predict --model @/run/model.h5 @/none.png", 2, "no file"),
     ("predict --model @/run/model.h5 @/text.txt", 1, "cannot be read as an image"),
 ]
@@ -308,6 +390,9 @@ MISUSED = [
     ("train --epochs 0", "at least 1, not '0'"),
     ("train --epochs many", "not 'many'"),
     ("train --lr -1", "above 0"),
+    ("train --seed -1", "at least 0, not '-1'"),
+    ("train --weight-decay nan", "not 'nan'"),
+    ("predict --model m.h5 --scale x a.png", "not 'x'"),
     ("train --validation 1", "below 1"),
     ("train --data", "expected one argument"),
     ("train --colour red", "--colour"),

@@ -179,6 +179,24 @@ def test_offline_says_where_files_may_be_put(home, monkeypatch):
     for part in (str(home / "data" / "mnist"), str(home / "user" / "mnist"), *CONTENT):
         assert part in message
     assert "FASTCNN_DATA" in message
+    assert f"{NOBODY}train-images-idx3-ubyte.gz cannot be reached." in message
+
+
+def test_a_user_without_a_home_is_told_what_to_set(home, monkeypatch):
+    monkeypatch.delenv("FASTCNN_DATA")
+    monkeypatch.setattr(places, "user_directory", lambda: None)
+    with pytest.raises(FileNotFoundError, match="no home to download it to"):
+        data.load("mnist")
+
+
+def test_a_missing_home_is_seen(monkeypatch):
+    import platformdirs
+
+    def fail(*_, **__):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_data_path", fail)
+    assert places.user_directory() is None
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes])

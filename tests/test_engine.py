@@ -164,7 +164,7 @@ def test_the_executor_runs_in_parallel():
     program = Program((1,), training=False)
     low = Lowering(program, {program.input: "x"}, set())
     low.calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
-    ready = executable.Executable(low, 4)
+    ready = executable.Executable(low.calls.made, 4)
     ready.give(x=np.zeros((4, 1), np.float32))
     ready.run(4, 0)
     count, seen = ready.memory["global"][:16].view(np.int64)

@@ -140,3 +140,31 @@ def test_what_killed_writers_left_is_removed(tmp_path):
         os.utime(path, (long_ago, long_ago))
     write(tmp_path / "model.h5", small(1))
     assert sorted(os.listdir(tmp_path)) == sorted([fresh.name, foreign.name, "model.h5"])
+
+
+class OwnSchedule(fastcnn.schedules.Schedule):
+    def __call__(self, step):
+        return 0.1
+
+    def get_config(self):
+        return {}
+
+
+class OwnDense(fastcnn.layers.Dense):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("layer", "schedule", "words"),
+    [
+        (fastcnn.layers.Dense, OwnSchedule, "Unknown schedule 'OwnSchedule'"),
+        (OwnDense, lambda: 0.1, "Unknown layer 'OwnDense'"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, layer, schedule, words):
+    model = fastcnn.Sequential([layer(2)], input_shape=(3,))
+    model.compile(fastcnn.optimizers.SGD(schedule()), "mse")
+    with pytest.raises(ValueError, match=f"cannot be saved.*{words}.*save_weights"):
+        model.save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())
+    model.save_weights(tmp_path / "model.weights.h5")

@@ -32,7 +32,7 @@ HOUSE = """
     layers
     losses optimizers
     schedules regularizers initializers
-    fusion gradients
+    fusion gradients strategies
     engines.cpu
     engines.executable engines.update
     engines.table

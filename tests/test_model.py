@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -256,3 +259,36 @@ def test_training_needs_compile():
     with pytest.raises((RuntimeError, ValueError), match="compile"):
         model.train_on_batch(images(2, (14, 14, 1)), np.zeros(2, np.int32))
     assert model.predict(images(2, (14, 14, 1))).shape == (2, 10)
+
+
+@pytest.mark.parametrize("take", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_trains_by_itself(take):
+    model = build((7, 9, 3), [L.Conv2D(4, 3), L.BatchNormalization(), L.Flatten(), L.Dense(3)])
+    model.compile("adam", fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = images(6, (7, 9, 3)), np.arange(6) % 3
+    model.train_on_batch(x, y)
+    copied, twin, before = take(model), take(model), model.get_weights()
+    for _ in range(2):
+        copied.train_on_batch(x, y)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(now, old)
+    # With the optimizer's slots and step, the copy went where the model itself goes.
+    for other in (model, twin):
+        for _ in range(2):
+            other.train_on_batch(x, y)
+        for expected, found in zip(copied.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_arguments_stand_in_keras_order():
+    orders = {
+        "fit": "x y batch_size epochs verbose callbacks validation_split validation_data shuffle "
+        "class_weight sample_weight initial_epoch",
+        "evaluate": "x y batch_size verbose sample_weight",
+        "predict": "x batch_size",
+        "train_on_batch": "x y sample_weight class_weight return_dict",
+        "test_on_batch": "x y sample_weight return_dict",
+    }
+    for method, order in orders.items():
+        names = list(inspect.signature(getattr(Sequential, method)).parameters)[1:]
+        assert names[: len(order.split())] == order.split(), method

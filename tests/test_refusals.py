@@ -131,6 +131,9 @@ def test_device():
         (lambda w: [*w, w[0]], r"4.*5|5.*4"),
         (lambda w: [w[0].T, *w[1:]], r"conv2d/kernel|conv2d.*kernel"),
         (lambda w: [w[0], w[1], w[2], np.zeros(9, np.float32)], r"conv2d_1.*bias"),
+        (lambda w: [w[0], w[1] * np.nan, *w[2:]], r"conv2d/bias must hold finite.*nan at \[0\]"),
+        (lambda w: [w[0], "word", *w[2:]], r"conv2d/bias must be an array of numbers"),
+        (lambda w: [w[0] * 1j, *w[1:]], r"conv2d/kernel.*complex"),
     ],
 )
 def test_set_weights_refuses_before_it_changes_anything(change, pattern):
@@ -165,3 +168,22 @@ def test_losses_of_classes_need_vectors(loss):
     y = np.zeros(2, np.int32) if loss.startswith("sparse") else np.zeros((2, 3, 3, 4), np.float32)
     with pytest.raises(ValueError, match=r"(?s)conv2d"):
         model.gradients(images(2, (3, 3, 2)), y)
+
+
+def test_an_unknown_argument_of_a_layer_is_told_with_the_nearest():
+    with pytest.raises(TypeError, match=r"Dense: Unknown argument 'unit'. Did you mean 'units'"):
+        L.Dense(3, unit=3)
+    with pytest.raises(TypeError, match=r"Residual: Unknown argument 'nam'. Did you mean 'name'"):
+        L.Residual([L.ReLU()], nam="mine")
+
+
+def test_metrics_must_be_a_list():
+    model = build(IMAGE, [L.Flatten(), L.Dense(3)])
+    with pytest.raises(TypeError, match=r"metrics must be a list.*'accuracy'"):
+        model.compile("sgd", "mse", "accuracy")
+
+
+def test_activations_of_another_models_layer():
+    model, other = (build(IMAGE, [L.Conv2D(3, 3)]) for _ in range(2))
+    with pytest.raises(ValueError, match="'conv2d' is a layer of another model"):
+        model.activations(np.zeros((1, *IMAGE), np.float32), other.layers[0])

@@ -18,7 +18,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _text(found: dict[str, Any]) -> str:
     kept, cuda = found["kernel_cache"], found["cuda"]
-    directory = kept["directory"] or "none (FASTCNN_CACHE=0)"
+    directory = kept["directory"] or "none (FASTCNN_CACHE=0, or no home)"
     sizes = ", ".join(f"{name} {_size(size)}" for name, size in found["caches"].items())
     rows = {
         "processor": found["processor"],

@@ -6,12 +6,16 @@ import argparse
 import math
 from typing import Any, NoReturn
 
+from fastcnn.data.known import KNOWN_SETS
+from fastcnn.optimizers import OPTIMIZERS
+from fastcnn.zoo import NETWORKS
+
 MODEL_HELP = (
-    "a network's name (lenet5, caffe-lenet, cifar-small, resnet20, vgg16), a Python file that "
-    "defines `model`, or a saved model"
+    f"a network's name ({', '.join(NETWORKS)}), a Python file that defines `model`, or a saved "
+    "model"
 )
 DATA_HELP = (
-    "sample (comes with fastcnn), fashion-mnist, mnist, cifar10, or an .npz file with x_train, "
+    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}, or an .npz file with x_train, "
     "y_train, x_test, y_test and, if you like, class_names"
 )
 
@@ -65,7 +69,7 @@ def _train(commands: Any) -> None:
     add("--data", help=f"{DATA_HELP} (default: sample)")
     add("--epochs", type=_positive, default=15, metavar="N", help="default: 15")
     add("--batch-size", type=_positive, metavar="N", help="default: 32")
-    add("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, adagrad (default: adam)")
+    add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
     add("--lr", type=_rate, metavar="RATE", help="learning rate (default: the optimizer's)")
     add("--momentum", type=_number, metavar="M", help="of sgd and rmsprop")
     add("--weight-decay", type=_number, metavar="D", help="decoupled weight decay")

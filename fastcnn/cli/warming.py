@@ -41,5 +41,5 @@ def _first_step() -> None:
 def _text(report: dict[str, Any]) -> str:
     sentence = f"{report['kernels']} kernels ready in {report['seconds']:.1f} s"
     if report["directory"] is None:
-        return f"{sentence}; FASTCNN_CACHE=0 keeps none of them."
+        return f"{sentence}; none is kept (FASTCNN_CACHE=0, or no home)."
     return f"{sentence}, {report['bytes'] / 2**20:.1f} MiB in {report['directory']}."

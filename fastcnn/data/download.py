@@ -56,10 +56,14 @@ def _download_from(source: str, known: KnownSet, folder: Path) -> None:
 
 def _fetch(address: str, scratch: str) -> Path:
     import pooch
+    from requests import ConnectionError as Unreachable
 
     # Checksums are those of the content: mirrors compress it differently.
     pooch.get_logger().setLevel("WARNING")
-    return Path(pooch.retrieve(address, known_hash=None, path=scratch))
+    try:
+        return Path(pooch.retrieve(address, known_hash=None, path=scratch))
+    except Unreachable as error:
+        raise OSError(f"{address} cannot be reached.") from error
 
 
 def _open(path: Path) -> BinaryIO | gzip.GzipFile:

@@ -23,15 +23,20 @@ TRAIN, TEST, PREDICT = "train", "test", "predict"
 class _Planned:
     """An executable of one kind, its buffers by role, and views of what it leaves behind."""
 
-    def __init__(self, executable: Executable, roles: dict[str, Buffer], has_classes: bool):
+    def __init__(
+        self, executable: Executable, low: Lowering, roles: dict[str, Buffer], has_classes: bool
+    ):
+        def view(role: str, dtype: type = np.float32) -> np.ndarray:
+            return executable.view(low.region(roles[role]), roles[role].shape, dtype)
+
         self.executable = executable
         self.absorbed = "scores" in roles and roles["scores"] != roles["output"]
         if "scores" in roles:
-            self.scores = executable.view(roles["scores"])
-            self.loss = executable.view(roles["loss"])
-            self.rank = executable.view(roles["rank"], np.int32) if has_classes else _NO_RANKS
+            self.scores = view("scores")
+            self.loss = view("loss")
+            self.rank = view("rank", np.int32) if has_classes else _NO_RANKS
         else:
-            self.outputs = executable.view(roles["output"])
+            self.outputs = view("output")
 
 
 _NO_RANKS = np.zeros(0, np.int32)
@@ -98,9 +103,10 @@ class CpuEngine:
     def outputs_of(self, x: np.ndarray, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
         program = self._model.program(training=False, fused=False, until=path)
-        executable = Executable(_lower(program, {program.output}, {}), len(x))
+        low = _lower(program, {program.output}, {})
+        executable = Executable(low.calls.made, len(x), low.constants)
         self._run(executable, x)
-        return executable.view(program.output)[: len(x)].copy()
+        return executable.view(low.region(program.output), program.output.shape).copy()
 
     def _step(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, apply: bool) -> Batch:
         model = self._model
@@ -174,7 +180,8 @@ class CpuEngine:
             stride = state.slots.shape[1]
             spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
         has_classes = model.loss is not None and model.loss.has_classes
-        return _Planned(Executable(low, capacity, spans), roles, has_classes)
+        executable = Executable(low.calls.made, capacity, low.constants, spans)
+        return _Planned(executable, low, roles, has_classes)
 
 
 def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer]) -> Lowering:

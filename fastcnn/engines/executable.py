@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numba
 import numpy as np
 
 from fastcnn.engines import execute as executor
-from fastcnn.engines.lowering import Lowering
 from fastcnn.engines.rewrites import pad_scaled, split_single
 from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.engines.table import BASES, Table, build_table
 from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
+from fastcnn.kernels.cpu.call import Call, Region
 from fastcnn.kernels.cpu.gemm import tiles
-from fastcnn.program import Buffer
 
 BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
@@ -45,15 +46,21 @@ class _Runtime:
 
 
 class Executable:
-    """A lowered program with its table and memory, for up to `capacity` images.
+    """Calls with their table and memory, for up to `capacity` images.
 
-    `spans` are the parameters' parts in a training step's update (engines/update.py).
+    `constants` are the fixed numbers that some regions hold; `spans` are the parameters' parts in a
+    training step's update (engines/update.py).
     """
 
-    def __init__(self, low: Lowering, capacity: int, spans: np.ndarray | None = None):
+    def __init__(
+        self,
+        calls: list[Call],
+        capacity: int,
+        constants: Sequence[float] = (),
+        spans: np.ndarray | None = None,
+    ):
         self.capacity = capacity
-        self._low = low
-        calls = pad_scaled(low.calls.made)
+        calls = pad_scaled(calls)
         if capacity == 1 and spans is None:
             calls = split_single(calls)
         phases = schedule(calls)
@@ -68,12 +75,12 @@ class Executable:
         self.chunks = MOST_CHUNKS
         while self.chunks > 2 and self.chunks * self.table.partial_bytes > PARTIAL_MEMORY:
             self.chunks //= 2
-        constants = np.array(low.constants or [0.0], np.float32)
+        numbers = np.array([*constants, *[0.0] * (SLACK // 4)], np.float32)
         self.memory = {
             "batch": allocate(self.layout.batch_bytes),
             "global": allocate(self.table.global_bytes),
             "partial": allocate(self.table.partial_bytes * self.chunks),
-            "constants": np.concatenate([constants, np.zeros(SLACK // 4, np.float32)]),
+            "constants": numbers,
             "one": np.ones(1, np.float32),
         }
         if spans is not None:
@@ -129,9 +136,9 @@ class Executable:
             executor.execute(threads, plan)
         self._prepared = version
 
-    def view(self, buffer: Buffer, dtype: type = np.float32) -> np.ndarray:
-        """Return a kept buffer, [capacity, ...], as a view that each run overwrites."""
-        slot = self.layout.slots[self._low.region(buffer)]
+    def view(self, region: Region, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+        """Return a kept region as [capacity, *shape], a view that each run overwrites."""
+        slot = self.layout.slots[region]
         rows = self.memory["batch"][slot.offset : slot.offset + self.capacity * slot.per_image]
-        rows = rows.view(dtype).reshape(self.capacity, -1)[:, : buffer.size]
-        return rows.reshape(self.capacity, *buffer.shape)
+        rows = rows.view(dtype).reshape(self.capacity, -1)[:, : prod(shape)]
+        return rows.reshape(self.capacity, *shape)

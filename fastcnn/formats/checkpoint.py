@@ -32,16 +32,29 @@ def mark(contents: Contents) -> None:
 
 
 def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> None:
-    """Adds all but the weights to contents."""
+    """Adds all but the weights to contents; ValueError where `build` could not read it."""
     mark(contents)
     contents.texts["fastcnn/model"] = _json(model.get_config())
     compiled = include_optimizer and model.optimizer is not None
     contents.texts["fastcnn/training"] = _json(_training(model, compiled))
+    _refuse_unknown(model, contents)
     places = _places(model)
     if compiled and places and model.state.step > 0:
         for name, values in zip(model.optimizer.slots, model.state.slots, strict=True):
             trained = np.concatenate([values[place] for place in places])
             contents.arrays[f"fastcnn/optimizer/{name}"] = trained
+
+
+def _refuse_unknown(model: Sequential, contents: Contents) -> None:
+    """ValueError for a user's own layer, schedule, ...: reading executes nothing that is not ours."""
+    config, training = (json.loads(contents.texts[f"fastcnn/{n}"]) for n in ("model", "training"))
+    try:
+        _compile(type(model).from_config(config), training)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The model cannot be saved, since it could not be loaded again: {error} "
+            "Its weights alone can be: save_weights."
+        ) from error
 
 
 def _places(model: Sequential) -> list[slice]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastcnn.engines.lowering.arguments import folded, has_relu
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import conv_depthwise, conv_direct, conv_im2col
+from fastcnn.kernels.cpu import conv_depthwise, conv_direct, conv_dx
 from fastcnn.kernels.cpu.call import Region
 from fastcnn.program import Op
 
@@ -22,13 +22,7 @@ def conv2d_dx(low: Regions, op: Op) -> None:
     problem = op.attributes["problem"]
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel = low.parameter(op.parameters["kernel"])
-    backward = conv_direct.transposed(problem)
-    if backward is not None:
-        direct = conv_direct.forward_cycles(backward, conv_direct.pixels_at_once(backward))
-        if direct <= conv_im2col.dx_cycles(problem):
-            conv_direct.dx(low.calls, backward, dy, kernel, out)
-            return
-    conv_im2col.dx(low.calls, problem, dy, kernel, out)
+    conv_dx.input_gradient(low.calls, problem, dy, kernel, out)
 
 
 def _bias_dw(low: Regions, op: Op, dy: Region) -> None:

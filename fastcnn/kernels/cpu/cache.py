@@ -28,7 +28,8 @@ PACKAGE = Path(__file__).resolve().parents[2]
 def cache_directory() -> Path | None:
     """Return the directory of compiled kernels, or None where there is none.
 
-    FASTCNN_CACHE=0 switches it off, and a user without a home has none. `FASTCNN_CACHE_DIR` names it; otherwise it is the user's cache directory.
+    FASTCNN_CACHE=0 switches it off, and a user without a home has none. `FASTCNN_CACHE_DIR` names
+    it; otherwise it is the user's cache directory.
     """
     if os.environ.get("FASTCNN_CACHE", "1") == "0":
         return None
