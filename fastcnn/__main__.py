@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from fastcnn.cli import main
+
 if __name__ == "__main__":
-    try:
-        from fastcnn.cli import main
-    except KeyboardInterrupt:
-        sys.exit("fastcnn: interrupted.")
     sys.exit(main())

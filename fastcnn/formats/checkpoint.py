@@ -46,7 +46,7 @@ def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> 
 
 
 def _refuse_unknown(model: Sequential, contents: Contents) -> None:
-    """ValueError for a user's own layer, schedule, ...: reading executes nothing that is not ours."""
+    """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's."""
     config, training = (json.loads(contents.texts[f"fastcnn/{n}"]) for n in ("model", "training"))
     try:
         _compile(type(model).from_config(config), training)
