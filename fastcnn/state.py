@@ -96,13 +96,14 @@ class State:
             self._version += bool(self._lent)
         return self._version
 
-    def snapshot(self) -> tuple[np.ndarray, ...]:
-        """Return a copy of weights, moving statistics and slots."""
-        return self.values.copy(), self.moving.copy(), self.slots.copy()
+    def snapshot(self) -> tuple[int, list[np.ndarray]]:
+        """Return the step and a copy of weights, moving statistics and slots."""
+        return self.step, [array.copy() for array in (self.values, self.moving, self.slots)]
 
-    def restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
-        """Set weights, moving statistics and slots from a snapshot."""
-        for array, kept in zip((self.values, self.moving, self.slots), snapshot, strict=True):
+    def restore(self, snapshot: tuple[int, list[np.ndarray]]) -> None:
+        """Set step, weights, moving statistics and slots from a snapshot."""
+        self.step, arrays = snapshot
+        for array, kept in zip((self.values, self.moving, self.slots), arrays, strict=True):
             array[...] = kept
         self.changed()
 

@@ -39,7 +39,7 @@ def test_an_update_that_overflows_leaves_the_weights_of_the_epochs_start():
     before = model.get_weights()
     with pytest.raises(fastcnn.NonFiniteError, match=r"start of the epoch"):
         model.fit(x, y, batch_size=4, epochs=3, verbose=0)
-    assert all(np.isfinite(one).all() for one in model.get_weights())
+    assert model.state.step == 0
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -132,29 +132,24 @@ def _with_partial_stride(
 
 
 def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:
-    """Return what each image-wise segment reads of an image's memory, if worth fetching."""
+    """Return what each image-wise segment needs of an image's memory, if worth fetching."""
     segments = [segment for phase in phases if not phase.batch_wide for segment in phase.segments]
     found = {one: _pieces(one, layout) for one in segments if one.scope == IMAGE}
     return {segment: pieces for segment, pieces in found.items() if pieces}
 
 
 def _pieces(segment: Segment, layout: Layout) -> list[list[int]]:
-    """Return (offset, bytes between images, bytes) of what a segment reads before it writes it."""
-    pieces: list[list[int]] = []
-    seen: set[Region] = set()
+    """Return (offset, bytes between images, bytes) of what a segment reads or writes.
+
+    What is only written is fetched too: a store waits for its cache line like a load.
+    """
+    pieces: dict[Region, list[int]] = {}
     for call in segment.calls:
-        for region in call.reads():
+        for region in (*call.reads(), *call.written()):
             slot = layout.slots.get(region)
-            if (
-                slot
-                and slot.arena == "batch"
-                and region not in seen
-                and region.bytes >= WORTH_AHEAD
-            ):
-                pieces.append([slot.offset, slot.per_image, region.bytes])
-            seen.add(region)
-        seen.update(call.written())
-    return pieces[:MOST_PIECES]
+            if slot and slot.arena == "batch" and region.bytes >= WORTH_AHEAD:
+                pieces[region] = [slot.offset, slot.per_image, region.bytes]
+    return list(pieces.values())[:MOST_PIECES]
 
 
 def _timetable(

@@ -2,7 +2,7 @@
 
 Batch normalization makes a network go through the whole batch layer by layer, so each image's data
 comes from memory anew. A convolution leaves the memory idle; a queue a thread holds says what the
-next image will read, and each tile asks for a few of its cache lines.
+next image will need, and each tile asks for a few of its cache lines.
 """
 
 from __future__ import annotations
