@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastcnn.layers.base import Parameter
+from fastcnn.memory import LINE, vector_zeros
 
-# Each parameter begins on a cache line; vector loads may run a little past the last one.
-ALIGNMENT = 16
-SLACK = 64
-
-
-def _zeros(size: int) -> np.ndarray:
-    """Return zeroed float32[size], on a cache line and readable a little past its end."""
-    raw = np.zeros(size + SLACK + ALIGNMENT, np.float32)
-    return raw[(-raw.ctypes.data % 64) // 4 :][:size]
+ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
 
 
 class State:
@@ -49,7 +42,7 @@ class State:
         vars(self).update(state)
         # A copied array lacks the slack that vector loads may read.
         for name, copied in self._flat.items():
-            self._flat[name] = _zeros(len(copied))
+            self._flat[name] = vector_zeros(len(copied))
             self._flat[name][...] = copied
 
     @property
@@ -110,7 +103,7 @@ class State:
     def _initialized(self, kind: str) -> np.ndarray:
         """Return one of the flat arrays, both made on first use."""
         if not self._flat:
-            self._flat = {name: _zeros(size) for name, size in self._sizes.items()}
+            self._flat = {name: vector_zeros(size) for name, size in self._sizes.items()}
             self._draw()
         return self._flat[kind]
 

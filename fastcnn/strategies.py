@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.engines.executable import SLACK, Executable
+from fastcnn.engines.executable import Executable
 from fastcnn.kernels.cpu import conv_direct, conv_dx
 from fastcnn.kernels.cpu.call import Calls, Region
+from fastcnn.memory import vector_zeros
 from fastcnn.problem import Problem
 
 DIRECTIONS = ("forward", "dx", "dw")
@@ -87,9 +88,9 @@ def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
     given = np.asarray(array, np.float32)
     if given.shape != shape:
         raise ValueError(f"Expected an array of shape {shape}. Received {given.shape}.")
-    room = np.zeros(given.size + SLACK // 4, np.float32)
-    room[: given.size] = given.ravel()
-    return room[: given.size].reshape(shape)
+    room = vector_zeros(given.size).reshape(shape)
+    room[...] = given
+    return room
 
 
 def _regions(arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:

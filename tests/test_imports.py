@@ -44,7 +44,7 @@ HOUSE = """
     data
     _ext
     threads
-    arguments naming
+    arguments memory naming
 """
 LEVEL = {room: level for level, line in enumerate(HOUSE.split("\n")) for room in line.split()}
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
-from fastcnn.engines.executable import SLACK, Executable
+from fastcnn.engines.executable import Executable
 from fastcnn.engines.lowering import Lowering
 from fastcnn.engines.update import append_update
+from fastcnn.memory import vector_zeros
 from fastcnn.program import Buffer, Program
 
 if TYPE_CHECKING:
@@ -62,12 +63,11 @@ class CpuEngine:
         None. Raises NonFiniteError.
         """
         state = self._model.state
-        moving = state.moving.copy() if state.moving.size else None
         with self._lock:
+            moving = state.moving.copy()
             batch = self._step(x, y, weight, apply=True)
             if not batch.finite:
-                if moving is not None:
-                    state.moving[...] = moving
+                state.moving[...] = moving
                 raise NonFiniteError.found(self._model, self, np.asarray(x), self._gradients)
             state.step += 1
         return batch
@@ -91,7 +91,7 @@ class CpuEngine:
             planned = self._plan(TEST, len(x))
             self._give_targets(planned.executable, y, weight)
             self._run(planned.executable, x)
-        return self._batch(planned, len(x), self._model.penalty(), True)
+            return self._batch(planned, len(x), self._model.penalty(), True)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
@@ -175,8 +175,7 @@ class CpuEngine:
         spans = None
         if kind == TRAIN:
             state = model.state
-            size = len(state.values)
-            self._gradients = np.zeros(size + SLACK // 4, np.float32)[:size]
+            self._gradients = vector_zeros(len(state.values))
             stride = state.slots.shape[1]
             spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
         has_classes = model.loss is not None and model.loss.has_classes

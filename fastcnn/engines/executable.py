@@ -17,21 +17,20 @@ from fastcnn.engines.table import BASES, Table, build_table
 from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
 from fastcnn.kernels.cpu.call import Call, Region
 from fastcnn.kernels.cpu.gemm import tiles
+from fastcnn.memory import SLACK, vector_zeros
 
 BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
 LEAST_CHUNKS, MOST_CHUNKS = 4, 16
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
-SLACK = 256  # bytes that vector loads may read past an array's end
 
 # Numba's simplest threading layer must not be entered by two Python threads at once.
 _launch = threading.Lock()
 
 
 def allocate(size: int) -> np.ndarray:
-    """Return zeroed uint8[size], aligned to cache lines, readable a little past its end."""
-    raw = np.zeros(size + SLACK + 64, np.uint8)
-    return raw[-raw.ctypes.data % 64 :][: size + SLACK]
+    """Return at least `size` zeroed bytes for vector code."""
+    return vector_zeros(-(-size // 4)).view(np.uint8)
 
 
 @dataclass
@@ -75,7 +74,8 @@ class Executable:
         self.chunks = MOST_CHUNKS
         while self.chunks > 2 and self.chunks * self.table.partial_bytes > PARTIAL_MEMORY:
             self.chunks //= 2
-        numbers = np.array([*constants, *[0.0] * (SLACK // 4)], np.float32)
+        numbers = vector_zeros(len(constants))
+        numbers[:] = constants
         self.memory = {
             "batch": allocate(self.layout.batch_bytes),
             "global": allocate(self.table.global_bytes),

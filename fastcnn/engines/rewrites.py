@@ -28,11 +28,10 @@ def pad_scaled(calls: list[Call]) -> list[Call]:
         source = call.places["x"].region if call.kernel is pad_image else None
         if source is None or source.kept or len(readers[source]) > 1:
             continue
-        (maker,) = writers.get(source, [None])[:1]
-        if maker is None or maker.kernel is not affine or len(writers[source]) > 1:
+        makers = [one for one in writers.get(source, []) if one.kernel is affine]
+        if len(makers) != 1 or len(writers[source]) > 1 or "residual" in makers[0].places:
             continue
-        if "residual" in maker.places:
-            continue
+        maker = makers[0]
         places = {name: maker.places[name] for name in ("x", "scale", "offset")}
         values = {name: maker.values[name] for name in ("channels", "relu")}
         merged[call] = replace(

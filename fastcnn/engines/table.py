@@ -91,7 +91,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     rows: list[list[int]] = []
     operands: list[tuple[Call, list[int], Region]] = []
     records: list[np.ndarray] = []
-    words = 0
+    length = 0
     for call in calls:
         first = len(operands)
         reads_ahead = call in fetching and "ahead" in call.kernel.fields
@@ -99,36 +99,28 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         for name, place in {**call.places, **queue}.items():
             field = call.kernel.fields.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
-        rows.append([call.kernel.address, words, first, len(operands)])
+        rows.append([call.kernel.address, length, first, len(operands)])
         values = kernels.as_record(call.kernel.dtype, call.values)
         records.append(np.frombuffer(values.tobytes(), np.int64))
-        words += len(records[-1])
+        length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]
     for call, row, region in operands:
         if region.kind == PARTIAL and call.scope != BATCH:
             row[-1] = partial_stride
+    words = np.concatenate([_NOTHING, *records])
+    for call, (_, record, *_) in zip(calls, rows, strict=True):
+        # Those that sum over the chunks step from one to the next by themselves.
+        if "partial_stride" in call.kernel.fields:
+            words[record + call.kernel.fields.index("partial_stride")] = partial_stride
     return Table(
         calls=np.array(rows, np.int64).reshape(-1, 4),
         operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
         **_timetable(phases, calls, ahead),
-        words=np.concatenate([_NOTHING, *_with_partial_stride(calls, records, partial_stride)]),
+        words=words,
         preparing=sum(phase.number < 0 for phase in phases),
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,
     )
-
-
-def _with_partial_stride(
-    calls: list[Call], records: list[np.ndarray], stride: int
-) -> list[np.ndarray]:
-    """Tell the calls that sum over chunks how far apart the chunks are."""
-    finished = []
-    for call, record in zip(calls, records, strict=True):
-        record = record.copy()
-        if "partial_stride" in call.kernel.fields:
-            record[call.kernel.fields.index("partial_stride")] = stride
-        finished.append(record)
-    return finished
 
 
 def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:

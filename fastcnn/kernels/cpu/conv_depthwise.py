@@ -172,7 +172,6 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         BATCH,
         "gradient",
         {"partial": partial, "gradient": gradient},
-        partial_stride=partial.stride,
         taps_h=1,
         taps_w=taps,
         wide_w=taps,
