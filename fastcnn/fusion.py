@@ -11,7 +11,7 @@ from dataclasses import replace
 from fastcnn.program import Buffer, Op, Program
 
 # Ops that can apply ReLU to what they write at no cost.
-TAKES_RELU = ("conv2d", "depthwise_conv2d", "matmul", "scale_shift", "add", "max_pool")
+TAKES_RELU = ("conv2d", "matmul", "scale_shift", "add", "max_pool")
 
 
 def fuse(program: Program) -> None:
@@ -30,7 +30,7 @@ def fold_zero_padding(program: Program) -> None:
         if op.kind != "pad":
             continue
         user = _only_consumer(program, op.outputs[0])
-        if user is None or user.kind not in ("conv2d", "depthwise_conv2d"):
+        if user is None or user.kind != "conv2d":
             continue
         problem = user.attributes["problem"]
         pairs = zip(problem.padding, op.attributes["padding"], strict=True)
@@ -48,7 +48,7 @@ def fold_batch_norm(program: Program) -> None:
             continue
         source, scale, shift = op.inputs
         maker, constants = program.producer(source), program.producer(scale)
-        if maker is None or maker.kind not in ("conv2d", "depthwise_conv2d", "matmul"):
+        if maker is None or maker.kind not in ("conv2d", "matmul"):
             continue
         if constants is None or _only_consumer(program, source) is not op:
             continue

@@ -133,7 +133,8 @@ def _normalizes(program: Program, op: Op) -> bool:
 
 
 def _geometry(op: Op) -> dict:
-    return {"problem": op.attributes["problem"]} if "problem" in op.attributes else {}
+    """What a backward op takes over: the convolution's problem and the wished strategies."""
+    return {name: op.attributes[name] for name in ("problem", "strategy") if name in op.attributes}
 
 
 def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> dict[Buffer, Buffer]:
@@ -236,7 +237,6 @@ RULES: dict[str, Rule] = {
     "concat": _concat,
     "conv2d": _weighted,
     "copy": _copy,
-    "depthwise_conv2d": _weighted,
     "dropout": _dropout,
     "matmul": _weighted,
     "max_pool": _max_pool,

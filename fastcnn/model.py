@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, checks, losses, naming, optimizers, training
+from fastcnn import arguments, checks, losses, naming, optimizers, strategies, training
 from fastcnn import metrics as known_metrics
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
@@ -26,7 +26,9 @@ class Sequential:
     """A network of layers, each fed by the one before.
 
     `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
-    order of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda".
+    order of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda". Where a
+    layer leaves its strategy to fastcnn, only those are taken whose relative error stays within
+    `error_bound`.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class Sequential:
         seed: int = 0,
         device: str = "auto",
         name: str = "sequential",
+        error_bound: float = strategies.ERROR_BOUND,
     ):
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
         self.seed = arguments.whole("Sequential", "seed", seed, least=0)
         self.device = _checked_device(device)
         self.name = name
+        self.error_bound = arguments.number("Sequential", "error_bound", error_bound, above=0)
         self.class_names: list[str] | None = None
         self.epoch = 0
         self.optimizer: Any = None
@@ -92,9 +96,21 @@ class Sequential:
         return self._engine
 
     def program(
-        self, training: bool = False, fused: bool = True, until: str | None = None
+        self,
+        training: bool = False,
+        fused: bool = True,
+        until: str | None = None,
+        images: int = 32,
     ) -> Program:
-        """Return the network as ops, after fusion; `until` stops behind the layer at a path."""
+        """Return the network as ops, after fusion, with the strategies for batches of `images`.
+
+        `until` stops behind the layer at a path.
+        """
+        program = self._ops(training, fused, until)
+        strategies.assign(program, images, self.error_bound)
+        return program
+
+    def _ops(self, training: bool, fused: bool = True, until: str | None = None) -> Program:
         program = Program(self.input_shape, training)
         program.output = lower_chain(self.layers, program, program.input)
         program.layer = ""
@@ -108,9 +124,9 @@ class Sequential:
             drop_unused(program, {program.output})
         return program
 
-    def program_and_roles(self, kind: str) -> tuple[Program, dict[str, Buffer]]:
+    def program_and_roles(self, kind: str, images: int = 32) -> tuple[Program, dict[str, Buffer]]:
         """Return the program for "train", "test" or "predict" and its buffers by role."""
-        program = self.program(training=kind == "train")
+        program = self._ops(training=kind == "train")
         roles = {"output": program.output}
         if kind != "predict":
             roles |= append_loss(program, self.loss)
@@ -118,6 +134,7 @@ class Sequential:
             append_backward(program, roles["scores"], roles["gradient"])
         wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
         drop_unused(program, wanted or {program.output})
+        strategies.assign(program, images, self.error_bound)
         return program, roles
 
     def penalty(self) -> float:
@@ -209,6 +226,7 @@ class Sequential:
             "name": self.name,
             "seed": self.seed,
             "input_shape": list(self.input_shape),
+            "error_bound": self.error_bound,
             "layers": [naming.serialize(layer) for layer in self.layers],
         }
 
@@ -217,7 +235,8 @@ class Sequential:
         """Make a model from what `get_config` returned, with fresh weights."""
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
-        return cls(layers, shape, seed, device, config.get("name", "sequential"))
+        bound = config.get("error_bound", strategies.ERROR_BOUND)
+        return cls(layers, shape, seed, device, config.get("name", "sequential"), bound)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but the engine, which knows addresses."""

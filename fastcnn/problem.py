@@ -71,6 +71,11 @@ class Problem:
         return self.filters // self.groups
 
     @property
+    def depthwise(self) -> bool:
+        """Whether each channel has one kernel of its own."""
+        return self.groups == self.channels == self.filters > 1
+
+    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one image, one direction, counted as the direct method does them."""
         taps = self.kernel[0] * self.kernel[1] * self.channels_per_group

@@ -1,116 +1,91 @@
-"""Ways to compute a convolution, as plain functions over whole batches.
+"""Which strategy computes which direction of which convolution.
 
-The same calls that a training step makes, by themselves: for tests, for measurements, and for a
-reader who wants to see one convolution at work. Each function takes arrays and returns a new one;
-`plan` returns a function that computes the same again and again on the same arrays.
+A wish is what a user asks of a layer: "auto", a strategy's name, or one of these for each
+direction. A named strategy is taken or refused with its reason; only "auto" chooses: the fastest
+by what was measured on this machine (`fastcnn tune`) or else by a small cost model, among those
+whose relative error stays within a bound.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from fastcnn.engines.executable import Executable
-from fastcnn.kernels.cpu import conv_direct, conv_dx
-from fastcnn.kernels.cpu.call import Calls, Region
-from fastcnn.memory import vector_zeros
+from fastcnn import measurements, naming
+from fastcnn.kernels.cpu.convolution import DIRECTIONS, STRATEGIES
 from fastcnn.problem import Problem
+from fastcnn.program import Program
 
-DIRECTIONS = ("forward", "dx", "dw")
+__all__ = ["ANY", "AUTO", "DIRECTIONS", "ERROR_BOUND", "STRATEGIES", "Choice", "assign", "choose"]
 
-
-def conv2d_direct(
-    x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, problem: Problem
-) -> np.ndarray:
-    """Return y float32[N, OH, OW, F] for x float32[N, H, W, C], kernel [KH, KW, C / groups, F]."""
-    return plan("forward", problem, x, kernel, bias)()
-
-
-def conv2d_direct_dx(dy: np.ndarray, kernel: np.ndarray, problem: Problem) -> np.ndarray:
-    """Return dx float32[N, H, W, C] for dy float32[N, OH, OW, F]."""
-    return plan("dx", problem, dy, kernel)()
+AUTO = "auto"
+ANY = dict.fromkeys(DIRECTIONS, AUTO)  # the wish of a layer that leaves it to fastcnn
+ERROR_BOUND = 1e-4  # of a result, relative to its largest magnitude, that "auto" keeps within
+# The direction that an op computes.
+_DIRECTION_OF = {"conv2d": "forward", "conv2d_dx": "dx", "conv2d_dw": "dw"}
 
 
-def conv2d_direct_dw(x: np.ndarray, dy: np.ndarray, problem: Problem) -> np.ndarray:
-    """Return dw float32[KH, KW, C / groups, F], summed over the batch."""
-    return plan("dw", problem, x, dy)()
+class Choice(NamedTuple):
+    """A strategy's name, and why it: "asked for", "measured" or "estimated"."""
+
+    name: str
+    why: str
 
 
-def plan(
-    direction: str,
-    problem: Problem,
-    first: np.ndarray,
-    second: np.ndarray,
-    bias: np.ndarray | None = None,
-) -> Callable[[], np.ndarray]:
-    """Return a function that computes one direction of a problem.
-
-    `first` and `second` are (x, kernel) for "forward", (dy, kernel) for "dx", (x, dy) for "dw". The
-    function returns the same array each time, computed anew, kernel packing included.
-    """
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction must be one of {DIRECTIONS}. Received {direction!r}.")
-    image = (problem.height, problem.width, problem.channels)
-    output = (problem.out_height, problem.out_width, problem.filters)
-    weights = (*problem.kernel, problem.channels_per_group, problem.filters)
-    batch = len(first)
-    shapes = {
-        "forward": ((batch, *image), weights, (batch, *output)),
-        "dx": ((batch, *output), weights, (batch, *image)),
-        "dw": ((batch, *image), (batch, *output), weights),
-    }[direction]
-    arrays = {"x": _padded(first, shapes[0]), "values": _padded(second, shapes[1])}
-    if direction == "dw":
-        # Of both, each image has its own piece.
-        arrays["target"] = arrays.pop("values")
-    if bias is not None:
-        arrays["moving"] = _padded(bias, (problem.filters,))
-    result = np.empty(shapes[2], np.float32)
-    arrays["weight" if direction != "dw" else "gradients"] = result
-    calls = Calls()
-    _EMIT[direction](calls, problem, _regions(arrays, batch))
-    executable = Executable(calls.made, batch)
-    executable.give(**arrays)
-    versions = itertools.count()
-
-    def run() -> np.ndarray:
-        executable.run(batch, next(versions))
-        return result
-
-    return run
-
-
-def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a contiguous float32 copy that vector loads may read a little past."""
-    given = np.asarray(array, np.float32)
-    if given.shape != shape:
-        raise ValueError(f"Expected an array of shape {shape}. Received {given.shape}.")
-    room = vector_zeros(given.size).reshape(shape)
-    room[...] = given
-    return room
-
-
-def _regions(arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:
-    single = ("values", "moving", "gradients")
-    sizes = {
-        name: array.nbytes // (1 if name in single else batch) for name, array in arrays.items()
+def wish(owner: str, given: Any) -> dict[str, str]:
+    """Return a user's wish as a strategy's name, or "auto", for each direction."""
+    if isinstance(given, str):
+        given = dict.fromkeys(DIRECTIONS, given)
+    if not isinstance(given, Mapping) or not given.keys() <= set(DIRECTIONS):
+        raise ValueError(
+            f"{owner}: strategy must be 'auto', one of {', '.join(STRATEGIES)}, or a dictionary "
+            f"with one for any of {', '.join(DIRECTIONS)}. Received {given!r}."
+        )
+    names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
+    return {
+        direction: naming.lookup("strategy", given.get(direction, AUTO), names)
+        for direction in DIRECTIONS
     }
-    return {name: Region(sizes[name], name, per_image=name not in single) for name in arrays}
 
 
-def _forward(calls: Calls, problem: Problem, at: dict[str, Region]) -> None:
-    conv_direct.forward(calls, problem, at["x"], at["values"], at.get("moving"), at["weight"])
+def check(owner: str, wished: dict[str, str], problem: Problem) -> None:
+    """Raise ValueError with the reason where a named strategy cannot do a problem."""
+    for direction, name in wished.items():
+        reason = name != AUTO and STRATEGIES[name].declines(direction, problem)
+        if reason:
+            raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
 
-def _dx(calls: Calls, problem: Problem, at: dict[str, Region]) -> None:
-    conv_dx.input_gradient(calls, problem, at["x"], at["values"], at["weight"])
+def assign(program: Program, images: int, bound: float) -> None:
+    """Name the strategy of every convolution of a program that runs `images` images at once."""
+    for op in program.ops:
+        if op.kind in _DIRECTION_OF:
+            direction = _DIRECTION_OF[op.kind]
+            wished = op.attributes["strategy"][direction]
+            choice = choose(direction, op.attributes["problem"], images, bound, wished)
+            op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
-def _dw(calls: Calls, problem: Problem, at: dict[str, Region]) -> None:
-    conv_direct.dw(calls, problem, at["x"], at["target"], at["gradients"])
-
-
-_EMIT = {"forward": _forward, "dx": _dx, "dw": _dw}
+def choose(
+    direction: str, problem: Problem, images: int, bound: float = ERROR_BOUND, wished: str = AUTO
+) -> Choice:
+    """Return the strategy for one direction of a problem."""
+    if wished != AUTO:
+        return Choice(wished, "asked for")
+    able = {
+        name: strategy
+        for name, strategy in STRATEGIES.items()
+        if strategy.declines(direction, problem) is None and strategy.error <= bound
+    }
+    if not able:
+        least = min(one.error for one in STRATEGIES.values())
+        raise ValueError(
+            f"No strategy keeps within a relative error of {bound:g}. The most exact one, direct, "
+            f"keeps within {least:g}."
+        )
+    times = measurements.find(direction, problem, images)
+    known = {name: times[name] for name in able if name in times}
+    if known:
+        return Choice(min(known, key=lambda name: known[name]), "measured")
+    costs = {name: one.cycles(direction, problem, images) for name, one in able.items()}
+    return Choice(min(costs, key=lambda name: costs[name]), "estimated")

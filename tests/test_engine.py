@@ -162,7 +162,7 @@ def test_the_executor_runs_in_parallel():
     """Two parts of one call wait for each other: one after the other, they would never meet."""
     met = Region(16, GLOBAL)
     program = Program((1,), training=False)
-    low = Lowering(program, {program.input: "x"}, set())
+    low = Lowering(program, {program.input: "x"}, set(), 3)
     low.calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
     ready = executable.Executable(low.calls.made, 4)
     ready.give(x=np.zeros((4, 1), np.float32))

@@ -30,7 +30,7 @@ HOUSE = """
     history hooks interrupt metrics progress summary
     state
     layers
-    losses optimizers
+    losses optimizers convolutions
     schedules regularizers initializers
     fusion gradients strategies
     engines.cpu
@@ -40,6 +40,7 @@ HOUSE = """
     engines.batch engines.execute
     program
     kernels
+    measurements
     problem
     data
     _ext

@@ -7,7 +7,7 @@ import pytest
 import reference
 from building import assert_close
 
-from fastcnn import strategies
+from fastcnn.convolutions import Convolution, conv2d, conv2d_dw, conv2d_dx
 from fastcnn.problem import Problem
 
 PROBLEMS = {
@@ -29,16 +29,16 @@ def test_directions(name, batch):
     kernel, bias = generator.standard_normal(shape), generator.standard_normal(problem.filters)
     dy = generator.standard_normal((batch, problem.out_height, problem.out_width, problem.filters))
     settings = (problem.strides, problem.padding, problem.dilation, problem.groups)
-    y = strategies.conv2d_direct(x, kernel, bias, problem)
+    y = conv2d(x, kernel, bias, problem)
     assert_close(y, reference.conv2d(x, kernel, *settings) + bias, "sum", "y")
     expected_dx, expected_dw = reference.conv2d_backward(dy, x, kernel, *settings)
-    assert_close(strategies.conv2d_direct_dx(dy, kernel, problem), expected_dx, "sum", "dx")
-    assert_close(strategies.conv2d_direct_dw(x, dy, problem), expected_dw, "sum", "dw")
+    assert_close(conv2d_dx(dy, kernel, problem), expected_dx, "sum", "dx")
+    assert_close(conv2d_dw(x, dy, problem), expected_dw, "sum", "dw")
 
 
 def test_arrays_that_do_not_fit_are_refused():
     problem = PROBLEMS["1x1"]
     with pytest.raises(ValueError, match=r"Expected an array of shape \(2, 6, 6, 33\)"):
-        strategies.plan("forward", problem, np.zeros((2, 6, 6, 3)), np.zeros((1, 1, 33, 16)))
+        Convolution("direct", "forward", problem, np.zeros((2, 6, 6, 3)), np.zeros((1, 1, 33, 16)))
     with pytest.raises(ValueError, match=r"direction must be one of"):
-        strategies.plan("backward", problem, np.zeros(1), np.zeros(1))
+        Convolution("direct", "backward", problem, np.zeros(1), np.zeros(1))

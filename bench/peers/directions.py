@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastcnn import Sequential, strategies
+from fastcnn import Sequential
+from fastcnn.convolutions import Convolution
 from fastcnn.layers import Conv2D
+from fastcnn.strategies import DIRECTIONS
 
-DIRECTIONS = strategies.DIRECTIONS
+__all__ = ["DIRECTIONS", "make"]
 
 
 def make(
@@ -23,4 +25,4 @@ def make(
     kernel = model.get_weights()[0]
     arrays = {"forward": (x, kernel), "dx": (dy, kernel), "dw": (x, dy)}[direction]
     (op,) = model.program().ops
-    return strategies.plan(direction, op.attributes["problem"], *arrays)
+    return Convolution("auto", direction, op.attributes["problem"], *arrays)

@@ -102,8 +102,8 @@ class CpuEngine:
 
     def outputs_of(self, x: np.ndarray, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
-        program = self._model.program(training=False, fused=False, until=path)
-        low = _lower(program, {program.output}, {})
+        program = self._model.program(False, fused=False, until=path, images=len(x))
+        low = _lower(program, {program.output}, {}, len(x))
         executable = Executable(low.calls.made, len(x), low.constants)
         self._run(executable, x)
         return executable.view(low.region(program.output), program.output.shape).copy()
@@ -169,9 +169,9 @@ class CpuEngine:
 
     def _build(self, kind: str, capacity: int) -> _Planned:
         model = self._model
-        program, roles = model.program_and_roles(kind)
+        program, roles = model.program_and_roles(kind, capacity)
         results = ("output",) if kind == PREDICT else ("scores", "loss", "rank")
-        low = _lower(program, {roles[name] for name in results}, roles)
+        low = _lower(program, {roles[name] for name in results}, roles, capacity)
         spans = None
         if kind == TRAIN:
             state = model.state
@@ -183,7 +183,7 @@ class CpuEngine:
         return _Planned(executable, low, roles, has_classes)
 
 
-def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer]) -> Lowering:
+def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int) -> Lowering:
     outside = {program.input: "x"}
     outside |= {roles[name]: name for name in ("target", "weight") if name in roles}
-    return Lowering(program, outside, kept)
+    return Lowering(program, outside, kept, images)

@@ -136,6 +136,12 @@ class Executable:
             executor.execute(threads, plan)
         self._prepared = version
 
+    @property
+    def workspace(self) -> int:
+        """Bytes of memory for what comes between inputs and outputs, on the threads now set."""
+        own = sum(self.memory[name].nbytes for name in ("batch", "global", "partial"))
+        return own + self.layout.thread_bytes * numba.get_num_threads()
+
     def view(self, region: Region, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Return a kept region as [capacity, *shape], a view that each run overwrites."""
         slot = self.layout.slots[region]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import arguments, initializers, regularizers
+from fastcnn import arguments, initializers, regularizers, strategies
 from fastcnn.layers import windows
 from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, Parameter, Shape
@@ -61,12 +61,14 @@ class Conv2D(_Convolution):
     """2-D convolution of [H, W, C] with `filters` kernels of [KH, KW, C / groups].
 
     `padding` is "valid", "same" (TensorFlow's rule), an integer or ((top, bottom), (left, right)).
+    `strategy` is how to compute it: "auto", a name of `fastcnn.strategies.STRATEGIES`, or one for
+    each of {"forward", "dx", "dw"}; a named one that cannot do the problem raises ValueError.
     """
 
     settings = (
         *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation"),
         *("use_bias", "kernel_initializer", "bias_initializer"),
-        *("kernel_regularizer", "bias_regularizer"),
+        *("kernel_regularizer", "bias_regularizer", "strategy"),
     )
 
     def __init__(
@@ -83,6 +85,7 @@ class Conv2D(_Convolution):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        strategy: Any = "auto",
         **common: Any,
     ):
         super().__init__(
@@ -90,6 +93,7 @@ class Conv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
+        self.strategy = strategies.wish(self.label, strategy)
         self.filters = arguments.whole(self, "filters", filters, least=1)
         self.groups = arguments.whole(self, "groups", groups, least=1)
         if self.filters % self.groups:
@@ -106,7 +110,9 @@ class Conv2D(_Convolution):
                 f"{self.label}: the input's channels must be a multiple of groups. "
                 f"Received {shape[2]} channels, groups={self.groups}."
             )
-        return self.problem(shape, self.filters, self.groups)
+        problem = self.problem(shape, self.filters, self.groups)
+        strategies.check(self.label, self.strategy, problem)
+        return problem
 
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._problem(shape)
@@ -126,6 +132,7 @@ class Conv2D(_Convolution):
             self.output_shape,
             self.named_parameters(),
             problem=self._problem(self.input_shape),
+            strategy=self.strategy,
         )
         return lower_activation(program, y, self.activation)
 
@@ -183,7 +190,8 @@ class DepthwiseConv2D(_Convolution):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         problem = self._problem(self.input_shape)
         parameters = self.named_parameters()
-        y = program.add("depthwise_conv2d", [x], self.output_shape, parameters, problem=problem)
+        settings = {"problem": problem, "strategy": strategies.ANY}
+        y = program.add("conv2d", [x], self.output_shape, parameters, **settings)
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:
@@ -263,11 +271,13 @@ class SeparableConv2D(_Convolution):
         first, second = self._depthwise(self.input_shape), self._pointwise(self.input_shape)
         middle = (first.out_height, first.out_width, first.filters)
         depthwise = {"kernel": parameters["depthwise_kernel"]}
-        x = program.add("depthwise_conv2d", [x], middle, depthwise, problem=first)
+        auto = strategies.ANY
+        x = program.add("conv2d", [x], middle, depthwise, problem=first, strategy=auto)
         pointwise = {"kernel": parameters["pointwise_kernel"]}
         if self.use_bias:
             pointwise["bias"] = parameters["bias"]
-        y = program.add("conv2d", [x], self.output_shape, pointwise, problem=second)
+        settings = {"problem": second, "strategy": auto}
+        y = program.add("conv2d", [x], self.output_shape, pointwise, **settings)
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:

@@ -36,9 +36,6 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "conv2d_dw": convolution.conv2d_dw,
     "conv2d_dx": convolution.conv2d_dx,
     "copy": shape.copy,
-    "depthwise_conv2d": convolution.depthwise,
-    "depthwise_conv2d_dw": convolution.depthwise_dw,
-    "depthwise_conv2d_dx": convolution.depthwise_dx,
     "dropout": elementwise.dropout,
     "loss": loss.loss,
     "matmul": matmul.matmul,
@@ -60,9 +57,14 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
 class Lowering(Regions):
     """A program as calls, each op's in its turn, and the regions that they work on."""
 
-    def __init__(self, program: Program, outside: dict[Buffer, str], kept: set[Buffer]):
-        """`outside` names the arrays that some buffers are; `kept` are read after the run."""
-        super().__init__(program, outside, kept)
+    def __init__(
+        self, program: Program, outside: dict[Buffer, str], kept: set[Buffer], images: int
+    ):
+        """`outside` names the arrays that some buffers are; `kept` are read after the run.
+
+        `images` is how many run at once, at most.
+        """
+        super().__init__(program, outside, kept, images)
         for op in program.ops:
             self.calls.label = f"{op.layer or 'model'}: {op.kind}"
             LOWER[op.kind](self, op)

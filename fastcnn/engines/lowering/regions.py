@@ -37,10 +37,12 @@ class Partial(NamedTuple):
 class Regions:
     """A program on its way to calls: the regions of its buffers and the calls so far."""
 
-    def __init__(self, program: Program, outside: dict[Buffer, str], kept: set[Buffer]):
+    def __init__(
+        self, program: Program, outside: dict[Buffer, str], kept: set[Buffer], images: int
+    ):
         """`outside` names the arrays that some buffers are; `kept` are read after the run."""
         self.program = program
-        self.calls = Calls()
+        self.calls = Calls(images)
         self.constants: list[float] = []
         self._root_of = program.root
         self._outside = outside

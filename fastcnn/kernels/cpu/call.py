@@ -79,8 +79,12 @@ class Call:
 
 @dataclass
 class Calls:
-    """A list of calls under construction, with the shorthand to extend it."""
+    """A list of calls under construction, with the shorthand to extend it.
 
+    `images` is how many images will run at once, at most.
+    """
+
+    images: int = 1
     made: list[Call] = field(default_factory=list)
     label: str = ""
 

@@ -20,16 +20,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.cpu import conv_depthwise, conv_rows
+from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
 from fastcnn.kernels.cpu.gemm import grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.layout import (
-    copy_rows,
-    fill_zero,
-    fold_gradient,
-    pack_kernel,
-    pad_image,
-)
-from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES, WIDEST
+from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
+from fastcnn.kernels.cpu.packing import packed_kernel, padded_source, repeated
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 from fastcnn.problem import Problem
 
 
@@ -49,76 +45,31 @@ def forward_cycles(problem: Problem, pixels: int) -> float:
     return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
 
 
-def padded_source(calls: Calls, problem: Problem, x: Region) -> Region:
-    """Return the image with its padding: x itself where there is none."""
-    if not problem.padded:
-        return x
-    (top, bottom), (left, right) = problem.padding
-    channels = problem.channels
-    size = 4 * problem.padded_height * problem.padded_width * channels
-    padded = Region(size, label="padded")
-    calls.emit(
-        pad_image,
-        IMAGE,
-        "y",
-        {"x": x, "y": padded},
-        height=problem.height,
-        row=problem.width * channels,
-        top=top,
-        bottom=bottom,
-        left=left * channels,
-        right=right * channels,
-    )
-    return padded
+def _dw_cycles(problem: Problem) -> float:
+    pixels = pixels_at_once(problem)
+    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    rows, columns = taps_w * problem.channels_per_group, pixels * problem.filters_per_group
+    steps = problem.out_height * problem.out_width // pixels
+    return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps)
 
 
-def packed_kernel(
-    calls: Calls,
-    problem: Problem,
-    kernel: Region,
-    pixels: int,
-    flipped: bool = False,
-    scale: Region | None = None,
-) -> Region:
-    """Return the kernel packed for the tiles.
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return None: direct convolution takes every problem."""
+    return None
 
-    `kernel` is [KH, KW, C / groups, F]. With `flipped`, `problem` is that of dx: both axes of the
-    kernel run backwards and channels and filters change places.
-    """
-    taps_h, taps_w = problem.kernel
-    inner, outputs = problem.channels_per_group, problem.filters_per_group
-    wide_w = taps_w + (pixels - 1) * problem.strides[1]
-    if flipped:
-        # Stored as [KH, KW, outputs, inner * groups].
-        row = inner * problem.groups
-        tap = outputs * row
-        strides = {"s_h": -taps_w * tap, "s_w": -tap, "s_i": 1, "s_o": row, "s_g": inner}
-        source = Place(kernel, 4 * (taps_h * taps_w - 1) * tap)
-    else:
-        row = outputs * problem.groups
-        tap = inner * row
-        strides = {"s_h": taps_w * tap, "s_w": tap, "s_i": row, "s_o": 1, "s_g": outputs}
-        source = Place(kernel)
-    vectors = problem.groups * ceil(pixels * outputs / LANES)
-    steps = taps_h * wide_w * inner
-    packed = Region(vectors * steps * VECTOR_BYTES, GLOBAL, label="packed")
-    calls.emit(
-        pack_kernel,
-        BATCH,
-        "packed",
-        {"kernel": source, "packed": packed, "scale": scale},
-        parts=min(vectors, 16),
-        taps_h=taps_h,
-        taps_w=taps_w,
-        wide_w=wide_w,
-        inner=inner,
-        outputs=outputs,
-        pixels=pixels,
-        shift=problem.strides[1],
-        groups=problem.groups,
-        **strides,
-    )
-    return packed
+
+def cycles(direction: str, problem: Problem, images: int) -> float:
+    """Estimate the cycles of one image on one thread."""
+    if problem.depthwise:
+        return 1.5 * problem.multiply_adds / LANES
+    if direction == "dw":
+        return _dw_cycles(problem)
+    if direction == "forward":
+        return forward_cycles(problem, pixels_at_once(problem))
+    rows, backward = conv_rows.dx_cycles(problem), transposed(problem)
+    if backward is None:
+        return rows
+    return min(rows, forward_cycles(backward, pixels_at_once(backward)))
 
 
 def convolve(
@@ -156,7 +107,7 @@ def convolve(
     if problem.kernel == (1, 1) and problem.strides == (1, 1):
         # Pixels follow each other without a gap: one long row, whole tiles.
         rows, grid["rows_outer"] = rows * problem.out_height, 1
-    bias_place = bias if pixels == 1 or bias is None else _repeated(calls, bias, outputs, pixels)
+    bias_place = bias if pixels == 1 or bias is None else repeated(calls, bias, outputs, pixels)
     calls.emit(
         tiles,
         IMAGE,
@@ -196,23 +147,7 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
     }
 
 
-def _repeated(calls: Calls, bias: Region, size: int, times: int) -> Region:
-    """Return the bias written `times` times side by side."""
-    made = Region(4 * size * times, GLOBAL, label="bias")
-    calls.emit(
-        copy_rows,
-        BATCH,
-        "y",
-        {"x": bias, "y": made},
-        rows=times,
-        columns=size,
-        x_row=0,
-        y_row=size,
-    )
-    return made
-
-
-def forward(
+def conv2d_direct(
     calls: Calls,
     problem: Problem,
     x: Region,
@@ -223,6 +158,9 @@ def forward(
     scale: Region | None = None,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    if problem.depthwise:
+        conv_depthwise.forward(calls, problem, x, kernel, bias, y, relu, scale)
+        return
     pixels = pixels_at_once(problem)
     packed = packed_kernel(calls, problem, kernel, pixels, scale=scale)
     source = padded_source(calls, problem, x)
@@ -250,16 +188,30 @@ def transposed(problem: Problem) -> Problem | None:
     )
 
 
-def dx(calls: Calls, backward: Problem, dy: Region, kernel: Region, out: Region) -> None:
-    """Emit the gradient of the input; `backward` is `transposed(problem)`."""
-    pixels = pixels_at_once(backward)
+def conv2d_direct_dx(
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
+) -> None:
+    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row."""
+    if problem.depthwise:
+        conv_depthwise.dx(calls, problem, dy, kernel, out)
+        return
+    backward = transposed(problem)
+    pixels = pixels_at_once(backward) if backward else 1
+    if backward is None or conv_rows.dx_cycles(problem) < forward_cycles(backward, pixels):
+        conv_rows.dx(calls, problem, dy, kernel, out)
+        return
     packed = packed_kernel(calls, backward, kernel, pixels, flipped=True)
     source = padded_source(calls, backward, dy)
     convolve(calls, backward, source, packed, None, out, pixels)
 
 
-def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
+def conv2d_direct_dw(
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
+) -> None:
     """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels."""
+    if problem.depthwise:
+        conv_depthwise.dw(calls, problem, x, dy, gradient)
+        return
     pixels = pixels_at_once(problem)
     taps_h, taps_w = problem.kernel
     wide_w = taps_w + (pixels - 1) * problem.strides[1]
@@ -317,32 +269,4 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         outputs=filters,
         pixels=pixels,
         shift=problem.strides[1],
-    )
-
-
-def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Region) -> None:
-    """Emit the gradient of the bias: the sum over pixels, as a row of ones times dy.
-
-    Several pixels side by side fill the vectors when there are few filters.
-    """
-    full = WIDEST * LANES
-    together = max(p for p in range(1, max(1, full // filters) + 1) if pixels % p == 0)
-    columns = together * filters
-    partial = Region(4 * columns, PARTIAL, label="partial db")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=columns)
-    inner = {"k0": pixels // together, "a_k0": 0, "b_k0": 4 * columns, "accumulate": 1}
-    places = {"a": Region(4, "one"), "b": dy, "c": partial}
-    calls.emit(tiles, IMAGE, "c", places, **grid_values(1, columns, **inner))
-    calls.emit(
-        fold_gradient,
-        BATCH,
-        "gradient",
-        {"partial": partial, "gradient": gradient},
-        taps_h=1,
-        taps_w=1,
-        wide_w=1,
-        inner=1,
-        outputs=filters,
-        pixels=together,
-        shift=0,
     )
