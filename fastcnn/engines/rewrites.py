@@ -7,11 +7,13 @@ from math import prod
 
 from fastcnn.kernels.cpu.activation import affine
 from fastcnn.kernels.cpu.call import BATCH, BLOCK, IMAGE, Call, Region
-from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, SPLIT_OUTER, tiles
+from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_GROUPS, SPLIT_INNER, SPLIT_OUTER, tiles
 from fastcnn.kernels.cpu.layout import pad_image
+from fastcnn.kernels.cpu.winograd_kernels import winograd_inputs, winograd_outputs
 
 WORTH_SPLITTING = 4_000_000  # multiply-adds of one image above which threads share each call
 PARTS = 4  # of a shared call, for any number of threads
+TRANSFORMS = (winograd_inputs, winograd_outputs)
 
 
 def pad_scaled(calls: list[Call]) -> list[Call]:
@@ -53,13 +55,15 @@ def split_single(calls: list[Call]) -> list[Call]:
     for call, amount in zip(calls, work, strict=True):
         if call.scope in (IMAGE, BLOCK):
             call = replace(call, scope=BATCH)
-            if amount >= WORTH_SPLITTING // 50:
+            if amount >= WORTH_SPLITTING // 50 or call.kernel in TRANSFORMS:
                 call = replace(call, parts=PARTS, values={**call.values, **_split(call)})
         split.append(call)
     return split
 
 
 def _split(call: Call) -> dict[str, int]:
+    if call.kernel is not tiles or call.values["groups"] >= PARTS:
+        return {"split": SPLIT_GROUPS, "parts": PARTS}
     how = SPLIT_OUTER if call.values["rows_outer"] > 1 else SPLIT_INNER
     if call.values.get("rows_are_images"):
         how = SPLIT_COLUMNS

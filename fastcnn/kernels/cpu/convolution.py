@@ -7,10 +7,11 @@ declines what it cannot do with a reason in words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastcnn.kernels.cpu import conv_direct
+from fastcnn.kernels.cpu import conv_direct, conv_winograd
 from fastcnn.problem import Problem
 
 DIRECTIONS = ("forward", "dx", "dw")
@@ -21,10 +22,9 @@ class Strategy(NamedTuple):
 
     forward(calls, problem, x, kernel, bias, y, relu, scale), dx(calls, problem, dy, kernel, out)
     and dw(calls, problem, x, dy, gradient) emit calls. `declines` gives the reason why a direction
-    of a problem cannot be done, or None. `cycles` estimates the cycles of one
-    image of a batch of so many on one thread.
-    `error` is the largest relative error to expect against exact arithmetic: the largest error
-    anywhere over the largest magnitude of the result.
+    of a problem cannot be done, or None. `cycles` estimates the cycles of one image, of a batch of
+    so many, on one thread. `error` is the largest error to expect anywhere in a result against
+    exact arithmetic, relative to the result's largest magnitude.
     """
 
     name: str
@@ -40,12 +40,20 @@ class Strategy(NamedTuple):
         return found
 
 
-def _strategy(name: str, module: ModuleType, error: float) -> Strategy:
-    function = f"conv2d_{name.replace('-', '_')}"
+def _strategy(name: str, module: ModuleType, error: float, **setting: int) -> Strategy:
+    """Return the strategy that stands in a module; `setting` is passed to its functions."""
+    function = f"conv2d_{module.__name__.rpartition('.conv_')[2]}"
     parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
-    return Strategy(name, *parts, module.declines, module.cycles, error)
+    emitters = [partial(part, **setting) for part in parts]
+    cycles = partial(module.cycles, **setting)
+    return Strategy(name, *emitters, module.declines, cycles, error)
 
 
 STRATEGIES: dict[str, Strategy] = {
-    one.name: one for one in (_strategy("direct", conv_direct, 2e-6),)
+    one.name: one
+    for one in (
+        _strategy("direct", conv_direct, 4e-6),
+        _strategy("winograd", conv_winograd, 2e-5, m=4),
+        _strategy("winograd-2x2", conv_winograd, 4e-6, m=2),
+    )
 }

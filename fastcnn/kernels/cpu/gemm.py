@@ -33,9 +33,9 @@ GRID = record(
     *("columns", "width", "b_vector", "lanes"),
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
     *("accumulate", "relu"),
-    *("rows_are_images", "k0_is_images", "split", "parts"),
+    *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "split", "parts"),
 )
-NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS = range(4)
+NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
 
 _tile = make_tile(GRID)
 _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
@@ -48,12 +48,17 @@ def tiles(pointer):
     here = address_of(pointer)
     if grid.rows_are_images:
         grid.rows_inner = grid.count
+    if grid.outer_is_images:
+        grid.rows_outer = grid.count
     if grid.k0_is_images:
         grid.k0 = grid.count
+    if grid.k1_is_images:
+        grid.k1 = grid.count
     vectors = (grid.columns + LANES - 1) // LANES
     first_row, last_row = 0, grid.rows_inner
     first_outer, last_outer = 0, grid.rows_outer
     first_vector, last_vector = 0, vectors
+    first_group, last_group = 0, grid.groups
     part, parts = grid.first, grid.parts
     if grid.split == SPLIT_OUTER:
         first_outer, last_outer = last_outer * part // parts, last_outer * (part + 1) // parts
@@ -61,9 +66,11 @@ def tiles(pointer):
         first_row, last_row = last_row * part // parts, last_row * (part + 1) // parts
     elif grid.split == SPLIT_COLUMNS:
         first_vector, last_vector = vectors * part // parts, vectors * (part + 1) // parts
+    elif grid.split == SPLIT_GROUPS:
+        first_group, last_group = last_group * part // parts, last_group * (part + 1) // parts
     rows = last_row - first_row
     bands = (last_vector - first_vector + grid.width - 1) // grid.width
-    for group in range(grid.groups):
+    for group in range(first_group, last_group):
         a_group = grid.a + group * grid.a_group + first_row * grid.a_inner
         b_group = grid.b + group * grid.b_group
         c_group = grid.c + group * grid.c_group + first_row * grid.c_inner
