@@ -48,6 +48,7 @@ from fastcnn.problem import Problem
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 4  # parts of a call for a single image, engines/rewrites.py
+CHUNKS = 16  # of images in a large batch, engines/executable.py
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
@@ -259,7 +260,9 @@ def conv2d_winograd_dw(
     v = Region(tiling.elements * v_step, label="V")
     w = Region(tiling.elements * w_step, label="W")
     d_bytes = tiling.elements * d_step
-    small = d_bytes <= FAR
+    # Sums of each chunk of images, or V and W of the whole batch: what moves less memory.
+    chunks = min(CHUNKS, calls.images)
+    small = 2 * chunks * d_bytes <= calls.images * tiling.elements * (v_step + w_step)
     d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
     if small:
         calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)

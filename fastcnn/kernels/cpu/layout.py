@@ -90,7 +90,7 @@ def fill_zero(pointer):
 
 
 @njit
-def _pack_tap(source, packed, inner, s_i, s_o, lanes):
+def pack_tap(source, packed, inner, s_i, s_o, lanes):
     """packed[i][lane] = source[i * s_i + lane * s_o] for rows of LANES; the other lanes are left.
 
     `source` and `packed` are addresses.
@@ -145,7 +145,7 @@ def pack_kernel(pointer):
                     )
                     step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner
                     to = address + 4 * (step * LANES + low - vector * LANES)
-                    _pack_tap(source, to, op.inner, op.s_i, op.s_o, high - low)
+                    pack_tap(source, to, op.inner, op.s_i, op.s_o, high - low)
             if op.scale:
                 scale = floats(op.scale, (group + 1) * op.outputs)
                 for step in range(steps):

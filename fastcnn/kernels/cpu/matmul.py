@@ -12,9 +12,11 @@ from math import ceil
 from fastcnn.kernels.cpu.call import BATCH, BLOCK, GLOBAL, Calls, Region
 from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
 from fastcnn.kernels.cpu.layout import pack_kernel
+from fastcnn.kernels.cpu.panels import product_by_panels
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 
 BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
+DEPTH = 128  # rows of a panel
 LARGE = 512 << 10  # bytes of a kernel that should be read once a batch
 HUGE = 64 << 20  # bytes of a kernel of which no copy is made
 
@@ -29,6 +31,7 @@ def _product(
     columns: int,
     **values: int,
 ) -> None:
+    """Emit c = a @ b for a matrix b in the tiles' order, or in rows that are not far apart."""
     large = 4 * inner * columns > LARGE
     parts = min(16, ceil(columns / LANES)) if large else 1
     calls.emit(
@@ -37,18 +40,50 @@ def _product(
         "c",
         {"a": a, "b": b, "c": c, "bias": bias},
         parts=parts,
-        **grid_values(
-            BLOCK_ROWS,
-            columns,
-            a_inner=a.stride,
-            c_inner=c.stride,
-            k0=inner,
-            a_k0=4,
-            rows_are_images=1,
-            split=SPLIT_COLUMNS if large else 0,
-            **values,
-        ),
+        **{**_images_by_columns(a, c, inner, columns), **values},
+        split=SPLIT_COLUMNS if large else 0,
     )
+
+
+def _panels(
+    calls: Calls,
+    a: Region,
+    b: Region,
+    c: Region,
+    bias: Region | None,
+    inner: int,
+    columns: int,
+    s_i: int,
+    s_o: int,
+    relu: bool = False,
+) -> None:
+    """Emit c = a @ b for a large matrix b whose element (i, o) lies at i * s_i + o * s_o floats."""
+    vectors = ceil(columns / LANES)
+    parts = max(1, min(16, vectors // 4))
+    panel_bytes = ceil(vectors / parts) * DEPTH * VECTOR_BYTES
+    panel = Region(parts * panel_bytes, GLOBAL, label="panels")
+    calls.emit(
+        product_by_panels,
+        BATCH,
+        ("c", "panel"),
+        {"a": a, "matrix": b, "c": c, "bias": bias, "panel": panel, "tiles": Region(0, "tiles")},
+        parts=parts,
+        **_images_by_columns(a, c, inner, columns),
+        b_k0=VECTOR_BYTES,
+        panel_bytes=panel_bytes,
+        s_i=s_i,
+        s_o=s_o,
+        inner=inner,
+        depth=DEPTH,
+        all_columns=columns,
+        rectified=relu,
+    )
+
+
+def _images_by_columns(a: Region, c: Region, inner: int, columns: int) -> dict[str, int]:
+    """Return the grid of a product whose rows are images."""
+    strides = {"a_inner": a.stride, "c_inner": c.stride, "k0": inner, "a_k0": 4}
+    return grid_values(BLOCK_ROWS, columns, **strides, rows_are_images=1)
 
 
 def forward(
@@ -67,17 +102,23 @@ def forward(
     Where the weights stay, a large kernel is packed, so that each thread reads one stream.
     """
     features, units = sizes
-    if scale is not None or (not training and LARGE < 4 * features * units < HUGE):
+    size = 4 * features * units
+    if scale is not None or (not training and LARGE < size < HUGE):
         kernel = packed(calls, kernel, features, units, units, 1, scale)
         steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
+        _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
+    elif size > LARGE:
+        _panels(calls, x, kernel, y, bias, features, units, units, 1, relu)
     else:
-        steps = {"b_k0": 4 * units}
-    _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
+        _product(calls, x, kernel, y, bias, features, units, relu=relu, b_k0=4 * units)
 
 
 def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
     """Emit dx[features] = dy[units] @ kernel^T."""
     features, units = sizes
+    if 4 * features * units > LARGE:
+        _panels(calls, dy, kernel, out, None, units, features, 1, units)
+        return
     turned = packed(calls, kernel, units, features, 1, units)
     steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
     _product(calls, dy, turned, out, None, units, features, **steps)
