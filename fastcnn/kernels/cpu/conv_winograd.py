@@ -50,6 +50,7 @@ MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 4  # parts of a call for a single image, engines/rewrites.py
 CHUNKS = 16  # of images in a large batch, engines/executable.py
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
+MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
 ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
 
@@ -89,10 +90,12 @@ class _Tiling:
             padding=((0, bottom), (0, right)),
         )
 
-    def step(self, rows: int, columns: int) -> int:
-        """Return the bytes between basis elements of [rows, columns] floats."""
-        lines = ceil(4 * rows * columns / 64)
-        return 64 * (lines + 1 - lines % 2)
+    def steps(self, tiles: int, columns: int) -> tuple[int, int]:
+        """Return the bytes between tiles of so many floats, and between basis elements of them."""
+        tile = (
+            4 * columns if columns % LANES or columns < MANY_CHANNELS else _odd_lines(4 * columns)
+        )
+        return tile, _odd_lines(tiles * tile)
 
     def geometry(self, source: Problem) -> dict[str, int]:
         return {
@@ -105,6 +108,12 @@ class _Tiling:
         }
 
 
+def _odd_lines(size: int) -> int:
+    """Round a number of bytes up to an odd number of cache lines."""
+    lines = ceil(size / 64)
+    return 64 * (lines + 1 - lines % 2)
+
+
 def _transformed_kernel(
     calls: Calls, problem: Problem, m: int, kernel: Region, scale: Region | None, flipped: bool
 ) -> tuple[Region, int]:
@@ -115,10 +124,11 @@ def _transformed_kernel(
     """
     inner, outputs = problem.channels, problem.filters
     vectors = ceil(outputs / LANES)
-    step = vectors * inner * VECTOR_BYTES + 64
+    step = _odd_lines(vectors * inner * VECTOR_BYTES)
     parts = min(PARTS, vectors * ceil(inner / LANES))
     u = Region((m + 2) ** 2 * step, GLOBAL, label="U")
-    block = Region(parts * 9 * LANES * VECTOR_BYTES, GLOBAL, label="block")
+    room = 9 * kernels.TAP_BYTES + (m + 2) ** 2 * kernels.ELEMENT_BYTES
+    block = Region(parts * room, GLOBAL, label="block")
     tap = inner * outputs
     if flipped:
         strides = {"s_tap": -tap, "s_i": 1, "s_o": inner}
@@ -136,6 +146,7 @@ def _transformed_kernel(
         inner=inner,
         outputs=outputs,
         u_step=step,
+        large=u.bytes > FAR,
         **strides,
     )
     return u, step
@@ -160,7 +171,8 @@ def conv2d_winograd(
     source = padded_source(calls, tiling.source, x)
     plan = _plan(tiling, channels, filters, calls.images)
     rows = plan.tiles
-    v_step, products_step = tiling.step(rows, channels), tiling.step(rows, filters)
+    v_tile, v_step = tiling.steps(rows, channels)
+    products_tile, products_step = tiling.steps(rows, filters)
     v = Region(tiling.elements * v_step, label="V")
     products = Region(tiling.elements * products_step, label="M")
     spare = Region(SPARES * m * m * VECTOR_BYTES, label="spare")
@@ -171,14 +183,14 @@ def conv2d_winograd(
         a_group=v_step,
         b_group=u_step,
         c_group=products_step,
-        a_inner=4 * channels,
-        c_inner=4 * filters,
+        a_inner=v_tile,
+        c_inner=products_tile,
         b_vector=channels * VECTOR_BYTES,
         k0=channels,
         a_k0=4,
         b_k0=VECTOR_BYTES,
     )
-    before = {**tiling.geometry(tiling.source), "v_step": v_step}
+    before = {**tiling.geometry(tiling.source), "v_tile": v_tile, "v_step": v_step}
     after = {
         "m": m,
         "tiles_h": tiling.high,
@@ -186,6 +198,7 @@ def conv2d_winograd(
         "out_height": problem.out_height,
         "out_width": problem.out_width,
         "filters": filters,
+        "products_tile": products_tile,
         "products_step": products_step,
         "rectified": relu,
     }
@@ -255,8 +268,9 @@ def conv2d_winograd_dw(
     """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
     tiling = _Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
-    v_step, w_step = tiling.step(tiling.count, channels), tiling.step(tiling.count, filters)
-    d_step = tiling.step(channels, filters)
+    v_tile, v_step = tiling.steps(tiling.count, channels)
+    w_tile, w_step = tiling.steps(tiling.count, filters)
+    d_step = _odd_lines(4 * channels * filters)
     v = Region(tiling.elements * v_step, label="V")
     w = Region(tiling.elements * w_step, label="W")
     d_bytes = tiling.elements * d_step
@@ -266,12 +280,12 @@ def conv2d_winograd_dw(
     d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
     if small:
         calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)
-    for one, area, made, step, turned in (
-        (x, tiling.source, v, v_step, 0),
-        (dy, tiling.target, w, w_step, 1),
+    for one, area, made, tile, step, turned in (
+        (x, tiling.source, v, v_tile, v_step, 0),
+        (dy, tiling.target, w, w_tile, w_step, 1),
     ):
         source = padded_source(calls, area, one)
-        values = {**tiling.geometry(area), "v_step": step, "turned": turned}
+        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step, "turned": turned}
         calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": made}, **values)
     grid = grid_values(
         channels,
@@ -286,8 +300,8 @@ def conv2d_winograd_dw(
         a_k1=v.stride,
         b_k1=w.stride,
         k0=tiling.count,
-        a_k0=4 * channels,
-        b_k0=4 * filters,
+        a_k0=v_tile,
+        b_k0=w_tile,
         accumulate=small,
     )
     scope = BATCH if not small else IMAGE if tiling.count >= ROWS else BLOCK

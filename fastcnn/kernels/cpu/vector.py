@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from fastcnn.kernels.cpu.simd import LANES, VECTOR, Memory, splat_lanes
+from fastcnn.kernels.cpu.simd import LANES, VECTOR, VECTOR_BYTES, Memory, splat_lanes
 
 
 class VectorType(types.Type):
@@ -64,6 +64,21 @@ def store(typing, value, address, lanes):
         return context.get_dummy_value()
 
     return types.void(vector_type, types.int64, types.int64), emit
+
+
+@intrinsic
+def stream(typing, value, address):
+    """Write a vector to an address that is a multiple of its size, past the caches."""
+
+    def emit(context, builder, signature, arguments):
+        value, address = arguments
+        place = builder.inttoptr(address, VECTOR.as_pointer())
+        written = builder.store(value, place, align=VECTOR_BYTES)
+        once = builder.module.add_metadata([ir.IntType(32)(1)])
+        written.set_metadata("nontemporal", once)
+        return context.get_dummy_value()
+
+    return types.void(vector_type, types.int64), emit
 
 
 @intrinsic

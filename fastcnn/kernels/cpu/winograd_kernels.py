@@ -2,7 +2,7 @@
 
 The basis elements e = (i, j) of a transformed array lie one after the other: V[e][tile][C] and so
 on. They are `step` bytes apart, an odd number of cache lines, since under a power of two all would
-compete for the same few lines of the cache.
+compete for the same few lines of the cache; so are the tiles of many channels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastcnn.kernels.cpu.gemm import GRID
 from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.memory import address_of, call, floats
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
-from fastcnn.kernels.cpu.vector import add, load, multiply, splat, store, transpose
+from fastcnn.kernels.cpu.vector import add, load, multiply, splat, store, stream, transpose
 from fastcnn.kernels.cpu.winograd import TAPS, matrices, two_sided
 
 # A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
@@ -22,17 +22,22 @@ from fastcnn.kernels.cpu.winograd import TAPS, matrices, two_sided
 WINOGRAD = record(
     *GRID.names[len(HEADER) :],
     *("x", "v", "products", "y", "spare", "offset", "tiles"),
-    *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_step"),
-    *("out_height", "out_width", "filters", "products_step", "rectified", "turned"),
+    *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_tile", "v_step"),
+    *("out_height", "out_width", "filters", "products_tile", "products_step"),
+    *("rectified", "turned"),
 )
 KERNEL = record(
     *("kernel", "u", "block", "scale"),
-    *("m", "inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "parts"),
+    *("m", "inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "large", "parts"),
 )
 GRADIENT = record(
     *("d", "gradient", "partial_stride", "several"),
     *("m", "channels", "filters", "d_step", "parts"),
 )
+# A block of LANES rows of a vector: for the kernel's taps side by side, for basis elements not a
+# power of two apart.
+TAP_BYTES = LANES * VECTOR_BYTES
+ELEMENT_BYTES = TAP_BYTES + VECTOR_BYTES
 
 _OUTPUT_2, _KERNEL_2, _INPUT_2 = matrices(2)
 _OUTPUT_4, _KERNEL_4, _INPUT_4 = matrices(4)
@@ -57,7 +62,7 @@ def _transform_inputs(op, first, end):
     for row in range(first, end):
         for column in range(op.tiles_w):
             source = op.x + op.m * (row * op.x_row + column * op.x_column)
-            target = op.v + 4 * op.channels * ((row - first) * op.tiles_w + column)
+            target = op.v + op.v_tile * ((row - first) * op.tiles_w + column)
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)
                 at, to = source + 4 * c, target + 4 * c
@@ -84,7 +89,7 @@ def _transform_outputs(op, first, end):
         for column in range(op.tiles_w):
             wide = min(op.m, op.out_width - column * op.m)
             whole = high == op.m and wide == op.m
-            source = op.products + pixel * ((row - first) * op.tiles_w + column)
+            source = op.products + op.products_tile * ((row - first) * op.tiles_w + column)
             target = op.y + pixel * op.m * (row * op.out_width + column)
             for f in range(0, op.filters, LANES):
                 lanes = min(LANES, op.filters - f)
@@ -122,7 +127,7 @@ def winograd_inputs(pointer):
     """Transform an image's tiles, or a part of its tile rows."""
     op = carray(pointer, 1)[0]
     first, end = _part(op)
-    op.v += 4 * op.channels * first * op.tiles_w
+    op.v += op.v_tile * first * op.tiles_w
     _transform_inputs(op, first, end)
 
 
@@ -131,7 +136,7 @@ def winograd_outputs(pointer):
     """Transform an image's products back, or a part of its tile rows."""
     op = carray(pointer, 1)[0]
     first, end = _part(op)
-    op.products += 4 * op.filters * first * op.tiles_w
+    op.products += op.products_tile * first * op.tiles_w
     op.spare += op.first * op.m * op.m * VECTOR_BYTES if op.split else 0
     _transform_outputs(op, first, end)
 
@@ -155,7 +160,7 @@ def _gather_block(op, i, o, height, lanes):
     """block[tap][row][lane] = kernel[tap, i + row, o + lane] * scale[o + lane]."""
     for tap in range(TAPS * TAPS):
         source = op.kernel + 4 * (tap * op.s_tap + i * op.s_i + o * op.s_o)
-        target = op.block + tap * LANES * VECTOR_BYTES
+        target = op.block + tap * TAP_BYTES
         if op.s_o == 1:
             for row in range(height):
                 store(load(source + 4 * row * op.s_i, lanes), target + row * VECTOR_BYTES, lanes)
@@ -174,31 +179,44 @@ def _gather_block(op, i, o, height, lanes):
                 store(multiply(load(at, lanes), scale), at, lanes)
 
 
+@njit
+def _write_out(op, source, target, height):
+    """u[e][i + row][LANES] = the transformed block's rows, in runs that fill whole pages fast."""
+    for e in range((op.m + TAPS - 1) ** 2):
+        for row in range(height):
+            value = load(source + e * ELEMENT_BYTES + row * VECTOR_BYTES, LANES)
+            if op.large:
+                stream(value, target + e * op.u_step + row * VECTOR_BYTES)
+            else:
+                store(value, target + e * op.u_step + row * VECTOR_BYTES, LANES)
+
+
 @kernel(KERNEL)
 def winograd_kernel(pointer):
     """u[e][vector][inner][LANES] = G g G^T, packed for the tiles; strides s_* are in floats.
 
     The kernel goes through block by block of LANES x LANES numbers a tap; each part has a block of
-    its own. `s_i` is 1 or `s_o` is.
+    its own, and room for it transformed. `s_i` is 1 or `s_o` is.
     """
     op = carray(pointer, 1)[0]
-    op.block += op.first * TAPS * TAPS * LANES * VECTOR_BYTES
+    size = op.m + TAPS - 1
+    op.block += op.first * (TAPS * TAPS * TAP_BYTES + size * size * ELEMENT_BYTES)
+    made = op.block + TAPS * TAPS * TAP_BYTES
     vectors = (op.outputs + LANES - 1) // LANES
     heaps = (op.inner + LANES - 1) // LANES
-    tap = LANES * VECTOR_BYTES
-    u_row = (op.m + TAPS - 1) * op.u_step
     items = vectors * heaps
     for item in range(items * op.first // op.parts, items * (op.first + 1) // op.parts):
         vector, i = item // heaps, item % heaps * LANES
         height, lanes = min(LANES, op.inner - i), min(LANES, op.outputs - vector * LANES)
         _gather_block(op, i, vector * LANES, height, lanes)
         for row in range(height):
-            source = op.block + row * VECTOR_BYTES
-            target = op.u + (vector * op.inner + i + row) * VECTOR_BYTES
+            source, target = op.block + row * VECTOR_BYTES, made + row * VECTOR_BYTES
+            rows = TAPS * TAP_BYTES, size * ELEMENT_BYTES
             if op.m == 4:
-                _kernel_4(source, TAPS * tap, tap, LANES, target, u_row, op.u_step)
+                _kernel_4(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
             else:
-                _kernel_2(source, TAPS * tap, tap, LANES, target, u_row, op.u_step)
+                _kernel_2(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
+        _write_out(op, made, op.u + (vector * op.inner + i) * VECTOR_BYTES, height)
 
 
 @kernel(GRADIENT)
