@@ -22,11 +22,14 @@ from math import ceil
 
 from fastcnn.kernels.cpu import conv_depthwise, conv_rows
 from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
-from fastcnn.kernels.cpu.gemm import grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.gemm import SPLIT_INNER, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
 from fastcnn.kernels.cpu.packing import packed_kernel, padded_source, repeated
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 from fastcnn.problem import Problem
+
+CHUNKS = 16  # of images in a large batch, engines/executable.py
+NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
 
 
 def pixels_at_once(problem: Problem) -> int:
@@ -208,25 +211,66 @@ def conv2d_direct_dx(
 def conv2d_direct_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels."""
+    """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels.
+
+    Each chunk of images has sums of its own, which are added in order at the end. Where those
+    would be larger than the images, the sums run over the whole batch at once.
+    """
     if problem.depthwise:
         conv_depthwise.dw(calls, problem, x, dy, gradient)
         return
     pixels = pixels_at_once(problem)
-    taps_h, taps_w = problem.kernel
-    wide_w = taps_w + (pixels - 1) * problem.strides[1]
+    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    rows = problem.kernel[0] * wide_w * problem.channels_per_group
+    size = 4 * rows * pixels * problem.filters
+    chunks = min(CHUNKS, calls.images)
+    if pixels == 1 and 2 * chunks * size > calls.images * (x.bytes + dy.bytes):
+        source = padded_source(calls, problem, x)
+        _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
+        return
+    partial = Region(size, PARTIAL, label="partial dw")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=size // 4)
+    source = padded_source(calls, problem, x)
+    _sum_pixels(calls, problem, pixels, source, dy, partial)
+    rows = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group
+    calls.emit(
+        fold_gradient,
+        BATCH,
+        "gradient",
+        {"partial": partial, "gradient": gradient},
+        parts=max(1, min(rows, rows * problem.filters // 4096)),
+        taps_h=problem.kernel[0],
+        taps_w=problem.kernel[1],
+        wide_w=wide_w,
+        inner=problem.channels_per_group,
+        outputs=problem.filters,
+        pixels=pixels,
+        shift=problem.strides[1],
+    )
+
+
+def _sum_pixels(
+    calls: Calls,
+    problem: Problem,
+    pixels: int,
+    source: Region,
+    dy: Region,
+    sums: Region,
+    over_batch: bool = False,
+) -> None:
+    """Emit sums[KH, wide KW, C / groups, P * F] (+)= source^T dy, over pixels; groups lie side by
+    side."""
+    taps_h, taps_w = problem.kernel[0], problem.kernel[1] + (pixels - 1) * problem.strides[1]
     inner, outputs = problem.channels_per_group, problem.filters_per_group
     channels, filters = problem.channels, problem.filters
-    columns = pixels * filters  # of a row of the partial gradient; groups lie side by side
-    partial = Region(4 * taps_h * wide_w * inner * columns, PARTIAL, label="partial dw")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=partial.bytes // 4)
-    source = padded_source(calls, problem, x)
     row = 4 * problem.padded_width * channels
-    step = 4 * columns  # bytes of one row of the partial gradient
-    inner_loops = {
+    step = 4 * pixels * filters  # bytes of one row of the sums
+    a_k1, b_k1 = problem.strides[0] * row, 4 * problem.out_width * filters
+    loops = {
         "k1": problem.out_height,
-        "a_k1": problem.strides[0] * row,
-        "b_k1": 4 * problem.out_width * filters,
+        "a_k1": a_k1,
+        "b_k1": b_k1,
+        "k1_pass": max(1, NEAR // (a_k1 + b_k1)),
         "k0": problem.out_width // pixels,
         "a_k0": 4 * pixels * problem.strides[1] * channels,
         "b_k0": 4 * pixels * filters,
@@ -238,35 +282,23 @@ def conv2d_direct_dw(
         "c_inner": step,
         "accumulate": 1,
     }
-    group_columns = pixels * outputs
+    scope, parts = IMAGE, 1
+    if over_batch:
+        scope, parts = BATCH, max(1, min(16, taps_w * inner // 14))
+        loops |= {"k2_is_images": 1, "a_k2": source.stride, "b_k2": dy.stride, "k1_pass": 0}
+        loops |= {"accumulate": 0, "split": SPLIT_INNER}
     if problem.groups == 1 and problem.dilation[1] == 1:
-        rows = wide_w * inner
-        outer = {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row, "c_outer": rows * step}
-        values = grid_values(rows, group_columns, **outer, **inner_loops)
-        calls.emit(tiles, IMAGE, "c", {"a": source, "b": dy, "c": partial}, **values)
-    else:
-        for tap_h in range(taps_h):
-            outer = {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
-            outer["c_outer"] = inner * step
-            places = {
-                "a": Place(source, tap_h * problem.dilation[0] * row),
-                "b": Place(dy),
-                "c": Place(partial, tap_h * taps_w * inner * step),
-            }
-            values = grid_values(inner, group_columns, **outer, **inner_loops)
-            calls.emit(tiles, IMAGE, "c", places, **values)
-    rows = taps_h * taps_w * inner
-    calls.emit(
-        fold_gradient,
-        BATCH,
-        "gradient",
-        {"partial": partial, "gradient": gradient},
-        parts=max(1, min(rows, rows * filters // 4096)),
-        taps_h=taps_h,
-        taps_w=taps_w,
-        wide_w=wide_w,
-        inner=inner,
-        outputs=filters,
-        pixels=pixels,
-        shift=problem.strides[1],
-    )
+        rows = taps_w * inner
+        loops |= {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row}
+        values = grid_values(rows, pixels * outputs, c_outer=rows * step, **loops)
+        calls.emit(tiles, scope, "c", {"a": source, "b": dy, "c": sums}, parts=parts, **values)
+        return
+    loops |= {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
+    for tap_h in range(taps_h):
+        places = {
+            "a": Place(source, tap_h * problem.dilation[0] * row),
+            "b": Place(dy),
+            "c": Place(sums, tap_h * taps_w * inner * step),
+        }
+        values = grid_values(inner, pixels * outputs, c_outer=inner * step, **loops)
+        calls.emit(tiles, scope, "c", places, parts=parts, **values)

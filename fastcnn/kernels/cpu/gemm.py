@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from numba import carray
+from numba import carray, njit
 
 from fastcnn.kernels.cpu.ahead import look_ahead
 from fastcnn.kernels.cpu.kernel import kernel, record
@@ -24,7 +24,9 @@ from fastcnn.kernels.cpu.simd import (
     tile_rows,
 )
 
-# All strides are in bytes. `split` says which loop the parts of a batch-wide call divide.
+# All strides are in bytes. `split` says which loop the parts of a batch-wide call divide; with
+# `k1_pass`, so many steps of the middle inner loop go through all tiles before the next ones, so
+# that what they read stays near.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
@@ -33,7 +35,8 @@ GRID = record(
     *("columns", "width", "b_vector", "lanes"),
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
     *("accumulate", "relu"),
-    *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "split", "parts"),
+    *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
+    *("k1_pass", "split", "parts"),
 )
 NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
 
@@ -54,6 +57,21 @@ def tiles(pointer):
         grid.k0 = grid.count
     if grid.k1_is_images:
         grid.k1 = grid.count
+    if grid.k2_is_images:
+        grid.k2 = grid.count
+    a, b, steps, accumulate = grid.a, grid.b, grid.k1, grid.accumulate
+    at_once = grid.k1_pass if grid.k1_pass else steps
+    for start in range(0, steps, at_once):
+        grid.k1 = min(at_once, steps - start)
+        grid.a, grid.b = a + start * grid.a_k1, b + start * grid.b_k1
+        grid.accumulate = 1 if start else accumulate
+        _sweep(grid, here)
+    grid.k1, grid.accumulate = steps, accumulate
+
+
+@njit
+def _sweep(grid, here):
+    """Compute every tile of a part."""
     vectors = (grid.columns + LANES - 1) // LANES
     first_row, last_row = 0, grid.rows_inner
     first_outer, last_outer = 0, grid.rows_outer
