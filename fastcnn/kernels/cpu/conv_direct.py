@@ -224,7 +224,7 @@ def conv2d_direct_dw(
     rows = problem.kernel[0] * wide_w * problem.channels_per_group
     size = 4 * rows * pixels * problem.filters
     chunks = min(CHUNKS, calls.images)
-    if pixels == 1 and 2 * chunks * size > calls.images * (x.bytes + dy.bytes):
+    if pixels == 1 and chunks * size > 2 * calls.images * (x.bytes + dy.bytes):
         source = padded_source(calls, problem, x)
         _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
         return
