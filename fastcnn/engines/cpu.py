@@ -125,7 +125,12 @@ class CpuEngine:
         self._give_targets(executable, y, weight)
         # A step changes the weights: what was prepared from them before or in it is stale.
         model.state.changed()
-        self._run(executable, x)
+        moving = model.state.moving.copy()
+        try:
+            self._run(executable, x)
+        except BaseException:  # a host kernel's: the step ended before it updated the weights
+            model.state.moving[...] = moving
+            raise
         model.state.changed()
         finite = not apply or executable.memory["factors"][-1] == 1
         return self._batch(planned, len(x), float(executable.memory["totals"][1]), bool(finite))

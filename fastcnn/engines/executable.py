@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 
@@ -14,6 +15,7 @@ from fastcnn.engines import execute as executor
 from fastcnn.engines.rewrites import pad_scaled, split_single
 from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.engines.table import BASES, Table, build_table
+from fastcnn.kernels.cpu import host
 from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
 from fastcnn.kernels.cpu.call import Call, Region
 from fastcnn.kernels.cpu.gemm import tiles
@@ -68,6 +70,7 @@ class Executable:
             self.block //= 2
         self.layout: Layout = plan_memory(phases, self.block, capacity)
         self.table: Table = build_table(phases, self.layout)
+        self._calls_host = any(isinstance(call.kernel, host.HostKernel) for call in calls)
         self.parallel = any(
             row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :]
         )
@@ -107,7 +110,7 @@ class Executable:
         queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
         bases[:, BASES.index("ahead")] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
-        at = [array.ctypes.data for array in (*tables, table.ahead, table.counters)]
+        at = [array.ctypes.data for array in (*tables, table.ahead, table.counters, host.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
         plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
         return _Runtime(plan, words, bases, arena, queues)
@@ -132,9 +135,20 @@ class Executable:
             per_chunk = -(-blocks // self.chunks)
             plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
-        with _launch:
+        self._prepared = None
+        with _launch, host.run() if self._calls_host else nullcontext():
             executor.execute(threads, plan)
         self._prepared = version
+
+    def use(self, table: Table) -> None:
+        """Run another form of the table from now on: the same calls, laid out differently."""
+        self.table = table
+        self._runtime = self._for_threads(len(self._runtime.words))
+
+    @property
+    def records(self) -> np.ndarray:
+        """The words of each thread's records, int64[threads, words], as the last run left them."""
+        return self._runtime.words
 
     @property
     def workspace(self) -> int:

@@ -18,12 +18,12 @@ from fastcnn.kernels.cpu.memory import call, fetch_add, give_way, load_atomic, l
 # thread, the addresses of all arrays and the kernels' records; see engines/table.py.
 PLAN = (
     *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at", "counters_at"),
-    *("words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
+    *("stop_at", "words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
     *("images", "block", "blocks_per_chunk", "chunks"),
 )
 CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT, COUNTERS_AT = range(7)
-WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(7, 13)
-IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(13, len(PLAN))
+STOP_AT, WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(7, 14)
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(14, len(PLAN))
 
 # Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
@@ -121,7 +121,9 @@ def _work(plan, thread):
             item = fetch_add(taken, 1)
             if item >= total:
                 break
-            if phases[p, BATCH_WIDE]:
+            if load_atomic(plan[STOP_AT]):  # a host kernel raised: nothing more is computed
+                pass
+            elif phases[p, BATCH_WIDE]:
                 items = _longs(plan[ITEMS_AT], end, 2)
                 row, part = items[first + item, 0], items[first + item, 1]
                 _run(plan, thread, row, plan[IMAGES], part, 0, 0, 0)

@@ -51,6 +51,7 @@ class Table:
     ahead: np.ndarray
     words: np.ndarray  # one thread's records
     counters: np.ndarray
+    labels: tuple[str, ...]  # of the calls
     preparing: int  # leading phases that depend on the weights alone
     global_bytes: int
     partial_bytes: int  # of one chunk
@@ -117,6 +118,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
         **_timetable(phases, calls, ahead),
         words=words,
+        labels=tuple(call.label for call in calls),
         preparing=sum(phase.number < 0 for phase in phases),
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,

@@ -65,6 +65,7 @@ class Lowering(Regions):
         `images` is how many run at once, at most.
         """
         super().__init__(program, outside, kept, images)
-        for op in program.ops:
-            self.calls.label = f"{op.layer or 'model'}: {op.kind}"
+        for number, op in enumerate(program.ops):
+            # By its number the lab finds the op again, to which it adds the time of a call.
+            self.calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"
             LOWER[op.kind](self, op)

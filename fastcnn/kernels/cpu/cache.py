@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,32 +18,16 @@ from typing import Any
 import numba
 from numba.core import caching
 
+from fastcnn import machine
 from fastcnn.kernels.cpu import simd
 
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def cache_directory() -> Path | None:
-    """Return the directory of compiled kernels, or None where there is none.
-
-    FASTCNN_CACHE=0 switches it off, and a user without a home has none. `FASTCNN_CACHE_DIR` names
-    it; otherwise it is the user's cache directory.
-    """
-    if os.environ.get("FASTCNN_CACHE", "1") == "0":
-        return None
-    named = os.environ.get("FASTCNN_CACHE_DIR")
-    try:
-        return (Path(named) if named else _user_cache() / "fastcnn") / "kernels"
-    except RuntimeError:  # a user without a home
-        return None
-
-
-def _user_cache() -> Path:
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser()
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    """Return the directory of compiled kernels, or None where nothing is kept."""
+    root = machine.cache_directory()
+    return None if root is None else root / "kernels"
 
 
 @functools.cache

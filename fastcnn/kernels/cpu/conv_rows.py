@@ -130,12 +130,13 @@ def dx_cycles(problem: Problem) -> float:
     """Estimate the cycles of one image."""
     run = problem.kernel[1] * problem.channels_per_group
     taps = problem.kernel[0] * problem.out_height / problem.height
-    steps = max(1, round(taps * problem.filters_per_group))
+    reached = min(1.0, taps)  # of the image's rows, by any kernel row
+    steps = max(1, round(taps / reached * problem.filters_per_group))
     product = problem.groups * grid_cycles(1, problem.out_width, run, steps)
     # Each column is added to the vectors of the image row that it reaches.
     additions = problem.groups * problem.out_width * ((run - 1) / LANES + 1)
     vectors = ceil(problem.width * problem.channels / LANES)
-    return problem.height * (product + 5 * additions + 8 * vectors)
+    return problem.height * (reached * (product + 5 * additions) + 8 * vectors)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:

@@ -11,7 +11,13 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastcnn.kernels.cpu import conv_direct, conv_winograd
+from fastcnn.kernels.cpu import (
+    conv_direct,
+    conv_fft,
+    conv_im2col,
+    conv_im2col_blas,
+    conv_winograd,
+)
 from fastcnn.problem import Problem
 
 DIRECTIONS = ("forward", "dx", "dw")
@@ -49,11 +55,15 @@ def _strategy(name: str, module: ModuleType, error: float, **setting: int) -> St
     return Strategy(name, *emitters, module.declines, cycles, error)
 
 
+# The errors are those of the longest sums, ten thousand products and more, with room to spare.
 STRATEGIES: dict[str, Strategy] = {
     one.name: one
     for one in (
-        _strategy("direct", conv_direct, 4e-6),
-        _strategy("winograd", conv_winograd, 2e-5, m=4),
-        _strategy("winograd-2x2", conv_winograd, 4e-6, m=2),
+        _strategy("direct", conv_direct, 1e-5),
+        _strategy("im2col", conv_im2col, 1e-5),
+        _strategy("im2col-blas", conv_im2col_blas, 1e-5),
+        _strategy("winograd", conv_winograd, 4e-5, m=4),
+        _strategy("winograd-2x2", conv_winograd, 1e-5, m=2),
+        _strategy("fft", conv_fft, 5e-6),
     )
 }

@@ -132,19 +132,23 @@ def tile_cycles(rows: int, width: int, steps: int) -> float:
     return each * steps + TILE_OVERHEAD + 2 * rows * width
 
 
+def _pieces(size: int, number: int) -> list[tuple[int, int]]:
+    """Return (length, how many) of the balanced pieces of a size."""
+    short, longer = divmod(size, number)
+    return [(short, number - longer), (short + 1, longer)][: 2 if longer else 1]
+
+
 def width_cycles(outer: int, inner: int, columns: int, steps: int, width: int) -> float:
     """Estimate the cycles of a grid whose tiles span `width` vectors."""
     vectors = ceil(columns / LANES)
-    bands = ceil(vectors / width)
     total = 0.0
-    for band in range(bands):
-        across = vectors * (band + 1) // bands - vectors * band // bands
+    for across, bands in _pieces(vectors, ceil(vectors / width)):
         stacks = ceil(inner / min(TALLEST, tile_rows(across)))
         step = 2 if 2 * ceil(inner / stacks) <= tile_rows(across) else 1
-        for i in range(stacks):
-            height = inner * (i + 1) // stacks - inner * i // stacks
-            total += outer // step * tile_cycles(step * height, across, steps)
-            total += outer % step * tile_cycles(height, across, steps)
+        for height, tiles_down in _pieces(inner, stacks):
+            pair = outer // step * tile_cycles(step * height, across, steps)
+            rest = outer % step * tile_cycles(height, across, steps)
+            total += bands * tiles_down * (pair + rest)
     return total
 
 

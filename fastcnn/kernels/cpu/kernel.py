@@ -87,11 +87,15 @@ def kernel(dtype: np.dtype, fastmath: bool | set[str] = False) -> Callable[[Call
     """Make a function of one record pointer a `Kernel`, known by its name."""
 
     def decorate(body: Callable) -> Kernel:
-        made = Kernel(body, dtype, fastmath)
-        _KERNELS[made.name] = made
-        return made
+        return register(Kernel(body, dtype, fastmath))
 
     return decorate
+
+
+def register(made: Kernel) -> Kernel:
+    """Count a kernel among `all_kernels` and return it."""
+    _KERNELS[made.name] = made
+    return made
 
 
 def load(kernels: Iterable[Kernel]) -> None:
