@@ -59,7 +59,10 @@ class Op:
         read = [str(b) for b in self.inputs]
         if not self.gradient_of:
             read += [p.path for p in self.parameters.values()]
-        settings = ", ".join(f"{k}={v}" for k, v in self.attributes.items() if v is not None)
+        shown = {k: v for k, v in self.attributes.items() if v is not None}
+        if "chosen" in shown:
+            shown["strategy"] = f"{shown['strategy']} ({shown.pop('chosen')})"
+        settings = ", ".join(f"{k}={v}" for k, v in shown.items())
         note = f"  # {self.layer}" if self.layer else ""
         return f"{made} = {self.kind}({', '.join(read)}{'; ' + settings if settings else ''}){note}"
 

@@ -16,13 +16,16 @@ from fastcnn.kernels.cpu.convolution import DIRECTIONS, STRATEGIES
 from fastcnn.problem import Problem
 from fastcnn.program import Program
 
-__all__ = ["ANY", "AUTO", "DIRECTIONS", "ERROR_BOUND", "STRATEGIES", "Choice", "assign", "choose"]
+__all__ = [
+    *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
+    *("Choice", "assign", "choose"),
+]
 
 AUTO = "auto"
-ANY = dict.fromkeys(DIRECTIONS, AUTO)  # the wish of a layer that leaves it to fastcnn
 ERROR_BOUND = 1e-4  # of a result, relative to its largest magnitude, that "auto" keeps within
+ALIKE = 1.02  # measured times within this ratio of the fastest count as equal
 # The direction that an op computes.
-_DIRECTION_OF = {"conv2d": "forward", "conv2d_dx": "dx", "conv2d_dw": "dw"}
+DIRECTION_OF = {"conv2d": "forward", "conv2d_dx": "dx", "conv2d_dw": "dw"}
 
 
 class Choice(NamedTuple):
@@ -59,17 +62,22 @@ def check(owner: str, wished: dict[str, str], problem: Problem) -> None:
 def assign(program: Program, images: int, bound: float) -> None:
     """Name the strategy of every convolution of a program that runs `images` images at once."""
     for op in program.ops:
-        if op.kind in _DIRECTION_OF:
-            direction = _DIRECTION_OF[op.kind]
+        if op.kind in DIRECTION_OF:
+            direction = DIRECTION_OF[op.kind]
             wished = op.attributes["strategy"][direction]
             choice = choose(direction, op.attributes["problem"], images, bound, wished)
             op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
 def choose(
-    direction: str, problem: Problem, images: int, bound: float = ERROR_BOUND, wished: str = AUTO
+    direction: str,
+    problem: Problem,
+    images: int,
+    bound: float = ERROR_BOUND,
+    wished: str = AUTO,
+    measured: bool = True,
 ) -> Choice:
-    """Return the strategy for one direction of a problem."""
+    """Return the strategy for one direction of a problem; without `measured`, as if none was."""
     if wished != AUTO:
         return Choice(wished, "asked for")
     able = {
@@ -83,9 +91,9 @@ def choose(
             f"No strategy keeps within a relative error of {bound:g}. The most exact one, direct, "
             f"keeps within {least:g}."
         )
-    times = measurements.find(direction, problem, images)
+    times = measurements.find(direction, problem, images) if measured else {}
     known = {name: times[name] for name in able if name in times}
-    if known:
-        return Choice(min(known, key=lambda name: known[name]), "measured")
-    costs = {name: one.cycles(direction, problem, images) for name, one in able.items()}
-    return Choice(min(costs, key=lambda name: costs[name]), "estimated")
+    # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
+    fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]
+    costs = {name: able[name].cycles(direction, problem, images) for name in fastest or able}
+    return Choice(min(costs, key=lambda name: costs[name]), "measured" if known else "estimated")

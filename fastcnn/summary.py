@@ -6,19 +6,36 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
+from fastcnn import choices
+from fastcnn.choices import Chosen
+from fastcnn.problem import Problem
+from fastcnn.strategies import DIRECTIONS
+from fastcnn.threads import num_threads
+
 if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
     from fastcnn.model import Sequential
 
 
-def summary_text(model: Sequential) -> str:
-    """Return output shape, parameters, multiply-adds and activation memory per image, by layer."""
-    rows = [_row(layer, depth) for top in model.layers for layer, depth in _walk(top, 0)]
-    head = ("layer", "output", "parameters", "multiply-adds", "memory")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
+
+
+def summary_text(model: Sequential, images: int = 32) -> str:
+    """Return output shape, parameters, multiply-adds and activation memory per image, by layer.
+
+    Where there are convolutions, their strategies for batches of `images` stand beside them.
+    """
+    chosen = choices.of_training(model, images)
+    by_layer = _strategies(chosen)
+    rows = [_row(layer, depth, by_layer) for top in model.layers for layer, depth in _walk(top, 0)]
+    head = ("layer", "output", "parameters", "multiply-adds", "memory", "strategy")
+    columns = len(head) if chosen else len(head) - 1
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(columns)]
     lines = [_line(row, widths) for row in [head, *rows]]
-    rule = "-" * len(lines[0])
-    return "\n".join([repr_name(model), rule, lines[0], rule, *lines[1:], rule, *_totals(model)])
+    rule = "-" * max(map(len, lines))
+    notes = _notes(model, chosen, images) if chosen else []
+    table = [repr_name(model), rule, lines[0], rule, *lines[1:], rule]
+    return "\n".join([*table, *_totals(model), *notes])
 
 
 def repr_name(model: Sequential) -> str:
@@ -32,7 +49,7 @@ def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
         yield from _walk(inside, depth + 1)
 
 
-def _row(layer: Layer, depth: int) -> tuple[str, ...]:
+def _row(layer: Layer, depth: int, strategies: dict[str, str]) -> tuple[str, ...]:
     own = sum(parameter.size for parameter in layer.parameters)
     work = layer.multiply_adds() if not layer.sublayers else 0
     return (
@@ -41,12 +58,50 @@ def _row(layer: Layer, depth: int) -> tuple[str, ...]:
         f"{own:,}" if own else "",
         f"{work:,}" if work else "",
         _bytes(4 * prod(layer.output_shape)) if not layer.sublayers else "",
+        strategies.get(layer.path, ""),
     )
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    left = f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}"
-    return "  ".join([left, *(f"{row[i]:>{widths[i]}}" for i in range(2, len(row)))])
+    left = [f"{row[i]:<{widths[i]}}" for i in range(2)]
+    numbers = [f"{row[i]:>{widths[i]}}" for i in range(2, 5)]
+    return "  ".join([*left, *numbers, *row[5 : len(widths)]]).rstrip()
+
+
+def _strategies(chosen: list[Chosen]) -> dict[str, str]:
+    """Return each layer's strategies as text, by its path."""
+    marked: dict[str, dict[Problem, dict[str, str]]] = {}
+    for one in chosen:
+        of_problem = marked.setdefault(one.layer, {}).setdefault(one.problem, {})
+        of_problem[one.direction] = one.strategy + MARKS[one.why]
+    # A separable convolution is two.
+    return {
+        path: " + ".join(dict.fromkeys(map(_directions, problems.values())))
+        for path, problems in marked.items()
+    }
+
+
+def _directions(marked: dict[str, str]) -> str:
+    """Return "forward / dx / dw", or the one name where they agree."""
+    if len(set(marked.values())) == 1:
+        return next(iter(marked.values()))
+    return " / ".join(marked.get(direction, "-") for direction in DIRECTIONS)
+
+
+def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
+    notes = [
+        f"strategies: forward / dx / dw (- where not needed), for batches of {images}, threads: "
+        f"{num_threads()}; fastcnn's choices keep within a relative error of {model.error_bound:g}"
+    ]
+    reasons = {one.why for one in chosen}
+    if "measured" in reasons:
+        others = choices.beside_estimate(chosen, images, model.error_bound)
+        notes.append(
+            f"* measured on this machine; {len(others)} of {len(chosen)} are not as estimated"
+        )
+    if "asked for" in reasons:
+        notes.append("! named in the layer's settings, whatever is measured")
+    return notes
 
 
 def _totals(model: Sequential) -> list[str]:

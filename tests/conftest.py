@@ -7,6 +7,8 @@ import pytest
 # The determinism tests run with 1, 2 and 3 threads whatever the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# No test sees what was tuned on this machine.
+os.environ["FASTCNN_MEASUREMENTS"] = "0"
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,11 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("valid") / "model.h5"
     hdf5_models.compiled(hdf5_models.sequential()).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def checked_build(tmp_path_factory):
+    """The folder of the extensions compiled anew with bounds checks."""
+    from extensions import build_with_checks
+
+    return build_with_checks(tmp_path_factory.mktemp("checked_build"))

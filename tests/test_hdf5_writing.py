@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastcnn
-from fastcnn.formats import atomic
+from fastcnn import atomic
 from fastcnn.formats.hdf5_reader import reading
 from fastcnn.formats.hdf5_writer import Contents, write
 

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fastcnn.machine import processor, sysctl
+
 SYSTEM_CPU = Path("/sys/devices/system/cpu/cpu0/cache")
-CPU_FILE = Path("/proc/cpuinfo")
 PACKAGES = ("numpy", "numba", "llvmlite", "h5py", "pillow", "matplotlib", "rich")
-
-
-def processor() -> str:
-    """The processor's name."""
-    if sys.platform == "darwin":
-        return _sysctl("machdep.cpu.brand_string") or platform.processor()
-    try:
-        lines = CPU_FILE.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
 
 
 def caches() -> dict[str, int]:
     """The sizes in bytes of the caches that data go through: L1, L2, L3; empty where unknown."""
     if sys.platform == "darwin":
-        found = {f"L{level}": _sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
-        sizes = {"L1": _sysctl("hw.l1dcachesize"), **found}
+        found = {f"L{level}": sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
+        sizes = {"L1": sysctl("hw.l1dcachesize"), **found}
         return {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
     found_sizes = {}
     for folder in sorted(SYSTEM_CPU.glob("index*")):
@@ -51,14 +39,6 @@ def _bytes(text: str) -> int:
     """48K -> 49152."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
     return int(text[:-1]) * units[text[-1]] if text[-1:] in units else int(text)
-
-
-def _sysctl(name: str) -> str:
-    try:
-        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
 
 
 def cores() -> int:

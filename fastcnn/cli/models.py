@@ -1,4 +1,4 @@
-"""The model that --model means: a network's name, a Python file or a saved model."""
+"""The model that MODEL means: a network's name, a Python file or a saved model."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def named(text: str, **options: Any) -> Sequential:
     if path.suffix == ".py":
         return _from_python(path)
     if path.suffix in (".h5", ".hdf5"):
-        return fastcnn.load(_file("--model", path))
+        return fastcnn.load(_file("MODEL", path))
     if path.suffix or len(path.parts) > 1:
         raise UsageError(
-            f"--model must be a network's name ({', '.join(zoo.NETWORKS)}), a .py file or a saved "
+            f"MODEL must be a network's name ({', '.join(zoo.NETWORKS)}), a .py file or a saved "
             f"model, an .h5 file. Received '{text}'."
         )
     try:
         network = zoo.get(text)
     except ValueError as error:
-        raise UsageError(f"--model: {error}") from None
+        raise UsageError(f"MODEL: {error}") from None
     return network(**options)
 
 
@@ -60,16 +60,16 @@ def _file(option: str, path: Path) -> Path:
 
 
 def is_network(text: str) -> bool:
-    """Whether --model names a network, whose shape and seed are still open."""
+    """Whether MODEL names a network, whose shape and seed are still open."""
     return not Path(text).suffix
 
 
 def _from_python(path: Path) -> Sequential:
     """What a user's file defines as `model`: a Sequential, or a function that returns one."""
     name = f"model_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, _file("--model", path))
+    spec = importlib.util.spec_from_file_location(name, _file("MODEL", path))
     if spec is None or spec.loader is None:
-        raise UsageError(f"--model: '{path}' cannot be read as Python.")
+        raise UsageError(f"MODEL: '{path}' cannot be read as Python.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses, for one, look their module up by its name.
     sys.modules[name] = module
@@ -80,13 +80,13 @@ def _from_python(path: Path) -> Sequential:
         if callable(model) and not isinstance(model, Sequential):
             model = model()
     except (Exception, SystemExit) as error:
-        raise UsageError(f"--model: '{path}' fails: {type(error).__name__}: {error}") from error
+        raise UsageError(f"MODEL: '{path}' fails: {type(error).__name__}: {error}") from error
     finally:
         if str(path.parent) in sys.path:
             sys.path.remove(str(path.parent))
     if not isinstance(model, Sequential):
         raise UsageError(
-            f"--model: '{path}' must define `model`, a fastcnn.Sequential or a function without "
+            f"MODEL: '{path}' must define `model`, a fastcnn.Sequential or a function without "
             f"arguments that returns one. Found {type(model).__name__}."
         )
     return model

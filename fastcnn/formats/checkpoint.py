@@ -37,6 +37,9 @@ def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> 
     contents.texts["fastcnn/model"] = _json(model.get_config())
     compiled = include_optimizer and model.optimizer is not None
     contents.texts["fastcnn/training"] = _json(_training(model, compiled))
+    for number, step in _fitted_steps(model):
+        for name, array in step.arrays().items():
+            contents.arrays[f"fastcnn/preprocessing/{number}/{name}"] = array
     _refuse_unknown(model, contents)
     places = _places(model)
     if compiled and places and model.state.step > 0:
@@ -148,6 +151,25 @@ def _count(training: dict[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise Damage(f"its {name} should be a whole number. It is {value!r}")
     return value
+
+
+def read_preprocessing(model: Sequential, root: Group) -> None:
+    """Gives the steps of the model's preprocessing the arrays that they were fitted with."""
+    for number, step in _fitted_steps(model):
+        stored = root.group("fastcnn").group("preprocessing").group(number)
+        arrays = {name: stored.dataset(name).floats() for name in stored}
+        try:
+            step.set_arrays(arrays)
+        except (KeyError, ValueError) as error:
+            raise Damage(
+                f"'{stored.path}' does not fit the model's preprocessing: {error}"
+            ) from None
+
+
+def _fitted_steps(model: Sequential) -> list[tuple[str, Any]]:
+    """The steps of the model's preprocessing that are fitted to images, with their numbers."""
+    numbered = enumerate(model.preprocessing)
+    return [(str(number), step) for number, step in numbered if hasattr(step, "set_arrays")]
 
 
 def read_slots(model: Sequential, root: Group) -> NDArray[np.float32] | None:

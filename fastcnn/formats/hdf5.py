@@ -1,8 +1,9 @@
 """Models and weights in HDF5 files whose weights part Keras 3 reads.
 
 A saved model has, beside Keras's `layers/<key>/vars/<i>`, a group `fastcnn`: `model` (the
-configuration as JSON), `training` (JSON: what compile was given, step, epoch, class names) and
-`optimizer/<slot>` (float32, one number a trained weight, in the order of the model's parameters).
+configuration as JSON), `training` (JSON: what compile was given, step, epoch, class names),
+`optimizer/<slot>` (float32, one number a trained weight, in the order of the parameters) and
+`preprocessing/<i>/<array>` (float32, what the i-th step of its preprocessing was fitted with).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def load_model(path: Path, model_class: type[Sequential]) -> Sequential:
         matching = weights.Matching(str(path))
         matching.match(model, weights.stored_layers(root))
         slots = checkpoint.read_slots(model, root)
+        checkpoint.read_preprocessing(model, root)
         weights.assign(weights.read(matching.pairs))
     checkpoint.restore(model, slots)
     return model

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.formats import hdf5_structures as hdf5
+import fastcnn.formats.hdf5_structures as hdf5
 from fastcnn.formats.errors import FormatError
 from fastcnn.formats.hdf5_structures import Damage
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.formats import atomic
+from fastcnn import atomic
 
 
 @dataclass
@@ -30,7 +30,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     written; the file that was there then stays as it was.
     """
     with atomic.replacing(path) as file:
-        sink = _Sink(file)
+        sink = Sink(file)
         try:
             _fill(sink, contents)
         except Exception as error:
@@ -39,7 +39,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
             raise sink.error
 
 
-def _fill(sink: _Sink, contents: Contents) -> None:
+def _fill(sink: Sink, contents: Contents) -> None:
     import h5py
 
     # The oldest layout: every HDF5 library reads it, and fastcnn's own reader knows no other.
@@ -70,7 +70,7 @@ def checksum(array: NDArray[Any]) -> int:
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 
-class _Sink:
+class Sink:
     """A file for h5py that remembers the first failure and then swallows what follows.
 
     The HDF5 library cannot close a file that it cannot write; so it never hears of a full disk,

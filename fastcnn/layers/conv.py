@@ -141,12 +141,15 @@ class Conv2D(_Convolution):
 
 
 class DepthwiseConv2D(_Convolution):
-    """Convolution of each channel by itself, with `depth_multiplier` kernels a channel."""
+    """Convolution of each channel by itself, with `depth_multiplier` kernels a channel.
+
+    `strategy` is as Conv2D's.
+    """
 
     settings = (
         *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation"),
         *("use_bias", "depthwise_initializer", "bias_initializer"),
-        *("depthwise_regularizer", "bias_regularizer"),
+        *("depthwise_regularizer", "bias_regularizer", "strategy"),
     )
 
     def __init__(
@@ -162,6 +165,7 @@ class DepthwiseConv2D(_Convolution):
         bias_initializer: Any = "zeros",
         depthwise_regularizer: Any = None,
         bias_regularizer: Any = None,
+        strategy: Any = "auto",
         **common: Any,
     ):
         super().__init__(
@@ -169,12 +173,15 @@ class DepthwiseConv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
+        self.strategy = strategies.wish(self.label, strategy)
         self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, least=1)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
 
     def _problem(self, shape: Shape) -> Problem:
-        return self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+        problem = self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+        strategies.check(self.label, self.strategy, problem)
+        return problem
 
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._problem(shape)
@@ -190,7 +197,7 @@ class DepthwiseConv2D(_Convolution):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         problem = self._problem(self.input_shape)
         parameters = self.named_parameters()
-        settings = {"problem": problem, "strategy": strategies.ANY}
+        settings = {"problem": problem, "strategy": self.strategy}
         y = program.add("conv2d", [x], self.output_shape, parameters, **settings)
         return lower_activation(program, y, self.activation)
 
@@ -199,13 +206,16 @@ class DepthwiseConv2D(_Convolution):
 
 
 class SeparableConv2D(_Convolution):
-    """A depthwise convolution, then a 1x1 convolution to `filters` channels (Chollet, 2017)."""
+    """A depthwise convolution, then a 1x1 convolution to `filters` channels (Chollet, 2017).
+
+    `depthwise_strategy` and `pointwise_strategy` are as Conv2D's `strategy`.
+    """
 
     settings = (
         *("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier"),
         *("activation", "use_bias", "depthwise_initializer", "pointwise_initializer"),
         *("bias_initializer", "depthwise_regularizer", "pointwise_regularizer"),
-        "bias_regularizer",
+        *("bias_regularizer", "depthwise_strategy", "pointwise_strategy"),
     )
 
     def __init__(
@@ -224,6 +234,8 @@ class SeparableConv2D(_Convolution):
         depthwise_regularizer: Any = None,
         pointwise_regularizer: Any = None,
         bias_regularizer: Any = None,
+        depthwise_strategy: Any = "auto",
+        pointwise_strategy: Any = "auto",
         **common: Any,
     ):
         super().__init__(
@@ -236,14 +248,20 @@ class SeparableConv2D(_Convolution):
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_strategy = strategies.wish(self.label, depthwise_strategy)
+        self.pointwise_strategy = strategies.wish(self.label, pointwise_strategy)
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
 
     def _depthwise(self, shape: Shape) -> Problem:
-        return self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+        problem = self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
+        strategies.check(self.label, self.depthwise_strategy, problem)
+        return problem
 
     def _pointwise(self, shape: Shape) -> Problem:
         first = self._depthwise(shape)
-        return Problem(first.out_height, first.out_width, first.filters, self.filters, (1, 1))
+        problem = Problem(first.out_height, first.out_width, first.filters, self.filters, (1, 1))
+        strategies.check(self.label, self.pointwise_strategy, problem)
+        return problem
 
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._pointwise(shape)
@@ -271,12 +289,12 @@ class SeparableConv2D(_Convolution):
         first, second = self._depthwise(self.input_shape), self._pointwise(self.input_shape)
         middle = (first.out_height, first.out_width, first.filters)
         depthwise = {"kernel": parameters["depthwise_kernel"]}
-        auto = strategies.ANY
-        x = program.add("conv2d", [x], middle, depthwise, problem=first, strategy=auto)
+        settings = {"problem": first, "strategy": self.depthwise_strategy}
+        x = program.add("conv2d", [x], middle, depthwise, **settings)
         pointwise = {"kernel": parameters["pointwise_kernel"]}
         if self.use_bias:
             pointwise["bias"] = parameters["bias"]
-        settings = {"problem": second, "strategy": auto}
+        settings = {"problem": second, "strategy": self.pointwise_strategy}
         y = program.add("conv2d", [x], self.output_shape, pointwise, **settings)
         return lower_activation(program, y, self.activation)
 

@@ -1,0 +1,59 @@
+"""What was chosen for a model: the strategy of each convolution and direction, and why."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastcnn import losses, strategies
+from fastcnn.problem import Problem
+from fastcnn.program import Program
+
+if TYPE_CHECKING:
+    from fastcnn.model import Sequential
+
+
+class Chosen(NamedTuple):
+    """One direction of one convolution of the layer at a path."""
+
+    layer: str
+    direction: str
+    problem: Problem
+    strategy: str
+    why: str  # "asked for", "measured" or "estimated"
+
+
+def of_training(model: Sequential, images: int) -> list[Chosen]:
+    """Return the choices of a training with batches of `images`, of an uncompiled model too."""
+    stand_in = copy.copy(model)
+    # Which loss it is makes no difference to any convolution.
+    stand_in.loss = losses.get("mean_squared_error")
+    return of_program(stand_in.program_and_roles("train", images)[0])
+
+
+def of_program(program: Program) -> list[Chosen]:
+    """Return the choices that the ops of a program carry."""
+    return [
+        Chosen(
+            op.layer,
+            strategies.DIRECTION_OF[op.kind],
+            *(op.attributes[name] for name in ("problem", "strategy", "chosen")),
+        )
+        for op in program.ops
+        if op.kind in strategies.DIRECTION_OF
+    ]
+
+
+def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list[Chosen]:
+    """Return those measured choices that the cost model alone would not have made."""
+    return [
+        one
+        for one in chosen
+        if one.why == "measured" and one.strategy != estimated(one, images, bound)
+    ]
+
+
+def estimated(one: Chosen, images: int, bound: float) -> str:
+    """Return the strategy that the cost model alone chooses."""
+    return strategies.choose(one.direction, one.problem, images, bound, measured=False).name
