@@ -196,6 +196,40 @@ def mistakes(
     return _finish(figure, save), axes.reshape(rows, columns)
 
 
+def images(
+    x: ArrayLike,
+    labels: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    columns: int = 8,
+    save: Save = None,
+) -> tuple[Figure, NDArray[Any]]:
+    """A grid of images, each below the name of its class.
+
+    x: images [n, H, W, C] with C 1, 3 or 4, or [n, H, W], n > 0; labels: [n], or None. uint8 is
+    drawn as it is, of other types the least value black and the largest white.
+    """
+    shown = np.asarray(x)
+    if shown.ndim not in (3, 4) or not len(shown) or shown.shape[3:] not in ((), (1,), (3,), (4,)):
+        raise ValueError(
+            "plots.images: x must be images of shape (n, H, W, 1), (n, H, W, 3) or (n, H, W, 4). "
+            f"Received shape {shown.shape}."
+        )
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = _figure(columns, width=1.4, height=1.6 * rows, rows=rows)
+    low, high = _range(shown)
+    for number, axis in enumerate(axes[: len(shown)]):
+        picture = np.clip((shown[number] - low) / (high - low), 0.0, 1.0)
+        axis.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0)
+        if labels is not None:
+            label = int(np.asarray(labels)[number])
+            name = str(label) if class_names is None else class_names[label]
+            axis.set_title(name, fontsize=9, color=INK)
+    for axis in axes:
+        axis.set_axis_off()
+    return _finish(figure, save), axes.reshape(rows, columns)
+
+
 def _range(images: NDArray[Any]) -> tuple[float, float]:
     """What is black and what is white: 0 and 255 of uint8, else 0 and 1 or what is there."""
     if images.dtype == np.uint8:

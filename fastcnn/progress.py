@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 INTERVAL = 0.1
@@ -20,8 +22,8 @@ class Progress:
 
     interval = math.inf
 
-    def begin(self, title: str, images: int) -> None:
-        """A pass over so many images begins."""
+    def begin(self, title: str, images: int | None) -> None:
+        """A pass over so many images begins; None where their number is not known."""
 
     def update(self, images: int, logs: dict[str, float]) -> None:
         """So many of the pass's images are done, with these values so far."""
@@ -74,7 +76,7 @@ class Bar(Lines):
         )
         self._task: Any = None
 
-    def begin(self, title: str, images: int) -> None:
+    def begin(self, title: str, images: int | None) -> None:
         self._start = time.perf_counter()
         if self._task is not None:
             self._bar.remove_task(self._task)
@@ -105,6 +107,33 @@ def make(verbose: str | int) -> Progress:
     if verbose == 1 and sys.stderr.isatty():
         return Bar()
     return Lines() if verbose else Progress()
+
+
+@contextlib.contextmanager
+def tally(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """A function that shows how many of `total` are done and what runs now, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield lambda done, now: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(24, complete_style="cyan", finished_style="cyan"),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[now]}", style="dim", markup=False),
+    )
+    console = Console(stderr=True, highlight=False)
+    # Drawn from the loop at its own pace: a refreshing thread would take time from what is timed.
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("", total=total, now="")
+
+        def show(done: int, now: str) -> None:
+            bar.update(task, completed=done, now=now, refresh=True)
+
+        yield show
 
 
 def check_verbose(verbose: Any) -> None:

@@ -7,7 +7,17 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from fastcnn.cli import evaluation, information, prediction, summary, training, warming
+from fastcnn.cli import (
+    bench,
+    data,
+    evaluation,
+    information,
+    prediction,
+    summary,
+    training,
+    tune,
+    warming,
+)
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.parser import make_parser
 
@@ -16,6 +26,9 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluation,
     "predict": prediction,
     "summary": summary,
+    "tune": tune,
+    "bench": bench,
+    "data": data,
     "info": information,
     "warmup": warming,
 }

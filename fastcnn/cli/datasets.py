@@ -82,9 +82,8 @@ def _from_npz(path: Path) -> ImageSet:
     if not path.is_file():
         raise UsageError(f"--data: there is no file '{path}'.")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
+        found = data.read_npz(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"--data: '{path}' cannot be read: {error}") from error
     train = _split(path, found, "train") if "x_train" in found else None
     names = found.get("class_names")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any, NoReturn
 
+from fastcnn.cli import bench, data_options
+from fastcnn.cli.option_types import MODEL_HELP, number, positive, rate, seed, share
 from fastcnn.data.known import KNOWN_SETS
 from fastcnn.optimizers import OPTIMIZERS
-from fastcnn.zoo import NETWORKS
+from fastcnn.tuning import SECONDS
 
-MODEL_HELP = (
-    f"a network's name ({', '.join(NETWORKS)}), a Python file that defines `model`, or a saved "
-    "model"
-)
 DATA_HELP = (
     f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}, or an .npz file with x_train, "
     "y_train, x_test, y_test and, if you like, class_names"
@@ -42,6 +39,9 @@ def make_parser() -> argparse.ArgumentParser:
     _evaluate(commands)
     _predict(commands)
     _summary(commands)
+    _tune(commands)
+    bench.add_options(commands)
+    data_options.add(commands, _command)
     _info(commands)
     _warmup(commands)
     return parser
@@ -52,7 +52,7 @@ def _command(commands: Any, name: str, text: str, example: str) -> argparse.Argu
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
     )
     command.add_argument("--json", action="store_true", help="report as JSON on stdout")
-    command.add_argument("--threads", type=_positive, metavar="N", help="default: every core")
+    command.add_argument("--threads", type=positive, metavar="N", help="default: every core")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return command
 
@@ -67,16 +67,16 @@ def _train(commands: Any) -> None:
     add = command.add_argument
     add("--model", help=f"{MODEL_HELP} (default: lenet5)")
     add("--data", help=f"{DATA_HELP} (default: sample)")
-    add("--epochs", type=_positive, default=15, metavar="N", help="default: 15")
-    add("--batch-size", type=_positive, metavar="N", help="default: 32")
+    add("--epochs", type=positive, default=15, metavar="N", help="default: 15")
+    add("--batch-size", type=positive, metavar="N", help="default: 32")
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
-    add("--lr", type=_rate, metavar="RATE", help="learning rate (default: the optimizer's)")
-    add("--momentum", type=_number, metavar="M", help="of sgd and rmsprop")
-    add("--weight-decay", type=_number, metavar="D", help="decoupled weight decay")
-    add("--seed", type=_seed, metavar="N", help="of weights and held-out images (default: 0)")
+    add("--lr", type=rate, metavar="RATE", help="learning rate (default: the optimizer's)")
+    add("--momentum", type=number, metavar="M", help="of sgd and rmsprop")
+    add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
+    add("--seed", type=seed, metavar="N", help="of weights and held-out images (default: 0)")
     add(
         "--validation",
-        type=_share,
+        type=share,
         metavar="SHARE",
         help="of the training images, held out to choose the best epoch (default: 0.1)",
     )
@@ -98,7 +98,7 @@ def _evaluate(commands: Any) -> None:
     )
     _add_model(command)
     command.add_argument("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
-    command.add_argument("--batch-size", type=_positive, default=128, metavar="N")
+    command.add_argument("--batch-size", type=positive, default=128, metavar="N")
 
 
 def _predict(commands: Any) -> None:
@@ -110,10 +110,10 @@ def _predict(commands: Any) -> None:
     )
     _add_model(command)
     command.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, ... file")
-    command.add_argument("--top", type=_positive, default=3, metavar="N", help="default: 3")
+    command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
     command.add_argument(
         "--scale",
-        type=_number,
+        type=number,
         default=1.0,
         metavar="FACTOR",
         help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
@@ -128,6 +128,28 @@ def _summary(commands: Any) -> None:
         "fastcnn summary --model vgg16",
     )
     command.add_argument("--model", required=True, help=MODEL_HELP)
+
+
+def _tune(commands: Any) -> None:
+    command = _command(
+        commands,
+        "tune",
+        "time the strategies on a network's convolutions, and remember the fastest",
+        "fastcnn tune cifar-small --batch-size 128",
+    )
+    add = command.add_argument
+    add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
+    add("--set", metavar="NAME", help="a set of problems, or a descriptor, in place of a model")
+    add("--batch-size", type=positive, default=32, metavar="N", help="default: 32")
+    add("--inference", action="store_true", help="the forward direction alone")
+    add(
+        "--seconds",
+        type=rate,
+        default=SECONDS,
+        metavar="S",
+        help=f"for each direction of each problem (default: {SECONDS})",
+    )
+    add("--forget", action="store_true", help="first forget all that was timed on this processor")
 
 
 def _info(commands: Any) -> None:
@@ -151,39 +173,3 @@ def _warmup(commands: Any) -> None:
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, help=MODEL_HELP)
     command.add_argument("--weights", metavar="FILE", help="put this file's weights into it")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not '{text}'")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, not '{text}'")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    rate = _number(text)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
-    return rate
-
-
-def _share(text: str) -> float:
-    share = _number(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not '{text}'")
-    return share
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"expected a number, not '{text}'")
-    return number

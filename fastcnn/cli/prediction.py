@@ -6,16 +6,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.cli import models
 from fastcnn.cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from PIL import Image
+from fastcnn.data.decoding import Decoder
 
 
 def run(given: argparse.Namespace) -> int:
@@ -47,34 +45,13 @@ def run(given: argparse.Namespace) -> int:
 
 def _image(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """An image file as uint8 of the model's input shape, resized where its size differs."""
-    from PIL import Image, UnidentifiedImageError
-
-    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+    modes = {1: "grayscale", 3: "rgb", 4: "rgba"}
     if len(shape) != 3 or shape[2] not in modes:
         raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
+    if not path.exists():
+        raise UsageError(f"There is no file '{path}'.")
     height, width, channels = shape
-    try:
-        with Image.open(path) as file:
-            picture = _upright(file, path).convert(modes[channels])
-    except FileNotFoundError:
-        raise UsageError(f"There is no file '{path}'.") from None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"'{path}' cannot be read as an image: {error}") from error
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.uint8).reshape(shape)
-
-
-def _upright(file: Image.Image, path: Path) -> Image.Image:
-    """The picture as its camera was held, 8 bits a channel: Pillow would cut 16 bits off at 255."""
-    from PIL import Image, ImageOps
-
-    picture = ImageOps.exif_transpose(file)
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray(((np.asarray(picture, np.uint32) + 128) // 257).astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"'{path}' must have 8 or 16 bits a channel. It has 32.")
-    return picture
+    return Decoder(height, width, modes[channels])(str(path))
 
 
 def _likeliest(row: NDArray[np.float32], names: list[str], count: int) -> list[dict[str, Any]]:

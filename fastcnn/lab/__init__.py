@@ -1,0 +1,1 @@
+"""The lab: convolution strategies validated, timed and compared on named problems."""

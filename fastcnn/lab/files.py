@@ -1,0 +1,70 @@
+"""A report as files: JSON with everything, CSV with a line for each result."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastcnn import atomic
+from fastcnn.lab.results import Report, Result
+from fastcnn.lab.totals import totals
+
+FIGURES = (
+    *("strategy", "variant", "verdict", "reason", "minimum_ms", "median_ms", "gflops", "of_sgemm"),
+    *("of_roofline", "workspace", "error", "to_direct", "to_peer"),
+)
+
+
+def as_json(report: Report) -> str:
+    """Return a report as JSON, with the sums that its text shows."""
+    sums = [asdict(one) for one in totals(report)]
+    return json.dumps({**report.described(), "totals": sums}, indent=1, allow_nan=False)
+
+
+def as_csv(report: Report) -> str:
+    """Return a report's results as CSV; what a result lacks is empty."""
+    text = io.StringIO()
+    rows = [_row(report, one) for one in report.results]
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _row(report: Report, one: Result) -> dict[str, Any]:
+    named = one.problem
+    choice = report.choice(named, one.direction)
+    return {
+        "set": named.set,
+        "name": named.name,
+        "count": named.count,
+        "descriptor": named.descriptor,
+        "batch": named.batch,
+        "direction": one.direction,
+        **{figure: getattr(one, figure) for figure in FIGURES},
+        "auto": int(choice is not None and choice.strategy == one.strategy),
+        "intensity": one.intensity,
+        "threads": report.machine["threads"],
+    }
+
+
+def write(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file, as a whole or not at all; OSError in words."""
+    with atomic.replacing(path) as file:
+        file.write(text.encode())
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """ValueError in words unless a file can be written there: worth asking before measuring."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ValueError(f"'{path}' cannot be written: there is no folder '{folder}'.")
+    if Path(path).is_dir():
+        raise ValueError(f"'{path}' cannot be written: it is a folder.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"'{path}' cannot be written: the folder '{folder}' is read-only.")

@@ -1,0 +1,103 @@
+"""Strategies checked before they are timed, against float64.
+
+On small integers every sum of products is exact in float32 however it is ordered, so that what only
+adds products (`EXACT`) must give the very same numbers. On normal numbers every strategy must keep
+within the error that it states, which is relative to the result's largest magnitude.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastcnn import contest
+from fastcnn.convolutions import Convolution
+from fastcnn.kernels.cpu import openblas
+from fastcnn.lab import reference
+from fastcnn.problem import Problem
+from fastcnn.strategies import STRATEGIES
+
+IMAGES = 2  # a single one is computed in another way than several
+EXACT = ("direct", "im2col", "im2col-blas")
+# Sums of a million such products stay far below 2**24, up to where float32 has every integer.
+INTEGERS = (-2, 3)
+
+
+class Finding(NamedTuple):
+    """A strategy's error relative to the largest magnitude, and what is wrong in words, if so."""
+
+    error: float | None
+    wrong: str | None
+
+
+class Example(NamedTuple):
+    """The two arguments of a `Convolution` and the right result."""
+
+    first: np.ndarray
+    second: np.ndarray
+    right: np.ndarray
+
+
+class Examiner:
+    """Knows the right results of one direction of a problem, for at most `images` images."""
+
+    def __init__(self, direction: str, problem: Problem, images: int):
+        self.direction, self.problem = direction, problem
+        self._images = min(images, IMAGES)
+
+    def examine(self, strategy: str) -> Finding:
+        """Check a strategy that accepts the problem. MemoryError where there is not enough."""
+        try:
+            wrong = self._inexact(strategy) if strategy in EXACT else None
+            return Finding(None, wrong) if wrong else self._inaccurate(strategy)
+        except MemoryError:
+            raise
+        except Exception as failure:
+            return Finding(None, f"it raised {type(failure).__name__}: {failure}")
+
+    @functools.cached_property
+    def _integers(self) -> Example:
+        generator = np.random.default_rng(1)
+        return self._example(lambda shape: generator.integers(*INTEGERS, shape))
+
+    @functools.cached_property
+    def _numbers(self) -> Example:
+        generator = np.random.default_rng(2)
+        return self._example(lambda shape: generator.standard_normal(shape, np.float32))
+
+    def _example(self, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Example:
+        given = contest.arrays(self.direction, self.problem, self._images)
+        first, second = (draw(array.shape).astype(np.float32) for array in given)
+        # One thread: on a busy computer a BLAS's threads wait for each other longer than they work.
+        with openblas.limited(1):
+            right = reference.compute(self.direction, self.problem, first, second)
+        return Example(first, second, right)
+
+    def _result(self, strategy: str, example: Example) -> np.ndarray:
+        return Convolution(strategy, self.direction, self.problem, *example[:2])()
+
+    def _inexact(self, strategy: str) -> str | None:
+        right = self._integers.right
+        found = self._result(strategy, self._integers)
+        differing = np.argwhere(found != right)
+        if not len(differing):
+            return None
+        at = tuple(int(index) for index in differing[0])
+        return (
+            f"{len(differing)} of {right.size} numbers are not exact on integers, the first at "
+            f"{at}: {found[at]:g} in place of {right[at]:g}"
+        )
+
+    def _inaccurate(self, strategy: str) -> Finding:
+        right, stated = self._numbers.right, STRATEGIES[strategy].error
+        off = np.abs(self._result(strategy, self._numbers) - right).max()
+        error = float(off / (np.abs(right).max() or 1.0))
+        if not np.isfinite(error):
+            return Finding(None, "its result is not finite")
+        wrong = None
+        if error > stated:
+            wrong = f"its error is {error:.2g} of the largest magnitude; it states {stated:.2g}"
+        return Finding(error, wrong)
