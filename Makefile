@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What the installed package is built from: when one of these changes, it is installed again.
-SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx)
+SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx fastcnn/_ext/*.pxd fastcnn/_ext/*.pxi)
 
 .PHONY: help demo test lint bench clean
 
@@ -27,6 +27,7 @@ test: lint
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/cython-lint --max-line-length=100 fastcnn/_ext
 
 bench: $(VENV)/installed-test
 	$(BIN)/python bench/race.py

@@ -1,6 +1,6 @@
-"""The compiled extension; everything else about the package is in pyproject.toml.
+"""The compiled extensions; everything else about the package is in pyproject.toml.
 
-``FASTCNN_EXT_DEBUG=1`` compiles it with bounds checks (add ``--force`` to rebuild in place).
+``FASTCNN_EXT_DEBUG=1`` compiles them with bounds checks (add ``--force`` to rebuild in place).
 """
 
 import os
@@ -8,16 +8,18 @@ import os
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+EXTENSIONS = ["batch", "augment", "effects"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
 
 setup(
     ext_modules=cythonize(
         [
             Extension(
-                "fastcnn._ext.batch",
-                ["fastcnn/_ext/batch.pyx"],
+                f"fastcnn._ext.{name}",
+                [f"fastcnn/_ext/{name}.pyx"],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],
             )
+            for name in EXTENSIONS
         ],
         build_dir="build/cython",
         force=True,  # the same source gives other C code in a debug build

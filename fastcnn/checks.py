@@ -6,23 +6,20 @@ with a sentence: where, what was expected, what was received.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.data.batches import Dataset
+from fastcnn import targets
+from fastcnn.arrays import array, finite, shape_text
+from fastcnn.data.batches import Dataset, image_shape, is_dataset
+from fastcnn.data.preparation import Preparation
 from fastcnn.hooks import Callback
+from fastcnn.targets import labels
 
-CHUNK = 1 << 20
-"""Values looked at together when images are searched for NaN and infinity."""
-
-UNIT_TARGETS = ("categorical_crossentropy", "binary_crossentropy")
-"""Losses, by their names, whose targets are probabilities."""
+__all__ = ["Examples", "callbacks", "compiled", "examples", "images", "labels", "weights"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
     if model.loss.has_classes and len(model.output_shape) != 1:
         raise ValueError(
             f"{method}: the loss '{model.loss.name}' needs one score a class. "
-            f"Received outputs of shape {_shape('n', model.output_shape)} from layer "
+            f"Received outputs of shape {shape_text('n', model.output_shape)} from layer "
             f"'{model.layers[-1].name}'; add Flatten or GlobalAveragePooling2D, and Dense."
         )
     seen = {"loss"}
@@ -79,16 +76,16 @@ def callbacks(value: Any) -> list[Callback]:
 
 def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
     """A parameter's new values: finite float32 of its shape."""
-    array = _array(value, parameter.path)
-    if array.dtype.kind == "c" or array.shape != parameter.shape:
+    found = array(value, parameter.path)
+    if found.dtype.kind == "c" or found.shape != parameter.shape:
         raise ValueError(
             f"{parameter.path}: expected shape {parameter.shape}. "
-            f"Received {array.dtype} of shape {array.shape}."
+            f"Received {found.dtype} of shape {found.shape}."
         )
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, np.float32)
-    _finite(array, parameter.path)
-    return array
+        found = np.ascontiguousarray(found, np.float32)
+    finite(found, parameter.path)
+    return found
 
 
 def examples(
@@ -98,213 +95,99 @@ def examples(
     sample_weight: Any = None,
     class_weight: Any = None,
     name: str = "fit: ",
+    made: Preparation | None = None,
 ) -> Examples:
-    """Images, targets and weights that belong together."""
-    found = images(model, x, f"{name}x")
-    if isinstance(found, Dataset):
+    """Images, targets and weights that belong together; `made` as for `images`.
+
+    Labels become one-hot rows where the loss takes such, for a Dataset and for mixing.
+    """
+    found = images(model, x, f"{name}x", made)
+    if not isinstance(found, np.ndarray):
         if y is not None:
             raise ValueError(
                 f"{name}y must be None where x is a Dataset, which has its own labels. "
                 f"Received {type(y).__name__}."
             )
         y = found.labels
-    targets = labels(model, y, len(found), f"{name}y")
-    weight = _sample_weight(sample_weight, len(found), f"{name}sample_weight")
-    by_class = _class_weight(model, class_weight, targets, f"{name}class_weight")
-    if weight is None or by_class is None:
-        return Examples(found, targets, by_class if weight is None else weight)
-    return Examples(found, targets, weight * by_class)
+    one_hot = not isinstance(found, np.ndarray) or bool(made and made.mixing)
+    target = targets.labels(model, y, len(found), f"{name}y", one_hot)
+    weight = targets.sample_weight(sample_weight, len(found), f"{name}sample_weight")
+    return weighted(model, Examples(found, target, weight), class_weight, name)
 
 
-def images(model: Any, x: Any, name: str = "x") -> NDArray[Any] | Dataset:
-    """Images as C-contiguous uint8 or float32 [n, *input_shape], finite, n > 0; or a Dataset."""
-    if isinstance(x, Dataset):
+def weighted(
+    model: Any,
+    given: Examples,
+    class_weight: Any,
+    name: str,
+    indices: NDArray[np.int64] | None = None,
+) -> Examples:
+    """Examples whose weights are multiplied by those of their classes; `indices` are those that
+    count for "balanced"."""
+    if class_weight is None:
+        return given
+    found = targets.classes(model, given.y)
+    counted = found if indices is None else found[indices]
+    table = targets.class_weight(model, class_weight, counted, f"{name}class_weight")
+    by_class = table[found]
+    return replace(given, weight=by_class if given.weight is None else given.weight * by_class)
+
+
+def images(
+    model: Any, x: Any, name: str = "x", made: Preparation | None = None
+) -> NDArray[Any] | Dataset:
+    """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
+
+    `made` is what is done to them before the step, the model's preprocessing where it is None;
+    they must then have the model's input shape.
+    """
+    made = Preparation(preprocessing=model.preprocessing) if made is None else made
+    if is_dataset(x):
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
-        return x
-    array = _array(x, name)
-    if array.dtype.kind != "f" and array.dtype != np.uint8:
+        _fitting_dataset(model, x, name, made)
+        return cast(Dataset, x)
+    found = array(x, name)
+    if found.dtype.kind != "f" and found.dtype != np.uint8:
         raise TypeError(
-            f"{name} must be images of dtype uint8 or float32. Received dtype {array.dtype}; "
+            f"{name} must be images of dtype uint8 or float32. Received dtype {found.dtype}; "
             "convert them with x.astype('float32')."
         )
-    expected = tuple(model.input_shape)
-    if array.shape[1:] != expected or not array.ndim:
-        raise ValueError(
-            f"{name} must have shape {_shape('n', expected)}, the input of layer "
-            f"'{model.layers[0].name}'. Received shape {array.shape}{_hint(array.shape, expected)}."
-        )
-    if not len(array):
-        raise ValueError(f"{name} must hold at least one image. Received shape {array.shape}.")
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
+    _fitting(model, found.shape, name, made)
+    if not len(found):
+        raise ValueError(f"{name} must hold at least one image. Received shape {found.shape}.")
+    if found.dtype == np.uint8:
+        return np.ascontiguousarray(found)
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, np.float32)
-    _finite(array, name)
-    return array
-
-
-def labels(model: Any, y: Any, count: int, name: str = "y") -> NDArray[Any]:
-    """Targets for `count` images in the form that the model's loss takes."""
-    if y is None:
-        raise ValueError(f"{name} must hold the labels of the {count} images. Received None.")
-    array = _array(y, name)
-    check = _sparse if model.loss.target == "sparse" else _dense
-    found: NDArray[Any] = check(model, array, name)
-    if len(found) != count:
-        raise ValueError(
-            f"{name} must have one entry for each of the {count} images in x. "
-            f"Received {len(found)}."
-        )
+        found = np.ascontiguousarray(found, np.float32)
+    finite(found, name)
     return found
 
 
-def _sparse(model: Any, array: NDArray[Any], name: str) -> NDArray[np.int32]:
-    classes = model.output_shape[-1]
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        one_hot = array.ndim == 2 and array.shape[1] == classes
-        hint = (
-            "; these look like one-hot rows: pass y.argmax(axis=1), or compile with "
-            "loss='categorical_crossentropy'"
-        )
+def _fitting_dataset(model: Any, dataset: Any, name: str, made: Preparation) -> None:
+    dtype = np.dtype(getattr(dataset, "dtype", np.float32))
+    if dtype not in (np.uint8, np.float32):
+        raise TypeError(f"{name}.dtype must be uint8 or float32. Received {dtype}.")
+    shape = image_shape(dataset, tuple(model.input_shape))
+    _fitting(model, (len(dataset), *shape), name, made)
+
+
+def _fitting(model: Any, shape: tuple[int, ...], name: str, made: Preparation) -> None:
+    """ValueError unless images [n, ...] of this shape become the model's input."""
+    expected = tuple(model.input_shape)
+    if made.plain or len(shape) != 1 + len(expected):
+        after = shape[1:]
+    else:
+        try:
+            after = made.output_shape(shape[1:])
+        except ValueError as error:
+            raise ValueError(f"{name}: images of shape {shape} do not fit. {error}") from error
+    if after != expected or not shape:
+        done = "" if after == shape[1:] else f", made into {shape_text('n', after)}"
         raise ValueError(
-            f"{name} must be whole-number labels of shape (n,) for the loss '{model.loss.name}'. "
-            f"Received shape {array.shape}{hint if one_hot else ''}."
+            f"{name} must have shape {shape_text('n', expected)}, the input of layer "
+            f"'{model.layers[0].name}'. Received shape {shape}{done}{_hint(shape, expected)}."
         )
-    if array.dtype.kind not in "iub":
-        raise TypeError(
-            f"{name} must be whole-number labels, such as int32. Received dtype {array.dtype}; "
-            "convert them with y.astype('int32')."
-        )
-    outside = np.flatnonzero((array < 0) | (array >= classes))
-    if len(outside):
-        raise ValueError(
-            f"{name} must hold labels from 0 to {classes - 1}: layer '{model.layers[-1].name}' "
-            f"gives {classes} outputs. Received the label {array[outside[0]]} at position "
-            f"{outside[0]}."
-        )
-    return np.ascontiguousarray(array, np.int32)
-
-
-def _dense(model: Any, array: NDArray[Any], name: str) -> NDArray[np.float32]:
-    expected = tuple(model.output_shape)
-    if array.ndim == 1 and expected == (1,):
-        array = array[:, None]
-    if array.shape[1:] != expected or not array.ndim:
-        hint = (
-            f"; these look like labels: pass numpy.eye({expected[-1]}, dtype='float32')[y], or "
-            "compile with loss='sparse_categorical_crossentropy'"
-        )
-        like_labels = array.ndim == 1 and array.dtype.kind in "iu" and len(expected) == 1
-        raise ValueError(
-            f"{name} must have shape {_shape('n', expected)} for the loss '{model.loss.name}', "
-            f"like the outputs of layer '{model.layers[-1].name}'. "
-            f"Received shape {array.shape}{hint if like_labels else ''}."
-        )
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers. Received dtype {array.dtype}.")
-    targets = np.ascontiguousarray(array, np.float32)
-    _finite(targets, name)
-    if model.loss.name in UNIT_TARGETS and targets.size:
-        low, high = float(targets.min()), float(targets.max())
-        if low < 0.0 or high > 1.0:
-            raise ValueError(
-                f"{name} must lie between 0 and 1 for the loss '{model.loss.name}'. "
-                f"Received values from {low:g} to {high:g}."
-            )
-    return targets
-
-
-def _sample_weight(weight: Any, count: int, name: str) -> NDArray[np.float32] | None:
-    if weight is None:
-        return None
-    array = _array(weight, name)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers. Received dtype {array.dtype}.")
-    if array.shape != (count,):
-        raise ValueError(
-            f"{name} must have one number for each of the {count} images, shape ({count},). "
-            f"Received shape {array.shape}."
-        )
-    wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
-    if len(wrong):
-        raise ValueError(
-            f"{name} must hold finite numbers of at least 0. "
-            f"Received {array[wrong[0]]} at position {wrong[0]}."
-        )
-    return np.ascontiguousarray(array, np.float32)
-
-
-def _class_weight(
-    model: Any, weights: Any, targets: NDArray[Any], name: str
-) -> NDArray[np.float32] | None:
-    """The weight of each example by its class; classes not named weigh 1."""
-    if weights is None:
-        return None
-    if not isinstance(weights, Mapping):
-        raise TypeError(
-            f"{name} must be a dict from class to weight, such as {{0: 1.0, 1: 2.5}}. "
-            f"Received {type(weights).__name__}."
-        )
-    binary = model.loss.name == "binary_crossentropy" and tuple(model.output_shape) == (1,)
-    if not model.loss.has_classes and not binary:
-        raise ValueError(
-            f"{name} needs a loss with classes. Received the loss '{model.loss.name}'; "
-            "use sample_weight."
-        )
-    classes = 2 if binary else model.output_shape[-1]
-    table = np.ones(classes, np.float32)
-    for label, weight in weights.items():
-        whole_label = isinstance(label, Integral) and not isinstance(label, bool)
-        if not whole_label or not 0 <= int(label) < classes:
-            raise ValueError(
-                f"{name} must name classes from 0 to {classes - 1}. Received {label!r}."
-            )
-        if not isinstance(weight, Real) or not math.isfinite(weight) or float(weight) < 0:
-            raise ValueError(
-                f"{name} must give finite weights of at least 0. "
-                f"Received {weight!r} for class {label}."
-            )
-        table[int(label)] = weight
-    if targets.ndim == 1:
-        return table[targets]
-    return table[(targets[:, 0] > 0.5).astype(np.int64) if binary else targets.argmax(axis=1)]
-
-
-def _array(value: Any, name: str) -> NDArray[Any]:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array. Received rows of unequal lengths.") from error
-    if array.dtype.kind not in "fiubc":
-        raise TypeError(
-            f"{name} must be an array of numbers. "
-            f"Received {type(value).__name__} of dtype {array.dtype}."
-        )
-    return array
-
-
-def _finite(array: NDArray[np.float32], name: str) -> None:
-    """ValueError naming the first NaN or infinity."""
-    rows = max(1, CHUNK // max(1, array[0].size)) if len(array) else 1
-    for start in range(0, len(array), rows):
-        part = array[start : start + rows]
-        # A finite sum proves a chunk finite, at half the cost of isfinite; else look closely.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if math.isfinite(part.sum()):
-                continue
-        wrong = np.argwhere(~np.isfinite(part))
-        if len(wrong):
-            place = tuple(wrong[0])
-            value = part[place]
-            position = ", ".join(str(int(i)) for i in (place[0] + start, *place[1:]))
-            raise ValueError(f"{name} must hold finite numbers. Received {value} at [{position}].")
-
-
-def _shape(first: str, rest: tuple[int, ...]) -> str:
-    return f"({', '.join([first, *map(str, rest)])}{')' if rest else ',)'}"
 
 
 def _hint(received: tuple[int, ...], expected: tuple[int, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastcnn.history import History
 from fastcnn.hooks import Hooks, Logs
 from fastcnn.interrupt import Interrupt
 from fastcnn.metrics import Tally
-from fastcnn.passes import Part, shuffled, test_pass
+from fastcnn.passes import Part, StreamPart, test_pass
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,12 @@ class Fit:
     """One running fit."""
 
     def __init__(
-        self, model: Any, train: Part, validation: Part | None, plan: Plan, hooks: Hooks
+        self,
+        model: Any,
+        train: Part | StreamPart,
+        validation: Part | StreamPart | None,
+        plan: Plan,
+        hooks: Hooks,
     ) -> None:
         self.model = model
         self.train = train
@@ -40,7 +46,7 @@ class Fit:
         self.plan = plan
         self.hooks = hooks
         self.history = History()
-        self.tally = Tally(model.metrics, len(train))
+        self.tally = Tally(model.metrics, train.count or 0)
         self.failure: ArithmeticError | None = None
         self.names = self._names()
 
@@ -72,10 +78,11 @@ class Fit:
         return self.history
 
     def _introduce(self) -> None:
+        count = self.train.count
         params = {
             "epochs": self.plan.epochs,
             "initial_epoch": self.plan.first,
-            "steps": -(-len(self.train) // self.plan.batch_size),
+            "steps": None if count is None else -(-count // self.plan.batch_size),
             "verbose": self.plan.verbose,
             "metrics": self.names,
         }
@@ -99,14 +106,13 @@ class Fit:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
         self.hooks.call("on_epoch_begin", epoch, {})
         self.good = self.model.state.snapshot()
-        self.progress.begin(title, len(self.train))
+        self.progress.begin(title, self.train.count)
         start = time.perf_counter()
-        self._steps(epoch)
+        finished = self._steps(epoch)
         seconds = time.perf_counter() - start
         if self.failure is not None:
             return
         logs, rate = self.tally.final(), self._learning_rate()
-        finished = self.tally.count == len(self.train)
         if finished:
             logs |= self._validate(title)
             self.model.epoch = epoch + 1
@@ -122,37 +128,38 @@ class Fit:
             self.hooks.call("on_epoch_interrupted", epoch, logs)
         self.history.add(epoch, logs, seconds, self.tally.count)
 
-    def _steps(self, epoch: int) -> None:
-        """The training steps of an epoch, until its end or Ctrl-C."""
-        order = shuffled(self.model.seed, epoch, len(self.train)) if self.plan.shuffle else None
-        batches = self.train.batches(self.model, self.plan.batch_size, order)
+    def _steps(self, epoch: int) -> bool:
+        """The training steps of an epoch, until its end or Ctrl-C; whether it reached its end."""
+        order = self.train.order(self.model.seed, epoch, self.plan.shuffle)
         # Looked up once: a step may take half a millisecond.
         tally, interrupt, clock = self.tally, self.interrupt, time.perf_counter
         begin, end = self.hooks["on_train_batch_begin"], self.hooks["on_train_batch_end"]
         train, interval = self.engine.train, self.progress.interval
         due = clock() + interval
         tally.reset()
-        for step, (x, y, weight) in enumerate(batches):
-            for hook in begin:
-                hook(step, {})
-            try:
-                batch = train(x, y, weight)
-            except ArithmeticError as error:
-                self._fail(error, epoch, step)
-                break
-            tally.add(batch, y, weight)
-            for hook in end:
-                hook(step, tally.logs())
-            if clock() >= due:
-                self.progress.update(tally.count, tally.logs())
-                due = clock() + interval
-            if interrupt.requested:
-                break
+        with closing(self.train.batches(self.model, self.plan.batch_size, order, epoch)) as batches:
+            for step, (x, y, weight) in enumerate(batches):
+                for hook in begin:
+                    hook(step, {})
+                try:
+                    batch = train(x, y, weight)
+                except ArithmeticError as error:
+                    self._fail(error, epoch, step)
+                    return False
+                tally.add(batch, y, weight)
+                for hook in end:
+                    hook(step, tally.logs())
+                if clock() >= due:
+                    self.progress.update(tally.count, tally.logs())
+                    due = clock() + interval
+                if interrupt.requested:
+                    return tally.count == self.train.count
+        return True
 
     def _validate(self, title: str) -> Logs:
         if self.validation is None:
             return {}
-        self.progress.begin(f"{title} validation", len(self.validation))
+        self.progress.begin(f"{title} validation", self.validation.count)
         self.hooks.call("on_test_begin", {})
         logs = test_pass(
             self.model, self.validation, self.plan.batch_size, self.progress, self.hooks

@@ -26,8 +26,9 @@ class Callback:
     """What fit calls while it trains. Override the hooks you need: others cost nothing.
 
     `self.model` is the model; setting `self.model.stop_training = True` ends the training after
-    the epoch. `self.params` holds "epochs", "initial_epoch", "steps" (an epoch), "verbose" and
-    "metrics" (the names that each epoch's logs will have). Epochs and batches count from 0.
+    the epoch. `self.params` holds "epochs", "initial_epoch", "steps" (an epoch; None where an
+    iterable of batches has not shown it yet), "verbose" and "metrics" (the names that each epoch's
+    logs will have). Epochs and batches count from 0.
     """
 
     log_names: tuple[str, ...] = ()

@@ -162,7 +162,7 @@ def get(identifier: Any) -> Metric:
 
 
 class Tally:
-    """The loss and the metrics of one pass over at most `capacity` examples.
+    """The loss and the metrics of one pass over `capacity` examples, or more where need be.
 
     A step only copies the engine's numbers; sums wait until somebody asks. The loss is, as in
     Keras, the mean of weight * loss over the examples plus the mean regularization penalty.
@@ -199,16 +199,29 @@ class Tally:
         start = self.count
         size = len(loss)
         self.count = stop = start + size
+        if stop > len(self._loss):
+            self._grow(stop)
         self._loss[start:stop] = loss
         if weight is not None:
             if not len(self._weight):
-                self._weight = np.empty_like(self._loss)
+                self._weight = np.ones_like(self._loss)
             self._weight[start:stop] = weight
+        elif len(self._weight):
+            self._weight[start:stop] = 1
         if self._ranked:
             self._rank[start:stop] = batch.rank
         self._penalty += batch.penalty * size
         for metric in self._direct:
             metric.update(batch, y, weight)
+
+    def _grow(self, least: int) -> None:
+        """Makes room for at least so many examples."""
+        added = max(least, 2 * len(self._loss)) - len(self._loss)
+        self._loss = np.append(self._loss, np.zeros(added, np.float32))
+        if self._ranked:
+            self._rank = np.append(self._rank, np.zeros(added, np.int32))
+        if len(self._weight):
+            self._weight = np.append(self._weight, np.ones(added, np.float32))
 
     def logs(self) -> dict[str, float]:
         """The values so far: {"loss": ..., and each metric by its name}."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, checks, losses, naming, optimizers, strategies, training
+from fastcnn import arguments, checks, losses, naming, optimizers, passes, strategies, training
 from fastcnn import metrics as known_metrics
+from fastcnn.data.preprocessing import steps as preprocessing_steps
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
 from fastcnn.layers import from_config as layer_from_config
@@ -28,7 +29,8 @@ class Sequential:
     `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
     order of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda". Where a
     layer leaves its strategy to fastcnn, only those are taken whose relative error stays within
-    `error_bound`.
+    `error_bound`. `preprocessing` lists the steps of `fastcnn.data.preprocessing` that images go
+    through before the first layer, in training and prediction alike; they are saved with the model.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Sequential:
         device: str = "auto",
         name: str = "sequential",
         error_bound: float = strategies.ERROR_BOUND,
+        preprocessing: Sequence[Any] = (),
     ):
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
@@ -46,6 +49,7 @@ class Sequential:
         self.device = _checked_device(device)
         self.name = name
         self.error_bound = arguments.number("Sequential", "error_bound", error_bound, above=0)
+        self.preprocessing = preprocessing_steps(preprocessing)
         self.class_names: list[str] | None = None
         self.epoch = 0
         self.optimizer: Any = None
@@ -167,7 +171,8 @@ class Sequential:
         if not any(found is one for top in self.layers for one in top.walk()):
             raise ValueError(f"activations: {found.label} is a layer of another model.")
         images = checks.images(self, x, "activations: x")
-        return self.engine().outputs_of(images, found.path)
+        batch = next(passes.prepared(self, images, len(images)))
+        return self.engine().outputs_of(batch, found.path)
 
     def layer(self, name: str) -> Layer:
         """Return the layer of a name or path."""
@@ -194,9 +199,33 @@ class Sequential:
         for parameter, array in zip(self.parameters, arrays, strict=True):
             parameter.value[...] = array
 
-    def summary(self) -> None:
-        """Print the layers with output shapes, parameters, multiply-adds and memory."""
-        print(summary_text(self))
+    def summary(self, images: int = 32) -> None:
+        """Print the layers with output shapes, parameters, multiply-adds and memory, and with the
+        convolutions' strategies for batches of `images`."""
+        print(summary_text(self, images))
+
+    def pin_strategies(self, images: int = 32) -> None:
+        """Name the strategies now in force for batches of `images`, in the layers' settings.
+
+        A model that leaves them to "auto" may compute other bits where other times were measured,
+        or on another computer. Named ones stay as they are, through save and load too.
+        """
+        for op in self._ops(training=True).ops:
+            if op.kind == "conv2d":
+                problem, wished = op.attributes["problem"], op.attributes["strategy"]
+                pinned = {
+                    one: strategies.choose(one, problem, images, self.error_bound, wished[one]).name
+                    for one in strategies.DIRECTIONS
+                }
+                layer = self.layer(op.layer)
+                # A layer of two convolutions has a setting for each.
+                name = next(name for name in layer.settings if getattr(layer, name) is wished)
+                setattr(layer, name, pinned)
+        self.plan_anew()
+
+    def plan_anew(self) -> None:
+        """Let the next run choose strategies by what is then known."""
+        self._engine = None
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write model, optimizer state and epoch to one HDF5 file."""
@@ -221,12 +250,13 @@ class Sequential:
         return hdf5.load_weights(self, path, skip_mismatch, by_name)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the architecture as plain data."""
+        """Return the architecture as plain data, without weights and other fitted arrays."""
         return {
             "name": self.name,
             "seed": self.seed,
             "input_shape": list(self.input_shape),
             "error_bound": self.error_bound,
+            "preprocessing": [naming.serialize(step) for step in self.preprocessing],
             "layers": [naming.serialize(layer) for layer in self.layers],
         }
 
@@ -236,7 +266,8 @@ class Sequential:
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
         bound = config.get("error_bound", strategies.ERROR_BOUND)
-        return cls(layers, shape, seed, device, config.get("name", "sequential"), bound)
+        steps = config.get("preprocessing", ())
+        return cls(layers, shape, seed, device, config.get("name", "sequential"), bound, steps)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but the engine, which knows addresses."""

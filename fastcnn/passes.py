@@ -2,64 +2,193 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn import checks, targets
 from fastcnn.checks import Examples
+from fastcnn.data.ahead import ahead
 from fastcnn.data.batches import Batches
+from fastcnn.data.iterables import Stream
+from fastcnn.data.preparation import Batch, Preparation
+from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.hooks import Hooks, Logs
 from fastcnn.metrics import Tally
 from fastcnn.progress import Progress
 
+__all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
+
 
 @dataclass(frozen=True)
 class Part:
-    """The examples that one pass visits: all of them, or those of `indices` (int64 [n])."""
+    """The examples that one pass visits: all of them, or those of `indices` (int64 [n]).
+
+    `made` is what happens to their images before the step; None means the model's preprocessing.
+    `classes` (int64 [n], the class of each of this part's examples) asks for balanced sampling.
+    """
 
     examples: Examples
     indices: NDArray[np.int64] | None = None
+    made: Preparation | None = None
+    workers: int | None = None
+    classes: NDArray[np.int64] | None = None
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many examples a pass visits."""
         return len(self.examples) if self.indices is None else len(self.indices)
 
+    def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
+        """The order of an epoch of training within this part; None for its own."""
+        if self.classes is not None:
+            return balanced(seed, epoch, self.classes)
+        return shuffled(seed, epoch, self.count) if shuffle else None
+
     def batches(
-        self, model: Any, batch_size: int, order: NDArray[np.int64] | None = None
-    ) -> Batches:
+        self,
+        model: Any,
+        batch_size: int,
+        order: NDArray[np.int64] | None = None,
+        epoch: int = 0,
+    ) -> Generator[Batch, None, None]:
         """The batches of one pass, in this part's own order or in the given order of it."""
         if order is None:
             order = self.indices
         elif self.indices is not None:
             order = self.indices[order]
-        x, y, weight = self.examples.x, self.examples.y, self.examples.weight
-        shape = tuple(model.input_shape)
-        return Batches(x, y, weight, batch_size, order, shape=shape)
+        given, made = self.examples, self.made or _of_model(model)
+        return iter(
+            Batches(
+                given.x,
+                given.y,
+                given.weight,
+                batch_size,
+                order,
+                shape=tuple(model.input_shape),
+                epoch=epoch,
+                workers=self.workers,
+                **vars(made),
+            )
+        )
 
 
-def shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """The order of an epoch: a permutation of 0 .. count - 1 that (seed, epoch) alone decide."""
-    key = np.array([int(seed) & (2**64 - 1), epoch], np.uint64)
-    # Sorting raw draws, whose stream NumPy fixes for ever, repeats under any NumPy version.
-    draws = np.random.Philox(key=key).random_raw(count)
-    return np.argsort(draws, kind="stable")
+class StreamPart:
+    """The batches of an iterable, as one pass after the other gives them: in its own order and
+    sizes, checked one by one. `count` is what the last pass came to, None before the first."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        made: Preparation,
+        workers: int | None = None,
+        class_weight: NDArray[np.float32] | None = None,
+    ):
+        self.count: int | None = None
+        self._stream = stream
+        self._made = made
+        # One thread at most: an iterable gives one batch after the other.
+        self._workers = 1 if workers is None else min(workers, 1)
+        self._class_weight = class_weight
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> None:
+        """An iterable keeps its own order."""
+
+    def batches(
+        self, model: Any, batch_size: int, order: Any = None, epoch: int = 0
+    ) -> Generator[Batch, None, None]:
+        """The batches of one pass; their size and order are the iterable's own affair."""
+        source = enumerate(self._stream)
+        seen = 0
+
+        def prepare(_: int, slot: None) -> Batch | None:
+            nonlocal seen
+            number, given = next(source, (0, None))
+            if given is None:
+                return None
+            batch = self._batch(model, given, number, seen, epoch)
+            seen += len(batch[0])
+            return batch
+
+        slots = [None] * (self._workers + 1)
+        with closing(ahead(prepare, itertools.count(), slots, self._workers)) as made:
+            for batch in made:
+                if batch is None:
+                    break
+                yield batch
+        self.count = seen
+
+    def _batch(
+        self, model: Any, given: tuple[Any, Any, Any], number: int, seen: int, epoch: int
+    ) -> Batch:
+        name, made = f"{self._stream.name}: batch {number}: ", self._made
+        x = checks.images(model, given[0], f"{name}x", made)
+        y = targets.labels(model, given[1], len(x), f"{name}y", one_hot=True)
+        weight = targets.sample_weight(given[2], len(x), f"{name}weights")
+        if self._class_weight is not None:
+            by_class = self._class_weight[targets.classes(model, y)]
+            weight = by_class if weight is None else weight * by_class
+        return made.mixed(_of_stream(made, x, seen, epoch), y, weight, epoch, number)
 
 
-def test_pass(model: Any, part: Part, batch_size: int, shown: Progress, hooks: Hooks) -> Logs:
+def _of_stream(made: Preparation, x: Any, seen: int, epoch: int) -> NDArray[Any]:
+    """The images of a stream's batch as the network sees them; x is left alone."""
+    if made.plain:
+        return np.ascontiguousarray(x, np.float32)
+    out = np.empty((len(x), *made.augmented_shape(x.shape[1:])), np.float32)
+    if made.augment is None:
+        out[...] = x
+        x = out
+    return made.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
+
+
+def prepared(model: Any, images: Any, batch_size: int) -> Generator[NDArray[Any], None, None]:
+    """Checked images, in order, in batches as the network sees them."""
+    made = _of_model(model)
+    if isinstance(images, np.ndarray) and made.plain:
+        # Views will do.
+        yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        return
+    shape = tuple(model.input_shape)
+    batches = Batches(images, None, None, batch_size, shape=shape, **vars(made))
+    with closing(iter(batches)) as found:
+        yield from (x for x, _, _ in found)
+
+
+def prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
+    """The images of an iterable of batches, checked, as the network sees them."""
+    made = _of_model(model)
+    for number, (given, _, _) in enumerate(stream):
+        x = checks.images(model, given, f"{stream.name}: batch {number}: x", made)
+        yield _of_stream(made, x, 0, 0)
+
+
+def _of_model(model: Any) -> Preparation:
+    return Preparation(preprocessing=model.preprocessing)
+
+
+def test_pass(
+    model: Any, part: Part | StreamPart, batch_size: int, shown: Progress, hooks: Hooks
+) -> Logs:
     """The loss and the metrics of a part, without training."""
     test, clock, interval = model.engine().test, time.perf_counter, shown.interval
     begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]
-    tally = Tally(model.metrics, len(part))
+    tally = Tally(model.metrics, part.count or 0)
     due = clock() + interval
-    for step, (x, y, weight) in enumerate(part.batches(model, batch_size)):
-        for hook in begin:
-            hook(step, {})
-        tally.add(test(x, y, weight), y, weight)
-        for hook in end:
-            hook(step, tally.logs())
-        if clock() >= due:
-            shown.update(tally.count, tally.logs())
-            due = clock() + interval
+    with closing(part.batches(model, batch_size)) as batches:
+        for step, (x, y, weight) in enumerate(batches):
+            for hook in begin:
+                hook(step, {})
+            tally.add(test(x, y, weight), y, weight)
+            for hook in end:
+                hook(step, tally.logs())
+            if clock() >= due:
+                shown.update(tally.count, tally.logs())
+                due = clock() + interval
     return tally.final()

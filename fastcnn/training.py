@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import arguments, checks, progress
+from fastcnn import arguments, checks, choices, measurements, parts, passes, progress, tuning
 from fastcnn.checks import Examples
-from fastcnn.data.batches import Batches, Dataset
+from fastcnn.data.iterables import Stream
 from fastcnn.fitting import Fit, Plan
 from fastcnn.history import History
 from fastcnn.hooks import Callback, Hooks, Logs
@@ -33,19 +33,40 @@ def fit(
     validation_split: float = 0.0,
     validation_data: Any = None,
     shuffle: bool = True,
-    class_weight: dict[int, float] | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     sample_weight: Any = None,
     initial_epoch: int = 0,
+    tune: bool = False,
+    augment: Any = None,
+    sampling: str | None = None,
+    workers: int | None = None,
 ) -> History:
-    """Trains the model on images x (uint8 or float32 [n, *input_shape], or a Dataset) and
-    targets y, up to epoch number `epochs`, and returns the history.
+    """Trains the model on images x and targets y, up to epoch number `epochs`, and returns the
+    history.
 
-    The last fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights)
-    or a Dataset, is evaluated after each epoch. The order of an epoch depends on model.seed and
-    the epoch's number alone, so that a training resumed with initial_epoch=model.epoch repeats.
+    x: an array, uint8 or float32 [n, *input_shape], with y beside it; or, with y left out, a
+    `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an iterable of
+    batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. The
+    last fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any
+    of the sources above, is evaluated after each epoch.
+
+    `augment` is a list of augmentations of `fastcnn.data`, applied to the batches of training
+    alone: random ones of each image, MixUp and CutMix of a batch (several: one a batch, by
+    chance), and fixed steps, which then join `model.preprocessing`; or an Augment. Where it makes
+    images of another size, as RandomCrop may, model.preprocessing begins with a CenterCrop, so
+    that validation and predict see the middle. `workers` threads prepare batches ahead of the step
+    (0: none; None: one, where images are more than gathered); the bits are the same for any.
+    `sampling="balanced"` draws every class equally often in each epoch, so that images of rare
+    classes come several times and some of others not at all; `class_weight="balanced"` weighs
+    classes by how rare they are instead.
+
+    What is random in an epoch, the order and the augmentation, depends on model.seed, the epoch's
+    number and the images' alone, so that a training resumed with initial_epoch=model.epoch repeats.
     Ctrl-C ends the training after the running step and keeps the epoch's record; a second one
     raises. NonFiniteError, with .epoch and .step (from 0) and .history, ends a training whose
-    loss is no longer finite; the model keeps the weights from before that step.
+    loss is no longer finite; the model keeps the weights from before that step. With `tune` the
+    strategies of the model's convolutions are timed first, where that was not done before; Ctrl-C
+    then ends it before the first epoch.
     """
     checks.compiled(model, "fit", training=True)
     progress.check_verbose(verbose)
@@ -56,38 +77,45 @@ def fit(
         shuffle=arguments.flag("fit", "shuffle", shuffle),
         verbose=verbose,
     )
-    examples = checks.examples(model, x, y, sample_weight, class_weight)
-    train, validation = _parts(model, examples, validation_split, validation_data)
+    given = parts.Given(
+        x=x,
+        y=y,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        augment=augment,
+        sampling=sampling,
+        workers=None if workers is None else arguments.whole("fit", "workers", workers, least=0),
+        epochs=plan.epochs - plan.first,
+    )
+    found = parts.make(model, given)
     hooks = Hooks(checks.callbacks(callbacks))
-    return Fit(model, train, validation, plan, hooks).run()
+    images = min(plan.batch_size, found.train.count or plan.batch_size)
+    if arguments.flag("fit", "tune", tune):
+        report = tuning.tune(model, images)
+        progress.make(verbose).note(report.sentence)
+        if report.interrupted:
+            history = History()
+            history.interrupted = True
+            return history
+    if verbose and measurements.any_known():
+        _tell_measured(model, images, verbose)
+    model.preprocessing = found.preprocessing
+    if model.class_names is None:
+        model.class_names = found.class_names
+    return Fit(model, found.train, found.validation, plan, hooks).run()
 
 
-def _parts(
-    model: Any, examples: Examples, validation_split: float, validation_data: Any
-) -> tuple[Part, Part | None]:
-    """The part to train on and the part to validate on."""
-    share = arguments.number("fit", "validation_split", validation_split, least=0, below=1)
-    if validation_data is not None:
-        data = (validation_data,) if isinstance(validation_data, Dataset) else validation_data
-        if not isinstance(data, tuple | list) or not 1 <= len(data) <= 3:
-            raise TypeError(
-                "fit: validation_data must be (x, y), (x, y, sample_weight) or a Dataset. "
-                f"Received {type(validation_data).__name__}."
-            )
-        x, y, weight = (*data, None, None)[:3]
-        return Part(examples), Part(
-            checks.examples(model, x, y, weight, name="fit: validation_data: ")
+def _tell_measured(model: Any, images: int, verbose: str | int) -> None:
+    """Says how many strategies are others than on a machine where nothing was measured."""
+    chosen = choices.of_training(model, images)
+    others = choices.beside_estimate(chosen, images, model.error_bound)
+    if others:
+        progress.make(verbose).note(
+            f"Strategies: {len(others)} of {len(chosen)} are not the estimated ones, but the "
+            "fastest measured on this machine. summary() shows them, pin_strategies() keeps them."
         )
-    if not share:
-        return Part(examples), None
-    cut = math.floor(len(examples) * (1.0 - share))
-    if cut in (0, len(examples)):
-        raise ValueError(
-            "fit: validation_split must leave images on both sides. "
-            f"Received {share} for {len(examples)} images."
-        )
-    indices = np.arange(len(examples), dtype=np.int64)
-    return Part(examples, indices[:cut]), Part(examples, indices[cut:])
 
 
 def evaluate(
@@ -98,43 +126,44 @@ def evaluate(
     verbose: str | int = 0,
     sample_weight: Any = None,
     return_dict: bool = False,
+    workers: int | None = None,
 ) -> Any:
-    """The loss and the metrics on x and y: as [loss, *metrics], as the loss alone where the model
-    has no metrics, or as a dict by name."""
+    """The loss and the metrics on x and y, which are what fit takes: as [loss, *metrics], as the
+    loss alone where the model has no metrics, or as a dict by name."""
     checks.compiled(model, "evaluate")
     progress.check_verbose(verbose)
     size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
-    part = Part(checks.examples(model, x, y, sample_weight, name="evaluate: "))
+    part = parts.of_evaluation(model, x, y, sample_weight, workers)
     shown = progress.make(verbose)
-    shown.begin("Evaluation", len(part))
+    shown.begin("Evaluation", part.count)
     start = time.perf_counter()
     try:
         logs = test_pass(model, part, size, shown, Hooks(()))
         seconds = time.perf_counter() - start
-        shown.end(progress.line("Evaluation", seconds, len(part) / max(seconds, 1e-9), logs))
+        rate = (part.count or 0) / max(seconds, 1e-9)
+        shown.end(progress.line("Evaluation", seconds, rate, logs))
     finally:
         shown.close()
     return _answer(logs, return_dict)
 
 
 def predict(model: Any, x: Any, batch_size: int = 32) -> NDArray[np.float32]:
-    """The model's outputs for images x: float32 [n, *output_shape]."""
+    """The model's outputs for images x: float32 [n, *output_shape].
+
+    x: images, or any other source that fit takes; labels in it are not looked at.
+    """
     size = arguments.whole("predict", "batch_size", batch_size, least=1)
-    images = checks.images(model, x, "predict: x")
     run = model.engine().predict
+    source = parts.adapted(model, x, "predict: x", labelled=False)
+    if isinstance(source, Stream):
+        return np.concatenate([run(batch) for batch in passes.prepared_stream(model, source)])
+    images = checks.images(model, source, "predict: x")
     outputs = np.empty((len(images), *model.output_shape), np.float32)
-    if isinstance(images, Dataset):
-        order = np.arange(len(images), dtype=np.int64)
-        batches = (
-            x for x, _, _ in Batches(images, None, None, size, order, shape=model.input_shape)
-        )
-    else:
-        # Already in order: views will do.
-        batches = (images[start : start + size] for start in range(0, len(images), size))
     start = 0
-    for batch in batches:
-        outputs[start : start + len(batch)] = run(batch)
-        start += len(batch)
+    with closing(passes.prepared(model, images, size)) as batches:
+        for batch in batches:
+            outputs[start : start + len(batch)] = run(batch)
+            start += len(batch)
     return outputs
 
 
@@ -143,7 +172,7 @@ def train_on_batch(
     x: Any,
     y: Any,
     sample_weight: Any = None,
-    class_weight: dict[int, float] | None = None,
+    class_weight: Mapping[int, float] | None = None,
     return_dict: bool = False,
 ) -> Any:
     """One training step on x and y; the loss before it and the metrics, as `evaluate` gives."""
@@ -163,7 +192,7 @@ def test_on_batch(
 
 def _on_batch(model: Any, examples: Examples, run: Any) -> Logs:
     tally = Tally(model.metrics, len(examples))
-    for x, y, weight in Part(examples).batches(model, len(examples)):
+    for x, y, weight in Part(examples, workers=0).batches(model, len(examples)):
         tally.add(run(x, y, weight), y, weight)
     return tally.final()
 

@@ -105,6 +105,7 @@ class FakeModel:
         self.loss = loss and losses.get(loss)
         self.optimizer = optimizers.SGD(rate)
         self.metrics = [metrics.get(name) for name in metric_names]
+        self.preprocessing, self.class_names = [], None
         self.saved = []  # (kind, path, epoch) of every save
         self._engine = FakeEngine(self)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fake_model import FakeModel, toy
 
-from fastcnn import checks, metrics, training
+from fastcnn import arrays, checks, metrics, training
 from fastcnn.callbacks import Callback
 
 X, Y = toy(12)
@@ -160,7 +160,7 @@ def test_good_images_are_not_copied():
 
 
 def test_nan_is_found_beyond_the_first_chunk(monkeypatch):
-    monkeypatch.setattr(checks, "CHUNK", 40)
+    monkeypatch.setattr(arrays, "CHUNK", 40)
     with pytest.raises(ValueError, match=r"nan at \[9, 1, 1, 0\]"):
         checks.images(FakeModel(), put(X, (9, 1, 1, 0), np.nan))
 

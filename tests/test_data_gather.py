@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-import threading
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
+from extensions import load, turns_during
 
 from fastcnn._ext import batch
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="session")
-def debug_build(tmp_path_factory):
-    """The extension compiled anew with bounds checks."""
-    out = tmp_path_factory.mktemp("debug_build")
-    command = [sys.executable, "setup.py", "-q", "build_ext"]
-    result = subprocess.run(
-        [*command, "--build-lib", str(out / "lib"), "--build-temp", str(out / "objects")],
-        cwd=ROOT,
-        env={**os.environ, "FASTCNN_EXT_DEBUG": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    (path,) = (out / "lib").rglob(f"batch*{Path(batch.__file__).suffix}")
-    spec = importlib.util.spec_from_file_location("debug_build.batch", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(params=["release", "debug"])
 def gather(request):
-    module = batch if request.param == "release" else request.getfixturevalue("debug_build")
-    return module.gather
+    return load("batch", request).gather
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 4, 3), (3, 28, 28, 1), (9,), (1, 1), (4, 0, 2)])
@@ -105,24 +75,4 @@ def test_two_threads_run_at_once():
     out = np.empty((len(indices), 4096), np.float32)
     out[:] = 0
     # A busy machine may not give the second thread a turn at once; a held GIL never does.
-    assert any(_turns_during(lambda: batch.gather(x, indices, out)) for _ in range(20))
-
-
-def _turns_during(work):
-    """How often this thread had a turn in the middle half of ``work`` in another thread."""
-    span, turns = [], []
-
-    def run():
-        span.append(time.perf_counter())
-        work()
-        span.append(time.perf_counter())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    while thread.is_alive():
-        turns.append(time.perf_counter())
-        time.sleep(0.0005)
-    thread.join()
-    start, end = span
-    quarter = (end - start) / 4
-    return sum(start + quarter < turn < end - quarter for turn in turns)
+    assert any(turns_during(lambda: batch.gather(x, indices, out)) for _ in range(20))

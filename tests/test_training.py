@@ -17,6 +17,7 @@ from fake_model import FakeModel, NonFiniteError, toy
 
 from fastcnn import optimizers, schedules, training
 from fastcnn.callbacks import Callback, LambdaCallback
+from fastcnn.data import Batches
 from fastcnn.passes import shuffled
 
 
@@ -417,7 +418,7 @@ def test_the_loop_costs_little_a_step():
         fit(model, x, y, batch_size=1)
         best["fit"] = min(best["fit"], time.perf_counter() - start)
         start = time.perf_counter()
-        for batch in training.Batches(x, y, None, 1, order):
+        for batch in Batches(x, y, None, 1, order):
             model.engine().train(*batch)
         best["bare"] = min(best["bare"], time.perf_counter() - start)
     assert (best["fit"] - best["bare"]) / 4000 < 20e-6

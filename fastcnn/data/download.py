@@ -26,6 +26,8 @@ def download(known: KnownSet, folder: Path) -> None:
     Raises OSError when no source can be reached and ValueError when what came from every source
     that answered is not the published content; only files that passed are put in place.
     """
+    if not known.sources:
+        raise OSError("no address of it is known.")
     failure: Exception | None = None
     for source in known.sources:
         print(f"Downloading {known.name} from {source} to {folder}", file=sys.stderr)

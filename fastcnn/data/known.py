@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a data set; size in bytes and SHA-256 of its content, not of a container."""
+    """One file of a data set; size in bytes and SHA-256 of its content, not of a container. A set
+    without sources needs no SHA-256."""
 
     name: str
     size: int
-    sha256: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class KnownSet:
     """A published data set.
 
     folder: the name of its folder under a data directory. sources: addresses, tried in order; of
-    a .tar.gz that holds all the files, or of a folder with each file gzipped. layout: "idx" or
-    "cifar10". places: folders, beside the data directories, where a system may keep it.
+    a .tar.gz that holds all the files, or of a folder with each file gzipped. layout: "idx",
+    "cifar10" or "cifar100". places: folders, beside the data directories, where a system may keep
+    it.
     """
 
     name: str
@@ -161,4 +163,25 @@ CIFAR10 = KnownSet(
     sources=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
 )
 
-KNOWN_SETS = {known.name: known for known in (FASHION_MNIST, MNIST, CIFAR10)}
+FINE_CLASSES = """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+    butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
+    crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
+    keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+    mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
+    plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+    skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+    television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+
+CIFAR100 = KnownSet(
+    name="cifar100",
+    folder="cifar-100-binary",
+    layout="cifar100",
+    class_names=tuple(FINE_CLASSES.split()),
+    files=(PublishedFile("train.bin", 153_700_000), PublishedFile("test.bin", 30_740_000)),
+    # Read where it lies on this computer; the checksums for a download are not known here.
+    sources=(),
+)
+
+KNOWN_SETS = {known.name: known for known in (FASHION_MNIST, MNIST, CIFAR10, CIFAR100)}

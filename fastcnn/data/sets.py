@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastcnn import naming
 from fastcnn.data import places
-from fastcnn.data.cifar import read_cifar10
+from fastcnn.data.cifar import read_cifar10, read_cifar100
 from fastcnn.data.idx import read_idx
 from fastcnn.data.known import FASHION_MNIST, KNOWN_SETS, KnownSet
 
@@ -24,10 +24,11 @@ SAMPLE_FILE = Path(__file__).parent / "samples" / "fashion-mnist-sample.npz"
 def load(name: str) -> tuple[Split, Split]:
     """The training and the test images of a data set, (x_train, y_train), (x_test, y_test).
 
-    name: "fashion-mnist", "mnist", "cifar10", or "sample" for the images that come with fastcnn.
-    x: uint8 [N, H, W, C]; y: int32 [N]. The files, gzipped or not, are looked for in the set's
-    folder (fashion-mnist, mnist, cifar-10-batches-bin) under $FASTCNN_DATA and under the user's
-    data directory, then where the system may keep them; else they are downloaded and checked.
+    name: "fashion-mnist", "mnist", "cifar10", "cifar100" (its fine labels), or "sample" for the
+    images that come with fastcnn. x: uint8 [N, H, W, C]; y: int32 [N]. The files, gzipped or not,
+    are looked for in the set's folder (fashion-mnist, mnist, cifar-10-batches-bin,
+    cifar-100-binary) under $FASTCNN_DATA and under the user's data directory, then where the system
+    may keep them; else they are downloaded, but for cifar100, and checked.
     Raises FileNotFoundError when they are nowhere and cannot be downloaded, ValueError for an
     unknown name or a malformed file.
     """
@@ -59,7 +60,8 @@ def read(known: KnownSet, folder: str | os.PathLike[str]) -> tuple[Split, Split]
         return _read_idx_pair(known, Path(folder), "train"), _read_idx_pair(
             known, Path(folder), "t10k"
         )
-    parts = [_labelled(known, path, *read_cifar10(path)) for path in _paths(known, Path(folder))]
+    reader = {"cifar10": read_cifar10, "cifar100": _read_cifar100}[known.layout]
+    parts = [_labelled(known, path, *reader(path)) for path in _paths(known, Path(folder))]
     images, labels = zip(*parts[:-1], strict=True)
     return (np.concatenate(images), np.concatenate(labels)), parts[-1]
 
@@ -68,6 +70,12 @@ def _read_idx_pair(known: KnownSet, folder: Path, part: str) -> Split:
     images_path, labels_path = (path for path in _paths(known, folder) if part in path.name)
     images = read_idx(images_path, axes=3)
     return _labelled(known, labels_path, images[..., np.newaxis], read_idx(labels_path, axes=1))
+
+
+def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Images and fine labels."""
+    images, fine, _ = read_cifar100(path)
+    return images, fine
 
 
 def _paths(known: KnownSet, folder: Path) -> list[Path]:

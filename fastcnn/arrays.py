@@ -1,0 +1,48 @@
+"""Arrays as users hand them over: made of what was given, searched for what is not finite."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 1 << 20
+"""Values looked at together when an array is searched for NaN and infinity."""
+
+
+def array(value: Any, name: str) -> NDArray[Any]:
+    """value as an array of numbers; ValueError or TypeError otherwise."""
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array. Received rows of unequal lengths.") from error
+    if found.dtype.kind not in "fiubc":
+        raise TypeError(
+            f"{name} must be an array of numbers. "
+            f"Received {type(value).__name__} of dtype {found.dtype}."
+        )
+    return found
+
+
+def finite(values: NDArray[np.float32], name: str) -> None:
+    """ValueError naming the first NaN or infinity."""
+    rows = max(1, CHUNK // max(1, values[0].size)) if len(values) else 1
+    for start in range(0, len(values), rows):
+        part = values[start : start + rows]
+        # A finite sum proves a chunk finite, at half the cost of isfinite; else look closely.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(part.sum()):
+                continue
+        wrong = np.argwhere(~np.isfinite(part))
+        if len(wrong):
+            place = tuple(wrong[0])
+            value = part[place]
+            position = ", ".join(str(int(i)) for i in (place[0] + start, *place[1:]))
+            raise ValueError(f"{name} must hold finite numbers. Received {value} at [{position}].")
+
+
+def shape_text(first: str, rest: tuple[int, ...]) -> str:
+    """A shape as text, its first axis by a name."""
+    return f"({', '.join([first, *map(str, rest)])}{')' if rest else ',)'}"

@@ -1,0 +1,95 @@
+"""A decoded picture as grey, RGB or RGBA with 8 bits, upright and of the wanted size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WHITE = (255, 255, 255, 255)
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+ORIENTATION = 0x0112
+
+REFUSED = {
+    "F": "its values are floats, and only 8 or 16 bits a channel are read",
+    "I": "its values have 32 bits, and only 8 or 16 bits a channel are read",
+    "LAB": "its colours are in the LAB space, which is not converted",
+}
+
+
+def converted(image: Image, mode: str) -> Image:
+    """The picture in mode "L", "RGB" or "RGBA"; ValueError where its values have no known range."""
+    if image.mode == "I" and image.format == "PNG":
+        image = _eight_bits(image)  # how older versions of Pillow give 16 bits
+    if image.mode in REFUSED:
+        raise ValueError(REFUSED[image.mode])
+    if image.mode in SIXTEEN_BITS:
+        image = _eight_bits(image)
+    if mode == "RGBA":
+        return image.convert("RGB" if image.mode == "CMYK" else "RGBA").convert("RGBA")
+    if image.mode in WITH_ALPHA or "transparency" in image.info:
+        image = _over_white(image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image) -> Image:
+    """A grey picture of 16 bits, 65535 for white, with 255 for white."""
+    from PIL import Image as images
+
+    return images.fromarray(((np.asarray(image, np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _over_white(image: Image) -> Image:
+    from PIL import Image as images
+
+    layer = image.convert("RGBA")
+    return images.alpha_composite(images.new("RGBA", layer.size, WHITE), layer).convert("RGB")
+
+
+def orientation(image: Image) -> int:
+    """1 to 8 as EXIF counts them; none, or a damaged one, means 1, upright."""
+    if image.format == "JPEG" and "exif" not in image.info:
+        return 1
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:
+        # Metadata that cannot be parsed is no reason to lose the picture.
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def turned(image: Image, turn: int) -> Image:
+    """The picture upright, for an orientation from 1 to 8."""
+    from PIL.Image import Transpose
+
+    ways = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(ways[turn]) if turn in ways else image
+
+
+def centred(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest centred box of a picture that has the target's proportions."""
+    scale = min(size[0] / target[0], size[1] / target[1])
+    width, height = scale * target[0], scale * target[1]
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return left, top, min(left + width, size[0]), min(top + height, size[1])
+
+
+def padded(image: Image, width: int, height: int) -> Image:
+    """The picture in the middle of a black (for RGBA transparent) canvas of the given size."""
+    from PIL import Image as images
+
+    canvas = images.new(image.mode, (width, height))
+    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return canvas

@@ -1,0 +1,75 @@
+"""Reading many image files at once, in threads: Pillow lets go of Python's lock as it decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.ahead import ahead
+from fastcnn.data.decoding import Decoder, Pixels
+from fastcnn.data.recognition import Unreadable
+
+CHUNK = 4
+"""Files that a thread reads before it reports: few, so that all threads end together."""
+
+AHEAD = 16
+"""Chunks a thread that may wait to be taken: one huge file does not stop the others at once, and
+memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What became of `count` files: the positions (int64 [k]) of the good ones, and of the others
+    positions with the reasons. images: uint8 [k, H, W, C], valid until the next chunk is asked for;
+    empty where none are kept."""
+
+    count: int
+    positions: npt.NDArray[np.int64]
+    images: Pixels
+    failures: list[tuple[int, Unreadable]]
+
+
+def decode_all(decoder: Decoder, paths: Sequence[str], workers: int) -> Iterator[Chunk]:
+    """All files decoded, in order, a chunk at a time."""
+
+    def decode(start: int, buffer: Pixels) -> Chunk:
+        good = 0
+
+        def read(position: int) -> None:
+            nonlocal good
+            buffer[good] = decoder(paths[position])
+            good += 1
+
+        return _chunk(read, start, len(paths), buffer)
+
+    slots = [np.empty((CHUNK, *decoder.shape), np.uint8) for _ in range(AHEAD * workers)]
+    return ahead(decode, range(0, len(paths), CHUNK), slots, workers)
+
+
+def read_all(read: Callable[[int], Any], count: int, workers: int) -> Iterator[Chunk]:
+    """`read` called for every position below `count`, a chunk at a time; what it returns is not
+    kept, and where it raises Unreadable is a failure."""
+    nothing = np.empty((0, 0, 0, 0), np.uint8)
+
+    def look(start: int, _: None) -> Chunk:
+        return _chunk(read, start, count, nothing)
+
+    return ahead(look, range(0, count, CHUNK), [None] * (AHEAD * workers), workers)
+
+
+def _chunk(read: Callable[[int], Any], start: int, count: int, images: Pixels) -> Chunk:
+    end = min(start + CHUNK, count)
+    positions, failures = [], []
+    for position in range(start, end):
+        try:
+            read(position)
+        except Unreadable as error:
+            failures.append((position, error))
+        else:
+            positions.append(position)
+    kept = np.array(positions, np.int64)
+    return Chunk(end - start, kept, images[: len(kept)], failures)

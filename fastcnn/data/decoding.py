@@ -1,0 +1,150 @@
+"""Decoding image files with Pillow: recognised by content, converted on purpose, resized.
+
+JPEG, PNG, BMP, GIF, WebP (of an animation, the first frame) and TIFF (the first page) become
+uint8 [height, width, channels]. What is done to colours:
+
+- transparency (an alpha channel, a transparent colour) is laid over white, unless color_mode is
+  "rgba";
+- palettes are looked up; bilevel pictures become black 0 and white 255;
+- CMYK becomes RGB as (255 - ink) * (255 - black) / 255; a colour profile in the file is not used;
+- 16-bit grey is scaled by 255 / 65535 and rounded, of 16-bit colours Pillow keeps the upper byte;
+  32-bit integers, floats and LAB are refused;
+- colour becomes grey by ITU-R 601: 0.299 R + 0.587 G + 0.114 B.
+
+The picture is turned and mirrored as its EXIF orientation says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn import naming
+from fastcnn.data import conversion, recognition
+from fastcnn.data.recognition import Unreadable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+Pixels = npt.NDArray[np.uint8]
+
+COLOR_MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
+RESIZE_MODES = ("stretch", "crop", "pad")
+INTERPOLATIONS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
+MAX_PIXELS = 100_000_000
+"""A larger picture is refused before it is decoded."""
+
+GAP = 2.0
+"""The JPEG decoder and box averages may reduce a picture to this many times the wanted size; the
+last step is a full interpolation, which hides the difference."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds: the format by its content, and size and Pillow's mode as stored."""
+
+    format: str
+    width: int
+    height: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Reads a file as uint8 [height, width, channels].
+
+    resize: "stretch" ignores the picture's proportions, "crop" keeps the largest centred part of
+    the wanted proportions, "pad" keeps all and fills the borders with black (transparent for
+    "rgba"). color_mode: "rgb", "grayscale" or "rgba". interpolation: a filter of Pillow's, which
+    averages where it reduces. max_pixels: a picture of more is refused before it is decoded.
+    """
+
+    height: int
+    width: int
+    color_mode: str = "rgb"
+    resize: str = "stretch"
+    interpolation: str = "bilinear"
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width, self.max_pixels):
+            if isinstance(side, bool) or not isinstance(side, int | np.integer) or side < 1:
+                raise ValueError(
+                    "image_size (height, width) and max_pixels must be whole numbers of at least "
+                    f"1. Received {(self.height, self.width)} and {self.max_pixels}."
+                )
+        for kind, value, known in (
+            ("color_mode", self.color_mode, COLOR_MODES),
+            ("resize mode", self.resize, RESIZE_MODES),
+            ("interpolation", self.interpolation, INTERPOLATIONS),
+        ):
+            if value not in known:
+                raise ValueError(naming.unknown(kind, str(value), known))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what is decoded."""
+        return self.height, self.width, len(COLOR_MODES[self.color_mode])
+
+    def __call__(self, path: str) -> Pixels:
+        """The image; Unreadable says why a file is none."""
+        try:
+            with open(path, "rb") as file:
+                return self._decode(path, file)
+        except Exception as error:
+            raise recognition.unreadable(path, error) from error
+
+    def inspect(self, path: str) -> Found:
+        """What the file's header says, without decoding; Unreadable as in a call."""
+        try:
+            with open(path, "rb") as file:
+                image = recognition.opened(path, file, self.max_pixels)
+                return Found(str(image.format), *image.size, image.mode)
+        except Exception as error:
+            raise recognition.unreadable(path, error) from error
+
+    def _decode(self, path: str, file: BinaryIO) -> Pixels:
+        image = recognition.opened(path, file, self.max_pixels)
+        # Pillow itself turns TIFF pictures, as it loads them.
+        turn = 1 if image.format == "TIFF" else conversion.orientation(image)
+        target = (self.width, self.height) if turn < 5 else (self.height, self.width)
+        if image.format == "JPEG":
+            self._draft(image, target)
+        image.load()
+        try:
+            flat = conversion.converted(image, COLOR_MODES[self.color_mode])
+        except ValueError as error:
+            raise Unreadable(path, str(error)) from error
+        upright = conversion.turned(self._resized(flat, target), turn)
+        if upright.size != (self.width, self.height):
+            upright = conversion.padded(upright, self.width, self.height)
+        return np.asarray(upright).reshape(self.shape)
+
+    def _draft(self, image: ImageFile, target: tuple[int, int]) -> None:
+        """Lets the JPEG decoder leave out what the resizing would average away."""
+        width, height = self._inner(image.size, target)
+        wanted = (int(GAP * width), int(GAP * height))
+        smaller = wanted[0] <= image.size[0] and wanted[1] <= image.size[1]
+        size = wanted if smaller and self.interpolation != "nearest" else image.size
+        image.draft("L" if self.color_mode == "grayscale" else None, size)
+
+    def _inner(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+        """The size of what is resized; smaller than the target where the picture is padded."""
+        if self.resize != "pad":
+            return target
+        scale = min(target[0] / size[0], target[1] / size[1])
+        return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+
+    def _resized(self, image: Image, target: tuple[int, int]) -> Image:
+        from PIL.Image import Resampling
+
+        inner = self._inner(image.size, target)
+        if inner == image.size:
+            return image
+        box = conversion.centred(image.size, target) if self.resize == "crop" else None
+        kind = Resampling[self.interpolation.upper()]
+        return image.resize(inner, kind, box=box, reducing_gap=GAP)

@@ -1,0 +1,173 @@
+"""The files of a folder of images, class by class: found, sorted, not yet opened."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.report import LeftOut, Report
+
+LITTER = {"thumbs.db", "desktop.ini"}
+"""Files that systems put into folders of pictures; so are those that begin with a dot."""
+
+
+@dataclass
+class Listing:
+    """Files by their paths within `root`, parts joined by "/", and the label of each (int32 [n]);
+    sorted by class, then by path."""
+
+    root: str
+    files: list[str]
+    labels: npt.NDArray[np.int32]
+    class_names: list[str]
+    report: Report
+
+
+def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> Listing:
+    """The listing of a folder that holds one folder a class; files of folders within these belong
+    to the class.
+
+    Links are followed; a folder that is reached a second time, as by a link in a loop, is left
+    out. class_names chooses classes and their order; without it, all folders, sorted by name.
+    FileNotFoundError or NotADirectoryError where there is no such folder, ValueError where it has
+    no class or no file.
+    """
+    root = os.fspath(root)
+    if not os.path.isdir(root):
+        kind = NotADirectoryError if os.path.exists(root) else FileNotFoundError
+        raise kind(f"from_folder: expected a folder with one folder a class. Received '{root}'.")
+    walk = _Walk(root)
+    folders = walk.class_folders()
+    names = _chosen(root, folders, class_names)
+    files: list[str] = []
+    counts = []
+    for name in names:
+        found = sorted(walk.files(folders[name]))
+        files += found
+        counts.append(len(found))
+    if not files:
+        raise ValueError(f"from_folder: the class folders of '{root}' hold no file.")
+    labels = np.repeat(np.arange(len(names), dtype=np.int32), counts)
+    walk.skipped.sort(key=lambda left: left.path)
+    walk.ignored.sort(key=lambda left: left.path)
+    report = Report(root, names, counts, walk.skipped, walk.ignored)
+    return Listing(root, files, labels, names, report)
+
+
+def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) -> list[str]:
+    if not folders:
+        raise ValueError(
+            f"from_folder: '{root}' must hold one folder a class, with the class's images in it. "
+            "It holds no folder."
+        )
+    if wanted is None:
+        return sorted(folders)
+    names = [unicodedata.normalize("NFC", str(name)) for name in wanted]
+    missing = [name for name in names if name not in folders]
+    if missing or len(set(names)) != len(names) or not names:
+        raise ValueError(
+            f"from_folder: class_names must name folders of '{root}', each once: "
+            f"{', '.join(sorted(folders))}. Received {', '.join(names) or 'none'}."
+        )
+    return names
+
+
+def text(name: str) -> str:
+    """A file's name as text that can be printed and stored, in Unicode's composed form: some
+    systems give it decomposed, and some have names that are no text."""
+    printable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", printable)
+
+
+class _Walk:
+    """A walk through the folders of one root, each of them entered once."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.skipped: list[LeftOut] = []
+        self.ignored: list[LeftOut] = []
+        self._entered: dict[tuple[int, int], str] = {}
+        self._enter("")
+
+    def class_folders(self) -> dict[str, str]:
+        """The folders in the root: name as text -> name as it is."""
+        folders: dict[str, str] = {}
+        for entry in self._entries(""):
+            if _hidden(entry.name):
+                self._ignore(entry.name, "it is hidden or a system's own")
+            elif not entry.is_dir():
+                self._ignore(entry.name, "it is in no class's folder")
+            elif text(entry.name) in folders:
+                raise ValueError(
+                    f"from_folder: '{self.root}' has two folders whose name reads "
+                    f"'{text(entry.name)}'; rename one."
+                )
+            else:
+                folders[text(entry.name)] = entry.name
+        # Before any is walked through: a link into another class must not take its files away.
+        self._classes = {name for name in folders.values() if self._enter(name)}
+        return folders
+
+    def files(self, name: str) -> Iterator[str]:
+        """The paths of all files under a class's folder, in no particular order."""
+        if name in self._classes:
+            yield from self._files_under(name)
+
+    def _files_under(self, folder: str) -> Iterator[str]:
+        for entry in self._entries(folder):
+            # Made by hand: os.path.join takes as long as all the rest.
+            path = f"{folder}/{entry.name}"
+            if _hidden(entry.name):
+                self._ignore(path, "it is hidden or a system's own")
+            elif entry.is_file():
+                yield path
+            elif entry.is_dir():
+                if self._enter(path):
+                    yield from self._files_under(path)
+            elif not os.path.exists(entry.path):
+                yield path  # a link to nothing: a file that cannot be read
+            else:
+                self._ignore(path, "it is no regular file")
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What a folder holds, sorted by name."""
+        try:
+            with os.scandir(os.path.join(self.root, folder)) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            if not folder:
+                raise
+            self._skip_folder(folder, error)
+            return []
+
+    def _enter(self, folder: str) -> bool:
+        """Whether the folder was not entered before."""
+        try:
+            status = os.stat(os.path.join(self.root, folder))
+        except OSError as error:
+            self._skip_folder(folder, error)
+            return False
+        identity = status.st_dev, status.st_ino
+        if identity in self._entered:
+            before = text(self._entered[identity])
+            words = f"'{before}'" if before else "the whole set's"
+            self._ignore(folder, f"it leads to a folder that is read already, {words}")
+            return False
+        self._entered[identity] = folder
+        return True
+
+    def _skip_folder(self, folder: str, error: OSError) -> None:
+        reason = f"the folder cannot be opened ({error.strerror})"
+        self.skipped.append(LeftOut(f"{text(folder)}/", reason))
+
+    def _ignore(self, path: str, reason: str) -> None:
+        self.ignored.append(LeftOut(text(path), reason))
+
+
+def _hidden(name: str) -> bool:
+    return name[0] == "." or name.lower() in LITTER

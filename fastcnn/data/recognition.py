@@ -1,0 +1,114 @@
+"""Image files recognised by their content, whatever their names, and why others are none."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+SIGNATURES = (
+    ("JPEG", b"\xff\xd8\xff"),
+    ("PNG", b"\x89PNG\r\n\x1a\n"),
+    ("BMP", b"BM"),
+    ("GIF", b"GIF87a"),
+    ("GIF", b"GIF89a"),
+    ("TIFF", b"II*\0"),
+    ("TIFF", b"MM\0*"),
+    ("TIFF", b"II+\0"),
+    ("TIFF", b"MM\0+"),
+)
+
+
+class Unreadable(ValueError):
+    """A file that cannot be used as an image; `reason` completes "... because"."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"'{path}' cannot be read as an image: {reason}.")
+        self.path, self.reason = path, reason
+
+
+def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
+    """The file as Pillow's image, of which only the header is read.
+
+    Unreadable where it is no image, or one of more than max_pixels.
+    """
+    kind = _kind(file.read(16))
+    if kind is None:
+        raise Unreadable(path, _what_it_is(file))
+    file.seek(0)
+    try:
+        image: ImageFile = _plugin(kind)(file)
+    except Exception as error:
+        raise Unreadable(path, f"its {kind} header is damaged ({_plain(error)})") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise Unreadable(
+            path, f"it has {width} x {height} pixels, and at most {max_pixels:,} are decoded"
+        )
+    return image
+
+
+def unreadable(path: str, error: Exception) -> Unreadable:
+    """The same failure in words. Pillow's plugins meet damage with exceptions of every kind."""
+    return error if isinstance(error, Unreadable) else Unreadable(path, _reason(error))
+
+
+def _kind(start: bytes) -> str | None:
+    """The format that a file's first 16 bytes belong to."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for kind, sign in SIGNATURES if start.startswith(sign)), None)
+
+
+@functools.cache
+def _plugin(kind: str) -> Any:
+    """Pillow's class for a format. Image.open would try others, and has a limit of its own."""
+    from PIL import (
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    return {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+    }[kind]
+
+
+def _what_it_is(file: BinaryIO) -> str:
+    file.seek(0)
+    start = file.read(512)
+    if not start:
+        return "it is empty (zero bytes)"
+    if not start.strip(b"\0"):
+        return "it begins with zeros, as a file does that was never written out"
+    if not set(start) & (set(range(32)) - set(b"\t\n\f\r\x1b")):
+        return "it is text"
+    return "its content is of no known image format (JPEG, PNG, BMP, GIF, WebP, TIFF)"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is not there, or no longer"
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be opened ({error.strerror})"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to decode it"
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return f"it is cut short ({_plain(error)})"
+    return f"its data is damaged ({_plain(error)})"
+
+
+def _plain(error: Exception) -> str:
+    """A foreign message on one line, without the file object that it may show."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if "<_io" not in text else type(error).__name__

@@ -1,0 +1,143 @@
+"""What was found in a folder of images: counts, and every file left out with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN = 20
+"""Files that a printed list names; the JSON has them all."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is no image of the set: its path within the folder, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Report:
+    """The outcome of reading a set of images.
+
+    counts: usable images by label. skipped: files that should be images and cannot be used.
+    ignored: what does not count as an image to begin with, such as hidden files. replaced: files
+    that failed while an epoch ran, where another image of the class stood in.
+    """
+
+    source: str
+    class_names: Sequence[str]
+    counts: list[int] = field(default_factory=list)
+    skipped: list[LeftOut] = field(default_factory=list)
+    ignored: list[LeftOut] = field(default_factory=list)
+    replaced: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """How many images can be used."""
+        return sum(self.counts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What looks wrong with the set as a whole, in sentences."""
+        empty = [
+            name for name, count in zip(self.class_names, self.counts, strict=True) if not count
+        ]
+        found = []
+        if empty:
+            found.append(f"No image in {_listed(empty)}: the class can be neither learned nor met.")
+        if len(self.class_names) == 1:
+            found.append(
+                f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
+            )
+        return found
+
+    @property
+    def complaint(self) -> str:
+        """All that a user should hear of unasked, as one text; empty where all is well."""
+        parts = []
+        if self.skipped:
+            total = self.images + len(self.skipped)
+            reasons = Counter(left.reason for left in self.skipped).most_common(3)
+            words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
+            example = self.skipped[0].path
+            parts.append(
+                f"{len(self.skipped):,} of {total:,} files were skipped, among them '{example}' "
+                f"({words}); .report lists them all."
+            )
+        return " ".join([*parts, *self.notes])
+
+    def skip(self, path: str, reason: str, label: int) -> None:
+        """Leaves out a file that was counted."""
+        self.counts[label] -= 1
+        self.skipped.append(LeftOut(path, reason))
+
+    def described(self) -> dict[str, Any]:
+        """All of it as a dict that JSON can hold."""
+        return {
+            "source": self.source,
+            "images": self.images,
+            "classes": [
+                {"name": name, "images": count}
+                for name, count in zip(self.class_names, self.counts, strict=True)
+            ],
+            "skipped": [vars(left) for left in self.skipped],
+            "ignored": [vars(left) for left in self.ignored],
+            "replaced": [vars(left) for left in self.replaced],
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def restored(
+        cls, source: str, class_names: Sequence[str], counts: list[int], described: Any
+    ) -> Report:
+        """A report with the lists of `described`, as far as they are there and whole."""
+        found = described if isinstance(described, dict) else {}
+        lists = {name: _left_out(found.get(name)) for name in ("skipped", "ignored", "replaced")}
+        return cls(source, class_names, counts, **lists)
+
+    def json(self) -> str:
+        """The same as JSON text."""
+        return json.dumps(self.described(), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.class_names), default=0)
+        classes = f"{len(self.class_names)} class{'' if len(self.class_names) == 1 else 'es'}"
+        lines = [f"{self.source}: {self.images:,} images in {classes}."]
+        for name, count in zip(self.class_names, self.counts, strict=True):
+            lines.append(f"  {name:<{width}}  {count:>9,}")
+        for title, found in (
+            ("skipped", self.skipped),
+            ("ignored", self.ignored),
+            ("replaced while an epoch ran", self.replaced),
+        ):
+            lines += _section(title, found)
+        return "\n".join([*lines, *self.notes])
+
+
+def _left_out(described: Any) -> list[LeftOut]:
+    entries = described if isinstance(described, list) else []
+    return [
+        LeftOut(str(entry["path"]), str(entry["reason"]))
+        for entry in entries
+        if isinstance(entry, dict) and {"path", "reason"} <= set(entry)
+    ]
+
+
+def _section(title: str, found: list[LeftOut]) -> list[str]:
+    if not found:
+        return []
+    lines = [f"{len(found):,} file{'' if len(found) == 1 else 's'} {title}:"]
+    lines += [f"  {left.path}: {left.reason}" for left in found[:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"  and {len(found) - SHOWN:,} more (the JSON report names them all)")
+    return lines
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,0 +1,66 @@
+"""Which images an epoch visits, and in what order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+# Draws for different ends come from different parts of the stream of one (seed, epoch).
+ORDER, CLASSES, MIXING = range(3)
+
+
+def draws(seed: int, epoch: int, end: int, number: int, count: int) -> NDArray[np.uint64]:
+    """``count`` random words that (seed, epoch, end, number) alone decide; ``end`` is one of
+    ORDER, CLASSES, MIXING. NumPy fixes this stream for ever, so runs repeat under any version."""
+    key = np.array([int(seed) & (2**64 - 1), epoch], np.uint64)
+    counter = np.array([0, 0, number, end], np.uint64)
+    found: NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(count)
+    return found
+
+
+def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Random words as numbers above 0 and below 1."""
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def shuffled(seed: int, epoch: int, count: int) -> Indices:
+    """The order of an epoch: a permutation of 0 .. count - 1 that (seed, epoch) alone decide."""
+    return np.argsort(draws(seed, epoch, ORDER, 0, count), kind="stable")
+
+
+def balanced(seed: int, epoch: int, classes: NDArray[np.int64]) -> Indices:
+    """An order of as many visits as there are images, in which every class comes equally often.
+
+    classes: int64 [n], the class of each image. Of a class with more images than its share, some
+    are left out in this epoch; of a class with fewer, all come, some once more often than others.
+    Which, and the order, (seed, epoch) alone decide. Shares differ by one where n is no multiple
+    of the number of classes that occur.
+    """
+    count = len(classes)
+    found = np.unique(classes)
+    chance = draws(seed, epoch, CLASSES, 0, len(found))
+    shares = np.full(len(found), count // len(found))
+    shares[np.argsort(chance, kind="stable")[: count % len(found)]] += 1
+    chosen = []
+    for number, (label, share) in enumerate(zip(found, shares, strict=True), 1):
+        members = np.flatnonzero(classes == label)
+        rounds = -(-share // len(members))
+        words = draws(seed, epoch, CLASSES, number, rounds * len(members))
+        turns = words.reshape(rounds, len(members)).argsort(axis=1, kind="stable")
+        chosen.append(members[turns].reshape(-1)[:share])
+    return np.concatenate(chosen)[shuffled(seed, epoch, count)]
+
+
+def repeats(order: Indices, count: int) -> Indices:
+    """How often each entry of the order stood in it before, int64 like it; ``count`` is above
+    every entry."""
+    before = np.zeros(len(order), np.int64)
+    if len(order) and np.bincount(order, minlength=count).max() > 1:
+        places = np.argsort(order, kind="stable")
+        sorted_order = order[places]
+        begins = np.flatnonzero(np.diff(sorted_order, prepend=-1))
+        lengths = np.diff(begins, append=len(order))
+        before[places] = np.arange(len(order)) - np.repeat(begins, lengths)
+    return before

@@ -1,0 +1,68 @@
+"""Holding out a share of each class, decided by the files' names and a seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.listing import text
+from fastcnn.data.report import Report
+
+Positions = npt.NDArray[np.int64]
+
+
+def split(
+    files: Sequence[str], labels: npt.NDArray[np.int32], share: Any, seed: int
+) -> tuple[Positions, Positions]:
+    """Positions for training and for validation, both ascending.
+
+    Of each class with n files, round(share * n) are held out, those whose names have the lowest
+    keyed hashes: whatever the order in which a system lists files, wherever the folder lies, and
+    whether or not other files are damaged. ValueError where either side would be empty.
+    """
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
+        raise ValueError(
+            f"validation_split must be a number between 0 and 1, or None. Received {share!r}."
+        )
+    ranks = _ranks(files, seed)
+    held = np.zeros(len(files), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        order = np.argsort(ranks[members], kind="stable")
+        held[members[order[: round(float(share) * len(members))]]] = True
+    if not held.any() or held.all():
+        raise ValueError(
+            f"validation_split must leave images on both sides. Received {share} for {len(files)} "
+            f"images in {len(np.unique(labels))} classes."
+        )
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def split_again(
+    files: Sequence[str], labels: npt.NDArray[np.int32], report: Report, share: float, seed: int
+) -> tuple[Positions, Positions]:
+    """As split() decided before the files that the report lists as skipped were left out."""
+    by_name = {name: label for label, name in enumerate(report.class_names)}
+    skipped = [
+        (left.path, by_name[left.path.split("/")[0]])
+        for left in report.skipped
+        if left.path.split("/")[0] in by_name and not left.path.endswith("/")
+    ]
+    all_files = [*files, *(path for path, _ in skipped)]
+    all_labels = np.append(labels, np.array([label for _, label in skipped], np.int32))
+    train, held = split(all_files, all_labels, share, seed)
+    return train[train < len(files)], held[held < len(files)]
+
+
+def _ranks(files: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
+    key = int(seed).to_bytes(16, "little", signed=True)
+    digests = b"".join(
+        hashlib.blake2b(text(path).encode("utf-8"), digest_size=8, key=key).digest()
+        for path in files
+    )
+    return np.frombuffer(digests, "<u8")

@@ -1,0 +1,252 @@
+"""What fit trains and validates on, made of its arguments and checked before anything changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastcnn import arguments, checks, naming, targets
+from fastcnn.data import iterables, mixing, preprocessing
+from fastcnn.data.augmentation import Augment
+from fastcnn.data.batches import image_shape, is_dataset
+from fastcnn.data.iterables import Stream
+from fastcnn.data.mixing import Mixing
+from fastcnn.data.preparation import Preparation
+from fastcnn.data.preprocessing import CenterCrop
+from fastcnn.data.whitening import Preprocessing
+from fastcnn.passes import Part, StreamPart
+
+SAMPLING = ("balanced",)
+
+
+@dataclass(frozen=True)
+class Given:
+    """fit's arguments about data, as they were given."""
+
+    x: Any
+    y: Any
+    validation_split: Any = 0.0
+    validation_data: Any = None
+    sample_weight: Any = None
+    class_weight: Any = None
+    augment: Any = None
+    sampling: Any = None
+    workers: int | None = None
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts to train and to validate on, and what the model gets of the data when training
+    begins: the steps of its preprocessing, and the names of its classes where it has none."""
+
+    train: Part | StreamPart
+    validation: Part | StreamPart | None
+    preprocessing: list[Preprocessing]
+    class_names: list[str] | None
+
+
+def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
+    """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
+    return iterables.adapted(x, model.input_shape[-1], name, labelled)
+
+
+def make(model: Any, given: Given) -> Parts:
+    """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
+    x = adapted(model, given.x, "fit: x")
+    made = _preparation(model, x, given.augment)
+    if made.mixing and model.loss.target == "sparse":
+        raise ValueError(
+            f"fit: augment: {made.mixing[0]!r} mixes targets, which the loss '{model.loss.name}' "
+            "cannot take. Compile with loss='categorical_crossentropy'; whole-number labels may "
+            f"stay. Received the loss '{model.loss.name}'."
+        )
+    train: Part | StreamPart
+    validation: Part | StreamPart | None = None
+    if isinstance(x, Stream):
+        train = _of_stream(model, x, given, made)
+    else:
+        train, validation = _of_examples(model, x, given, made)
+    if given.validation_data is not None:
+        validation = _validation(model, given, made)
+    names = getattr(x, "class_names", None)
+    return Parts(train, validation, list(made.preprocessing), names and list(names))
+
+
+def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[Part, Part | None]:
+    """The part to train on, and the last share of the examples to validate on."""
+    examples = checks.examples(model, x, given.y, given.sample_weight, made=made)
+    share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
+    validation = indices = None
+    if share and given.validation_data is None:
+        cut = math.floor(len(examples) * (1.0 - share))
+        if cut in (0, len(examples)):
+            raise ValueError(
+                "fit: validation_split must leave images on both sides. "
+                f"Received {share} for {len(examples)} images."
+            )
+        every = np.arange(len(examples), dtype=np.int64)
+        indices = every[:cut]
+        validation = Part(examples, every[cut:], _unchanged(made), given.workers)
+    weighted = checks.weighted(model, examples, given.class_weight, "fit: ", indices)
+    train = Part(weighted, indices, made, given.workers)
+    if given.sampling is not None:
+        naming.lookup("sampling", given.sampling, dict.fromkeys(SAMPLING))
+        targets.refuse_without_classes(model, "fit: sampling", "leave sampling out")
+        found = targets.classes(model, examples.y)
+        train = replace(train, classes=found if indices is None else found[indices])
+    return train, validation
+
+
+def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> StreamPart:
+    """The part to train on where x is an iterable of batches."""
+    arguments_of_arrays = {
+        "y": given.y,
+        "sample_weight": given.sample_weight,
+        "validation_split": given.validation_split or None,
+        "sampling": given.sampling,
+    }
+    for name, value in arguments_of_arrays.items():
+        if value is not None:
+            _refuse_beside_stream("fit", name, value)
+    _refuse_once(stream, given.epochs)
+    table = None
+    if given.class_weight is not None:
+        table = targets.class_weight(model, given.class_weight, None, "fit: class_weight")
+    return StreamPart(stream, made, given.workers, table)
+
+
+def _validation(model: Any, given: Given, made: Preparation) -> Part | StreamPart:
+    """The part to validate on where validation_data is given."""
+    name = "fit: validation_data: "
+    data, unchanged = given.validation_data, _unchanged(made)
+    if not isinstance(data, tuple | list):
+        data = (adapted(model, data, name.rstrip(": ")),)
+        if isinstance(data[0], Stream):
+            _refuse_once(data[0], given.epochs)
+            return StreamPart(data[0], unchanged, given.workers)
+        if not is_dataset(data[0]):
+            data = ()
+    if not 1 <= len(data) <= 3:
+        raise TypeError(
+            "fit: validation_data must be (x, y), (x, y, sample_weight), a Dataset or an iterable "
+            f"of batches. Received {type(given.validation_data).__name__}."
+        )
+    x, y, weight = (*data, None, None)[:3]
+    # Labels are taken as in training: mixing makes one-hot rows of them.
+    as_training = replace(unchanged, mixing=made.mixing)
+    examples = checks.examples(model, x, y, weight, name=name, made=as_training)
+    return Part(examples, None, unchanged, given.workers)
+
+
+def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
+    raise ValueError(
+        f"{method}: {name} cannot be given where x is an iterable of batches, each (x, y) or "
+        f"(x, y, weights). Received {type(value).__name__}."
+    )
+
+
+def _refuse_once(stream: Stream, epochs: int) -> None:
+    if stream.once and epochs > 1:
+        raise ValueError(
+            f"{stream.name} must be something that can be gone through once an epoch, such as a "
+            "list of batches' own class with __iter__ or a tf.data.Dataset. Received a generator, "
+            f"which gives its batches only once, for {epochs} epochs."
+        )
+
+
+def _unchanged(made: Preparation) -> Preparation:
+    """What validation does to images: the fixed steps alone."""
+    return Preparation(preprocessing=made.preprocessing)
+
+
+def of_evaluation(
+    model: Any, x: Any, y: Any, sample_weight: Any, workers: int | None
+) -> Part | StreamPart:
+    """What evaluate measures."""
+    if workers is not None:
+        workers = arguments.whole("evaluate", "workers", workers, least=0)
+    made = Preparation(preprocessing=model.preprocessing)
+    x = adapted(model, x, "evaluate: x")
+    if not isinstance(x, Stream):
+        examples = checks.examples(model, x, y, sample_weight, name="evaluate: ")
+        return Part(examples, None, made, workers)
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            _refuse_beside_stream("evaluate", name, value)
+    return StreamPart(x, made, workers)
+
+
+def _preparation(model: Any, x: Any, given: Any) -> Preparation:
+    """What training does to images, from fit's `augment`, which may hold anything that does."""
+    listed, seed = _listed(given), model.seed
+    if len(listed) == 1 and isinstance(listed[0], Augment):
+        listed, seed = _of_augment(listed[0])
+    random = [one for one in listed if not isinstance(one, Mixing | Preprocessing)]
+    mixings = tuple(one for one in listed if isinstance(one, Mixing))
+    added = [one for one in listed if isinstance(one, Preprocessing)]
+    steps = _with_fixed(model.preprocessing, added)
+    augment = Augment(random, seed) if random else None
+    made = Preparation(augment, mixings, steps, model.seed)
+    return replace(made, preprocessing=_with_crop(model, x, made))
+
+
+def _of_augment(given: Augment) -> tuple[list[Any], int]:
+    """What an Augment combines, and its seed; ValueError for what prediction would lack."""
+    if given.scale is not None or given.offset is not None:
+        raise ValueError(
+            "fit: augment must leave scale and offset to a layer, which prediction has too: begin "
+            f"the model with Rescaling or Normalization. Received scale={given.scale!r}, "
+            f"offset={given.offset!r}."
+        )
+    return list(given.augmentations), given.seed
+
+
+def _listed(given: Any) -> list[Any]:
+    """fit's `augment` as a list, with mixings and fixed steps made of their names."""
+    if given is None:
+        return []
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        given = [given]
+    tables = {**mixing.MIXINGS, **preprocessing.STEPS}
+    return [_named(one, tables) if isinstance(one, str) else one for one in given]
+
+
+def _named(name: str, table: dict[str, Any]) -> Any:
+    """What a name of the table stands for; another name as it is."""
+    known = naming.snake_case(name)
+    return table[known]() if known in table else name
+
+
+def _with_fixed(steps: list[Preprocessing], added: list[Preprocessing]) -> list[Preprocessing]:
+    """A model's steps and those that fit's `augment` adds. A training that goes on adds none."""
+    described = [repr(step) for step in steps]
+    return [*steps, *(step for step in added if repr(step) not in described)]
+
+
+def _with_crop(model: Any, x: Any, made: Preparation) -> list[Preprocessing]:
+    """The fixed steps, with a crop to the augmented size before them where augmentation changes
+    the size of images and none of the steps does."""
+    steps = list(made.preprocessing)
+    if made.augment is None or any(isinstance(step, CenterCrop) for step in steps):
+        return steps
+    shape = _source_shape(model, x)
+    if len(shape) != 3:
+        return steps
+    after = made.augmented_shape(shape)
+    return steps if after == shape else [CenterCrop(*after[:2]), *steps]
+
+
+def _source_shape(model: Any, x: Any) -> tuple[int, ...]:
+    """The shape of an image as its source gives it, as far as that is known."""
+    if is_dataset(x):
+        return image_shape(x, tuple(model.input_shape))
+    if isinstance(x, Stream):
+        # Not known before it is read: a size that augmentation would have to change.
+        height, width, *channels = (*model.input_shape, 0, 0)[:3]
+        return (height + 1, width + 1, *channels)
+    return tuple(np.shape(x)[1:])

@@ -1,0 +1,393 @@
+"""from_folder: what is found, what is left out and said, how sets are split, held and streamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import unicodedata
+import warnings
+
+import numpy as np
+import photos
+import pytest
+
+import fastcnn
+from fastcnn.data import Dataset, Unreadable, capacity, from_folder
+from fastcnn.data import folder as folder_module
+from fastcnn.layers import Dense, Flatten, Rescaling
+
+SIZE = (10, 12)
+
+
+def skipping(root, **settings):
+    """from_folder with on_error="skip", and the warning that it gave or None."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = from_folder(root, SIZE, on_error="skip", **settings)
+    return found, str(caught[0].message) if caught else None
+
+
+def drawn(dataset, indices=None, dtype=np.uint8):
+    indices = np.arange(len(dataset)) if indices is None else np.asarray(indices)
+    out = np.empty((len(indices), *dataset.image_shape), dtype)
+    dataset.images(indices, out)
+    return out
+
+
+def left_out(report, kind="skipped"):
+    return {left.path: left.reason for left in getattr(report, kind)}
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_folder_is_a_dataset(tmp_path, in_memory):
+    root = photos.photo_folder(tmp_path / "photos", ("dog", "cat", "Ant"), 5, *SIZE)
+    found = from_folder(root, SIZE, in_memory=in_memory)
+    assert isinstance(found, Dataset)
+    assert found.class_names == ["Ant", "cat", "dog"]
+    np.testing.assert_array_equal(found.labels, np.repeat([0, 1, 2], 5))
+    assert found.labels.dtype == np.int32
+    assert (len(found), found.image_shape) == (15, (10, 12, 3))
+    assert (found.x is not None) is in_memory
+    # photo_folder numbers the classes as they were given: cat is its second.
+    np.testing.assert_array_equal(drawn(found, [7])[0], photos.colours(*SIZE, seed=102))
+    np.testing.assert_array_equal(drawn(found, [7, 3], np.float32), drawn(found, [7, 3]))
+    assert not found.report.skipped
+    assert [one["images"] for one in found.report.described()["classes"]] == [5, 5, 5]
+
+
+def test_streamed_and_held_images_are_the_same(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", count=40)
+    held, streamed = (from_folder(root, SIZE, in_memory=choice) for choice in (True, False))
+    order = np.random.default_rng(0).permutation(80)
+    for workers in (1, 3):
+        other = from_folder(root, SIZE, in_memory=False, workers=workers)
+        np.testing.assert_array_equal(drawn(other, order), drawn(held, order))
+    # Several threads may ask at once.
+    results = [None] * 4
+
+    def ask(k):
+        results[k] = drawn(streamed, np.roll(order, k))
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(4):
+        np.testing.assert_array_equal(results[k], drawn(held, np.roll(order, k)))
+
+
+def test_what_fits_in_a_share_of_memory_is_held(tmp_path, monkeypatch):
+    root = photos.photo_folder(tmp_path / "photos")
+    needed = 12 * 10 * 12 * 3
+    for free, held in ((4 * needed, True), (4 * needed - 4, False)):
+        monkeypatch.setattr(capacity, "available_memory", lambda free=free: free)
+        assert (from_folder(root, SIZE).x is not None) is held
+
+
+def broken_folder(root):
+    """Good files, and one of everything that goes wrong."""
+    photos.photo_folder(root, ("cat", "dog"), 4)
+    good = photos.encoded(photos.colours(60, 80), "JPEG")
+    photos.write(root / "cat" / "zero.jpg", b"")
+    photos.write(root / "cat" / "cut.jpg", good[: len(good) // 2])
+    photos.write(root / "dog" / "words.jpg", b"This is no picture.")
+    photos.write(root / "dog" / "renamed.txt", good)
+    (root / "dog" / "gone.jpg").symlink_to("nowhere.jpg")
+    photos.write(root / "dog" / ".DS_Store", b"Bud1")
+    photos.write(root / "dog" / "Thumbs.db", b"\xd0\xcf")
+    photos.write(root / "README.md", b"Pictures")
+    return root
+
+
+def test_broken_files_are_skipped_counted_and_named(tmp_path):
+    found, warning = skipping(broken_folder(tmp_path / "photos"), in_memory=True)
+    assert len(found) == 9
+    assert left_out(found.report) == {
+        "cat/zero.jpg": "it is empty (zero bytes)",
+        "cat/cut.jpg": left_out(found.report)["cat/cut.jpg"],
+        "dog/words.jpg": "it is text",
+        "dog/gone.jpg": "it is not there, or no longer",
+    }
+    assert "cut short" in left_out(found.report)["cat/cut.jpg"]
+    assert set(left_out(found.report, "ignored")) == {"README.md", "dog/.DS_Store", "dog/Thumbs.db"}
+    assert "dog/renamed.txt" in found.files
+    assert "4 of 13 files were skipped" in warning
+    described = json.loads(found.report.json())
+    assert described["images"] == 9
+    assert [one["images"] for one in described["classes"]] == [4, 5]
+    assert {one["path"] for one in described["skipped"]} == set(left_out(found.report))
+    assert "cat/zero.jpg: it is empty" in str(found.report)
+
+
+def test_a_streamed_set_tells_damage_behind_a_good_header_when_it_meets_it(tmp_path):
+    found, _ = skipping(broken_folder(tmp_path / "photos"), in_memory=False)
+    assert set(left_out(found.report)) == {"cat/zero.jpg", "dog/words.jpg", "dog/gone.jpg"}
+    with pytest.warns(UserWarning, match="cut.jpg.*of the same class, stands in"):
+        out = drawn(found)
+    position = found.files.index("cat/cut.jpg")
+    np.testing.assert_array_equal(out[position], drawn(found, [0])[0])
+    assert set(left_out(found.report, "replaced")) == {"cat/cut.jpg"}
+    # Read through in order, as `pack` does, it is left out instead.
+    kept = np.concatenate([chunk.positions for chunk in found.decoded()])
+    assert position not in kept
+    assert len(kept) == 9
+
+
+def test_images_move_up_where_files_are_left_out(tmp_path, monkeypatch):
+    root = photos.photo_folder(tmp_path / "photos", count=30, height=10, width=12)
+    expected = from_folder(root, SIZE)
+    lost = [0, 1, 7, 29, 30, 41, 59]
+    for position in lost:
+        photos.write(root / expected.files[position], b"")
+    for moved in (1, 4, 256):
+        monkeypatch.setattr(folder_module, "MOVED", moved)
+        found, _ = skipping(root, in_memory=True)
+        np.testing.assert_array_equal(found.x, np.delete(expected.x, lost, axis=0))
+        np.testing.assert_array_equal(found.labels, np.delete(expected.labels, lost))
+
+
+def test_the_first_broken_file_is_raised(tmp_path):
+    root = broken_folder(tmp_path / "photos")
+    for in_memory, name in ((True, "cut.jpg"), (False, "zero.jpg")):
+        with pytest.raises(Unreadable, match=name):
+            from_folder(root, SIZE, in_memory=in_memory)
+
+
+@pytest.mark.parametrize("on_error", ["skip", "raise"])
+def test_a_file_deleted_while_the_epoch_runs(tmp_path, on_error):
+    root = photos.photo_folder(tmp_path / "photos", count=3, height=10, width=12)
+    found = from_folder(root, SIZE, on_error=on_error, in_memory=False)
+    before = drawn(found)
+    (root / "dog" / "02.png").unlink()
+    if on_error == "raise":
+        with pytest.raises(Unreadable, match=r"02\.png.*not there, or no longer"):
+            drawn(found)
+        return
+    with pytest.warns(UserWarning, match=r"02\.png.*00\.png.*stands in"):
+        after = drawn(found)
+    np.testing.assert_array_equal(after[:5], before[:5])
+    np.testing.assert_array_equal(after[5], before[3])
+    drawn(found)  # told once
+    assert left_out(found.report, "replaced") == {"dog/02.png": "it is not there, or no longer"}
+    shutil.rmtree(root / "dog")
+    with pytest.raises(Unreadable, match="dog"):
+        drawn(found)
+
+
+def test_training_ends_with_the_name_of_the_file_that_is_gone(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", count=8, height=10, width=12)
+    found = from_folder(root, SIZE, in_memory=False)
+    (root / "cat" / "05.png").unlink()
+    model = fastcnn.Sequential(
+        [Rescaling(1 / 255), Flatten(), Dense(2)], input_shape=(10, 12, 3), seed=0
+    )
+    model.compile("sgd", fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(Unreadable, match=r"05\.png"):
+        model.fit(found, batch_size=4, epochs=1, verbose=0)
+
+
+def test_a_model_learns_from_a_folder_and_knows_its_classes(tmp_path):
+    root = tmp_path / "photos"
+    for number in range(30):
+        for name, level in (("dark", 40), ("bright", 200)):
+            noise = photos.colours(*SIZE, seed=number) // 8
+            photos.write(root / name / f"{number}.png", photos.encoded(noise + np.uint8(level)))
+    results = []
+    for in_memory in (True, False):
+        train, validation = from_folder(root, SIZE, validation_split=0.2, in_memory=in_memory)
+        model = fastcnn.Sequential(
+            [Rescaling(1 / 128, -1), Flatten(), Dense(2)], input_shape=(10, 12, 3), seed=0
+        )
+        loss = fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, ["accuracy"])
+        history = model.fit(train, batch_size=8, epochs=5, validation_data=validation, verbose=0)
+        assert model.class_names == ["bright", "dark"]
+        assert history.history["val_accuracy"][-1] == 1.0
+        results.append(model.get_weights())
+    for held, streamed in zip(*results, strict=True):
+        np.testing.assert_array_equal(held, streamed)
+
+
+def test_an_empty_class_keeps_its_label_and_is_told(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "cat"))
+    (root / "bee").mkdir()
+    with pytest.warns(UserWarning, match="No image in 'bee'"):
+        found = from_folder(root, SIZE)
+    assert found.class_names == ["ant", "bee", "cat"]
+    np.testing.assert_array_equal(np.unique(found.labels), [0, 2])
+    assert "bee" in str(found.report)
+
+
+def test_a_single_class_is_told(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("cat",))
+    with pytest.warns(UserWarning, match="Only one class, 'cat'"):
+        found = from_folder(root, SIZE)
+    assert len(found) == 6
+
+
+def test_class_names_choose_and_order(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "bee", "cat"))
+    found = from_folder(root, SIZE, class_names=["cat", "ant"])
+    assert found.class_names == ["cat", "ant"]
+    assert found.files[0].startswith("cat/")
+    for wrong in (["cat", "dog"], ["cat", "cat"], []):
+        with pytest.raises(ValueError, match=r"must name folders of .*ant, bee, cat"):
+            from_folder(root, SIZE, class_names=wrong)
+
+
+def test_unicode_names_composed_or_not(tmp_path):
+    names = ["Äpfel", "日本", "été"]
+    root = photos.photo_folder(
+        tmp_path / "fotos ü", [unicodedata.normalize("NFD", name) for name in names]
+    )
+    photos.write(root / unicodedata.normalize("NFD", "été") / "ça.jpg", b"")
+    found, warning = skipping(root)
+    assert sorted(found.class_names) == sorted(names)
+    assert "été/ça.jpg" in warning
+    assert json.loads(found.report.json())["skipped"][0]["path"] == "été/ça.jpg"
+
+
+def test_names_that_are_no_text(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("cat",))
+    name = os.path.join(os.fsencode(root), b"caf\xe9")
+    os.makedirs(name)
+    with open(os.path.join(name, b"\xff.png"), "wb") as file:
+        file.write(photos.encoded(photos.colours()))
+    found = from_folder(root, SIZE)
+    assert found.class_names == ["caf\\xe9", "cat"]
+    assert drawn(found).shape == (7, 10, 12, 3)
+    assert found.report.json().encode("utf-8")
+
+
+def test_two_names_that_read_the_same_are_refused(tmp_path):
+    root = photos.photo_folder(
+        tmp_path / "photos", [unicodedata.normalize(form, "été") for form in ("NFC", "NFD")]
+    )
+    with pytest.raises(ValueError, match="two folders whose name reads 'été'"):
+        from_folder(root, SIZE)
+
+
+def test_links_in_a_loop_end(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos")
+    (root / "cat" / "deeper").mkdir()
+    (root / "cat" / "deeper" / "up").symlink_to(root, target_is_directory=True)
+    (root / "cat" / "self").symlink_to(".", target_is_directory=True)
+    (root / "cat" / "dogs").symlink_to("../dog", target_is_directory=True)
+    elsewhere = photos.photo_folder(tmp_path / "more", ("cat",), 2)
+    (root / "cat" / "more").symlink_to(elsewhere / "cat", target_is_directory=True)
+    found = from_folder(root, SIZE)
+    np.testing.assert_array_equal(np.bincount(found.labels), [8, 6])
+    assert left_out(found.report, "ignored") == {
+        "cat/deeper/up": "it leads to a folder that is read already, the whole set's",
+        "cat/self": "it leads to a folder that is read already, 'cat'",
+        "cat/dogs": "it leads to a folder that is read already, 'dog'",
+    }
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos")
+    os.mkfifo(root / "cat" / "pipe.jpg")
+    found = from_folder(root, SIZE)
+    assert left_out(found.report, "ignored") == {"cat/pipe.jpg": "it is no regular file"}
+
+
+def test_nested_folders_belong_to_their_class(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos")
+    photos.photo_folder(root / "dog", ("2023", "2024"), 2)
+    found = from_folder(root, SIZE)
+    np.testing.assert_array_equal(np.bincount(found.labels), [6, 10])
+    assert found.files[6] == "dog/00.png"
+    assert found.files[-1] == "dog/2024/01.png"
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a folder"):
+        from_folder(tmp_path / "nowhere")
+    flat = tmp_path / "flat"
+    photos.write(flat / "a.png", photos.encoded(photos.colours()))
+    with pytest.raises(ValueError, match="one folder a class"):
+        from_folder(flat)
+    with pytest.raises(NotADirectoryError, match="expected a folder"):
+        from_folder(flat / "a.png")
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    with pytest.raises(ValueError, match="hold no file"):
+        from_folder(tmp_path / "empty")
+    photos.write(tmp_path / "bad" / "cat" / "a.png", b"no")
+    with pytest.raises(ValueError, match=r"(?s)none of the files .*it is text"):
+        from_folder(tmp_path / "bad", on_error="skip")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"on_error": "zero"}, "on_error must be 'raise' or 'skip'"),
+        ({"image_size": 64}, r"image_size must be \(height, width\)"),
+        ({"validation_split": 1.0}, "between 0 and 1"),
+        ({"validation_split": True}, "between 0 and 1"),
+        ({"validation_split": 0.01}, "on both sides"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path, settings, words):
+    root = photos.photo_folder(tmp_path / "photos")
+    with pytest.raises(ValueError, match=words):
+        from_folder(root, **{"image_size": SIZE, **settings})
+
+
+def test_a_split_is_stratified_and_whole(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "bee"), 20)
+    photos.photo_folder(root, ("cat",), 7)
+    train, held = from_folder(root, SIZE, validation_split=0.3, seed=5)
+    np.testing.assert_array_equal(np.bincount(held.labels), [6, 6, 2])
+    assert sorted(train.files + held.files) == from_folder(root, SIZE).files
+    np.testing.assert_array_equal(drawn(held, [0])[0], _image(root, held.files[0]))
+    assert train.report is held.report
+    assert train.report.images == 47
+
+
+def _image(root, name):
+    from fastcnn.data.decoding import Decoder
+
+    return Decoder(*SIZE)(str(root / name))
+
+
+def test_a_split_depends_on_names_and_seed_alone(tmp_path, monkeypatch):
+    root = photos.photo_folder(tmp_path / "photos", count=20)
+    first = from_folder(root, SIZE, validation_split=0.25)[1].files
+    copy = tmp_path / "copy"
+    for name in sorted((path.relative_to(root) for path in root.rglob("*.png")), reverse=True):
+        photos.write(copy / name, (root / name).read_bytes())
+    scandir = os.scandir
+
+    class Backwards:
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(os, "scandir", Backwards)
+    assert from_folder(copy, SIZE, validation_split=0.25)[1].files == first
+    assert from_folder(copy, SIZE, validation_split=0.25, seed=1)[1].files != first
+    # A damaged file is missed on its own side alone, whether images are held or streamed.
+    photos.write(copy / first[0], b"")
+    for in_memory in (True, False):
+        (_, held), _ = skipping(copy, validation_split=0.25, in_memory=in_memory)
+        assert held.files == first[1:]
+
+
+def test_a_bar_is_shown_on_a_terminal_alone(tmp_path, monkeypatch, capsys):
+    root = photos.photo_folder(tmp_path / "photos")
+    from_folder(root, SIZE)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(folder_module.bar.sys.stderr, "isatty", lambda: True, raising=False)
+    from_folder(root, SIZE)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Decoding" in err
