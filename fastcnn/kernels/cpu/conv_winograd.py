@@ -276,7 +276,8 @@ def conv2d_winograd_dw(
     d_bytes = tiling.elements * d_step
     # Sums of each chunk of images, or V and W of the whole batch: what moves less memory.
     chunks = min(CHUNKS, calls.images)
-    small = 2 * chunks * d_bytes <= calls.images * tiling.elements * (v_step + w_step)
+    both = calls.images * tiling.elements * (v_step + w_step)
+    small = d_bytes <= NEAR or chunks * d_bytes <= 2 * both
     d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
     if small:
         calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)
@@ -304,7 +305,7 @@ def conv2d_winograd_dw(
         b_k0=w_tile,
         accumulate=small,
     )
-    scope = BATCH if not small else IMAGE if tiling.count >= ROWS else BLOCK
+    scope = BATCH if not small else IMAGE if tiling.count >= ROWS // 2 else BLOCK
     _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
     calls.emit(
         kernels.winograd_gradient,
@@ -333,7 +334,7 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     transforms = tiling.count * vectors + channels * ceil(filters / LANES) / images
     if direction == "dw":
         # Images that are multiplied together lengthen the sums, not their number.
-        together = 1 if tiling.count >= ROWS else images
+        together = 1 if tiling.count >= ROWS // 2 else images
         product = grid_cycles(1, channels, filters, tiling.count * together) / together
     else:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
