@@ -27,9 +27,9 @@ from rich.table import Table
 FASTCNN = Kind("fastcnn", "augment_fastcnn.py", peer=False)
 PEERS = Kind("peers", "augment_peers.py")
 MODES = ("crop", "affine")
-# Images a step: some hundredths of a second at least, and Keras's slow steps not too long.
-IMAGES = {"fastcnn": 4096, "copy": 4096, "keras": 128}
-OTHERWISE = 256
+# Images a step, by variant and task: a hundredth of a second at least, some seconds at most.
+IMAGES = {("keras", "crop"): 512, ("keras", "affine"): 32}
+OWN_IMAGES, PEER_IMAGES = 4096, 256
 IMAGE_BYTES = 32 * 32 * 3 * 4
 
 
@@ -46,6 +46,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def step_images(variant: str, mode: str) -> int:
+    usual = OWN_IMAGES if variant in ("fastcnn", "copy") else PEER_IMAGES
+    return IMAGES.get((variant, mode), usual)
+
+
 def field(contestants: list[Contestant], mode: str) -> list[Entry]:
     """Every contestant's variants of a task."""
     return [
@@ -54,7 +59,7 @@ def field(contestants: list[Contestant], mode: str) -> list[Entry]:
             {
                 "net": "cifar",
                 "mode": mode,
-                "batch": IMAGES.get(variant, OTHERWISE),
+                "batch": step_images(variant, mode),
                 "variant": variant,
             },
         )
@@ -63,14 +68,14 @@ def field(contestants: list[Contestant], mode: str) -> list[Entry]:
     ]
 
 
-def rates(result: Result) -> list[float]:
+def rates(result: Result, mode: str) -> list[float]:
     """Images a second in each round."""
-    return [1e3 * IMAGES.get(result.variant, OTHERWISE) / ms for ms in result.rounds]
+    return [1e3 * step_images(result.variant, mode) / ms for ms in result.rounds]
 
 
 def compare(mode: str, results: list[Result]) -> dict[str, Any]:
     """Each variant's images a second, and how many times faster fastcnn was, by the rounds."""
-    by_variant = {result.variant: rates(result) for result in results}
+    by_variant = {result.variant: rates(result, mode) for result in results}
     own = by_variant["fastcnn"]
     return {
         "mode": mode,
