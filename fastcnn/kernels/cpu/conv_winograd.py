@@ -323,6 +323,8 @@ def conv2d_winograd_dw(
 
 # Cycles of one transform of a tile's vector, in and out, and of a kernel's.
 TRANSFORM_CYCLES = {2: 45, 4: 110}
+# A single image's threads meet before and after the products.
+MEETINGS = 40_000
 
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
@@ -339,4 +341,5 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     else:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
-    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms
+    meetings = MEETINGS if images == 1 else 0
+    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms + meetings
