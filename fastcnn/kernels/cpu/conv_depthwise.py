@@ -1,142 +1,172 @@
 """Depthwise convolution: each channel by itself, one kernel a channel.
 
-Nine multiply-adds a number read leave nothing to tile: a vector of channels is summed over the taps
-that lie inside the image, so no padded copy is needed. It is bound by memory.
+Nine multiply-adds a number read leave nothing to multiply as a matrix: it is bound by memory. A
+vector holds neighbouring channels, a register tile the sums of some neighbouring pixels, so that
+each number of the image is loaded from the first-level cache and each of the kernel stays in a
+register. No padded copy is made: pixels at the edges have fewer taps. The gradient of the input is
+the same sums with the kernel's taps backwards, for each remainder of the stride by itself.
+
+Workspace: the kernel in the order of the vectors.
 """
 
 from __future__ import annotations
 
-from numba import carray, njit
+from dataclasses import dataclass
+from math import ceil, gcd
 
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Region
-from fastcnn.kernels.cpu.kernel import kernel, record
-from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
-from fastcnn.kernels.cpu.memory import floats
-from fastcnn.kernels.cpu.simd import LANES
-from fastcnn.kernels.cpu.vector import add, fma, load, splat, store, where_larger
+from fastcnn.kernels.cpu.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.cpu.depthwise_kernels import (
+    depthwise_gradient,
+    depthwise_sums,
+    fold_depthwise,
+    pack_depthwise,
+)
+from fastcnn.kernels.cpu.depthwise_tiles import KNOWN, PIXELS
+from fastcnn.kernels.cpu.kernel import Kernel
+from fastcnn.kernels.cpu.layout import fill_zero
+from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 from fastcnn.problem import Problem
 
-DEPTHWISE = record(
-    *("x", "kernel", "bias", "scale", "y"),
-    *("height", "width", "channels", "out_height", "out_width", "taps_h", "taps_w"),
-    *("stride_h", "stride_w", "dilation_h", "dilation_w", "top", "left", "relu"),
-)
+ROWS, VECTORS = 16, 16  # of an image that are worked on together, to stay near
+STRIP = 16  # pixels of a row that a tile of the kernel's gradient walks
 
 
-@njit
-def _taps(size, taps, dilation, start):
-    """Return the first tap inside an axis and the end, for a window that starts at `start`."""
-    first = 0 if start >= 0 else (-start + dilation - 1) // dilation
-    return first, max(first, min(taps, (size - start + dilation - 1) // dilation))
+@dataclass(frozen=True)
+class _Axis:
+    """A convolution along one axis, and where in a larger one it reads, weighs and writes.
+
+    Output i sums tap t of input i * stride + t * dilation - pad; its kernel's tap t is that at
+    first_tap + t * tap_step, and it is written to first + i * step.
+    """
+
+    size: int
+    out_size: int
+    taps: int
+    stride: int
+    dilation: int
+    pad: int
+    first_tap: int = 0
+    tap_step: int = 1
+    first: int = 0
+    step: int = 1
 
 
-@kernel(DEPTHWISE)
-def depthwise_forward(pointer):
-    """y[OH, OW, C] = bias[C] + sum over taps of x * kernel[KH, KW, C] (* scale[C])."""
-    op = carray(pointer, 1)[0]
-    pixel_step = 4 * op.channels
-    floor = splat(0.0)
-    for c in range(0, op.channels, LANES):
-        lanes = min(LANES, op.channels - c)
-        bias = load(op.bias + 4 * c, lanes) if op.bias else splat(0.0)
-        scale = load(op.scale + 4 * c, lanes) if op.scale else splat(1.0)
-        for out_row in range(op.out_height):
-            row = out_row * op.stride_h - op.top
-            first_h, end_h = _taps(op.height, op.taps_h, op.dilation_h, row)
-            to = op.y + 4 * (out_row * op.out_width * op.channels + c)
-            for out_column in range(op.out_width):
-                column = out_column * op.stride_w - op.left
-                first_w, end_w = _taps(op.width, op.taps_w, op.dilation_w, column)
-                total = splat(0.0)
-                for tap_h in range(first_h, end_h):
-                    line = (row + tap_h * op.dilation_h) * op.width + column
-                    at = op.x + pixel_step * (line + first_w * op.dilation_w) + 4 * c
-                    weight = op.kernel + pixel_step * (tap_h * op.taps_w + first_w) + 4 * c
-                    for _ in range(first_w, end_w):
-                        total = fma(load(at, lanes), load(weight, lanes), total)
-                        at += pixel_step * op.dilation_w
-                        weight += pixel_step
-                total = fma(total, scale, bias)
-                if op.relu:
-                    total = where_larger(total, floor, total, floor)
-                store(total, to, lanes)
-                to += pixel_step
+def _forward_axis(problem: Problem, axis: int) -> _Axis:
+    return _Axis(
+        (problem.height, problem.width)[axis],
+        (problem.out_height, problem.out_width)[axis],
+        problem.kernel[axis],
+        problem.strides[axis],
+        problem.dilation[axis],
+        problem.padding[axis][0],
+    )
 
 
-@kernel(DEPTHWISE)
-def depthwise_dx(pointer):
-    """x[H, W, C] = the gradient of the input, from y[OH, OW, C] holding that of the output."""
-    op = carray(pointer, 1)[0]
-    pixel_step = 4 * op.channels
-    floats(op.x, op.height * op.width * op.channels)[:] = 0
-    for c in range(0, op.channels, LANES):
-        lanes = min(LANES, op.channels - c)
-        for out_row in range(op.out_height):
-            row = out_row * op.stride_h - op.top
-            first_h, end_h = _taps(op.height, op.taps_h, op.dilation_h, row)
-            for out_column in range(op.out_width):
-                column = out_column * op.stride_w - op.left
-                first_w, end_w = _taps(op.width, op.taps_w, op.dilation_w, column)
-                dy = load(op.y + pixel_step * (out_row * op.out_width + out_column) + 4 * c, lanes)
-                for tap_h in range(first_h, end_h):
-                    line = (row + tap_h * op.dilation_h) * op.width + column
-                    at = op.x + pixel_step * (line + first_w * op.dilation_w) + 4 * c
-                    weight = op.kernel + pixel_step * (tap_h * op.taps_w + first_w) + 4 * c
-                    for _ in range(first_w, end_w):
-                        store(fma(dy, load(weight, lanes), load(at, lanes)), at, lanes)
-                        at += pixel_step * op.dilation_w
-                        weight += pixel_step
+def _backward_axes(problem: Problem, axis: int) -> list[_Axis]:
+    """The input's gradient along one axis, as convolutions of the output's with stride 1.
+
+    Input pixel i gets tap t of output (i + pad - t * dilation) / stride where that is whole: for
+    pixels a stride apart these are the same taps, every stride / gcd(stride, dilation)-th.
+    """
+    forward = _forward_axis(problem, axis)
+    stride, dilation, taps = forward.stride, forward.dilation, forward.taps
+    tap_step = stride // gcd(stride, dilation)
+    axes = []
+    for first in range(min(stride, forward.size)):
+        met = [t for t in range(taps) if (first + forward.pad - t * dilation) % stride == 0]
+        last = met[-1] if met else 0
+        axes.append(
+            _Axis(
+                size=forward.out_size,
+                out_size=-(-(forward.size - first) // stride),
+                taps=len(met),
+                stride=1,
+                dilation=tap_step * dilation // stride,
+                pad=-((first + forward.pad - last * dilation) // stride),
+                first_tap=last,
+                tap_step=-tap_step,
+                first=first,
+                step=stride,
+            )
+        )
+    return axes
 
 
-@njit
-def _outputs(size, out_size, stride, start):
-    """Return the first output position whose tap at `start` lies inside an axis, and the end."""
-    first = 0 if start >= 0 else (-start + stride - 1) // stride
-    return first, max(first, min(out_size, (size - start + stride - 1) // stride))
+def _emit(
+    calls: Calls,
+    tile_kernel: Kernel,
+    writes: str,
+    places: dict[str, Region | None],
+    problem: Problem,
+    y_width: int,
+    rows: _Axis,
+    columns: _Axis,
+    pixels: int,
+    relu: bool = False,
+) -> None:
+    """Emit a call over an image whose y is `y_width` pixels wide."""
+    pixel = 4 * problem.channels
+    taps_h, taps_w = problem.kernel
+    if problem.channels < LANES and tile_kernel is depthwise_sums:
+        pixels = 1
+    w_first = VECTOR_BYTES * (rows.first_tap * taps_w + columns.first_tap)
+    y_first = pixel * (rows.first * y_width + columns.first)
+    whole = columns.taps in KNOWN and columns.stride == 1 and columns.dilation == 1
+    calls.emit(
+        tile_kernel,
+        IMAGE,
+        writes,
+        {
+            **places,
+            "kernel": Place(places["kernel"], w_first),
+            "y": Place(places["y"], y_first),
+        },
+        height=rows.size,
+        width=columns.size,
+        channels=problem.channels,
+        out_height=rows.out_size,
+        out_width=columns.out_size,
+        taps_h=rows.taps,
+        taps_w=columns.taps,
+        stride_h=rows.stride,
+        stride_w=columns.stride,
+        dilation_h=rows.dilation,
+        dilation_w=columns.dilation,
+        top=rows.pad,
+        left=columns.pad,
+        x_line=pixel * columns.size,
+        x_row=pixel * columns.size * rows.dilation,
+        x_tap=pixel * columns.dilation,
+        x_pixel=pixel * columns.stride,
+        w_row=VECTOR_BYTES * taps_w * rows.tap_step,
+        w_tap=VECTOR_BYTES * columns.tap_step,
+        w_vector=VECTOR_BYTES * taps_h * taps_w,
+        y_row=pixel * y_width * rows.step,
+        y_pixel=pixel * columns.step,
+        pixels=pixels,
+        rows_near=ROWS,
+        vectors_near=VECTORS,
+        unrolled=whole,
+        relu=relu,
+    )
 
 
-@kernel(DEPTHWISE)
-def depthwise_dw(pointer):
-    """kernel[KH, KW, C] += the kernel's gradient, from x and y = the gradient of the output."""
-    op = carray(pointer, 1)[0]
-    pixel_step = 4 * op.channels
-    for c in range(0, op.channels, LANES):
-        lanes = min(LANES, op.channels - c)
-        for tap_h in range(op.taps_h):
-            start_h = tap_h * op.dilation_h - op.top
-            first_h, end_h = _outputs(op.height, op.out_height, op.stride_h, start_h)
-            for tap_w in range(op.taps_w):
-                start_w = tap_w * op.dilation_w - op.left
-                first_w, end_w = _outputs(op.width, op.out_width, op.stride_w, start_w)
-                total = splat(0.0)
-                for out_row in range(first_h, end_h):
-                    line = (out_row * op.stride_h + start_h) * op.width + start_w
-                    at = op.x + pixel_step * (line + first_w * op.stride_w) + 4 * c
-                    dy = op.y + pixel_step * (out_row * op.out_width + first_w) + 4 * c
-                    for _ in range(first_w, end_w):
-                        total = fma(load(at, lanes), load(dy, lanes), total)
-                        at += pixel_step * op.stride_w
-                        dy += pixel_step
-                to = op.kernel + pixel_step * (tap_h * op.taps_w + tap_w) + 4 * c
-                store(add(total, load(to, lanes)), to, lanes)
+def _packed_bytes(problem: Problem) -> int:
+    """Return the bytes of a kernel in the order of the vectors."""
+    return VECTOR_BYTES * ceil(problem.channels / LANES) * problem.kernel[0] * problem.kernel[1]
 
 
-def _geometry(problem: Problem) -> dict[str, int]:
-    return {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
-        "taps_h": problem.kernel[0],
-        "taps_w": problem.kernel[1],
-        "stride_h": problem.strides[0],
-        "stride_w": problem.strides[1],
-        "dilation_h": problem.dilation[0],
-        "dilation_w": problem.dilation[1],
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
-    }
+def _packed(calls: Calls, problem: Problem, weights: Region, scale: Region | None = None) -> Region:
+    packed = Region(_packed_bytes(problem), GLOBAL, label="packed")
+    calls.emit(
+        pack_depthwise,
+        BATCH,
+        "packed",
+        {"kernel": weights, "packed": packed, "scale": scale},
+        taps=problem.kernel[0] * problem.kernel[1],
+        channels=problem.channels,
+    )
+    return packed
 
 
 def forward(
@@ -150,33 +180,34 @@ def forward(
     scale: Region | None = None,
 ) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
-    places = {"x": x, "kernel": weights, "bias": bias, "scale": scale, "y": y}
-    calls.emit(depthwise_forward, IMAGE, "y", places, **_geometry(problem), relu=relu)
+    places = {"x": x, "kernel": _packed(calls, problem, weights, scale), "bias": bias, "y": y}
+    axes = _forward_axis(problem, 0), _forward_axis(problem, 1)
+    _emit(calls, depthwise_sums, "y", places, problem, problem.out_width, *axes, PIXELS, relu)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:
     """Emit the gradient of the input."""
-    places = {"x": out, "kernel": weights, "y": dy}
-    calls.emit(depthwise_dx, IMAGE, "x", places, **_geometry(problem))
+    places = {"x": dy, "kernel": _packed(calls, problem, weights), "y": out}
+    for rows in _backward_axes(problem, 0):
+        for columns in _backward_axes(problem, 1):
+            axes = rows, columns
+            _emit(calls, depthwise_sums, "y", places, problem, problem.width, *axes, PIXELS)
 
 
 def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
     """Emit the gradient of the kernel."""
-    taps, channels = problem.kernel[0] * problem.kernel[1], problem.channels
-    partial = Region(4 * taps * channels, PARTIAL, label="partial dw")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=taps * channels)
+    partial = Region(_packed_bytes(problem), PARTIAL, label="partial dw")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=partial.bytes // 4)
     places = {"x": x, "kernel": partial, "y": dy}
-    calls.emit(depthwise_dw, IMAGE, "kernel", places, **_geometry(problem))
+    axes = _forward_axis(problem, 0), _forward_axis(problem, 1)
+    _emit(calls, depthwise_gradient, "kernel", places, problem, problem.out_width, *axes, STRIP)
+    taps = problem.kernel[0] * problem.kernel[1]
     calls.emit(
-        fold_gradient,
+        fold_depthwise,
         BATCH,
         "gradient",
         {"partial": partial, "gradient": gradient},
-        taps_h=1,
-        taps_w=taps,
-        wide_w=taps,
-        inner=1,
-        outputs=channels,
-        pixels=1,
-        shift=0,
+        parts=taps,
+        taps=taps,
+        channels=problem.channels,
     )

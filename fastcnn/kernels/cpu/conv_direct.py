@@ -64,7 +64,7 @@ def declines(direction: str, problem: Problem) -> str | None:
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the cycles of one image on one thread."""
     if problem.depthwise:
-        return 1.5 * problem.multiply_adds / LANES
+        return problem.multiply_adds / LANES
     if direction == "dw":
         return _dw_cycles(problem)
     if direction == "forward":
