@@ -12,7 +12,12 @@ convolution with P * filters columns, stride P, and a kernel widened by (P - 1) 
 zeros, packed once a step. For LeNet-5's first layer (6 filters, P = 2) that takes 15 vector
 multiply-adds a pixel in place of 25.
 
-Workspace: the padded image, one per thread.
+Shapes: x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image; every stride,
+padding, dilation and group. Operations: OH * OW * KH * KW * F * C / groups multiply-adds an image
+and direction. Workspace: the padded image of each thread, the packed kernel, partial sums of dw.
+
+E. Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures,
+2018, for the idea of a tile that walks the image itself.
 """
 
 from __future__ import annotations
