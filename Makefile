@@ -27,7 +27,7 @@ test: lint
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint --max-line-length=100 fastcnn/_ext
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length=100 fastcnn/_ext
 
 bench: $(VENV)/installed-test
 	$(BIN)/python bench/race.py

@@ -80,16 +80,13 @@ def choose(
     """Return the strategy for one direction of a problem; without `measured`, as if none was."""
     if wished != AUTO:
         return Choice(wished, "asked for")
-    able = {
-        name: strategy
-        for name, strategy in STRATEGIES.items()
-        if strategy.declines(direction, problem) is None and strategy.error <= bound
-    }
+    possible = [one for one in STRATEGIES.values() if one.declines(direction, problem) is None]
+    able = {one.name: one for one in possible if one.error <= bound}
     if not able:
-        least = min(one.error for one in STRATEGIES.values())
+        best = min(possible, key=lambda one: one.error)
         raise ValueError(
-            f"No strategy keeps within a relative error of {bound:g}. The most exact one, direct, "
-            f"keeps within {least:g}."
+            f"No strategy keeps within a relative error of {bound:g}. The most exact one, "
+            f"{best.name}, keeps within {best.error:g}."
         )
     times = measurements.find(direction, problem, images) if measured else {}
     known = {name: times[name] for name in able if name in times}

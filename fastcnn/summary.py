@@ -94,6 +94,8 @@ def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
         f"{num_threads()}; fastcnn's choices keep within a relative error of {model.error_bound:g}"
     ]
     reasons = {one.why for one in chosen}
+    if "estimated" in reasons:
+        notes.append("unmarked: estimated by the cost model; fastcnn tune measures")
     if "measured" in reasons:
         others = choices.beside_estimate(chosen, images, model.error_bound)
         notes.append(

@@ -46,6 +46,8 @@ def add_options(benches: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Compares, or lists; returns 1 where a strategy is wrong."""
+    bench_common.check(given)
+    bench_common.strategies(given)
     if given.list:
         return _list(given)
     if not given.problems:
@@ -57,7 +59,6 @@ def run(given: argparse.Namespace) -> int:
         for problem in _problems(given)
         for direction in bench_common.directions(given)
     ]
-    bench_common.check(given)
     report = bench_common.measured(given, tasks, "bench conv")
     return bench_common.leave(given, report, _draw)
 

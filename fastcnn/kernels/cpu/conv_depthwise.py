@@ -6,7 +6,11 @@ each number of the image is loaded from the first-level cache and each of the ke
 register. No padded copy is made: pixels at the edges have fewer taps. The gradient of the input is
 the same sums with the kernel's taps backwards, for each remainder of the stride by itself.
 
-Workspace: the kernel in the order of the vectors.
+Shapes: x [H, W, C], kernel [KH, KW, C], y [OH, OW, C] of each image; every stride, padding and
+dilation. Operations: OH * OW * KH * KW * C multiply-adds an image and direction. Workspace: the
+kernel in the order of the vectors; for dw as much for each chunk of images.
+
+F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 """
 
 from __future__ import annotations

@@ -12,10 +12,13 @@ products of one basis element over all tiles are one matrix product, so a convol
 The gradient of the input is the same with the flipped kernel. That of the kernel exchanges the
 parts: D[e] [C, F] = V[e]^T @ W[e] with W = A dy A^T, then dw = G^T D G.
 
+Shapes: x [H, W, C], kernel [3, 3, C, F], y [OH, OW, F] of each image, any padding.
+
 Operations: (m + 2)^2 / (9 m^2) of the direct multiply-adds, and some 25 additions a number for the
-transforms, so it pays from about 16 channels. Workspace: V and M, of a band of tiles for small
-kernels, of the whole batch for large ones, and U. The error is that of sums of unlike sizes: about
-1e-6 (m = 2) and 1e-5 (m = 4) of the largest result.
+transforms, so it pays from about 16 channels. Workspace: U; V and M, of a band of tiles for small
+kernels, of the whole batch for large ones; for dw V, W and D, which are the largest. At inference U
+stays as long as the weights do. The error is that of sums of unlike sizes, for numbers of both
+signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 """

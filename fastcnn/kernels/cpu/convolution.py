@@ -64,6 +64,6 @@ STRATEGIES: dict[str, Strategy] = {
         _strategy("im2col-blas", conv_im2col_blas, 1e-5),
         _strategy("winograd", conv_winograd, 4e-5, m=4),
         _strategy("winograd-2x2", conv_winograd, 1e-5, m=2),
-        _strategy("fft", conv_fft, 5e-6),
+        _strategy("fft", conv_fft, 1e-5),
     )
 }
