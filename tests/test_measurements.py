@@ -88,13 +88,14 @@ def test_other_threads_have_other_times(folder):
 
 def test_other_processes_entries_stay(folder, monkeypatch):
     measurements.remember("forward", PROBLEM, 8, {"direct": 1.0})
-    program = """
-from fastcnn import measurements
+    program = f"""
+from fastcnn import measurements, set_num_threads
 from fastcnn.problem import Problem
+set_num_threads({num_threads()})
 problem = Problem(12, 12, 8, 8, (3, 3))
-assert measurements.find("forward", problem, 8) == {"direct": 1.0}
-measurements.remember("dx", problem, 8, {"direct": 2.0})
-measurements.remember("forward", problem, 8, {"winograd": 3.0})
+assert measurements.find("forward", problem, 8) == {{"direct": 1.0}}
+measurements.remember("dx", problem, 8, {{"direct": 2.0}})
+measurements.remember("forward", problem, 8, {{"winograd": 3.0}})
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
     measurements.remember("dw", PROBLEM, 8, {"direct": 4.0})
