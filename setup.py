@@ -8,7 +8,7 @@ import os
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-EXTENSIONS = ["batch", "augment", "effects"]
+EXTENSIONS = ["augment", "batch", "effects", "mixing", "random"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
 
 setup(

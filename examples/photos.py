@@ -4,27 +4,28 @@ python examples/photos.py FOLDER [--size 64] [--epochs 30] [--out runs/photos]
 
 Broken files are left out and listed. A fifth of each class is held out; on it are measured the
 curves, the confusion matrix and the worst mistakes, which are written as pictures into the run's
-folder, beside the model and `report.html`, which shows them all.
+folder, beside the model and `report.html`, one page that holds them all.
 """
 
 from __future__ import annotations
 
 import argparse
-import html
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import report
 
 import fastcnn
 from fastcnn import callbacks, data, metrics, plots
-from fastcnn.data.augmentation import (
+from fastcnn.data import (
     RandomBrightness,
     RandomContrast,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
     RandomZoom,
+    dataset,
+    listing,
 )
 from fastcnn.layers import (
     BatchNormalization,
@@ -76,6 +77,7 @@ def learn(folder: Path, out: Path, size: int = 64, epochs: int = 30, seed: int =
         callbacks=[best],
     )
     model = fastcnn.load(out / "model.h5")
+    held = held.usable()  # without files that were damaged behind their headers
     draw(model, history, held, out)
     print(f"{out}: model.h5, report.html")
     return model, held
@@ -98,41 +100,37 @@ def network(size: int, classes: int, seed: int) -> fastcnn.Sequential:
 
 
 def draw(model: fastcnn.Sequential, history: Any, held: Any, out: Path) -> None:
-    """Curves, confusion matrix and worst mistakes as pictures, and a page that shows them."""
-    shares = model.predict(held)
-    names = held.class_names
+    """Curves, confusion matrix and worst mistakes as pictures, and a page with all of them."""
+    shares, names = model.predict(held), held.class_names
     matrix = metrics.confusion_matrix(held.labels, shares, len(names))
-    # The pictures of the mistakes alone: the held-out set may be larger than memory.
-    wrong = np.flatnonzero(shares.argmax(axis=1) != held.labels)
-    worst = wrong[np.argsort(-shares[wrong].max(axis=1))[:24]]
-    images = np.empty((len(worst), *held.image_shape), np.uint8)
-    held.images(worst, images)
     plots.curves(history, save=out / "curves.png")
     plots.confusion_matrix(matrix, names, save=out / "confusion.png")
-    plots.mistakes(images, held.labels[worst], shares[worst], names, save=out / "mistakes.png")
-    accuracy = float(np.diagonal(matrix).sum() / matrix.sum())
-    files = [held.files[position] for position in worst]
-    page(out / "report.html", str(held.report), accuracy, len(held), files)
-
-
-def page(path: Path, report: str, accuracy: float, count: int, mistakes: list[str]) -> None:
-    """report.html: the pictures, what was found in the folder, and which files were mistaken."""
-    pictures = "".join(
-        f'<h2>{title}</h2><img src="{name}.png" alt="{title}">'
-        for name, title in (
-            ("curves", "Curves"),
-            ("confusion", "Confusion matrix"),
-            ("mistakes", "Worst mistakes"),
+    plots.mistakes(held, held.labels, shares, names, save=out / "mistakes.png")
+    worst = plots.surest_mistakes(held.labels, shares)[:24]
+    mistakes = [
+        report.Mistake(
+            image=image,
+            file=listing.text(held.files[position]),
+            true=names[held.labels[position]],
+            predicted=names[shares[position].argmax()],
+            probability=float(shares[position].max()),
         )
-    )
-    listed = "".join(f"<li>{html.escape(name)}</li>" for name in mistakes)
-    path.write_text(
-        f'<!doctype html><meta charset="utf-8"><title>Photos</title>'
-        f"<style>body{{font-family:sans-serif;max-width:60em;margin:auto}}"
-        f"img{{max-width:100%}}</style>"
-        f"<h1>{100 * accuracy:.1f} % of {count:,} held-out images right</h1>"
-        f"{pictures}<ol>{listed}</ol><h2>The folder</h2><pre>{html.escape(report)}</pre>",
-        encoding="utf-8",
+        for image, position in zip(dataset.read(held, worst), worst, strict=True)
+    ]
+    accuracy = matrix.diagonal().sum() / matrix.sum()
+    report.write(
+        out / "report.html",
+        f"{100 * accuracy:.1f} % of {len(held):,} held-out images right",
+        [
+            f"Epoch {model.epoch} of {len(history.epoch)}, chosen by these same images.",
+            f"{model!r}, {' x '.join(map(str, model.input_shape))} pixels, resized by "
+            f"'{held.decoder.resize}'.",
+        ],
+        {"Curves": out / "curves.png", "Confusion matrix": out / "confusion.png"},
+        matrix,
+        names,
+        mistakes,
+        str(held.report),
     )
 
 

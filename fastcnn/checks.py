@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastcnn import targets
 from fastcnn.arrays import array, finite, shape_text
-from fastcnn.data.batches import Dataset, image_shape, is_dataset
+from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.preparation import Preparation
 from fastcnn.hooks import Callback
 from fastcnn.targets import labels

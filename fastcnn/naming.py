@@ -33,11 +33,20 @@ def nearest(name: str, names: Any) -> str | None:
 
 
 def unknown(kind: str, name: str, names: Any) -> str:
-    """The sentence for a name that is not known, with the nearest known one and all of them."""
-    known = list(names)
-    hint = nearest(name, known)
+    """The sentence for a name that is not known, with the nearest known one and all of them; of
+    classes by name, with that of the class where it is another one."""
+    hint = nearest(name, names)
     guess = f" Did you mean '{hint}'?" if hint else ""
-    return f"Unknown {kind} '{name}'.{guess} Known: {', '.join(known)}."
+    return f"Unknown {kind} '{name}'.{guess} Known: {', '.join(_spelled(names))}."
+
+
+def _spelled(names: Any) -> list[str]:
+    classes = names if isinstance(names, Mapping) else {}
+    found = []
+    for name in names:
+        other = getattr(classes.get(name), "__name__", name)
+        found.append(name if other == name else f"{name} ({other})")
+    return found
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:

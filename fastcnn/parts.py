@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, checks, naming, targets
-from fastcnn.data import iterables, mixing, preprocessing
-from fastcnn.data.augmentation import Augment
-from fastcnn.data.batches import image_shape, is_dataset
+from fastcnn import arguments, checks, naming, preparations, targets
+from fastcnn.data import iterables
+from fastcnn.data.dataset import Subset, is_dataset
+from fastcnn.data.decoding import Decoder
 from fastcnn.data.iterables import Stream
-from fastcnn.data.mixing import Mixing
 from fastcnn.data.preparation import Preparation
-from fastcnn.data.preprocessing import CenterCrop
 from fastcnn.data.whitening import Preprocessing
 from fastcnn.passes import Part, StreamPart
 
@@ -42,12 +39,14 @@ class Given:
 @dataclass(frozen=True)
 class Parts:
     """The parts to train and to validate on, and what the model gets of the data when training
-    begins: the steps of its preprocessing, and the names of its classes where it has none."""
+    begins: the steps of its preprocessing, the names of its classes where it has none, and what
+    made images of files where that is known."""
 
     train: Part | StreamPart
     validation: Part | StreamPart | None
     preprocessing: list[Preprocessing]
     class_names: list[str] | None
+    decoder: Decoder | None
 
 
 def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
@@ -58,7 +57,7 @@ def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
 def make(model: Any, given: Given) -> Parts:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
     x = adapted(model, given.x, "fit: x")
-    made = _preparation(model, x, given.augment)
+    made = preparations.make(model, x, given.augment, lambda: _training_images(model, x, given))
     if made.mixing and model.loss.target == "sparse":
         raise ValueError(
             f"fit: augment: {made.mixing[0]!r} mixes targets, which the loss '{model.loss.name}' "
@@ -73,22 +72,18 @@ def make(model: Any, given: Given) -> Parts:
         train, validation = _of_examples(model, x, given, made)
     if given.validation_data is not None:
         validation = _validation(model, given, made)
-    names = getattr(x, "class_names", None)
-    return Parts(train, validation, list(made.preprocessing), names and list(names))
+    names, decoder = (getattr(x, name, None) for name in ("class_names", "decoder"))
+    if not isinstance(decoder, Decoder) or decoder.shape != preparations.source_shape(model, x):
+        decoder = None  # another library's
+    return Parts(train, validation, list(made.preprocessing), names and list(names), decoder)
 
 
 def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[Part, Part | None]:
     """The part to train on, and the last share of the examples to validate on."""
     examples = checks.examples(model, x, given.y, given.sample_weight, made=made)
-    share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
     validation = indices = None
-    if share and given.validation_data is None:
-        cut = math.floor(len(examples) * (1.0 - share))
-        if cut in (0, len(examples)):
-            raise ValueError(
-                "fit: validation_split must leave images on both sides. "
-                f"Received {share} for {len(examples)} images."
-            )
+    cut = _cut(given, len(examples))
+    if cut < len(examples):
         every = np.arange(len(examples), dtype=np.int64)
         indices = every[:cut]
         validation = Part(examples, every[cut:], _unchanged(made), given.workers)
@@ -100,6 +95,37 @@ def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[P
         found = targets.classes(model, examples.y)
         train = replace(train, classes=found if indices is None else found[indices])
     return train, validation
+
+
+def _cut(given: Given, count: int) -> int:
+    """How many of so many examples are trained on, the first ones."""
+    share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
+    if not share or given.validation_data is not None:
+        return count
+    cut = math.floor(count * (1.0 - share))
+    if cut in (0, count):
+        raise ValueError(
+            "fit: validation_split must leave images on both sides. "
+            f"Received {share} for {count} images."
+        )
+    return cut
+
+
+def _training_images(model: Any, x: Any, given: Given) -> Any:
+    """The images to train on, as an array or a Dataset."""
+    if isinstance(x, Stream):
+        raise ValueError(
+            "fit: augment: what has to be fitted to the training images, as PCAColor and "
+            "ZCAWhitening, must be fitted where x is an iterable of batches: call its fit(images) "
+            "first. Received one that is not."
+        )
+    cut = _cut(given, len(x))
+    if not is_dataset(x):
+        return np.asarray(x)[:cut]
+    shape = preparations.source_shape(model, x)
+    if cut == len(x) and hasattr(x, "image_shape"):
+        return x
+    return Subset(x, np.arange(cut, dtype=np.int64), shape)
 
 
 def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> StreamPart:
@@ -179,74 +205,3 @@ def of_evaluation(
         if value is not None:
             _refuse_beside_stream("evaluate", name, value)
     return StreamPart(x, made, workers)
-
-
-def _preparation(model: Any, x: Any, given: Any) -> Preparation:
-    """What training does to images, from fit's `augment`, which may hold anything that does."""
-    listed, seed = _listed(given), model.seed
-    if len(listed) == 1 and isinstance(listed[0], Augment):
-        listed, seed = _of_augment(listed[0])
-    random = [one for one in listed if not isinstance(one, Mixing | Preprocessing)]
-    mixings = tuple(one for one in listed if isinstance(one, Mixing))
-    added = [one for one in listed if isinstance(one, Preprocessing)]
-    steps = _with_fixed(model.preprocessing, added)
-    augment = Augment(random, seed) if random else None
-    made = Preparation(augment, mixings, steps, model.seed)
-    return replace(made, preprocessing=_with_crop(model, x, made))
-
-
-def _of_augment(given: Augment) -> tuple[list[Any], int]:
-    """What an Augment combines, and its seed; ValueError for what prediction would lack."""
-    if given.scale is not None or given.offset is not None:
-        raise ValueError(
-            "fit: augment must leave scale and offset to a layer, which prediction has too: begin "
-            f"the model with Rescaling or Normalization. Received scale={given.scale!r}, "
-            f"offset={given.offset!r}."
-        )
-    return list(given.augmentations), given.seed
-
-
-def _listed(given: Any) -> list[Any]:
-    """fit's `augment` as a list, with mixings and fixed steps made of their names."""
-    if given is None:
-        return []
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        given = [given]
-    tables = {**mixing.MIXINGS, **preprocessing.STEPS}
-    return [_named(one, tables) if isinstance(one, str) else one for one in given]
-
-
-def _named(name: str, table: dict[str, Any]) -> Any:
-    """What a name of the table stands for; another name as it is."""
-    known = naming.snake_case(name)
-    return table[known]() if known in table else name
-
-
-def _with_fixed(steps: list[Preprocessing], added: list[Preprocessing]) -> list[Preprocessing]:
-    """A model's steps and those that fit's `augment` adds. A training that goes on adds none."""
-    described = [repr(step) for step in steps]
-    return [*steps, *(step for step in added if repr(step) not in described)]
-
-
-def _with_crop(model: Any, x: Any, made: Preparation) -> list[Preprocessing]:
-    """The fixed steps, with a crop to the augmented size before them where augmentation changes
-    the size of images and none of the steps does."""
-    steps = list(made.preprocessing)
-    if made.augment is None or any(isinstance(step, CenterCrop) for step in steps):
-        return steps
-    shape = _source_shape(model, x)
-    if len(shape) != 3:
-        return steps
-    after = made.augmented_shape(shape)
-    return steps if after == shape else [CenterCrop(*after[:2]), *steps]
-
-
-def _source_shape(model: Any, x: Any) -> tuple[int, ...]:
-    """The shape of an image as its source gives it, as far as that is known."""
-    if is_dataset(x):
-        return image_shape(x, tuple(model.input_shape))
-    if isinstance(x, Stream):
-        # Not known before it is read: a size that augmentation would have to change.
-        height, width, *channels = (*model.input_shape, 0, 0)[:3]
-        return (height + 1, width + 1, *channels)
-    return tuple(np.shape(x)[1:])

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastcnn.data.dataset import is_dataset, read
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -141,7 +143,7 @@ def _cells(axis: Axes, counts: NDArray[Any], share: NDArray[Any]) -> None:
 
 
 def mistakes(
-    x: ArrayLike,
+    x: Any,
     y_true: ArrayLike,
     probabilities: ArrayLike,
     class_names: Sequence[str] | None = None,
@@ -151,33 +153,37 @@ def mistakes(
 ) -> tuple[Figure, NDArray[Any]]:
     """A grid of wrongly classified images, the surest mistakes first.
 
-    x: images [n, H, W, C] with C 1 or 3, or [n, H, W]; y_true: labels [n]; probabilities
-    [n, classes]. Above each image its true class, then the predicted one and its probability.
+    x: images [n, H, W, C] with C 1 or 3, or [n, H, W], or a Dataset with `image_shape`, of which
+    only what is shown is read; y_true: labels [n]; probabilities [n, classes]. Above each image its
+    true class, then the predicted one and its probability.
     """
-    images, labels, shares = np.asarray(x), np.asarray(y_true), np.asarray(probabilities)
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
+    labels, shares = np.asarray(y_true), np.asarray(probabilities)
+    held = not is_dataset(x)
+    shape = np.shape(x) if held else (len(x), *x.image_shape)
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[-1] not in (1, 3)):
         raise ValueError(
             "plots.mistakes: x must be images of shape (n, H, W, 1) or (n, H, W, 3). "
-            f"Received shape {images.shape}."
+            f"Received shape {shape}."
         )
-    if shares.ndim != 2 or labels.shape != (len(images),) or len(shares) != len(images):
+    count = shape[0]
+    if shares.ndim != 2 or labels.shape != (count,) or len(shares) != count:
         raise ValueError(
-            f"plots.mistakes: y_true must have shape ({len(images)},) and probabilities "
-            f"({len(images)}, classes), as there are {len(images)} images. "
+            f"plots.mistakes: y_true must have shape ({count},) and probabilities "
+            f"({count}, classes), as there are {count} images. "
             f"Received {labels.shape} and {shares.shape}."
         )
     names = _names(class_names, shares.shape[1], "plots.mistakes")
     predicted = shares.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    surest = wrong[np.argsort(-shares[wrong, predicted[wrong]], kind="stable")]
-    shown = surest[: rows * columns]
+    wrong = surest_mistakes(labels, shares)
+    shown = wrong[: rows * columns]
+    pictures = np.asarray(x)[shown] if held else read(x, shown)
     # Few images make a smaller picture, wide enough for its title.
     columns = min(columns, max(4, len(shown)))
     rows = max(1, min(rows, -(-len(shown) // columns)))
     figure, axes = _figure(columns, width=1.55, height=1.95 * rows + 0.5, rows=rows)
-    low, high = _range(images)
-    for axis, index in zip(axes, shown, strict=False):
-        picture = np.clip((images[index] - low) / (high - low), 0.0, 1.0)
+    low, high = _range(np.asarray(x) if held else pictures)
+    for axis, index, image in zip(axes, shown, pictures, strict=False):
+        picture = np.clip((image - low) / (high - low), 0.0, 1.0)
         axis.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0)
         axis.set_title(names[labels[index]], fontsize=9, color=INK, pad=16)
         guess = f"{names[predicted[index]]} {shares[index, predicted[index]]:.0%}"
@@ -186,7 +192,7 @@ def mistakes(
     for axis in axes:
         axis.set_axis_off()
     figure.suptitle(
-        f"{len(wrong):,} of {len(images):,} images taken for others: true above, predicted below",
+        f"{len(wrong):,} of {count:,} images taken for others: true above, predicted below",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -194,6 +200,14 @@ def mistakes(
         color=INK,
     )
     return _finish(figure, save), axes.reshape(rows, columns)
+
+
+def surest_mistakes(y_true: ArrayLike, probabilities: ArrayLike) -> NDArray[np.int64]:
+    """The positions of wrongly classified images, the surest first: labels [n], [n, classes]."""
+    labels, shares = np.asarray(y_true), np.asarray(probabilities)
+    predicted = shares.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    return wrong[np.argsort(-shares[wrong, predicted[wrong]], kind="stable")]
 
 
 def images(

@@ -52,10 +52,11 @@ def fit(
 
     `augment` is a list of augmentations of `fastcnn.data`, applied to the batches of training
     alone: random ones of each image, MixUp and CutMix of a batch (several: one a batch, by
-    chance), and fixed steps, which then join `model.preprocessing`; or an Augment. Where it makes
-    images of another size, as RandomCrop may, model.preprocessing begins with a CenterCrop, so
-    that validation and predict see the middle. `workers` threads prepare batches ahead of the step
-    (0: none; None: one, where images are more than gathered); the bits are the same for any.
+    chance), and fixed steps, which stand last and join `model.preprocessing`; or an Augment. Of a
+    PCAColor or ZCAWhitening that is not fitted, a copy is, to the training images alone. Where it
+    makes images of another size, as RandomCrop may, model.preprocessing begins with a CenterCrop,
+    so that validation and predict see the middle. `workers` threads prepare batches ahead of the
+    step (0: none; None: one, where images are more than gathered); the bits are the same for any.
     `sampling="balanced"` draws every class equally often in each epoch, so that images of rare
     classes come several times and some of others not at all; `class_weight="balanced"` weighs
     classes by how rare they are instead.
@@ -104,6 +105,8 @@ def fit(
     model.preprocessing = found.preprocessing
     if model.class_names is None:
         model.class_names = found.class_names
+    if found.decoder is not None:
+        model.decoder = found.decoder
     return Fit(model, found.train, found.validation, plan, hooks).run()
 
 

@@ -7,8 +7,8 @@ import pytest
 from extensions import load, turns_during
 from scipy import ndimage
 
-from fastcnn._ext import effects
-from fastcnn.data import augmentation as of
+from fastcnn import data as of
+from fastcnn._ext import effects, random
 from fastcnn.data.effects import normal_levels
 
 STREAMS = np.arange(40) * 3
@@ -64,11 +64,19 @@ def test_noise_is_the_sum_of_two_quantiles(compiled):
     compiled.add_noise(out, 77, STREAMS, stddev, levels, (60.0, 140.0))
     golden, mask = 0x9E3779B97F4A7C15, 2**64 - 1
     for i, stream in enumerate(STREAMS.tolist()):
-        state = effects.hashed((77 + golden * (stream + 1)) & mask)
+        state = random.hashed((77 + golden * (stream + 1)) & mask)
         for k, value in enumerate(out[i].reshape(-1)):
-            bits = effects.hashed((state + golden * (k // 2 + 1)) & mask) >> 32 * (k % 2)
+            bits = random.hashed((state + golden * (k // 2 + 1)) & mask) >> 32 * (k % 2)
             z = levels[bits & 4095] + levels[bits >> 12 & 4095]
             assert value == np.clip(np.float32(100) + stddev[i] * z, 60, 140)
+
+
+def test_noise_leaves_what_is_no_number(compiled):
+    x = images(2)
+    x[1, 3, 3, 0] = np.nan
+    stddev = np.ones(2, np.float32)
+    compiled.add_noise(x, 7, STREAMS[:2], stddev, normal_levels(), (0.0, 255.0))
+    assert np.isnan(x[1, 3, 3, 0]) and np.isnan(x).sum() == 1
 
 
 def test_noise_is_normal():
@@ -157,12 +165,15 @@ def test_whitening_refuses_other_images():
         zca.set_arrays({"mean": np.zeros(3), "matrix": np.eye(4)})
 
 
-X = images(2)
+X, KEYS = images(2), np.arange(2, dtype=np.uint64)
 REFUSALS = [
     (effects.blur, (X.astype(np.float64), np.ones((2, 2), np.float32)), TypeError, "images must"),
     (effects.blur, (X, np.ones((3, 2), np.float32)), ValueError, r"weights must .*\(2, any\)"),
     (effects.blur, (X, np.ones((2, 0), np.float32)), ValueError, "at least one weight"),
-    (effects.uniforms, (1, np.arange(3.0), 2), TypeError, "streams must"),
+    (random.uniforms, (KEYS, np.arange(3.0), np.arange(2)), TypeError, "streams must"),
+    (random.uniforms, (STREAMS, STREAMS, STREAMS), TypeError, "keys must be an array of uint64"),
+    (random.uniforms, (KEYS, STREAMS, np.arange(3)), ValueError, r"counts must have the shape \(2"),
+    (random.uniforms, (KEYS, STREAMS, np.array([1, -1])), ValueError, "at least 0. Received -1"),
     (
         effects.erase,
         (X, np.zeros((2, 3), np.int64), 1, STREAMS[:2], None, (0, 1)),
@@ -184,10 +195,13 @@ def test_effects_refuse(function, arguments, error, words):
         function(*arguments)
 
 
-@pytest.mark.parametrize("effect", ["blur", "noise"])
-def test_two_threads_run_at_once(effect):
+@pytest.mark.parametrize(
+    "one",
+    [of.RandomGaussianBlur((1, 1), 9), of.GaussianNoise(3), of.RandomErasing((1, 1), (0.9, 1))],
+    ids=["blur", "noise", "erasing"],
+)
+def test_two_threads_run_at_once(one):
     x = np.zeros((500, 32, 32, 3), np.float32)
-    one = of.RandomGaussianBlur((1, 1), 9) if effect == "blur" else of.GaussianNoise(3)
 
     def work():
         one.apply(x, np.arange(500), 0, 0, 0)

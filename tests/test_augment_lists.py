@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from fastcnn import data as of
 from fastcnn import naming
-from fastcnn.data import augmentation as of
 from fastcnn.data.colour import ColourMap
 from fastcnn.data.randomness import key, normals, uniforms
 
@@ -339,7 +339,7 @@ def test_epochs_seeds_and_images_differ():
     assert len({result.tobytes() for result in results}) == 10
     # The same augmentation at another place of the list draws other numbers.
     twice = of.Augment([of.RandomBrightness(0.1), of.RandomBrightness(0.1)])
-    drawn = [u[0, 0] for _, u in twice._draws(twice._colours, np.arange(1), 0)]
+    drawn = [u[0, 0] for u in twice._tables(np.arange(1), 0)]
     assert drawn[0] != drawn[1]
 
 
@@ -351,25 +351,18 @@ def test_configurations_make_the_same_again():
     x = images(10)
     made = augment.apply(x, np.arange(10), 1)
     np.testing.assert_array_equal(again.apply(x, np.arange(10), 1), made)
-    assert {naming.snake_case(type(one).__name__) for one in [*FULL, of.ZCAWhitening()]} == set(
-        of.AUGMENTATIONS
-    )
+    every = [*FULL, of.ZCAWhitening(), of.CenterCrop(2, 2)]
+    assert {naming.snake_case(type(one).__name__) for one in every} == set(of.AUGMENTATIONS)
     assert repr(FULL[0]) == (
         "RandomCrop(height=12, width=10, padding=2, fill_mode=None, fill_value=0.0)"
     )
 
 
 def test_lists_are_understood():
-    assert of.get(None) is None
-    augment = of.get(
-        ["random_flip", {"class_name": "RandomZoom", "config": {"height_factor": 0.1}}]
-    )
-    assert [type(one) for one in augment.augmentations] == [of.RandomFlip, of.RandomZoom]
-    assert of.get(augment) is augment
-    assert of.get(of.RandomFlip(), seed=4).seed == 4
-    assert of.get(augment.get_config()).get_config() == augment.get_config()
-    with pytest.raises(TypeError, match="expected a list of augmentations"):
-        of.get(3)
+    described = {"class_name": "RandomZoom", "config": {"height_factor": 0.1}}
+    augment = of.Augment(["random_flip", described, of.RandomErasing])
+    kinds = [type(one) for one in augment.augmentations]
+    assert kinds == [of.RandomFlip, of.RandomZoom, of.RandomErasing]
 
 
 def test_scale_and_offset_come_last():
@@ -385,6 +378,19 @@ def test_output_shapes():
     assert augmented([of.RandomCrop(4, 5), of.RandomErasing()], images(3)).shape == (3, 4, 5, 3)
     assert augmented([], images(3)).shape == (3, 12, 10, 3)
     assert augmented(FULL, images(3)[:0]).shape == (0, 12, 10, 3)
+
+
+def test_a_list_may_end_in_another_size():
+    x = images(5)
+    middle = x[:, 3:9, 2:8]
+    found = augmented([of.CenterCrop(6, 6)], x)
+    np.testing.assert_array_equal(found, middle)
+    assert augmented([of.RandomFlip(), of.CenterCrop(14, 4)], x).shape == (5, 14, 4, 3)
+    # What comes behind the crop sees what is left, and the scale comes last of all.
+    config = {"class_name": "CenterCrop", "config": {"height": 6, "width": 6}}
+    found = augmented([config, "per_image_standardization"], x, scale=2.0)
+    expected = of.Augment(["per_image_standardization"]).apply(middle.copy(), np.arange(5), 0)
+    np.testing.assert_array_equal(found, 2 * expected)
 
 
 def grey(count=2):

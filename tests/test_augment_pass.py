@@ -149,6 +149,7 @@ def test_one_factor_works_for_any_number_of_channels(resample, channels):
 
 X = images(3, np.uint8)
 OUT = np.zeros((6, 13, 9, 3), np.float32)
+LINEAR = np.ones((6, 1, 1), np.float32)
 FAR = np.tile(np.array([[1.0, 0, 40000], [0, 1, 0]]), (6, 1, 1))
 
 REFUSALS = [
@@ -168,6 +169,16 @@ REFUSALS = [
     ((X, INDICES, OUT), {"fill_value": [1, 2]}, ValueError, "fill_value must be one finite"),
     ((X, INDICES, OUT), {"scale": np.nan}, ValueError, "scale must be one finite"),
     ((X, INDICES, OUT), {"linear": FAR}, TypeError, "linear must be .*float32.*float64"),
+    ((X, INDICES, OUT), {"linear": 5}, TypeError, "linear must be an array of float32. Received i"),
+    ((X, INDICES, OUT), {"mean": LINEAR}, ValueError, "offset and mean need linear"),
+    ((X, INDICES, OUT), {"offset": LINEAR[:, 0]}, ValueError, "offset and mean need linear"),
+    ((X, INDICES, OUT), {"limits": (5,)}, ValueError, r"limits must be a pair.*Received \(5,\)"),
+    ((X, INDICES, OUT), {"limits": 5}, ValueError, "limits must be a pair"),
+    ((X, INDICES, OUT), {"limits": (9, 3)}, ValueError, "limits must be a pair"),
+    ((X, INDICES, OUT), {"limits": (0, np.nan)}, ValueError, "limits must be a pair"),
+    ((X, INDICES, OUT), {"fill_value": "x"}, ValueError, "fill_value must be one finite"),
+    ((OUT, INDICES, OUT), {}, ValueError, "out must not share memory with x"),
+    ((OUT[:5], INDICES, OUT), {}, ValueError, "out must not share memory with x"),
 ]
 
 
@@ -176,6 +187,29 @@ def test_resampling_refuses(resample, arguments, options, error, words):
     with pytest.raises(error, match=words):
         resample(*arguments, **options)
     assert not OUT.any()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("value", [1e300, -1e300, 2.0**31, np.nan])
+def test_steps_that_no_number_holds_are_refused(resample, place, value):
+    """Also where the result is one pixel, so that the step is never taken."""
+    matrices = np.array([[[1.0, 0, 0.25], [0, 1, 0.25]]])
+    matrices[(0, *place)] = value
+    with pytest.raises(ValueError, match="within 32768 pixels"):
+        resample(X, INDICES[:1], np.zeros((1, 1, 1, 3), np.float32), matrices=matrices)
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_what_is_no_number_stays_none(resample, side):
+    """The cut to the limits must not make a number of it."""
+    x = images(3, np.float32)
+    x[1, 4, 4, 1] = np.nan
+    linear = np.tile(np.eye(side, dtype=np.float32), (6, 1, 1))
+    out = np.zeros_like(OUT)
+    resample(x, INDICES, out, linear=linear, offset=np.zeros((6, 3), np.float32))
+    wrong = np.isnan(out)
+    assert wrong[INDICES == 1, 4, 4, 1].all() and not wrong[INDICES != 1].any()
+    np.testing.assert_array_equal(out[~wrong], x[INDICES][~wrong])
 
 
 def test_a_read_only_target_is_refused(resample):

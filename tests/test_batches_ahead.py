@@ -31,6 +31,9 @@ class Noise:
     def output_shape(self, shape):
         return shape
 
+    def check_values(self, images):
+        assert len(images) and images.shape[1:] == SHAPE
+
     def apply(self, x, indices, epoch, out):
         return self.apply_batch(x[indices], indices, epoch, out)
 
@@ -185,6 +188,7 @@ class Endless:
     def __len__(self): return 100
     def images(self, indices, out):
         time.sleep(0.05)
+        out[...] = 0
         if indices[0] == 6:
             os.kill(os.getpid(), signal.SIGINT)
 

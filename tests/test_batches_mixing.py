@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastcnn.data.mixing import CutMix, MixUp, Stream, mix
+from fastcnn.data.mixing import CutMix, Draws, MixUp, mix
 from fastcnn.data.sampling import balanced, draws, repeats, shuffled, uniform
 
 COUNT = 64
@@ -16,7 +16,7 @@ Y = np.eye(COUNT, dtype=np.float32)
 
 def mixed(mixings, x=X, y=Y, weight=None, seed=1, epoch=2, batch=3):
     x = x.copy()
-    return x, *mix(mixings, x, y, weight, Stream(seed, epoch, batch))
+    return x, *mix(mixings, x, y, weight, Draws(seed, epoch, batch))
 
 
 def partners_of(y):
@@ -91,7 +91,7 @@ def test_weights_of_zero_stay_finite():
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0])
 def test_shares_have_the_moments_of_the_beta_distribution(alpha):
-    found = Stream(0, 0, 0).beta(alpha, 40_000)
+    found = Draws(0, 0, 0).beta(alpha, 40_000)
     assert found.min() >= 0 and found.max() <= 1
     # Standard errors below 0.0025; the variance of Beta(a, a) is 1 / (4 (2a + 1)).
     assert found.mean() == pytest.approx(0.5, abs=0.0125)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,13 @@ def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(tmp_path):
         "fastcnn/_ext/batch.pyx",
         "fastcnn/_ext/batch.pyi",
         "fastcnn/_ext/augment.pyx",
+        "fastcnn/_ext/arguments.pxi",
         "fastcnn/_ext/moves.pxi",
         "fastcnn/_ext/rows.pxd",
         "fastcnn/_ext/effects.pyx",
+        "fastcnn/_ext/mixing.pyx",
+        "fastcnn/_ext/random.pxd",
+        "fastcnn/_ext/random.pyx",
         "fastcnn/data/samples/fashion-mnist-sample.npz",
         "fastcnn/data/samples/LICENSE-fashion-mnist.txt",
         "tests/test_build.py",
@@ -44,6 +49,33 @@ def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(tmp_path):
         "tools/make_venv.sh",
     }
     assert not [name for name in names if name.endswith((".c", ".so"))]
+
+
+def test_the_sdist_builds_with_a_c_compiler_alone(tmp_path):
+    """And what it builds works; Cython, which pip installs for it, is the only other thing."""
+    source = tmp_path / "source"
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    command += ["sdist", "--dist-dir", str(tmp_path), "--formats", "gztar"]
+    _run(command, ROOT)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(source, filter="data")
+    (unpacked,) = source.iterdir()
+    _run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], unpacked)
+    program = "import numpy as np, fastcnn; from fastcnn._ext import augment, batch, effects; "
+    program += "x = np.ones((2, 3, 3, 1), np.uint8); "
+    program += "print(batch.gather(x, np.arange(2), np.zeros((2, 3, 3, 1), np.float32)).sum(), "
+    program += "fastcnn.data.sample()[0][0].shape, fastcnn.__file__)"
+    said = _run([sys.executable, "-c", program], unpacked).split(maxsplit=5)
+    assert said[:5] == ["18.0", "(6000,", "28,", "28,", "1)"]
+    assert said[5].strip() == str(unpacked / "fastcnn" / "__init__.py")
+
+
+def _run(command, folder):
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @posix

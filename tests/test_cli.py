@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import fastcnn
-from fastcnn.cli import COMMANDS, machine, main, prediction
+from fastcnn.cli import COMMANDS, machine, main, models, prediction
 from fastcnn.cli.parser import make_parser
 
 CLASSES = ("left", "middle", "right")
@@ -249,19 +249,20 @@ def test_one_output_tells_two_classes_apart(tmp_path, capsys, ending):
 def test_predict_reads_pictures_as_they_were_meant(place, tmp_path):
     grey = bars(1, 1)[0][0]
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    found = prediction._image(tmp_path / "deep.png", (8, 9, 1))
+    decode = models.decoder(fastcnn.load(place / "run" / "model.h5"))
+    found = decode(str(tmp_path / "deep.png"))
     np.testing.assert_array_equal(found[..., 0], grey)
     turned = Image.fromarray(np.rot90(grey).copy())
     exif = turned.getexif()
     exif[0x0112] = 6  # turn it clockwise to see it upright
     turned.save(tmp_path / "turned.png", exif=exif)
-    found = prediction._image(tmp_path / "turned.png", (8, 9, 1))
+    found = decode(str(tmp_path / "turned.png"))
     np.testing.assert_array_equal(found[..., 0], grey)
     Image.fromarray(grey.astype(np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(ValueError, match="8 or 16 bits a channel"):
-        prediction._image(tmp_path / "float.tiff", (8, 9, 1))
+        decode(str(tmp_path / "float.tiff"))
     with pytest.raises(ValueError, match="no image file holds"):
-        prediction._image(tmp_path / "deep.png", (72,))
+        models.decoder(models.named(str(place / "flat.py")))
 
 
 def test_predict_says_when_pixel_values_go_in_unscaled(place, tmp_path, capsys):

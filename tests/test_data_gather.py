@@ -47,9 +47,18 @@ REFUSALS = [
     ((X[:, ::2], ORDER, np.zeros((2, 2), np.float32)), ValueError, "x must be a C-contiguous"),
     ((X, ORDER, np.zeros((3, 2), np.float32).T), ValueError, "out must be a C-contiguous"),
     ((X.astype(">f4"), ORDER, OUT), ValueError, "native byte order"),
-    ((X, ORDER, np.zeros((3, 3), np.float32)), ValueError, r"out \(3, 3\) for indices \(2,\)"),
-    ((X, ORDER, np.zeros((2, 2), np.float32)), ValueError, r"images \(4, 3\)"),
-    ((X, ORDER[None], np.zeros((1, 2, 3), np.float32)), ValueError, r"indices \(1, 2\)"),
+    ((X, ORDER, np.zeros((3, 3), np.float32)), ValueError, r"shape \(2, 3\)\. Received \(3, 3\)"),
+    ((X, ORDER, np.zeros((2, 2), np.float32)), ValueError, r"shape \(2, 3\)\. Received \(2, 2\)"),
+    (
+        (X, ORDER[None], np.zeros((1, 2, 3), np.float32)),
+        ValueError,
+        r"shape \(any\)\. Received \(1, 2\)",
+    ),
+    (
+        (X[0, 0, ...], ORDER, OUT),
+        ValueError,
+        r"x must have the shape \(any, \.\.\.\)\. Received \(\)",
+    ),
     ((X, ORDER, np.broadcast_to(np.float32(0), (2, 3))), ValueError, "out must be a C-contig"),
 ]
 

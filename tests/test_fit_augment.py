@@ -11,8 +11,9 @@ from fake_model import FakeModel, toy
 import fastcnn
 from fastcnn import layers, training
 from fastcnn.callbacks import LambdaCallback
-from fastcnn.data.augmentation import (
+from fastcnn.data import (
     Augment,
+    Decoder,
     GaussianNoise,
     PerImageStandardization,
     RandomCrop,
@@ -193,6 +194,7 @@ WRONG = [
     ({"augment": [3]}, TypeError, "augmentation.*3"),
     ({"augment": ["RandomFlop"]}, ValueError, "RandomFlop.*random_flip"),
     ({"augment": Augment(FULL, scale=0.1)}, ValueError, "scale and offset to a layer"),
+    ({"augment": ["center_crop"]}, ValueError, "CenterCrop cannot be made from"),
     ({"augment": [RandomCrop(6, 6)]}, ValueError, r"\(n, 8, 8, 3\)"),
     ({"workers": -1}, ValueError, "fit: workers must be a whole number of at least 0"),
     ({"workers": 1.5}, TypeError, "fit: workers"),
@@ -332,6 +334,40 @@ def test_preprocessing_in_fits_list_joins_the_model_once():
     for _ in range(2):
         fit(model, augment=[RandomFlip(), PerImageStandardization()])
     assert [type(step) for step in model.preprocessing] == [PerImageStandardization]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        CenterCrop(8, 8),
+        {"class_name": "CenterCrop", "config": {"height": 8, "width": 8}},
+        Augment([CenterCrop(8, 8)]),
+    ],
+    ids=["object", "configuration", "Augment"],
+)
+def test_a_crop_in_fits_list_is_predictions_too(step):
+    model, x = net(), np.pad(X, ((0, 0), (1, 1), (2, 2), (0, 0)))
+    fit(model, x, augment=[RandomFlip(), step] if not isinstance(step, Augment) else step)
+    assert [type(one) for one in model.preprocessing] == [CenterCrop]
+    np.testing.assert_array_equal(model.predict(x), model.predict(X))
+
+
+def test_the_model_takes_the_decoder_of_its_images():
+    class Photos(Named):
+        decoder = Decoder(8, 8, "rgb", "crop")
+
+    class Foreign(Named):
+        decoder = "a decoder of another library"
+
+    class Larger(Named):
+        decoder = Decoder(16, 16)
+
+    model = net()
+    for images, expected in ((Foreign, None), (Larger, None), (Photos, Photos.decoder)):
+        fit(model, images(), None)
+        assert model.decoder == expected
+    fit(model)  # arrays say nothing about it
+    assert model.decoder is Photos.decoder
 
 
 def test_normalization_is_fitted_to_the_training_images():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import photos
 import pytest
 from PIL import Image
 
+from fastcnn import plots
 from fastcnn.cli import main
 from fastcnn.data import from_folder, from_packed, inspection, pack
 
@@ -152,6 +154,79 @@ def test_show_draws_a_batch(folder, tmp_path, capsys):
         capsys, "show", "sample", "--out", target, "--augment", "RandomCrop(20, 24)", "--json"
     )
     assert (code, report["image_shape"]) == (0, [20, 24, 1])
+
+
+def shown(capsys, monkeypatch, *arguments):
+    """The images that `show` draws, and their titles."""
+    drawn = {}
+
+    def images(x, labels, class_names, save):
+        drawn.update(x=np.array(x), titles=[class_names[label] for label in labels])
+
+    monkeypatch.setattr(plots, "images", images)
+    code, _, err = run(capsys, "show", *arguments)
+    assert (code, err) == (0, "")
+    return drawn["x"], drawn["titles"]
+
+
+def test_show_does_what_training_does(tmp_path, capsys, monkeypatch):
+    """Mixing, fixed steps, and what is fitted to the images."""
+    root = photos.photo_folder(tmp_path / "photos", ("cat", "dög"), 20)
+    common = (root, "--size", "8x9", "--count", "12", "--seed", "3")
+    plain, titles = shown(capsys, monkeypatch, *common)
+    assert set(titles) == {"cat", "dög"}
+    mixed, parts = shown(capsys, monkeypatch, *common, "--augment", "MixUp(1.0)")
+    assert mixed.dtype == np.uint8
+    assert (mixed != plain).any()
+    shares = [part.split(" % ") for title in parts for part in title.split(", ") if "%" in part]
+    assert len(shares) > 2
+    assert {name for _, name in shares} == {"cat", "dög"}
+    cut, parts = shown(capsys, monkeypatch, *common, "--augment=cutmix")
+    assert any("%" in title for title in parts)
+    assert set(np.unique(cut)) <= set(np.unique(plain))
+    middle, _ = shown(capsys, monkeypatch, *common, "--augment=CenterCrop(4, 5)")
+    np.testing.assert_array_equal(middle, plain[:, 2:6, 2:7])
+    coloured, _ = shown(capsys, monkeypatch, *common, "--augment", "PCAColor(0.5)")
+    moved = coloured.astype(int) - plain
+    assert moved.any()
+    inner = (coloured > 0) & (coloured < 255)
+    for number in range(12):
+        for channel in range(3):
+            # One shift for a whole channel of an image, but for rounding and the cut.
+            assert np.ptp(moved[number, ..., channel][inner[number, ..., channel]]) <= 1
+    white, _ = shown(capsys, monkeypatch, *common, "--augment", "ZCAWhitening(1.0)")
+    assert white.dtype == np.float32
+    assert abs(white.mean()) < 0.5
+    standard, _ = shown(capsys, monkeypatch, *common, "--augment", "PerImageStandardization")
+    np.testing.assert_allclose(standard.std(axis=(1, 2, 3)), 1, rtol=1e-3)
+
+
+def test_show_leaves_out_what_cannot_be_read(folder, tmp_path, capsys):
+    content = photos.encoded(photos.colours(40, 40))
+    photos.write(folder / "cat" / "cut.png", content[: len(content) // 2])
+    target = tmp_path / "batch.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, text, err = run(capsys, "show", folder, "--out", target)
+    assert code == 0
+    assert "11 of 12 images" in text
+    assert "Note: A file of" in err
+    assert "cat/cut.png" in err
+
+
+def test_show_makes_no_folders(folder, tmp_path, capsys):
+    code, out, err = run(capsys, "show", folder, "--out", tmp_path / "no" / "such" / "batch.png")
+    assert (code, out) == (2, "")
+    assert "there is no folder" in err
+    assert not (tmp_path / "no").exists()
+
+
+def test_pack_reports_damage_behind_headers_once(folder, tmp_path, capsys):
+    content = photos.encoded(photos.colours(40, 40))
+    photos.write(folder / "cat" / "cut.png", content[: len(content) // 2])
+    code, text, err = run(capsys, "pack", folder, tmp_path / "p.h5")
+    assert (code, err) == (0, "")
+    assert "cat/cut.png: it is cut short" in text
 
 
 @pytest.mark.parametrize(

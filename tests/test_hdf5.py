@@ -8,7 +8,9 @@ import h5py
 import hdf5_models as nets
 import numpy as np
 import pytest
+import test_hdf5_refusals as refusals
 
+from fastcnn.data import CenterCrop, Decoder
 from fastcnn.formats import hdf5
 from fastcnn.formats.hdf5_reader import reading
 from fastcnn.formats.hdf5_writer import Contents, write
@@ -81,6 +83,31 @@ def test_a_model_that_was_never_compiled_comes_back_so(tmp_path):
     assert nets.bits(again) == nets.bits(model)
     assert again.optimizer is None
     assert again.class_names is None
+
+
+def test_how_files_become_images_comes_back(tmp_path):
+    model = nets.sequential()
+    model.preprocessing = [CenterCrop(9, 8)]
+    model.decoder = Decoder(12, 11, "rgb", "pad", "lanczos", max_pixels=7)
+    hdf5.save_model(model, tmp_path / "model.h5")
+    again = hdf5.load_model(tmp_path / "model.h5", Sequential)
+    # How large a file may be is the affair of the computer that reads it.
+    assert again.decoder == Decoder(12, 11, "rgb", "pad", "lanczos")
+    model.decoder = Decoder(12, 11, "grayscale")
+    with pytest.raises(ValueError, match=r"makes images of shape \(9, 8, 1\)"):
+        hdf5.save_model(model, tmp_path / "other.h5")
+    assert not (tmp_path / "other.h5").exists()
+
+
+def test_files_from_before_decoders_were_kept_are_read(tmp_path):
+    model = nets.sequential()
+    path = tmp_path / "model.h5"
+    hdf5.save_model(model, path)
+    with h5py.File(path, "r+") as file:
+        stored = json.loads(file["fastcnn/training"][()])
+        assert stored.pop("decoder") is None
+        refusals.text(file, "training", json.dumps(stored))
+    assert hdf5.load_model(path, Sequential).decoder is None
 
 
 def test_without_the_optimizer_the_file_is_smaller_and_loads_uncompiled(tmp_path):

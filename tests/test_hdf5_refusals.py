@@ -11,6 +11,7 @@ import hdf5_models as nets
 import numpy as np
 import pytest
 
+from fastcnn.data import Decoder
 from fastcnn.formats import hdf5
 from fastcnn.formats.errors import FormatError
 from fastcnn.model import Sequential
@@ -166,6 +167,8 @@ STRUCTURES = {
     ),
 }
 
+DECODER = Decoder(9, 8).get_config()
+
 DESCRIPTIONS = {
     "no model": (lambda f: f.pop("fastcnn/model"), "holds weights without a model"),
     "a format to come": (lambda f: text(f, "about", '{"format": 9}'), "file format 9"),
@@ -189,6 +192,20 @@ DESCRIPTIONS = {
     "a negative step": (training(step=-1), "its step should be a whole number"),
     "a fractional epoch": (training(epoch=1.5), "its epoch should be a whole number"),
     "class names of numbers": (training(class_names=[1]), "class names"),
+    "a decoder of text": (training(decoder="crop"), "how it makes images of files is damaged"),
+    "a decoder with code": (training(decoder={"shell": "rm"}), "is described by height, width"),
+    "an unknown resize mode": (training(decoder=DECODER | {"resize": "fit"}), "Known: stretch"),
+    "a list for a colour mode": (training(decoder=DECODER | {"color_mode": []}), "color_mode"),
+    "a decoder of no size": (training(decoder=DECODER | {"width": 0}), "at least 1"),
+    "a decoder of a fraction": (training(decoder=DECODER | {"width": 8.0}), "whole numbers"),
+    "a decoder that fills the memory": (
+        training(decoder=DECODER | {"width": 10**9, "height": 10**9}),
+        "at most 100,000,000 pixels",
+    ),
+    "a decoder of other images": (
+        training(decoder=DECODER | {"width": 9}),
+        "its decoder makes images of shape (9, 9, 3), and its input is (9, 8, 3)",
+    ),
     "slots of another size": (of_other_size, "momentum' should have shape"),
     "slots of another optimizer": (
         lambda f: f.move("fastcnn/optimizer/momentum", "fastcnn/optimizer/x"),

@@ -15,8 +15,8 @@ import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
 from fastcnn.engines.executable import Executable
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu import openblas
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.host import host_kernel, view
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import tracemalloc
@@ -13,7 +14,7 @@ import photos
 import pytest
 
 import fastcnn
-from fastcnn.data import Dataset, from_folder, from_packed, pack, packed
+from fastcnn.data import Dataset, Decoder, from_folder, from_packed, pack, packing
 from fastcnn.formats.errors import FormatError
 from fastcnn.layers import Dense, Flatten, Rescaling
 
@@ -39,7 +40,7 @@ def drawn(dataset, indices=None, dtype=np.uint8):
 @pytest.mark.parametrize("chunk", [1, 400, 1500, 1 << 20])
 def test_what_was_packed_comes_back(tmp_path, monkeypatch, chunk):
     """With chunks of one image, of one, of four, and of all."""
-    monkeypatch.setattr(packed, "CHUNK", chunk)
+    monkeypatch.setattr(packing, "CHUNK", chunk)
     root = photos.photo_folder(tmp_path / "photos", ("cat", "dög"), 9)
     for in_memory in (True, False):
         source = from_folder(root, SIZE, in_memory=in_memory)
@@ -48,6 +49,9 @@ def test_what_was_packed_comes_back(tmp_path, monkeypatch, chunk):
         assert isinstance(found, Dataset)
         np.testing.assert_array_equal(drawn(found), drawn(source))
         order = np.random.default_rng(0).permutation(18).repeat(2)
+        for one in (found, source):
+            assert drawn(one, np.arange(0)).shape == (0, 10, 12, 3)
+        assert found.decoder == source.decoder
         for dtype in (np.uint8, np.float32):
             np.testing.assert_array_equal(drawn(found, order, dtype), drawn(source, order, dtype))
         np.testing.assert_array_equal(found.labels, source.labels)
@@ -74,7 +78,9 @@ def test_a_split_is_that_of_the_folder(tmp_path):
     with pytest.warns(UserWarning, match="skipped"):
         train, held = from_folder(root, SIZE, validation_split=0.25, seed=3, on_error="skip")
     with pytest.warns(UserWarning, match="skipped"):
-        pack(from_folder(root, SIZE, on_error="skip", in_memory=False), tmp_path / "p.h5")
+        streamed = from_folder(root, SIZE, on_error="skip", in_memory=False)
+    with pytest.warns(UserWarning, match=r"dog/late\.png.*left out"):
+        pack(streamed, tmp_path / "p.h5")
     sides = from_packed(tmp_path / "p.h5", validation_split=0.25, seed=3)
     for packed_side, side in zip(sides, (train, held), strict=True):
         assert packed_side.files == side.files
@@ -187,7 +193,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         self.error = self.error or OSError(28, "No space left on device")
         return len(data)
 
-    monkeypatch.setattr(packed.Sink, "write", full)
+    monkeypatch.setattr(packing.Sink, "write", full)
     with pytest.raises(OSError, match="No space left"):
         pack(from_folder(root, SIZE), tmp_path / "photos.h5")
     assert not (tmp_path / "photos.h5").exists()
@@ -202,6 +208,36 @@ def test_changed_bytes_are_found(packed_folder):
     content[content.index(image) + 5] ^= 1
     target.write_bytes(content)
     assert [wrong for _, wrong in from_packed(target).damaged()] == [[7]]
+    # And where an image is read for the first time, in a part too, by its name.
+    for dtype in (np.uint8, np.float32):
+        broken = from_packed(target)
+        assert drawn(broken, [8, 6], dtype).shape == (2, 10, 12, 3)
+        with pytest.raises(FormatError, match=r"image 'cat/07\.png' is not as it was packed"):
+            drawn(broken, [8, 7, 6], dtype)
+    parts = from_packed(target, validation_split=0.4)
+    part = next(one for one in parts if "cat/07.png" in one.files)
+    with pytest.raises(FormatError, match=r"cat/07\.png"):
+        drawn(part)
+
+
+def test_an_image_is_verified_once(packed_folder, monkeypatch):
+    verified, crc32 = [], zlib.crc32
+    monkeypatch.setattr(zlib, "crc32", lambda data: verified.append(1) or crc32(data))
+    found = from_packed(packed_folder[1])
+    for _ in range(3):
+        drawn(found)
+    assert len(verified) == 18
+
+
+def test_a_class_that_a_split_leaves_out_is_told(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "bee"), 20)
+    photos.photo_folder(root, ("cat",), 2)
+    pack(from_folder(root, SIZE), tmp_path / "p.h5")
+    with pytest.warns(UserWarning, match="No image of 'cat' to validate on"):
+        from_packed(tmp_path / "p.h5", validation_split=0.2)
+    for seed, kind in ((2**200, ValueError), ("x", TypeError), (-1, ValueError)):
+        with pytest.raises(kind, match="seed must be a whole number"):
+            from_packed(tmp_path / "p.h5", validation_split=0.5, seed=seed)
 
 
 def test_a_file_that_shrinks_while_it_is_read(packed_folder):
@@ -254,6 +290,29 @@ def never_written(file):
     file.create_dataset("images", (1 << 40, 10, 12, 3), "u1", chunks=(64, 10, 12, 3))
 
 
+def empty(*shape):
+    """The images and everything else of a set without any, each stored in one piece."""
+
+    def change(file):
+        for name in ("labels", "checksums", "files"):
+            kind = file[name].dtype
+            del file[name]
+            file[name] = np.empty(0 if not shape[0] else shape[0], kind)
+        del file["images"]
+        file["images"] = np.empty(shape, np.uint8)
+
+    return change
+
+
+def described(**changes):
+    def change(file):
+        about = json.loads(file["fastcnn"][()].tobytes()) | changes
+        del file["fastcnn"]
+        file["fastcnn"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+
+    return change
+
+
 REFUSED = {
     "external link": (external_link, "external links"),
     "soft link": (soft_link, "soft link"),
@@ -266,6 +325,8 @@ REFUSED = {
     "labels of another type": (replaced("labels", np.zeros(18)), "18 values of int32"),
     "no names of files": (replaced("files", np.zeros(3, np.uint8)), "names 3 files"),
     "other images": (replaced("images", np.zeros((18, 4))), "images are float64"),
+    "no images": (empty(0, 2, 2, 3), r"its images are uint8 of shape \(0, 2, 2, 3\)"),
+    "images of no height": (empty(5, 0, 2, 3), r"its images are uint8 of shape \(5, 0, 2, 3\)"),
     "a group for images": (lambda file: (file.pop("images"), file.create_group("images")), "group"),
     "no JSON": (replaced("fastcnn", np.zeros(9, np.uint8)), "description is damaged"),
     "deep JSON": (
@@ -273,6 +334,11 @@ REFUSED = {
         "description is damaged",
     ),
     "another format": (replaced("fastcnn", np.frombuffer(b'{"format": 1}', "u1")), "format"),
+    "a decoder of text": (described(decoder="crop"), "how its images were made is damaged"),
+    "a decoder of other images": (
+        described(decoder=Decoder(10, 13).get_config()),
+        r"shape \(10, 12, 3\), and were made as \(10, 13, 3\)",
+    ),
     "no description": (lambda file: file.pop("fastcnn"), "no packed set"),
 }
 
@@ -288,6 +354,17 @@ def test_what_is_hostile_or_foreign_is_refused_in_words(packed_folder, case):
     tracemalloc.stop()
     assert str(target) in str(error.value)
     assert peak < 16 * 2**20
+
+
+def test_files_from_before_decoders_were_kept_are_read(packed_folder):
+    def older(file):
+        about = json.loads(file["fastcnn"][()].tobytes())
+        del about["decoder"], file["fastcnn"]
+        file["fastcnn"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+
+    found = from_packed(rewritten(packed_folder[1], older))
+    assert found.decoder is None
+    assert len(found) == 18
 
 
 def test_other_files_are_refused(tmp_path):

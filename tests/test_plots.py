@@ -91,6 +91,28 @@ def test_mistakes_shows_the_surest_first():
     assert figure.get_suptitle().startswith("3 of 5 images")
 
 
+def test_mistakes_reads_only_what_it_shows():
+    x = np.random.default_rng(0).integers(0, 256, (40, 3, 3, 3), np.uint8)
+    seen = []
+
+    class Images:
+        labels, image_shape, dtype = np.zeros(40, np.int32), (3, 3, 3), np.uint8
+
+        def __len__(self):
+            return 40
+
+        def images(self, indices, out):
+            seen.extend(indices.tolist())
+            out[...] = x[indices]
+
+    shares = np.tile([0.4, 0.6], (40, 1))
+    shares[7] = (0.1, 0.9)
+    figure, axes = plots.mistakes(Images(), [0] * 40, shares, rows=1, columns=4)
+    assert seen == [7, 0, 1, 2]
+    np.testing.assert_array_equal(axes[0, 0].images[0].get_array(), x[7] / 255)
+    assert figure.get_suptitle().startswith("40 of 40 images")
+
+
 @pytest.mark.parametrize("shape", [(6, 4, 4), (6, 4, 4, 1), (6, 4, 4, 3)])
 def test_mistakes_takes_grey_and_colour(shape, tmp_path):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)

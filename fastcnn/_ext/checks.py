@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
+# dtype.name takes longer than all the rest of a check.
+NAMES = {np.dtype(name).num: name for name in ("uint8", "float32", "float64", "int64")}
 
-def check_array(
-    owner: str, name: str, array: Any, dtypes: Sequence[str], shape: Sequence[int | None]
-) -> None:
+Shape = Sequence[Any]
+"""Lengths of axes: None stands for any length, ``...`` at the end for any further axes."""
+
+
+def check_array(owner: str, name: str, array: Any, dtypes: Sequence[str], shape: Shape) -> None:
     """Raise TypeError or ValueError unless ``array`` is a C-contiguous array of one of the dtypes
-    and of the shape, whose None stands for any length."""
-    if not isinstance(array, np.ndarray) or array.dtype.name not in dtypes:
-        kind = array.dtype.name if isinstance(array, np.ndarray) else type(array).__name__
+    and of the shape."""
+    kind = _name(array.dtype) if isinstance(array, np.ndarray) else type(array).__name__
+    if not isinstance(array, np.ndarray) or kind not in dtypes:
         raise TypeError(
             f"{owner}: {name} must be an array of {' or '.join(dtypes)}. Received {kind}."
         )
@@ -23,17 +27,25 @@ def check_array(
             f"{owner}: {name} must be a C-contiguous array in native byte order. "
             f"Received shape {array.shape}, strides {array.strides}."
         )
-    fits = array.ndim == len(shape) and all(
-        expected in (None, length) for expected, length in zip(shape, array.shape, strict=True)
+    more = bool(shape) and shape[-1] is ...
+    expected = shape[:-1] if more else shape
+    received = array.shape[: len(expected)] if more else array.shape
+    fits = len(expected) == len(received) and all(
+        wanted in (None, length) for wanted, length in zip(expected, received, strict=True)
     )
     if not fits:
-        lengths = ", ".join("any" if length is None else str(length) for length in shape)
+        names = {None: "any", ...: "..."}
+        lengths = ", ".join(str(names.get(length, length)) for length in shape)
         raise ValueError(
             f"{owner}: {name} must have the shape ({lengths}). Received {array.shape}."
         )
 
 
-def check_target(owner: str, name: str, array: Any, shape: Sequence[int | None]) -> None:
+def _name(dtype: np.dtype[Any]) -> str:
+    return NAMES.get(dtype.num) or dtype.name
+
+
+def check_target(owner: str, name: str, array: Any, shape: Shape) -> None:
     """check_array() for a float32 array that is written to."""
     check_array(owner, name, array, ("float32",), shape)
     if not array.flags.writeable:
@@ -43,7 +55,8 @@ def check_target(owner: str, name: str, array: Any, shape: Sequence[int | None])
 def check_indices(owner: str, indices: Any, count: int) -> None:
     """Raise unless ``indices`` is int64 [n], each from 0 to count - 1."""
     check_array(owner, "indices", indices, ("int64",), (None,))
-    if indices.size and (indices.min() < 0 or indices.max() >= count):
+    # As unsigned numbers, negative ones are the largest.
+    if indices.size and indices.view(np.uint64).max() >= count:
         bad = int(np.flatnonzero((indices < 0) | (indices >= count))[0])
         raise IndexError(
             f"{owner}: every index must be from 0 to {count - 1} ({count} images). "

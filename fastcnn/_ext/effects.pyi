@@ -3,8 +3,6 @@ import numpy.typing as npt
 
 LEVELS: int
 
-def hashed(number: int) -> int: ...
-def uniforms(key: int, streams: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]: ...
 def add_noise(
     images: npt.NDArray[np.float32],
     key: int,

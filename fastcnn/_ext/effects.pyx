@@ -1,32 +1,13 @@
-"""Effects on finished images, in place: blur, noise, erased boxes; and the random numbers.
+"""Effects on finished images, in place: blur, noise, erased boxes."""
 
-Random numbers are counted, not remembered: each is a hash of a key, a stream and its place in the
-stream, so that any part of a set can be made by any worker in any order with the same bits. A
-stream is that of SplitMix64 (Steele, Lea and Flood, 2014), started at a hash of key and number.
-"""
+from fastcnn._ext.random cimport beginning, mix, steps, unit, word
 
 import numpy as np
 
 from fastcnn._ext.checks import check_array, check_target
 
-ctypedef unsigned long long word
-
-cdef word GOLDEN = 0x9E3779B97F4A7C15ULL
 # Quantiles of the normal distribution that a normal number is made of; a power of two.
 LEVELS = 4096
-
-
-def hashed(number):
-    """SplitMix64's finaliser of a whole number below 2^64: a well mixed one below 2^64."""
-    return _mix(number)
-
-
-def uniforms(key, streams, count):
-    """float64 [n, count] in [0, 1): the first ``count`` numbers of each stream of int64 [n]."""
-    check_array("uniforms", "streams", streams, ("int64",), (None,))
-    out = np.empty((len(streams), count))
-    _draw_uniforms(key, streams, out)
-    return out
 
 
 def add_noise(images, key, streams, stddev, levels, limits):
@@ -92,32 +73,6 @@ def _reflected(size, radius):
     return np.minimum(place, 2 * size - 1 - place).astype(np.intc)
 
 
-cdef inline word _mix(word z) noexcept nogil:
-    z = (z ^ (z >> 30)) * <word>0xBF58476D1CE4E5B9ULL
-    z = (z ^ (z >> 27)) * <word>0x94D049BB133111EBULL
-    return z ^ (z >> 31)
-
-
-cdef inline word _state(word key, long long stream) noexcept nogil:
-    return _mix(key + GOLDEN * (<word>stream + 1))
-
-
-cdef inline double _unit(word bits) noexcept nogil:
-    """A number in [0, 1) of the upper 53 bits."""
-    return <double>(bits >> 11) * (1.0 / 9007199254740992.0)
-
-
-cdef int _draw_uniforms(word key, const long long[::1] streams, double[:, ::1] out) except -1:
-    cdef Py_ssize_t i, k
-    cdef word state
-    with nogil:
-        for i in range(out.shape[0]):
-            state = _state(key, streams[i])
-            for k in range(out.shape[1]):
-                out[i, k] = _unit(_mix(state + GOLDEN * <word>(k + 1)))
-    return 0
-
-
 cdef int _add_noise(
     float[:, ::1] images, word key, const long long[::1] streams, const float[::1] stddev,
     const float[::1] levels, float low, float high,
@@ -127,7 +82,7 @@ cdef int _add_noise(
         for i in range(images.shape[0]):
             if stddev[i] != 0:
                 _add_noise_to(
-                    images[i], _state(key, streams[i]), stddev[i], levels, low, high
+                    images[i], beginning(key, streams[i]), stddev[i], levels, low, high
                 )
     return 0
 
@@ -141,12 +96,13 @@ cdef int _add_noise_to(
     cdef float value
     for k in range(image.shape[0]):
         if k % 2 == 0:
-            bits = _mix(state + GOLDEN * <word>(k // 2 + 1))
+            bits = mix(state + steps(<word>(k // 2 + 1)))
         else:
             bits >>= 32
         value = image[k] + stddev * (levels[bits & 4095] + levels[(bits >> 12) & 4095])
-        value = value if value > low else low
-        image[k] = value if value < high else high
+        # In this order a NaN stays one.
+        value = low if low > value else value
+        image[k] = high if high < value else value
     return 0
 
 
@@ -159,15 +115,15 @@ cdef int _erase(
     cdef word state
     with nogil:
         for i in range(images.shape[0]):
-            state = _state(key, streams[i])
+            state = beginning(key, streams[i])
             top, bottom = max(boxes[i, 0], 0), min(boxes[i, 1], images.shape[1])
             left, right = max(boxes[i, 2], 0), min(boxes[i, 3], images.shape[2])
             for y in range(top, bottom):
                 for x in range(left, right):
                     for c in range(channels):
                         if noisy:
-                            state += GOLDEN
-                            images[i, y, x, c] = low + (high - low) * <float>_unit(_mix(state))
+                            state += steps(1)
+                            images[i, y, x, c] = low + (high - low) * <float>unit(mix(state))
                         else:
                             images[i, y, x, c] = fill[c]
     return 0

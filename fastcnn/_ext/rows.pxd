@@ -83,13 +83,14 @@ cdef inline void colour_common(
     const float* row, float* target, float factor, const float* added, float low, float high,
     const float* scale, const float* shift, Py_ssize_t count,
 ) noexcept nogil:
-    """target = cut(row * factor + added) * scale + shift, number by number."""
+    """target = cut(row * factor + added) * scale + shift, number by number. The cut, of all in this
+    file, leaves a NaN a NaN."""
     cdef Py_ssize_t k
     cdef float value
     for k in range(count):
         value = row[k] * factor + added[k]
-        value = value if value > low else low
-        value = value if value < high else high
+        value = low if low > value else value
+        value = high if high < value else value
         target[k] = value * scale[k] + shift[k]
 
 
@@ -111,8 +112,8 @@ cdef inline void colour_mixed(
         red, green, blue = row[3 * k], row[3 * k + 1], row[3 * k + 2]
         for c in range(4):
             value = of_red[c] * red + of_green[c] * green + of_blue[c] * blue + term[c]
-            value = value if value > low else low
-            value = value if value < high else high
+            value = low if low > value else value
+            value = high if high < value else value
             values[c] = value * factor[c] + moved[c]
         if k < count - 1:
             memcpy(&target[3 * k], &values[0], 4 * sizeof(float))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 from fastcnn.cli import (
     bench,
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import fastcnn
 
             fastcnn.set_num_threads(given.threads)
-        code = command(given)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            code = command(given)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -63,6 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _failed(given.command, str(error), 2 if isinstance(error, UsageError) else 1)
         unforeseen = f"unforeseen {type(error).__name__}: {error} (--debug shows the traceback)"
         return _failed(given.command, unforeseen, 1)
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Shows a warning: one for users in a line, any other with its place in the code."""
+    told = f"Note: {message}\n"
+    if not issubclass(category, UserWarning):
+        told = warnings.formatwarning(message, category, filename, lineno)
+    sys.stderr.write(told)
 
 
 def _failed(command: str, sentence: str, code: int) -> int:

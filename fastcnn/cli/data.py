@@ -7,16 +7,22 @@ import json
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastcnn import plots
-from fastcnn.cli import sources
+from fastcnn import plots, preparations
+from fastcnn.cli import augmenting, datasets, sources
 from fastcnn.cli.errors import UsageError
-from fastcnn.data import inspection, packed
-from fastcnn.data.augmentation import Augment
+from fastcnn.data import inspection, packed, packing
+from fastcnn.data.batches import Batches
+from fastcnn.data.image_folder import ImageFolder
+from fastcnn.data.preparation import Preparation
+from fastcnn.data.preprocessing import CenterCrop
 
 
 def run(given: argparse.Namespace) -> int:
@@ -27,18 +33,17 @@ def run(given: argparse.Namespace) -> int:
         "stats": _stats,
         "show": _show,
     }
-    with warnings.catch_warnings():
-        # The reports printed below say the same, and more.
-        warnings.filterwarnings("ignore", message="from_folder: ")
-        return actions[given.action](given)
+    return actions[given.action](given)
 
 
 def _pack(given: argparse.Namespace) -> int:
-    images = sources.opened(given, given.on_error)
+    images = sources.opened(given)
     out = Path(given.out)
     if out.exists() and Path(given.source).exists() and os.path.samefile(out, given.source):
         raise UsageError(f"'{out}' cannot be packed into itself.")
-    packed.pack(images, out)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* cannot be used, or no longer")  # see below
+        packing.pack(images, out)
     written = packed.from_packed(out)
     shape = " x ".join(str(side) for side in written.image_shape)
     size = out.stat().st_size
@@ -59,7 +64,7 @@ def _check(given: argparse.Namespace) -> int:
         found = inspection.inspect_folder(path, workers=given.threads)
         _print(given, found.described(), str(found))
         return 1 if found.report.skipped or not found.report.images else 0
-    if path.suffix not in sources.PACKED or not path.is_file():
+    if path.suffix not in datasets.PACKED or not path.is_file():
         raise UsageError(f"'{path}' is neither a folder nor a packed file (.h5).")
     images = packed.from_packed(path)
     damaged = [position for _, wrong in images.damaged() for position in wrong]
@@ -78,22 +83,59 @@ def _stats(given: argparse.Namespace) -> int:
 
 
 def _show(given: argparse.Namespace) -> int:
-    augment = Augment(sources.augmentations(given.augment), given.seed)
+    out = Path(given.out)
+    if not out.parent.is_dir():
+        raise UsageError(f"--out: there is no folder '{out.parent}' to write '{out.name}' into.")
     images = sources.opened(given)
+    made = _preparation(images, given)
     chosen = np.random.default_rng(given.seed).permutation(len(images))[: given.count]
-    raw = np.empty((len(chosen), *images.image_shape), np.uint8)
-    images.images(chosen, raw)
-    seen = augment.apply_batch(raw, chosen, given.epoch) if given.augment else raw
-    if not augment.preprocessing:
+    seen, targets = _batch(images, made, chosen, given.epoch)
+    if all(isinstance(step, CenterCrop) for step in made.preprocessing):
         seen = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
-    labels = np.asarray(images.labels)[chosen]
-    plots.images(seen, labels, images.class_names, save=given.out)
+    titles = [_title(shares, images.class_names) for shares in targets]
+    plots.images(seen, range(len(seen)), titles, save=out)
     _print(
         given,
-        {"file": given.out, "images": len(chosen), "image_shape": list(seen.shape[1:])},
-        f"{given.out}: {len(chosen)} of {len(images):,} images.",
+        {"file": given.out, "images": len(seen), "image_shape": list(seen.shape[1:])},
+        f"{given.out}: {len(seen)} of {len(images):,} images.",
     )
     return 0
+
+
+def _preparation(images: Any, given: argparse.Namespace) -> Preparation:
+    """What a training with the augmentations would do to the images."""
+    listed = augmenting.made(given.augment, images.image_shape)
+    model = SimpleNamespace(
+        seed=given.seed, preprocessing=[], input_shape=tuple(images.image_shape)
+    )
+    try:
+        return preparations.make(model, images, listed, lambda: images)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--augment: {error}") from None
+
+
+def _batch(
+    images: Any, made: Preparation, chosen: NDArray[np.int64], epoch: int
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The chosen images as one batch of training, and how much of each class is in each."""
+    shares = np.eye(len(images.class_names), dtype=np.float32)[np.asarray(images.labels)]
+    settings = {**vars(made), "epoch": epoch, "workers": 0, "leave_out": True}
+    batches = Batches(images, shares, None, len(chosen), chosen, **settings)
+    with closing(iter(batches)) as found:
+        seen, targets, _ = next(found, (None, None, None))
+    if isinstance(images, ImageFolder):
+        images.damage.warn("They are left out.")
+    if seen is None or targets is None:
+        raise UsageError("None of the images that were drawn can be read.")
+    return seen, targets
+
+
+def _title(shares: NDArray[np.float32], names: list[str]) -> str:
+    """The class of an image, or how it is mixed."""
+    parts = [(names[label], float(shares[label])) for label in np.flatnonzero(shares > 0.005)]
+    if len(parts) == 1:
+        return parts[0][0]
+    return ", ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
 
 
 def _print(given: argparse.Namespace, described: dict[str, Any], text: str) -> None:

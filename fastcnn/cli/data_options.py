@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from fastcnn.cli import augmenting, reading
 from fastcnn.cli.option_types import positive, seed
-from fastcnn.data.decoding import COLOR_MODES, RESIZE_MODES
 
 Make = Callable[[Any, str, str, str], argparse.ArgumentParser]
 
 SOURCE_HELP = (
     "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz "
-    "file, or the name of a known data set"
+    "file, a CIFAR binary, an IDX file with its labels beside it, or the name of a known data set"
 )
 
 
@@ -37,17 +37,12 @@ def _pack(actions: Any, make: Make) -> None:
         actions,
         "pack",
         "decode a folder of images into one file that trains straight from the disk",
-        "fastcnn data pack photos/ photos.h5 --size 64",
+        "fastcnn data pack photos/ photos.h5 --image-size 64",
     )
     command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     command.add_argument("out", metavar="FILE", help="the HDF5 file to write")
-    _add_decoding(command)
-    command.add_argument(
-        "--on-error",
-        choices=("skip", "raise"),
-        default="skip",
-        help="leave out files that cannot be used, and report them, or fail (default: skip)",
-    )
+    reading.add_options(command, "default: ")
+    reading.add_on_error(command)
 
 
 def _check(actions: Any, make: Make) -> None:
@@ -68,7 +63,7 @@ def _stats(actions: Any, make: Make) -> None:
         "fastcnn data stats photos/",
     )
     command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
-    _add_decoding(command)
+    reading.add_options(command, "default: ")
 
 
 def _show(actions: Any, make: Make) -> None:
@@ -76,39 +71,13 @@ def _show(actions: Any, make: Make) -> None:
         actions,
         "show",
         "draw some images as a network will see them, augmented",
-        "fastcnn data show photos/ --augment 'RandomRotation(0.1)' --augment RandomFlip",
+        "fastcnn data show photos/ --augment 'RandomRotation(0.1),flip'",
     )
     add = command.add_argument
     add("source", metavar="SOURCE", help=SOURCE_HELP)
-    _add_decoding(command)
+    reading.add_options(command, "default: ")
     add("--out", default="batch.png", metavar="FILE", help="default: batch.png")
     add("--count", type=positive, default=32, metavar="N", help="images (default: 32)")
     add("--seed", type=seed, default=0, metavar="N", help="of choice and augmentation")
     add("--epoch", type=seed, default=0, metavar="N", help="another look (default: 0)")
-    add(
-        "--augment",
-        action="append",
-        default=[],
-        metavar="NAME(...)",
-        help="an augmentation, with arguments as in Python; may be given many times",
-    )
-
-
-def _add_decoding(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--size", type=size, default=(64, 64), metavar="H[xW]", help="of folders (default: 64)")
-    add("--color", choices=tuple(COLOR_MODES), default="rgb", help="of folders (default: rgb)")
-    add(
-        "--resize",
-        choices=RESIZE_MODES,
-        default="stretch",
-        help="how pictures of other proportions are made to fit (default: stretch)",
-    )
-
-
-def size(text: str) -> tuple[int, int]:
-    """ "64" or "48x64": height and width."""
-    height, _, width = text.partition("x")
-    if not height.isdecimal() or not (width or height).isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x64, not '{text}'")
-    return int(height), int(width or height)
+    add("--augment", action="append", default=[], metavar="LIST", help=augmenting.HELP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import fastcnn
 from fastcnn import losses, zoo
 from fastcnn.cli.datasets import ImageSet
 from fastcnn.cli.errors import UsageError
+from fastcnn.data import preprocessing
+from fastcnn.data.decoding import COLOR_MODES, Decoder
 from fastcnn.layers import Dropout, Flatten, Layer, Normalization, Rescaling, Softmax
 from fastcnn.model import Sequential
 
@@ -119,14 +122,35 @@ def class_count(model: Sequential) -> int:
     return max(2, model.output_shape[0])
 
 
-def check_fit(model: Sequential, images: ImageSet) -> None:
-    """UsageError where model and data have different shapes or classes."""
-    if images.shape != model.input_shape:
+def decoder(model: Sequential) -> Decoder:
+    """What makes images of files for the model: that of its training, or one for its input."""
+    if model.decoder is not None:
+        return model.decoder
+    shape = model.input_shape
+    modes = {len(mode): name for name, mode in COLOR_MODES.items()}
+    if len(shape) != 3 or shape[2] not in modes:
+        raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
+    return Decoder(shape[0], shape[1], modes[shape[2]])
+
+
+def check_shape(
+    model: Sequential, images: ImageSet, augmented: tuple[int, ...] | None = None
+) -> None:
+    """UsageError where the model takes images of another shape; `augmented` is theirs after
+    augmentation."""
+    shape = augmented or images.shape
+    with suppress(ValueError):
+        shape = preprocessing.output_shape(model.preprocessing, shape)
+    if shape != model.input_shape:
         taken = ", ".join(["n", *map(str, model.input_shape)])
         raise UsageError(
             f"The model takes images of shape ({taken}). Those of '{images.name}' have shape "
-            f"{images.shape}."
+            f"{shape}{' after augmentation and preprocessing' if shape != images.shape else ''}."
         )
+
+
+def check_classes(model: Sequential, images: ImageSet) -> None:
+    """UsageError where model and data have different classes."""
     classes = class_count(model)
     named = images.class_names is not None
     if images.classes > classes or (named and images.classes != classes):
@@ -142,9 +166,10 @@ def begins_with_scaling(model: Sequential) -> bool:
     return isinstance(first, Rescaling | Normalization)
 
 
-def fitting_loss(model: Sequential) -> losses.Loss:
-    """Cross-entropy with labels, from what the model ends in."""
+def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
+    """Cross-entropy with labels, or with shares of `mixed` ones, from what the model ends in."""
     activation = _last_activation(model)
     if model.output_shape == (1,):
         return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
-    return losses.SparseCategoricalCrossentropy(from_logits=activation != "softmax")
+    kind = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
+    return kind(from_logits=activation != "softmax")

@@ -13,6 +13,15 @@ MODEL_HELP = (
 )
 
 
+def size(text: str) -> tuple[int, int]:
+    """Return height and width of "64" or "48x64"."""
+    height, _, width = text.partition("x")
+    sides = (height, width or height)
+    if not all(side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x64, not '{text}'")
+    return int(sides[0]), int(sides[1])
+
+
 def positive(text: str) -> int:
     """Return a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,22 @@ class Settings:
     weight_decay: float | None = None
     seed: int = 0
     validation: float = 0.1
+    image_size: list[int] | None = None
+    color: str | None = None
+    resize: str | None = None
+    on_error: str = "skip"
+    augment: list[str] = field(default_factory=list)
 
 
-NAMES = tuple(field.name for field in fields(Settings))
+NAMES = tuple(one.name for one in fields(Settings))
 OF_OPTIMIZER = {"optimizer", "lr", "momentum", "weight_decay"}
 
 
 def given_settings(given: argparse.Namespace) -> dict[str, Any]:
     """The settings that stand on the command line."""
-    return {name: getattr(given, name) for name in NAMES if getattr(given, name) is not None}
+    found = {name: getattr(given, name) for name in NAMES if getattr(given, name) is not None}
+    # As JSON gives them back.
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
 def write(settings: Settings, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Images in: folders, packed files, data sets by name, the bundled sample, and batches."""
 
 from fastcnn.data.augmentation import AUGMENTATIONS, Augment
-from fastcnn.data.batches import Batches, Dataset
+from fastcnn.data.batches import Batches
+from fastcnn.data.cifar import read_cifar10, read_cifar100
 from fastcnn.data.colour import (
     PCAColor,
     RandomBrightness,
@@ -9,6 +10,8 @@ from fastcnn.data.colour import (
     RandomHue,
     RandomSaturation,
 )
+from fastcnn.data.dataset import Dataset
+from fastcnn.data.decoding import Decoder
 from fastcnn.data.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
 from fastcnn.data.folder import ImageFolder, from_folder
 from fastcnn.data.geometry import (
@@ -20,9 +23,11 @@ from fastcnn.data.geometry import (
     RandomZoom,
 )
 from fastcnn.data.hdf5 import read_hdf5
+from fastcnn.data.idx import read_idx
 from fastcnn.data.mixing import CutMix, MixUp
 from fastcnn.data.npz import read_npz
-from fastcnn.data.packed import PackedImages, from_packed, pack
+from fastcnn.data.packed import PackedImages, from_packed
+from fastcnn.data.packing import pack
 from fastcnn.data.preprocessing import CenterCrop
 from fastcnn.data.recognition import Unreadable
 from fastcnn.data.sets import class_names, load, sample
@@ -35,6 +40,7 @@ __all__ = [
     "CenterCrop",
     "CutMix",
     "Dataset",
+    "Decoder",
     "GaussianNoise",
     "ImageFolder",
     "MixUp",
@@ -60,7 +66,10 @@ __all__ = [
     "from_packed",
     "load",
     "pack",
+    "read_cifar10",
+    "read_cifar100",
     "read_hdf5",
+    "read_idx",
     "read_npz",
     "sample",
 ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastcnn import arguments, naming
 from fastcnn._ext.augment import resample
 from fastcnn._ext.checks import check_target
+from fastcnn.data import randomness
 from fastcnn.data.augmentation_base import Augmentation, Range, Shape
 from fastcnn.data.colour import (
     Colour,
@@ -21,7 +22,8 @@ from fastcnn.data.colour import (
     RandomHue,
     RandomSaturation,
 )
-from fastcnn.data.effects import Effect, GaussianNoise, RandomErasing, RandomGaussianBlur
+from fastcnn.data.effects import PIXELS, Effect, GaussianNoise, RandomErasing, RandomGaussianBlur
+from fastcnn.data.fill import agreed_fill
 from fastcnn.data.geometry import (
     Geometric,
     RandomCrop,
@@ -30,11 +32,11 @@ from fastcnn.data.geometry import (
     RandomShear,
     RandomTranslation,
     RandomZoom,
-    agreed_fill,
     composed,
 )
-from fastcnn.data.randomness import key, uniforms
-from fastcnn.data.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
+from fastcnn.data.preprocessing import STEPS, check_order
+from fastcnn.data.randomness import Doubles, key
+from fastcnn.data.whitening import Preprocessing
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -57,8 +59,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomGaussianBlur,
         GaussianNoise,
         RandomErasing,
-        PerImageStandardization,
-        ZCAWhitening,
+        *STEPS.values(),
     )
 }
 
@@ -66,14 +67,32 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
 EFFECTS: tuple[type[Effect], ...] = (RandomGaussianBlur, GaussianNoise, RandomErasing)
 
 
+# Layers that a list of augmentations is often expected to take.
+LAYERS = ("Rescaling", "Normalization")
+
+
+def resolved(one: Any) -> Augmentation:
+    """The augmentation that an object, a class, a name or a configuration stands for; ValueError or
+    TypeError in words otherwise."""
+    named = one.get("class_name") if isinstance(one, dict) else one
+    kind = one if isinstance(one, type) else type(one)
+    layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
+    if layer in map(naming.snake_case, LAYERS):
+        raise TypeError(
+            f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
+            f"prediction has them too. Received {one!r}."
+        )
+    return naming.resolve("augmentation", one, Augmentation, AUGMENTATIONS)
+
+
 class Augment:
     """A list of augmentations, applied to the images of a batch.
 
     augmentations: objects, names or configurations. What moves pixels comes first and is one
     resampling; then colours, one map an image, cut to the value range once; then blur, noise and
-    erasing; then preprocessing. Within each of these the list's order counts. seed: a whole
-    number. scale, offset: one finite number or one a channel; value * scale + offset is written,
-    last of all.
+    erasing; then preprocessing, which must stand last. Within each of these the list's order
+    counts. seed: a whole number. scale, offset: one finite number or one a channel; value * scale +
+    offset is written, last of all.
 
     What becomes of an image depends on seed, epoch, its place in the set and the augmentation's
     number in the list alone: not on the batch, nor on the thread. Any number of threads may use
@@ -83,10 +102,8 @@ class Augment:
     def __init__(
         self, augmentations: Sequence[Any], seed: int = 0, *, scale: Any = None, offset: Any = None
     ):
-        self.augmentations = tuple(
-            naming.resolve("augmentation", one, Augmentation, AUGMENTATIONS)
-            for one in augmentations
-        )
+        self.augmentations = tuple(resolved(one) for one in augmentations)
+        check_order(self.augmentations)
         self.seed = arguments.whole(self, "seed", seed, least=0)
         self.scale, self.offset = scale, offset
         self._geometric = self._numbered(Geometric)
@@ -94,15 +111,12 @@ class Augment:
         self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]
         self._fill = agreed_fill([one for _, one in self._geometric])
         self._limits = _agreed_limits([one for _, one in self._colours])
+        self.preprocessing = tuple(one for _, one in self._numbered(Preprocessing))
+        self._shapes: dict[Shape, tuple[Shape, Shape]] = {}
 
     def _numbered(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
         """The augmentations of a kind with their numbers in the list."""
         return [(k, one) for k, one in enumerate(self.augmentations) if isinstance(one, kind)]
-
-    @property
-    def preprocessing(self) -> tuple[Preprocessing, ...]:
-        """Those of the list that draw nothing and that prediction needs too."""
-        return tuple(one for _, one in self._numbered(Preprocessing))
 
     def with_seed(self, seed: int) -> Augment:
         """The same list with another seed."""
@@ -110,11 +124,33 @@ class Augment:
 
     def output_shape(self, shape: Shape) -> Shape:
         """(H, W, C) after all of them; ValueError when one cannot work on what reaches it."""
-        shape = _image_shape(shape)
-        others = [one for one in self.augmentations if not isinstance(one, Geometric)]
-        for one in [*(one for _, one in self._geometric), *others]:
-            shape = one.output_shape(shape)
-        return shape
+        return self._shapes_after(_image_shape(shape))[1]
+
+    def _shapes_after(self, shape: Shape) -> tuple[Shape, Shape]:
+        """(H, W, C) after those that are drawn anew for each image, and after all of them."""
+        if shape not in self._shapes:
+            drawn = shape
+            for _, one in (*self._geometric, *self._colours, *self._effects):
+                drawn = one.output_shape(drawn)
+            after = drawn
+            for step in self.preprocessing:
+                after = step.output_shape(after)
+            self._shapes[shape] = drawn, after
+        return self._shapes[shape]
+
+    def check_values(self, images: npt.NDArray[Any]) -> None:
+        """ValueError where images, float32 [n, H, W, C] of a first batch, lie about 0 to 1 and an
+        augmentation reckons with 0 to 255: brightness and noise would be far too strong."""
+        bytewise = [one for one in self.augmentations if one.limits == (0.0, 255.0)]
+        if images.dtype == np.uint8 or not bytewise or not images.size:
+            return
+        low, high = float(images.min()), float(images.max())
+        if low < high <= 1.5:
+            instead = "(0, 1)" if low >= 0 else f"({low:.3g}, {high:.3g})"
+            raise ValueError(
+                f"augment: {bytewise[0]!r} expects pixels from 0 to 255. Received floats from "
+                f"{low:.3g} to {high:.3g} in the first batch: give value_range={instead}."
+            )
 
     def apply(
         self, x: npt.NDArray[Any], indices: Indices, epoch: int, out: Floats | None = None
@@ -143,51 +179,55 @@ class Augment:
         self, x: npt.NDArray[Any], places: Indices, indices: Indices, epoch: int, out: Floats | None
     ) -> Floats:
         shape = _image_shape(x.shape[1:])
-        shape_after = (len(indices), *self.output_shape(shape))
+        drawn, after = ((len(indices), *each) for each in self._shapes_after(shape))
         if out is None:
-            out = np.empty(shape_after, np.float32)
-        check_target("Augment", "out", out, shape_after)
+            out = np.empty(after, np.float32)
+        else:
+            check_target("Augment", "out", out, after)
         later = bool(self._effects or self.preprocessing)
         scales = {"scale": self.scale, "shift": self.offset}
+        made = out if drawn == after else np.empty(drawn, np.float32)
+        tables = self._tables(indices, epoch)
         resample(
             x,
             places,
-            out,
-            **self._geometry(indices, epoch, shape),
-            **self._colouring(indices, epoch, shape[2]),
+            made,
+            **self._geometry(tables, shape, len(indices)),
+            **self._colouring(tables, shape[2], len(indices)),
             **({} if later else scales),
         )
         for number, effect in self._effects:
-            effect.apply(out, indices, self.seed, epoch, number)
-        for one in self.preprocessing:
-            one.apply(out)
+            pixels = key(self.seed, epoch, number, PIXELS)
+            effect.change(made, tables[number], indices, pixels)
+        for step in self.preprocessing:
+            made = step.apply(made)
+        if made is not out:
+            out[...] = made
         if later and (self.scale is not None or self.offset is not None):
             out *= np.float32(1) if self.scale is None else np.asarray(self.scale, np.float32)
             out += np.float32(0) if self.offset is None else np.asarray(self.offset, np.float32)
         return out
 
-    def _draws(self, pairs: Sequence[tuple[int, Kind]], indices: Indices, epoch: int) -> Any:
-        """Each augmentation with its random numbers, float64 [n, draws]."""
-        return [
-            (one, uniforms(key(self.seed, epoch, number), indices, one.draws))
-            for number, one in pairs
-        ]
+    def _tables(self, indices: Indices, epoch: int) -> list[Doubles]:
+        """Each augmentation's random numbers, float64 [n, draws]."""
+        keys = [key(self.seed, epoch, number) for number in range(len(self.augmentations))]
+        return randomness.tables(keys, indices, [one.draws for one in self.augmentations])
 
-    def _geometry(self, indices: Indices, epoch: int, shape: Shape) -> dict[str, Any]:
-        drawn = self._draws(self._geometric, indices, epoch)
+    def _geometry(self, tables: list[Doubles], shape: Shape, count: int) -> dict[str, Any]:
+        drawn = [(one, tables[number]) for number, one in self._geometric]
         return {
-            "matrices": composed(drawn, shape, len(indices)),
+            "matrices": composed(drawn, shape, count),
             "fill_mode": self._fill.fill_mode,
             "fill_value": self._fill.fill_value,
             "nearest": self._fill.interpolation == "nearest",
         }
 
-    def _colouring(self, indices: Indices, epoch: int, channels: int) -> dict[str, Any]:
+    def _colouring(self, tables: list[Doubles], channels: int, count: int) -> dict[str, Any]:
         if not self._colours:
             return {}
-        colours = ColourMap(len(indices), channels)
-        for one, u in self._draws(self._colours, indices, epoch):
-            one.change(colours, u)
+        colours = ColourMap(count, channels)
+        for number, one in self._colours:
+            one.change(colours, tables[number])
         return {**colours.arrays(), "limits": self._limits}
 
     def get_config(self) -> dict[str, Any]:
@@ -206,22 +246,6 @@ class Augment:
     def __repr__(self) -> str:
         listed = ", ".join(repr(one) for one in self.augmentations)
         return f"Augment([{listed}], seed={self.seed})"
-
-
-def get(identifier: Any, seed: int = 0) -> Augment | None:
-    """An Augment of a list, which takes the seed, of its configuration, or itself; None stays."""
-    if identifier is None or isinstance(identifier, Augment):
-        return identifier
-    if isinstance(identifier, dict):
-        return Augment.from_config(identifier)
-    if isinstance(identifier, Augmentation):
-        return Augment([identifier], seed)
-    if isinstance(identifier, list | tuple):
-        return Augment(identifier, seed)
-    raise TypeError(
-        "augment: expected a list of augmentations or an Augment. "
-        f"Received {identifier!r} of type {type(identifier).__name__}."
-    )
 
 
 def _image_shape(shape: Sequence[int]) -> Shape:

@@ -24,6 +24,16 @@ class Augmentation:
     settings: ClassVar[tuple[str, ...]] = ()
     draws: ClassVar[int] = 0
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it needs no fit(images) any more, with the training images."""
+        return True
+
+    @property
+    def limits(self) -> Range | None:
+        """The lowest and the highest value of a pixel that it reckons with; None for any."""
+        return None
+
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of an image after it; ValueError for a shape that it cannot work on."""
         return shape

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import TypeVar
 
 from fastcnn.data.crew import Chunk
@@ -11,11 +12,21 @@ from fastcnn.data.crew import Chunk
 Some = TypeVar("Some", bound=Chunk)
 
 
-def shown(title: str, chunks: Iterable[Some], total: int) -> Iterator[Some]:
-    """The chunks as they come; where stderr is a terminal, a bar shows how many files are done."""
-    if not sys.stderr.isatty():
-        yield from chunks
-        return
+def shown(
+    title: str, chunks: Generator[Some, None, None], total: int
+) -> Generator[Some, None, None]:
+    """The chunks as they come; where stderr is a terminal, a bar shows how many files are done.
+    They are closed with this generator, which whoever may leave off early has to close."""
+    with closing(chunks):
+        if sys.stderr.isatty():
+            yield from _with_bar(title, chunks, total)
+        else:
+            yield from chunks
+
+
+def _with_bar(
+    title: str, chunks: Generator[Some, None, None], total: int
+) -> Generator[Some, None, None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,58 +13,14 @@ from fastcnn import arguments
 from fastcnn._ext.batch import gather
 from fastcnn.data.ahead import ahead
 from fastcnn.data.augmentation import Augment
+from fastcnn.data.dataset import Dataset, image_shape
+from fastcnn.data.filling import fill
+from fastcnn.data.image_folder import ImageFolder
 from fastcnn.data.mixing import Mixing
 from fastcnn.data.preparation import Batch, Floats, Indices, Preparation
+from fastcnn.data.recognition import Unreadable
 from fastcnn.data.sampling import repeats
 from fastcnn.data.whitening import Preprocessing
-
-
-@runtime_checkable
-class Dataset(Protocol):
-    """A source of images that are decoded, read or computed when a batch needs them.
-
-    Any object with these three members is one, and `fit`, `evaluate` and `predict` take it in the
-    place of an array::
-
-        class Slides:
-            labels = numpy.array([0, 1, 1, ...])    # one class per image, or None
-
-            def __len__(self):                      # how many images there are
-                return len(self.labels)
-
-            def images(self, indices, out):         # write the images of these numbers into out
-                for place, index in enumerate(indices):
-                    out[place] = read_slide(index)
-
-        model.fit(Slides(), epochs=10)
-
-    ``indices`` is int64 [n], ``out`` is [n, H, W, C], C-contiguous and to be filled completely; it
-    is used again for a later batch. Three more attributes are used where they are there:
-    ``image_shape``, the (H, W, C) of an image, where it is not the model's input shape (RandomCrop
-    may make one of the other); ``dtype``, uint8 or float32, what ``out`` is to be (float32 where
-    it is missing); ``class_names``, a list of texts by label, which `fit` gives to a model that
-    has none.
-
-    ``images`` is called in a background thread, ahead of the step that uses the batch; by one
-    thread at a time unless `fit` was asked for more than one of its ``workers``. What it raises
-    ends the training at the batch whose images it was to write.
-    """
-
-    labels: Any
-
-    def __len__(self) -> int: ...
-
-    def images(self, indices: Indices, out: npt.NDArray[Any]) -> Any: ...
-
-
-def is_dataset(value: Any) -> bool:
-    """Whether a value is a Dataset."""
-    return isinstance(value, Dataset) and callable(value.images)
-
-
-def image_shape(dataset: Dataset, otherwise: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a Dataset's images where it says so, or the other one."""
-    return tuple(getattr(dataset, "image_shape", None) or otherwise)
 
 
 class Batches:
@@ -85,7 +42,9 @@ class Batches:
     batch is overwritten by a later batch: copy what has to stay. ``workers`` threads prepare as
     many batches ahead of the step; with 0, each is prepared when it is due. None means 0 for an
     array that is only gathered, which costs less than handing it to a thread, else 1. The bits
-    are the same for any number. Memory for workers + 1 batches is all that is used.
+    are the same for any number. Memory for workers + 1 batches is all that is used. ``send`` is
+    called with each prepared x, in the thread that prepared it, and gives what comes in its place.
+    With ``leave_out``, batches lack those images of an ImageFolder that cannot be read.
     """
 
     def __init__(
@@ -103,6 +62,8 @@ class Batches:
         seed: int = 0,
         epoch: int = 0,
         workers: int | None = None,
+        send: Callable[[Floats], Any] | None = None,
+        leave_out: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"Batches: batch_size must be at least 1. Received {batch_size}.")
@@ -124,6 +85,8 @@ class Batches:
         self._epoch = epoch
         self._keys = self._numbers(len(x))
         self._workers = self._threads(workers)
+        self._send = send
+        self._folder = x if leave_out and isinstance(x, ImageFolder) else None
         for name, array in (("y", self._y), ("weight", self._weight)):
             if array is not None and len(array) != len(x):
                 raise ValueError(
@@ -139,7 +102,8 @@ class Batches:
         if isinstance(self._x, np.ndarray) and self._preparation.plain and not self._workers:
             return self._gathered(self._x)
         slots = [self._slot() for _ in range(self._workers + 1)]
-        return ahead(self._prepared, range(len(self)), slots, self._workers)
+        batches = ahead(self._prepared, range(len(self)), slots, self._workers)
+        return batches if self._folder is None else _filled(batches)
 
     def _numbers(self, count: int) -> Indices:
         """What the randomness of each entry of the order goes by: the image's number, and another
@@ -172,26 +136,54 @@ class Batches:
     def _prepared(self, number: int, slot: _Slot) -> Batch:
         """The batch of that number, made in the slot's memory."""
         part = slice(number * self._batch_size, (number + 1) * self._batch_size)
-        indices, made = self._order[part], self._preparation
+        indices, keys, made = self._order[part], self._keys[part], self._preparation
         out = slot.made[: len(indices)]
         if isinstance(self._x, np.ndarray) and self._keys is self._order:
+            if not number:
+                made.check_values(self._x[indices])
             images = made.gathered(self._x, indices, self._epoch, out)
         else:
+            kept = self._read(indices, slot.raw, first=not number)
+            if not len(kept):
+                return slot.made[:0], None, None
+            if len(kept) < len(indices):
+                indices, keys, out = indices[kept], keys[kept], out[: len(kept)]
             raw = slot.raw[: len(indices)]
-            self._read(indices, raw)
-            images = made.made(raw, self._keys[part], self._epoch, out)
-        return made.mixed(images, *self._targets(indices), self._epoch, number)
+            if not number:
+                made.check_values(raw)
+            images = made.made(raw, keys, self._epoch, out)
+        images, y, weight = made.mixed(images, *self._targets(indices), self._epoch, number)
+        return (images if self._send is None else self._send(images)), y, weight
 
-    def _read(self, indices: Indices, raw: npt.NDArray[Any]) -> None:
+    def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
+        """Gets images into the beginning of raw; returns the places in `indices` of those that it
+        got, all unless some are left out."""
+        kept = np.arange(len(indices))
         if isinstance(self._x, np.ndarray):
-            np.take(self._x, indices, axis=0, out=raw, mode="clip")
-        else:
-            self._x.images(indices, raw)
+            np.take(self._x, indices, axis=0, out=raw[: len(indices)], mode="clip")
+            return kept
+        while len(kept):
+            try:
+                fill(self._x, indices[kept], raw[: len(kept)], checked=first)
+                break
+            except Unreadable:
+                folder = self._folder
+                readable = None if folder is None else folder.readable(indices[kept])
+                if readable is None or readable.all():
+                    raise
+                kept = kept[readable]
+        return kept
 
     def _targets(self, indices: Indices) -> tuple[npt.NDArray[Any] | None, Floats | None]:
         y = None if self._y is None else self._y.take(indices, axis=0)
         weight = None if self._weight is None else self._weight.take(indices)
         return y, weight
+
+
+def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+    """The batches that have images."""
+    with closing(batches):
+        yield from (batch for batch in batches if len(batch[0]))
 
 
 class _Slot:

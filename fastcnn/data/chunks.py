@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.idx import DEFLATE_LIMIT
+from fastcnn.data.gzipped import DEFLATE_LIMIT
 from fastcnn.formats.hdf5_structures import NOWHERE, Damage, Storage, unpack
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3

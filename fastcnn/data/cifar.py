@@ -5,24 +5,19 @@ A record of CIFAR-10 begins with one label, one of CIFAR-100 with two: the coars
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from fastcnn.data import capacity
-from fastcnn.data.idx import DEFLATE_LIMIT, GZIP_MAGIC
+from fastcnn.data import capacity, gzipped
+from fastcnn.data.gzipped import Bytes
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
 RECORD = 1 + PIXELS
 RECORD_100 = 2 + PIXELS
 
-Bytes = npt.NDArray[np.uint8]
 PathLike = str | os.PathLike[str]
 
 
@@ -51,46 +46,17 @@ def _images(planes: Bytes) -> Bytes:
 
 def _records(path: Path, name: str, record: int) -> Bytes:
     """The file's content as [n, record]; its length is checked before anything is allocated."""
-    with path.open("rb") as raw:
-        size = os.fstat(raw.fileno()).st_size
-        zipped = raw.read(2) == GZIP_MAGIC
-        if not zipped:
-            raw.seek(0)
-            _check(path, name, record, size)
-            return _filled(raw, path, size).reshape(-1, record)
-        size = _declared(raw, size)
-        _check(path, name, record, size)
-        raw.seek(0)
-        try:
-            with gzip.open(raw, "rb") as stream:
-                return _filled(stream, path, size).reshape(-1, record)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: the gzip data is damaged: {error}.") from error
-
-
-def _declared(raw: BinaryIO, stored: int) -> int:
-    """The length that a gzip file says it unpacks to; -1 where that cannot be."""
-    raw.seek(max(0, stored - 4))
-    size = int.from_bytes(raw.read(4), "little")
-    return size if size <= stored * DEFLATE_LIMIT else -1
-
-
-def _check(path: Path, name: str, record: int, size: int) -> None:
-    if size <= 0 or size % record:
-        found = f"{size} bytes" if size >= 0 else "a length that cannot be true"
-        raise ValueError(
-            f"{path}: a {name} binary file must hold one or more records of {record} bytes. "
-            f"Found {found}."
-        )
-    capacity.check_fits(path, 2 * size)
-
-
-def _filled(stream: BinaryIO | gzip.GzipFile, path: Path, size: int) -> Bytes:
-    values = np.empty(size, np.uint8)
-    done = 0
-    while done < size and (count := stream.readinto(values[done:].data)):  # type: ignore[union-attr]
-        done += count
-    if done < size or stream.read(1):
-        found = "more" if done == size else f"{done}"
-        raise ValueError(f"{path}: {size} bytes are declared. Found {found}.")
-    return values
+    with gzipped.opened(path) as (stream, size, _):
+        if size is None:
+            size = gzipped.declared_length(path)
+        if size <= 0 or size % record:
+            found = f"{size} bytes" if size >= 0 else "a length that cannot be true"
+            raise ValueError(
+                f"{path}: a {name} binary file must hold one or more records of {record} bytes. "
+                f"Found {found}."
+            )
+        capacity.check_fits(path, 2 * size)
+        values, found = gzipped.filled(stream, size)
+        if found:
+            raise ValueError(f"{path}: {size} bytes are declared. Found {found}.")
+        return values.reshape(-1, record)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn import arguments
+from fastcnn.data import moments
 from fastcnn.data.augmentation_base import Augmentation, Range, Shape, interval, value_limits
 from fastcnn.data.randomness import Doubles, between, normals
 
@@ -22,7 +23,8 @@ YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 RGB = np.linalg.inv(YIQ)
 # A quarter turn in the plane of I and Q, and what is left of a colour without its brightness.
 QUARTER = RGB @ np.array([[0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ YIQ
-COLOURED = np.eye(3) - np.ones((3, 1)) * LUMA
+IDENTITY = np.eye(3)
+COLOURED = IDENTITY - np.ones((3, 1)) * LUMA
 # A saturation of "infinite": what factor 1 stands for, as in Keras.
 ALMOST_ZERO = 1e-7
 
@@ -73,7 +75,11 @@ class Colour(Augmentation):
     """An augmentation of colours within ``value_range``, (lowest, highest)."""
 
     value_range: Any
-    limits: Range
+    _limits: Range
+
+    @property
+    def limits(self) -> Range:
+        return self._limits
 
     def change(self, colours: ColourMap, u: Doubles) -> None:
         """Change the maps of n images by their random numbers float64 [n, draws]."""
@@ -81,7 +87,7 @@ class Colour(Augmentation):
 
     def _set_value_range(self, value_range: Any) -> None:
         self.value_range = value_range
-        self.limits = value_limits(self, value_range)
+        self._limits = value_limits(self, value_range)
 
 
 class _OfThreeChannels(Colour):
@@ -162,7 +168,7 @@ class RandomSaturation(_OfThreeChannels):
     def change(self, colours: ColourMap, u: Doubles) -> None:
         factor = between(u[:, :, np.newaxis], *self._part)
         strength = factor / np.maximum(1 - factor, ALMOST_ZERO)
-        colours.mix(np.eye(3) + (strength - 1) * COLOURED)
+        colours.mix(IDENTITY + (strength - 1) * COLOURED)
 
 
 class RandomHue(_OfThreeChannels):
@@ -187,7 +193,7 @@ class RandomHue(_OfThreeChannels):
         angle = np.pi * sign * between(u[:, 0], *self._half_turns)
         cosine, sine = np.cos(angle), np.sin(angle)
         turned = (cosine - 1)[:, np.newaxis, np.newaxis] * COLOURED
-        colours.mix(np.eye(3) + turned + sine[:, np.newaxis, np.newaxis] * QUARTER)
+        colours.mix(IDENTITY + turned + sine[:, np.newaxis, np.newaxis] * QUARTER)
 
 
 class PCAColor(_OfThreeChannels):
@@ -197,7 +203,8 @@ class PCAColor(_OfThreeChannels):
 
     stddev: standard deviation of the normal numbers, 0.1 in the paper. deviations: [3], those of
     the colours along the components, in units of the pixels, and components: [3, 3], one a row;
-    both are found by fit(images). value_range: as RandomBrightness.
+    both are found by fit(images), which `fit` of a model does with its training images
+    where it is not done. value_range: as RandomBrightness.
     """
 
     settings = ("stddev", "deviations", "components", "value_range")
@@ -218,20 +225,18 @@ class PCAColor(_OfThreeChannels):
             self._set_components(np.asarray(deviations, float), np.asarray(components, float))
         self._set_value_range(value_range)
 
-    def fit(self, images: npt.NDArray[Any]) -> PCAColor:
-        """Find the components of the colours of images [N, H, W, 3]; returns itself."""
-        if images.ndim != 4 or images.shape[3] != 3 or not images.size:
-            raise ValueError(
-                f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {images.shape}."
-            )
-        count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-        for start in range(0, len(images), 256):
-            colours = images[start : start + 256].reshape(-1, 3).astype(np.float64)
-            count += len(colours)
-            total += colours.sum(axis=0)
-            products += colours.T @ colours
-        mean = total / count
-        variances, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
+    @property
+    def fitted(self) -> bool:
+        return self.components is not None
+
+    def fit(self, images: Any) -> PCAColor:
+        """Find the components of the colours of images [N, H, W, 3], an array or a Dataset; returns
+        itself."""
+        shape = moments.shape(images, "PCAColor: fit")
+        if len(shape) != 4 or shape[3] != 3:
+            raise ValueError(f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {shape}.")
+        found = moments.of_colours(images, "PCAColor: fit", full=True)
+        variances, vectors = np.linalg.eigh(found.variance)
         # Largest first; of the two signs of a vector the one whose largest entry is positive.
         vectors = vectors.T[::-1]
         largest = np.abs(vectors).argmax(axis=1, keepdims=True)

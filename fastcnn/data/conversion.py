@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,10 @@ WHITE = (255, 255, 255, 255)
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 ORIENTATION = 0x0112
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+
+STRIP = 1 << 20
+"""Pixels of a large picture that are converted at a time, unless one row of blocks has more."""
 
 REFUSED = {
     "F": "its values are floats, and only 8 or 16 bits a channel are read",
@@ -21,14 +26,24 @@ REFUSED = {
 }
 
 
-def converted(image: Image, mode: str) -> Image:
-    """The picture in mode "L", "RGB" or "RGBA"; ValueError where its values have no known range."""
-    if image.mode == "I" and image.format == "PNG":
-        image = _eight_bits(image)  # how older versions of Pillow give 16 bits
-    if image.mode in REFUSED:
+def conversion(image: Image, mode: str) -> Callable[[Image], Image]:
+    """What makes mode "L", "RGB" or "RGBA" of the picture, or of a part of it; ValueError where its
+    values have no known range."""
+    # Older versions of Pillow give the 16 bits of a PNG so.
+    wide = image.mode in SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
+    if image.mode in REFUSED and not wide:
         raise ValueError(REFUSED[image.mode])
-    if image.mode in SIXTEEN_BITS:
-        image = _eight_bits(image)
+    # Of 8 bits and fewer, Pillow turns white and black itself.
+    tags = getattr(image, "tag_v2", {}) if wide else {}
+    negative = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+    def converted(part: Image) -> Image:
+        return _converted(_eight_bits(part, negative) if wide else part, mode)
+
+    return converted
+
+
+def _converted(image: Image, mode: str) -> Image:
     if mode == "RGBA":
         return image.convert("RGB" if image.mode == "CMYK" else "RGBA").convert("RGBA")
     if image.mode in WITH_ALPHA or "transparency" in image.info:
@@ -36,11 +51,12 @@ def converted(image: Image, mode: str) -> Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _eight_bits(image: Image) -> Image:
-    """A grey picture of 16 bits, 65535 for white, with 255 for white."""
+def _eight_bits(image: Image, negative: bool) -> Image:
+    """A grey picture of 16 bits, 65535 for white, with 255 for white; or 0 for white in both."""
     from PIL import Image as images
 
-    return images.fromarray(((np.asarray(image, np.uint32) + 128) // 257).astype(np.uint8))
+    grey = ((np.asarray(image, np.uint32) + 128) // 257).astype(np.uint8)
+    return images.fromarray(~grey if negative else grey)
 
 
 def _over_white(image: Image) -> Image:
@@ -48,6 +64,22 @@ def _over_white(image: Image) -> Image:
 
     layer = image.convert("RGBA")
     return images.alpha_composite(images.new("RGBA", layer.size, WHITE), layer).convert("RGB")
+
+
+def reduced(
+    image: Image, convert: Callable[[Image], Image], mode: str, factors: tuple[int, int]
+) -> Image:
+    """The picture converted to a mode and averaged over blocks of `factors` (width, height) pixels,
+    some rows at a time: a large one is not held as a whole in another mode too."""
+    from PIL import Image as images
+
+    (width, height), (across, down) = image.size, factors
+    out = images.new(mode, (-(-width // across), -(-height // down)))
+    rows = down * max(1, STRIP // (width * down))
+    for top in range(0, height, rows):
+        strip = convert(image.crop((0, top, width, min(top + rows, height))))
+        out.paste(strip.reduce(factors), (0, top // down))
+    return out
 
 
 def orientation(image: Image) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from fastcnn.data.recognition import Unreadable
 
 CHUNK = 4
 """Files that a thread reads before it reports: few, so that all threads end together."""
+
+HEADERS = 64
+"""The same where only headers are read, which takes little longer than passing chunks on."""
 
 AHEAD = 16
 """Chunks a thread that may wait to be taken: one huge file does not stop the others at once, and
@@ -33,7 +36,9 @@ class Chunk:
     failures: list[tuple[int, Unreadable]]
 
 
-def decode_all(decoder: Decoder, paths: Sequence[str], workers: int) -> Iterator[Chunk]:
+def decode_all(
+    decoder: Decoder, paths: Sequence[str], workers: int
+) -> Generator[Chunk, None, None]:
     """All files decoded, in order, a chunk at a time."""
 
     def decode(start: int, buffer: Pixels) -> Chunk:
@@ -44,27 +49,28 @@ def decode_all(decoder: Decoder, paths: Sequence[str], workers: int) -> Iterator
             buffer[good] = decoder(paths[position])
             good += 1
 
-        return _chunk(read, start, len(paths), buffer)
+        return _chunk(read, range(start, min(start + CHUNK, len(paths))), buffer)
 
     slots = [np.empty((CHUNK, *decoder.shape), np.uint8) for _ in range(AHEAD * workers)]
     return ahead(decode, range(0, len(paths), CHUNK), slots, workers)
 
 
-def read_all(read: Callable[[int], Any], count: int, workers: int) -> Iterator[Chunk]:
+def read_all(
+    read: Callable[[int], Any], count: int, workers: int, chunk: int = CHUNK
+) -> Generator[Chunk, None, None]:
     """`read` called for every position below `count`, a chunk at a time; what it returns is not
     kept, and where it raises Unreadable is a failure."""
     nothing = np.empty((0, 0, 0, 0), np.uint8)
 
     def look(start: int, _: None) -> Chunk:
-        return _chunk(read, start, count, nothing)
+        return _chunk(read, range(start, min(start + chunk, count)), nothing)
 
-    return ahead(look, range(0, count, CHUNK), [None] * (AHEAD * workers), workers)
+    return ahead(look, range(0, count, chunk), [None] * (AHEAD * workers), workers)
 
 
-def _chunk(read: Callable[[int], Any], start: int, count: int, images: Pixels) -> Chunk:
-    end = min(start + CHUNK, count)
+def _chunk(read: Callable[[int], Any], asked: range, images: Pixels) -> Chunk:
     positions, failures = [], []
-    for position in range(start, end):
+    for position in asked:
         try:
             read(position)
         except Unreadable as error:
@@ -72,4 +78,4 @@ def _chunk(read: Callable[[int], Any], start: int, count: int, images: Pixels) -
         else:
             positions.append(position)
     kept = np.array(positions, np.int64)
-    return Chunk(end - start, kept, images[: len(kept)], failures)
+    return Chunk(len(asked), kept, images[: len(kept)], failures)

@@ -12,19 +12,23 @@ uint8 [height, width, channels]. What is done to colours:
 - colour becomes grey by ITU-R 601: 0.299 R + 0.587 G + 0.114 B.
 
 The picture is turned and mirrored as its EXIF orientation says.
+
+A picture takes up to 6 bytes a pixel while it is decoded, as WebP 16: 0.6 or 1.6 GB for the largest
+that are. All threads together take at most a quarter of the free memory, or one picture.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from fastcnn import naming
-from fastcnn.data import conversion, recognition
-from fastcnn.data.recognition import Unreadable
+from fastcnn.data import budget, conversion, recognition
+from fastcnn.data.recognition import Tell, Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,9 +42,16 @@ INTERPOLATIONS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
 MAX_PIXELS = 100_000_000
 """A larger picture is refused before it is decoded."""
 
+PIXEL = {"WEBP": 16}
+"""Bytes that a pixel takes at most while it is decoded; of other formats, 6."""
+
 GAP = 2.0
 """The JPEG decoder and box averages may reduce a picture to this many times the wanted size; the
 last step is a full interpolation, which hides the difference."""
+
+LARGE = 1 << 23
+"""A picture of so many pixels is reduced while it is converted, not after that: memory holds it
+once."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Decoder:
             ("resize mode", self.resize, RESIZE_MODES),
             ("interpolation", self.interpolation, INTERPOLATIONS),
         ):
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise ValueError(naming.unknown(kind, str(value), known))
 
     @property
@@ -90,36 +101,63 @@ class Decoder:
         """(height, width, channels) of what is decoded."""
         return self.height, self.width, len(COLOR_MODES[self.color_mode])
 
-    def __call__(self, path: str) -> Pixels:
-        """The image; Unreadable says why a file is none."""
-        try:
-            with open(path, "rb") as file:
-                return self._decode(path, file)
-        except Exception as error:
-            raise recognition.unreadable(path, error) from error
+    def __call__(self, path: str, tell: Tell | None = None) -> Pixels:
+        """The image; Unreadable says why a file is none. tell: called with what is wrong about a
+        file that costs the image nothing, such as damaged EXIF data."""
+        return recognition.read(path, self._decode, tell)
 
-    def inspect(self, path: str) -> Found:
-        """What the file's header says, without decoding; Unreadable as in a call."""
-        try:
-            with open(path, "rb") as file:
-                image = recognition.opened(path, file, self.max_pixels)
-                return Found(str(image.format), *image.size, image.mode)
-        except Exception as error:
-            raise recognition.unreadable(path, error) from error
+    def inspect(self, path: str, tell: Tell | None = None) -> Found:
+        """What the file's header says, without decoding; Unreadable and tell as in a call."""
+        return recognition.read(path, self._inspect, tell)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes another one like it, as JSON can hold it; but for max_pixels, which guards the
+        computer that decodes and is its own affair."""
+        return {
+            "height": int(self.height),
+            "width": int(self.width),
+            "color_mode": self.color_mode,
+            "resize": self.resize,
+            "interpolation": self.interpolation,
+        }
+
+    @classmethod
+    def from_config(cls, config: Any) -> Decoder:
+        """The decoder that `get_config` described; ValueError where that is no such description,
+        or one of pictures that would not be decoded themselves."""
+        names = list(cls(1, 1).get_config())
+        if not isinstance(config, dict) or set(config) != set(names):
+            raise ValueError(f"A decoder is described by {', '.join(names)}. Received {config!r}.")
+        decoder = cls(**config)
+        if decoder.height * decoder.width > MAX_PIXELS:
+            raise ValueError(
+                f"A decoder makes pictures of at most {MAX_PIXELS:,} pixels. "
+                f"Received {decoder.height} x {decoder.width}."
+            )
+        return decoder
+
+    def _inspect(self, path: str, file: BinaryIO) -> Found:
+        image = recognition.opened(path, file, self.max_pixels)
+        return Found(str(image.format), *image.size, image.mode)
 
     def _decode(self, path: str, file: BinaryIO) -> Pixels:
         image = recognition.opened(path, file, self.max_pixels)
         # Pillow itself turns TIFF pictures, as it loads them.
         turn = 1 if image.format == "TIFF" else conversion.orientation(image)
         target = (self.width, self.height) if turn < 5 else (self.height, self.width)
+        stored = math.prod(image.size)
         if image.format == "JPEG":
             self._draft(image, target)
-        image.load()
-        try:
-            flat = conversion.converted(image, COLOR_MODES[self.color_mode])
-        except ValueError as error:
-            raise Unreadable(path, str(error)) from error
-        upright = conversion.turned(self._resized(flat, target), turn)
+        # The coefficients of a progressive JPEG are held for all of its pixels.
+        pixels = stored if "progressive" in image.info else math.prod(image.size)
+        with budget.decoding().taken(PIXEL.get(str(image.format), 6) * pixels):
+            image.load()
+            try:
+                resized = self._resized(image, target)
+            except ValueError as error:
+                raise Unreadable(path, str(error)) from error
+            del image  # before others may take the memory
+        upright = conversion.turned(resized, turn)
         if upright.size != (self.width, self.height):
             upright = conversion.padded(upright, self.width, self.height)
         return np.asarray(upright).reshape(self.shape)
@@ -140,11 +178,30 @@ class Decoder:
         return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
     def _resized(self, image: Image, target: tuple[int, int]) -> Image:
+        """The picture in the wanted mode, as large as it is to be before it is padded; ValueError
+        where its colours are refused."""
         from PIL.Image import Resampling
 
+        mode = COLOR_MODES[self.color_mode]
+        convert = conversion.conversion(image, mode)
         inner = self._inner(image.size, target)
         if inner == image.size:
-            return image
-        box = conversion.centred(image.size, target) if self.resize == "crop" else None
+            return convert(image)
         kind = Resampling[self.interpolation.upper()]
-        return image.resize(inner, kind, box=box, reducing_gap=GAP)
+        whole = image.size if self.resize != "crop" else target
+        box = conversion.centred(image.size, whole)
+        if kind == Resampling.NEAREST:
+            return convert(image.resize(inner, kind, box=box))
+        if math.prod(image.size) < LARGE:
+            return convert(image).resize(inner, kind, box=box, reducing_gap=GAP)
+        factors = (_factor(box[2] - box[0], inner[0]), _factor(box[3] - box[1], inner[1]))
+        small = conversion.reduced(image, convert, mode, factors)
+        (across, down), (left, top, right, bottom) = factors, box
+        return small.resize(
+            inner, kind, box=(left / across, top / down, right / across, bottom / down)
+        )
+
+
+def _factor(stored: float, wanted: int) -> int:
+    """How many pixels one is averaged of, so that GAP times the wanted ones are left at least."""
+    return int(stored / wanted / GAP) or 1

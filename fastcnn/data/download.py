@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from fastcnn.data.idx import GZIP_MAGIC
+from fastcnn.data.gzipped import GZIP_MAGIC
 from fastcnn.data.known import KnownSet, PublishedFile
 
 # What a container that is damaged or is something else altogether makes its reader raise.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastcnn import arguments
 from fastcnn._ext import effects
-from fastcnn.data.augmentation_base import Augmentation, interval, value_limits
+from fastcnn.data.augmentation_base import Augmentation, Range, interval, value_limits
 from fastcnn.data.randomness import Doubles, between, key, uniforms
 
 Floats = npt.NDArray[np.float32]
@@ -100,6 +100,10 @@ class GaussianNoise(Effect):
         self._limits = value_limits(self, value_range)
         self._levels = normal_levels()
 
+    @property
+    def limits(self) -> Range:
+        return self._limits
+
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
         stddev = between(u[:, 0], *self._stddev).astype(np.float32)
         effects.add_noise(images, pixel_key, indices, stddev, self._levels, self._limits)
@@ -138,6 +142,10 @@ class RandomErasing(Effect):
         self._scale = interval(self, "scale", scale, 0, 1, mirrored=False)
         self.value_range = value_range
         self._limits = value_limits(self, value_range)
+
+    @property
+    def limits(self) -> Range | None:
+        return self._limits if self.fill_value is None else None
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         self._fill(shape[2])

@@ -173,7 +173,7 @@ class Stored:
             if stored != self.size or self._filters:
                 raise Damage(f"'{self.name}' declares {self.size} bytes and stores {stored}")
             storage.locate(offset if stored else 0, stored)
-            self._offset = offset
+            self._offset = offset if stored else 0
             return
         if not self.size:
             raise Damage(f"'{self.name}' is empty: its shape is {self.shape}")

@@ -2,77 +2,55 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import struct
-import zlib
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
+from fastcnn.data import capacity, gzipped
+from fastcnn.data.gzipped import Bytes, Stream
 
-Bytes = npt.NDArray[np.uint8]
-Stream = BinaryIO | gzip.GzipFile
-
-GZIP_MAGIC = b"\x1f\x8b"
-# One deflated byte never stands for more than 1032: a header that claims more is not true.
-DEFLATE_LIMIT = 1032
 UNSIGNED_BYTE = 8
+MOST_AXES = 4
 
 
-def read_idx(path: str | os.PathLike[str], axes: int) -> Bytes:
-    """The array of an IDX file of unsigned bytes with ``axes`` axes, as uint8.
+def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> Bytes:
+    """The array of an IDX file of unsigned bytes, uint8: images [n, H, W] or labels [n], say.
 
-    Whether the file is gzipped is seen from its content. Raises ValueError, before anything is
-    allocated, when the header is not that of such a file or declares another size than is stored.
+    axes: how many it must have; None takes what the file has, 1 to 4. Whether the file is gzipped
+    is seen from its content. Raises ValueError, before anything is allocated, when the header is
+    not that of such a file, declares another size than is stored or more than memory has room for;
+    OSError where the file cannot be opened.
     """
     path = Path(path)
-    with path.open("rb") as raw:
-        stored = os.fstat(raw.fileno()).st_size
-        zipped = raw.read(2) == GZIP_MAGIC
-        raw.seek(0)
-        if not zipped:
-            return _read(raw, path, axes, stored, stored)
-        try:
-            with gzip.open(raw, "rb") as stream:
-                return _read(stream, path, axes, None, stored * DEFLATE_LIMIT)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: the gzip data is damaged: {error}.") from error
+    with gzipped.opened(path) as (stream, size, limit):
+        shape = _read_shape(stream, path, axes)
+        count, header = math.prod(shape), 4 + 4 * len(shape)
+        must = f"{path}: an IDX file of shape {shape} must hold {header + count} bytes. Found"
+        if header + count > limit or size not in (None, header + count):
+            raise ValueError(f"{must} {'at most ' if size is None else ''}{limit}.")
+        capacity.check_fits(path, count)
+        values, found = gzipped.filled(stream, count)
+        if found:
+            raise ValueError(f"{must} {found}.")
+        return values.reshape(shape)
 
 
-def _read(stream: Stream, path: Path, axes: int, size: int | None, limit: int) -> Bytes:
-    """Header and values; ``size`` is the length of the stream where known, ``limit`` its bound."""
-    shape = _read_shape(stream, path, axes)
-    count = math.prod(shape)
-    header = 4 + 4 * axes
-    if header + count > limit or size not in (None, header + count):
-        raise ValueError(
-            f"{path}: an IDX file of shape {shape} must hold {header + count} bytes. "
-            f"Found {'at most ' if size is None else ''}{limit}."
-        )
-    values = stream.read(count)
-    if len(values) != count or stream.read(1):
-        found = "fewer" if len(values) < count else "more"
-        raise ValueError(
-            f"{path}: an IDX file of shape {shape} must hold {header + count} bytes. Found {found}."
-        )
-    return np.frombuffer(values, np.uint8).reshape(shape).copy()
-
-
-def _read_shape(stream: Stream, path: Path, axes: int) -> tuple[int, ...]:
-    expected = bytes([0, 0, UNSIGNED_BYTE, axes])
+def _read_shape(stream: Stream, path: Path, axes: int | None) -> tuple[int, ...]:
     magic = stream.read(4)
-    if magic != expected:
+    known = range(1, MOST_AXES + 1) if axes is None else (axes,)
+    if magic not in [bytes([0, 0, UNSIGNED_BYTE, count]) for count in known]:
+        wanted = f"{axes:02x}" if axes is not None else f"01 to {MOST_AXES:02x}"
+        kind = "" if axes is None else f" with {axes} axes"
         raise ValueError(
-            f"{path}: an IDX file of unsigned bytes with {axes} axes begins with "
-            f"{expected.hex(' ')}. Found {magic.hex(' ') or 'an empty file'}."
+            f"{path}: an IDX file of unsigned bytes{kind} begins with 00 00 08 {wanted}. "
+            f"Found {magic.hex(' ') or 'an empty file'}."
         )
-    sizes = stream.read(4 * axes)
-    if len(sizes) != 4 * axes:
+    count = magic[3]
+    sizes = stream.read(4 * count)
+    if len(sizes) != 4 * count:
         raise ValueError(f"{path}: the IDX header ends after {4 + len(sizes)} bytes.")
-    shape = struct.unpack(f">{axes}I", sizes)
+    shape = struct.unpack(f">{count}I", sizes)
     if 0 in shape:
         raise ValueError(f"{path}: every axis must have at least one entry. Found shape {shape}.")
     return shape

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data import bar, capacity, crew
+from fastcnn.data.damage import Damage
 from fastcnn.data.decoding import MAX_PIXELS, Decoder, Found
 from fastcnn.data.folder import pieces
-from fastcnn.data.listing import list_folder, text
+from fastcnn.data.listing import list_folder
+from fastcnn.data.moments import Moments
 from fastcnn.data.report import Report
 
 SIDE = 32
@@ -63,18 +67,21 @@ def inspect_folder(
     result = Inspection(listing.report)
     decoder = Decoder(SIDE, SIDE, max_pixels=max_pixels)
 
+    damage = Damage(listing.report)
+
     def look(position: int) -> None:
-        file = os.path.join(listing.root, listing.files[position])
+        name = listing.files[position]
+        file = os.path.join(listing.root, name)
         found = decoder.inspect(file)
-        decoder(file)
+        decoder(file, functools.partial(damage.remark, name))
         result.found.append(found)
 
     count = len(listing.files)
     chunks = crew.read_all(look, count, workers or capacity.cores())
-    for chunk in bar.shown("Decoding", chunks, count):
-        for position, error in chunk.failures:
-            label = int(listing.labels[position])
-            listing.report.skip(text(listing.files[position]), error.reason, label)
+    with closing(bar.shown("Decoding", chunks, count)) as seen:
+        for chunk in seen:
+            for position, error in chunk.failures:
+                damage.add(listing.files[position], error.reason)
     return result
 
 
@@ -122,20 +129,14 @@ class Statistics:
 
 
 def measure(images: Any) -> Statistics:
-    """The statistics of a Dataset of uint8 images that has `image_shape`; exact, from the counts of
-    each value."""
+    """The statistics of a Dataset of uint8 images that has `image_shape`."""
     channels = images.image_shape[-1]
-    seen = np.zeros((channels, 256), np.int64)
-    labels = []
+    found, labels = Moments(channels), []
     for positions, pixels in pieces(images):
-        for channel in range(channels):
-            seen[channel] += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+        found.add(pixels.reshape(-1, channels))
         labels.append(np.asarray(images.labels)[positions])
     names = getattr(images, "class_names", None)
-    values = np.arange(256.0)
-    total = seen.sum(axis=1)
-    mean = seen @ values / total
-    variance = (seen * (values - mean[:, None]) ** 2).sum(axis=1) / total
     all_labels = np.concatenate(labels)
     counts = np.bincount(all_labels, minlength=len(names) if names else 0).tolist()
-    return Statistics(len(all_labels), mean, np.sqrt(variance), counts, names and list(names))
+    deviation = np.sqrt(found.variance)
+    return Statistics(len(all_labels), found.mean, deviation, counts, names and list(names))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.data.batches import is_dataset
+from fastcnn.data.dataset import is_dataset
 from fastcnn.data.sampling import Indices
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

@@ -59,6 +59,12 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     return Listing(root, files, labels, names, report)
 
 
+def files_under(root: str | os.PathLike[str]) -> list[str]:
+    """The paths of all files in a folder and the folders in it, within it, sorted; hidden ones are
+    left out, and a folder that is reached a second time."""
+    return sorted(_Walk(os.fspath(root)).all_files())
+
+
 def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) -> list[str]:
     if not folders:
         raise ValueError(
@@ -113,6 +119,10 @@ class _Walk:
         self._classes = {name for name in folders.values() if self._enter(name)}
         return folders
 
+    def all_files(self) -> Iterator[str]:
+        """The paths of all files, in no particular order."""
+        yield from self._files_under("")
+
     def files(self, name: str) -> Iterator[str]:
         """The paths of all files under a class's folder, in no particular order."""
         if name in self._classes:
@@ -121,7 +131,7 @@ class _Walk:
     def _files_under(self, folder: str) -> Iterator[str]:
         for entry in self._entries(folder):
             # Made by hand: os.path.join takes as long as all the rest.
-            path = f"{folder}/{entry.name}"
+            path = f"{folder}/{entry.name}" if folder else entry.name
             if _hidden(entry.name):
                 self._ignore(path, "it is hidden or a system's own")
             elif entry.is_file():

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import arguments
-from fastcnn.data.sampling import MIXING, draws, uniform
+from fastcnn._ext.mixing import blend, paste
+from fastcnn.data.sampling import MIXING, generator, uniform
 
 Floats = NDArray[np.float32]
-
-MOST_BATCHES = 1 << 32
 
 
 class Mixing:
@@ -38,24 +37,22 @@ class Mixing:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({settings})"
 
-    def mix(self, images: Floats, partners: NDArray[np.int64], stream: Stream) -> Floats:
+    def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         """Mix images (float32 [n, H, W, C], in place) with images[partners]; return how much of
         each is still its own, float32 [n]."""
         raise NotImplementedError
 
 
-class Stream:
+class Draws:
     """The random numbers of one batch; each call takes the next ones."""
 
     def __init__(self, seed: int, epoch: int, batch: int):
-        self._key = seed, epoch
-        self._number = batch
-        self._calls = 0
+        self._bits = generator(seed, epoch, MIXING, batch)
 
     def words(self, count: int) -> NDArray[np.uint64]:
         """So many random words."""
-        self._calls += 1
-        return draws(*self._key, MIXING, self._number + MOST_BATCHES * self._calls, count)
+        found: NDArray[np.uint64] = self._bits.random_raw(count)
+        return found
 
     def uniform(self, *shape: int) -> NDArray[np.float64]:
         """Random numbers above 0 and below 1."""
@@ -84,13 +81,9 @@ class MixUp(Mixing):
     def __init__(self, alpha: float = 0.2):
         self.alpha = arguments.number(self, "alpha", alpha, above=0, most=1)
 
-    def mix(self, images: Floats, partners: NDArray[np.int64], stream: Stream) -> Floats:
-        shares = stream.beta(self.alpha, len(images)).astype(np.float32)
-        own = shares.reshape(-1, *[1] * (images.ndim - 1))
-        others = images[partners]
-        others *= 1 - own
-        images *= own
-        images += others
+    def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
+        shares = random.beta(self.alpha, len(images)).astype(np.float32)
+        blend(images, partners, shares)
         return shares
 
 
@@ -106,28 +99,33 @@ class CutMix(Mixing):
     def __init__(self, factor: float = 1.0):
         self.factor = arguments.number(self, "factor", factor, above=0, most=1)
 
-    def mix(self, images: Floats, partners: NDArray[np.int64], stream: Stream) -> Floats:
+    def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         count, height, width = images.shape[:3]
-        sides = np.sqrt(1 - stream.beta(self.factor, count))
-        rows = _covered(height, sides, stream.uniform(count))
-        columns = _covered(width, sides, stream.uniform(count))
-        inside = rows[:, :, None, None] & columns[:, None, :, None]
-        np.copyto(images, images[partners], where=inside)
-        taken = rows.sum(axis=1) * columns.sum(axis=1)
+        sides = np.sqrt(1 - random.beta(self.factor, count))
+        boxes = np.empty((count, 4), np.int64)
+        _cover(height, sides, random.uniform(count), boxes[:, :2])
+        _cover(width, sides, random.uniform(count), boxes[:, 2:])
+        paste(images, partners, boxes)
+        taken = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
         return (1 - taken / (height * width)).astype(np.float32)
 
 
 MIXINGS: dict[str, type[Mixing]] = {"mix_up": MixUp, "cut_mix": CutMix}
 
 
-def _covered(
-    extent: int, sides: NDArray[np.float64], centres: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Which of ``extent`` pixels lie in an interval of a side and a centre (shares of the
-    extent), bool [n, extent]."""
-    first = np.rint((centres - sides / 2) * extent)[:, None]
-    places = np.arange(extent)
-    return (places >= first) & (places < first + np.rint(sides * extent)[:, None])
+def _cover(
+    extent: int,
+    sides: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    out: NDArray[np.int64],
+) -> None:
+    """Write the first of ``extent`` pixels, and that behind the last, of intervals of given sides
+    and centres (shares of the extent) into out, [n, 2]."""
+    first = np.rint((centres - sides / 2) * extent)
+    end = first + np.rint(sides * extent)
+    np.clip(first, 0, extent, out=first)
+    out[:, 0] = first
+    out[:, 1] = np.clip(end, first, extent)
 
 
 def mix(
@@ -135,16 +133,16 @@ def mix(
     images: Floats,
     targets: Floats,
     weight: Floats | None,
-    stream: Stream,
+    random: Draws,
 ) -> tuple[Floats, Floats | None]:
     """Mix the images of a batch in place, by one of the mixings; return targets and weight.
 
     targets: float32 [n, ...]; weight: float32 [n] or None. Which mixing, the partners and the
-    shares are drawn from the stream.
+    shares are drawn from ``random``.
     """
-    chosen = mixings[int(stream.words(1)[0] % np.uint64(len(mixings)))]
-    partners = np.argsort(stream.words(len(images)), kind="stable")
-    shares = chosen.mix(images, partners, stream)
+    chosen = mixings[int(random.words(1)[0] % np.uint64(len(mixings)))]
+    partners = np.argsort(random.words(len(images)), kind="stable")
+    shares = chosen.mix(images, partners, random)
     if weight is not None:
         # The loss of mixed targets is then the mixed, weighted loss, where it is linear in them.
         own_part, other_part = shares * weight, (1 - shares) * weight[partners]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastcnn.data import capacity
 from fastcnn.data.capacity import TooLarge
-from fastcnn.data.idx import DEFLATE_LIMIT
+from fastcnn.data.gzipped import DEFLATE_LIMIT
 from fastcnn.formats.errors import FormatError
 
 Array = npt.NDArray[Any]
@@ -26,9 +26,10 @@ PIECE = 1 << 24
 """Bytes unpacked at a time."""
 
 # What NumPy writes for a plain array; a type with fields has another header, and is refused.
+# Every number ends in a comma or the bracket, so that no text can be read in two ways.
 HEADER = re.compile(
-    r"\{\s*'descr':\s*'([<>|=][a-zA-Z?]\d*)',\s*'fortran_order':\s*(True|False),"
-    r"\s*'shape':\s*\(((?:\d{1,19},?\s*)*)\),?\s*\}\s*"
+    r"\{\s*'descr':\s*'([<>|=][a-zA-Z?]\d{0,9})',\s*'fortran_order':\s*(True|False),"
+    r"\s*'shape':\s*\((|\d{1,19},|\d{1,19}(?:, ?\d{1,19})+,? ?)\),?\s*\}\s*"
 )
 DAMAGED = (
     OSError,

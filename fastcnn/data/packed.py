@@ -3,33 +3,33 @@
 The root of the file holds `images` (uint8 [n, height, width, channels], in chunks of whole images),
 `labels` (int32 [n]), `checksums` (uint32 [n], the CRC-32 of each image's bytes), `files` (the names
 of the files that were packed, UTF-8, each ended by a zero byte) and `fastcnn` (JSON: the format's
-name, class names, report). Every HDF5 library reads it.
+name, class names, how files became images, report). Every HDF5 library reads it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn import atomic
-from fastcnn.data.batches import Dataset
-from fastcnn.data.decoding import Pixels
-from fastcnn.data.folder import pieces
+from fastcnn import arguments
+from fastcnn.data.decoding import Decoder, Pixels
 from fastcnn.data.hdf5 import File, in_words
+from fastcnn.data.listing import text
 from fastcnn.data.report import Report
-from fastcnn.data.splitting import split_again
+from fastcnn.data.splitting import notes, split_again
+from fastcnn.formats.errors import FormatError
 from fastcnn.formats.hdf5_structures import Damage
-from fastcnn.formats.hdf5_writer import Sink
 
 FORMAT = "fastcnn images 1"
-CHUNK = 1 << 20
-"""Bytes that a chunk of images has at most, unless one image is larger."""
+PIECE = 64
+"""Images that are verified at a time."""
 
 PathLike = str | os.PathLike[str]
 
@@ -39,8 +39,9 @@ class PackedImages:
 
     labels: int32 [n]. class_names: by label. files: what the packed files were called.
     image_shape: (height, width, channels). report: what was found in the set that was packed.
+    decoder: what made images of files, or None where that is not known.
 
-    Memory holds labels, names and 12 bytes an image; `images` may be called from several threads.
+    Memory holds labels, names and 13 bytes an image; `images` may be called from several threads.
     """
 
     dtype = np.uint8
@@ -57,14 +58,16 @@ class PackedImages:
     def _open(self) -> None:
         about = _about(self._file)
         images = self._file["images"]
-        if images.dtype != np.uint8 or len(images.shape) != 4:
+        if images.dtype != np.uint8 or len(images.shape) != 4 or not images.size:
             raise Damage(f"its images are {images.dtype} of shape {images.shape}")
         self.image_shape = images.shape[1:]
         self._offsets = images.row_offsets()
         self.class_names = _names(about)
+        self.decoder = _decoder(about, self.image_shape)
         self.labels = _labels(self._file, len(self._offsets), len(self.class_names))
         self.checksums = _column(self._file, "checksums", np.dtype(np.uint32), len(self.labels))
         self.files = _files(self._file, len(self.labels))
+        self._verified = np.zeros(len(self.labels), bool)
         self.report = _report(self._file.path, about, self.class_names, self.labels)
 
     @property
@@ -85,31 +88,61 @@ class PackedImages:
         vars(part).update(vars(self))
         part._offsets = self._offsets[positions]
         part.labels, part.checksums = self.labels[positions], self.checksums[positions]
+        part._verified = self._verified[positions]
         part.files = [self.files[i] for i in positions]
         return part
 
     def images(self, indices: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255."""
+        """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255.
+
+        FormatError where the bytes of one are not those that were packed, which is seen when it is
+        read for the first time.
+        """
+        if not len(indices):
+            return out
         plain = out.dtype == np.uint8 and out.flags.c_contiguous
         target = out if plain else np.empty((len(indices), *self.image_shape), np.uint8)
-        rows = target.reshape(len(indices), -1)
+        self._fill(indices, target.reshape(len(indices), -1))
+        self._verify(indices, target)
+        if target is not out:
+            out[...] = target
+        return out
+
+    def _fill(self, indices: npt.NDArray[np.int64], rows: Pixels) -> None:
+        """Reads images as bytes, a row [height * width * channels] each."""
         offsets = self._offsets[indices]
         # Images that lie one behind the other in the file are read at once.
         starts = np.flatnonzero(np.diff(offsets, prepend=-1) != rows.shape[1])
         ends = np.append(starts[1:], len(offsets))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             self._file.fill(int(offsets[start]), rows[start:end].reshape(-1).data)
-        if target is not out:
-            out[...] = target
-        return out
+
+    def _verify(self, indices: npt.NDArray[np.int64], images: Pixels) -> None:
+        new = np.flatnonzero(~self._verified[indices])
+        if not len(new):
+            return
+        wrong = new[checksums(images[row] for row in new) != self.checksums[indices[new]]]
+        if len(wrong):
+            raise FormatError(
+                f"'{self.path}' is damaged: its image '{text(self.files[indices[wrong[0]]])}' is "
+                "not as it was packed. `fastcnn data check` names all that are not."
+            )
+        self._verified[indices[new]] = True
 
     def damaged(self) -> Iterator[tuple[int, list[int]]]:
         """Reads all images, some at a time: (how many, positions of those whose bytes fail their
         checksums)."""
-        for positions, images in pieces(self):
-            sums = _checksums(images)
-            wrong = positions[sums != self.checksums[positions]]
+        for start in range(0, len(self), PIECE):
+            positions = np.arange(start, min(start + PIECE, len(self)), dtype=np.int64)
+            images = np.empty((len(positions), *self.image_shape), np.uint8)
+            self._fill(positions, images.reshape(len(positions), -1))
+            wrong = positions[checksums(images) != self.checksums[positions]]
             yield len(positions), wrong.tolist()
+
+
+def checksums(images: Iterable[Pixels]) -> npt.NDArray[np.uint32]:
+    """The CRC-32 of the bytes of each image, which is C-contiguous."""
+    return np.array([zlib.crc32(image.data) for image in images], np.uint32)
 
 
 def from_packed(path: PathLike, validation_split: float | None = None, seed: int = 0) -> Any:
@@ -122,108 +155,12 @@ def from_packed(path: PathLike, validation_split: float | None = None, seed: int
     whole = PackedImages(path)
     if validation_split is None:
         return whole
+    seed = arguments.whole("from_packed", "seed", seed, least=0)
     sides = split_again(whole.files, whole.labels, whole.report, validation_split, seed)
+    whole.report.about_split = notes(whole.labels, whole.class_names, *sides)
+    if whole.report.about_split:
+        warnings.warn(f"from_packed: {' '.join(whole.report.about_split)}", stacklevel=2)
     return tuple(whole.part(side) for side in sides)
-
-
-def pack(images: Dataset, path: PathLike) -> int:
-    """Writes a Dataset that has `image_shape` and `class_names` into one file, and returns how
-    many images it holds.
-
-    An ImageFolder is decoded in parallel, and leaves out and reports what cannot be read where its
-    on_error says so. The file appears when it is complete: a crash leaves the old one or none.
-    Memory holds some chunks. ValueError where there is no image, OSError where writing fails.
-    """
-    with atomic.replacing(path) as file:
-        sink = Sink(file)
-        try:
-            count = _write(sink, images)
-        except Exception as error:
-            raise sink.error or error from None
-        if sink.error:
-            raise sink.error
-    return count
-
-
-def _write(sink: Sink, images: Any) -> int:
-    import h5py
-
-    kept: list[npt.NDArray[np.int64]] = []
-    sums: list[npt.NDArray[np.uint32]] = []
-    # The oldest layout: every HDF5 library reads it, and fastcnn's own reader knows no other.
-    with h5py.File(sink, "w", libver="earliest") as file:
-        column = _Images(file, tuple(images.image_shape), len(images))
-        for positions, pixels in pieces(images):
-            column.add(pixels)
-            kept.append(positions)
-            sums.append(_checksums(pixels))
-        if not column.count:
-            raise ValueError("pack: the set holds no image that can be read.")
-        column.end()
-        positions = np.concatenate(kept)
-        file["labels"] = np.asarray(images.labels, np.int32)[positions]
-        file["checksums"] = np.concatenate(sums)
-        names = getattr(images, "files", None)
-        named = [names[i] for i in positions] if names else [f"{i}" for i in positions]
-        encoded = b"".join(os.fsencode(name) + b"\0" for name in named)
-        file["files"] = np.frombuffer(encoded, np.uint8)
-        about = np.frombuffer(_description(images).encode("utf-8"), np.uint8)
-        file["fastcnn"] = about
-    return column.count
-
-
-class _Images:
-    """The dataset of images, written a whole chunk at a time."""
-
-    def __init__(self, file: Any, shape: tuple[int, ...], most: int) -> None:
-        size = int(np.prod(shape))
-        side = max(1, min(most, CHUNK // size))
-        self._chunk = np.zeros((side, *shape), np.uint8)
-        self._dataset = file.create_dataset(
-            "images",
-            (0, *shape),
-            np.uint8,
-            maxshape=(None, *shape),
-            chunks=self._chunk.shape,
-            fillvalue=None,
-        )
-        self.count = 0
-
-    def add(self, images: Pixels) -> None:
-        side = len(self._chunk)
-        while len(images):
-            start = self.count % side
-            some = images[: side - start]
-            self._chunk[start : start + len(some)] = some
-            self.count += len(some)
-            images = images[len(some) :]
-            if self.count % side == 0:
-                self._flush(self.count - side)
-
-    def end(self) -> None:
-        rest = self.count % len(self._chunk)
-        if rest:
-            self._chunk[rest:] = 0
-            self._flush(self.count - rest)
-
-    def _flush(self, start: int) -> None:
-        self._dataset.resize(self.count, axis=0)
-        self._dataset.id.write_direct_chunk((start, 0, 0, 0), self._chunk.tobytes())
-
-
-def _checksums(images: Pixels) -> npt.NDArray[np.uint32]:
-    return np.array([zlib.crc32(image) for image in np.ascontiguousarray(images)], np.uint32)
-
-
-def _description(images: Any) -> str:
-    report = getattr(images, "report", None)
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "class_names": list(images.class_names),
-            "report": None if report is None else report.described(),
-        }
-    )
 
 
 def _about(file: File) -> dict[str, Any]:
@@ -271,6 +208,18 @@ def _names(about: dict[str, Any]) -> list[str]:
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise Damage("its class names are damaged")
     return names
+
+
+def _decoder(about: dict[str, Any], shape: tuple[int, ...]) -> Decoder | None:
+    if about.get("decoder") is None:
+        return None
+    try:
+        decoder = Decoder.from_config(about["decoder"])
+    except ValueError as error:
+        raise Damage(f"how its images were made is damaged: {error}") from None
+    if decoder.shape != shape:
+        raise Damage(f"its images have the shape {shape}, and were made as {decoder.shape}")
+    return decoder
 
 
 def _files(file: File, count: int) -> list[str]:

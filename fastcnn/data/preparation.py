@@ -13,7 +13,7 @@ from fastcnn._ext.batch import gather
 from fastcnn.data import mixing as mixings
 from fastcnn.data import preprocessing as steps
 from fastcnn.data.augmentation import Augment
-from fastcnn.data.mixing import Mixing, Stream
+from fastcnn.data.mixing import Draws, Mixing
 from fastcnn.data.whitening import Preprocessing
 
 Floats = NDArray[np.float32]
@@ -51,6 +51,12 @@ class Preparation:
         """The shape of an image after all steps; ValueError where such images do not fit."""
         return steps.output_shape(self.preprocessing, self.augmented_shape(shape))
 
+    def check_values(self, images: NDArray[Any]) -> None:
+        """ValueError where the images of a first batch are not in the range that augmentation
+        reckons with."""
+        if self.augment is not None:
+            self.augment.check_values(images)
+
     def gathered(self, source: NDArray[Any], indices: Indices, epoch: int, out: Floats) -> Floats:
         """The images source[indices] as the network sees them, float32 [n, ...].
 
@@ -85,6 +91,6 @@ class Preparation:
         """The batch of that number in its epoch, mixed where that is asked for."""
         if not self.mixing or y is None:
             return images, y, weight
-        stream = Stream(self.seed, epoch, number)
-        y, weight = mixings.mix(self.mixing, images, y, weight, stream)
+        random = Draws(self.seed, epoch, number)
+        y, weight = mixings.mix(self.mixing, images, y, weight, random)
         return images, y, weight

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import arguments, naming
-from fastcnn.data.augmentation_base import Shape
+from fastcnn.data.augmentation_base import Augmentation, Shape
 from fastcnn.data.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
 
 Floats = NDArray[np.float32]
@@ -63,6 +63,19 @@ def steps(given: Any) -> list[Preprocessing]:
             f"Received {given!r}."
         )
     return [naming.resolve("preprocessing step", one, Preprocessing, STEPS) for one in given]
+
+
+def check_order(given: Sequence[Any]) -> None:
+    """ValueError where a fixed step stands before an augmentation that is drawn: it acts behind all
+    of them, as it must in prediction, which draws nothing."""
+    augmentations = [one for one in given if isinstance(one, Augmentation)]
+    order = sorted(augmentations, key=lambda one: isinstance(one, Preprocessing))
+    if order == augmentations:
+        return
+    raise ValueError(
+        "augment: the same steps for every image act after what is drawn for each, and must stand "
+        f"behind it. Expected {order!r}. Received {augmentations!r}."
+    )
 
 
 def output_shape(given: Iterable[Preprocessing], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn._ext.effects import hashed
-from fastcnn._ext.effects import uniforms as drawn
+from fastcnn._ext import random
 
 Doubles = npt.NDArray[np.float64]
 
@@ -17,18 +19,30 @@ GOLDEN = 0x9E3779B97F4A7C15
 MASK = 2**64 - 1
 
 
+@lru_cache(1024)
 def key(seed: int, epoch: int, number: int, part: int = 0) -> int:
     """A key below 2^64 for one purpose: ``number`` is that of an augmentation in its list (what is
     not in a list takes 1000 and up), ``part`` tells apart what it draws."""
     mixed = 0
     for value in (seed, epoch, number, part):
-        mixed = hashed((mixed + GOLDEN + int(value)) & MASK)
+        mixed = random.hashed((mixed + GOLDEN + int(value)) & MASK)
     return mixed
 
 
 def uniforms(key: int, indices: npt.NDArray[np.int64], count: int) -> Doubles:
     """float64 [n, count] in [0, 1), one row an image; a row depends on key and index alone."""
-    return drawn(key, indices, count)
+    return random.uniforms(np.array([key], np.uint64), indices, np.array([count], np.int64))
+
+
+def tables(
+    keys: Sequence[int], indices: npt.NDArray[np.int64], counts: Sequence[int]
+) -> list[Doubles]:
+    """As uniforms() for each key with its count, all drawn at once."""
+    if not keys:
+        return []
+    drawn = random.uniforms(np.array(keys, np.uint64), indices, np.array(counts, np.int64))
+    ends = accumulate(counts)
+    return [drawn[:, end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 def normals(u: Doubles) -> Doubles:

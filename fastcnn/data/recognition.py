@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from fastcnn.data import murmurs
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -20,6 +23,9 @@ SIGNATURES = (
     ("TIFF", b"MM\0+"),
 )
 
+Result = TypeVar("Result")
+Tell = Callable[[str], None]
+
 
 class Unreadable(ValueError):
     """A file that cannot be used as an image; `reason` completes "... because"."""
@@ -27,6 +33,22 @@ class Unreadable(ValueError):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"'{path}' cannot be read as an image: {reason}.")
         self.path, self.reason = path, reason
+
+
+def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = None) -> Result:
+    """how(path, the open file); Unreadable says why a file cannot be read.
+
+    tell: called with what Pillow warns of, where that costs the picture nothing.
+    """
+    with murmurs.heard() as heard:
+        try:
+            with open(path, "rb") as file:
+                result = how(path, file)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+    if tell is not None and heard:
+        tell("; ".join(dict.fromkeys(heard)))
+    return result
 
 
 def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
@@ -50,7 +72,7 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
     return image
 
 
-def unreadable(path: str, error: Exception) -> Unreadable:
+def _unreadable(path: str, error: Exception) -> Unreadable:
     """The same failure in words. Pillow's plugins meet damage with exceptions of every kind."""
     return error if isinstance(error, Unreadable) else Unreadable(path, _reason(error))
 

@@ -25,8 +25,9 @@ class Report:
     """The outcome of reading a set of images.
 
     counts: usable images by label. skipped: files that should be images and cannot be used.
-    ignored: what does not count as an image to begin with, such as hidden files. replaced: files
-    that failed while an epoch ran, where another image of the class stood in.
+    ignored: what does not count as an image to begin with, such as hidden files. remarked: files
+    that are used though something is wrong about them. about_split: sentences about what was held
+    out.
     """
 
     source: str
@@ -34,7 +35,8 @@ class Report:
     counts: list[int] = field(default_factory=list)
     skipped: list[LeftOut] = field(default_factory=list)
     ignored: list[LeftOut] = field(default_factory=list)
-    replaced: list[LeftOut] = field(default_factory=list)
+    remarked: list[LeftOut] = field(default_factory=list)
+    about_split: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:
@@ -54,7 +56,7 @@ class Report:
             found.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
             )
-        return found
+        return [*found, *self.about_split]
 
     @property
     def complaint(self) -> str:
@@ -67,7 +69,7 @@ class Report:
             example = self.skipped[0].path
             parts.append(
                 f"{len(self.skipped):,} of {total:,} files were skipped, among them '{example}' "
-                f"({words}); .report lists them all."
+                f"({words})."
             )
         return " ".join([*parts, *self.notes])
 
@@ -87,7 +89,7 @@ class Report:
             ],
             "skipped": [vars(left) for left in self.skipped],
             "ignored": [vars(left) for left in self.ignored],
-            "replaced": [vars(left) for left in self.replaced],
+            "remarked": [vars(left) for left in self.remarked],
             "notes": self.notes,
         }
 
@@ -97,8 +99,10 @@ class Report:
     ) -> Report:
         """A report with the lists of `described`, as far as they are there and whole."""
         found = described if isinstance(described, dict) else {}
-        lists = {name: _left_out(found.get(name)) for name in ("skipped", "ignored", "replaced")}
-        return cls(source, class_names, counts, **lists)
+        skipped, ignored, remarked = (
+            _left_out(found.get(name)) for name in ("skipped", "ignored", "remarked")
+        )
+        return cls(source, class_names, counts, skipped, ignored, remarked)
 
     def json(self) -> str:
         """The same as JSON text."""
@@ -113,7 +117,7 @@ class Report:
         for title, found in (
             ("skipped", self.skipped),
             ("ignored", self.ignored),
-            ("replaced while an epoch ran", self.replaced),
+            ("used, with remarks", self.remarked),
         ):
             lines += _section(title, found)
         return "\n".join([*lines, *self.notes])

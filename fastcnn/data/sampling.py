@@ -12,12 +12,16 @@ ORDER, CLASSES, MIXING = range(3)
 
 
 def draws(seed: int, epoch: int, end: int, number: int, count: int) -> NDArray[np.uint64]:
-    """``count`` random words that (seed, epoch, end, number) alone decide; ``end`` is one of
-    ORDER, CLASSES, MIXING. NumPy fixes this stream for ever, so runs repeat under any version."""
-    key = np.array([int(seed) & (2**64 - 1), epoch], np.uint64)
-    counter = np.array([0, 0, number, end], np.uint64)
-    found: NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(count)
+    """``count`` random words that (seed, epoch, end, number) alone decide."""
+    found: NDArray[np.uint64] = generator(seed, epoch, end, number).random_raw(count)
     return found
+
+
+def generator(seed: int, epoch: int, end: int, number: int) -> np.random.Philox:
+    """Random words that (seed, epoch, end, number) alone decide; ``end`` is one of ORDER, CLASSES,
+    MIXING. NumPy fixes this stream for ever, so runs repeat under any version."""
+    key = np.array([int(seed) & (2**64 - 1), epoch], np.uint64)
+    return np.random.Philox(key=key, counter=np.array([0, 0, number, end], np.uint64))
 
 
 def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -43,6 +43,22 @@ def split(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def notes(
+    labels: npt.NDArray[np.int32], class_names: Sequence[str], train: Positions, held: Positions
+) -> list[str]:
+    """Sentences on the classes that a split left without an image on one of its sides."""
+    found = []
+    for label, name in enumerate(class_names):
+        left = [int((labels[side] == label).sum()) for side in (train, held)]
+        for purpose, count in zip(("train on", "validate on"), left, strict=True):
+            if not count and any(left):
+                found.append(
+                    f"No image of '{name}' to {purpose}: of its {sum(left)}, the share to hold out "
+                    "rounds to none or to all."
+                )
+    return found
+
+
 def split_again(
     files: Sequence[str], labels: npt.NDArray[np.int32], report: Report, share: float, seed: int
 ) -> tuple[Positions, Positions]:
@@ -60,7 +76,9 @@ def split_again(
 
 
 def _ranks(files: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
-    key = int(seed).to_bytes(16, "little", signed=True)
+    if seed.bit_length() > 127:
+        raise ValueError(f"seed must be a whole number below 2^127. Received {seed}.")
+    key = seed.to_bytes(16, "little", signed=True)
     digests = b"".join(
         hashlib.blake2b(text(path).encode("utf-8"), digest_size=8, key=key).digest()
         for path in files

@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn import arguments
+from fastcnn.data import moments
 from fastcnn.data.augmentation_base import Augmentation, Shape
 
 Floats = npt.NDArray[np.float32]
 
 # Images that one matrix product whitens: always as many, so that it always rounds the same.
 BLOCK = 64
+# A matrix of so many rows and columns takes 0.4 GB, and fit() needs four at a time.
+MOST_VALUES = 48 * 48 * 3
 
 
 class Preprocessing(Augmentation):
@@ -47,7 +50,8 @@ class ZCAWhitening(Preprocessing):
     the images as little as that allows (Bell and Sejnowski, 1997; Krizhevsky, 2009).
 
     epsilon: added to each variance, in units of the pixels squared, against dividing by nearly
-    nothing. fit(images) comes first; what it finds are ``mean``, float32 [D], and ``matrix``,
+    nothing. fit(images) comes first, which `fit` of a model does with its training images where it
+    is not done; what it finds are ``mean``, float32 [D], and ``matrix``,
     float32 [D, D], for D values an image; they are no part of the configuration: arrays() and
     set_arrays() carry them.
     """
@@ -59,24 +63,33 @@ class ZCAWhitening(Preprocessing):
         self.mean: Floats | None = None
         self.matrix: Floats | None = None
 
-    def fit(self, images: npt.NDArray[Any]) -> ZCAWhitening:
-        """Find mean and matrix from the training images [N, H, W, C]; returns itself.
+    @property
+    def fitted(self) -> bool:
+        return self.matrix is not None
 
-        It takes D^3 steps and 3 D^2 float64 numbers: some minutes and 230 MB for 32 x 32 x 3.
+    def fit(self, images: Any) -> ZCAWhitening:
+        """Find mean and matrix from the training images [N, H, W, C], an array or a Dataset, which
+        is read through once; returns itself.
+
+        It takes D^3 steps and 4 D^2 float64 numbers: some minutes and 300 MB for 32 x 32 x 3.
+        ValueError for images of more than MOST_VALUES values, before anything is allocated.
         """
-        if images.ndim != 4 or not images.size:
+        shape = moments.shape(images, "ZCAWhitening: fit")
+        if len(shape) != 4:
             raise ValueError(
-                f"ZCAWhitening: fit needs images of shape [N, H, W, C]. Received {images.shape}."
+                f"ZCAWhitening: fit needs images of shape [N, H, W, C]. Received {shape}."
             )
-        size = int(np.prod(images.shape[1:]))
-        mean = images.mean(axis=0, dtype=np.float64).reshape(-1)
-        covariance = np.zeros((size, size))
-        for start in range(0, len(images), 1024):
-            part = images[start : start + 1024].reshape(-1, size) - mean
-            covariance += part.T @ part
-        variances, vectors = np.linalg.eigh(covariance / len(images))
+        size = math.prod(shape[1:])
+        if size > MOST_VALUES:
+            raise ValueError(
+                f"ZCAWhitening: images may have at most {MOST_VALUES:,} values, as 48 x 48 x 3. "
+                f"Received images of shape {shape[1:]}, {size:,} values, whose matrices take "
+                f"{32e-9 * size**2:.1f} GB. Make them smaller, or take PerImageStandardization."
+            )
+        found = moments.of_images(images, "ZCAWhitening: fit")
+        variances, vectors = np.linalg.eigh(found.variance)
         scaled = vectors / np.sqrt(np.maximum(variances, 0) + self.epsilon)
-        return self.set_arrays({"mean": mean, "matrix": scaled @ vectors.T})
+        return self.set_arrays({"mean": found.mean, "matrix": scaled @ vectors.T})
 
     def arrays(self) -> dict[str, Floats]:
         """{"mean": float32 [D], "matrix": float32 [D, D]}; ValueError before fit()."""

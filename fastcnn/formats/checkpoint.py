@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import naming
+from fastcnn.data import preprocessing
+from fastcnn.data.decoding import Decoder
 from fastcnn.formats.errors import FormatError
 from fastcnn.formats.hdf5_reader import Group
 from fastcnn.formats.hdf5_structures import Damage
@@ -49,7 +52,11 @@ def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> 
 
 
 def _refuse_unknown(model: Sequential, contents: Contents) -> None:
-    """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's."""
+    """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's; and for
+    a decoder that makes no input of the model's."""
+    misfit = _misfit_of_decoder(model)
+    if misfit:
+        raise ValueError(f"The model cannot be saved: {misfit}.")
     config, training = (json.loads(contents.texts[f"fastcnn/{n}"]) for n in ("model", "training"))
     try:
         _compile(type(model).from_config(config), training)
@@ -75,6 +82,7 @@ def _training(model: Sequential, compiled: bool) -> dict[str, Any]:
         "step": int(model.state.step) if compiled else 0,
         "epoch": int(model.epoch),
         "class_names": None if model.class_names is None else list(model.class_names),
+        "decoder": None if model.decoder is None else model.decoder.get_config(),
     }
 
 
@@ -142,8 +150,18 @@ def _compile(model: Sequential, training: dict[str, Any]) -> None:
     ):
         raise Damage("its class names are not a list of texts")
     model.class_names = names
+    model.decoder = _decoder(training)
     model.epoch = _count(training, "epoch")
     model.state.step = _count(training, "step")
+
+
+def _decoder(training: dict[str, Any]) -> Decoder | None:
+    """What made images of files, where there were any; older files do not mention it."""
+    described = training.get("decoder")
+    try:
+        return None if described is None else Decoder.from_config(described)
+    except ValueError as error:
+        raise Damage(f"how it makes images of files is damaged: {error}") from None
 
 
 def _count(training: dict[str, Any], name: str) -> int:
@@ -164,6 +182,21 @@ def read_preprocessing(model: Sequential, root: Group) -> None:
             raise Damage(
                 f"'{stored.path}' does not fit the model's preprocessing: {error}"
             ) from None
+    misfit = _misfit_of_decoder(model)
+    if misfit:
+        raise Damage(misfit)
+
+
+def _misfit_of_decoder(model: Sequential) -> str | None:
+    """Why what the model makes of files cannot be its input, or None."""
+    if model.decoder is None:
+        return None
+    made: tuple[int, ...] = model.decoder.shape
+    with suppress(ValueError):
+        made = preprocessing.output_shape(model.preprocessing, made)
+    if made == tuple(model.input_shape):
+        return None
+    return f"its decoder makes images of shape {made}, and its input is {tuple(model.input_shape)}"
 
 
 def _fitted_steps(model: Sequential) -> list[tuple[str, Any]]:

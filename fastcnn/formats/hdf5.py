@@ -1,9 +1,10 @@
 """Models and weights in HDF5 files whose weights part Keras 3 reads.
 
 A saved model has, beside Keras's `layers/<key>/vars/<i>`, a group `fastcnn`: `model` (the
-configuration as JSON), `training` (JSON: what compile was given, step, epoch, class names),
-`optimizer/<slot>` (float32, one number a trained weight, in the order of the parameters) and
-`preprocessing/<i>/<array>` (float32, what the i-th step of its preprocessing was fitted with).
+configuration as JSON), `training` (JSON: what compile was given, step, epoch, class names, and how
+it makes images of files), `optimizer/<slot>` (float32, one number a trained weight, in the order of
+the parameters) and `preprocessing/<i>/<array>` (float32, what the i-th step of its preprocessing
+was fitted with).
 """
 
 from __future__ import annotations

@@ -1,0 +1,89 @@
+"""What a source of images is: the protocol Dataset, and parts of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.filling import fill
+
+Indices = npt.NDArray[np.int64]
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A source of images that are decoded, read or computed when a batch needs them.
+
+    Any object with these three members is one, and `fit`, `evaluate` and `predict` take it in the
+    place of an array::
+
+        class Slides:
+            labels = numpy.array([0, 1, 1, ...])    # one class per image, or None
+
+            def __len__(self):                      # how many images there are
+                return len(self.labels)
+
+            def images(self, indices, out):         # write the images of these numbers into out
+                for place, index in enumerate(indices):
+                    out[place] = read_slide(index)
+
+        model.fit(Slides(), epochs=10)
+
+    ``indices`` is int64 [n], ``out`` is [n, H, W, C], C-contiguous and to be filled completely, as
+    is seen to in an epoch's first batch; it is used again for a later batch. Four more attributes
+    are used where they are there: ``image_shape``, the (H, W, C) of an image, where it is not the
+    model's input shape (RandomCrop may make one of the other); ``dtype``, uint8 or float32, what
+    ``out`` is to be (float32 where it is missing); ``class_names``, a list of texts by label, which
+    `fit` gives to a model that has none; ``decoder``, a `fastcnn.data.Decoder` that makes an image
+    of a file, which `fit` gives to the model.
+
+    ``images`` is called in a background thread, ahead of the step that uses the batch; by one
+    thread at a time unless `fit` was asked for more than one of its ``workers``. What it raises
+    ends the training at the batch whose images it was to write.
+    """
+
+    labels: Any
+
+    def __len__(self) -> int: ...
+
+    def images(self, indices: Indices, out: npt.NDArray[Any]) -> Any: ...
+
+
+def is_dataset(value: Any) -> bool:
+    """Whether a value is a Dataset."""
+    return isinstance(value, Dataset) and callable(value.images)
+
+
+def image_shape(dataset: Dataset, otherwise: Sequence[int]) -> tuple[int, ...]:
+    """The shape of a Dataset's images where it says so, or the other one."""
+    return tuple(getattr(dataset, "image_shape", None) or otherwise)
+
+
+def read(dataset: Dataset, indices: Indices) -> npt.NDArray[Any]:
+    """Some images of a Dataset that has ``image_shape``, as an array [n, H, W, C]."""
+    shape = (len(indices), *image_shape(dataset, ()))
+    out = np.empty(shape, getattr(dataset, "dtype", np.float32))
+    fill(dataset, np.asarray(indices, np.int64), out)
+    return out
+
+
+class Subset:
+    """The images of a Dataset at ``indices``, int64 [n], of ``image_shape``; without labels."""
+
+    labels = None
+
+    def __init__(self, dataset: Any, indices: Indices, image_shape: tuple[int, ...]) -> None:
+        self._dataset = dataset
+        self._indices = indices
+        self.image_shape = image_shape
+        self.dtype = np.dtype(getattr(dataset, "dtype", np.float32))
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
+        """Write the images of these numbers within the subset into out."""
+        fill(self._dataset, self._indices[indices], out)

@@ -1,0 +1,110 @@
+"""Mean, variance and covariance of a set of images, whether it is an array or read piece by piece.
+
+One pass, in float64. For bytes, differences to 128 are summed and squared: whole numbers, exact
+whatever the pieces. Else those to the mean of the first piece, which keep the digits where means
+are large.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.dataset import image_shape, is_dataset
+from fastcnn.data.folder import pieces
+
+Doubles = npt.NDArray[np.float64]
+
+VALUES = 1 << 21
+"""Pixel values of an array that are taken at a time."""
+
+
+class Moments:
+    """Of vectors of ``size`` numbers: count, mean float64 [size], and the variance, float64 [size],
+    or the covariance, [size, size], where ``full``."""
+
+    def __init__(self, size: int, full: bool = False):
+        self.count = 0
+        self._sums = np.zeros(size)
+        self._squares = np.zeros((size, size) if full else size)
+        self._shift: Any = None
+
+    def add(self, vectors: npt.NDArray[Any]) -> None:
+        """Count [n, size] in, of any type of number."""
+        if not len(vectors):
+            return
+        if self._shift is None:
+            self._shift = 128.0 if vectors.dtype.kind == "u" else vectors.mean(axis=0, dtype=float)
+        rows = vectors - self._shift
+        self.count += len(rows)
+        self._sums += rows.sum(axis=0)
+        self._squares += rows.T @ rows if self._squares.ndim == 2 else np.square(rows).sum(axis=0)
+
+    @property
+    def mean(self) -> Doubles:
+        found: Doubles = self._shift + self._sums / self.count
+        return found
+
+    @property
+    def variance(self) -> Doubles:
+        """The variance, or the covariance where ``full``."""
+        apart = self._sums / self.count
+        if self._squares.ndim == 2:
+            return self._squares / self.count - np.outer(apart, apart)
+        return np.maximum(self._squares / self.count - np.square(apart), 0)
+
+
+def of_colours(images: Any, owner: str, full: bool = False) -> Moments:
+    """The moments of all pixels' colours of images [n, ..., C], an array or a Dataset."""
+    return _measured(images, owner, shape(images, owner)[-1], full)
+
+
+def of_images(images: Any, owner: str) -> Moments:
+    """The full moments of whole images [n, ...] as vectors, of an array or a Dataset."""
+    return _measured(images, owner, math.prod(shape(images, owner)[1:]), True)
+
+
+def shape(images: Any, owner: str) -> tuple[int, ...]:
+    """(n, ..., C) of an array or a Dataset; ValueError or TypeError, in the name of ``owner``, for
+    what holds no numbers."""
+    if is_dataset(images):
+        found = (len(images), *image_shape(images, ()))
+        if len(found) < 2:
+            raise ValueError(
+                f"{owner} needs a Dataset with image_shape, the shape of an image. "
+                f"Received a {type(images).__name__} without."
+            )
+    else:
+        array = np.asarray(images)
+        found = array.shape
+        if array.dtype.kind not in "fu":
+            raise TypeError(
+                f"{owner} needs images of dtype uint8 or float32. Received {array.dtype} of "
+                f"shape {found}."
+            )
+    if len(found) < 2 or not math.prod(found):
+        raise ValueError(f"{owner} needs images [n, ..., channels]. Received the shape {found}.")
+    return found
+
+
+def _measured(images: Any, owner: str, size: int, full: bool) -> Moments:
+    found = Moments(size, full)
+    for some in _pieces(images):
+        found.add(some.reshape(-1, size))
+    if not found.count:
+        raise ValueError(f"{owner} needs images. Received a set of which none could be read.")
+    return found
+
+
+def _pieces(images: Any) -> Iterator[npt.NDArray[Any]]:
+    if is_dataset(images):
+        dtype = getattr(images, "dtype", np.float32)
+        yield from (some for _, some in pieces(images, dtype))
+        return
+    array = np.asarray(images)
+    step = max(1, VALUES // math.prod(array.shape[1:]))
+    yield from (array[start : start + step] for start in range(0, len(array), step))
