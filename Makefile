@@ -13,7 +13,7 @@ SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx fastcnn/_ext/*.
 
 help:
 	@echo "make demo    train LeNet-5 on the bundled images for $(EPOCHS) epochs, results in runs/demo"
-	@echo "make test    ruff, mypy and pytest"
+	@echo "make test    ruff, mypy, pytest, and pytest with simulated CUDA kernels"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   the race against other frameworks that are installed"
 	@echo "make clean   remove .venv and everything that was built (runs/ stays)"
@@ -21,7 +21,9 @@ help:
 demo: $(VENV)/installed
 	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo
 
+# Numba's CUDA simulator takes the place of the GPU for a whole process.
 test: lint
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/simulator
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-test

@@ -62,15 +62,23 @@ class Contestant:
     def __init__(self, kind: Kind, setting: Setting):
         self.name = kind.name
         self.complaints = tempfile.TemporaryFile("w+") if kind.peer else None  # noqa: SIM115
-        self.process = subprocess.Popen(
-            setting.command(kind),
-            env=setting.environment(**(KEEP_MEMORY if kind.peer else {})),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.complaints,
-            text=True,
-        )
-        self.about = self.ask(command="describe")
+        try:
+            self.process = subprocess.Popen(
+                setting.command(kind),
+                env=setting.environment(**(KEEP_MEMORY if kind.peer else {})),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.complaints,
+                text=True,
+            )
+        except OSError:
+            self._forget_complaints()
+            raise
+        try:
+            self.about = self.ask(command="describe")
+        except RuntimeError:
+            self.close()
+            raise
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Sends a request and returns the answer; RuntimeError where the contestant failed."""
@@ -108,6 +116,11 @@ class Contestant:
         self._signal("SIGCONT")
         self.process.kill()
         self.process.communicate()
+        self._forget_complaints()
+
+    def _forget_complaints(self) -> None:
+        if self.complaints is not None:
+            self.complaints.close()
 
 
 class Entry(NamedTuple):

@@ -22,6 +22,7 @@ class Chosen(NamedTuple):
     problem: Problem
     strategy: str
     why: str  # "asked for", "measured" or "estimated"
+    device: str = "cpu"
 
 
 def of_training(model: Sequential, images: int) -> list[Chosen]:
@@ -29,16 +30,19 @@ def of_training(model: Sequential, images: int) -> list[Chosen]:
     stand_in = copy.copy(model)
     # Which loss it is makes no difference to any convolution.
     stand_in.loss = losses.get("mean_squared_error")
-    return of_program(stand_in.program_and_roles("train", images)[0])
+    return of_program(stand_in.program_and_roles("train", images)[0], model.device)
 
 
-def of_program(program: Program) -> list[Chosen]:
-    """Return the choices that the ops of a program carry."""
+def of_program(program: Program, device: str = "cpu") -> list[Chosen]:
+    """Return the choices that the ops of a program for a device carry."""
     return [
         Chosen(
-            op.layer,
-            strategies.DIRECTION_OF[op.kind],
-            *(op.attributes[name] for name in ("problem", "strategy", "chosen")),
+            layer=op.layer,
+            direction=strategies.DIRECTION_OF[op.kind],
+            problem=op.attributes["problem"],
+            strategy=op.attributes["strategy"],
+            why=op.attributes["chosen"],
+            device=device,
         )
         for op in program.ops
         if op.kind in strategies.DIRECTION_OF
@@ -56,4 +60,7 @@ def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list
 
 def estimated(one: Chosen, images: int, bound: float) -> str:
     """Return the strategy that the cost model alone chooses."""
-    return strategies.choose(one.direction, one.problem, images, bound, measured=False).name
+    choice = strategies.choose(
+        one.direction, one.problem, images, bound, measured=False, device=one.device
+    )
+    return choice.name

@@ -7,16 +7,17 @@ to see one convolution at work.
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import numpy as np
 
 from fastcnn import strategies
 from fastcnn.engines.executable import Executable
-from fastcnn.kernels.cpu.call import Calls, Region
+from fastcnn.kernels.call import Call, Calls, Region
 from fastcnn.memory import vector_zeros
 from fastcnn.problem import Problem
-from fastcnn.strategies import DIRECTIONS, STRATEGIES
+from fastcnn.strategies import DIRECTIONS
 
 
 def conv2d(
@@ -48,8 +49,9 @@ class Convolution:
     """One direction of a problem by one strategy, on arrays that stay: call it to compute.
 
     `first` and `second` are (x, kernel) for "forward", (dy, kernel) for "dx", (x, dy) for "dw". A
-    call returns the same array each time, computed anew, kernel packing included. Raises
-    ValueError where the strategy declines or an array's shape is not the problem's.
+    call returns the same array each time, computed anew, kernel packing included; `timed` makes
+    one and returns its seconds, on a GPU without copies from and to the host. Raises ValueError
+    where the strategy declines or an array's shape is not the problem's.
     """
 
     def __init__(
@@ -60,38 +62,96 @@ class Convolution:
         first: np.ndarray,
         second: np.ndarray,
         bias: np.ndarray | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
     ):
         if direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {DIRECTIONS}. Received {direction!r}.")
         wished = strategies.wish("convolution", {direction: strategy})
-        strategies.check("convolution", wished, problem)
+        strategies.check("convolution", wished, problem, device)
         self.images = len(first)
         if wished[direction] == strategies.AUTO:
-            self.strategy = strategies.choose(direction, problem, self.images).name
+            self.strategy = strategies.choose(direction, problem, self.images, device=device).name
         else:
             self.strategy = wished[direction]
         arrays, self._result = _arrays(direction, problem, first, second, bias)
-        calls = Calls(images=self.images)
+        calls = Calls(self.images, precision)
         at = _regions(arrays, self.images)
-        emit = STRATEGIES[self.strategy].emitter(direction)
+        emit = strategies.table(device)[self.strategy].emitter(direction)
         if direction == "forward":
             emit(calls, problem, at["x"], at["values"], at.get("moving"), at["weight"], False, None)
         elif direction == "dx":
             emit(calls, problem, at["x"], at["values"], at["weight"])
         else:
             emit(calls, problem, at["x"], at["target"], at["gradients"])
-        self._executable = Executable(calls.made, self.images)
-        self._executable.give(**arrays)
-        self._versions = itertools.count()
+        ready = _OnCpu if device == "cpu" else _OnCuda
+        self._ready: _OnCpu | _OnCuda = ready(calls.made, self.images, arrays)
 
     @property
     def workspace(self) -> int:
         """Bytes that the computation needs besides its arrays, on the threads now set."""
-        return self._executable.workspace
+        return self._ready.workspace
 
     def __call__(self) -> np.ndarray:
-        self._executable.run(self.images, next(self._versions))
+        self._ready.timed()
+        self._ready.read(self._result)
         return self._result
+
+    def timed(self) -> float:
+        """Compute once; return the seconds that it took."""
+        return self._ready.timed()
+
+
+class _OnCpu:
+    """Calls ready to run on the host's own arrays."""
+
+    def __init__(self, calls: list[Call], images: int, arrays: dict[str, np.ndarray]):
+        self._executable = Executable(calls, images)
+        self._executable.give(**arrays)
+        self._images = images
+        self._versions = itertools.count()
+
+    @property
+    def workspace(self) -> int:
+        return self._executable.workspace
+
+    def timed(self) -> float:
+        version, start = next(self._versions), time.perf_counter()
+        self._executable.run(self._images, version)
+        return time.perf_counter() - start
+
+    def read(self, result: np.ndarray) -> None:
+        """Nothing to do: the result is the array that the calls wrote."""
+
+
+class _OnCuda:
+    """Launches ready to run on the device's copies of the arrays."""
+
+    def __init__(self, calls: list[Call], images: int, arrays: dict[str, np.ndarray]):
+        from fastcnn.engines.launches import Launches
+        from fastcnn.kernels.cuda.device import cuda
+
+        device = {name: cuda.to_device(array.reshape(-1)) for name, array in arrays.items()}
+        self._launches = Launches(calls, images, device)
+        self._images = images
+        self._result = device[list(arrays)[-1]]
+        self._stream = cuda.stream()
+        self._start, self._end = cuda.event(), cuda.event()
+
+    @property
+    def workspace(self) -> int:
+        return self._launches.workspace
+
+    def timed(self) -> float:
+        self._start.record(self._stream)
+        self._launches.launch(self._images, self._stream)
+        self._end.record(self._stream)
+        self._end.synchronize()
+        return 1e-3 * float(self._start.elapsed_time(self._end))
+
+    def read(self, result: np.ndarray) -> None:
+        """Copy what the launches wrote to the host."""
+        self._result.copy_to_host(result.reshape(-1))
 
 
 def _arrays(

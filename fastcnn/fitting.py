@@ -137,7 +137,8 @@ class Fit:
         train, interval = self.engine.train, self.progress.interval
         due = clock() + interval
         tally.reset()
-        with closing(self.train.batches(self.model, self.plan.batch_size, order, epoch)) as batches:
+        size = self.plan.batch_size
+        with closing(self.train.batches(self.model, size, order, epoch, training=True)) as batches:
             for step, (x, y, weight) in enumerate(batches):
                 for hook in begin:
                     hook(step, {})

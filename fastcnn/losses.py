@@ -1,4 +1,4 @@
-"""The losses, by Keras's names. What they compute is in kernels/cpu/loss.py."""
+"""The losses, by Keras's names. What they compute is in kernels/loss.py."""
 
 from __future__ import annotations
 

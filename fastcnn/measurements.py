@@ -1,10 +1,10 @@
 """What was measured on this machine: times of strategies, kept between processes.
 
-A small JSON file in the user's cache directory, one for each processor, vector width and state of
-the kernels' sources: other kernels or another computer have other times. FASTCNN_MEASUREMENTS names
-another folder; FASTCNN_MEASUREMENTS=0 keeps nothing and reads nothing, so that only what this
-process measures itself counts. A file that cannot be read or written costs what it would have held,
-and a line on stderr.
+A small JSON file in the user's cache directory, one for each processor or GPU, vector width and
+state of the kernels' sources: other kernels or another computer have other times.
+FASTCNN_MEASUREMENTS names another folder; FASTCNN_MEASUREMENTS=0 keeps nothing and reads nothing,
+so that only what this process measures itself counts. A file that cannot be read or written costs
+what it would have held, and a line on stderr.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ENVIRONMENT = "FASTCNN_MEASUREMENTS"
 
 
 class Key(NamedTuple):
-    """What a time belongs to, but for the size of the batch."""
+    """What a time belongs to, but for the size of the batch; a GPU counts as one thread."""
 
     direction: str
     problem: Problem
@@ -45,49 +45,51 @@ _said: set[str] = set()
 _lock = threading.Lock()
 
 
-def find(direction: str, problem: Problem, images: int) -> Times:
-    """Return milliseconds by strategy on as many threads as are in use, {} where unknown.
+def find(direction: str, problem: Problem, images: int, device: str = "cpu") -> Times:
+    """Return milliseconds by strategy, on a CPU with the threads in use; {} where unknown.
 
     They are those of the measured batch that is nearest in size by ratio. A single image is
     computed in another way than several, so that neither stands for the other.
     """
-    known = _entries().get(Key(direction, problem, num_threads()), {})
+    known = _entries(device).get(_key(direction, problem, device), {})
     alike = [size for size in known if (size == 1) == (images == 1)]
     if not alike:
         return {}
     return dict(known[min(alike, key=lambda size: abs(math.log(size / images)))])
 
 
-def measured(direction: str, problem: Problem, images: int) -> bool:
-    """Say whether just this batch was measured on as many threads as are in use."""
-    return images in _entries().get(Key(direction, problem, num_threads()), {})
+def measured(direction: str, problem: Problem, images: int, device: str = "cpu") -> bool:
+    """Say whether just this batch was measured, on a CPU with the threads in use."""
+    return images in _entries(device).get(_key(direction, problem, device), {})
 
 
-def any_known() -> bool:
+def any_known(device: str = "cpu") -> bool:
     """Say whether anything at all is known."""
-    return bool(_entries())
+    return bool(_entries(device))
 
 
-def remember(direction: str, problem: Problem, images: int, times: Times) -> None:
+def remember(
+    direction: str, problem: Problem, images: int, times: Times, device: str = "cpu"
+) -> None:
     """Keep what was measured, beside what other processes have written in the meantime."""
-    path = _path()
-    new = {Key(direction, problem, num_threads()): {images: dict(times)}}
+    path = _path(device)
+    new = {_key(direction, problem, device): {images: dict(times)}}
     with _lock:
-        found = {} if path is None else _read(path)
+        found = {} if path is None else _read(path, device)
         _merge(found, new)
         if path is not None:
-            _write(path, found)
+            _write(path, found, device)
         _merge(_held.setdefault(path, {}), found)
 
 
-def forget() -> int:
+def forget(device: str = "cpu") -> int:
     """Forget all that was measured on this processor; return how many times that were."""
-    path = _path()
+    path = _path(device)
     with _lock:
-        known = _held.get(path) or ({} if path is None else _read(path))
+        known = _held.get(path) or ({} if path is None else _read(path, device))
         _held[path] = {}
         # Those of older kernels too.
-        for old in [] if path is None else path.parent.glob(f"{_slug()}-*.json"):
+        for old in [] if path is None else path.parent.glob(f"{_slug(device)}-*.json"):
             try:
                 old.unlink()
             except OSError as error:
@@ -104,23 +106,29 @@ def folder() -> Path | None:
     return None if root is None else root / "measurements"
 
 
-def _path() -> Path | None:
+def _key(direction: str, problem: Problem, device: str) -> Key:
+    return Key(direction, problem, num_threads() if device == "cpu" else 1)
+
+
+def _path(device: str) -> Path | None:
     root = folder()
-    return None if root is None else root / f"{_slug()}-{source_stamp()}.json"
+    stamp = _head(device)["kernels"]
+    return None if root is None else root / f"{_slug(device)}-{stamp}.json"
 
 
 @functools.cache
-def _slug() -> str:
-    name = re.sub(r"[^a-z0-9]+", "-", machine.processor().lower()).strip("-")
-    return f"{name}-{32 * simd.LANES}"
+def _slug(device: str) -> str:
+    head = _head(device)
+    name = re.sub(r"[^a-z0-9]+", "-", head["processor"].lower()).strip("-")
+    return f"{name}-{head['vector_bits']}"
 
 
-def _entries() -> Entries:
-    path = _path()
+def _entries(device: str) -> Entries:
+    path = _path(device)
     found = _held.get(path)
     if found is None:
         with _lock:
-            found = _held.setdefault(path, {} if path is None else _read(path))
+            found = _held.setdefault(path, {} if path is None else _read(path, device))
     return found
 
 
@@ -130,10 +138,10 @@ def _merge(entries: Entries, more: Entries) -> None:
             entries.setdefault(key, {}).setdefault(images, {}).update(times)
 
 
-def _read(path: Path) -> Entries:
+def _read(path: Path, device: str) -> Entries:
     """Return a file's entries; {} where there is none or it is not what it should be."""
     try:
-        return _parsed(json.loads(path.read_bytes()))
+        return _parsed(json.loads(path.read_bytes()), device)
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -143,11 +151,11 @@ def _read(path: Path) -> Entries:
     return {}
 
 
-def _write(path: Path, entries: Entries) -> None:
+def _write(path: Path, entries: Entries, device: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(path) as file:
-            file.write(json.dumps(_described(entries), indent=1).encode())
+            file.write(json.dumps(_described(entries, device), indent=1).encode())
     except OSError as error:
         _say(f"what was measured is not kept: {error}")
 
@@ -159,27 +167,29 @@ def _say(sentence: str) -> None:
         print(f"fastcnn: {sentence}", file=sys.stderr, flush=True)
 
 
-def _described(entries: Entries) -> dict[str, Any]:
+def _described(entries: Entries, device: str) -> dict[str, Any]:
     """Return the entries as plain data, under a head that says what they are of."""
     rows = [
         {**key._asdict(), "problem": asdict(key.problem), "images": images, "ms": times}
         for key, batches in entries.items()
         for images, times in batches.items()
     ]
-    return {**_head(), "times": rows}
+    return {**_head(device), "times": rows}
 
 
-def _head() -> dict[str, Any]:
-    return {
-        "processor": machine.processor(),
-        "vector_bits": 32 * simd.LANES,
-        "kernels": source_stamp(),
-    }
+def _head(device: str) -> dict[str, Any]:
+    if device == "cpu":
+        name, bits = machine.processor(), 32 * simd.LANES
+    else:
+        from fastcnn.kernels.cuda.device import device_name
+
+        name, bits = device_name(), 32
+    return {"processor": name, "vector_bits": bits, "kernels": source_stamp(device)}
 
 
-def _parsed(data: Any) -> Entries:
+def _parsed(data: Any, device: str) -> Entries:
     """Return the entries of plain data; ValueError and its like where it is something else."""
-    if any(data[name] != value for name, value in _head().items()):
+    if any(data[name] != value for name, value in _head(device).items()):
         raise ValueError("of another machine")
     entries: Entries = {}
     for row in data["times"]:

@@ -7,8 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, checks, losses, naming, optimizers, passes, strategies, training
+from fastcnn import (
+    arguments,
+    checks,
+    devices,
+    losses,
+    naming,
+    optimizers,
+    passes,
+    strategies,
+    training,
+)
 from fastcnn import metrics as known_metrics
+from fastcnn.data.decoding import Decoder
 from fastcnn.data.preprocessing import steps as preprocessing_steps
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
@@ -16,21 +27,24 @@ from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, Parameter, name_layers
 from fastcnn.layers.combine import lower_chain
 from fastcnn.passes import Part
+from fastcnn.problem import Problem
 from fastcnn.program import Buffer, Program
 from fastcnn.state import State
 from fastcnn.summary import summary_text
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Sequential:
     """A network of layers, each fed by the one before.
 
     `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
-    order of the images, dropout and augmentation. `device` is "auto", "cpu" or "cuda". Where a
-    layer leaves its strategy to fastcnn, only those are taken whose relative error stays within
-    `error_bound`. `preprocessing` lists the steps of `fastcnn.data.preprocessing` that images go
-    through before the first layer, in training and prediction alike; they are saved with the model.
+    order of the images, dropout and augmentation. `device` is "cpu", "cuda" or "auto", which takes
+    a GPU where one can be used. `precision` is "float32" or, on a GPU with tensor cores, "tf32":
+    products of numbers cut to 10 bits behind the point, summed in float32. Where a layer leaves its
+    strategy to fastcnn, only those are taken whose relative error stays within `error_bound`.
+    `preprocessing` lists the steps of `fastcnn.data.preprocessing` that images go through before
+    the first layer, in training and prediction alike; they are saved with the model. So is
+    `decoder`, what made images of the files it was trained on: `model.decoder(path)` does it with
+    another file.
     """
 
     def __init__(
@@ -42,15 +56,18 @@ class Sequential:
         name: str = "sequential",
         error_bound: float = strategies.ERROR_BOUND,
         preprocessing: Sequence[Any] = (),
+        precision: str = "float32",
     ):
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
         self.seed = arguments.whole("Sequential", "seed", seed, least=0)
-        self.device = _checked_device(device)
+        self.device = devices.found(device, precision)
+        self.precision = precision
         self.name = name
         self.error_bound = arguments.number("Sequential", "error_bound", error_bound, above=0)
         self.preprocessing = preprocessing_steps(preprocessing)
         self.class_names: list[str] | None = None
+        self.decoder: Decoder | None = None
         self.epoch = 0
         self.optimizer: Any = None
         self.loss: Any = None
@@ -58,6 +75,8 @@ class Sequential:
         self._engine: Any = None
         self._engine_for: tuple[bool, ...] = ()  # which layers were trainable when it was made
         self._build()
+        if self.device != "cpu":
+            self._check_strategies(self.device)
 
     def _build(self) -> None:
         name_layers(self.layers)
@@ -93,11 +112,29 @@ class Sequential:
         """Return the engine that runs this model, made on first use."""
         frozen = tuple(layer.trainable for top in self.layers for layer in top.walk())
         if self._engine is None or self._engine_for != frozen:
-            from fastcnn.engines.cpu import CpuEngine
-
-            self._engine = CpuEngine(self)
+            self._engine = devices.engine(self)
             self._engine_for = frozen
         return self._engine
+
+    def to(self, device: str, precision: str | None = None) -> Sequential:
+        """Move to "cpu", "cuda" or "auto" (and another precision); return the model itself.
+
+        Weights, optimizer state and step go along. Raises ValueError where the device or the
+        precision cannot be had, or lacks a strategy that a layer names; then nothing has changed.
+        """
+        precision = precision or ("float32" if device == "cpu" else self.precision)
+        found = devices.found(device, precision)
+        self._check_strategies(found)
+        self.device, self.precision = found, precision
+        self.plan_anew()
+        return self
+
+    def _check_strategies(self, device: str) -> None:
+        """ValueError where a layer names a strategy that a device has not."""
+        for op in self._ops(training=True).ops:
+            if op.kind == "conv2d":
+                wished, problem = op.attributes["strategy"], op.attributes["problem"]
+                strategies.check(op.layer, wished, problem, device)
 
     def program(
         self,
@@ -111,7 +148,7 @@ class Sequential:
         `until` stops behind the layer at a path.
         """
         program = self._ops(training, fused, until)
-        strategies.assign(program, images, self.error_bound)
+        strategies.assign(program, images, self.error_bound, self.device)
         return program
 
     def _ops(self, training: bool, fused: bool = True, until: str | None = None) -> Program:
@@ -138,7 +175,7 @@ class Sequential:
             append_backward(program, roles["scores"], roles["gradient"])
         wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
         drop_unused(program, wanted or {program.output})
-        strategies.assign(program, images, self.error_bound)
+        strategies.assign(program, images, self.error_bound, self.device)
         return program, roles
 
     def penalty(self) -> float:
@@ -214,7 +251,7 @@ class Sequential:
             if op.kind == "conv2d":
                 problem, wished = op.attributes["problem"], op.attributes["strategy"]
                 pinned = {
-                    one: strategies.choose(one, problem, images, self.error_bound, wished[one]).name
+                    one: self._choice(one, problem, images, wished[one]).name
                     for one in strategies.DIRECTIONS
                 }
                 layer = self.layer(op.layer)
@@ -222,6 +259,13 @@ class Sequential:
                 name = next(name for name in layer.settings if getattr(layer, name) is wished)
                 setattr(layer, name, pinned)
         self.plan_anew()
+
+    def _choice(
+        self, direction: str, problem: Problem, images: int, wished: str
+    ) -> strategies.Choice:
+        return strategies.choose(
+            direction, problem, images, self.error_bound, wished, device=self.device
+        )
 
     def plan_anew(self) -> None:
         """Let the next run choose strategies by what is then known."""
@@ -261,13 +305,16 @@ class Sequential:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], device: str = "auto") -> Sequential:
+    def from_config(
+        cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
+    ) -> Sequential:
         """Make a model from what `get_config` returned, with fresh weights."""
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
         bound = config.get("error_bound", strategies.ERROR_BOUND)
         steps = config.get("preprocessing", ())
-        return cls(layers, shape, seed, device, config.get("name", "sequential"), bound, steps)
+        name = config.get("name", "sequential")
+        return cls(layers, shape, seed, device, name, bound, steps, precision)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but the engine, which knows addresses."""
@@ -293,13 +340,3 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
             f"positive. Received {shape!r}."
         )
     return tuple(int(n) for n in shape)
-
-
-def _checked_device(device: str) -> str:
-    if device not in DEVICES:
-        raise ValueError(naming.unknown("device", str(device), DEVICES))
-    if device == "cuda":
-        raise ValueError(
-            "device='cuda': this version of fastcnn has no CUDA engine yet. Use 'cpu' or 'auto'."
-        )
-    return "cpu"

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,20 @@ from fastcnn import checks, targets
 from fastcnn.checks import Examples
 from fastcnn.data.ahead import ahead
 from fastcnn.data.batches import Batches
+from fastcnn.data.damage import Damage
+from fastcnn.data.image_folder import ImageFolder
 from fastcnn.data.iterables import Stream
 from fastcnn.data.preparation import Batch, Preparation
 from fastcnn.data.sampling import balanced, shuffled
+from fastcnn.engines.batch import Selection
 from fastcnn.hooks import Hooks, Logs
 from fastcnn.metrics import Tally
 from fastcnn.progress import Progress
 
 __all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
+
+
+UNREADABLE = "In training, others of their classes stand in for them; evaluation leaves them out."
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Part:
     made: Preparation | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
+    begun: list[int] = field(default_factory=list)  # the epochs that were
 
     @property
     def count(self) -> int:
@@ -57,26 +64,59 @@ class Part:
         batch_size: int,
         order: NDArray[np.int64] | None = None,
         epoch: int = 0,
+        training: bool = False,
     ) -> Generator[Batch, None, None]:
-        """The batches of one pass, in this part's own order or in the given order of it."""
+        """The batches of one pass, in this part's own order or in the given order of it.
+
+        Images of a folder that cannot be read are left out, or replaced by others in training, and
+        told at the end.
+        """
         if order is None:
             order = self.indices
         elif self.indices is not None:
             order = self.indices[order]
         given, made = self.examples, self.made or _of_model(model)
-        return iter(
-            Batches(
-                given.x,
-                given.y,
-                given.weight,
-                batch_size,
-                order,
-                shape=tuple(model.input_shape),
-                epoch=epoch,
-                workers=self.workers,
-                **vars(made),
-            )
+        engine, x = model.engine(), given.x
+        if made.plain and isinstance(x, np.ndarray) and engine.hold(x, anew=not self.begun):
+            self.begun.append(epoch)
+            return _selected(x, given, batch_size, order)
+        folder = x if isinstance(x, ImageFolder) else None
+        if training and folder is not None:
+            x = folder.for_epoch(model.seed, epoch)
+        batches = Batches(
+            x,
+            given.y,
+            given.weight,
+            batch_size,
+            order,
+            shape=tuple(model.input_shape),
+            epoch=epoch,
+            workers=self.workers,
+            send=engine.sender(),
+            leave_out=True,
+            **vars(made),
         )
+        return iter(batches) if folder is None else _told(iter(batches), folder.damage)
+
+
+def _selected(
+    x: NDArray[Any], given: Examples, batch_size: int, order: NDArray[np.int64] | None
+) -> Generator[Any, None, None]:
+    """The batches of a data set whose images x the engine holds: they come by their numbers."""
+    numbers = np.arange(len(given)) if order is None else order
+    for first in range(0, len(numbers), batch_size):
+        chosen = numbers[first : first + batch_size]
+        weight = None if given.weight is None else given.weight[chosen]
+        yield Selection(x, chosen), given.y[chosen], weight
+
+
+def _told(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:
+    """The batches; when they end, one warning tells of the files that were damaged."""
+    try:
+        with closing(batches):
+            yield from batches
+    finally:
+        damage.warn(UNREADABLE)
 
 
 class StreamPart:
@@ -101,7 +141,12 @@ class StreamPart:
         """An iterable keeps its own order."""
 
     def batches(
-        self, model: Any, batch_size: int, order: Any = None, epoch: int = 0
+        self,
+        model: Any,
+        batch_size: int,
+        order: Any = None,
+        epoch: int = 0,
+        training: bool = False,
     ) -> Generator[Batch, None, None]:
         """The batches of one pass; their size and order are the iterable's own affair."""
         source = enumerate(self._stream)
@@ -129,6 +174,8 @@ class StreamPart:
     ) -> Batch:
         name, made = f"{self._stream.name}: batch {number}: ", self._made
         x = checks.images(model, given[0], f"{name}x", made)
+        if not number:
+            made.check_values(np.asarray(x))
         y = targets.labels(model, given[1], len(x), f"{name}y", one_hot=True)
         weight = targets.sample_weight(given[2], len(x), f"{name}weights")
         if self._class_weight is not None:
@@ -191,4 +238,6 @@ def test_pass(
             if clock() >= due:
                 shown.update(tally.count, tally.logs())
                 due = clock() + interval
+    if not tally.count:
+        raise ValueError("None of the images to measure on can be read.")
     return tally.final()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class State:
         self._flat: dict[str, np.ndarray] = {}
         self._slots: np.ndarray | None = None
         self._optimizer: Any = None
+        self._bring_home: Callable[[State], None] | None = None
         self._sizes = {"weight": 0, "moving": 0}
         for parameter in parameters:
             parameter.bind(self, self._sizes[parameter.kind])
@@ -36,6 +38,7 @@ class State:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: not who may write to the arrays of this one."""
+        self.come_home()
         return {**vars(self), "_lent": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -58,6 +61,7 @@ class State:
     @property
     def slots(self) -> np.ndarray:
         """The optimizer's slots, float32[slots, P]."""
+        self.come_home()
         if self._slots is None:
             if self._optimizer is None:
                 raise ValueError("The model has no optimizer yet. Call compile() first.")
@@ -66,6 +70,7 @@ class State:
 
     def set_slots(self, optimizer: Any) -> None:
         """Begin anew with an optimizer: slots at their first values, no steps done."""
+        self.come_home()
         self._optimizer, self._slots, self.step = optimizer, None, 0
 
     def view(self, parameter: Parameter) -> np.ndarray:
@@ -77,6 +82,21 @@ class State:
         self.changed()
         return lent.reshape(parameter.shape)
 
+    def leave(self, bring_home: Callable[[State], None]) -> None:
+        """Note that another memory holds newer numbers; `bring_home(state)` copies them here."""
+        self._bring_home = bring_home
+
+    def come_home(self) -> None:
+        """Fetch the numbers from where they are newer, if they are."""
+        if self._bring_home is not None:
+            bring, self._bring_home = self._bring_home, None
+            bring(self)
+
+    @property
+    def lent(self) -> bool:
+        """Whether somebody holds a view of these arrays."""
+        return any(lent() is not None for lent in self._lent)
+
     def changed(self) -> None:
         """Note that the weights are no longer what they were."""
         self._version += 1
@@ -84,9 +104,9 @@ class State:
     @property
     def version(self) -> int:
         """A number that differs whenever the weights may: what was made of them is then stale."""
-        if self._lent:
+        if self._lent:  # also after the last view is gone: it may have been written to until then
             self._lent = [lent for lent in self._lent if lent() is not None]
-            self._version += bool(self._lent)
+            self._version += 1
         return self._version
 
     def snapshot(self) -> tuple[int, list[np.ndarray]]:
@@ -102,6 +122,7 @@ class State:
 
     def _initialized(self, kind: str) -> np.ndarray:
         """Return one of the flat arrays, both made on first use."""
+        self.come_home()
         if not self._flat:
             self._flat = {name: vector_zeros(size) for name, size in self._sizes.items()}
             self._draw()

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from fastcnn import measurements, naming
 from fastcnn.kernels.cpu.convolution import DIRECTIONS, STRATEGIES
+from fastcnn.kernels.rooms import kernels_of
 from fastcnn.problem import Problem
 from fastcnn.program import Program
 
 __all__ = [
     *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
-    *("Choice", "assign", "choose"),
+    *("Choice", "assign", "choose", "table"),
 ]
 
 AUTO = "auto"
@@ -33,6 +34,12 @@ class Choice(NamedTuple):
 
     name: str
     why: str
+
+
+def table(device: str) -> dict[str, Any]:
+    """Return the strategies of a device by their names; the CPU has all that there are."""
+    found: dict[str, Any] = kernels_of(device).convolution.STRATEGIES
+    return found
 
 
 def wish(owner: str, given: Any) -> dict[str, str]:
@@ -51,21 +58,29 @@ def wish(owner: str, given: Any) -> dict[str, str]:
     }
 
 
-def check(owner: str, wished: dict[str, str], problem: Problem) -> None:
+def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "cpu") -> None:
     """Raise ValueError with the reason where a named strategy cannot do a problem."""
+    known = table(device)
     for direction, name in wished.items():
-        reason = name != AUTO and STRATEGIES[name].declines(direction, problem)
+        if name == AUTO:
+            continue
+        missing = None if name in known else f"it has no kernels for device '{device}'"
+        reason = missing or known[name].declines(direction, problem)
         if reason:
             raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
 
-def assign(program: Program, images: int, bound: float) -> None:
-    """Name the strategy of every convolution of a program that runs `images` images at once."""
+def assign(program: Program, images: int, bound: float, device: str = "cpu") -> None:
+    """Name the strategy of every convolution of a program that runs `images` images at once.
+
+    Raises ValueError where one that a layer names cannot be had on the device.
+    """
     for op in program.ops:
         if op.kind in DIRECTION_OF:
-            direction = DIRECTION_OF[op.kind]
+            direction, problem = DIRECTION_OF[op.kind], op.attributes["problem"]
             wished = op.attributes["strategy"][direction]
-            choice = choose(direction, op.attributes["problem"], images, bound, wished)
+            check(op.layer, {direction: wished}, problem, device)
+            choice = choose(direction, problem, images, bound, wished, device=device)
             op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
@@ -76,11 +91,12 @@ def choose(
     bound: float = ERROR_BOUND,
     wished: str = AUTO,
     measured: bool = True,
+    device: str = "cpu",
 ) -> Choice:
     """Return the strategy for one direction of a problem; without `measured`, as if none was."""
     if wished != AUTO:
         return Choice(wished, "asked for")
-    possible = [one for one in STRATEGIES.values() if one.declines(direction, problem) is None]
+    possible = [one for one in table(device).values() if one.declines(direction, problem) is None]
     able = {one.name: one for one in possible if one.error <= bound}
     if not able:
         best = min(possible, key=lambda one: one.error)
@@ -88,7 +104,7 @@ def choose(
             f"No strategy keeps within a relative error of {bound:g}. The most exact one, "
             f"{best.name}, keeps within {best.error:g}."
         )
-    times = measurements.find(direction, problem, images) if measured else {}
+    times = measurements.find(direction, problem, images, device) if measured else {}
     known = {name: times[name] for name in able if name in times}
     # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
     fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastcnn import measurements, strategies
 from fastcnn.problem import Problem
-from fastcnn.strategies import STRATEGIES, Choice
+from fastcnn.strategies import Choice
 
 NOTHING = "-"
 
@@ -30,21 +30,31 @@ class Row:
     times: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     disturbed: bool = False
+    device: str = "cpu"
 
     @classmethod
     def begun(
-        cls, names: list[str], direction: str, problem: Problem, images: int, bound: float
+        cls,
+        names: list[str],
+        direction: str,
+        problem: Problem,
+        images: int,
+        bound: float,
+        device: str = "cpu",
     ) -> Row:
         """Return the row as it is before anything is timed."""
-        before = strategies.choose(direction, problem, images, bound)
-        estimate = strategies.choose(direction, problem, images, bound, measured=False)
-        return cls(names, direction, problem, estimate.name, before, before)
+        before = strategies.choose(direction, problem, images, bound, device=device)
+        estimate = strategies.choose(
+            direction, problem, images, bound, measured=False, device=device
+        )
+        return cls(names, direction, problem, estimate.name, before, before, device=device)
 
     def finish(self, images: int, bound: float) -> None:
         """Fill in what is known now."""
-        self.after = strategies.choose(self.direction, self.problem, images, bound)
-        if measurements.measured(self.direction, self.problem, images):
-            self.times = measurements.find(self.direction, self.problem, images)
+        key = self.direction, self.problem, images
+        self.after = strategies.choose(*key, bound, device=self.device)
+        if measurements.measured(*key, self.device):
+            self.times = measurements.find(*key, self.device)
 
     @property
     def title(self) -> str:
@@ -75,7 +85,7 @@ class Row:
 
 @dataclass
 class Report:
-    """What `tune` found, for batches of `images` on `threads` threads."""
+    """What `tune` found, for batches of `images` on `place`: "2 threads", or a GPU's name."""
 
     images: int
     threads: int
@@ -83,6 +93,9 @@ class Report:
     rows: list[Row]
     seconds: float
     interrupted: bool
+    device: str = "cpu"
+    precision: str = "float32"
+    place: str = ""
 
     @property
     def changed(self) -> list[Row]:
@@ -97,7 +110,7 @@ class Report:
         kept = f" {disturbed} not kept: other programs were busy." if disturbed else ""
         timed = sum(bool(row.times) for row in self.rows)
         return (
-            f"Tuned for batches of {self.images} on {_threads(self.threads)}: {timed} of "
+            f"Tuned for batches of {self.images} on {self.place}: {timed} of "
             f"{len(self.rows)} directions timed, {len(self.changed)} choices changed, "
             f"{self.seconds:.1f} s{ended}.{kept}"
         )
@@ -106,6 +119,9 @@ class Report:
         """Return the report as plain data."""
         return {
             "batch_size": self.images,
+            "device": self.device,
+            "precision": self.precision,
+            "place": self.place,
             "threads": self.threads,
             "error_bound": self.bound,
             "seconds": self.seconds,
@@ -115,7 +131,7 @@ class Report:
 
     def __str__(self) -> str:
         known = {name for row in self.rows for name in row.times}
-        timed = [name for name in STRATEGIES if name in known]
+        timed = [name for name in strategies.table(self.device) if name in known]
         head = ["layer", "problem", "direction", "estimated", "chosen"]
         head += [f"{name} ms" for name in timed] + ["gain"]
         table = [head, *(self._cells(row, timed) for row in self.rows)]
@@ -135,7 +151,13 @@ class Report:
             return NOTHING
         text = f"{row.times[name]:.3f}" if row.times[name] < 100 else f"{row.times[name]:.0f}"
         text += "?" if row.disturbed else ""
-        return text if STRATEGIES[name].error <= self.bound else f"({text})"
+        return f"({text})" if name in self._beyond else text
+
+    @property
+    def _beyond(self) -> set[str]:
+        """The strategies whose error is not within the bound."""
+        table = strategies.table(self.device)
+        return {name for name, one in table.items() if one.error > self.bound}
 
     def _notes(self) -> list[str]:
         notes = []
@@ -147,10 +169,7 @@ class Report:
                 f"all of them: {before:.2f} ms as estimated, {after:.2f} ms as measured "
                 f"({before / after:.2f}x)"
             )
-        beyond = {name for row in self.rows for name in row.times} - {
-            name for name, one in STRATEGIES.items() if one.error <= self.bound
-        }
-        if beyond:
+        if self._beyond & {name for row in self.rows for name in row.times}:
             notes.append(f"(in brackets: not within the relative error bound of {self.bound:g})")
         if any(row.disturbed for row in self.rows):
             notes.append("? other programs were busy: tune again when they are not")
@@ -172,10 +191,6 @@ def describe(problem: Problem) -> str:
 def _layers(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return names[0] + more
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _line(cells: list[str], widths: list[int]) -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastcnn import arguments, choices, measurements, strategies
+from fastcnn import arguments, choices, devices, measurements, strategies
 from fastcnn.contest import Contest
 from fastcnn.interrupt import Interrupt
 from fastcnn.problem import Problem
@@ -33,6 +33,8 @@ def tune(
     batch_size: int = 32,
     training: bool = True,
     seconds: float = SECONDS,
+    device: str | None = None,
+    precision: str = "float32",
 ) -> Report:
     """Time every strategy that can compute a model's convolutions, and remember the times.
 
@@ -41,15 +43,22 @@ def tune(
     strategy has a name need none, nor does what was timed before (`measurements.forget()` makes
     that undone). Ctrl-C ends it, and what was timed until then is remembered; times that other
     programs disturbed are not. The model chooses anew in its next run.
+
+    A model is tuned for its own device and precision; problems for `device`, "cpu" where none is
+    named.
     """
     images = arguments.whole("tune", "batch_size", batch_size, least=1)
     directions = DIRECTIONS if arguments.flag("tune", "training", training) else ("forward",)
     seconds = arguments.number("tune", "seconds", seconds, above=0)
     is_model = hasattr(given, "program_and_roles")
+    if is_model:
+        device, precision = given.device, given.precision
+    else:
+        device = devices.found(device or "cpu", precision)
     tasks = _of_model(given, images) if is_model else _of_problems(given)
     bound = given.error_bound if is_model else strategies.ERROR_BOUND
     rows = [
-        Row.begun(tasks[direction, problem], direction, problem, images, bound)
+        Row.begun(tasks[direction, problem], direction, problem, images, bound, device)
         for problem in dict.fromkeys(problem for _, problem in tasks)
         for direction in directions
         if (direction, problem) in tasks
@@ -58,8 +67,9 @@ def tune(
     with Interrupt() as interrupt, _progress(len(rows)) as show:
         for number, row in enumerate(rows):
             show(number, row.title)
-            if not measurements.measured(row.direction, row.problem, images):
-                _time(row, images, seconds, lambda: interrupt.requested)
+            if not measurements.measured(row.direction, row.problem, images, device):
+                contest = Contest(row.direction, row.problem, images, device, precision)
+                _time(row, contest, seconds, lambda: interrupt.requested)
             if interrupt.requested:
                 break
     for row in rows:
@@ -67,24 +77,37 @@ def tune(
     if is_model:
         given.plan_anew()
     took = time.perf_counter() - start
-    return Report(images, num_threads(), bound, rows, took, interrupt.requested)
+    place = _place(device, precision)
+    threads = num_threads() if device == "cpu" else 1
+    return Report(
+        *(images, threads, bound, rows, took, interrupt.requested, device, precision, place)
+    )
 
 
-def _time(row: Row, images: int, seconds: float, stopped: Callable[[], bool]) -> None:
-    contest = Contest(row.direction, row.problem, images)
+def _place(device: str, precision: str) -> str:
+    """Return where it was: "2 threads", or a GPU's name and what is not its usual precision."""
+    if device == "cpu":
+        threads = num_threads()
+        return "1 thread" if threads == 1 else f"{threads} threads"
+    from fastcnn.kernels.cuda.device import device_name
+
+    return device_name() + (f" in {precision}" if precision != "float32" else "")
+
+
+def _time(row: Row, contest: Contest, seconds: float, stopped: Callable[[], bool]) -> None:
     # A contender that is alone has won without running.
     if len(contest.contenders) < 2 or not contest.run(seconds, stopped):
         return
     row.times, row.left_out = contest.times, contest.left_out
     row.disturbed = contest.disturbance > MOST_DISTURBANCE
     if not row.disturbed:
-        measurements.remember(row.direction, row.problem, images, row.times)
+        measurements.remember(row.direction, row.problem, contest.images, row.times, row.device)
 
 
 def _of_model(model: Any, images: int) -> Tasks:
     """Return what a model leaves to fastcnn, with the paths of the layers that have it."""
     # Inference is fused in its own way.
-    inference = choices.of_program(model.program(images=images))
+    inference = choices.of_program(model.program(images=images), model.device)
     chosen = [*choices.of_training(model, images), *inference]
     # A training goes through the layers twice, the second time backwards.
     order = list(dict.fromkeys(one.layer for one in chosen))

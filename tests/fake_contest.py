@@ -34,7 +34,7 @@ class Stopwatch:
     def perf_counter(self) -> float:
         return self.now
 
-    def convolution(self, name, direction, problem, first, second):
+    def convolution(self, name, direction, problem, first, second, device, precision):
         if name in self.beyond_memory:
             raise MemoryError
         self.turns.append(name)
@@ -46,10 +46,12 @@ class Fake:
         self.watch, self.name = watch, name
         self.workspace = watch.workspace.get(name, 0)
 
-    def __call__(self) -> None:
+    def timed(self) -> float:
         self.watch.calls[self.name] += 1
-        self.watch.now += self.watch.seconds[self.name]
+        seconds = self.watch.seconds[self.name]
+        self.watch.now += seconds
         self.watch.on_call(self.name)
+        return seconds
 
 
 def installed(monkeypatch) -> Stopwatch:

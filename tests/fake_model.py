@@ -35,6 +35,12 @@ class FakeEngine:
         self.seen = []  # the first value of each image trained on
         self.on_step = None  # called with the number of steps before each step
 
+    def hold(self, images, anew):
+        return False
+
+    def sender(self):
+        return None
+
     def _forward(self, x, y, weight):
         model = self.model
         flat = x.reshape(len(x), -1).astype(np.float32)

@@ -16,12 +16,10 @@ from fastcnn import layers as L
 from fastcnn import optimizers
 from fastcnn.engines import executable
 from fastcnn.engines.executable import allocate
-from fastcnn.engines.lowering import Lowering
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import fetch_add, load_atomic, relax
-from fastcnn.kernels.cpu.update import UPDATE_KERNELS
-from fastcnn.program import Program
+from fastcnn.kernels.update import UPDATE_KERNELS
 
 LOSS = "sparse_categorical_crossentropy"
 
@@ -161,10 +159,9 @@ def meet(pointer):
 def test_the_executor_runs_in_parallel():
     """Two parts of one call wait for each other: one after the other, they would never meet."""
     met = Region(16, GLOBAL)
-    program = Program((1,), training=False)
-    low = Lowering(program, {program.input: "x"}, set(), 3)
-    low.calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
-    ready = executable.Executable(low.calls.made, 4)
+    calls = Calls(images=4)
+    calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
+    ready = executable.Executable(calls.made, 4)
     ready.give(x=np.zeros((4, 1), np.float32))
     ready.run(4, 0)
     count, seen = ready.memory["global"][:16].view(np.int64)

@@ -26,6 +26,7 @@ HOUSE = """
     model
     training formats
     fitting parts
+    preparations
     callbacks passes plots
     checks monitors tuning
     targets
@@ -35,10 +36,13 @@ HOUSE = """
     losses optimizers convolutions
     schedules regularizers initializers
     fusion gradients strategies
-    engines.cpu
-    engines.executable engines.update
+    devices
+    engines.cpu engines.cuda
+    engines.engine engines.executable engines.flat_update engines.graph engines.launches
+    engines.outbox engines.residence engines.update
     engines.table
     engines.lowering engines.rewrites engines.schedule
+    engines.places
     engines.batch engines.execute
     program measurements
     kernels

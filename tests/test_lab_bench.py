@@ -15,7 +15,7 @@ import pytest
 from test_strategies import PROBLEMS
 
 import fastcnn
-from fastcnn import contest, progress, strategies
+from fastcnn import contest, devices, progress, strategies
 from fastcnn.cli import main
 from fastcnn.lab import bout, ceilings, measuring, peer, sets
 from fastcnn.lab.bout import Task
@@ -184,7 +184,9 @@ def test_one_that_is_far_behind_runs_one_round(monkeypatch):
     turns = []
     monkeypatch.setattr(bout, "LONG", 0.0)
     monkeypatch.setattr(
-        bout, "_timed", lambda call: turns.append(1) or [[1.0], [9.0], [1.0]][len(turns) - 1]
+        bout,
+        "_timed",
+        lambda call, device: turns.append(1) or [[1.0], [9.0], [1.0]][len(turns) - 1],
     )
     (problem,) = sets.named(SMALL)
     one = bout.Bout(Task(problem, "dx", ("direct", "winograd")))
@@ -380,7 +382,8 @@ REFUSED = {
     "lenet --batch 99999999999": "take a smaller batch or problem",
     "lenet --strategy winnograd": "Unknown strategy 'winnograd'. Did you mean 'winograd'?",
     "lenet --direction up": "invalid choice: 'up'",
-    "lenet --device cuda": "fastcnn has no CUDA engine in this version",
+    "lenet --device cuda": "device='cuda': it is out to lunch.",
+    "lenet --precision tf32": "precision='tf32' needs a GPU",
     "lenet --device tpu": "invalid choice: 'tpu'",
     "lenet --peer jax": "invalid choice: 'jax'",
     "lenet --peer-python x": "give --peer torch, too",
@@ -394,6 +397,7 @@ REFUSED = {
 @pytest.mark.parametrize("arguments", REFUSED)
 def test_refusals_come_before_measuring(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "measure", None)
+    monkeypatch.setattr(devices, "why_not_cuda", lambda: "it is out to lunch")
     words = [word.replace("@", str(tmp_path)) for word in arguments.split()]
     code, out, err = bench(capsys, *words)
     assert code == 2

@@ -90,6 +90,18 @@ def test_roofline_has_the_ceilings_of_the_run():
     assert {"memory, 8.0 GB/s", "arithmetic\n128 GFLOP/s", "sgemm\n100 GFLOP/s"} <= set(texts(axis))
 
 
+def test_a_gpus_ceiling_is_that_of_its_multiply_adds(tmp_path):
+    card = {"processor": "Abacus 9000", "simulated": False, "multiprocessors": 2}
+    card |= {"memory": 1 << 33, "compute_capability": "9.0", "driver": "1.2", "package": "numba"}
+    machine = {"card": card, "precision": "tf32"}
+    made = replace(report([problem(0)]), machine=machine, ceilings=Ceilings(None, 128.0, 8.0))
+    (axis,) = roofline.draw(made, MACHINE).axes
+    assert "sgemm" not in {line.get_label() for line in axis.get_lines()}
+    assert not any(text.startswith("sgemm") for text in texts(axis))
+    assert "multiply-adds 128" in texts(bars.draw(made, MACHINE).axes[0])
+    assert len(pictures.conv(made, tmp_path / "out.png")) == 2
+
+
 def test_roofline_marks_the_fastest_own_result():
     made = report([problem(0)], ("direct", "winograd", "torch"), ("forward",))
     (axis,) = roofline.draw(made, MACHINE).axes

@@ -71,6 +71,16 @@ def test_the_text_fits_its_terminal(width):
     assert "34.00" in said  # the sum, not cut
 
 
+def test_a_gpu_in_a_line():
+    card = {"processor": "Abacus 9000", "simulated": False, "multiprocessors": 2}
+    card |= {"memory": 8 << 30, "compute_capability": "9.0", "driver": "1.2, CUDA 13.0"}
+    card |= {"package": "numba-cuda 0.30"}
+    assert report.machine_line({"card": card, "precision": "tf32"}) == (
+        "Abacus 9000, 2 multiprocessors, 8 GiB, compute capability 9.0, driver 1.2, CUDA 13.0, "
+        "numba-cuda 0.30, tf32"
+    )
+
+
 def test_the_text():
     said = text(100, disturbance=0.25, interrupted=True)
     lines = [line.rstrip() for line in said.splitlines()]

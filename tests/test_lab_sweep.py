@@ -188,7 +188,7 @@ def test_an_interrupted_sweep_keeps_what_it_has(ceilings, tmp_path, capsys):
         ("bench sweep --over size=100000", "take a smaller batch or problem"),
         ("bench sweep --over size=7 --plot a.jpg", "must end in one of .png, .svg, .pdf"),
         ("bench sweep --over size=7 --csv nowhere/a.csv", "there is no folder 'nowhere'"),
-        ("bench sweep --over size=7 --device cuda", "no CUDA engine"),
+        ("bench sweep --over size=7 --precision tf32", "precision='tf32' needs a GPU"),
     ],
 )
 def test_used_wrongly(arguments, words, capsys):

@@ -10,7 +10,7 @@ import pytest
 from reference_losses import loss_and_gradient
 
 from fastcnn import losses
-from fastcnn.kernels.cpu.loss import LOSS_KERNELS, softmax
+from fastcnn.kernels.loss import LOSS_KERNELS, softmax
 from fastcnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,

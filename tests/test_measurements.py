@@ -108,11 +108,12 @@ measurements.remember("forward", problem, 8, {{"winograd": 3.0}})
 def changed(**head) -> bytes:
     """A valid file's contents but for these of its fields."""
     entry = {"direction": "dx", "images": 8, "threads": 1, "ms": {"direct": 1.0}}
-    return json.dumps({**measurements._head(), "times": [entry], **head}).encode()
+    return json.dumps({**measurements._head("cpu"), "times": [entry], **head}).encode()
 
 
 def with_entry(**fields) -> bytes:
-    entry = measurements._described({measurements.Key("dx", PROBLEM, 1): {8: TIMES}})["times"][0]
+    entries = {measurements.Key("dx", PROBLEM, 1): {8: TIMES}}
+    entry = measurements._described(entries, "cpu")["times"][0]
     return changed(times=[{**entry, **fields}])
 
 

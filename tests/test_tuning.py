@@ -13,6 +13,7 @@ import fastcnn
 from fastcnn import (
     Sequential,
     choices,
+    devices,
     measurements,
     num_threads,
     set_num_threads,
@@ -350,11 +351,14 @@ REFUSED = [
     ("tune --set cifr", "--set: "),
     ("tune lenet", "Did you mean 'lenet5'"),
     ("tune nowhere/net.py", "no file"),
+    ("tune lenet5 --device cuda", "device='cuda': it is out to lunch."),
+    ("tune --set cifar --precision tf32", "precision='tf32' needs a GPU"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "words"), REFUSED)
-def test_tune_refuses_in_a_line(capsys, arguments, words):
+def test_tune_refuses_in_a_line(capsys, monkeypatch, arguments, words):
+    monkeypatch.setattr(devices, "why_not_cuda", lambda: "it is out to lunch")
     assert main(arguments.split()) == 2
     said = capsys.readouterr()
     assert said.out == ""

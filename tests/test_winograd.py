@@ -8,7 +8,7 @@ from building import build, images, targets_for
 
 from fastcnn import layers as L
 from fastcnn import optimizers
-from fastcnn.kernels.cpu import winograd
+from fastcnn.kernels import winograd
 
 
 def filtered(m, d, g, dtype=np.float64, points=None):
@@ -33,6 +33,33 @@ def test_the_matrices_give_correlations(m):
     generator = np.random.default_rng(0)
     d, g = generator.standard_normal((50, m + 2, m + 2)), generator.standard_normal((50, 3, 3))
     np.testing.assert_allclose(filtered(m, d, g), correlated(m, d, g), rtol=0, atol=1e-12)
+
+
+class Numbers:
+    """The arithmetic of plain numbers, in place of a device's."""
+
+    def multiply(self, factor, value):
+        return factor * value
+
+    def add(self, a, b):
+        return a + b
+
+    def subtract(self, a, b):
+        return a - b
+
+    def multiply_add(self, factor, value, total):
+        return factor * value + total
+
+
+@pytest.mark.parametrize("m", winograd.POINTS)
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("turned", [False, True])
+def test_shared_sums_give_the_product_with_a_matrix(m, number, turned):
+    matrix = winograd.matrices(m)[number]
+    matrix = matrix.T if turned else matrix
+    values = np.random.default_rng(0).standard_normal(matrix.shape[1])
+    received = winograd.Sums(Numbers()).product(matrix, values)
+    np.testing.assert_allclose(received, matrix @ values, rtol=0, atol=1e-14)
 
 
 def test_the_points_err_less_than_the_usual_ones():

@@ -19,6 +19,7 @@ from fastcnn.data import augmentation as of  # noqa: E402
 
 THREADS = int(os.environ.get("FASTCNN_RACE_THREADS", "1"))
 CHUNK = 256
+BATCHES = {"fastcnn": CHUNK, "fastcnn, batch 32": 32, "fastcnn, batch 128": 128}
 
 
 def augment(task: str) -> of.Augment:
@@ -49,24 +50,28 @@ class Fastcnn:
             "numpy": np.__version__,
             "fastcnn": fastcnn.__version__,
         }
-        both = ("fastcnn", "copy")
-        return {"versions": versions, "variants": {"crop": both, "affine": both}}
+        variants = (*BATCHES, "copy")
+        return {"versions": versions, "variants": {"crop": variants, "affine": variants}}
 
     def step(self, task: protocol.Task) -> protocol.Step:
         x = images.images()
         out = np.empty((task.batch, *x.shape[1:]), np.float32)
-        work = self._copy(out) if task.variant == "copy" else self._augment(task.mode, x, out)
+        if task.variant == "copy":
+            work = self._copy(out)
+        else:
+            work = self._augment(task.mode, x, out, BATCHES[task.variant])
         starts = range(0, task.batch, CHUNK)
         threads = ThreadPoolExecutor(THREADS)
         return lambda: list(threads.map(work, starts))
 
-    def _augment(self, mode: str, x: np.ndarray, out: np.ndarray) -> Any:
+    def _augment(self, mode: str, x: np.ndarray, out: np.ndarray, batch: int) -> Any:
         steps, epoch = augment(mode), 0
         order = np.random.default_rng(1).permutation(len(x))[: len(out)]
 
         def work(start: int) -> None:
-            part = slice(start, start + CHUNK)
-            steps.apply(x, order[part], epoch, out[part])
+            for first in range(start, start + CHUNK, batch):
+                part = slice(first, first + batch)
+                steps.apply(x, order[part], epoch, out[part])
 
         return work
 

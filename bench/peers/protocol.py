@@ -56,7 +56,11 @@ def warm_up(step: Step, seconds: float = 0.3, least: int = 3) -> None:
 
 
 def measure(step: Step, seconds: float, least: int = 5) -> list[float]:
-    """Milliseconds of each of the steps that fit in `seconds`, at least `least`."""
+    """Milliseconds of each of the steps that fit in `seconds`, at least `least`.
+
+    A step with an attribute `repeats` is so many steps, which end together.
+    """
+    repeats = getattr(step, "repeats", 1)
     for _ in range(2):
         step()
     times: list[float] = []
@@ -64,7 +68,7 @@ def measure(step: Step, seconds: float, least: int = 5) -> list[float]:
     while len(times) < least or time.perf_counter() < end:
         start = time.perf_counter()
         step()
-        times.append((time.perf_counter() - start) * 1e3)
+        times.append((time.perf_counter() - start) * 1e3 / repeats)
     return times
 
 

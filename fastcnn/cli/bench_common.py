@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastcnn import naming, progress
+from fastcnn.cli import device_options
 from fastcnn.cli.bench_options import ALL, STDOUT
 from fastcnn.cli.errors import UsageError
 from fastcnn.lab import files, measuring, report
@@ -45,8 +46,7 @@ def strategies(given: argparse.Namespace) -> tuple[str, ...]:
 
 def check(given: argparse.Namespace) -> None:
     """UsageError where what is asked for cannot be had, before anything is measured."""
-    if given.device == "cuda":
-        raise UsageError("--device cuda: fastcnn has no CUDA engine in this version.")
+    given.device = device_options.device(given)
     if given.peer_python and not given.peer:
         raise UsageError("--peer-python is the Python of a peer: give --peer torch, too.")
     with usage():
@@ -62,7 +62,7 @@ def check(given: argparse.Namespace) -> None:
 def measured(given: argparse.Namespace, tasks: list[Task], title: str) -> Report:
     """Checks and times what the tasks say, beside the peer asked for, under a progress bar."""
     with _peer(given) as peer, progress.tally(title, len(tasks)) as show:
-        return measuring.measure(tasks, given.repeat, peer, show)
+        return measuring.measure(tasks, given.repeat, peer, show, given.device, given.precision)
 
 
 @contextlib.contextmanager
@@ -72,7 +72,7 @@ def _peer(given: argparse.Namespace) -> Iterator[Peer | None]:
         yield None
         return
     try:
-        peer = Peer(given.peer, given.peer_python)
+        peer = Peer(given.peer, given.peer_python, given.device, given.precision)
     except PeerError as error:
         raise UsageError(
             f"--peer {given.peer}: {error} Name a Python that has it by --peer-python or {PYTHON}."

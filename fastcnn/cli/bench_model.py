@@ -14,6 +14,7 @@ from fastcnn.cli import bench_common, bench_options, models
 from fastcnn.cli.bench_options import STDOUT
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.option_types import MODEL_HELP, positive
+from fastcnn.devices import DEVICES
 from fastcnn.lab import files, layer_table, layers
 from fastcnn.lab.layers import StepTime
 from fastcnn.losses import MeanSquaredError
@@ -37,16 +38,22 @@ def add_options(benches: Any) -> None:
         metavar="N",
         help=f"steps, whose medians are reported (default: {layers.REPEAT})",
     )
+    add("--device", choices=DEVICES, default="cpu", help="cpu alone")
     bench_options.files(command)
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints the layers' times forward and backward; returns 1 where it was interrupted."""
+    if given.device == "cuda":
+        raise UsageError(
+            "--device cuda: layers are timed by a clock inside the CPU's executor, which a GPU has "
+            "not. `fastcnn bench conv --device cuda` times convolutions."
+        )
     with bench_common.usage():
         for path in (given.json, given.csv):
             if path and path != STDOUT:
                 files.check(path)
-    model = models.named(given.model)
+    model = models.named(given.model).to("cpu")
     _prepare(model)
     with progress.tally("bench model", given.repeat) as show:
         step = layers.measure(model, given.batch, given.repeat, show)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from fastcnn.cli import device_options
 from fastcnn.cli.option_types import positive
 from fastcnn.lab.measuring import REPEAT
 from fastcnn.lab.peer import PYTHON, SCRIPTS
@@ -56,7 +57,7 @@ def measuring(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{', '.join(STRATEGIES)}, {AUTO} or all (default: all, and {AUTO} beside them)",
     )
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
+    device_options.add_options(command, "cpu")
     add("--peer", choices=tuple(SCRIPTS), help="a framework to compare with, at its best layout")
     add("--peer-python", metavar="PATH", help=f"its Python (default: ${PYTHON}, or this one)")
     add(

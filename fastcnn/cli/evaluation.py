@@ -1,23 +1,29 @@
-"""`fastcnn evaluate`: measure a model on the test images of a data set."""
+"""`fastcnn evaluate`: measure a model on images whose classes are known."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from typing import Any
 
 from fastcnn import metrics
-from fastcnn.cli import datasets, models
+from fastcnn.cli import datasets, device_options, models
 from fastcnn.cli.datasets import ImageSet
+from fastcnn.cli.reading import Reading
 from fastcnn.model import Sequential
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints loss, accuracy, and precision and recall of each class."""
-    images = datasets.named(given.data)
-    model = models.with_weights(given.model, given.weights)
-    models.check_fit(model, images)
+    model = device_options.moved(models.with_weights(given.model, given.weights), given)
+    base = functools.partial(models.decoder, model)
+    reading = Reading.of(given, given.threads)
+    found = datasets.opened(given.data, reading, base, given.validation, given.seed)
+    models.check_shape(model, found)
+    images = found.by_names(model.class_names)
+    models.check_classes(model, images)
     report = _measured(model, images, given.batch_size)
     print(json.dumps(report) if given.json else _text(report))
     return 0
@@ -26,8 +32,10 @@ def run(given: argparse.Namespace) -> int:
 def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str, Any]:
     if model.loss is None:
         model.compile("sgd", models.fitting_loss(model), ["accuracy"])
-    x, y = images.test
-    values = model.evaluate(x, y, batch_size=batch_size, return_dict=True)
+    kind, part = ("validation", images.validation) if images.validation else images.measured()
+    values = model.evaluate(part.dataset, batch_size=batch_size, return_dict=True)
+    part = part.usable
+    x, y = part.dataset, part.labels
     start = time.perf_counter()
     outputs = models.probabilities(model, model.predict(x, batch_size=batch_size))
     seconds = time.perf_counter() - start
@@ -37,6 +45,7 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
     names = images.class_names or [str(label) for label in range(classes)]
     return {
         "data": images.name,
+        "measured_on": "all" if kind == "training" else kind,
         "images": len(y),
         "loss": values["loss"],
         "accuracy": float((outputs.argmax(axis=1) == y).mean()),
@@ -57,10 +66,11 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
 
 
 def _text(report: dict[str, Any]) -> str:
+    words = {"test": "test images", "validation": "held-out images", "all": "images"}
     width = max(len("class"), *(len(one["name"]) for one in report["classes"]))
     lines = [
         f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
-        f"{report['images']:,} test images of {report['data']} "
+        f"{report['images']:,} {words[report['measured_on']]} of {report['data']} "
         f"({report['images_per_second']:,.0f} images/s).",
         "",
         f"{'class':<{width}}  precision   recall   images",

@@ -26,12 +26,24 @@ def _text(found: dict[str, Any]) -> str:
         "threads": f"{found['threads']} of {found['cores']} cores, {found['threading_layer']}",
         "caches": sizes or "unknown",
         "kernel cache": f"{directory}, {_size(kept['bytes'])}",
-        "CUDA": "available" if cuda["available"] else f"no: {cuda['reason']}",
+        "CUDA": _cuda(cuda),
         "system": found["system"],
         "versions": ", ".join(f"{name} {one}" for name, one in found["versions"].items()),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _cuda(found: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {one}" for name, one in found.get("packages", {}).items())
+    used = f" ({packages})" if packages else ""
+    if not found["available"]:
+        return f"no: {found['reason']}{used}"
+    if found["simulated"]:
+        return f"simulated on the CPU, for tests{used}"
+    memory = f"{found['free'] / 2**30:.1f} of {found['memory'] / 2**30:.1f} GiB free"
+    about = f"compute capability {found['capability']}, {memory}, driver for CUDA {found['driver']}"
+    return f"{found['name']}, {about}{used}"
 
 
 def _size(count: int) -> str:

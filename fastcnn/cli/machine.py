@@ -86,6 +86,7 @@ def describe() -> dict[str, Any]:
     """All of it, as `fastcnn info` reports it."""
     import numba
 
+    from fastcnn import devices
     from fastcnn.kernels.cpu import cache, simd
 
     folder = cache.cache_directory()
@@ -101,6 +102,6 @@ def describe() -> dict[str, Any]:
             "directory": None if folder is None else str(folder),
             "bytes": folder_size(folder),
         },
-        "cuda": {"available": False, "reason": "fastcnn has no CUDA engine in this version"},
+        "cuda": devices.describe_cuda(),
         "versions": versions(),
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
-from fastcnn.cli import bench, data_options
+from fastcnn.cli import augmenting, bench, data_options, device_options, reading
 from fastcnn.cli.option_types import MODEL_HELP, number, positive, rate, seed, share
+from fastcnn.data.decoding import RESIZE_MODES
 from fastcnn.data.known import KNOWN_SETS
 from fastcnn.optimizers import OPTIMIZERS
 from fastcnn.tuning import SECONDS
 
 DATA_HELP = (
-    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}, or an .npz file with x_train, "
-    "y_train, x_test, y_test and, if you like, class_names"
+    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
+    "class; a file written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, "
+    "y_test and, if you like, class_names; a CIFAR binary, or an IDX file with its labels beside it"
 )
 
 
@@ -75,12 +77,17 @@ def _train(commands: Any) -> None:
     add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
     add("--seed", type=seed, metavar="N", help="of weights and held-out images (default: 0)")
     add(
+        "--validation-split",
         "--validation",
+        dest="validation",
         type=share,
         metavar="SHARE",
         help="of the training images, held out to choose the best epoch (default: 0.1)",
     )
-    add("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    reading.add_options(command, "default: the model's, or ")
+    reading.add_on_error(command)
+    add("--augment", action="append", metavar="LIST", help=augmenting.HELP)
+    device_options.add_options(command, "auto")
     add("--out", default="runs/train", metavar="DIR", help="default: runs/train")
     add(
         "--resume",
@@ -93,12 +100,25 @@ def _evaluate(commands: Any) -> None:
     command = _command(
         commands,
         "evaluate",
-        "measure a saved model on the test images of a data set",
+        "measure a saved model on the test images of a data set, or on a folder's images",
         "fastcnn evaluate --model runs/demo/model.h5 --data sample",
     )
     _add_model(command)
     command.add_argument("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
-    command.add_argument("--batch-size", type=positive, default=128, metavar="N")
+    add = command.add_argument
+    add("--batch-size", type=positive, default=128, metavar="N")
+    add(
+        "--validation-split",
+        dest="validation",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="measure only the images that `train` holds out with this share (and --seed)",
+    )
+    add("--seed", type=seed, default=0, metavar="N", help="of held-out images (default: 0)")
+    reading.add_options(command, "default: as in training, or ")
+    reading.add_on_error(command)
+    device_options.add_options(command, "auto")
 
 
 def _predict(commands: Any) -> None:
@@ -109,7 +129,15 @@ def _predict(commands: Any) -> None:
         "fastcnn predict --model runs/demo/model.h5 shoe.png",
     )
     _add_model(command)
-    command.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, ... file")
+    command.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, ... file, or a folder of them"
+    )
+    command.add_argument(
+        "--resize",
+        choices=RESIZE_MODES,
+        help="how pictures of other proportions are made to fit (default: as in training)",
+    )
+    reading.add_on_error(command, "raise")
     command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
     command.add_argument(
         "--scale",
@@ -118,6 +146,7 @@ def _predict(commands: Any) -> None:
         metavar="FACTOR",
         help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
     )
+    device_options.add_options(command, "auto")
 
 
 def _summary(commands: Any) -> None:
@@ -150,6 +179,7 @@ def _tune(commands: Any) -> None:
         help=f"for each direction of each problem (default: {SECONDS})",
     )
     add("--forget", action="store_true", help="first forget all that was timed on this processor")
+    device_options.add_options(command, "auto")
 
 
 def _info(commands: Any) -> None:

@@ -4,54 +4,82 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.cli import models
+from fastcnn.cli import device_options, models
 from fastcnn.cli.errors import UsageError
-from fastcnn.data.decoding import Decoder
+from fastcnn.cli.reading import Reading
+from fastcnn.data import capacity, crew, listing
+from fastcnn.data.crew import Chunk
+from fastcnn.model import Sequential
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints the most likely classes of each image."""
-    model = models.with_weights(given.model, given.weights)
-    classes = models.class_count(model)
-    images: NDArray[Any] = np.stack(
-        [_image(Path(path), model.input_shape) for path in given.images]
-    )
-    if given.scale != 1.0:
-        images = images.astype(np.float32) * np.float32(given.scale)
-    elif not models.begins_with_scaling(model):
+    model = device_options.moved(models.with_weights(given.model, given.weights), given)
+    models.class_count(model)
+    decoder = Reading.of(given).decoder(models.decoder(model))
+    paths = [path for argument in given.images for path in _files(Path(argument))]
+    if given.scale == 1.0 and not models.begins_with_scaling(model):
         print(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
             "to 255. --scale multiplies them.",
             file=sys.stderr,
         )
-    shares = models.probabilities(model, model.predict(images))
-    names = model.class_names
-    if names is None or len(names) != classes:
-        names = [str(label) for label in range(classes)]
-    report = [
-        {"image": path, "classes": _likeliest(row, names, given.top)}
-        for path, row in zip(given.images, shares, strict=True)
-    ]
+    report = []
+    decoded = crew.decode_all(decoder, paths, given.threads or capacity.cores())
+    with closing(decoded) as chunks:
+        for chunk in chunks:
+            _tell(chunk, given.on_error)
+            images: NDArray[Any] = chunk.images
+            if given.scale != 1.0:
+                images = images.astype(np.float32) * np.float32(given.scale)
+            named = [paths[position] for position in chunk.positions]
+            report += _named(model, named, images, given.top) if named else []
     print(json.dumps(report) if given.json else "\n".join(map(_line, report)))
-    return 0
+    return 0 if report else 1
 
 
-def _image(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An image file as uint8 of the model's input shape, resized where its size differs."""
-    modes = {1: "grayscale", 3: "rgb", 4: "rgba"}
-    if len(shape) != 3 or shape[2] not in modes:
-        raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
+def _files(path: Path) -> Iterator[str]:
+    """The file, or all files of a folder and of those in it, sorted."""
     if not path.exists():
         raise UsageError(f"There is no file '{path}'.")
-    height, width, channels = shape
-    return Decoder(height, width, modes[channels])(str(path))
+    if not path.is_dir():
+        yield str(path)
+        return
+    found = listing.files_under(path)
+    if not found:
+        raise UsageError(f"The folder '{path}' holds no file.")
+    yield from (os.path.join(path, name) for name in found)
+
+
+def _tell(chunk: Chunk, on_error: str | None) -> None:
+    """Raises or prints what is wrong with the files that cannot be used."""
+    for _, error in chunk.failures:
+        if on_error != "skip":
+            raise error
+        print(error, file=sys.stderr)
+
+
+def _named(
+    model: Sequential, paths: list[str], images: NDArray[Any], count: int
+) -> list[dict[str, Any]]:
+    shares = models.probabilities(model, model.predict(images))
+    names = model.class_names
+    if names is None or len(names) != shares.shape[1]:
+        names = [str(label) for label in range(shares.shape[1])]
+    return [
+        {"image": path, "classes": _likeliest(row, names, count)}
+        for path, row in zip(paths, shares, strict=True)
+    ]
 
 
 def _likeliest(row: NDArray[np.float32], names: list[str], count: int) -> list[dict[str, Any]]:

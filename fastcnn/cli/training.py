@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import json
 import math
 import statistics
@@ -13,10 +14,12 @@ from typing import Any
 
 import fastcnn
 from fastcnn import callbacks, metrics, plots
-from fastcnn.cli import datasets, models, settings
+from fastcnn.cli import augmenting, datasets, device_options, models, settings
 from fastcnn.cli.datasets import ImageSet
 from fastcnn.cli.errors import UsageError
+from fastcnn.cli.reading import Reading
 from fastcnn.cli.settings import Settings
+from fastcnn.data.mixing import Mixing
 from fastcnn.history import History
 from fastcnn.model import Sequential
 
@@ -45,27 +48,36 @@ def run(given: argparse.Namespace) -> int:
     asked = settings.given_settings(given)
     wanted = settings.resumed(folder.settings, asked) if given.resume else Settings(**asked)
     optimizer = settings.make_optimizer(wanted)
-    images = datasets.named(wanted.data)
-    parts = images.held_out(wanted.validation, wanted.seed)
-    if given.resume:
-        model = _continued(folder, given.epochs)
-    else:
-        model = _fresh(wanted, images, given.device)
+    found = _continued(folder, given.epochs) if given.resume else _of_file(wanted)
+    images = _images(wanted, found, given.threads)
+    augment = augmenting.made(wanted.augment, images.shape)
+    shape = augmenting.shape_after(augment, images.shape)
+    model = _network(wanted, images, shape) if found is None else found
+    device_options.moved(model, given)
+    if not given.resume:
+        _begin(model, images)
         if model.optimizer is None or model.loss is None or settings.OF_OPTIMIZER & set(asked):
-            model.compile(optimizer, model.loss or models.fitting_loss(model), ["accuracy"])
-    models.check_fit(model, images)
-    _announce(model, wanted, len(parts[0][1]))
+            mixed = any(isinstance(one, Mixing) for one in augment)
+            loss = model.loss or models.fitting_loss(model, mixed)
+            model.compile(optimizer, loss, ["accuracy"])
+    models.check_shape(model, images, shape)
+    models.check_classes(model, images)
+    _announce(model, wanted, images)
+    train, held = images.to_train, images.validation
     history = model.fit(
-        *parts[0],
+        train.x,
+        train.y,
         batch_size=wanted.batch_size,
         epochs=given.epochs,
         initial_epoch=model.epoch,
-        validation_data=parts[1],
+        validation_data=None if held is None else held.dataset,
+        augment=augment or None,
         callbacks=_callbacks(wanted, folder, given.resume),
     )
     if not folder.best.exists():
         model.save(folder.best)
-    report = _result(folder, images, history)
+    best = device_options.moved(fastcnn.load(folder.best), given)
+    report = _result(best, folder, images, history)
     print(json.dumps(report) if given.json else _text(report, folder))
     return 0
 
@@ -82,18 +94,30 @@ def _continued(folder: Folder, epochs: int) -> Sequential:
     return model
 
 
-def _fresh(wanted: Settings, images: ImageSet, device: str | None) -> Sequential:
-    if models.is_network(wanted.model):
-        model = models.named(
-            wanted.model,
-            input_shape=images.shape,
-            classes=images.classes,
-            rescale=images.raw,
-            seed=wanted.seed,
-            device=device or "auto",
-        )
-    else:
-        model = models.named(wanted.model)
+def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> ImageSet:
+    """The images to train on, those of files made as the model takes them where it is there."""
+    base = None if model is None else functools.partial(models.decoder, model)
+    reading = Reading.of(wanted, threads)
+    return datasets.opened(wanted.data, reading, base, wanted.validation, wanted.seed)
+
+
+def _of_file(wanted: Settings) -> Sequential | None:
+    """The model of a file; None for a network's name, which waits for the images' shape."""
+    return None if models.is_network(wanted.model) else models.named(wanted.model)
+
+
+def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequential:
+    return models.named(
+        wanted.model,
+        input_shape=shape,
+        classes=images.classes,
+        rescale=images.raw,
+        seed=wanted.seed,
+    )
+
+
+def _begin(model: Sequential, images: ImageSet) -> None:
+    """Tells the model what it will learn to name."""
     if images.raw and not models.begins_with_scaling(model):
         print(
             f"Note: the images of '{images.name}' are pixel values from 0 to 255, and the model "
@@ -102,14 +126,13 @@ def _fresh(wanted: Settings, images: ImageSet, device: str | None) -> Sequential
         )
     model.class_names = images.class_names
     model.epoch = 0
-    return model
 
 
-def _announce(model: Sequential, wanted: Settings, count: int) -> None:
+def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     weights = sum(parameter.size for parameter in model.parameters if parameter.trainable)
     print(
-        f"Training {wanted.model} ({weights:,} weights) on {count:,} images of {wanted.data}: "
-        f"{model.optimizer.name}, batches of {wanted.batch_size}.",
+        f"Training {wanted.model} ({weights:,} weights) on {len(images.to_train):,} images of "
+        f"{wanted.data}: {model.optimizer.name}, batches of {wanted.batch_size}.",
         file=sys.stderr,
     )
 
@@ -157,11 +180,15 @@ def _read(history: Path) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
 
 
-def _result(folder: Folder, images: ImageSet, history: History) -> dict[str, Any]:
-    """Evaluates the best epoch's model on the test images, draws the pictures."""
-    model = fastcnn.load(folder.best)
-    x, y = images.test
-    values = model.evaluate(x, y, batch_size=128, return_dict=True)
+def _result(
+    model: Sequential, folder: Folder, images: ImageSet, history: History
+) -> dict[str, Any]:
+    """Evaluates the best epoch's model on images it was not trained on, if there are any, and draws
+    the pictures."""
+    kind, part = images.measured()
+    values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
+    part = part.usable
+    x, y = part.dataset, part.labels
     probabilities = models.probabilities(model, model.predict(x, batch_size=128))
     predicted = probabilities.argmax(axis=1)
     matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
@@ -170,15 +197,16 @@ def _result(folder: Folder, images: ImageSet, history: History) -> dict[str, Any
     if columns:
         plots.curves(columns, save=folder.curves)
     plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
-    if x.shape[-1] in (1, 3):
+    if part.shape[-1] in (1, 3):
         plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
     return {
         "epochs": len(columns.get("loss", ())),
         "interrupted": history.interrupted,
         "best_epoch": model.epoch,
-        "test_loss": values["loss"],
-        "test_accuracy": float((predicted == y).mean()),
-        "test_images": len(y),
+        "measured_on": kind,
+        f"{kind}_loss": values["loss"],
+        f"{kind}_accuracy": float((predicted == y).mean()),
+        f"{kind}_images": len(y),
         "images_per_second": _rate(history),
         "seconds": sum(history.seconds),
         "folder": str(folder.path),
@@ -195,10 +223,12 @@ def _text(report: dict[str, Any], folder: Folder) -> str:
     rate = report["images_per_second"]
     speed = f"{rate:,.0f} images/s in training, " if rate else ""
     stopped = ", interrupted" if report["interrupted"] else ""
+    kind = report["measured_on"]
+    chosen = ", which also chose the epoch" if kind == "validation" else ""
     return (
-        f"Test accuracy {100 * report['test_accuracy']:.2f} % on {report['test_images']:,} images "
-        f"(loss {report['test_loss']:.4f}), from epoch {report['best_epoch']} of "
-        f"{report['epochs']}{stopped}.\n"
+        f"{kind.capitalize()} accuracy {100 * report[f'{kind}_accuracy']:.2f} % on "
+        f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
+        f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"
         f"{folder.path}: {', '.join(report['files'])}"
     )

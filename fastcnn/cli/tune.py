@@ -8,18 +8,21 @@ import sys
 from typing import Any
 
 from fastcnn import measurements, tuning
-from fastcnn.cli import models
+from fastcnn.cli import device_options, models
 from fastcnn.cli.errors import UsageError
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints what was estimated and measured for each layer, direction and strategy."""
+    device = device_options.device(given)
     if given.forget:
-        print(f"{measurements.forget()} measurements forgotten.", file=sys.stderr)
+        print(f"{measurements.forget(device)} measurements forgotten.", file=sys.stderr)
     if given.model is None and given.set is None and given.forget:
         return 0
-    subject = _subject(given)
-    report = tuning.tune(subject, given.batch_size, not given.inference, given.seconds)
+    subject = _subject(given, device)
+    report = tuning.tune(
+        *(subject, given.batch_size, not given.inference, given.seconds, device, given.precision)
+    )
     print(json.dumps(report.described()) if given.json else report)
     if measurements.folder() is None:
         print(
@@ -30,11 +33,13 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _subject(given: argparse.Namespace) -> Any:
+def _subject(given: argparse.Namespace, device: str) -> Any:
     """The model or the problems that the command line names."""
     if (given.model is None) == (given.set is None):
         raise UsageError("give a MODEL, or else --set NAME.")
-    return models.named(given.model) if given.set is None else _problems(given.set)
+    if given.set is not None:
+        return _problems(given.set)
+    return models.named(given.model).to(device, given.precision)
 
 
 def _problems(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a step of any engine returns, and the error of a step that is not finite."""
+"""What a step of any engine takes and returns, and the error of a step that is not finite."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ class Batch:
     def outputs(self) -> np.ndarray:
         """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
         return self.scores if self.transform is None else self.transform(self.scores)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of a data set by their numbers, for an engine that holds the data set.
+
+    images: uint8 or float32 [N, H, W, C]; indices: int [n].
+    """
+
+    images: np.ndarray
+    indices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.images[self.indices].astype(dtype or np.float32)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -15,9 +15,9 @@ from fastcnn.engines import execute as executor
 from fastcnn.engines.rewrites import pad_scaled, split_single
 from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.engines.table import BASES, Table, build_table
+from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu import host
 from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
-from fastcnn.kernels.cpu.call import Call, Region
 from fastcnn.kernels.cpu.gemm import tiles
 from fastcnn.memory import SLACK, vector_zeros
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from fastcnn.kernels.call import BATCH, BLOCK, IMAGE, Call, Region
 from fastcnn.kernels.cpu.activation import affine
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, IMAGE, Call, Region
 from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_GROUPS, SPLIT_INNER, SPLIT_OUTER, tiles
 from fastcnn.kernels.cpu.layout import pad_image
 from fastcnn.kernels.cpu.winograd_kernels import winograd_inputs, winograd_outputs
@@ -75,5 +75,5 @@ def _multiply_adds(call: Call) -> int:
     if call.kernel is not tiles:
         return 0
     fields = ("groups", "rows_outer", "rows_inner", "columns", "k2", "k1", "k0")
-    rows = prod(call.values[name] for name in fields)
-    return rows // (call.values["rows_inner"] if call.values.get("rows_are_images") else 1)
+    rows = int(prod(call.values[name] for name in fields))
+    return rows // (int(call.values["rows_inner"]) if call.values.get("rows_are_images") else 1)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fastcnn.kernels.cpu.call import (
+from fastcnn.engines.places import place
+from fastcnn.kernels.call import (
     BATCH,
     BLOCK,
     CHUNK,
@@ -161,7 +162,7 @@ def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
     slots: dict[Region, Slot] = {}
     sizes = {}
     for kind, found in spans.items():
-        offsets, sizes[kind] = _pack(found)
+        offsets, sizes[kind] = place(found)
         for region, offset in offsets.items():
             slots[region] = _slot(kind, region, offset, sizes)
     return Layout(slots, sizes["image"] + sizes["block"], sizes["batch"])
@@ -205,19 +206,3 @@ def _slot(kind: str, region: Region, offset: int, sizes: dict[str, int]) -> Slot
     if kind == "block":
         return Slot("thread", sizes["image"] + offset, per_slot=region.stride)
     return Slot("thread", offset)
-
-
-def _pack(spans: list[tuple[int, int, int, Region]]) -> tuple[dict[Region, int], int]:
-    """Place spans (start, end, size, region), largest first, at the lowest free offset."""
-    placed: list[tuple[int, int, int, int]] = []
-    offsets: dict[Region, int] = {}
-    for start, end, size, region in sorted(spans, key=lambda span: -span[2]):
-        at = 0
-        rivals = [one for one in placed if one[0] <= end and start <= one[1]]
-        for _, _, low, high in sorted(rivals, key=lambda one: one[2]):
-            if at + size <= low:
-                break
-            at = max(at, high)
-        placed.append((start, end, at, at + size))
-        offsets[region] = at
-    return offsets, max((one[3] for one in placed), default=0)

@@ -13,9 +13,7 @@ from fastcnn.engines.execute import (
     SCOPE_IMAGE,
 )
 from fastcnn.engines.schedule import Layout, Phase, Segment
-from fastcnn.kernels.cpu import kernel as kernels
-from fastcnn.kernels.cpu.ahead import MOST_PIECES
-from fastcnn.kernels.cpu.call import (
+from fastcnn.kernels.call import (
     BATCH,
     BLOCK,
     CHUNK,
@@ -27,6 +25,8 @@ from fastcnn.kernels.cpu.call import (
     Place,
     Region,
 )
+from fastcnn.kernels.cpu import kernel as kernels
+from fastcnn.kernels.cpu.ahead import MOST_PIECES
 
 # Every address in a table is one of these arrays' plus an offset.
 BASES = (

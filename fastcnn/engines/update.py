@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcnn.engines.lowering import Lowering
+from fastcnn.kernels.call import BATCH, Place, Region
 from fastcnn.kernels.cpu import training
-from fastcnn.kernels.cpu.activation import float_bits
-from fastcnn.kernels.cpu.call import BATCH, Place, Region
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Parameter
@@ -65,9 +64,9 @@ def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, part
         },
         parts=parts,
         size=parameter.size,
-        l1=float_bits(regularizer.l1 if regularizer else 0.0),
-        l2=float_bits(regularizer.l2 if regularizer else 0.0),
-        clip=float_bits(clip),
+        l1=float(regularizer.l1) if regularizer else 0.0,
+        l2=float(regularizer.l2) if regularizer else 0.0,
+        clip=float(clip),
     )
 
 
@@ -95,8 +94,8 @@ def _check(
         after=finished,
         loss_stride=loss.stride,
         parameters=parameters,
-        clip_each=float_bits(optimizer.clipnorm or 0.0),
-        clip_all=float_bits(optimizer.global_clipnorm or 0.0),
+        clip_each=float(optimizer.clipnorm or 0.0),
+        clip_all=float(optimizer.global_clipnorm or 0.0),
     )
 
 

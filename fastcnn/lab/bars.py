@@ -35,7 +35,7 @@ def draw(report: Report, machine: str) -> Figure:
     _frame(panels, groups, names, report)
     for axis, direction in zip(panels, directions, strict=False):
         shown = [one for one in report.results if one.direction == direction]
-        _ceiling(axis, report.ceilings.sgemm_gflops)
+        _ceiling(axis, *report.ceilings.named)
         _bars(axis, shown, groups, colours)
         _numbers(axis, shown, report, groups, thickness)
         style.panel_title(axis, direction, lift=18)
@@ -95,7 +95,7 @@ def _frame(
 ) -> None:
     """Scales, the problems' names, a shade behind every other problem."""
     tops = _tops(groups)
-    most = max([report.ceilings.sgemm_gflops, *map(captions.rate, report.results)])
+    most = max([report.ceilings.named[1], *map(captions.rate, report.results)])
     panels[0].set_xlim(0, most * 1.2)
     panels[0].set_ylim(_lines(groups), 0)
     middles = [tops[problem] + len(strategies) / 2 for problem, strategies in groups.items()]
@@ -112,11 +112,11 @@ def _frame(
             axis.axhspan(low, high, color=style.SHADE, zorder=0, linewidth=0)
 
 
-def _ceiling(axis: Axes, sgemm: float) -> None:
-    axis.axvline(sgemm, linestyle="--", color=INK, linewidth=1.1, zorder=2)
+def _ceiling(axis: Axes, name: str, rate: float) -> None:
+    axis.axvline(rate, linestyle="--", color=INK, linewidth=1.1, zorder=2)
     axis.annotate(
-        f"sgemm {sgemm:.0f}",
-        (sgemm, 1),
+        f"{name} {rate:.0f}",
+        (rate, 1),
         (0, 3),
         xycoords=axis.get_xaxis_transform(),
         textcoords="offset points",
@@ -145,7 +145,7 @@ def _numbers(
     from matplotlib.patheffects import withStroke
 
     winners = set(captions.winners(report))
-    # Numbers stay legible where they meet the line of sgemm.
+    # Numbers stay legible where they meet the ceiling's line.
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for one in shown:
         if one.strategy not in groups[one.problem]:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastcnn import contest, strategies
+from fastcnn.contest import Maker
 from fastcnn.convolutions import Convolution
 from fastcnn.disturbance import Disturbance
 from fastcnn.lab.peer import Peer, PeerError
@@ -40,14 +39,23 @@ class Bout:
     seconds that those lasted.
     """
 
-    def __init__(self, task: Task, peer: Peer | None = None):
+    def __init__(
+        self,
+        task: Task,
+        peer: Peer | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
+    ):
         self.task = task
+        self.device, self.precision = device, precision
         self.disturbance = (0.0, 0.0)
         self._peer = peer
         self._chosen = None
         if AUTO in task.strategies:
             named = task.problem
-            self._chosen = strategies.choose(task.direction, named.problem, named.batch)
+            self._chosen = strategies.choose(
+                task.direction, named.problem, named.batch, device=device
+            )
         asked = {*task.strategies, *([self._chosen.name] if self._chosen else [])}
         self.names = [name for name in STRATEGIES if name in asked]
         self._reasons = self._declining()
@@ -66,25 +74,32 @@ class Bout:
             for name in list(self._rounds):
                 self._leave_out(name, NO_MEMORY)
             return
+        maker = Maker(self.task.direction, one.problem, given, self.device, self.precision)
         if self._peer is not None and not stopped():
             self._prepare(self._peer)
         for number in range(repeat):
-            self._own_round(number, given, stopped, show)
+            self._own_round(number, maker, stopped, show)
             if self._peer is not None and not stopped():
                 self._peer_round(self._peer, show)
         if self._peer is not None and self._peer_rounds:
             self._peer.drop()
 
     def _declining(self) -> dict[str, str]:
+        known = strategies.table(self.device)
+        asked = self.task.direction, self.task.problem.problem
         reasons = {
-            name: STRATEGIES[name].declines(self.task.direction, self.task.problem.problem)
+            name: known[name].declines(*asked)
+            if name in known
+            else f"it has no kernels for device '{self.device}'"
             for name in self.names
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
     def _examine(self, stopped: Callable[[], bool], show: Callable[[str], None]) -> None:
         one = self.task.problem
-        examiner = Examiner(self.task.direction, one.problem, one.batch)
+        examiner = Examiner(
+            self.task.direction, one.problem, one.batch, self.device, self.precision
+        )
         for name in self.names:
             if name in self._reasons or stopped():
                 continue
@@ -100,7 +115,7 @@ class Bout:
     def _own_round(
         self,
         number: int,
-        given: tuple[np.ndarray, np.ndarray],
+        maker: Maker,
         stopped: Callable[[], bool],
         show: Callable[[str], None],
     ) -> None:
@@ -112,10 +127,12 @@ class Bout:
             # Another one begins each round.
             name = names[(number + turn) % len(names)]
             show(name)
-            self._turn(name, given)
+            self._turn(name, maker)
         share, seconds = self.disturbance
         taken = time.perf_counter() - start
-        total = (share * seconds + others.share * taken) / max(seconds + taken, 1e-9)
+        # A GPU's own clock does not count what others take of the processors.
+        found = others.share if self.device == "cpu" else 0.0
+        total = (share * seconds + found * taken) / max(seconds + taken, 1e-9)
         self.disturbance = total, seconds + taken
 
     def _close(self) -> list[str]:
@@ -124,16 +141,16 @@ class Bout:
         limit = max(FAR * min(fastest.values(), default=0.0), LONG)
         return [name for name in self._rounds if fastest.get(name, 0.0) <= limit]
 
-    def _turn(self, name: str, given: tuple[np.ndarray, np.ndarray]) -> None:
-        """Time some calls. Arrays and workspace are there for the turn alone."""
+    def _turn(self, name: str, maker: Maker) -> None:
+        """Time some calls."""
         try:
-            convolution = Convolution(name, self.task.direction, self.task.problem.problem, *given)
+            convolution = maker.make(name)
             self._workspace[name] = convolution.workspace
-            if convolution.workspace > contest.MOST_WORKSPACE:
-                need = convolution.workspace / (1 << 30)
-                self._leave_out(name, f"it needs {need:.1f} GiB of workspace")
+            reason = contest.too_large(convolution.workspace, self.device)
+            if reason:
+                self._leave_out(name, reason)
                 return
-            self._rounds[name].append(_timed(convolution))
+            self._rounds[name].append(_timed(convolution, self.device))
         except MemoryError:
             self._leave_out(name, NO_MEMORY)
 
@@ -219,23 +236,16 @@ class Bout:
             "minimum_ms": minimum,
             "median_ms": _median(rounds),
             "gflops": gflops,
-            "of_sgemm": gflops / ceilings.sgemm_gflops,
+            "of_sgemm": gflops / ceilings.sgemm_gflops if ceilings.sgemm_gflops else None,
             "of_roofline": gflops / ceilings.roofline(problem.intensity),
             "to_direct": _ratio(self._rounds.get("direct"), rounds),
             "to_peer": _ratio(peer, rounds),
         }
 
 
-def _timed(call: Callable[[], object]) -> list[float]:
-    """Return milliseconds of some calls, after one in which code is compiled and memory fetched."""
-    call()
-    times: list[float] = []
-    end = time.perf_counter() + PACE
-    while len(times) < MOST_CALLS and (not times or time.perf_counter() < end):
-        start = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - start))
-    return times
+def _timed(convolution: Convolution, device: str) -> list[float]:
+    """Return milliseconds of some calls."""
+    return [1e3 * one for one in contest.timed(convolution, device, MOST_CALLS, PACE)]
 
 
 def _fastest(rounds: Rounds) -> float:

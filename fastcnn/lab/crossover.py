@@ -126,7 +126,7 @@ def _lines(
     colours = style.colours(one.strategy for one in timed)
     winners = set(captions.winners(report))
     for axis, direction in zip(panels, directions, strict=False):
-        _graph(axis, across, report.ceilings.sgemm_gflops)
+        _graph(axis, across, *report.ceilings.named)
         for strategy, colour in colours.items():
             shown = [r for r in timed if (r.direction, r.strategy) == (direction, strategy)]
             shown.sort(key=lambda one: across.of(one.problem))
@@ -143,16 +143,16 @@ def _lines(
     return figure, colours, f"A dark rim marks the fastest. {captions.COUNTING}"
 
 
-def _graph(axis: axes.Axes, across: Axis, sgemm: float) -> None:
+def _graph(axis: axes.Axes, across: Axis, name: str, rate: float) -> None:
     style.quiet(axis)
     axis.set_xscale("log", base=2)
     axis.set_xticks(across.values, list(map(str, across.values)))
     axis.minorticks_off()
     axis.grid(axis="y", color=GRID, linewidth=0.6)
-    axis.axhline(sgemm, linestyle="--", color=INK, linewidth=1.1)
+    axis.axhline(rate, linestyle="--", color=INK, linewidth=1.1)
     axis.annotate(
-        f"sgemm {sgemm:.0f}",
-        (0, sgemm),
+        f"{name} {rate:.0f}",
+        (0, rate),
         (2, 3),
         xycoords=axis.get_yaxis_transform(),
         textcoords="offset points",

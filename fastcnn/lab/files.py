@@ -50,6 +50,8 @@ def _row(report: Report, one: Result) -> dict[str, Any]:
         "auto": int(choice is not None and choice.strategy == one.strategy),
         "intensity": one.intensity,
         "threads": report.machine["threads"],
+        "device": report.machine.get("device", "cpu"),
+        "precision": report.machine.get("precision", "float32"),
     }
 
 

@@ -94,7 +94,7 @@ class _Engine(CpuEngine):
     """The CPU engine, whose training step can be timed."""
 
     def stopwatch(self, images: int) -> Stopwatch:
-        return Stopwatch(self._plan(TRAIN, images).executable)
+        return Stopwatch(self._plan(TRAIN, images).executable)  # type: ignore[attr-defined]
 
 
 class _Round(NamedTuple):
@@ -117,6 +117,10 @@ def measure(
     done. Ctrl-C ends the row of steps early, after the first.
     """
     checks.compiled(model, "bench model", training=True)
+    if model.device != "cpu":
+        raise ValueError(
+            f"bench model: expected a model on device 'cpu'. Received one on '{model.device}'."
+        )
     engine = _Engine(model)
     x, y = _batch(model, images)
     engine.train(x, y, None)

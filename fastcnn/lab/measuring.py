@@ -12,6 +12,7 @@ from typing import Any
 from fastcnn import machine
 from fastcnn.interrupt import Interrupt
 from fastcnn.kernels.cpu import simd
+from fastcnn.lab import card
 from fastcnn.lab.bout import Bout, Task
 from fastcnn.lab.ceilings import Sampler
 from fastcnn.lab.peer import Peer
@@ -28,30 +29,38 @@ def measure(
     repeat: int = REPEAT,
     peer: Peer | None = None,
     show: Show = lambda done, now: None,
+    device: str = "cpu",
+    precision: str = "float32",
+    past: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Check and time every strategy of every task, in `repeat` rounds, and the peer beside them.
 
-    Ctrl-C ends it; the report then has what was measured until there.
+    Ctrl-C ends it, and so does a time that is `past`; the report then has what was measured until
+    there.
     """
     start = time.perf_counter()
-    sampler = Sampler()
+    sampler = Sampler() if device == "cpu" else card.CardSampler()
     bouts: list[Bout] = []
     before: NamedProblem | None = None
     with Interrupt() as interrupt:
+
+        def stopped() -> bool:
+            return interrupt.requested or past()
+
         for number, task in enumerate(tasks):
             if task.problem != before:
                 show(number, "ceilings")
                 sampler.sample()
                 before = task.problem
-            if interrupt.requested:
+            if stopped():
                 break
-            bout = Bout(task, peer)
+            bout = Bout(task, peer, device, precision)
             bouts.append(bout)
-            bout.run(repeat, lambda: interrupt.requested, _shown(show, number, task))
-        interrupted = interrupt.requested
+            bout.run(repeat, stopped, _shown(show, number, task))
+        interrupted = stopped()
     ceilings = sampler.ceilings
     return Report(
-        machine=described(peer),
+        machine=described(peer, device, precision),
         ceilings=ceilings,
         results=[result for bout in bouts for result in bout.results(ceilings)],
         choices=[bout.choice for bout in bouts if bout.choice is not None],
@@ -74,19 +83,24 @@ def _mean(shares: list[tuple[float, float]]) -> float:
     return sum(share * seconds for share, seconds in shares) / total if total else 0.0
 
 
-def described(peer: Peer | None = None) -> dict[str, Any]:
-    """Return what a report says of the machine, as plain data."""
+def described(
+    peer: Peer | None = None, device: str = "cpu", precision: str = "float32"
+) -> dict[str, Any]:
+    """Return what a report says of the machine, as plain data; of a GPU's, see `card`."""
     import fastcnn
 
     versions = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}
     versions |= {package: metadata.version(package) for package in ("numpy", "numba")}
     if peer is not None:
-        versions[peer.name] = peer.versions[peer.name]
-    return {
+        versions |= {name: one for name, one in peer.versions.items() if name != "python"}
+    found = {
         "processor": machine.processor(),
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "threads": num_threads(),
         "vector_bits": 32 * simd.LANES,
         "versions": versions,
+        "device": device,
+        "precision": precision,
     }
+    return found if device == "cpu" else {**found, "threads": 1, "card": card.described()}

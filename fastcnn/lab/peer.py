@@ -34,17 +34,23 @@ class Peer:
     """A running peer; see lab/torch_peer.py for what it is asked.
 
     `python` is the interpreter that has the framework, by default $FASTCNN_PEER_PYTHON or our own.
-    PeerError where it cannot be started.
+    It computes on `device` in `precision`. PeerError where it cannot be started.
     """
 
-    def __init__(self, name: str, python: str | None = None):
+    def __init__(
+        self,
+        name: str,
+        python: str | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
+    ):
         self.name = name
         self.python = python or os.environ.get(PYTHON) or sys.executable
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115
         threads = dict.fromkeys(THREAD_VARIABLES, str(num_threads()))
         try:
             self._process = subprocess.Popen(
-                [self.python, str(SCRIPTS[name])],
+                [self.python, str(SCRIPTS[name]), device, precision],
                 env={**os.environ, **threads, **KEEP_MEMORY},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

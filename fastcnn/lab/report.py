@@ -57,11 +57,24 @@ def show(report: Report, console: Console | None = None) -> None:
 
 
 def machine_line(machine: dict[str, Any]) -> str:
-    """Return the machine in a line: processor, cores, threads, vectors."""
+    """Return the machine in a line: processor, cores, threads, vectors; or the GPU."""
+    if "card" in machine:
+        return _card_line(machine["card"], machine["precision"])
     cores, threads = machine["cores"], machine["threads"]
     return (
         f"{machine['processor']}, {_count(cores, 'core')}, {_count(threads, 'thread')}, "
         f"{machine['vector_bits']}-bit vectors"
+    )
+
+
+def _card_line(card: dict[str, Any], precision: str) -> str:
+    """Return the GPU in a line: name, size, driver, what drives it, precision."""
+    if card["simulated"]:
+        return f"{card['processor']}, {precision}: the times are Python's and say nothing"
+    return (
+        f"{card['processor']}, {card['multiprocessors']} multiprocessors, "
+        f"{card['memory'] / (1 << 30):.0f} GiB, compute capability {card['compute_capability']}, "
+        f"driver {card['driver']}, {card['package']}, {precision}"
     )
 
 
@@ -73,10 +86,11 @@ def _head(report: Report) -> list[str]:
     versions = ", ".join(f"{name} {one}" for name, one in report.machine["versions"].items())
     limits = report.ceilings
     bend = limits.compute_gflops / limits.copy_gbytes
+    sgemm = f"sgemm {limits.sgemm_gflops:.0f} GFLOP/s, " if limits.sgemm_gflops else ""
     return [
         machine_line(report.machine),
         f"{report.machine['system']}; {versions}",
-        f"Ceilings of this run: sgemm {limits.sgemm_gflops:.0f} GFLOP/s, multiply-adds "
+        f"Ceilings of this run: {sgemm}multiply-adds "
         f"{limits.fma_gflops:.0f} GFLOP/s, copy {limits.copy_gbytes:.1f} GB/s; the roofline bends "
         f"at {bend:.0f} FLOP/byte.",
         "GFLOP/s count the direct method's operations in the fastest call. x: times as fast.",
@@ -100,7 +114,7 @@ def _columns(report: Report) -> list[Column]:
         Column("min ms", 8, 5, lambda one: _ms(one.minimum_ms)),
         Column("median", 9, 9, lambda one: _ms(one.median_ms)),
         Column("GFLOP/s", 9, 8, lambda one: _number(one.gflops, ".3g")),
-        Column("sgemm", 7, 4, lambda one: _number(one.of_sgemm, ".0%")),
+        *([_OF_SGEMM] if report.ceilings.sgemm_gflops else []),
         Column("roof", 6, 3, lambda one: _number(one.of_roofline, ".0%")),
         Column("workspace", 11, 1, lambda one: _bytes(one.workspace)),
         Column("error", 9, 2, lambda one: _number(one.error, ".1e")),
@@ -110,6 +124,9 @@ def _columns(report: Report) -> list[Column]:
         heading = f"x {report.peer}"
         columns.append(Column(heading, 9, 6, lambda one: _number(one.to_peer, ".2f")))
     return columns
+
+
+_OF_SGEMM = Column("sgemm", 7, 4, lambda one: _number(one.of_sgemm, ".0%"))
 
 
 def _fitting(columns: list[Column], width: int) -> list[Column]:

@@ -61,17 +61,25 @@ class Ceilings:
 
     `sgemm_gflops` is NumPy's product of two float32[2048, 2048]; `fma_gflops` the engine's
     multiply-adds on numbers that stay in the first cache; `copy_gbytes` GB/s read and written by
-    copying an array far larger than the caches.
+    copying an array far larger than the caches. Of a GPU: multiply-adds in float32 on its
+    registers, a copy within its memory, and no matrix product.
     """
 
-    sgemm_gflops: float
+    sgemm_gflops: float | None
     fma_gflops: float
     copy_gbytes: float
 
     @property
     def compute_gflops(self) -> float:
         """The roofline's flat part."""
-        return max(self.sgemm_gflops, self.fma_gflops)
+        return max(self.sgemm_gflops or 0.0, self.fma_gflops)
+
+    @property
+    def named(self) -> tuple[str, float]:
+        """The rate of arithmetic that pictures compare with, and its name."""
+        if self.sgemm_gflops is None:
+            return "multiply-adds", self.fma_gflops
+        return "sgemm", self.sgemm_gflops
 
     def roofline(self, intensity: float) -> float:
         """Return the most GFLOP/s to expect at so many operations for each byte."""

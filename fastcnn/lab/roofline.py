@@ -91,8 +91,11 @@ def _roofs(axis: Axes, ceilings: Ceilings) -> None:
     y = [ceilings.roofline(one) for one in x]
     axis.fill_between(x, y, axis.get_ylim()[1], color=style.SHADE, zorder=0, linewidth=0)
     axis.plot(x, y, color=INK, linewidth=2, solid_joinstyle="miter", zorder=2, label="roof")
-    sgemm = [ceilings.sgemm_gflops] * 2
-    axis.plot([ridge, high], sgemm, "--", color=INK, linewidth=1.2, zorder=2, label="sgemm")
+    rates = {"arithmetic": ceilings.compute_gflops}
+    if ceilings.sgemm_gflops is not None:
+        rates["sgemm"] = ceilings.sgemm_gflops
+        sgemm = [ceilings.sgemm_gflops] * 2
+        axis.plot([ridge, high], sgemm, "--", color=INK, linewidth=1.2, zorder=2, label="sgemm")
     angle = _slope(axis)
     middle = float(np.sqrt(max(low, axis.get_ylim()[0] / ceilings.copy_gbytes) * ridge))
     axis.annotate(
@@ -106,7 +109,6 @@ def _roofs(axis: Axes, ceilings: Ceilings) -> None:
         color=INK,
         fontsize=9,
     )
-    rates = {"arithmetic": ceilings.compute_gflops, "sgemm": ceilings.sgemm_gflops}
     places = _spread([_share(axis, "y", rate) for rate in rates.values()], 0.34 / _inches(axis)[1])
     for (name, rate), place in zip(rates.items(), places, strict=True):
         axis.annotate(

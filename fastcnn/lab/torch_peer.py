@@ -9,7 +9,7 @@ It answers JSON lines on stdin by JSON lines on stdout until stdin closes:
     {"command": "drop"}                                -> {}
 
 What fails is answered by {"error": "..."}. A variant is a memory layout. The number of threads is
-in OMP_NUM_THREADS.
+in OMP_NUM_THREADS; the arguments are the device, cpu or cuda, and the precision, float32 or tf32.
 """
 
 from __future__ import annotations
@@ -26,20 +26,31 @@ from typing import Any
 
 VARIANTS = ("channels_first", "channels_last")
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+CLEARED = 512 << 20  # bytes, as in fastcnn.contest
 
 
 class Torch:
     """The prepared calls of one direction of one problem, by variant."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str, precision: str) -> None:
         import torch
 
         self.torch = torch
+        self.device = device
         self.calls: dict[str, Callable[[], Any]] = {}
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        if device == "cuda":
+            if not torch.cuda.is_available():
+                raise RuntimeError("PyTorch finds no GPU")
+            # cuDNN times its algorithms once for each shape, and takes the fastest.
+            torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.allow_tf32 = precision == "tf32"
+            torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
     def describe(self) -> dict[str, Any]:
         versions = {"python": platform.python_version(), "torch": self.torch.__version__}
+        if self.device == "cuda":
+            versions["cuDNN"] = str(self.torch.backends.cudnn.version())
         return {"name": "torch", "versions": versions}
 
     def prepare(self, direction: str, problem: dict[str, Any], images: int) -> dict[str, Any]:
@@ -51,17 +62,39 @@ class Torch:
     def run(self, variant: str, seconds: float, calls: int) -> dict[str, Any]:
         call = self.calls[variant]
         call()
+        timed = self._timed_on_gpu() if self.device == "cuda" else _timed
         times: list[float] = []
         end = time.perf_counter() + seconds
         while len(times) < calls and (not times or time.perf_counter() < end):
-            start = time.perf_counter()
-            call()
-            times.append(1e3 * (time.perf_counter() - start))
+            times.append(timed(call))
         return {"ms": times}
 
     def drop(self) -> dict[str, Any]:
         self.calls = {}
+        if self.device == "cuda":
+            self.torch.cuda.empty_cache()
         return {}
+
+    def _timed_on_gpu(self) -> Callable[[Callable[[], Any]], float]:
+        """Return a function that times a call by events.
+
+        A large copy goes first, as in fastcnn.contest: while it runs the host puts the call's
+        kernels on the stream, and after it no cache holds the call's arrays.
+        """
+        cuda = self.torch.cuda
+        source = self.torch.empty(CLEARED, dtype=self.torch.uint8, device="cuda")
+        target = self.torch.empty_like(source)
+        start, end = (cuda.Event(enable_timing=True) for _ in range(2))
+
+        def timed(call: Callable[[], Any]) -> float:
+            target.copy_(source)
+            start.record()
+            call()
+            end.record()
+            end.synchronize()
+            return float(start.elapsed_time(end))
+
+        return timed
 
     def _call(
         self, direction: str, problem: dict[str, Any], images: int, variant: str
@@ -102,7 +135,14 @@ class Torch:
             "channels_first": self.torch.contiguous_format,
             "channels_last": self.torch.channels_last,
         }[variant]
-        return self.torch.randn(shape).contiguous(memory_format=layout)
+        return self.torch.randn(shape, device=self.device).contiguous(memory_format=layout)
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    """Return the milliseconds of a call."""
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
 
 
 def bind_to_parent() -> None:
@@ -120,7 +160,7 @@ def main() -> None:
     torch: Torch | None = None
     for line in sys.stdin:
         try:
-            torch = torch or Torch()
+            torch = torch or Torch(*sys.argv[1:])
             request = json.loads(line)
             answer = getattr(torch, request.pop("command"))(**request)
         except Exception as error:

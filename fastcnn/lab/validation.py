@@ -13,17 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastcnn import contest
+from fastcnn import contest, strategies
 from fastcnn.convolutions import Convolution
 from fastcnn.kernels.cpu import openblas
 from fastcnn.lab import reference
 from fastcnn.problem import Problem
-from fastcnn.strategies import STRATEGIES
+from fastcnn.threads import num_threads
 
 IMAGES = 2  # a single one is computed in another way than several
 EXACT = ("direct", "im2col", "im2col-blas")
 # Sums of a million such products stay far below 2**24, up to where float32 has every integer.
 INTEGERS = (-2, 3)
+# Products of tf32 have 10 bits behind the point in place of 23, which is all that counts: a sum of
+# them errs by a few 1e-4 of its largest magnitude. Small integers stay exact.
+TF32 = 200.0
 
 
 class Finding(NamedTuple):
@@ -42,11 +45,20 @@ class Example(NamedTuple):
 
 
 class Examiner:
-    """Knows the right results of one direction of a problem, for at most `images` images."""
+    """Knows the right results of one direction of a problem, for at most `most` images."""
 
-    def __init__(self, direction: str, problem: Problem, images: int):
+    def __init__(
+        self,
+        direction: str,
+        problem: Problem,
+        images: int,
+        device: str = "cpu",
+        precision: str = "float32",
+        most: int = IMAGES,
+    ):
         self.direction, self.problem = direction, problem
-        self._images = min(images, IMAGES)
+        self.device, self.precision = device, precision
+        self._images = min(images, most)
 
     def examine(self, strategy: str) -> Finding:
         """Check a strategy that accepts the problem. MemoryError where there is not enough."""
@@ -71,13 +83,18 @@ class Examiner:
     def _example(self, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Example:
         given = contest.arrays(self.direction, self.problem, self._images)
         first, second = (draw(array.shape).astype(np.float32) for array in given)
-        # One thread: on a busy computer a BLAS's threads wait for each other longer than they work.
-        with openblas.limited(1):
+        # On a busy computer a BLAS's threads wait for each other longer than they work. Beside a
+        # GPU the processors have nothing else to do.
+        with openblas.limited(1 if self.device == "cpu" else num_threads()):
             right = reference.compute(self.direction, self.problem, first, second)
         return Example(first, second, right)
 
     def _result(self, strategy: str, example: Example) -> np.ndarray:
-        return Convolution(strategy, self.direction, self.problem, *example[:2])()
+        return Convolution(
+            *(strategy, self.direction, self.problem, *example[:2]),
+            device=self.device,
+            precision=self.precision,
+        )()
 
     def _inexact(self, strategy: str) -> str | None:
         right = self._integers.right
@@ -92,7 +109,10 @@ class Examiner:
         )
 
     def _inaccurate(self, strategy: str) -> Finding:
-        right, stated = self._numbers.right, STRATEGIES[strategy].error
+        right = self._numbers.right
+        stated = strategies.table(self.device)[strategy].error
+        if self.precision == "tf32":
+            stated *= TF32
         off = np.abs(self._result(strategy, self._numbers) - right).max()
         error = float(off / (np.abs(right).max() or 1.0))
         if not np.isfinite(error):

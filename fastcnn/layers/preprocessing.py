@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastcnn.data import moments
 from fastcnn.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
@@ -62,19 +63,11 @@ class Normalization(_Affine):
         self.mean, self.variance = mean, variance
 
     def adapt(self, images: Any) -> Normalization:
-        """Take mean and variance of each channel from the training images, [n, ..., channels] as
-        they reach this layer; returns itself. It comes before the model's first run."""
-        given = np.asarray(images)
-        if given.ndim < 2 or not given.size or given.dtype.kind not in "fu":
-            raise ValueError(
-                f"{self.label}: adapt needs images [n, ..., channels]. "
-                f"Received {given.dtype} of shape {given.shape}."
-            )
-        axes, count = tuple(range(given.ndim - 2)), given.size // given.shape[-1]
-        # Image by image in float64: a copy of a large set would not fit.
-        mean = sum(one.sum(axis=axes, dtype=np.float64) for one in given) / count
-        squares = sum(np.square(one - mean).sum(axis=axes) for one in given)
-        self.mean, self.variance = np.asarray(mean).tolist(), np.asarray(squares / count).tolist()
+        """Take mean and variance of each channel from the training images, as they reach this
+        layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns itself.
+        It comes before the model's first run."""
+        found = moments.of_colours(images, f"{self.label}: adapt")
+        self.mean, self.variance = found.mean.tolist(), found.variance.tolist()
         return self
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:

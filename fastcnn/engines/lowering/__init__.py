@@ -1,4 +1,4 @@
-"""From a program's ops to calls of CPU kernels: one small function a kind of op."""
+"""From a program's ops to calls of a device's kernels: one small function a kind of op."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from fastcnn.engines.lowering import (
     shape,
 )
 from fastcnn.engines.lowering.regions import Regions
+from fastcnn.kernels.call import Calls
+from fastcnn.kernels.rooms import Kernels
 from fastcnn.program import Buffer, Op, Program
 
 __all__ = ["LOWER", "Lowering"]
@@ -58,13 +60,16 @@ class Lowering(Regions):
     """A program as calls, each op's in its turn, and the regions that they work on."""
 
     def __init__(
-        self, program: Program, outside: dict[Buffer, str], kept: set[Buffer], images: int
+        self,
+        program: Program,
+        kernels: Kernels,
+        calls: Calls,
+        outside: dict[Buffer, str],
+        kept: set[Buffer],
     ):
-        """`outside` names the arrays that some buffers are; `kept` are read after the run.
-
-        `images` is how many run at once, at most.
-        """
-        super().__init__(program, outside, kept, images)
+        """`calls` is where they go. `outside` names the arrays that some buffers are; `kept` are
+        read after the run."""
+        super().__init__(program, kernels, calls, outside, kept)
         for number, op in enumerate(program.ops):
             # By its number the lab finds the op again, to which it adds the time of a call.
             self.calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"

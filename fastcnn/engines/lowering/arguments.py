@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import layout
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, Region
 from fastcnn.program import Op
 
 
@@ -28,5 +27,5 @@ def folded(low: Regions, op: Op) -> tuple[Region | None, Region | None]:
     size = op.inputs[1].size
     made = Region(4 * size, GLOBAL, label="folded bias")
     places = {"bias": bias, "scale": scale, "shift": shift, "y": made}
-    low.emit(layout.fold_bias, BATCH, "y", places, size=size)
+    low.emit(low.kernels.layout.fold_bias, BATCH, "y", places, size=size)
     return made, scale

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastcnn.engines.lowering.arguments import folded, has_relu
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu.conv_bias import bias_dw
-from fastcnn.kernels.cpu.convolution import STRATEGIES, Strategy
 from fastcnn.program import Op
 
 
-def _strategy(op: Op) -> Strategy:
-    return STRATEGIES[op.attributes["strategy"]]
+def _strategy(low: Regions, op: Op) -> Any:
+    return low.kernels.convolution.STRATEGIES[op.attributes["strategy"]]
 
 
 def conv2d(low: Regions, op: Op) -> None:
@@ -18,13 +18,13 @@ def conv2d(low: Regions, op: Op) -> None:
     kernel = low.parameter(op.parameters["kernel"])
     bias, scale = folded(low, op)
     problem, relu = op.attributes["problem"], has_relu(op)
-    _strategy(op).forward(low.calls, problem, x, kernel, bias, y, relu, scale)
+    _strategy(low, op).forward(low.calls, problem, x, kernel, bias, y, relu, scale)
 
 
 def conv2d_dx(low: Regions, op: Op) -> None:
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel = low.parameter(op.parameters["kernel"])
-    _strategy(op).dx(low.calls, op.attributes["problem"], dy, kernel, out)
+    _strategy(low, op).dx(low.calls, op.attributes["problem"], dy, kernel, out)
 
 
 def conv2d_dw(low: Regions, op: Op) -> None:
@@ -32,7 +32,7 @@ def conv2d_dw(low: Regions, op: Op) -> None:
     problem = op.attributes["problem"]
     gradient, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
     if gradient is not None:
-        _strategy(op).dw(low.calls, problem, x, dy, gradient)
+        _strategy(low, op).dw(low.calls, problem, x, dy, gradient)
     if bias is not None:
         pixels = problem.out_height * problem.out_width
-        bias_dw(low.calls, pixels, problem.filters, dy, bias)
+        low.kernels.conv_bias.bias_dw(low.calls, pixels, problem.filters, dy, bias)

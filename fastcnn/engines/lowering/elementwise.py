@@ -6,40 +6,38 @@ from math import prod
 
 from fastcnn.engines.lowering.arguments import has_relu, rows
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import activation as kernels
-from fastcnn.kernels.cpu.activation import float_bits
-from fastcnn.kernels.cpu.call import IMAGE, Region
+from fastcnn.kernels.call import IMAGE, Region
 from fastcnn.program import Op
 
 
-def _function(op: Op) -> dict[str, int]:
+def _function(low: Regions, op: Op) -> dict[str, int | float]:
     return {
         "size": op.outputs[0].size,
-        "function": kernels.FUNCTIONS.index(op.attributes["function"]),
-        "constant": float_bits(op.attributes["constant"]),
+        "function": low.kernels.activation.FUNCTIONS.index(op.attributes["function"]),
+        "constant": float(op.attributes["constant"]),
     }
 
 
 def activation(low: Regions, op: Op) -> None:
     places = {"x": low.region(op.inputs[0]), "y": low.output(op)}
-    low.emit(kernels.activation, IMAGE, "y", places, **_function(op))
+    low.emit(low.kernels.activation.activation, IMAGE, "y", places, **_function(low, op))
 
 
 def activation_dx(low: Regions, op: Op) -> None:
     saved, dy = (low.region(buffer) for buffer in op.inputs)
     places = {"saved": saved, "dy": dy, "dx": low.output(op)}
-    low.emit(kernels.activation_dx, IMAGE, "dx", places, **_function(op))
+    low.emit(low.kernels.activation.activation_dx, IMAGE, "dx", places, **_function(low, op))
 
 
 def softmax(low: Regions, op: Op) -> None:
     places = {"x": low.region(op.inputs[0]), "y": low.output(op)}
-    low.emit(kernels.softmax, IMAGE, "y", places, **rows(op))
+    low.emit(low.kernels.activation.softmax, IMAGE, "y", places, **rows(op))
 
 
 def softmax_dx(low: Regions, op: Op) -> None:
     y, dy = (low.region(buffer) for buffer in op.inputs)
     places = {"y": y, "dy": dy, "dx": low.output(op)}
-    low.emit(kernels.softmax_dx, IMAGE, "dx", places, **rows(op))
+    low.emit(low.kernels.activation.softmax_dx, IMAGE, "dx", places, **rows(op))
 
 
 def add(low: Regions, op: Op) -> None:
@@ -48,7 +46,7 @@ def add(low: Regions, op: Op) -> None:
     for i, other in enumerate(rest):
         relu = has_relu(op) and i == len(rest) - 1
         places = {"a": first, "b": other, "y": y}
-        low.emit(kernels.add, IMAGE, "y", places, size=op.outputs[0].size, relu=relu)
+        low.emit(low.kernels.activation.add, IMAGE, "y", places, size=op.outputs[0].size, relu=relu)
         first = y
 
 
@@ -59,7 +57,7 @@ def _channelwise(
     x, y = low.region(op.inputs[0]), low.output(op)
     places = {"x": x, "scale": scale, "offset": offset, "residual": residual, "y": y}
     low.emit(
-        kernels.affine,
+        low.kernels.activation.affine,
         IMAGE,
         "y",
         places,
@@ -88,12 +86,12 @@ def dropout(low: Regions, op: Op) -> None:
     rate = op.attributes["rate"]
     places = {"x": low.region(op.inputs[0]), "y": low.output(op), "random": Region(16, "random")}
     low.emit(
-        kernels.dropout,
+        low.kernels.activation.dropout,
         IMAGE,
         "y",
         places,
         size=op.outputs[0].size,
         stream=op.attributes["stream"],
         threshold=min(round(rate * 2**32), 2**32 - 1),
-        scale=float_bits(1 / (1 - rate)),
+        scale=1 / (1 - rate),
     )

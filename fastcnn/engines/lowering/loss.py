@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import training
-from fastcnn.kernels.cpu.activation import float_bits
-from fastcnn.kernels.cpu.call import IMAGE
+from fastcnn.kernels.call import IMAGE
 from fastcnn.program import Op
 
 
@@ -15,11 +13,11 @@ def loss(low: Regions, op: Op) -> None:
     places = {"scores": scores, "target": target, "weight": weight}
     places |= {"gradient": gradient, "loss": loss, "rank": rank}
     low.emit(
-        training.LOSSES[op.attributes["kernel"]],
+        low.kernels.training.LOSSES[op.attributes["kernel"]],
         IMAGE,
         ("gradient", "loss", "rank"),
         places,
         size=op.inputs[0].size,
-        option=float_bits(op.attributes["option"]),
+        option=float(op.attributes["option"]),
         classes=op.attributes["classes"],
     )

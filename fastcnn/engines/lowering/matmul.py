@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fastcnn.engines.lowering.arguments import folded, has_relu
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import matmul as kernels
-from fastcnn.kernels.cpu.call import Region
+from fastcnn.kernels.call import Region
 from fastcnn.program import Op
 
 
@@ -13,13 +12,14 @@ def matmul(low: Regions, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel, sizes = _kernel(low, op)
     bias, scale = folded(low, op)
-    kernels.forward(low.calls, x, kernel, bias, y, sizes, has_relu(op), scale, low.program.training)
+    relu, training = has_relu(op), low.program.training
+    low.kernels.matmul.forward(low.calls, x, kernel, bias, y, sizes, relu, scale, training)
 
 
 def matmul_dx(low: Regions, op: Op) -> None:
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
     kernel, sizes = _kernel(low, op)
-    kernels.dx(low.calls, dy, kernel, out, sizes)
+    low.kernels.matmul.dx(low.calls, dy, kernel, out, sizes)
 
 
 def matmul_dw(low: Regions, op: Op) -> None:
@@ -27,9 +27,9 @@ def matmul_dw(low: Regions, op: Op) -> None:
     kernel, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
     _, sizes = _kernel(low, op)
     if kernel is not None:
-        kernels.dw(low.calls, x, dy, kernel, sizes)
+        low.kernels.matmul.dw(low.calls, x, dy, kernel, sizes)
     if bias is not None:
-        kernels.bias_dw(low.calls, dy, bias, sizes[1])
+        low.kernels.matmul.bias_dw(low.calls, dy, bias, sizes[1])
 
 
 def _kernel(low: Regions, op: Op) -> tuple[Region, tuple[int, int]]:

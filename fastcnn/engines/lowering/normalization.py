@@ -5,28 +5,19 @@ from __future__ import annotations
 from math import prod
 
 from fastcnn.engines.lowering.regions import Partial, Regions
-from fastcnn.kernels.cpu import layout, normalization
-from fastcnn.kernels.cpu.activation import float_bits
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Region
-from fastcnn.program import Op
-
-
-def _partial(low: Regions, op: Op, floats: int) -> Region:
-    """Return the per-chunk region that is merged into the op's output, zeroed at its start."""
-    merged = low.region(op.outputs[0])
-    partial = Region(4 * floats, PARTIAL, label=f"partial {merged.label}")
-    low.emit(layout.fill_zero, CHUNK, "y", {"y": partial}, size=floats)
-    low.partials[op.outputs[0]] = Partial(partial, op.inputs[0])
-    return partial
+from fastcnn.kernels.call import BATCH, IMAGE, Region
+from fastcnn.program import Buffer, Op
 
 
 def batch_moments(low: Regions, op: Op) -> None:
-    shape = op.inputs[0].shape
-    channels = shape[-1]
-    places = {"x": low.region(op.inputs[0])}
-    places["partial"] = _partial(low, op, 1 + 2 * channels)
-    sizes = {"pixels": prod(shape[:-1]), "channels": channels}
-    low.emit(normalization.batch_moments, IMAGE, "partial", places, **sizes)
+    x = low.region(op.inputs[0])
+    made = low.kernels.normalization.moments(low.calls, x, *_sizes(op.inputs[0]))
+    low.partials[op.outputs[0]] = Partial(made, op.inputs[0])
+
+
+def _sizes(buffer: Buffer) -> tuple[int, int]:
+    """Return a buffer's pixels and channels."""
+    return prod(buffer.shape[:-1]), buffer.shape[-1]
 
 
 def _statistics(low: Regions, op: Op, *names: str) -> dict[str, Region | None]:
@@ -37,7 +28,7 @@ def batch_scale_shift(low: Regions, op: Op) -> None:
     moments = op.inputs[0]
     partial, measured = low.partials[moments]
     low.emit(
-        normalization.batch_scale_shift,
+        low.kernels.normalization.batch_scale_shift,
         BATCH,
         ("moments", "scale", "shift", "moving_mean", "moving_variance"),
         {
@@ -49,8 +40,8 @@ def batch_scale_shift(low: Regions, op: Op) -> None:
         },
         pixels=prod(measured.shape[:-1]),
         channels=measured.shape[-1],
-        epsilon=float_bits(op.attributes["epsilon"]),
-        momentum=float_bits(op.attributes["momentum"]),
+        epsilon=float(op.attributes["epsilon"]),
+        momentum=float(op.attributes["momentum"]),
     )
 
 
@@ -58,12 +49,12 @@ def moving_scale_shift(low: Regions, op: Op) -> None:
     places = _statistics(low, op, "gamma", "beta", "moving_mean", "moving_variance")
     places |= {"scale": low.region(op.outputs[0]), "shift": low.region(op.outputs[1])}
     low.emit(
-        normalization.moving_scale_shift,
+        low.kernels.normalization.moving_scale_shift,
         BATCH,
         ("scale", "shift"),
         places,
         channels=op.outputs[0].size,
-        epsilon=float_bits(op.attributes["epsilon"]),
+        epsilon=float(op.attributes["epsilon"]),
     )
 
 
@@ -74,11 +65,9 @@ def _gate(low: Regions, op: Op) -> dict[str, Region]:
 
 def batch_norm_sums(low: Regions, op: Op) -> None:
     x, dy, moments = (low.region(buffer) for buffer in op.inputs[:3])
-    shape = op.inputs[0].shape
-    partial = _partial(low, op, 2 * shape[-1])
-    places = {"x": x, "dy": dy, "moments": moments, "partial": partial, **_gate(low, op)}
-    sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
-    low.emit(normalization.batch_norm_sums, IMAGE, "partial", places, **sizes)
+    sizes, gate = _sizes(op.inputs[0]), _gate(low, op)
+    made = low.kernels.normalization.sums(low.calls, x, dy, moments, *sizes, **gate)
+    low.partials[op.outputs[0]] = Partial(made, op.inputs[0])
 
 
 def batch_norm_dw(low: Regions, op: Op) -> None:
@@ -95,13 +84,13 @@ def batch_norm_dw(low: Regions, op: Op) -> None:
     }
     written = ("coefficients", "gamma_gradient", "beta_gradient")
     low.emit(
-        normalization.batch_norm_dw,
+        low.kernels.normalization.batch_norm_dw,
         BATCH,
         tuple(name for name in written if places[name] is not None),
         places,
         pixels=prod(shape[:-1]),
         channels=shape[-1],
-        epsilon=float_bits(op.attributes["epsilon"]),
+        epsilon=float(op.attributes["epsilon"]),
     )
 
 
@@ -111,4 +100,4 @@ def batch_norm_dx(low: Regions, op: Op) -> None:
     places = {"x": x, "dy": dy, "coefficients": coefficients, "dx": low.output(op)}
     places |= _gate(low, op)
     sizes = {"pixels": prod(shape[:-1]), "channels": shape[-1]}
-    low.emit(normalization.batch_norm_dx, IMAGE, "dx", places, **sizes)
+    low.emit(low.kernels.normalization.batch_norm_dx, IMAGE, "dx", places, **sizes)

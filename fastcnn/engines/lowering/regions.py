@@ -1,12 +1,12 @@
-"""The regions that a program's buffers and parameters get on the CPU."""
+"""The regions that a program's buffers and parameters get."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastcnn.kernels.cpu.call import GLOBAL, LOCAL, Calls, Place, Region
-from fastcnn.kernels.cpu.kernel import Kernel
+from fastcnn.kernels.call import GLOBAL, LOCAL, Calls, Place, Region
+from fastcnn.kernels.rooms import Kernels
 from fastcnn.program import Buffer, Op, Program
 
 if TYPE_CHECKING:
@@ -38,11 +38,17 @@ class Regions:
     """A program on its way to calls: the regions of its buffers and the calls so far."""
 
     def __init__(
-        self, program: Program, outside: dict[Buffer, str], kept: set[Buffer], images: int
+        self,
+        program: Program,
+        kernels: Kernels,
+        calls: Calls,
+        outside: dict[Buffer, str],
+        kept: set[Buffer],
     ):
         """`outside` names the arrays that some buffers are; `kept` are read after the run."""
         self.program = program
-        self.calls = Calls(images)
+        self.kernels = kernels
+        self.calls = calls
         self.constants: list[float] = []
         self._root_of = program.root
         self._outside = outside
@@ -114,7 +120,7 @@ class Regions:
 
     def emit(
         self,
-        kernel: Kernel,
+        kernel: Any,
         scope: str,
         writes: str | tuple[str, ...],
         places: Mapping[str, Region | Place | None],

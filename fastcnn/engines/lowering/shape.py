@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from fastcnn.engines.lowering.regions import Regions
-from fastcnn.kernels.cpu import layout
-from fastcnn.kernels.cpu.call import IMAGE, Place
+from fastcnn.kernels.call import IMAGE, Place
 from fastcnn.program import Op
 
 
@@ -17,7 +16,7 @@ def reshape(low: Regions, op: Op) -> None:
 def copy(low: Regions, op: Op) -> None:
     places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
     size = op.outputs[0].size
-    low.emit(layout.copy_rows, IMAGE, "y", places, rows=1, columns=size)
+    low.emit(low.kernels.layout.copy_rows, IMAGE, "y", places, rows=1, columns=size)
 
 
 def pad(low: Regions, op: Op) -> None:
@@ -26,18 +25,16 @@ def pad(low: Regions, op: Op) -> None:
     places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
     sides = {"left": left * channels, "right": right * channels}
     size = {"height": height, "row": width * channels, "top": top, "bottom": bottom}
-    low.emit(layout.pad_image, IMAGE, "y", places, **size, **sides)
+    low.emit(low.kernels.layout.pad_image, IMAGE, "y", places, **size, **sides)
 
 
 def pad_dx(low: Regions, op: Op) -> None:
-    (top, _), (left, _) = op.attributes["padding"]
+    (top, bottom), (left, right) = op.attributes["padding"]
     height, width, channels = op.outputs[0].shape
-    row = op.inputs[0].shape[1] * channels
-    inside = Place(low.region(op.inputs[0]), 4 * (top * row + left * channels))
-    places = {"x": inside, "y": Place(low.region(op.outputs[0]))}
-    columns = width * channels
-    sizes = {"rows": height, "columns": columns, "x_row": row, "y_row": columns}
-    low.emit(layout.copy_rows, IMAGE, "y", places, **sizes)
+    places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
+    sides = {"left": left * channels, "right": right * channels}
+    size = {"height": height, "row": width * channels, "top": top, "bottom": bottom}
+    low.emit(low.kernels.layout.crop_image, IMAGE, "y", places, **size, **sides)
 
 
 def concat(low: Regions, op: Op) -> None:
@@ -47,7 +44,9 @@ def concat(low: Regions, op: Op) -> None:
         columns = buffer.shape[-1]
         places = {"x": Place(low.region(buffer)), "y": Place(y, 4 * first)}
         sizes = {"rows": prod(buffer.shape[:-1]), "columns": columns}
-        low.emit(layout.copy_rows, IMAGE, "y", places, **sizes, x_row=columns, y_row=total)
+        low.emit(
+            low.kernels.layout.copy_rows, IMAGE, "y", places, **sizes, x_row=columns, y_row=total
+        )
         first += columns
 
 
@@ -56,4 +55,6 @@ def concat_dx(low: Regions, op: Op) -> None:
     source = Place(low.region(op.inputs[0]), 4 * op.attributes["first"])
     places = {"x": source, "y": Place(low.region(op.outputs[0]))}
     sizes = {"rows": prod(shape[:-1]), "columns": shape[-1]}
-    low.emit(layout.copy_rows, IMAGE, "y", places, **sizes, x_row=total, y_row=shape[-1])
+    low.emit(
+        low.kernels.layout.copy_rows, IMAGE, "y", places, **sizes, x_row=total, y_row=shape[-1]
+    )

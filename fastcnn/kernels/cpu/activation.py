@@ -10,16 +10,15 @@ import numpy as np
 from numba import carray, njit
 
 from fastcnn.kernels.cpu.kernel import kernel, record
-from fastcnn.kernels.cpu.loss import softmax as softmax_row
 from fastcnn.kernels.cpu.memory import floats, longs
 from fastcnn.kernels.cpu.simd import LANES
 from fastcnn.kernels.cpu.vector import add as vector_add
 from fastcnn.kernels.cpu.vector import fma, load, multiply, splat, store, where_larger
+from fastcnn.kernels.loss import softmax as softmax_row
 
 FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, TANH = range(len(FUNCTIONS))
 
-# `constant` and other fractions travel as float32 bits in the low half of an int64.
 ACTIVATION = record("x", "y", "size", "function", "constant")
 ACTIVATION_DX = record("saved", "dy", "dx", "size", "function", "constant")
 SOFTMAX = record("x", "y", "rows", "columns")
@@ -30,11 +29,6 @@ DROPOUT = record("x", "y", "random", "size", "stream", "threshold", "scale")
 
 f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
-
-
-def float_bits(value: float) -> int:
-    """Return a float32's bits as an integer, for a record's field."""
-    return int(np.float32(value).view(np.int32))
 
 
 @njit

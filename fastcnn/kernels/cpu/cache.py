@@ -1,8 +1,8 @@
 """Where compiled kernels are kept between processes, and the decorators that use it.
 
 Numba's own cache notices a change in a function's file, not one in a file it calls into, and it
-fails at import when it finds no writable place. Here the whole of `fastcnn/kernels` and
-`fastcnn/engines` is one stamp, and a directory that cannot be written only costs the compile time.
+fails at import when it finds no writable place. Here all of a device's kernels and of
+`fastcnn/engines` are one stamp, and a directory that cannot be written only costs the compile time.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def cache_directory() -> Path | None:
 
 
 @functools.cache
-def source_stamp() -> str:
-    """Return a digest of every kernel's source and of what else the machine code depends on."""
+def source_stamp(device: str = "cpu") -> str:
+    """Return a digest of a device's kernels' sources and of what else machine code depends on."""
     digest = hashlib.sha256(f"{numba.__version__} {simd.LANES} {simd.REGISTERS}".encode())
-    for room in ("kernels/cpu", "engines"):
+    for room in ("kernels", f"kernels/{device}", "engines"):
         for path in sorted((PACKAGE / room).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from numba import carray, njit
 
-from fastcnn.kernels.cpu.call import IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.simd import LANES
 from fastcnn.kernels.cpu.vector import add, copy, fill, load, load_between, splat, store

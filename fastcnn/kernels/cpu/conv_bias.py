@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Region
+from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Region
 from fastcnn.kernels.cpu.gemm import grid_values, tiles
 from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
 from fastcnn.kernels.cpu.simd import LANES, WIDEST

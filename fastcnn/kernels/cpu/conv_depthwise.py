@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, gcd
 
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
 from fastcnn.kernels.cpu.depthwise_kernels import (
     depthwise_gradient,
     depthwise_sums,

@@ -25,8 +25,8 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
+from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
 from fastcnn.kernels.cpu import conv_depthwise, conv_rows
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
 from fastcnn.kernels.cpu.gemm import SPLIT_INNER, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
 from fastcnn.kernels.cpu.packing import packed_kernel, padded_source, repeated

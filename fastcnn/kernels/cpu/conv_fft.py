@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from math import ceil, inf
 
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, Region
 from fastcnn.kernels.cpu.blas import blas_product
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, Region
 from fastcnn.kernels.cpu.fourier import (
     fourier_back,
     fourier_transform,

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from fastcnn.kernels.cpu.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Region
+from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Region
 from fastcnn.kernels.cpu.columns import (
     columns_of,
     copy_cycles,

@@ -8,9 +8,9 @@ on each of the engine's threads.
 
 from __future__ import annotations
 
+from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu import conv_im2col
 from fastcnn.kernels.cpu.blas import blas_product
-from fastcnn.kernels.cpu.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.columns import (
     columns_of,
     empty_columns,

@@ -19,7 +19,7 @@ from math import ceil, gcd
 
 from numba import carray, njit
 
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.gemm import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.layout import pack_kernel

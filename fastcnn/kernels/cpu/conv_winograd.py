@@ -29,8 +29,7 @@ from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
 
-from fastcnn.kernels.cpu import winograd_kernels as kernels
-from fastcnn.kernels.cpu.call import (
+from fastcnn.kernels.call import (
     BATCH,
     BLOCK,
     CHUNK,
@@ -41,6 +40,7 @@ from fastcnn.kernels.cpu.call import (
     Place,
     Region,
 )
+from fastcnn.kernels.cpu import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv_direct import transposed
 from fastcnn.kernels.cpu.gemm import SPLIT_GROUPS, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.layout import fill_zero

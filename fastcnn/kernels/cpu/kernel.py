@@ -29,16 +29,17 @@ def record(*names: str) -> np.dtype:
     return np.dtype([(name, np.int64) for name in (*HEADER, *names)])
 
 
-def as_record(dtype: np.dtype, values: dict[str, int]) -> np.ndarray:
+def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     """Return one record with the given fields set and all others zero.
 
-    Raises KeyError for a field that the record does not have.
+    Fractions travel as float32 bits in the low half of an int64. Raises KeyError for a field that
+    the record does not have.
     """
     row = np.zeros(1, dtype)
     for name, value in values.items():
         if name not in dtype.fields:
             raise KeyError(f"The record has no field {name!r}; it has {', '.join(dtype.names)}.")
-        row[name] = value
+        row[name] = np.float32(value).view(np.int32) if isinstance(value, float) else value
     return row
 
 

@@ -24,6 +24,7 @@ PAD = record(
     *("x", "y", "scale", "offset"),
     *("height", "row", "top", "bottom", "left", "right", "channels", "relu"),
 )
+CROP = record("x", "y", "height", "row", "top", "bottom", "left", "right")
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
 FILL = record("y", "size")
 PACK = record(
@@ -72,6 +73,16 @@ def pad_image(pointer):
         # start.
         fill(at + 4 * op.row, gap if row < op.height - 1 else op.right + op.bottom * wide, zero)
         at += 4 * (op.row + gap)
+
+
+@kernel(CROP)
+def crop_image(pointer):
+    """y[H, row] = what lies inside x[H + top + bottom, left + row + right]; sizes in floats."""
+    op = carray(pointer, 1)[0]
+    wide = op.left + op.row + op.right
+    at = op.x + 4 * (op.top * wide + op.left)
+    for row in range(op.height):
+        copy(op.y + 4 * row * op.row, at + 4 * row * wide, op.row)
 
 
 @kernel(COPY_ROWS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from fastcnn.kernels.cpu.call import BATCH, BLOCK, GLOBAL, Calls, Region
+from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, Region
 from fastcnn.kernels.cpu.gemm import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
 from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.panels import product_by_panels

@@ -36,6 +36,12 @@ def floats(address, size):
 
 
 @njit
+def float_rows(address, rows, stride):
+    """Return float32[rows, stride], side by side, at an address."""
+    return carray(_float_pointer(address), (rows, stride))
+
+
+@njit
 def ints(address, size):
     """Return int32[size] at an address."""
     return carray(_int_pointer(address), (size,))

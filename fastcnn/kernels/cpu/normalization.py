@@ -12,8 +12,10 @@ import math
 import numpy as np
 from numba import carray, njit
 
+from fastcnn.kernels.call import CHUNK, IMAGE, PARTIAL, Calls, Region
 from fastcnn.kernels.cpu.activation import as_float
 from fastcnn.kernels.cpu.kernel import kernel, record
+from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.memory import floats
 from fastcnn.kernels.cpu.simd import LANES
 from fastcnn.kernels.cpu.vector import add, fma, load, multiply, splat, store, where_larger
@@ -210,3 +212,40 @@ def batch_norm_dx(pointer):
             dy = _let_through(x, load(op.dy + place, lanes), scale, shift)
             store(fma(a, dy, fma(b, x, d)), op.dx + place, lanes)
             place += step
+
+
+def moments(calls: Calls, x: Region, pixels: int, channels: int) -> Region:
+    """Emit what `batch_scale_shift` merges: each chunk's moments of x; return where they are."""
+    partial = _partial(calls, 1 + 2 * channels)
+    sizes = {"pixels": pixels, "channels": channels}
+    calls.emit(batch_moments, IMAGE, "partial", {"x": x, "partial": partial}, **sizes)
+    return partial
+
+
+def sums(
+    calls: Calls,
+    x: Region,
+    dy: Region,
+    moments: Region,
+    pixels: int,
+    channels: int,
+    scale: Region | None = None,
+    shift: Region | None = None,
+) -> Region:
+    """Emit what `batch_norm_dw` merges: each chunk's sums; return where they are.
+
+    `scale` and `shift` are given where ReLU followed: dy counts only where it let x through.
+    """
+    partial = _partial(calls, 2 * channels)
+    places = {"x": x, "dy": dy, "moments": moments, "partial": partial}
+    places |= {"scale": scale, "shift": shift}
+    sizes = {"pixels": pixels, "channels": channels}
+    calls.emit(batch_norm_sums, IMAGE, "partial", places, **sizes)
+    return partial
+
+
+def _partial(calls: Calls, floats: int) -> Region:
+    """Return sums that each chunk has of its own, zero before its first image."""
+    partial = Region(4 * floats, PARTIAL, label="partial moments")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=floats)
+    return partial

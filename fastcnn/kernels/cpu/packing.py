@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from fastcnn.kernels.cpu.call import BATCH, GLOBAL, IMAGE, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Place, Region
 from fastcnn.kernels.cpu.layout import copy_rows, pack_kernel, pad_image
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 from fastcnn.problem import Problem

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba import carray, njit
 
-from fastcnn.kernels.cpu.call import IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.kernel import kernel, record
 from fastcnn.kernels.cpu.memory import floats
 from fastcnn.kernels.cpu.simd import LANES

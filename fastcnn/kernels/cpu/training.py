@@ -9,11 +9,11 @@ import numpy as np
 from numba import carray, njit
 from numba.extending import register_jitable
 
-from fastcnn.kernels.cpu import loss as loss_functions
-from fastcnn.kernels.cpu import update as update_functions
+from fastcnn.kernels import loss as loss_functions
+from fastcnn.kernels import update as update_functions
 from fastcnn.kernels.cpu.activation import as_float
 from fastcnn.kernels.cpu.kernel import Kernel, kernel, record
-from fastcnn.kernels.cpu.memory import doubles, floats, ints, longs
+from fastcnn.kernels.cpu.memory import doubles, float_rows, floats, ints, longs
 from fastcnn.kernels.cpu.simd import LANES
 from fastcnn.kernels.cpu.vector import add, fma, load, splat, store
 
@@ -96,8 +96,7 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
             floats(op.values, op.size)[low:high],
             floats(op.gradient, op.size)[low:high],
         )
-        slots = floats(op.slots, op.slot_count * op.slot_stride)
-        slots = slots.reshape((op.slot_count, op.slot_stride))[:, low:high]
+        slots = float_rows(op.slots + 4 * low, op.slot_count, op.slot_stride)
         factor = floats(op.factors, 1)[0]
         if factor != 1:
             _scale(gradient, factor)

@@ -1,22 +1,11 @@
-"""Winograd's minimal filtering: its matrices, and their two-sided products on vectors.
+"""Winograd's transforms on vectors: a matrix from both sides of a tile, in straight-line code.
 
-F(m x m, 3 x 3) computes m x m outputs of a 3 x 3 correlation with (m + 2)^2 multiplications in
-place of 9 m^2. A tile d of (m + 2) x (m + 2) inputs and a kernel g become
-
-    Y = A^T [ (G g G^T) * (B^T d B) ] A            * element by element
-
-The matrices come from polynomials: a correlation is the transpose of a polynomial product, which is
-found by evaluating both factors at m + 2 points, one of them infinity, and interpolating
-(Toom-Cook). The points decide the rounding error; for m = 4, 5/8 and 3/2 err three times less than
-the usual 1 and 2 and cost the same.
-
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+The matrices and the order of their operations stand in `fastcnn/kernels/winograd.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod
+from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
@@ -26,28 +15,13 @@ from numba.extending import intrinsic
 
 from fastcnn.kernels.cpu.simd import INT64, LANES, VECTOR, Memory
 from fastcnn.kernels.cpu.vector import vector_type
+from fastcnn.kernels.winograd import Sums
 
-TAPS = 3
-POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
 Values = list[ir.Value]
 
 
-def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return A^T [m, m + 2], G [m + 2, 3] and B^T [m + 2, m + 2] of F(m, 3)."""
-    points, size = POINTS[m], m + TAPS - 1
-    a_t, g, b_t = np.zeros((m, size)), np.zeros((size, TAPS)), np.zeros((size, size))
-    for j, point in enumerate(points):
-        others = [other for other in points if other != point]
-        a_t[:, j] = [point**i for i in range(m)]
-        g[j] = [point**k / prod(point - other for other in others) for k in range(TAPS)]
-        b_t[j, :-1] = np.poly(others)[::-1]
-    a_t[-1, -1] = g[-1, -1] = 1
-    b_t[-1] = np.poly(points)[::-1]
-    return a_t, g, b_t
-
-
-class _Arithmetic:
-    """Sums of vectors times constants."""
+class _Vectors:
+    """Arithmetic on vectors, emitted at a builder."""
 
     def __init__(self, builder: ir.IRBuilder):
         self.builder = builder
@@ -55,79 +29,17 @@ class _Arithmetic:
         name = f"llvm.fma.v{LANES}f32"
         self._fma = cgutils.get_or_insert_function(builder.module, kind, name)
 
-    def combine(self, factors: Sequence[float], values: Values) -> ir.Value | None:
-        """Emit sum of factor * value; None where every factor is zero."""
-        terms = [(f, v) for f, v in zip(factors, values, strict=True) if f]
-        # A term with factor 1 starts the sum: it costs nothing.
-        terms.sort(key=lambda term: (term[0] != 1, term[0] != -1))
-        total = None
-        for factor, value in terms:
-            if total is None and factor == 1:
-                total = value
-            elif total is None:
-                total = self.builder.fmul(_constant(factor), value)
-            elif abs(factor) == 1:
-                total = self.add(total, value, factor)
-            else:
-                total = self.builder.call(self._fma, [_constant(factor), value, total])
-        return total
+    def multiply(self, factor: float, value: ir.Value) -> ir.Value:
+        return self.builder.fmul(_constant(factor), value)
 
-    def add(self, a: ir.Value | None, b: ir.Value | None, sign: float = 1.0) -> ir.Value:
-        """Emit a + sign * b, where not both are None."""
-        if b is None:
-            return a
-        if a is None:
-            return b if sign > 0 else self.builder.fmul(_constant(-1.0), b)
-        return self.builder.fadd(a, b) if sign > 0 else self.builder.fsub(a, b)
+    def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        return self.builder.fadd(a, b)
 
-    def product(self, matrix: np.ndarray, values: Values) -> Values:
-        """Emit matrix @ values, sharing work where points come in pairs p and -p.
+    def subtract(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        return self.builder.fsub(a, b)
 
-        Two inputs whose columns differ only in signs enter as their sum and difference; two rows
-        that differ only in signs are the sum and difference of their even and odd parts.
-        """
-        matrix, values = self._pair_columns(matrix, list(values))
-        result: list[ir.Value | None] = [None] * len(matrix)
-        for i, row in enumerate(matrix):
-            if result[i] is not None:
-                continue
-            partner = _twin(matrix, i)
-            if partner is None:
-                result[i] = self.combine(row, values)
-                continue
-            same = row == matrix[partner]
-            even = self.combine(np.where(same, row, 0), values)
-            odd = self.combine(np.where(same, 0, row), values)
-            result[i] = self.add(even, odd)
-            result[partner] = self.add(even, odd, -1.0)
-        return result
-
-    def _pair_columns(self, matrix: np.ndarray, values: Values) -> tuple[np.ndarray, Values]:
-        # The inputs of an odd number of rows only: pairs of rows are the better bargain otherwise.
-        if any(_twin(matrix, i) is not None for i in range(len(matrix))):
-            return matrix, values
-        matrix, done = matrix.copy(), set()
-        for i in range(matrix.shape[1]):
-            j = _twin(matrix.T, i)
-            if j is None or i in done:
-                continue
-            done |= {i, j}
-            same = matrix[:, i] == matrix[:, j]
-            column = matrix[:, i].copy()
-            values[i], values[j] = (
-                self.add(values[i], values[j]),
-                self.add(values[i], values[j], -1),
-            )
-            matrix[:, i], matrix[:, j] = np.where(same, column, 0), np.where(same, 0, column)
-        return matrix, values
-
-
-def _twin(rows: np.ndarray, i: int) -> int | None:
-    """Return another row that equals row i but for some signs."""
-    for j in range(len(rows)):
-        if j != i and np.array_equal(np.abs(rows[i]), np.abs(rows[j])):
-            return j
-    return None
+    def multiply_add(self, factor: float, value: ir.Value, total: ir.Value) -> ir.Value:
+        return self.builder.call(self._fma, [_constant(factor), value, total])
 
 
 def _constant(number: float) -> ir.Constant:
@@ -152,7 +64,7 @@ def two_sided(name: str, matrix: np.ndarray, finished: bool = False) -> Callable
     def fill(function: ir.Function) -> None:
         builder = ir.IRBuilder(function.append_basic_block())
         source, row, column, lanes, target, to_row, to_column, *ends = function.args
-        memory, sums = Memory(builder, lanes), _Arithmetic(builder)
+        memory, sums = Memory(builder, lanes), Sums(_Vectors(builder))
 
         def places(address: ir.Value, row: ir.Value, column: ir.Value, size: int) -> list[Values]:
             rows = [builder.add(address, builder.mul(row, INT64(i))) for i in range(size)]

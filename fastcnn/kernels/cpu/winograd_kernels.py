@@ -15,7 +15,8 @@ from fastcnn.kernels.cpu.kernel import HEADER, kernel, record
 from fastcnn.kernels.cpu.memory import address_of, call, floats
 from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.vector import add, load, multiply, splat, store, stream, transpose
-from fastcnn.kernels.cpu.winograd import TAPS, matrices, two_sided
+from fastcnn.kernels.cpu.winograd import two_sided
+from fastcnn.kernels.winograd import TAPS, matrices
 
 # A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
 # x_column are bytes from one pixel to the next; `band` is how many tile rows go through at once.

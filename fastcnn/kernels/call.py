@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastcnn.kernels.cpu.kernel import Kernel
-
 # How often a call runs.
 IMAGE = "image"  # once an image
 BLOCK = "block"  # once a block of images, which lie side by side
@@ -58,12 +56,12 @@ class Place:
 
 @dataclass(eq=False)
 class Call:
-    """One row of the table to be."""
+    """One call of a kernel: its regions and its numbers, by the names of the kernel's fields."""
 
-    kernel: Kernel
+    kernel: Any  # the device's Kernel
     scope: str
     places: dict[str, Place]
-    values: dict[str, int]
+    values: dict[str, int | float]
     writes: tuple[str, ...]
     parts: int = 1
     label: str = ""
@@ -81,16 +79,17 @@ class Call:
 class Calls:
     """A list of calls under construction, with the shorthand to extend it.
 
-    `images` is how many images will run at once, at most.
+    `images` is how many images will run at once, at most; `precision` is "float32" or "tf32".
     """
 
     images: int = 1
+    precision: str = "float32"
     made: list[Call] = field(default_factory=list)
     label: str = ""
 
     def emit(
         self,
-        kernel: Kernel,
+        kernel: Any,
         scope: str,
         writes: str | tuple[str, ...],
         places: dict[str, Region | Place | None],
@@ -100,7 +99,7 @@ class Calls:
     ) -> None:
         """Append a call.
 
-        `places` maps the record's address fields to regions; None is address 0.
+        `places` maps the kernel's array fields to regions; None is an array that is not there.
         """
         writes = (writes,) if isinstance(writes, str) else writes
         found = {
@@ -108,7 +107,10 @@ class Calls:
             for name, place in places.items()
             if place is not None
         }
-        if "parts" in kernel.dtype.names:
+        if "parts" in kernel.fields:
             values["parts"] = parts
-        values = {name: int(value) for name, value in values.items()}
+        values = {
+            name: value if isinstance(value, float) else int(value)
+            for name, value in values.items()
+        }
         self.made.append(Call(kernel, scope, found, values, writes, parts, self.label, after))

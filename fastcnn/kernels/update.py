@@ -3,7 +3,8 @@
 An update takes a slice of the weights ``w`` and of the gradients ``g`` (float32[n]), the same
 slice of the optimizer's slots ``s`` (float32[slots, n], weights side by side) and the numbers of
 ``Optimizer.hyper`` (float32[8]; [0] is the learning rate, [1] the weight decay). It changes ``w``
-and ``s`` in place. No element depends on another one, so slices may be cut anywhere.
+and ``s`` in place. No element depends on another one, so slices may be cut anywhere: a thread of a
+CPU takes many elements, one of a GPU takes one.
 
 Plain Python, written for Numba's nopython mode with ``error_model="numpy"``, in loops that LLVM
 turns into vector instructions.
@@ -12,17 +13,8 @@ turns into vector instructions.
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
 ZERO = np.float32(0)
-
-
-@register_jitable
-def _row(s, k):
-    """One slot. The check tells LLVM the stride of a slice s[:, a:b], which it does not know."""
-    if s.strides[1] != 4:
-        raise ValueError("The slots must be float32 with the weights side by side.")
-    return s[k]
 
 
 def sgd(w, g, s, hyper):
@@ -35,126 +27,96 @@ def sgd(w, g, s, hyper):
 
 def sgd_momentum(w, g, s, hyper):
     """Gradient descent: hyper = rate, decay, momentum. Slot: momentum."""
-    rate = hyper[0]
-    decay = hyper[1]
-    momentum = hyper[2]
-    m = _row(s, 0)
+    rate, decay, momentum = hyper[0], hyper[1], hyper[2]
     for i in range(w.size):
-        m[i] = m[i] * momentum - g[i] * rate
-        w[i] = w[i] - w[i] * decay * rate + m[i]
+        m = s[0, i] * momentum - g[i] * rate
+        s[0, i] = m
+        w[i] = w[i] - w[i] * decay * rate + m
 
 
 def sgd_nesterov(w, g, s, hyper):
     """Gradient descent with Nesterov's momentum: hyper and slot as for sgd_momentum."""
-    rate = hyper[0]
-    decay = hyper[1]
-    momentum = hyper[2]
-    m = _row(s, 0)
+    rate, decay, momentum = hyper[0], hyper[1], hyper[2]
     for i in range(w.size):
         step = g[i] * rate
-        m[i] = m[i] * momentum - step
-        w[i] = w[i] - w[i] * decay * rate + (m[i] * momentum - step)
+        m = s[0, i] * momentum - step
+        s[0, i] = m
+        w[i] = w[i] - w[i] * decay * rate + (m * momentum - step)
 
 
 def adam(w, g, s, hyper):
     """Adam and AdamW: hyper = rate, decay, rate with the bias corrections, 1 - beta_1,
     1 - beta_2, epsilon. Slots: momentum, velocity."""
-    rate = hyper[0]
-    decay = hyper[1]
-    corrected = hyper[2]
-    new_1 = hyper[3]
-    new_2 = hyper[4]
-    epsilon = hyper[5]
-    m = _row(s, 0)
-    v = _row(s, 1)
+    rate, decay, corrected = hyper[0], hyper[1], hyper[2]
+    new_1, new_2, epsilon = hyper[3], hyper[4], hyper[5]
     for i in range(w.size):
-        m[i] += (g[i] - m[i]) * new_1
-        v[i] += (g[i] * g[i] - v[i]) * new_2
-        step = m[i] * corrected / (np.float32(math.sqrt(v[i])) + epsilon)
+        m = s[0, i] + (g[i] - s[0, i]) * new_1
+        v = s[1, i] + (g[i] * g[i] - s[1, i]) * new_2
+        s[0, i] = m
+        s[1, i] = v
+        step = m * corrected / (np.float32(math.sqrt(v)) + epsilon)
         w[i] = w[i] - w[i] * decay * rate - step
 
 
 def rmsprop(w, g, s, hyper):
     """RMSprop: hyper = rate, decay, rho, 1 - rho, epsilon. Slot: velocity."""
-    rate = hyper[0]
-    decay = hyper[1]
-    rho = hyper[2]
-    new = hyper[3]
-    epsilon = hyper[4]
-    v = _row(s, 0)
+    rate, decay, rho, new, epsilon = hyper[0], hyper[1], hyper[2], hyper[3], hyper[4]
     for i in range(w.size):
-        v[i] = rho * v[i] + new * (g[i] * g[i])
-        step = rate * g[i] / np.float32(math.sqrt(v[i] + epsilon))
+        v = rho * s[0, i] + new * (g[i] * g[i])
+        s[0, i] = v
+        step = rate * g[i] / np.float32(math.sqrt(v + epsilon))
         w[i] = w[i] - w[i] * decay * rate - step
 
 
 def rmsprop_momentum(w, g, s, hyper):
     """RMSprop with momentum: hyper as for rmsprop, then the momentum. Slots: velocity, momentum."""
-    rate = hyper[0]
-    decay = hyper[1]
-    rho = hyper[2]
-    new = hyper[3]
-    epsilon = hyper[4]
+    rate, decay, rho, new, epsilon = hyper[0], hyper[1], hyper[2], hyper[3], hyper[4]
     momentum = hyper[5]
-    v = _row(s, 0)
-    m = _row(s, 1)
     for i in range(w.size):
-        v[i] = rho * v[i] + new * (g[i] * g[i])
-        m[i] = momentum * m[i] + rate * g[i] / np.float32(math.sqrt(v[i] + epsilon))
-        w[i] = w[i] - w[i] * decay * rate - m[i]
+        v = rho * s[0, i] + new * (g[i] * g[i])
+        m = momentum * s[1, i] + rate * g[i] / np.float32(math.sqrt(v + epsilon))
+        s[0, i] = v
+        s[1, i] = m
+        w[i] = w[i] - w[i] * decay * rate - m
 
 
 def rmsprop_centered(w, g, s, hyper):
     """RMSprop over the gradient's variance: hyper as for rmsprop. Slots: velocity,
     average_gradient."""
-    rate = hyper[0]
-    decay = hyper[1]
-    rho = hyper[2]
-    new = hyper[3]
-    epsilon = hyper[4]
-    v = _row(s, 0)
-    a = _row(s, 1)
+    rate, decay, rho, new, epsilon = hyper[0], hyper[1], hyper[2], hyper[3], hyper[4]
     for i in range(w.size):
-        v[i] = rho * v[i] + new * (g[i] * g[i])
-        a[i] = rho * a[i] + new * g[i]
+        v = rho * s[0, i] + new * (g[i] * g[i])
+        a = rho * s[1, i] + new * g[i]
+        s[0, i] = v
+        s[1, i] = a
         # The variance is never negative; its rounding error may be.
-        variance = max(v[i] - a[i] * a[i], ZERO)
-        step = rate * g[i] / np.float32(math.sqrt(variance + epsilon))
+        step = rate * g[i] / np.float32(math.sqrt(max(v - a * a, ZERO) + epsilon))
         w[i] = w[i] - w[i] * decay * rate - step
 
 
 def rmsprop_centered_momentum(w, g, s, hyper):
     """Centered RMSprop with momentum: hyper as for rmsprop_momentum. Slots: velocity, momentum,
     average_gradient."""
-    rate = hyper[0]
-    decay = hyper[1]
-    rho = hyper[2]
-    new = hyper[3]
-    epsilon = hyper[4]
+    rate, decay, rho, new, epsilon = hyper[0], hyper[1], hyper[2], hyper[3], hyper[4]
     momentum = hyper[5]
-    v = _row(s, 0)
-    m = _row(s, 1)
-    a = _row(s, 2)
     # Two loops: with five arrays LLVM gives up proving that they do not overlap.
     for i in range(w.size):
-        v[i] = rho * v[i] + new * (g[i] * g[i])
-        a[i] = rho * a[i] + new * g[i]
+        s[0, i] = rho * s[0, i] + new * (g[i] * g[i])
+        s[2, i] = rho * s[2, i] + new * g[i]
     for i in range(w.size):
-        variance = max(v[i] - a[i] * a[i], ZERO)
-        m[i] = momentum * m[i] + rate * g[i] / np.float32(math.sqrt(variance + epsilon))
-        w[i] = w[i] - w[i] * decay * rate - m[i]
+        variance = max(s[0, i] - s[2, i] * s[2, i], ZERO)
+        m = momentum * s[1, i] + rate * g[i] / np.float32(math.sqrt(variance + epsilon))
+        s[1, i] = m
+        w[i] = w[i] - w[i] * decay * rate - m
 
 
 def adagrad(w, g, s, hyper):
     """Adagrad: hyper = rate, decay, epsilon. Slot: accumulator."""
-    rate = hyper[0]
-    decay = hyper[1]
-    epsilon = hyper[2]
-    total = _row(s, 0)
+    rate, decay, epsilon = hyper[0], hyper[1], hyper[2]
     for i in range(w.size):
-        total[i] += g[i] * g[i]
-        step = rate * g[i] / np.float32(math.sqrt(total[i] + epsilon))
-        w[i] = w[i] - w[i] * decay * rate - step
+        total = s[0, i] + g[i] * g[i]
+        s[0, i] = total
+        w[i] = w[i] - w[i] * decay * rate - rate * g[i] / np.float32(math.sqrt(total + epsilon))
 
 
 def clip_value(g, limit):

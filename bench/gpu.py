@@ -1,0 +1,164 @@
+"""fastcnn on a GPU in one command: right or wrong against float64, and how fast beside PyTorch.
+
+    python bench/gpu.py --out runs/gpu
+    python bench/gpu.py --quick --only check,race
+    NUMBA_ENABLE_CUDASIM=1 python bench/gpu.py --tiny --out runs/simulator
+
+The parts: `check` computes every strategy and layer, and compares; `curve` trains LeNet-5 on the
+GPU and on the CPU; `race` times training steps and inference beside PyTorch, eager, as CUDA graphs
+and (last of all, since that takes minutes) compiled; `conv` times convolutions beside cuDNN and the
+card's ceilings. PyTorch runs in the interpreter of --peer-python, $FASTCNN_PEER_PYTHON, or this
+one; without it there is nothing to compare with. Figures are medians over turns. JSON and a table
+are written as the run goes on, and it ends in time with what it has; with code 1 where something
+is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from contestants import Contestant
+from gpu import checking, curve, problems, racing
+from gpu.clock import Clock
+from gpu.paper import Paper
+from gpu.scale import FULL, QUICK, TINY, Scale
+
+from fastcnn import devices
+from fastcnn.lab import measuring
+
+PARTS = ("check", "curve", "race", "conv")
+# How much of the time a part may take, beside the others asked for; what one leaves is the next's.
+WEIGHTS = {"check": 2.0, "curve": 0.5, "race": 3.0, "conv": 4.0, "race_compiled": 2.0}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/gpu"), metavar="DIR", help="default: runs/gpu")
+    add("--only", type=parts, default=PARTS, metavar="PARTS", help=f"of {','.join(PARTS)}")
+    add("--quick", action="store_true", help="fewer sizes and rounds, nothing compiled")
+    add("--tiny", action="store_true", help="as little as the simulator bears")
+    add("--time-limit", type=float, default=540.0, metavar="S", help="seconds (default: 540)")
+    add("--peer-python", metavar="PATH", help="PyTorch's interpreter")
+    return parser.parse_args()
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """The parts of "check,race", in their order."""
+    asked = text.split(",")
+    unknown = set(asked) - set(PARTS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(PARTS)}, not '{text}'")
+    return tuple(one for one in PARTS if one in asked)
+
+
+class Run:
+    """A run's parts, each of which puts what it finds on paper."""
+
+    def __init__(self, scale: Scale, python: str | None, paper: Paper):
+        self._scale, self._paper = scale, paper
+        self._python = python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
+        self._peer: Contestant | None = None
+
+    def check(self, past: Callable[[], bool]) -> None:
+        """Print each check, the wrong ones with their reason."""
+        for one in checking.checks(self._scale, past):
+            self._paper.checks.append(one)
+            said = f"WRONG: {one.wrong}" if one.wrong else f"right, {one.error:.1e}"
+            print(f"{one.what}, {one.precision}: {said}", flush=True)
+        self._paper.unreached = [] if past() else checking.unreached()
+        if past():
+            self._paper.notes.append("Not all was checked: the time was over.")
+
+    def curve(self, past: Callable[[], bool]) -> None:
+        """Train on both devices."""
+        self._paper.curve = curve.curve(self._scale)
+
+    def race(self, past: Callable[[], bool], compiled: bool = False) -> None:
+        """Race beside the peer, where there is one."""
+        if self._peer is None and not compiled:
+            found = racing.peer(self._python, self._paper.simulated)
+            if isinstance(found, str):
+                self._paper.notes.append(f"PyTorch did not race: {found}")
+            else:
+                self._peer = found
+                versions = {**found.about["versions"], **self._paper.machine["versions"]}
+                self._paper.machine["versions"] = versions
+        for one in racing.races(self._scale, self._peer, compiled, past):
+            self._paper.races.append(one)
+            self._paper.write()
+        if past():
+            self._paper.notes.append("Not all nets raced: the time was over.")
+
+    def race_compiled(self, past: Callable[[], bool]) -> None:
+        """Race beside what torch.compile makes."""
+        if self._peer is not None:
+            self.race(past, compiled=True)
+
+    def conv(self, past: Callable[[], bool]) -> None:
+        """Time the sets' convolutions beside cuDNN."""
+        for one in problems.reports(self._scale, self._python, past):
+            self._paper.convolutions[one.machine["precision"]] = one
+            self._paper.write()
+        if past():
+            self._paper.notes.append("Not all convolutions were timed: the time was over.")
+
+    def close(self) -> None:
+        """End the peer."""
+        if self._peer is not None:
+            self._peer.close()
+
+
+def main() -> int:
+    given = arguments()
+    clock = Clock(given.time_limit)
+    try:
+        devices.found("cuda")
+    except ValueError as error:
+        print(f"gpu.py: {error}", file=sys.stderr)
+        return 2
+    scale = TINY if given.tiny else QUICK if given.quick else FULL
+    paper = Paper(given.out, measuring.described(device="cuda"))
+    run = Run(scale, given.peer_python, paper)
+    todo = [*given.only, *(["race_compiled"] if "race" in given.only and scale.compiled else [])]
+    ends = itertools.accumulate(WEIGHTS[part] for part in todo)
+    total = sum(WEIGHTS[part] for part in todo)
+    broken = False
+    try:
+        for part, end in zip(todo, ends, strict=True):
+            broken |= not _done(getattr(run, part), partial(clock.past, end / total), paper)
+    finally:
+        run.close()
+    print(paper.text())
+    print(f"{time.strftime('%H:%M')}, {clock.seconds:.0f} s: {', '.join(map(str, paper.files))}")
+    wrong = any(one.wrong for one in paper.convolutions.values())
+    return int(broken or bool(paper.failed) or wrong)
+
+
+def _done(
+    part: Callable[[Callable[[], bool]], None], past: Callable[[], bool], paper: Paper
+) -> bool:
+    """Do a part and write what it found; say whether it came to its end without an error."""
+    try:
+        part(past)
+    except Exception as error:
+        traceback.print_exc()
+        paper.notes.append(f"{part.__name__} ended in {type(error).__name__}: {error}")
+        return False
+    finally:
+        paper.write()
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

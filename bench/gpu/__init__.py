@@ -1,0 +1,1 @@
+"""The parts of bench/gpu.py, a noun a file."""

@@ -1,0 +1,186 @@
+"""What the engines have in common: a model's programs, each planned once, and the steps they take.
+
+An engine of a device plans a program for so many images and runs it; the order of things around
+that, and what becomes of a step that is not finite, are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
+
+if TYPE_CHECKING:
+    from fastcnn.model import Sequential
+    from fastcnn.program import Buffer
+
+# The kinds of program an engine runs.
+TRAIN, TEST, PREDICT = "train", "test", "predict"
+NO_RANKS = np.zeros(0, np.int32)
+
+
+class Planned(ABC):
+    """A program ready to run for up to `capacity` images, and what its last run left behind.
+
+    outputs: float32[capacity, ...], of a program that predicts; of the others, scores
+    float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `Batch`.
+    """
+
+    capacity: int
+    outputs: np.ndarray
+    scores: np.ndarray
+    loss: np.ndarray
+    rank: np.ndarray
+    absorbed: bool = False
+
+    @abstractmethod
+    def run(self, x: Any, **given: np.ndarray) -> None:
+        """Run for the images x [n, ...] and the other arrays by their names."""
+
+    @property
+    @abstractmethod
+    def finite(self) -> bool:
+        """Whether the loss and the gradients of the last training step were finite."""
+
+    @property
+    @abstractmethod
+    def penalty(self) -> float:
+        """The regularizers' penalties, before the last training step."""
+
+
+class Engine(ABC):
+    """Runs a model's programs on one device."""
+
+    def __init__(self, model: Sequential):
+        self._model = model
+        self._planned: dict[tuple[str, bool], Planned] = {}
+        # Buffers are shared: one call at a time goes from its images to its results.
+        self._lock = threading.RLock()
+        self._random = np.zeros(2, np.int64)
+        self._control = np.zeros(1, np.int64)
+        self._hyper = np.zeros(8, np.float32)
+
+    @abstractmethod
+    def _build(self, kind: str, capacity: int) -> Planned:
+        """Return the program of a kind, planned for up to `capacity` images."""
+
+    @abstractmethod
+    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+        """Run a training step; the moving statistics stay where it does not count: where it is
+        not finite or `control` is 0."""
+
+    @abstractmethod
+    def _flat_gradients(self) -> np.ndarray:
+        """Return the gradients of the last step, float32[P]."""
+
+    @abstractmethod
+    def outputs_of(self, x: Any, path: str) -> np.ndarray:
+        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+
+    def hold(self, images: np.ndarray, anew: bool) -> bool:
+        """Keep a data set's images near the kernels, if that helps; say whether.
+
+        A batch of images that are held may come as a `Selection`. `anew` says that they may have
+        changed since they were last held.
+        """
+        return False
+
+    def sender(self) -> Callable[[np.ndarray], Any] | None:
+        """Return what brings a prepared batch of images near the kernels, if that helps.
+
+        It may be called by any thread, and its result stands for the images in a step.
+        """
+        return None
+
+    def train(self, x: Any, y: np.ndarray, weight: np.ndarray | None) -> Batch:
+        """Take one step; the weights stay as they were where a loss or gradient is not finite.
+
+        x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or
+        None. Raises NonFiniteError.
+        """
+        with self._lock:
+            batch = self._step(x, y, weight, apply=True)
+            if not batch.finite:
+                gradients = self._flat_gradients()
+                raise NonFiniteError.found(self._model, self, np.asarray(x), gradients)
+            self._model.state.step += 1
+        return batch
+
+    def gradients(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[float, np.ndarray]:
+        """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
+        factors = np.ones(len(x)) if weight is None else weight
+        with self._lock:
+            batch = self._step(x, y, weight, apply=False)
+            loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
+            return loss, self._flat_gradients()
+
+    def test(self, x: Any, y: np.ndarray, weight: np.ndarray | None) -> Batch:
+        """Return each image's loss and outputs at inference."""
+        with self._lock:
+            planned = self._plan(TEST, len(x))
+            planned.run(x, **self._targets(y, weight))
+            return self._batch(planned, len(x), self._model.penalty(), True)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
+        with self._lock:
+            planned = self._plan(PREDICT, len(x))
+            planned.run(x)
+            return planned.outputs[: len(x)].copy()
+
+    def _step(self, x: Any, y: np.ndarray, weight: np.ndarray | None, apply: bool) -> Batch:
+        model = self._model
+        planned = self._plan(TRAIN, len(x))
+        self._random[:] = model.seed, model.state.step
+        self._hyper[:] = model.optimizer.hyper(model.state.step)
+        self._control[0] = apply
+        given = self._targets(y, weight)
+        given |= {"random": self._random, "hyper": self._hyper, "control": self._control}
+        self._take_step(planned, x, given)
+        return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
+
+    def _targets(self, y: np.ndarray, weight: np.ndarray | None) -> dict[str, np.ndarray]:
+        sparse = self._model.loss.target == "sparse"
+        target = np.ascontiguousarray(y, np.int32 if sparse else np.float32)
+        share = np.float32(1 / len(y))
+        if weight is None:
+            factors = np.full(len(y), share)
+        else:
+            factors = np.asarray(weight, np.float32) * share
+        return {"target": target, "weight": factors}
+
+    def _batch(self, planned: Planned, images: int, penalty: float, finite: bool) -> Batch:
+        return Batch(
+            loss=planned.loss[:images],
+            rank=planned.rank[:images],
+            scores=planned.scores[:images],
+            transform=ABSORBED[self._model.loss.fuses] if planned.absorbed else None,
+            penalty=penalty,
+            finite=finite,
+        )
+
+    def _plan(self, kind: str, images: int) -> Planned:
+        # One image alone is worth a program of its own: it leaves threads idle otherwise.
+        key = kind, images == 1 and kind != TRAIN
+        found = self._planned.get(key)
+        if found is None or found.capacity < images:
+            found = self._planned[key] = self._build(kind, images)
+        return found
+
+
+def results_of(kind: str) -> tuple[str, ...]:
+    """Return the roles of the buffers that are read after a program's run."""
+    return ("output",) if kind == PREDICT else ("scores", "loss", "rank")
+
+
+def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:
+    """Return the names of the arrays that come from outside, by the buffers that stand for them."""
+    named = {roles[name]: name for name in ("target", "weight") if name in roles}
+    return {x: "x", **named}

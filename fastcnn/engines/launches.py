@@ -1,0 +1,145 @@
+"""A program on the GPU: its calls as launches one after the other, and the memory they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fastcnn.engines.places import place
+from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Call, Place, Region
+from fastcnn.kernels.cuda.device import cuda
+
+ALIGNMENT = 256  # bytes; what the driver aligns its own allocations to
+MOST_CHUNKS = 128  # parts of the batch that sum by themselves, about one a multiprocessor
+OWN = (LOCAL, GLOBAL, PARTIAL)
+
+
+class Launches:
+    """Calls bound to device memory, for up to `capacity` images.
+
+    `arrays` are the device arrays that stand for regions of other kinds than the planner's own, by
+    their names. Regions that are never alive together share memory; images lie side by side.
+    """
+
+    def __init__(self, calls: Sequence[Call], capacity: int, arrays: Mapping[str, Any]):
+        self.capacity = capacity
+        self._calls = list(calls)
+        self._arrays = dict(arrays)
+        self._offsets, size = place(self._spans())
+        self._arena = allocate(size, capacity, lambda images: self._extent(images))
+        self._empty: dict[np.dtype, Any] = {}
+        self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of device memory for what comes between inputs and outputs."""
+        return int(self._arena.nbytes)
+
+    def launch(self, images: int, stream: Any) -> None:
+        """Put all launches for a number of images on a stream."""
+        if images not in self._bound:
+            self._bound[images] = [self._bind(call, images) for call in self._calls]
+        for compiled, blocks, threads, arguments in self._bound[images]:
+            compiled[blocks, threads, stream](*arguments)
+
+    def view(self, region: Region, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
+        """Return a region of the planner's own as a device array [capacity, *shape]."""
+        times = self.capacity if region.per_image else 1
+        offset = self._offsets[region]
+        flat = self._arena[offset : offset + 4 * times * prod(shape)].view(dtype)
+        return flat.reshape((times, *shape))
+
+    def _spans(self) -> list[tuple[int, int, int, Region]]:
+        alive: dict[Region, list[int]] = {}
+        for number, call in enumerate(self._calls):
+            for region in (*call.reads(), *call.written()):
+                if region.kind in OWN:
+                    alive.setdefault(region, []).append(number)
+        last = len(self._calls)
+        return [
+            (uses[0], last if region.kept else uses[-1], _bytes(region, self.capacity), region)
+            for region, uses in alive.items()
+        ]
+
+    def _extent(self, images: int) -> int:
+        """Return the bytes that a batch of so many images would take, roughly."""
+        sizes = {region: _bytes(region, images) for region in self._offsets}
+        spans = [(start, end, sizes[one], one) for start, end, _, one in self._spans()]
+        return place(spans)[1]
+
+    def _bind(self, call: Call, images: int) -> tuple[Any, ...]:
+        """Return a call's compiled kernel, its launch shape and its arguments."""
+        kernel = call.kernel
+        unknown = {*call.places, *call.values} - {*kernel.fields, "parts"}
+        if unknown:
+            raise KeyError(f"The kernel {kernel.name} has no arguments {sorted(unknown)}.")
+        given = {"count": images, "chunks": chunks_of(images), **call.values}
+        arguments = []
+        for name in kernel.arguments:
+            dtype = kernel.dtype(name)
+            if kernel.is_array(name):
+                arguments.append(self._array(call.places.get(name), dtype))
+            else:
+                arguments.append(dtype.type(given.get(name, 0)))
+        blocks, threads = kernel.launch(images, given)
+        return kernel.compiled, blocks, threads, arguments
+
+    def _array(self, where: Place | None, dtype: np.dtype) -> Any:
+        """Return the device array that begins at a place; one of length 0 for none."""
+        if where is None:
+            if dtype not in self._empty:
+                self._empty[dtype] = cuda.device_array(1, dtype)[:0]
+            return self._empty[dtype]
+        region, start = where.region, where.offset
+        if region.kind not in OWN:
+            whole = self._arrays[region.kind]
+            first = (region.offset + start) // dtype.itemsize
+            return whole[first:] if first else whole
+        first = self._offsets[region]
+        end = first + _bytes(region, self.capacity, aligned=False)
+        return self._arena[first + start : end].view(dtype)
+
+
+def chunks_of(images: int) -> int:
+    """Return into how many parts sums over a batch are cut."""
+    return min(images, MOST_CHUNKS)
+
+
+def _bytes(region: Region, images: int, aligned: bool = True) -> int:
+    """Return the bytes that a region takes for so many images."""
+    times = 1
+    if region.kind == PARTIAL:
+        times = chunks_of(images)
+    elif region.kind == LOCAL and region.per_image:
+        times = images
+    size = region.bytes * times
+    return -(-size // ALIGNMENT) * ALIGNMENT if aligned else size
+
+
+def allocate(size: int, images: int, extent: Any) -> Any:
+    """Return device memory of so many bytes.
+
+    Raises MemoryError that says how much was asked for, how much is free, and the largest batch
+    that would fit; `extent(images)` is the memory that a batch takes.
+    """
+    free, _ = cuda.current_context().get_memory_info()
+    if size <= free:
+        try:
+            return cuda.device_array(max(size, ALIGNMENT), np.uint8)
+        except Exception as error:
+            # The driver's own error, of a class that differs from one package to the next.
+            if "OUT_OF_MEMORY" not in str(error):
+                raise
+    fit = next((n for n in range(images - 1, 0, -1) if extent(n) <= free), 0)
+    advice = f"a batch of {fit} would fit" if fit else "not even one image would fit"
+    raise MemoryError(
+        f"The GPU has {_gib(free)} free, but a batch of {images} needs {_gib(size)} between the "
+        f"layers: {advice}."
+    )
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.2f} GiB"

@@ -1,0 +1,68 @@
+"""The one door to numba.cuda: whatever runs on the GPU imports it from here.
+
+NVIDIA's package numba-cuda provides it. Numba has an older copy of its own, which takes effect
+where the other is not installed and which lacks what the kernels need. A simulator runs kernels as
+Python on the CPU.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from numba import config, cuda
+
+__all__ = ["SIMULATED", "cuda", "describe", "device_name", "provider", "why_not"]
+
+# NUMBA_ENABLE_CUDASIM=1: kernels are tested without a GPU.
+SIMULATED = bool(config.ENABLE_CUDASIM)
+PACKAGES = ("numba-cuda", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvrtc")
+
+
+def why_not() -> str | None:
+    """Return why no GPU can be used, or None where one can."""
+    if not SIMULATED and getattr(cuda, "implementation", "") != "NVIDIA":
+        return "the package numba-cuda is not installed (pip install 'fastcnn[cuda13]' or [cuda12])"
+    error = cuda.cuda_error()
+    if error is not None:
+        return " ".join(str(error).split()).rstrip(".:")
+    if not cuda.is_available():
+        return "the driver finds no GPU, or the CUDA toolkit is missing (fastcnn[cuda13], [cuda12])"
+    return None
+
+
+def provider() -> str:
+    """Return which package runs the kernels."""
+    return "Numba's CUDA simulator" if SIMULATED else "numba-cuda"
+
+
+def device_name() -> str:
+    """Return the name of the GPU in use."""
+    name = getattr(cuda.get_current_device(), "name", "simulator")
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def describe() -> dict[str, Any]:
+    """Return what there is of CUDA as plain data: packages, and the driver and GPU in use."""
+    reason = why_not()
+    found: dict[str, Any] = {"available": reason is None, "reason": reason, "packages": {}}
+    for package in PACKAGES:
+        try:
+            found["packages"][package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if reason is None:
+        free, total = cuda.current_context().get_memory_info()
+        major, minor = cuda.get_current_device().compute_capability
+        found |= {"name": device_name(), "capability": f"{major}.{minor}", "simulated": SIMULATED}
+        if not SIMULATED:
+            found |= {"driver": _driver(), "memory": int(total), "free": int(free)}
+    return found
+
+
+def _driver() -> str:
+    """Return the newest CUDA that the driver knows, as "13.0"."""
+    from cuda.bindings import driver
+
+    _, number = driver.cuDriverGetVersion()
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,285 @@
+"""Matrix products on the GPU: C = A @ B for groups of matrices, and sums of products over a batch.
+
+Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the card,
+the inner dimension is split: each part writes its own C into scratch memory, and `fold` adds them
+in order. How many parts there are is decided on the host, for the largest batch, so that the bits
+of a result do not change from run to run.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float32, int32, int64
+
+from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Place, Region
+from fastcnn.kernels.cuda.access import is_aligned
+from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.kernel import (
+    Floats,
+    Int,
+    Kernel,
+    elements,
+    kernel,
+)
+from fastcnn.kernels.cuda.matrices import across, along
+from fastcnn.kernels.cuda.plans import ALL_TILES, Plan, best_plan, product_time, sum_time
+from fastcnn.kernels.cuda.sweep import make_sweep, sums_of_tile
+from fastcnn.kernels.cuda.tile import (
+    Loader,
+    Tile,
+    finish,
+    make_place,
+    part_of,
+    row_at,
+    tile_kernel,
+)
+
+__all__ = [
+    "KERNELS",
+    "Lines",
+    "Plan",
+    "best_plan",
+    "emit_plan",
+    "fold",
+    "make_kernel",
+    "product",
+    "product_time",
+    "sum_of_products",
+    "sum_time",
+]
+
+PRODUCT, TURNED, SUM = "product", "product_turned", "sum_of_products"
+
+
+def _loaders(kind: str, tile: Tile) -> tuple[Loader, Loader]:
+    of_a, of_b = along if kind == SUM else across, across if kind == TURNED else along
+    return of_a(tile, tile.rows), of_b(tile, tile.columns)
+
+
+def make_kernel(kind: str, tile: Tile) -> Kernel:
+    """Return the kernel of one kind of product in tiles of one size."""
+    sums_of = sums_of_tile(tile)
+    sweep = make_sweep(tile, sums_of, *_loaders(kind, tile))
+    store = sums_of.storing(row_at)
+    vectors, size = tile.vectors, tile.sums
+    place, depth = make_place(tile), tile.depth
+    over_images = kind == SUM
+
+    def body(
+        count: Int,
+        a: Floats,
+        b: Floats,
+        c: Floats,
+        scale: Floats,
+        bias: Floats,
+        rows: Int,
+        columns: Int,
+        inner: Int,
+        groups: Int,
+        a_group: Int,
+        a_row: Int,
+        b_group: Int,
+        b_row: Int,
+        c_group: Int,
+        c_row: Int,
+        c_split: Int,
+        splits: Int,
+        relu: Int,
+    ):
+        """C[group] = A[group] @ B[group]; a block computes one tile of one split of a group."""
+        # Complex numbers of 16 bytes, because shared memory is aligned to its elements.
+        shared = cuda.shared.array(vectors, np.complex128).view(np.float32)
+        sums = cuda.local.array(size, float32)
+        if over_images:
+            inner *= count
+        else:
+            rows *= count
+        row, column, group, split = place(columns, splits)
+        first, last = part_of(inner, split, splits, depth)
+        a_shape = (int32(rows), a_row, int64(group) * a_group)
+        b_shape = (columns, b_row, int64(group) * b_group)
+        sweep(shared, sums, a, a_shape, row, b, b_shape, column, first, last)
+        start = int64(split) * c_split + int64(group) * c_group
+        four = is_aligned(c) and (c_split | c_group | c_row) % 4 == 0
+        limits = (row, column, int32(rows), columns, group * columns, start, four, relu)
+        store(sums, c, scale, bias, c_row, limits)
+
+    def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
+        rows = values["rows"] * (1 if over_images else count)
+        blocks = tile.blocks(rows, values["columns"])
+        return (blocks, 1, values["groups"] * values["splits"]), tile.threads
+
+    body.__name__ = f"{kind}_{tile.name}"
+    return tile_kernel(launch, tile)(body)
+
+
+KERNELS = {
+    (kind, tile): make_kernel(kind, tile) for kind in (PRODUCT, TURNED, SUM) for tile in ALL_TILES
+}
+
+
+def _fold_launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
+    count = count if values["each_image"] else 1
+    return elements("rows", "columns", "groups")(count, values)
+
+
+@kernel(_fold_launch)
+def fold(
+    count: Int,
+    partial: Floats,
+    scale: Floats,
+    bias: Floats,
+    c: Floats,
+    rows: Int,
+    columns: Int,
+    groups: Int,
+    c_group: Int,
+    c_row: Int,
+    c_split: Int,
+    splits: Int,
+    each_image: Int,
+    relu: Int,
+):
+    """C = the sum over the splits, in order; then scale, bias and ReLU."""
+    if each_image:
+        rows *= count
+    for i in range(cuda.grid(1), int64(rows) * columns * groups, cuda.gridsize(1)):
+        line = i // columns
+        column = i - line * columns
+        group = line // rows
+        at = group * c_group + (line - group * rows) * c_row + column
+        total = float32(0)
+        for split in range(splits):
+            total += partial[int64(split) * c_split + at]
+        c[at] = finish(total, scale, bias, int32(group * columns + column), relu)
+
+
+class Lines(NamedTuple):
+    """Where the rows of a product's C lie: `rows` of each image, or in all."""
+
+    rows: int
+    columns: int
+    groups: int
+    c_group: int
+    c_row: int
+    each_image: bool = True
+
+
+def product(
+    calls: Calls,
+    a: Region | Place,
+    b: Region | Place,
+    c: Region | Place,
+    rows: int,
+    columns: int,
+    inner: int,
+    *,
+    groups: int = 1,
+    a_row: int | None = None,
+    b_row: int | None = None,
+    c_row: int | None = None,
+    a_group: int = 0,
+    b_group: int = 0,
+    c_group: int = 0,
+    turned: bool = False,
+    bias: Region | None = None,
+    scale: Region | None = None,
+    relu: bool = False,
+) -> None:
+    """Emit C[g][r, o] = relu(scale[g, o] * sum of A[g][r, k] * B[g][k, o] + bias[g, o]).
+
+    There are `rows` rows per image. (g, r, k) of A lies at g * a_group + r * a_row + k, (g, r, o)
+    of C at g * c_group + r * c_row + o, (g, k, o) of B at g * b_group + k * b_row + o, or where it
+    is `turned` at g * b_group + o * b_row + k.
+    """
+    _emit(
+        calls,
+        TURNED if turned else PRODUCT,
+        {"a": a, "b": b, "c": c, "scale": scale, "bias": bias},
+        rows=rows,
+        columns=columns,
+        inner=inner,
+        groups=groups,
+        a_group=a_group,
+        a_row=inner if a_row is None else a_row,
+        b_group=b_group,
+        b_row=(inner if turned else columns) if b_row is None else b_row,
+        c_group=c_group,
+        c_row=columns if c_row is None else c_row,
+        relu=relu,
+    )
+
+
+def sum_of_products(
+    calls: Calls,
+    a: Region | Place,
+    b: Region | Place,
+    c: Region | Place,
+    rows: int,
+    columns: int,
+    inner: int,
+    *,
+    groups: int = 1,
+    a_row: int | None = None,
+    b_row: int | None = None,
+    c_row: int | None = None,
+    a_group: int = 0,
+    b_group: int = 0,
+    c_group: int = 0,
+) -> None:
+    """Emit C[g][i, o] = the sum over k of A[g][k, i] * B[g][k, o], with `inner` k per image."""
+    _emit(
+        calls,
+        SUM,
+        {"a": a, "b": b, "c": c},
+        rows=rows,
+        columns=columns,
+        inner=inner,
+        groups=groups,
+        a_group=a_group,
+        a_row=rows if a_row is None else a_row,
+        b_group=b_group,
+        b_row=columns if b_row is None else b_row,
+        c_group=c_group,
+        c_row=columns if c_row is None else c_row,
+    )
+
+
+def _emit(calls: Calls, kind: str, places: dict[str, Any], **values: int) -> None:
+    """Emit a product in its best tiles."""
+    rows, inner = values["rows"], values["inner"]
+    if kind == SUM:
+        inner *= calls.images
+    else:
+        rows *= calls.images
+    plan = best_plan(rows, values["columns"], inner, values["groups"], calls.precision)
+    lines = Lines(*(values[name] for name in Lines._fields[:-1]), each_image=kind != SUM)
+    emit_plan(calls, plan, KERNELS[kind, plan.tile], places, "c", lines, **values)
+
+
+def emit_plan(
+    calls: Calls,
+    plan: Plan,
+    tiled: Kernel,
+    places: dict[str, Any],
+    output: str,
+    lines: Lines,
+    **values: int,
+) -> None:
+    """Emit a kernel of tiles; where it is split, with the sum over the splits behind it."""
+    if plan.splits == 1:
+        calls.emit(tiled, BATCH, output, places, **values, splits=1)
+        return
+    rows = lines.rows * (calls.images if lines.each_image else 1)
+    c_split = ceil(((lines.groups - 1) * lines.c_group + rows * lines.c_row) / 4) * 4
+    split = {"c_split": c_split, "splits": plan.splits}
+    partial = Region(4 * plan.splits * c_split, GLOBAL, per_image=False, label="splits")
+    without = {name: place for name, place in places.items() if name not in ("scale", "bias")}
+    values, relu = {**values, "relu": 0}, values.get("relu", 0)
+    calls.emit(tiled, BATCH, output, {**without, output: partial}, **values, **split)
+    finished = {"c": places[output], "scale": places.get("scale"), "bias": places.get("bias")}
+    folding = {**lines._asdict(), **split, "relu": relu}
+    calls.emit(fold, BATCH, "c", {"partial": partial, **finished}, **folding)

@@ -1,0 +1,71 @@
+"""Loaders of plain matrices, as they lie and transposed, for the tiles of a product.
+
+A loader's shape is (extent, row): the matrix has `extent` rows or columns along the tile, `row`
+floats from one of its rows in memory to the next. `begin` takes `base`, where the matrix begins,
+as the third of the shape.
+"""
+
+from __future__ import annotations
+
+from numba import int32, int64
+
+from fastcnn.kernels.cuda.access import FLOAT, fetch, locate
+from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.kernel import inline
+from fastcnn.kernels.cuda.tile import Loader, Tile
+
+
+def along(tile: Tile, span: int) -> Loader:
+    """Return a loader of a matrix whose rows in memory lie along the tile: B, or A transposed.
+
+    Shape: (extent, row, base).
+    """
+    lanes, depth = tile.lanes, tile.depth
+    each = span // lanes
+
+    @inline
+    def begin(near, far, array, shape, start, first):
+        extent, row, base = shape
+        thread = int32(cuda.threadIdx.x)
+        lane = thread % lanes
+        near[0] = first + thread // lanes
+        near[1] = extent - start - lane
+        far[0] = locate(array, base + int64(near[0]) * row + start + lane)
+
+    @inline
+    def load(values, array, near, far, shape, last):
+        valid, left = near[0] < last, near[1]
+        for i in range(each):
+            values[i] = fetch(array, far[0], i * lanes, valid and left > int32(i * lanes))
+        near[0] += depth
+        far[0] += int64(depth * FLOAT) * shape[1]
+
+    return Loader(begin, load, 2, 1, True, each)
+
+
+def across(tile: Tile, span: int) -> Loader:
+    """Return a loader of a matrix whose rows in memory are the inner dimension: A, B transposed.
+
+    Shape: (extent, row, base).
+    """
+    lanes, depth = tile.lanes, tile.depth
+    each = span // lanes
+
+    @inline
+    def begin(near, far, array, shape, start, first):
+        extent, row, base = shape
+        thread = int32(cuda.threadIdx.x)
+        place = start + thread // depth
+        near[0] = first + thread % depth
+        near[1] = extent - place
+        far[0] = locate(array, base + int64(place) * row + near[0])
+
+    @inline
+    def load(values, array, near, far, shape, last):
+        valid, left, step = near[0] < last, near[1], int32(lanes * shape[1])
+        for i in range(each):
+            values[i] = fetch(array, far[0], int32(i * step), valid and left > int32(i * lanes))
+        near[0] += depth
+        far[0] += depth * FLOAT
+
+    return Loader(begin, load, 2, 1, False, each)

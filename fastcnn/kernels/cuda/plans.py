@@ -1,0 +1,110 @@
+"""How a matrix product is computed: in which tiles, in how many splits, and how long that takes.
+
+An estimate counts the multiply-adds of whole tiles in whole rounds of the multiprocessors, what
+moves between memory and them, and the launches; see `machine`.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from fastcnn.kernels.cuda.machine import BYTES, LAUNCH, MULTIPLY_ADDS, PROCESSORS
+from fastcnn.kernels.cuda.tile import FLOAT32, TF32, Tile
+
+# From the widest to those for few columns, for few rows and for few of both.
+TILES = {
+    FLOAT32: (
+        Tile(128, 128, 8, 8, 8),
+        Tile(128, 64, 8, 8, 8),
+        Tile(64, 64, 16, 8, 4),
+        Tile(128, 32, 16, 8, 4),
+        Tile(32, 128, 16, 8, 4),
+        Tile(16, 32, 8, 4, 4),
+    ),
+    TF32: (
+        Tile(128, 128, 16, 8, 8, TF32),
+        Tile(128, 64, 16, 8, 8, TF32),
+        Tile(64, 64, 16, 4, 8, TF32),
+        Tile(128, 32, 16, 4, 8, TF32),
+    ),
+}
+ALL_TILES = TILES[FLOAT32] + TILES[TF32]
+
+MOST_SPLITS = 512
+SCRATCH = 64 << 20  # floats of all splits together
+SHORTEST = 64  # a split goes over so many numbers at least
+RESIDENT = 256  # threads that a multiprocessor needs to hide the time of its instructions
+TENSOR_CORES = 3.0  # times as fast, as far as shared memory keeps up with them
+BEYOND_MEMORY = 2.0  # times as fast as memory is the cache that blocks share
+
+
+class Plan(NamedTuple):
+    """How a product is computed, and its estimated time in nanoseconds."""
+
+    tile: Tile
+    splits: int
+    time: float
+
+
+def best_plan(
+    rows: int,
+    columns: int,
+    inner: int,
+    groups: int = 1,
+    precision: str = FLOAT32,
+    largest: int = 128 * 128,
+) -> Plan:
+    """Return the fastest tile and number of splits; rows and inner are those of the batch.
+
+    `largest` is the most sums of a tile.
+    """
+    plans = []
+    for tile in TILES[precision]:
+        if tile.rows * tile.columns > largest:
+            continue
+        splits = 1
+        while splits == 1 or (
+            splits <= MOST_SPLITS
+            and splits * SHORTEST <= inner
+            and splits * groups * rows * columns <= SCRATCH
+        ):
+            plans.append(Plan(tile, splits, plan_time(tile, rows, columns, inner, groups, splits)))
+            splits *= 2
+    return min(plans, key=lambda plan: plan.time)
+
+
+def plan_time(tile: Tile, rows: int, columns: int, inner: int, groups: int, splits: int) -> float:
+    """Estimate the nanoseconds of a product and of adding up its splits."""
+    tiles = tile.blocks(rows, columns) * groups * splits
+    steps = ceil(inner / (splits * tile.depth)) * tile.depth
+    waves = ceil(tiles / PROCESSORS)
+    share = _share(tile) * min(1.0, waves * tile.threads / RESIDENT)
+    arithmetic = waves * tile.rows * tile.columns * steps / (MULTIPLY_ADDS / PROCESSORS * share)
+    numbers = groups * (rows * inner + inner * columns + splits * rows * columns)
+    shared = tiles * steps * (tile.rows + tile.columns)
+    traffic = 4 * max(numbers, shared / BEYOND_MEMORY) / BYTES
+    folding = 0.0
+    if splits > 1:
+        folding = LAUNCH + 4 * (splits + 1) * groups * rows * columns / BYTES
+    return LAUNCH + max(arithmetic, traffic) + folding
+
+
+def _share(tile: Tile) -> float:
+    """Return which part of the instructions are multiply-adds: beside them stand the reading of
+    shared memory at each step, and loading each slice."""
+    slices = (tile.rows + tile.columns) * tile.depth / tile.threads
+    if tile.precision == TF32:
+        return TENSOR_CORES * tile.sums / (tile.sums + 16)
+    others = tile.depth * (tile.down + tile.across) / 4 + 3 * slices + 20
+    return tile.depth * tile.sums / (tile.depth * tile.sums + others)
+
+
+def product_time(rows: int, columns: int, inner: int, groups: int = 1) -> float:
+    """Estimate the nanoseconds of a product of so many rows in all."""
+    return best_plan(rows, columns, inner, groups).time
+
+
+def sum_time(rows: int, columns: int, inner: int, groups: int = 1) -> float:
+    """Estimate the nanoseconds of a sum of products over so many numbers in all."""
+    return best_plan(rows, columns, inner, groups).time

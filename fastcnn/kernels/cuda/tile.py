@@ -1,0 +1,205 @@
+"""A tile: the piece of a matrix product that one block of threads computes, C = A @ B.
+
+A tile of `rows` x `columns` sums goes over the inner dimension in slices of `depth`. A slice of A
+and one of B lie in shared memory, both with the inner dimension first, in two copies: while the
+threads multiply one slice, they have the next one's numbers on the way from global memory into
+registers, and put them into the other copy afterwards, so that the threads meet once a slice. Each
+thread holds `down` x `across` sums in registers: in pieces of 4 x 4, which the threads of a warp, 4
+by 8 of them, lay out so that a warp reads 16-byte vectors without meeting another in a bank.
+
+Where A and B come from is up to loaders, functions given when a tile is made: rows of a matrix,
+the transposed matrix, the pixels under a convolution's window (`windows`).
+
+V. Volkov and J. Demmel, Benchmarking GPUs to Tune Dense Linear Algebra, SC 2008; R. Nath, S. Tomov,
+J. Dongarra, An Improved MAGMA GEMM for Fermi GPUs, 2010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import NamedTuple
+
+from numba import float32, int32, int64
+
+from fastcnn.kernels.cuda.access import read
+from fastcnn.kernels.cuda.device import SIMULATED, cuda
+from fastcnn.kernels.cuda.grid import quotient
+from fastcnn.kernels.cuda.kernel import Kernel, Launch, inline, kernel
+
+WARP = 32
+FLOAT32, TF32 = "float32", "tf32"
+# Floats between the rows of a slice: threads that write a column meet in few banks, and so do those
+# that read what the tensor cores want of a warp, 8 numbers of 4 rows.
+PADS = {FLOAT32: 4, TF32: 8}
+VECTOR = 4  # floats of 16 bytes
+
+
+class Tile(NamedTuple):
+    """The sizes of a tile; `down` x `across` are each thread's sums."""
+
+    rows: int
+    columns: int
+    depth: int
+    down: int
+    across: int
+    precision: str = FLOAT32
+
+    @property
+    def name(self) -> str:
+        size = f"{self.rows}x{self.columns}"
+        return size if self.precision == FLOAT32 else f"{self.precision}_{size}"
+
+    @property
+    def threads(self) -> int:
+        return self.rows * self.columns // (self.down * self.across)
+
+    @property
+    def sums(self) -> int:
+        """The sums of a thread."""
+        return self.down * self.across
+
+    @property
+    def lanes(self) -> int:
+        """The threads that load one number of the inner dimension each slice."""
+        return self.threads // self.depth
+
+    @property
+    def row_a(self) -> int:
+        """Floats between the numbers of A for one place of the inner dimension and the next."""
+        return self.rows + PADS[self.precision]
+
+    @property
+    def row_b(self) -> int:
+        """The same of B."""
+        return self.columns + PADS[self.precision]
+
+    @property
+    def slice_a(self) -> int:
+        """Floats of a slice of A in shared memory."""
+        return self.depth * self.row_a
+
+    @property
+    def slice(self) -> int:
+        """Floats of a slice of A and of B."""
+        return self.slice_a + self.depth * self.row_b
+
+    @property
+    def vectors(self) -> int:
+        """16-byte vectors of shared memory: two slices."""
+        return 2 * self.slice // VECTOR
+
+    def blocks(self, rows: int, columns: int) -> int:
+        """Return how many tiles cover a matrix."""
+        return ceil(rows / self.rows) * ceil(columns / self.columns)
+
+
+class Loader(NamedTuple):
+    """How a thread loads its part of a slice of A or B, in registers.
+
+    begin(near, far, array, shape, start, first) prepares a thread whose tile begins at row
+    (of A) or column (of B) `start`, at the number `first` of the inner dimension.
+    load(values, array, near, far, shape, last) loads a slice, zeros from `last` on, and goes one
+    slice further. `near` and `far` are what a thread remembers from slice to slice, int32 and
+    int64; `shape` is the loader's tuple of sizes and strides.
+
+    Every thread loads numbers of one place of the inner dimension: the threads side by side go
+    `along` the rows or columns of the tile, or across them, in the order of memory.
+    """
+
+    begin: Callable
+    load: Callable
+    near: int
+    far: int
+    along: bool
+    each: int  # numbers of a slice
+
+
+class Sums(NamedTuple):
+    """How a thread multiplies and where its sums lie.
+
+    place() returns the row and the column of a thread's first sum. multiply(shared, half, row,
+    column, sums) adds the products of the slice at `half`. storing(row_at) returns the device
+    function that stores them, store(sums, c, scale, bias, shape, limits) with limits
+    (row, column, rows, columns, first, start, four, relu): the tile begins at (row, column), what
+    lies beyond (rows, columns) is left out; row r goes to start + row_at(shape, r); scale and bias
+    begin at `first`; `four` allows vectors.
+    """
+
+    place: Callable
+    multiply: Callable
+    storing: Callable[[Callable], Callable]
+
+
+def tile_kernel(launch: Launch, tile: Tile) -> Callable[[Callable], Kernel]:
+    """Return a decorator like `kernel`, for at least 384 threads on a multiprocessor, and for GPUs
+    that have the instructions."""
+    registers = 128 if tile.threads > WARP * 4 else 168
+    capability = (8, 0) if tile.precision == TF32 else (7, 5)
+    return kernel(launch, most_registers=registers, least_capability=capability)
+
+
+def unrolled(step: Callable, times: int) -> Callable:
+    """Return a device function that does step(given, k) for `times` k, a power of 2, without a
+    loop: Numba's loops of many instructions stay loops, whose arrays are not in registers."""
+    if times == 1:
+        return step
+    if SIMULATED:  # where a call of a device function takes long
+
+        def loop(given, k):
+            for i in range(times):
+                step(given, k + i)
+
+        return loop
+    half, middle = unrolled(step, times // 2), times // 2
+
+    @inline
+    def both(given, k):
+        half(given, k)
+        half(given, k + middle)
+
+    return both
+
+
+@inline
+def finish(value, scale, bias, column, relu):
+    """Return a sum with its column's scale and bias, rectified where asked."""
+    if scale.size > 0:
+        value *= read(scale, column, 0)
+    if bias.size > 0:
+        value += read(bias, column, 0)
+    if relu and value < float32(0):
+        value = float32(0)
+    return value
+
+
+def make_place(tile: Tile) -> Callable:
+    """Return a device function that says which tile a block computes.
+
+    place(columns, splits) returns the tile's first row and column, which of the products side by
+    side it belongs to, and which split of that.
+    """
+    rows, wide = tile.rows, tile.columns
+
+    @inline
+    def place(columns, splits):
+        tiles_across = (columns + wide - 1) // wide
+        down = quotient(cuda.blockIdx.x, tiles_across)
+        column = int32((cuda.blockIdx.x - down * tiles_across) * wide)
+        product = quotient(cuda.blockIdx.z, splits)
+        return int32(down * rows), column, product, int32(cuda.blockIdx.z - product * splits)
+
+    return place
+
+
+@inline
+def part_of(inner, part, parts, depth):
+    """Return where a part of the inner dimension begins and ends: whole slices."""
+    each = (inner + depth * parts - 1) // (depth * parts) * depth
+    return int32(min(inner, part * each)), int32(min(inner, (part + 1) * each))
+
+
+@inline
+def row_at(shape, row):
+    """Return where a row of C lies; `shape` is its stride."""
+    return int64(row) * shape

@@ -1,0 +1,45 @@
+"""What a strategy is: one way to compute a convolution and its gradients, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from fastcnn.problem import Problem
+
+DIRECTIONS = ("forward", "dx", "dw")
+
+
+class Strategy(NamedTuple):
+    """One way to compute a convolution.
+
+    forward(calls, problem, x, kernel, bias, y, relu, scale), dx(calls, problem, dy, kernel, out)
+    and dw(calls, problem, x, dy, gradient) emit calls. `declines` gives the reason why a direction
+    of a problem cannot be done, or None. `cycles` estimates what one image of a batch of so many
+    costs, in a unit that a device's strategies share: cycles of one thread of a CPU, nanoseconds of
+    a GPU. `error` is the largest error to expect anywhere in a result against exact arithmetic,
+    relative to the result's largest magnitude.
+    """
+
+    name: str
+    forward: Callable[..., None]
+    dx: Callable[..., None]
+    dw: Callable[..., None]
+    declines: Callable[[str, Problem], str | None]
+    cycles: Callable[[str, Problem, int], float]
+    error: float
+
+    def emitter(self, direction: str) -> Callable[..., None]:
+        found: Callable[..., None] = getattr(self, direction)
+        return found
+
+
+def strategy(name: str, module: ModuleType, error: float, **setting: int) -> Strategy:
+    """Return the strategy that stands in a module; `setting` is passed to its functions."""
+    function = f"conv2d_{module.__name__.rpartition('.conv_')[2]}"
+    parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
+    emitters = [partial(part, **setting) for part in parts]
+    cycles = partial(module.cycles, **setting)
+    return Strategy(name, *emitters, module.declines, cycles, error)

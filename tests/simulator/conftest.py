@@ -1,0 +1,12 @@
+"""The CUDA kernels as Numba's simulator runs them: Python, one thread for each of the GPU's.
+
+The simulator takes the place of the GPU for a whole process, so these tests run by themselves:
+
+    NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/simulator
+"""
+
+import numba
+import pytest
+
+if not numba.config.ENABLE_CUDASIM:
+    raise pytest.UsageError("tests/simulator needs NUMBA_ENABLE_CUDASIM=1 and a run of its own.")

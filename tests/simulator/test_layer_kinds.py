@@ -1,0 +1,50 @@
+"""Every kind of layer on the CUDA engine against float64: outputs and gradients."""
+
+from __future__ import annotations
+
+import pytest
+from building import build, images
+from layer_cases import CASES
+from test_layers import compare
+
+from fastcnn import layers as L
+
+NAMES = [
+    "3x3 valid",
+    "3x3 asymmetric, stride 2",
+    "depthwise 3x3",
+    "separable 3x3",
+    "max 3 asymmetric",
+    "average 3 asymmetric",
+    "global max",
+    "global average",
+    "batch norm without scale",
+    "batch norm without center",
+    "zero padding asymmetric",
+    "rescaling by channel",
+    "normalization",
+    "LeakyReLU",
+    "ELU",
+    "Softmax",
+    "Activation gelu",
+    "Activation sigmoid",
+    "Activation tanh",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layer(name):
+    """Behind a convolution, whose gradient goes through that of the layer's input."""
+    case = CASES[name]
+    shape = (*case.shape[:2], 2)
+    before = L.Conv2D(case.shape[-1], 1, name="before")
+    model = build(shape, [before, case.layer()]).to("cuda")
+    gradients = compare(model, images(2, shape), "curve", "chain")
+    assert gradients["before/kernel"].any()
+
+
+def test_these_are_all_kinds():
+    """What stands in no case here is in `test_networks`."""
+    there = {"Activation", "Concat", "Conv2D", "Dense", "Dropout", "Flatten", "Residual", "ReLU"}
+    used = {type(CASES[name].layer()).__name__ for name in NAMES}
+    assert used | there >= {*L.LAYERS}
