@@ -21,10 +21,8 @@ help:
 demo: $(VENV)/installed
 	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo
 
-# Numba's CUDA simulator takes the place of the GPU for a whole process.
 test: lint
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/simulator
-	$(BIN)/python -m pytest
+	@PYTHON="$(BIN)/python" sh tools/run_tests.sh
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

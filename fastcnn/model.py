@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ class Sequential:
         self._engine_for: tuple[bool, ...] = ()  # which layers were trainable when it was made
         self._build()
         if self.device != "cpu":
-            self._check_strategies(self.device)
+            self._check_first_device(device)
 
     def _build(self) -> None:
         name_layers(self.layers)
@@ -129,6 +130,16 @@ class Sequential:
         self.plan_anew()
         return self
 
+    def _check_first_device(self, asked: str) -> None:
+        """Go to the CPU where "auto" took a GPU that has not what a layer names."""
+        try:
+            self._check_strategies(self.device)
+        except ValueError as error:
+            if asked != "auto":
+                raise
+            warnings.warn(f"device='auto' takes the CPU: {error}", stacklevel=3)
+            self.device = "cpu"
+
     def _check_strategies(self, device: str) -> None:
         """ValueError where a layer names a strategy that a device has not."""
         for op in self._ops(training=True).ops:
@@ -148,7 +159,7 @@ class Sequential:
         `until` stops behind the layer at a path.
         """
         program = self._ops(training, fused, until)
-        strategies.assign(program, images, self.error_bound, self.device)
+        self._assign(program, images)
         return program
 
     def _ops(self, training: bool, fused: bool = True, until: str | None = None) -> Program:
@@ -175,13 +186,17 @@ class Sequential:
             append_backward(program, roles["scores"], roles["gradient"])
         wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
         drop_unused(program, wanted or {program.output})
-        strategies.assign(program, images, self.error_bound, self.device)
+        self._assign(program, images)
         return program, roles
 
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties of all trainable parameters."""
-        trained = (p for p in self.parameters if p.trainable)
-        return sum((p.regularizer(p.value) for p in trained if p.regularizer is not None), 0.0)
+        total = 0.0
+        for one in self.parameters:
+            if one.trainable and one.regularizer is not None:
+                values = self.state.values[one.offset : one.offset + one.size]
+                total += one.regularizer(values)
+        return total
 
     fit = training.fit
     evaluate = training.evaluate
@@ -264,8 +279,14 @@ class Sequential:
         self, direction: str, problem: Problem, images: int, wished: str
     ) -> strategies.Choice:
         return strategies.choose(
-            direction, problem, images, self.error_bound, wished, device=self.device
+            *(direction, problem, images, self.error_bound, wished),
+            device=self.device,
+            precision=self.precision,
         )
+
+    def _assign(self, program: Program, images: int) -> None:
+        where = self.device, self.precision
+        strategies.assign(program, images, self.error_bound, *where)
 
     def plan_anew(self) -> None:
         """Let the next run choose strategies by what is then known."""

@@ -77,7 +77,13 @@ class Part:
             order = self.indices[order]
         given, made = self.examples, self.made or _of_model(model)
         engine, x = model.engine(), given.x
-        if made.plain and isinstance(x, np.ndarray) and engine.hold(x, anew=not self.begun):
+        often = self.count > batch_size  # for one batch alone the set need not be held
+        if (
+            made.plain
+            and often
+            and isinstance(x, np.ndarray)
+            and engine.hold(x, anew=not self.begun)
+        ):
             self.begun.append(epoch)
             return _selected(x, given, batch_size, order)
         folder = x if isinstance(x, ImageFolder) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 import zlib
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class State:
         self._slots: np.ndarray | None = None
         self._optimizer: Any = None
         self._bring_home: Callable[[State], None] | None = None
+        self.lock = threading.RLock()  # held while numbers go to another memory or come from it
         self._sizes = {"weight": 0, "moving": 0}
         for parameter in parameters:
             parameter.bind(self, self._sizes[parameter.kind])
@@ -39,10 +41,11 @@ class State:
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: not who may write to the arrays of this one."""
         self.come_home()
-        return {**vars(self), "_lent": []}
+        return {**vars(self), "_lent": [], "lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self.lock = threading.RLock()
         # A copied array lacks the slack that vector loads may read.
         for name, copied in self._flat.items():
             self._flat[name] = vector_zeros(len(copied))
@@ -88,9 +91,10 @@ class State:
 
     def come_home(self) -> None:
         """Fetch the numbers from where they are newer, if they are."""
-        if self._bring_home is not None:
-            bring, self._bring_home = self._bring_home, None
-            bring(self)
+        with self.lock:
+            if self._bring_home is not None:
+                bring, self._bring_home = self._bring_home, None
+                bring(self)
 
     @property
     def lent(self) -> bool:

@@ -25,6 +25,8 @@ __all__ = [
 AUTO = "auto"
 ERROR_BOUND = 1e-4  # of a result, relative to its largest magnitude, that "auto" keeps within
 ALIKE = 1.02  # measured times within this ratio of the fastest count as equal
+# In tf32 what "auto" leaves out: sums of transformed numbers lose more digits when these are cut.
+FLOAT32_ALONE = ("winograd", "winograd-2x2")
 # The direction that an op computes.
 DIRECTION_OF = {"conv2d": "forward", "conv2d_dx": "dx", "conv2d_dw": "dw"}
 
@@ -70,7 +72,13 @@ def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "c
             raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
 
-def assign(program: Program, images: int, bound: float, device: str = "cpu") -> None:
+def assign(
+    program: Program,
+    images: int,
+    bound: float,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> None:
     """Name the strategy of every convolution of a program that runs `images` images at once.
 
     Raises ValueError where one that a layer names cannot be had on the device.
@@ -80,7 +88,9 @@ def assign(program: Program, images: int, bound: float, device: str = "cpu") -> 
             direction, problem = DIRECTION_OF[op.kind], op.attributes["problem"]
             wished = op.attributes["strategy"][direction]
             check(op.layer, {direction: wished}, problem, device)
-            choice = choose(direction, problem, images, bound, wished, device=device)
+            choice = choose(
+                *(direction, problem, images, bound, wished), device=device, precision=precision
+            )
             op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
@@ -92,11 +102,14 @@ def choose(
     wished: str = AUTO,
     measured: bool = True,
     device: str = "cpu",
+    precision: str = "float32",
 ) -> Choice:
     """Return the strategy for one direction of a problem; without `measured`, as if none was."""
     if wished != AUTO:
         return Choice(wished, "asked for")
     possible = [one for one in table(device).values() if one.declines(direction, problem) is None]
+    if precision != "float32":
+        possible = [one for one in possible if one.name not in FLOAT32_ALONE]
     able = {one.name: one for one in possible if one.error <= bound}
     if not able:
         best = min(possible, key=lambda one: one.error)

@@ -89,9 +89,10 @@ def _directions(marked: dict[str, str]) -> str:
 
 
 def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
+    where = f"threads: {num_threads()}" if model.device == "cpu" else f"device: {model.device}"
     notes = [
-        f"strategies: forward / dx / dw (- where not needed), for batches of {images}, threads: "
-        f"{num_threads()}; fastcnn's choices keep within a relative error of {model.error_bound:g}"
+        f"strategies: forward / dx / dw (- where not needed), for batches of {images}, {where}; "
+        f"fastcnn's choices keep within a relative error of {model.error_bound:g}"
     ]
     reasons = {one.why for one in chosen}
     if "estimated" in reasons:

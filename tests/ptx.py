@@ -40,6 +40,11 @@ def import_kernels() -> None:
         importlib.import_module(f"fastcnn.kernels.cuda.{module.name}")
 
 
+def capabilities(kernel: Kernel) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The oldest GPUs that a kernel is for, of 7.5 or 8.0, and the newest."""
+    return kernel.least_capability, CAPABILITIES[-1]
+
+
 def typed(kernel: Kernel) -> Any:
     """The kernel's code before it is compiled for a capability, which takes most of the time."""
     arguments = tuple(kernel.arguments.values())
@@ -81,10 +86,9 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, int]]] = {}
     for kernel in all_kernels()[first::step]:
         library, made = typed(kernel), found.setdefault(kernel.name, {})
-        for capability in CAPABILITIES:
-            if capability >= kernel.least_capability:
-                (code,) = library.get_asm_strs(cc=capability)
-                made[".".join(map(str, capability))] = assembled(kernel, code, capability)
+        for capability in capabilities(kernel):
+            (code,) = library.get_asm_strs(cc=capability)
+            made[".".join(map(str, capability))] = assembled(kernel, code, capability)
     json.dump(found, sys.stdout)
 
 

@@ -16,9 +16,15 @@ ptx.import_kernels()
 KERNELS = [one.name for one in all_kernels()]
 PROCESSES = 2
 MOST_SHARED = 48 << 10
-# Bytes of registers that go to memory and back once in 512 multiply-adds, where one register more
-# would leave room for one block on a multiprocessor in place of two.
-SPILLED = {("product_128x128", "9.0"): 32}
+# The widest tiles of plain products hold 128 registers, so that a multiprocessor has two blocks; of
+# the rest, bytes go to memory and back once in 512 multiply-adds. How many is up to the assembler's
+# version. Convolutions spill nothing.
+MOST_SPILLED = 96
+
+
+def may_spill(name: str) -> int:
+    plain = name.startswith(("product", "sum_of_products"))
+    return MOST_SPILLED if plain and name.endswith("128x128") else 0
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +44,9 @@ def assembled() -> dict[str, dict[str, dict[str, int]]]:
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernel(assembled, name):
     kernel = next(one for one in all_kernels() if one.name == name)
-    wanted = [one for one in ptx.CAPABILITIES if one >= kernel.least_capability]
-    assert len(assembled[name]) == len(wanted) >= 2
+    assert len(assembled[name]) == len(ptx.capabilities(kernel)) == 2
     for capability, found in assembled[name].items():
-        allowed = SPILLED.get((name, capability), 0)
+        allowed = may_spill(name)
         assert found["spills"] <= allowed and found["stack"] <= allowed, capability
         assert found["registers"] <= (kernel.most_registers or 255)
         assert found["shared"] <= MOST_SHARED

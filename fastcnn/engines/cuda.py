@@ -23,7 +23,7 @@ from fastcnn.engines.engine import (
 )
 from fastcnn.engines.flat_update import append_flat_update
 from fastcnn.engines.graph import Replay
-from fastcnn.engines.launches import Launches
+from fastcnn.engines.launches import MOST_SIZES, Launches
 from fastcnn.engines.lowering import Lowering
 from fastcnn.engines.outbox import Outbox, Parcel
 from fastcnn.engines.residence import Images, Residence
@@ -68,7 +68,11 @@ class _Planned(Planned):
     ):
         self.capacity = capacity
         self._engine = engine
-        self._tables = {name: cuda.to_device(table) for name, table in tables.items() if len(table)}
+        # One number more: there may be nothing to train.
+        self._tables = {
+            name: cuda.to_device(np.append(table, table.dtype.type(1)))
+            for name, table in tables.items()
+        }
         self._inputs = self._make_inputs(low, roles)
         constants = np.array(low.constants or [0.0], np.float32)
         arrays = {
@@ -119,6 +123,8 @@ class _Planned(Planned):
     def run(self, x: Any, **given: np.ndarray) -> None:
         images = len(x)
         cuda.current_context()  # from now on this thread's
+        if len(self._replays) >= MOST_SIZES and images not in self._replays:
+            self._replays.pop(next(iter(self._replays)))
         self._engine.residence.settle()
         self._give_images(x)
         for name, array in given.items():
@@ -131,7 +137,7 @@ class _Planned(Planned):
         self._replays[images].run()
         self._engine.stream.synchronize()
         if isinstance(x, Parcel):
-            self._engine.outbox.take_back(x)
+            self._engine.outbox.take_back(x.room)
 
     def _give_images(self, x: Any) -> None:
         """Bring the images where the first launch reads them."""
@@ -142,8 +148,8 @@ class _Planned(Planned):
             numbers.upload(len(x), stream)
             self._engine.resident(x).gather(numbers.device, len(x), there.device, stream)
         elif isinstance(x, Parcel):
-            x.sent.wait(stream)
-            there.device[: x.size].copy_to_device(x.device[: x.size], stream)
+            x.room.sent.wait(stream)
+            there.device[: x.size].copy_to_device(x.room.device[: x.size], stream)
         else:
             there.give(np.asarray(x))
             there.upload(x.size, stream)
@@ -163,7 +169,7 @@ class _Planned(Planned):
 
     @property
     def finite(self) -> bool:
-        return bool(self._outputs["factors"].host[-1] == 1)
+        return bool(self._outputs["factors"].host[-2] == 1)
 
     @property
     def penalty(self) -> float:
@@ -172,6 +178,8 @@ class _Planned(Planned):
 
 class CudaEngine(Engine):
     """Runs a model's programs on the GPU."""
+
+    SINGLE = False
 
     def __init__(self, model: Sequential):
         super().__init__(model)
@@ -201,7 +209,7 @@ class CudaEngine(Engine):
         ]
         if not any(one.source is images for one in self._images):
             free, _ = cuda.current_context().get_memory_info()
-            if images.nbytes > free // 2 or images.dtype.name not in Images.DTYPES:
+            if images.nbytes > free // 4 or images.dtype.name not in Images.DTYPES:
                 return False
             self._images.append(Images(images))
         return True
@@ -224,7 +232,8 @@ class CudaEngine(Engine):
             return planned.outputs.copy()
 
     def _flat_gradients(self) -> np.ndarray:
-        return np.asarray(self._gradients.copy_to_host())
+        found: np.ndarray = self._gradients.copy_to_host()
+        return found[: len(self._model.state.values)]
 
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
         residence = self.residence
@@ -243,7 +252,9 @@ class CudaEngine(Engine):
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
             if self._gradients is None:
-                self._gradients = cuda.to_device(np.zeros_like(model.state.values))
+                self._gradients = cuda.to_device(
+                    np.zeros(max(1, len(model.state.values)), np.float32)
+                )
                 self.residence.add_slots()
             tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
         has_classes = kind != PREDICT and model.loss.has_classes

@@ -54,7 +54,12 @@ class Planned(ABC):
 
 
 class Engine(ABC):
-    """Runs a model's programs on one device."""
+    """Runs a model's programs on one device.
+
+    Where `SINGLE`, one image alone has a program of its own: it leaves threads idle otherwise.
+    """
+
+    SINGLE = True
 
     def __init__(self, model: Sequential):
         self._model = model
@@ -167,10 +172,11 @@ class Engine(ABC):
         )
 
     def _plan(self, kind: str, images: int) -> Planned:
-        # One image alone is worth a program of its own: it leaves threads idle otherwise.
-        key = kind, images == 1 and kind != TRAIN
+        key = kind, self.SINGLE and images == 1 and kind != TRAIN
         found = self._planned.get(key)
         if found is None or found.capacity < images:
+            del found
+            self._planned.pop(key, None)  # its memory goes first
             found = self._planned[key] = self._build(kind, images)
         return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import gc
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
@@ -14,6 +16,8 @@ from fastcnn.kernels.cuda.device import cuda
 
 ALIGNMENT = 256  # bytes; what the driver aligns its own allocations to
 MOST_CHUNKS = 128  # parts of the batch that sum by themselves, about one a multiprocessor
+MOST_SIZES = 8  # of batches whose launches are kept
+MOST_BLOCKS = 65535  # along a grid's second and third dimension: CUDA's limit
 OWN = (LOCAL, GLOBAL, PARTIAL)
 
 
@@ -41,6 +45,8 @@ class Launches:
     def launch(self, images: int, stream: Any) -> None:
         """Put all launches for a number of images on a stream."""
         if images not in self._bound:
+            if len(self._bound) >= MOST_SIZES:
+                self._bound.pop(next(iter(self._bound)))
             self._bound[images] = [self._bind(call, images) for call in self._calls]
         for compiled, blocks, threads, arguments in self._bound[images]:
             compiled[blocks, threads, stream](*arguments)
@@ -85,6 +91,11 @@ class Launches:
             else:
                 arguments.append(dtype.type(given.get(name, 0)))
         blocks, threads = kernel.launch(images, given)
+        if isinstance(blocks, tuple) and max(blocks[1:], default=0) > MOST_BLOCKS:
+            raise ValueError(
+                f"{call.label or kernel.name}: a grid of {blocks} blocks is beyond CUDA's limit of "
+                f"{MOST_BLOCKS}. Try smaller batches."
+            )
         return kernel.compiled, blocks, threads, arguments
 
     def _array(self, where: Place | None, dtype: np.dtype) -> Any:
@@ -125,15 +136,16 @@ def allocate(size: int, images: int, extent: Any) -> Any:
     Raises MemoryError that says how much was asked for, how much is free, and the largest batch
     that would fit; `extent(images)` is the memory that a batch takes.
     """
-    free, _ = cuda.current_context().get_memory_info()
-    if size <= free:
+    for _ in range(2):
         try:
             return cuda.device_array(max(size, ALIGNMENT), np.uint8)
         except Exception as error:
             # The driver's own error, of a class that differs from one package to the next.
             if "OUT_OF_MEMORY" not in str(error):
                 raise
-    fit = next((n for n in range(images - 1, 0, -1) if extent(n) <= free), 0)
+        gc.collect()  # programs that were dropped, but hold each other
+    free, _ = cuda.current_context().get_memory_info()
+    fit = bisect.bisect_right(range(1, images), free, key=extent)
     advice = f"a batch of {fit} would fit" if fit else "not even one image would fit"
     raise MemoryError(
         f"The GPU has {_gib(free)} free, but a batch of {images} needs {_gib(size)} between the "

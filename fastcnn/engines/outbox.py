@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,38 +10,43 @@ import numpy as np
 from fastcnn.kernels.cuda.device import cuda
 
 
-class Parcel:
-    """A batch of images float32 [n, H, W, C] in memory of its own on the device.
-
-    It stands for the host's array wherever a step takes images.
-    """
+class Room:
+    """Memory for a batch of so many floats, on both sides, and the event of its arrival."""
 
     def __init__(self, size: int):
         self._pinned = cuda.pinned_array((size,), np.float32)
         self.device = cuda.device_array((size,), np.float32)
         self.sent = cuda.event()
-        self._x = np.zeros(0, np.float32)
 
     def fill(self, x: np.ndarray, stream: Any) -> None:
-        """Put a copy of the images on its way; `sent` is the event of its arrival."""
-        self._x = x
+        """Put a copy of the images on its way."""
         self._pinned[: x.size].reshape(x.shape)[...] = x
         self.device[: x.size].copy_to_device(self._pinned[: x.size], stream)
         self.sent.record(stream)
 
-    @property
-    def room(self) -> int:
+    def __len__(self) -> int:
         return len(self._pinned)
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """A batch of images float32 [n, H, W, C] and where they are on the device.
+
+    It stands for the host's array wherever a step takes images.
+    """
+
+    x: np.ndarray
+    room: Room
 
     @property
     def size(self) -> int:
-        return int(self._x.size)
+        return int(self.x.size)
 
     def __len__(self) -> int:
-        return len(self._x)
+        return len(self.x)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._x, dtype)
+        return np.asarray(self.x, dtype)
 
 
 class Outbox:
@@ -48,19 +54,19 @@ class Outbox:
 
     def __init__(self) -> None:
         self._stream = cuda.stream()
-        self._free: list[Parcel] = []  # appended to and popped from by several threads
+        self._free: list[Room] = []  # appended to and popped from by several threads
 
     def send(self, x: np.ndarray) -> Parcel:
         """Return the images as a parcel that is on its way."""
         try:
-            parcel = self._free.pop()
+            room = self._free.pop()
         except IndexError:
-            parcel = Parcel(x.size)
-        if parcel.room < x.size:
-            parcel = Parcel(x.size)
-        parcel.fill(np.asarray(x, np.float32), self._stream)
-        return parcel
+            room = Room(x.size)
+        if len(room) < x.size:
+            room = Room(x.size)
+        room.fill(x, self._stream)
+        return Parcel(x, room)
 
-    def take_back(self, parcel: Parcel) -> None:
-        """Use a parcel's memory again, once the step that took it has ended."""
-        self._free.append(parcel)
+    def take_back(self, room: Room) -> None:
+        """Use a parcel's room again, once the step that took it has ended."""
+        self._free.append(room)

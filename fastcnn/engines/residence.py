@@ -32,19 +32,20 @@ class Residence:
     def add_slots(self) -> None:
         """Make room for the optimizer's slots, float32[slots, P]."""
         slots = self._state.slots
-        self.slots = cuda.device_array((max(1, len(slots)), slots.shape[1]), np.float32)
+        self.slots = cuda.device_array([max(1, extent) for extent in slots.shape], np.float32)
         self._version = None
 
     def settle(self) -> None:
         """Copy to the device what is newer on the host."""
         state = self._state
-        version = state.version
-        if version != self._version:
-            _copy(state.values, self.values)
-            _copy(state.moving, self.moving)
-            if self.slots is not None and len(state.slots):
-                _copy(state.slots, self.slots)
-            self._version = version
+        with state.lock:
+            version = state.version
+            if version != self._version:
+                _copy(state.values, self.values)
+                _copy(state.moving, self.moving)
+                if self.slots is not None:
+                    _copy(state.slots, self.slots)
+                self._version = version
 
     def stepped(self) -> None:
         """Note that the device's numbers are newer now; the host fetches them when it asks."""
@@ -64,7 +65,7 @@ class Residence:
     def _fetch(self, state: State) -> None:
         _copy_back(self.values, state.values)
         _copy_back(self.moving, state.moving)
-        if self.slots is not None and len(state.slots):
+        if self.slots is not None and state.slots.size:
             self.slots.copy_to_host(state.slots)
         self._version = state.version
 

@@ -68,10 +68,10 @@ def test_gradients_and_outputs_are_the_cpus(net):
 
 
 def test_training_follows_the_cpu():
-    x, y = data(5)
+    x, y = data()
     here, there = model("normalized", "cpu"), model("normalized", "cuda")
     told = [
-        one.fit(x, y, batch_size=2, epochs=2, validation_data=(x, y), verbose=0).history
+        one.fit(x, y, batch_size=2, epochs=2, validation_data=(x[:2], y[:2]), verbose=0).history
         for one in (here, there)
     ]
     for name, values in told[0].items():

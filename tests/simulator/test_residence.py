@@ -24,7 +24,7 @@ def model(device: str = "cuda", **settings) -> fastcnn.Sequential:
 
 def fitted(device: str, **settings) -> fastcnn.Sequential:
     made = model(device)
-    made.fit(X, Y, batch_size=2, epochs=2, verbose=0, **settings)
+    made.fit(X, Y, batch_size=3, epochs=2, verbose=0, **settings)
     return made
 
 
@@ -65,7 +65,7 @@ def test_images_changed_in_place_are_sent_again():
 def test_batches_made_ahead_are_sent_ahead(weights, monkeypatch):
     """A data set that is too large for the device, in threads."""
     monkeypatch.setattr(engine.CudaEngine, "hold", lambda self, images, anew: False)
-    for workers in (0, 1, 2):
+    for workers in (0, 2):
         same(weights, fitted("cuda", workers=workers).get_weights())
 
 
@@ -84,13 +84,13 @@ def test_weights_written_on_the_host_are_used():
 def test_moving_between_devices_takes_everything_along(weights):
     """One epoch here, one there, by `to` and by a file, with momentum."""
     one = model("cuda")
-    one.fit(X, Y, batch_size=2, epochs=1, verbose=0)
+    one.fit(X, Y, batch_size=3, epochs=1, verbose=0)
     assert one.to("cpu") is one
-    one.fit(X, Y, batch_size=2, initial_epoch=1, epochs=2, verbose=0)
+    one.fit(X, Y, batch_size=3, initial_epoch=1, epochs=2, verbose=0)
     same(weights, one.get_weights())
     other = model("cpu")
-    other.fit(X, Y, batch_size=2, epochs=1, verbose=0)
-    other.to("cuda").fit(X, Y, batch_size=2, initial_epoch=1, epochs=2, verbose=0)
+    other.fit(X, Y, batch_size=3, epochs=1, verbose=0)
+    other.to("cuda").fit(X, Y, batch_size=3, initial_epoch=1, epochs=2, verbose=0)
     same(weights, other.get_weights())
 
 
@@ -123,11 +123,26 @@ def test_a_step_that_is_not_finite_changes_nothing():
         np.testing.assert_array_equal(here, there)
 
 
+def noted(placed, sizes: list[int]):
+    if placed[1] > 1000:
+        sizes.append(placed[1])
+    return placed
+
+
 def test_memory_that_is_not_there_is_told(monkeypatch):
     class Context:
         def get_memory_info(self):
             return 1000, 1 << 30
 
+    def allocate(size, *arguments):
+        if size in sizes:
+            raise RuntimeError("Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+        return there(size, *arguments)
+
+    there, place = launches.cuda.device_array, launches.place
+    sizes = []
+    monkeypatch.setattr(launches, "place", lambda spans: noted(place(spans), sizes))
+    monkeypatch.setattr(launches.cuda, "device_array", allocate)
     monkeypatch.setattr(launches.cuda, "current_context", Context)
     with pytest.raises(MemoryError, match=r"a batch of 64 needs .* a batch of \d+ would fit"):
         model().engine().predict(np.zeros((64, 2, 2, 1), np.float32))
@@ -150,3 +165,39 @@ def test_a_strategy_that_the_gpu_has_not_is_refused_at_once():
 
 def test_auto_never_takes_the_simulator():
     assert model("auto").device == "cpu"
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_step_with_nothing_to_train(frozen):
+    stack = [layers.Rescaling(1 / 255), layers.Flatten()]
+    stack += [layers.Dense(2)] if frozen else []
+    made = fastcnn.Sequential(stack, (2, 1, 1), device="cuda")
+    if frozen:
+        made.layers[-1].trainable = False
+    made.compile("adam", "mse")
+    x, y = X[:2, :, :1], np.ones((2, 2), np.float32)
+    before = made.get_weights()
+    assert made.train_on_batch(x, y) == pytest.approx(made.test_on_batch(x, y), rel=1e-6)
+    for here, there in zip(before, made.get_weights(), strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_auto_takes_the_cpu_for_what_a_gpu_has_not(monkeypatch):
+    from fastcnn import devices
+
+    monkeypatch.setattr(devices, "found", lambda device, precision: "cuda")
+    stack = [layers.Conv2D(2, 1, strategy="fft"), layers.Flatten()]
+    with pytest.warns(UserWarning, match="takes the CPU: .*'fft' cannot compute forward"):
+        assert fastcnn.Sequential(stack, (2, 2, 1)).device == "cpu"
+
+
+def test_tensor_cores_leave_winograd_out():
+    from fastcnn import strategies
+    from fastcnn.problem import Problem
+
+    wide = Problem(56, 56, 256, 256, (3, 3), padding=((1, 1), (1, 1)))
+    chosen = {
+        precision: strategies.choose("forward", wide, 64, device="cuda", precision=precision).name
+        for precision in ("float32", "tf32")
+    }
+    assert chosen["float32"] == "winograd" and "winograd" not in chosen["tf32"]

@@ -11,13 +11,13 @@ from typing import Any
 from numba import float32, int32, int64
 
 from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
-from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.device import SIMULATED, cuda
 from fastcnn.kernels.cuda.gemm import Lines, fold
 from fastcnn.kernels.cuda.kernel import Floats, Int, kernel
 from fastcnn.kernels.cuda.machine import PROCESSORS
 from fastcnn.kernels.cuda.reduction import sum_rows
 
-THREADS = 256
+THREADS = 256 if not SIMULATED else 64
 WIDEST = 32  # columns of a block: a warp reads 128 bytes of a row
 AT_ONCE = 4  # rows that a thread has on the way
 

@@ -7,6 +7,7 @@ Python on the CPU.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
@@ -16,6 +17,12 @@ __all__ = ["SIMULATED", "cuda", "describe", "device_name", "provider", "why_not"
 
 # NUMBA_ENABLE_CUDASIM=1: kernels are tested without a GPU.
 SIMULATED = bool(config.ENABLE_CUDASIM)
+# numba-cuda warns of each launch of fewer than 128 blocks: a small network has nothing else.
+with suppress(ImportError):
+    from numba.cuda.core import config as cuda_config
+
+    cuda_config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+LEAST_CAPABILITY = (7, 5)
 PACKAGES = ("numba-cuda", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvrtc")
 
 
@@ -23,12 +30,20 @@ def why_not() -> str | None:
     """Return why no GPU can be used, or None where one can."""
     if not SIMULATED and getattr(cuda, "implementation", "") != "NVIDIA":
         return "the package numba-cuda is not installed (pip install 'fastcnn[cuda13]' or [cuda12])"
+    available = cuda.is_available()  # asked first: only then is there an error to tell
     error = cuda.cuda_error()
     if error is not None:
         return " ".join(str(error).split()).rstrip(".:")
-    if not cuda.is_available():
+    if not available:
         return "the driver finds no GPU, or the CUDA toolkit is missing (fastcnn[cuda13], [cuda12])"
+    capability = cuda.get_current_device().compute_capability
+    if not SIMULATED and capability < LEAST_CAPABILITY:
+        return f"{device_name()} has compute capability {_dotted(capability)}, below 7.5"
     return None
+
+
+def _dotted(capability: tuple[int, int]) -> str:
+    return ".".join(map(str, capability))
 
 
 def provider() -> str:
@@ -53,8 +68,8 @@ def describe() -> dict[str, Any]:
             continue
     if reason is None:
         free, total = cuda.current_context().get_memory_info()
-        major, minor = cuda.get_current_device().compute_capability
-        found |= {"name": device_name(), "capability": f"{major}.{minor}", "simulated": SIMULATED}
+        capability = _dotted(cuda.get_current_device().compute_capability)
+        found |= {"name": device_name(), "capability": capability, "simulated": SIMULATED}
         if not SIMULATED:
             found |= {"driver": _driver(), "memory": int(total), "free": int(free)}
     return found

@@ -35,7 +35,7 @@ Int = types.int32
 Float = types.float32
 
 HEADER = ("count", "chunks")
-THREADS = 256
+THREADS = 256 if not SIMULATED else 64
 MOST_BLOCKS = 4096  # of an element-wise launch; each thread then goes on in strides
 
 _FORCED = {} if SIMULATED else {"forceinline": True}

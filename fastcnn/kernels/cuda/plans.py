@@ -23,7 +23,6 @@ TILES = {
         Tile(16, 32, 8, 4, 4),
     ),
     TF32: (
-        Tile(128, 128, 16, 8, 8, TF32),
         Tile(128, 64, 16, 8, 8, TF32),
         Tile(64, 64, 16, 4, 8, TF32),
         Tile(128, 32, 16, 4, 8, TF32),
@@ -32,6 +31,7 @@ TILES = {
 ALL_TILES = TILES[FLOAT32] + TILES[TF32]
 
 MOST_SPLITS = 512
+MOST_LAYERS = 65535  # of a grid, for splits of groups: CUDA's limit
 SCRATCH = 64 << 20  # floats of all splits together
 SHORTEST = 64  # a split goes over so many numbers at least
 RESIDENT = 256  # threads that a multiprocessor needs to hide the time of its instructions
@@ -65,7 +65,7 @@ def best_plan(
             continue
         splits = 1
         while splits == 1 or (
-            splits <= MOST_SPLITS
+            splits <= min(MOST_SPLITS, MOST_LAYERS // groups)
             and splits * SHORTEST <= inner
             and splits * groups * rows * columns <= SCRATCH
         ):
