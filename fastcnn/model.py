@@ -28,7 +28,6 @@ from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, Parameter, name_layers
 from fastcnn.layers.combine import lower_chain
 from fastcnn.passes import Part
-from fastcnn.problem import Problem
 from fastcnn.program import Buffer, Program
 from fastcnn.state import State
 from fastcnn.summary import summary_text
@@ -125,7 +124,7 @@ class Sequential:
         """
         precision = precision or ("float32" if device == "cpu" else self.precision)
         found = devices.found(device, precision)
-        self._check_strategies(found)
+        strategies.check_program(self._ops(training=True), found)
         self.device, self.precision = found, precision
         self.plan_anew()
         return self
@@ -133,19 +132,12 @@ class Sequential:
     def _check_first_device(self, asked: str) -> None:
         """Go to the CPU where "auto" took a GPU that has not what a layer names."""
         try:
-            self._check_strategies(self.device)
+            strategies.check_program(self._ops(training=True), self.device)
         except ValueError as error:
             if asked != "auto":
                 raise
             warnings.warn(f"device='auto' takes the CPU: {error}", stacklevel=3)
             self.device = "cpu"
-
-    def _check_strategies(self, device: str) -> None:
-        """ValueError where a layer names a strategy that a device has not."""
-        for op in self._ops(training=True).ops:
-            if op.kind == "conv2d":
-                wished, problem = op.attributes["strategy"], op.attributes["problem"]
-                strategies.check(op.layer, wished, problem, device)
 
     def program(
         self,
@@ -159,7 +151,7 @@ class Sequential:
         `until` stops behind the layer at a path.
         """
         program = self._ops(training, fused, until)
-        self._assign(program, images)
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program
 
     def _ops(self, training: bool, fused: bool = True, until: str | None = None) -> Program:
@@ -186,7 +178,7 @@ class Sequential:
             append_backward(program, roles["scores"], roles["gradient"])
         wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
         drop_unused(program, wanted or {program.output})
-        self._assign(program, images)
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program, roles
 
     def penalty(self) -> float:
@@ -266,7 +258,11 @@ class Sequential:
             if op.kind == "conv2d":
                 problem, wished = op.attributes["problem"], op.attributes["strategy"]
                 pinned = {
-                    one: self._choice(one, problem, images, wished[one]).name
+                    one: strategies.choose(
+                        *(one, problem, images, self.error_bound, wished[one]),
+                        device=self.device,
+                        precision=self.precision,
+                    ).name
                     for one in strategies.DIRECTIONS
                 }
                 layer = self.layer(op.layer)
@@ -274,19 +270,6 @@ class Sequential:
                 name = next(name for name in layer.settings if getattr(layer, name) is wished)
                 setattr(layer, name, pinned)
         self.plan_anew()
-
-    def _choice(
-        self, direction: str, problem: Problem, images: int, wished: str
-    ) -> strategies.Choice:
-        return strategies.choose(
-            *(direction, problem, images, self.error_bound, wished),
-            device=self.device,
-            precision=self.precision,
-        )
-
-    def _assign(self, program: Program, images: int) -> None:
-        where = self.device, self.precision
-        strategies.assign(program, images, self.error_bound, *where)
 
     def plan_anew(self) -> None:
         """Let the next run choose strategies by what is then known."""

@@ -72,6 +72,13 @@ def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "c
             raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
 
+def check_program(program: Program, device: str) -> None:
+    """Raise ValueError where a layer of a program names a strategy that a device has not."""
+    for op in program.ops:
+        if op.kind == "conv2d":
+            check(op.layer, op.attributes["strategy"], op.attributes["problem"], device)
+
+
 def assign(
     program: Program,
     images: int,
