@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 import protocol  # noqa: E402
 import torch  # noqa: E402
 import torch_gpu_nets  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from torch_peer import training_step  # noqa: E402
 
 DEVICE = os.environ.get("FASTCNN_RACE_DEVICE", "cuda")
 WAYS = ("eager", "graph", "compile") if DEVICE == "cuda" else ("eager",)
@@ -65,26 +65,6 @@ def synchronize() -> None:
     """Wait until all that was launched is done."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
-
-
-def training_step(
-    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, compiled: bool
-) -> protocol.Step:
-    """Forward, loss, backward and SGD with momentum, in PyTorch's fused form."""
-    net.train()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, fused=True)
-
-    def objective(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(net(images), classes)
-
-    loss_of = torch.compile(objective, dynamic=False) if compiled else objective
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(x, y).backward()
-        optimizer.step()
-
-    return step
 
 
 def inference(net: torch.nn.Module, x: torch.Tensor, compiled: bool) -> protocol.Step:

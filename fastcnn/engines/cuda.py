@@ -68,9 +68,9 @@ class _Planned(Planned):
     ):
         self.capacity = capacity
         self._engine = engine
-        # One number more: there may be nothing to train.
         self._tables = {
-            name: cuda.to_device(np.append(table, table.dtype.type(1)))
+            # Where there is nothing to train, one number that nothing reads.
+            name: cuda.to_device(table if len(table) else np.zeros(1, table.dtype))
             for name, table in tables.items()
         }
         self._inputs = self._make_inputs(low, roles)
@@ -126,6 +126,8 @@ class _Planned(Planned):
         if len(self._replays) >= MOST_SIZES and images not in self._replays:
             self._replays.pop(next(iter(self._replays)))
         self._engine.residence.settle()
+        if "control" in given:
+            self._engine.residence.remember_moving(self._engine.stream)
         self._give_images(x)
         for name, array in given.items():
             self._inputs[name].give(array)
@@ -169,7 +171,7 @@ class _Planned(Planned):
 
     @property
     def finite(self) -> bool:
-        return bool(self._outputs["factors"].host[-2] == 1)
+        return bool(self._outputs["factors"].host[-1] == 1)
 
     @property
     def penalty(self) -> float:
@@ -236,14 +238,11 @@ class CudaEngine(Engine):
         return found[: len(self._model.state.values)]
 
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
-        residence = self.residence
-        residence.settle()
-        residence.remember_moving(self.stream)
         planned.run(x, **given)
         if given["control"][0] and planned.finite:
-            residence.stepped()
+            self.residence.stepped()
         else:
-            residence.restore_moving(self.stream)
+            self.residence.restore_moving(self.stream)
 
     def _build(self, kind: str, capacity: int) -> Planned:
         model = self._model

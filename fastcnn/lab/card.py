@@ -25,7 +25,7 @@ def described() -> dict[str, Any]:
         "processor": device.device_name(),
         "simulated": False,
         "package": f"{package} {_version(package)}",
-        "driver": _driver(cuda),
+        "driver": _driver(device.driver_version()),
         "compute_capability": f"{major}.{minor}",
         "multiprocessors": multiprocessors(),
         "memory": int(memory),
@@ -38,9 +38,9 @@ def _version(package: str) -> str:
     return metadata.version(package)
 
 
-def _driver(cuda: Any) -> str:
+def _driver(version: str) -> str:
     """Return "580.159.03, CUDA 13.0", without the first where the driver's tool is not there."""
-    toolkit = "CUDA {}.{}".format(*cuda.cudadrv.driver.driver.get_version())
+    toolkit = f"CUDA {version}"
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)

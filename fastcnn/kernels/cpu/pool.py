@@ -20,6 +20,7 @@ from fastcnn.kernels.cpu.vector import (
     where_equal,
     where_larger,
 )
+from fastcnn.kernels.pooling import geometry
 from fastcnn.problem import Problem
 
 GEOMETRY = (
@@ -198,35 +199,13 @@ def average_pool_dx(pointer):
                         at += 4 * op.channels
 
 
-def _geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
-    whole = problem.out_height * problem.strides[0] == problem.height
-    whole = whole and problem.out_width * problem.strides[1] == problem.width
-    return {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
-        "window_h": problem.kernel[0],
-        "window_w": problem.kernel[1],
-        "stride_h": problem.strides[0],
-        "stride_w": problem.strides[1],
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
-        "relu": relu,
-        # Windows that tile the image write each of its pixels exactly once.
-        "four": problem.kernel == (2, 2) and not problem.padded,
-        "covers": whole and problem.kernel == problem.strides and not problem.padded,
-    }
-
-
 def max_forward(
     calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
 ) -> None:
     """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
     writes = ("y",) if index is None else ("y", "index")
     places = {"x": x, "y": y, "index": index}
-    calls.emit(max_pool, IMAGE, writes, places, **_geometry(problem, relu))
+    calls.emit(max_pool, IMAGE, writes, places, **geometry(problem, relu))
 
 
 def max_dx(
@@ -234,14 +213,14 @@ def max_dx(
 ) -> None:
     """Emit its gradient; with `y`, also that of the ReLU after it."""
     places = {"dy": dy, "index": index, "y": y, "dx": dx}
-    calls.emit(max_pool_dx, IMAGE, "dx", places, **_geometry(problem, y is not None))
+    calls.emit(max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
 
 
 def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
     """Emit average pooling."""
-    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **_geometry(problem))
+    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
 
 
 def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
     """Emit its gradient."""
-    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **_geometry(problem))
+    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))

@@ -92,13 +92,7 @@ def conv2d_im2col(
             rows,
             outputs,
             inputs,
-            groups=problem.groups,
-            a_row=problem.channels,
-            b_row=problem.filters,
-            c_row=problem.filters,
-            a_group=inputs,
-            b_group=outputs,
-            c_group=outputs,
+            **_strides(problem),
             bias=bias,
             scale=scale,
             relu=relu,
@@ -159,19 +153,28 @@ def conv2d_im2col_dw(
             inputs,
             outputs,
             problem.height * problem.width,
-            groups=problem.groups,
-            a_row=problem.channels,
-            b_row=problem.filters,
-            c_row=problem.filters,
-            a_group=inputs,
-            b_group=outputs,
-            c_group=outputs,
+            **_strides(problem),
         )
         return
     plan = _plan("dw", problem, calls.images, calls.precision)
     places = {"x": x, "dy": dy, "gradient": gradient}
     lines = Lines(window_size(problem), outputs, problem.groups, outputs, problem.filters, False)
     emit_plan(calls, plan, DW[plan.tile], places, "gradient", lines, **geometry(problem))
+
+
+def _strides(problem: Problem) -> dict[str, int]:
+    """Return how the pixels, the kernel or dy, and the result of a 1x1 convolution lie: each group
+    beside the next."""
+    inputs, outputs = problem.channels_per_group, problem.filters_per_group
+    return {
+        "groups": problem.groups,
+        "a_row": problem.channels,
+        "b_row": problem.filters,
+        "c_row": problem.filters,
+        "a_group": inputs,
+        "b_group": outputs,
+        "c_group": outputs,
+    }
 
 
 def window_size(problem: Problem) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from numba import config, cuda
 
-__all__ = ["SIMULATED", "cuda", "describe", "device_name", "provider", "why_not"]
+__all__ = ["SIMULATED", "cuda", "describe", "device_name", "driver_version", "provider", "why_not"]
 
 # NUMBA_ENABLE_CUDASIM=1: kernels are tested without a GPU.
 SIMULATED = bool(config.ENABLE_CUDASIM)
@@ -71,11 +71,11 @@ def describe() -> dict[str, Any]:
         capability = _dotted(cuda.get_current_device().compute_capability)
         found |= {"name": device_name(), "capability": capability, "simulated": SIMULATED}
         if not SIMULATED:
-            found |= {"driver": _driver(), "memory": int(total), "free": int(free)}
+            found |= {"driver": driver_version(), "memory": int(total), "free": int(free)}
     return found
 
 
-def _driver() -> str:
+def driver_version() -> str:
     """Return the newest CUDA that the driver knows, as "13.0"."""
     from cuda.bindings import driver
 
