@@ -8,13 +8,14 @@ import shutil
 import threading
 import unicodedata
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import photos
 import pytest
 
 import fastcnn
-from fastcnn.data import Dataset, Unreadable, capacity, from_folder
+from fastcnn.data import Dataset, Unreadable, capacity, crew, from_folder
 from fastcnn.data import image_folder as folder_module
 from fastcnn.layers import Dense, Flatten, Rescaling
 
@@ -267,6 +268,17 @@ def test_unicode_names_composed_or_not(tmp_path):
     assert sorted(found.class_names) == sorted(names)
     assert "été/ça.jpg" in warning
     assert json.loads(found.report.json())["skipped"][0]["path"] == "été/ça.jpg"
+
+
+@pytest.mark.parametrize(("seconds", "workers"), [(0.02, 1), (0.9, 7)])
+def test_headers_are_read_by_many_threads_where_the_disk_is_waited_for(
+    tmp_path, monkeypatch, seconds, workers
+):
+    clock, spent = iter((0.0, seconds)), iter((0.0, 0.01))
+    clocks = SimpleNamespace(perf_counter=lambda: next(clock), thread_time=lambda: next(spent))
+    monkeypatch.setattr(crew, "time", clocks)
+    (tmp_path / "empty").touch()
+    assert crew.header_workers([str(tmp_path / "empty"), str(tmp_path / "gone")], 7) == workers
 
 
 def test_names_that_are_no_text(tmp_path):

@@ -23,9 +23,16 @@ cdef int _repeat(name, value, Py_ssize_t channels, float[::1] target) except -1:
             f"resample: {name} must be one finite number or one for each of the {channels} "
             f"channels. Received {value!r}."
         )
-    for k in range(target.shape[0]):
-        target[k] = given[k % given.shape[0]]
+    _tile(given, target)
     return 0
+
+
+cdef void _tile(const float[::1] given, float[::1] target) noexcept nogil:
+    """Fill the target with what is given, again and again."""
+    cdef Py_ssize_t k, place = 0
+    for k in range(target.shape[0]):
+        target[k] = given[place]
+        place = place + 1 if place + 1 < given.shape[0] else 0
 
 
 cdef int _set_room(_Job job) except -1:
@@ -37,7 +44,7 @@ cdef int _set_room(_Job job) except -1:
     # As long as a row, and some floats longer for the last pixel.
     cdef Py_ssize_t row = (job.out_width + SPILL) * job.channels
     cdef float[::1] room = np.zeros(
-        job.channels + whole + 2 * widest + 3 * row + job.width * job.channels, np.float32
+        job.channels + whole + 2 * widest + 4 * row + job.width * job.channels, np.float32
     )
     job.fill, place = room[:job.channels], job.channels
     job.source, place = room[place:place + whole], place + whole
@@ -46,6 +53,7 @@ cdef int _set_room(_Job job) except -1:
     job.scale, place = room[place:place + row], place + row
     job.shift, place = room[place:place + row], place + row
     job.added, place = room[place:place + row], place + row
+    job.painted, place = room[place:place + row], place + row
     job.sums = room[place:]
     return 0
 
@@ -69,8 +77,6 @@ def _set_geometry(_Job job, count, matrices, fill_mode, fill_value, nearest):
     job.columns = places[job.height + 2 * job.reach:]
     _tabulate(job.rows, job.height, job.reach, job.fill_mode)
     _tabulate(job.columns, job.width, job.reach, job.fill_mode)
-    if job.fill_mode == CONSTANT:
-        _fill_ring(job)
 
 
 def _set_colour(_Job job, count, linear, offset, mean, limits):
@@ -107,6 +113,16 @@ def _set_scale(_Job job, scale, shift):
     job.scaled = scale is not None or shift is not None
     _repeat("scale", 1.0 if scale is None else scale, job.channels, job.scale)
     _repeat("shift", 0.0 if shift is None else shift, job.channels, job.shift)
+
+
+cdef int _paint(_Job job) except -1:
+    """job.painted: a row of the fill value, scaled if no colour comes before that."""
+    cdef Py_ssize_t k
+    _tile(job.fill, job.painted)
+    if job.colour == PLAIN and job.scaled:
+        for k in range(job.painted.shape[0]):
+            job.painted[k] = job.painted[k] * job.scale[k] + job.shift[k]
+    return 0
 
 
 cdef Py_ssize_t _farthest(_Job job) except -1:
@@ -146,10 +162,3 @@ cdef void _tabulate(int[::1] table, Py_ssize_t size, Py_ssize_t reach, FillMode 
             i = (i % (2 * size) + 2 * size) % (2 * size)
             i = min(i, 2 * size - 1 - i)
         table[k] = <int>i
-
-
-cdef void _fill_ring(_Job job):
-    """The fill value all over the source; images are then written inside of it."""
-    cdef Py_ssize_t k
-    for k in range(job.source.shape[0]):
-        job.source[k] = job.fill[min(k % job.cell, job.channels - 1)]

@@ -49,12 +49,12 @@ cdef class _Job:
     cdef Py_ssize_t height, width, channels, cell, out_height, out_width, reach
     cdef FillMode fill_mode
     cdef Colour colour
-    cdef bint nearest, scaled, has_mean
+    cdef bint nearest, scaled, has_mean, ringed
     cdef float low, high
     cdef const double[:, :, ::1] matrices
     cdef const float[:, :, ::1] linear, mean
     cdef const float[:, ::1] offset
-    cdef float[::1] fill, scale, shift, source, line, spare, sums, added
+    cdef float[::1] fill, scale, shift, source, line, spare, sums, added, painted
     cdef int[::1] rows, columns
 
 
@@ -91,6 +91,7 @@ def resample(
     _set_geometry(job, len(indices), matrices, fill_mode, fill_value, nearest)
     _set_colour(job, len(indices), linear, offset, mean, limits)
     _set_scale(job, scale, shift)
+    _paint(job)
     flat = out.reshape(-1)
     if x.dtype == np.uint8:
         _all_images[byte](x.reshape(-1), indices, flat, job)

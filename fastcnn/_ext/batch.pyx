@@ -1,16 +1,10 @@
 """Assembling a training batch: chosen images, converted to float32, written side by side."""
 
-from libc.string cimport memcpy
+from fastcnn._ext.rows cimport byte, pixel, widen
 
 import numpy as np
 
 from fastcnn._ext.checks import check_array, check_indices, check_target
-
-ctypedef unsigned char byte
-
-ctypedef fused pixel:
-    byte
-    float
 
 
 def gather(x, indices, out):
@@ -42,14 +36,5 @@ cdef int _copy_rows(
     cdef Py_ssize_t i
     with nogil:
         for i in range(indices.shape[0]):
-            _copy_row(&x[<Py_ssize_t>indices[i] * row], &out[i * row], row)
+            widen(&x[<Py_ssize_t>indices[i] * row], &out[i * row], row)
     return 0
-
-
-cdef void _copy_row(const pixel* source, float* target, Py_ssize_t count) noexcept nogil:
-    cdef Py_ssize_t j
-    if pixel is float:
-        memcpy(target, source, count * sizeof(float))
-    else:
-        for j in range(count):
-            target[j] = source[j]

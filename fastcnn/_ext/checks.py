@@ -17,8 +17,9 @@ Shape = Sequence[Any]
 def check_array(owner: str, name: str, array: Any, dtypes: Sequence[str], shape: Shape) -> None:
     """Raise TypeError or ValueError unless ``array`` is a C-contiguous array of one of the dtypes
     and of the shape."""
-    kind = _name(array.dtype) if isinstance(array, np.ndarray) else type(array).__name__
-    if not isinstance(array, np.ndarray) or kind not in dtypes:
+    known = isinstance(array, np.ndarray)
+    kind = _name(array.dtype) if known else type(array).__name__
+    if not known or kind not in dtypes:
         raise TypeError(
             f"{owner}: {name} must be an array of {' or '.join(dtypes)}. Received {kind}."
         )
@@ -27,18 +28,24 @@ def check_array(owner: str, name: str, array: Any, dtypes: Sequence[str], shape:
             f"{owner}: {name} must be a C-contiguous array in native byte order. "
             f"Received shape {array.shape}, strides {array.strides}."
         )
-    more = bool(shape) and shape[-1] is ...
-    expected = shape[:-1] if more else shape
-    received = array.shape[: len(expected)] if more else array.shape
-    fits = len(expected) == len(received) and all(
-        wanted in (None, length) for wanted, length in zip(expected, received, strict=True)
-    )
-    if not fits:
+    if not _fits(array.shape, shape):
         names = {None: "any", ...: "..."}
         lengths = ", ".join(str(names.get(length, length)) for length in shape)
         raise ValueError(
             f"{owner}: {name} must have the shape ({lengths}). Received {array.shape}."
         )
+
+
+def _fits(received: tuple[int, ...], expected: Shape) -> bool:
+    if len(expected) and expected[-1] is ...:
+        expected = expected[:-1]
+        received = received[: len(expected)]
+    if len(received) != len(expected):
+        return False
+    for wanted, length in zip(expected, received, strict=True):
+        if wanted is not None and wanted != length:
+            return False
+    return True
 
 
 def _name(dtype: np.dtype[Any]) -> str:

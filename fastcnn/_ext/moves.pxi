@@ -16,8 +16,9 @@ cdef int _move(
     """An image whose rows are copied, from left to right or from right to left."""
     cdef Py_ssize_t step_y = <Py_ssize_t>m[0], step_x = <Py_ssize_t>m[4]
     cdef Py_ssize_t first_y = <Py_ssize_t>m[2], first_x = <Py_ssize_t>m[5]
-    cdef Py_ssize_t y, row, first, last, length = job.out_width * job.channels
-    cdef bint direct = job.colour == PLAIN and not job.scaled
+    cdef Py_ssize_t y, row, first, last
+    cdef Py_ssize_t width = job.width * job.channels, length = job.out_width * job.channels
+    cdef const pixel* source
     cdef float* line
     cdef float* target
     # The outputs from first to last lie inside of the image.
@@ -28,58 +29,56 @@ cdef int _move(
     for y in range(job.out_height):
         row = job.rows[job.reach + first_y + step_y * y]
         target = _span(out, (image * job.out_height + y) * length, length)
-        line = target if direct else _span(job.line, 0, length)
+        line = target if job.colour == PLAIN else &job.line[0]
         if row < 0 or row >= job.height:
-            _paint(line, job.out_width, job)
+            memcpy(line, &job.painted[0], length * sizeof(float))
         else:
-            row = start + row * job.width * job.channels
-            _copy_edge(x, row, line, 0, first, first_x, step_x, job)
-            _copy_run(x, row, line, first, last, first_x, step_x, job)
-            _copy_edge(x, row, line, last, job.out_width, first_x, step_x, job)
-        if not direct:
+            source = _pixels(x, start + row * width, width)
+            _move_edge(source, line, 0, first, first_x, step_x, job)
+            _move_run(source, line, first, last, first_x, step_x, job)
+            _move_edge(source, line, last, job.out_width, first_x, step_x, job)
+        if job.colour != PLAIN:
             _finish(line, target, image, job)
     return 0
 
 
-cdef int _copy_run(
-    const pixel[::1] x, Py_ssize_t row, float* line, Py_ssize_t first, Py_ssize_t last,
-    Py_ssize_t place, Py_ssize_t step, _Job job,
+cdef inline int _move_run(
+    const pixel* source, float* line, Py_ssize_t first, Py_ssize_t last, Py_ssize_t place,
+    Py_ssize_t step, _Job job,
 ) except -1 nogil:
     """line[first:last] = pixels of the row at ``place`` + ``step`` times first to last - 1."""
-    cdef Py_ssize_t lowest, count = (last - first) * job.channels
-    if count == 0:
-        return 0
-    lowest = place + first if step > 0 else place - last + 1
+    cdef Py_ssize_t count = last - first
+    cdef pixel* turned
+    line += first * job.channels
     if step > 0:
-        widen(_pixels(x, row + lowest * job.channels, count), line + first * job.channels, count)
-    else:
-        widen(
-            _pixels(x, row + lowest * job.channels, count), _span(job.spare, 0, count + 1), count
-        )
-        turn(&job.spare[0], line + first * job.channels, last - first, job.channels)
+        _put(source + (place + first) * job.channels, line, count, job)
+    elif count > 0:
+        turned = <pixel*>_span(job.spare, 0, count * job.channels)
+        turn(source + (place - last + 1) * job.channels, turned, count, job.channels)
+        _put(turned, line, count, job)
     return 0
 
 
-cdef int _copy_edge(
-    const pixel[::1] x, Py_ssize_t row, float* line, Py_ssize_t first, Py_ssize_t last,
-    Py_ssize_t place, Py_ssize_t step, _Job job,
+cdef inline int _move_edge(
+    const pixel* source, float* line, Py_ssize_t first, Py_ssize_t last, Py_ssize_t place,
+    Py_ssize_t step, _Job job,
 ) except -1 nogil:
-    """As _copy_run(), for places outside of the image."""
-    cdef Py_ssize_t k, c, column
-    for k in range(first, last):
-        column = job.columns[job.reach + place + step * k]
-        if column < 0 or column >= job.width:
-            _paint(line + k * job.channels, 1, job)
-        else:
-            for c in range(job.channels):
-                line[k * job.channels + c] = x[row + column * job.channels + c]
+    """As _move_run(), for places outside of the image."""
+    cdef Py_ssize_t k, start = first * job.channels
+    if job.fill_mode == CONSTANT:
+        memcpy(line + start, &job.painted[0], (last - first) * job.channels * sizeof(float))
+    else:
+        for k in range(first, last):
+            start = job.columns[job.reach + place + step * k] * job.channels
+            _put(source + start, line + k * job.channels, 1, job)
     return 0
 
 
-cdef int _paint(float* line, Py_ssize_t count, _Job job) except -1 nogil:
-    """``count`` pixels of the fill value."""
-    cdef Py_ssize_t k, c
-    for k in range(count):
-        for c in range(job.channels):
-            line[k * job.channels + c] = job.fill[c]
-    return 0
+cdef inline void _put(
+    const pixel* source, float* line, Py_ssize_t count, _Job job
+) noexcept nogil:
+    """``count`` pixels, scaled if no colour comes before that."""
+    if job.colour == PLAIN and job.scaled:
+        rescale(source, line, &job.scale[0], &job.shift[0], count * job.channels)
+    else:
+        widen(source, line, count * job.channels)

@@ -24,22 +24,31 @@ cdef inline void widen(const pixel* source, float* target, Py_ssize_t count) noe
             target[k] = source[k]
 
 
-cdef inline void turn(
-    const float* source, float* target, Py_ssize_t count, Py_ssize_t channels
+cdef inline void rescale(
+    const pixel* source, float* target, const float* scale, const float* shift, Py_ssize_t count
 ) noexcept nogil:
-    """The pixels in the opposite order; ``source`` may be read one float past its end."""
-    cdef Py_ssize_t k, c
-    if channels == 3:
-        for k in range(count - 1):
-            memcpy(&target[3 * k], &source[3 * (count - 1 - k)], 4 * sizeof(float))
-        memcpy(&target[3 * (count - 1)], source, 3 * sizeof(float))
+    """target = source * scale + shift, number by number."""
+    cdef Py_ssize_t k
+    for k in range(count):
+        target[k] = source[k] * scale[k] + shift[k]
+
+
+cdef inline void turn(
+    const pixel* source, pixel* target, Py_ssize_t count, Py_ssize_t channels
+) noexcept nogil:
+    """The pixels in the opposite order."""
+    cdef Py_ssize_t k, last = channels * (count - 1)
+    if channels == 3 and count > 1:
+        memcpy(target, &source[last], 3 * sizeof(pixel))
+        for k in range(1, count - 1):
+            memcpy(&target[3 * k], &source[last - 3 * k], 4 * sizeof(pixel))
+        memcpy(&target[last], source, 3 * sizeof(pixel))
     elif channels == 1:
         for k in range(count):
-            target[k] = source[count - 1 - k]
+            target[k] = source[last - k]
     else:
         for k in range(count):
-            for c in range(channels):
-                target[k * channels + c] = source[(count - 1 - k) * channels + c]
+            memcpy(&target[channels * k], &source[last - channels * k], channels * sizeof(pixel))
 
 
 cdef inline void spread(const float* source, float* target, Py_ssize_t count) noexcept nogil:
@@ -68,15 +77,6 @@ cdef inline void blend(
             top = upper[k] + across * (upper_right[k] - upper[k])
             bottom = lower[k] + across * (lower_right[k] - lower[k])
             target[k] = top + down * (bottom - top)
-
-
-cdef inline void rescale(
-    const float* row, float* target, const float* scale, const float* shift, Py_ssize_t count
-) noexcept nogil:
-    """target = row * scale + shift, number by number."""
-    cdef Py_ssize_t k
-    for k in range(count):
-        target[k] = row[k] * scale[k] + shift[k]
 
 
 cdef inline void colour_common(

@@ -1,10 +1,24 @@
 """Part of augment.pyx: images whose pixels are taken between those of the original."""
 
 
+cdef int _fill_ring(_Job job) except -1 nogil:
+    """The fill value all over the source; images are then written inside of it."""
+    cdef Py_ssize_t k, c
+    cdef Py_ssize_t cells = (job.height + 2) * (job.width + 2)
+    cdef float* source = _span(job.source, 0, cells * job.cell)
+    for k in range(cells):
+        for c in range(job.cell):
+            source[k * job.cell + c] = job.fill[min(c, job.channels - 1)]
+    job.ringed = True
+    return 0
+
+
 cdef int _unpack(const pixel[::1] x, Py_ssize_t start, _Job job) except -1 nogil:
     """The whole image as float32 into the source, in cells, inside of the ring."""
     cdef Py_ssize_t y, cell, length = job.width * job.channels
     cdef float* line
+    if job.fill_mode == CONSTANT and not job.ringed:
+        _fill_ring(job)
     for y in range(job.height):
         cell = ((y + 1) * (job.width + 2) + 1) * job.cell
         line = _span(job.source, cell, job.width * job.cell)

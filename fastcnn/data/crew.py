@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,12 @@ CHUNK = 4
 
 HEADERS = 64
 """The same where only headers are read, which takes little longer than passing chunks on."""
+
+SAMPLE = 64
+"""Files by which it is seen whether the disk is waited for."""
+
+WAITING = 3.0
+"""It is, where opening files takes so many times the processor time that it takes."""
 
 AHEAD = 16
 """Chunks a thread that may wait to be taken: one huge file does not stop the others at once, and
@@ -66,6 +74,20 @@ def read_all(
         return _chunk(read, range(start, min(start + chunk, count)), nothing)
 
     return ahead(look, range(0, count, chunk), [None] * (AHEAD * workers), workers)
+
+
+def header_workers(sample: Sequence[str], workers: int) -> int:
+    """How many of the workers to read headers with.
+
+    All, where the files of a sample are waited for, as across a network. Elsewhere one: reading a
+    header is all Python, and threads only wrest its lock from each other.
+    """
+    start, begun = time.perf_counter(), time.thread_time()
+    for path in sample:
+        with suppress(OSError), open(path, "rb") as file:
+            file.read(1)
+    waited, worked = time.perf_counter() - start, time.thread_time() - begun
+    return workers if waited > WAITING * worked else min(workers, 1)
 
 
 def _chunk(read: Callable[[int], Any], asked: range, images: Pixels) -> Chunk:

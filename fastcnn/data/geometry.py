@@ -54,9 +54,9 @@ class RandomFlip(Geometric):
         height, width, _ = shape
         affine = Affine()
         if self.mode != "horizontal":
-            affine = affine._replace(yy=np.where(down, -1.0, 1.0), y=down * (height - 1.0))
+            affine = affine._replace(yy=1 - 2.0 * down, y=down * (height - 1.0))
         if self.mode != "vertical":
-            affine = affine._replace(xx=np.where(across, -1.0, 1.0), x=across * (width - 1.0))
+            affine = affine._replace(xx=1 - 2.0 * across, x=across * (width - 1.0))
         return affine
 
 
@@ -98,8 +98,10 @@ class RandomCrop(Geometric):
         return self.height, self.width, channels
 
     def affine(self, u: Doubles, shape: Shape) -> Affine:
-        room = np.array(shape[:2]) + 2 * self.padding - (self.height, self.width)
-        rows, columns = (np.floor(u * (room + 1)) - self.padding).T
+        height, width, _ = shape
+        spare = 2 * self.padding + 1
+        places = np.array((height + spare - self.height, width + spare - self.width))
+        rows, columns = (np.floor(u * places) - self.padding).T
         return Affine(y=rows, x=columns)
 
 
@@ -258,10 +260,9 @@ def composed(
     augmentations: Sequence[tuple[Geometric, Doubles]], shape: Shape, count: int
 ) -> npt.NDArray[np.float64] | None:
     """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
-    if not augmentations:
-        return None
-    whole = Affine()
+    whole = None
     for one, u in augmentations:
-        whole = one.affine(u, shape).after(whole)
+        affine = one.affine(u, shape)
+        whole = affine if whole is None else affine.after(whole)
         shape = one.output_shape(shape)
-    return whole.matrices(count)
+    return None if whole is None else whole.matrices(count)

@@ -149,7 +149,7 @@ class ImageFolder:
         def decode(position: int) -> None:
             held[position] = self.decoder(self.path(position), self._remark(position))
 
-        positions = self._sifted("Decoding", decode)
+        positions = self._sifted("Decoding", decode, self._workers, crew.CHUNK)
         for start in range(0, len(positions), MOVED):
             # Up to where others are left out, in place: a second array might not fit.
             some = positions[start : start + MOVED]
@@ -163,14 +163,16 @@ class ImageFolder:
         def look(position: int) -> None:
             self.decoder.inspect(self.path(position), self._remark(position))
 
-        self._sifted("Checking", look, crew.HEADERS)
+        sample = [self.path(i) for i in range(0, len(self), max(1, len(self) // crew.SAMPLE))]
+        workers = crew.header_workers(sample, self._workers)
+        self._sifted("Checking", look, workers, crew.HEADERS)
 
     def _sifted(
-        self, title: str, read: Callable[[int], Any], some: int = crew.CHUNK
+        self, title: str, read: Callable[[int], Any], workers: int, some: int
     ) -> npt.NDArray[np.int64]:
         """Keeps the files that can be read, and returns their former positions."""
         kept = []
-        chunks = crew.read_all(read, len(self), self._workers, some)
+        chunks = crew.read_all(read, len(self), workers, some)
         with closing(bar.shown(title, chunks, len(self))) as seen:
             for chunk in seen:
                 self._account(chunk)

@@ -11,8 +11,6 @@ import functools
 import importlib
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 MODULES = ("Image", "JpegImagePlugin", "PngImagePlugin", "TiffImagePlugin")
@@ -38,16 +36,17 @@ class _Warnings:
             heard.append(" ".join(str(message).split()))
 
 
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    """The list of what Pillow says in this thread meanwhile; nobody else hears it."""
-    _place()
-    before = getattr(_thread, "heard", None)
-    _thread.heard = []
-    try:
-        yield _thread.heard
-    finally:
-        _thread.heard = before
+class Heard(list[str]):
+    """What Pillow says in this thread while the list is entered; nobody else hears it."""
+
+    def __enter__(self) -> Heard:
+        _place()
+        self._before = getattr(_thread, "heard", None)
+        _thread.heard = self
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        _thread.heard = self._before
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = 
 
     tell: called with what Pillow warns of, where that costs the picture nothing.
     """
-    with murmurs.heard() as heard:
+    with murmurs.Heard() as heard:
         try:
             with open(path, "rb") as file:
                 result = how(path, file)
@@ -79,9 +79,10 @@ def _unreadable(path: str, error: Exception) -> Unreadable:
 
 def _kind(start: bytes) -> str | None:
     """The format that a file's first 16 bytes belong to."""
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "WEBP"
-    return next((kind for kind, sign in SIGNATURES if start.startswith(sign)), None)
+    for kind, sign in SIGNATURES:
+        if start.startswith(sign):
+            return kind
+    return "WEBP" if start[:4] == b"RIFF" and start[8:12] == b"WEBP" else None
 
 
 @functools.cache
