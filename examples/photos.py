@@ -55,7 +55,10 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("runs/photos"))
     given = options.parse_args()
-    learn(given.folder, given.out, given.size, given.epochs, given.seed)
+    try:
+        learn(given.folder, given.out, given.size, given.epochs, given.seed)
+    except (OSError, ValueError) as error:
+        options.exit(1, f"{error}\n")
 
 
 def learn(folder: Path, out: Path, size: int = 64, epochs: int = 30, seed: int = 0) -> Any:

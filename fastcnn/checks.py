@@ -6,6 +6,7 @@ with a sentence: where, what was expected, what was received.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 
 from fastcnn import targets
 from fastcnn.arrays import array, finite, shape_text
+from fastcnn.data import by_name
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.preparation import Preparation
 from fastcnn.hooks import Callback
 from fastcnn.targets import labels
 
 __all__ = ["Examples", "callbacks", "compiled", "examples", "images", "labels", "weights"]
+
+RENAMING = " To call them otherwise, or to teach it others (None), set model.class_names."
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,12 @@ def examples(
     class_weight: Any = None,
     name: str = "fit: ",
     made: Preparation | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Examples:
     """Images, targets and weights that belong together; `made` as for `images`.
 
-    Labels become one-hot rows where the loss takes such, for a Dataset and for mixing.
+    Labels become one-hot rows where the loss takes such, for a Dataset and for mixing. Those of a
+    Dataset that names its classes are counted as in `class_names`, the model's where it is None.
     """
     found = images(model, x, f"{name}x", made)
     if not isinstance(found, np.ndarray):
@@ -108,11 +114,24 @@ def examples(
                 f"{name}y must be None where x is a Dataset, which has its own labels. "
                 f"Received {type(y).__name__}."
             )
-        y = found.labels
+        y = _labels(found, f"{name}x", class_names or model.class_names)
     one_hot = not isinstance(found, np.ndarray) or bool(made and made.mixing)
     target = targets.labels(model, y, len(found), f"{name}y", one_hot)
     weight = targets.sample_weight(sample_weight, len(found), f"{name}sample_weight")
     return weighted(model, Examples(found, target, weight), class_weight, name)
+
+
+def _labels(dataset: Any, name: str, known: Sequence[str] | None) -> Any:
+    """A Dataset's labels, counted as the classes are that are called `known`."""
+    if not hasattr(dataset, "labels"):
+        raise TypeError(
+            f"{name} must have an attribute `labels`, the class of each image: a Dataset has "
+            f"__len__, images(indices, out) and labels. Received {type(dataset).__name__} without."
+        )
+    names = getattr(dataset, "class_names", None)
+    if names is None or known is None or dataset.labels is None:
+        return dataset.labels
+    return by_name.counted(dataset.labels, names, known, name, RENAMING)
 
 
 def weighted(

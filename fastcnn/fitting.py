@@ -110,7 +110,7 @@ class Fit:
         start = time.perf_counter()
         finished = self._steps(epoch)
         seconds = time.perf_counter() - start
-        if self.failure is not None:
+        if self.failure is not None or not (finished or self.tally.count):
             return
         logs, rate = self.tally.final(), self._learning_rate()
         if finished:
@@ -129,7 +129,8 @@ class Fit:
         self.history.add(epoch, logs, seconds, self.tally.count)
 
     def _steps(self, epoch: int) -> bool:
-        """The training steps of an epoch, until its end or Ctrl-C; whether it reached its end."""
+        """The training steps of an epoch, until its end or Ctrl-C; whether it reached its end, and
+        may be validated."""
         order = self.train.order(self.model.seed, epoch, self.plan.shuffle)
         # Looked up once: a step may take half a millisecond.
         tally, interrupt, clock = self.tally, self.interrupt, time.perf_counter
@@ -140,6 +141,8 @@ class Fit:
         size = self.plan.batch_size
         with closing(self.train.batches(self.model, size, order, epoch, training=True)) as batches:
             for step, (x, y, weight) in enumerate(batches):
+                if self.interrupt.requested:  # while the batch was waited for
+                    return False
                 for hook in begin:
                     hook(step, {})
                 try:
@@ -154,7 +157,7 @@ class Fit:
                     self.progress.update(tally.count, tally.logs())
                     due = clock() + interval
                 if interrupt.requested:
-                    return tally.count == self.train.count
+                    return tally.count == self.train.count and self.validation is None
         return True
 
     def _validate(self, title: str) -> Logs:

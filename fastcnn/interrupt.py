@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 
+NOTE = "Ctrl-C: what is running is finished first. Press it again to stop at once."
+
 
 class Interrupt:
-    """While the with-block runs, the first Ctrl-C only sets `requested`; the second raises.
+    """While the with-block runs, the first Ctrl-C only sets `requested`, and says so on stderr; the
+    second raises.
 
     Takes effect in the main thread and where Python's own handler is in place: a handler that
     somebody else installed is left alone.
@@ -29,6 +34,10 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        # The signal may have come in the middle of another writing to stderr, which forbids it.
+        with contextlib.suppress(RuntimeError, OSError, ValueError):
+            if sys.stderr is not None:
+                print(f"\n{NOTE}", file=sys.stderr, flush=True)
 
     def __exit__(
         self,

@@ -16,6 +16,7 @@ from fastcnn.data.iterables import Stream
 from fastcnn.data.preparation import Preparation
 from fastcnn.data.whitening import Preprocessing
 from fastcnn.passes import Part, StreamPart
+from fastcnn.preparations import Statistics
 
 SAMPLING = ("balanced",)
 
@@ -39,25 +40,34 @@ class Given:
 @dataclass(frozen=True)
 class Parts:
     """The parts to train and to validate on, and what the model gets of the data when training
-    begins: the steps of its preprocessing, the names of its classes where it has none, and what
-    made images of files where that is known."""
+    begins: the steps of its preprocessing, the names of its classes where it has none, what made
+    images of files where that is known, and the statistics that its layers lack."""
 
     train: Part | StreamPart
     validation: Part | StreamPart | None
     preprocessing: list[Preprocessing]
     class_names: list[str] | None
     decoder: Decoder | None
+    statistics: list[Statistics]
 
 
 def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
     """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
-    return iterables.adapted(x, model.input_shape[-1], name, labelled)
+    found = iterables.adapted(x, model.input_shape[-1], name, labelled)
+    if labelled or not is_dataset(found) or hasattr(found, "labels"):
+        return found
+    every = np.arange(len(found), dtype=np.int64)
+    return Subset(found, every, preparations.source_shape(model, found))
 
 
 def make(model: Any, given: Given) -> Parts:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
     x = adapted(model, given.x, "fit: x")
-    made = preparations.make(model, x, given.augment, lambda: _training_images(model, x, given))
+
+    def training() -> Any:
+        return _training_images(model, x, given)
+
+    made = preparations.make(model, x, given.augment, training)
     if made.mixing and model.loss.target == "sparse":
         raise ValueError(
             f"fit: augment: {made.mixing[0]!r} mixes targets, which the loss '{model.loss.name}' "
@@ -67,15 +77,19 @@ def make(model: Any, given: Given) -> Parts:
     train: Part | StreamPart
     validation: Part | StreamPart | None = None
     if isinstance(x, Stream):
+        x.known = model.class_names
         train = _of_stream(model, x, given, made)
     else:
         train, validation = _of_examples(model, x, given, made)
+    names = getattr(x, "class_names", None)
+    names = None if names is None else list(names)
     if given.validation_data is not None:
-        validation = _validation(model, given, made)
-    names, decoder = (getattr(x, name, None) for name in ("class_names", "decoder"))
+        validation = _validation(model, given, made, model.class_names or names)
+    decoder = getattr(x, "decoder", None)
     if not isinstance(decoder, Decoder) or decoder.shape != preparations.source_shape(model, x):
         decoder = None  # another library's
-    return Parts(train, validation, list(made.preprocessing), names and list(names), decoder)
+    statistics = preparations.statistics(model, made.preprocessing, training)
+    return Parts(train, validation, list(made.preprocessing), names, decoder, statistics)
 
 
 def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[Part, Part | None]:
@@ -115,9 +129,9 @@ def _training_images(model: Any, x: Any, given: Given) -> Any:
     """The images to train on, as an array or a Dataset."""
     if isinstance(x, Stream):
         raise ValueError(
-            "fit: augment: what has to be fitted to the training images, as PCAColor and "
-            "ZCAWhitening, must be fitted where x is an iterable of batches: call its fit(images) "
-            "first. Received one that is not."
+            "fit: what has to be fitted to the training images, as PCAColor, ZCAWhitening and "
+            "Normalization, must be fitted before where x is an iterable of batches: call its "
+            "fit(images) or adapt(images) first. Received one that is not."
         )
     cut = _cut(given, len(x))
     if not is_dataset(x):
@@ -146,14 +160,18 @@ def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> S
     return StreamPart(stream, made, given.workers, table)
 
 
-def _validation(model: Any, given: Given, made: Preparation) -> Part | StreamPart:
-    """The part to validate on where validation_data is given."""
+def _validation(
+    model: Any, given: Given, made: Preparation, class_names: list[str] | None
+) -> Part | StreamPart:
+    """The part to validate on where validation_data is given; its classes are counted as in
+    class_names."""
     name = "fit: validation_data: "
     data, unchanged = given.validation_data, _unchanged(made)
     if not isinstance(data, tuple | list):
         data = (adapted(model, data, name.rstrip(": ")),)
         if isinstance(data[0], Stream):
             _refuse_once(data[0], given.epochs)
+            data[0].known = class_names
             return StreamPart(data[0], unchanged, given.workers)
         if not is_dataset(data[0]):
             data = ()
@@ -165,7 +183,9 @@ def _validation(model: Any, given: Given, made: Preparation) -> Part | StreamPar
     x, y, weight = (*data, None, None)[:3]
     # Labels are taken as in training: mixing makes one-hot rows of them.
     as_training = replace(unchanged, mixing=made.mixing)
-    examples = checks.examples(model, x, y, weight, name=name, made=as_training)
+    examples = checks.examples(
+        model, x, y, weight, name=name, made=as_training, class_names=class_names
+    )
     return Part(examples, None, unchanged, given.workers)
 
 
@@ -179,9 +199,9 @@ def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
 def _refuse_once(stream: Stream, epochs: int) -> None:
     if stream.once and epochs > 1:
         raise ValueError(
-            f"{stream.name} must be something that can be gone through once an epoch, such as a "
-            "list of batches' own class with __iter__ or a tf.data.Dataset. Received a generator, "
-            f"which gives its batches only once, for {epochs} epochs."
+            f"{stream.name} must be an object whose __iter__ begins anew each epoch, as a "
+            "DataLoader or a tf.data.Dataset. Received a generator, which gives its batches only "
+            f"once, for {epochs} epochs."
         )
 
 
@@ -204,4 +224,5 @@ def of_evaluation(
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             _refuse_beside_stream("evaluate", name, value)
+    x.known = model.class_names
     return StreamPart(x, made, workers)

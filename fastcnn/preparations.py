@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fastcnn import naming
-from fastcnn.data import augmentation
+from fastcnn.data import augmentation, moments
 from fastcnn.data.augmentation import Augment
 from fastcnn.data.dataset import image_shape, is_dataset
 from fastcnn.data.iterables import Stream
 from fastcnn.data.mixing import MIXINGS, Mixing
+from fastcnn.data.moments import Doubles
 from fastcnn.data.preparation import Preparation
 from fastcnn.data.preprocessing import CenterCrop, check_order
 from fastcnn.data.whitening import Preprocessing
+from fastcnn.layers import Normalization, Rescaling
 
 
 def make(model: Any, x: Any, given: Any, training: Callable[[], Any]) -> Preparation:
@@ -37,6 +40,55 @@ def make(model: Any, x: Any, given: Any, training: Callable[[], Any]) -> Prepara
     augment = Augment(random, seed) if random else None
     made = Preparation(augment, mixings, steps, model.seed)
     return replace(made, preprocessing=_with_crop(model, x, made))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a Normalization gets of the training images, float64 [channels] each."""
+
+    layer: Normalization
+    mean: Doubles
+    variance: Doubles
+
+
+def statistics(
+    model: Any, steps: Sequence[Preprocessing], training: Callable[[], Any]
+) -> list[Statistics]:
+    """For each Normalization of the model that is not fitted, the statistics of what reaches it of
+    the training images, behind the fixed steps; `training` as for `make`. ValueError where such a
+    layer stands behind others than Rescaling and Normalization."""
+    missing = unfitted(model)
+    if not missing:
+        return []
+    first = list(itertools.takewhile(_is_affine, model.layers))
+    for layer in missing:
+        if layer not in first:
+            raise ValueError(
+                f"{layer.label} must have a mean and a variance, or stand at the model's "
+                "beginning, where fit takes them from the training images. Received none, behind "
+                f"'{model.layers[len(first)].name}'."
+            )
+    found = moments.of_colours(training(), f"fit: {missing[0].label}", steps=steps)
+    mean, variance = found.mean, found.variance
+    gained = []
+    for layer in first:
+        if layer in missing:
+            gained.append(Statistics(layer, mean, variance))
+            mean, variance = np.zeros_like(mean), np.ones_like(mean)
+        else:
+            scale, offset = layer.constants()
+            mean, variance = scale * mean + offset, np.square(scale) * variance
+    return gained
+
+
+def unfitted(model: Any) -> list[Normalization]:
+    """The model's Normalization layers that have no statistics."""
+    every = [layer for top in model.layers for layer in top.walk()]
+    return [one for one in every if isinstance(one, Normalization) and not one.fitted]
+
+
+def _is_affine(layer: Any) -> bool:
+    return isinstance(layer, Rescaling | Normalization)
 
 
 def source_shape(model: Any, x: Any) -> tuple[int, ...]:

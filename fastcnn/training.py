@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import arguments, checks, choices, measurements, parts, passes, progress, tuning
+from fastcnn import (
+    arguments,
+    checks,
+    choices,
+    measurements,
+    parts,
+    passes,
+    preparations,
+    progress,
+    tuning,
+)
 from fastcnn.checks import Examples
 from fastcnn.data.iterables import Stream
 from fastcnn.fitting import Fit, Plan
@@ -18,6 +28,7 @@ from fastcnn.history import History
 from fastcnn.hooks import Callback, Hooks, Logs
 from fastcnn.metrics import Tally
 from fastcnn.passes import Part, test_pass
+from fastcnn.preparations import Statistics
 
 __all__ = ["History", "evaluate", "fit", "predict", "test_on_batch", "train_on_batch"]
 
@@ -48,12 +59,15 @@ def fit(
     `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an iterable of
     batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. The
     last fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any
-    of the sources above, is evaluated after each epoch.
+    of the sources above, is evaluated after each epoch. Where a Dataset has class_names in another
+    order than the model or the training set, its labels are counted as they do; ValueError for a
+    name that they do not know.
 
     `augment` is a list of augmentations of `fastcnn.data`, applied to the batches of training
     alone: random ones of each image, MixUp and CutMix of a batch (several: one a batch, by
     chance), and fixed steps, which stand last and join `model.preprocessing`; or an Augment. Of a
-    PCAColor or ZCAWhitening that is not fitted, a copy is, to the training images alone. Where it
+    PCAColor or ZCAWhitening that is not fitted, a copy is, to the training images alone. (A
+    Normalization that begins the model without statistics is given theirs, too.) Where `augment`
     makes images of another size, as RandomCrop may, model.preprocessing begins with a CenterCrop,
     so that validation and predict see the middle. `workers` threads prepare batches ahead of the
     step (0: none; None: one, where images are more than gathered); the bits are the same for any.
@@ -102,12 +116,20 @@ def fit(
             return history
     if verbose and measurements.any_known():
         _tell_measured(model, images, verbose)
+    _give_statistics(model, found.statistics)
     model.preprocessing = found.preprocessing
     if model.class_names is None:
         model.class_names = found.class_names
     if found.decoder is not None:
         model.decoder = found.decoder
     return Fit(model, found.train, found.validation, plan, hooks).run()
+
+
+def _give_statistics(model: Any, found: list[Statistics]) -> None:
+    for one in found:
+        one.layer.take(one.mean, one.variance)
+    if found:
+        model.plan_anew()  # the old plan holds others
 
 
 def _tell_measured(model: Any, images: int, verbose: str | int) -> None:
@@ -181,6 +203,8 @@ def train_on_batch(
     """One training step on x and y; the loss before it and the metrics, as `evaluate` gives."""
     checks.compiled(model, "train_on_batch", training=True)
     batch = checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
+    for layer in preparations.unfitted(model):
+        layer.mean, layer.variance = 0.0, 1.0  # what the weights are trained for from now on
     return _answer(_on_batch(model, batch, model.engine().train), return_dict)
 
 

@@ -103,7 +103,7 @@ class FakeModel:
     ):
         size = int(np.prod(input_shape))
         self.input_shape, self.output_shape = input_shape, (classes,)
-        self.layers = [SimpleNamespace(name="conv2d"), SimpleNamespace(name="dense")]
+        self.layers = [SimpleNamespace(name=name, walk=tuple) for name in ("conv2d", "dense")]
         self.weights = np.zeros((size, classes), np.float32)
         self.bias = np.zeros(classes, np.float32)
         self.seed, self.epoch, self.penalty = seed, 0, 0.0

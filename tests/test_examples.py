@@ -50,3 +50,13 @@ def test_photos_writes_one_page_that_needs_no_other_file(tmp_path):
     assert "a <b>&'\"" in text and "<script>alert(1)<!--.jpg: it is text" in text
     style = re.search("<style>(.*?)</style>", (tmp_path / "run" / "report.html").read_text(), re.S)
     assert "prefers-color-scheme: dark" in style[1] and "url(" not in style[1]
+
+
+def test_photos_of_a_folder_that_cannot_be_split_ends_in_one_line(tmp_path):
+    photos.photo_folder(tmp_path / "tiny", ("a", "b"), 2)
+    photos.write(tmp_path / "flat" / "a.jpg", b"no picture")
+    for name in ("tiny", "flat"):
+        command = [sys.executable, EXAMPLES / "photos.py", tmp_path / name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

@@ -1,44 +1,23 @@
-"""from_folder: what is found, what is left out and said, how sets are split, held and streamed."""
+"""from_folder: what is held, streamed and left out, how sets are split, and what is said."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import threading
-import unicodedata
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import photos
 import pytest
+from folders import SIZE, drawn, left_out, skipping
 
 import fastcnn
 from fastcnn.data import Dataset, Unreadable, capacity, crew, from_folder
 from fastcnn.data import image_folder as folder_module
 from fastcnn.layers import Dense, Flatten, Rescaling
-
-SIZE = (10, 12)
-
-
-def skipping(root, **settings):
-    """from_folder with on_error="skip", and the warning that it gave or None."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = from_folder(root, SIZE, on_error="skip", **settings)
-    return found, str(caught[0].message) if caught else None
-
-
-def drawn(dataset, indices=None, dtype=np.uint8):
-    indices = np.arange(len(dataset)) if indices is None else np.asarray(indices)
-    out = np.empty((len(indices), *dataset.image_shape), dtype)
-    dataset.images(indices, out)
-    return out
-
-
-def left_out(report, kind="skipped"):
-    return {left.path: left.reason for left in getattr(report, kind)}
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -231,43 +210,21 @@ def test_a_model_learns_from_a_folder_and_knows_its_classes(tmp_path):
         np.testing.assert_array_equal(held, streamed)
 
 
-def test_an_empty_class_keeps_its_label_and_is_told(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos", ("ant", "cat"))
-    (root / "bee").mkdir()
-    with pytest.warns(UserWarning, match="No image in 'bee'"):
-        found = from_folder(root, SIZE)
-    assert found.class_names == ["ant", "bee", "cat"]
-    np.testing.assert_array_equal(np.unique(found.labels), [0, 2])
-    assert "bee" in str(found.report)
-
-
-def test_a_single_class_is_told(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos", ("cat",))
-    with pytest.warns(UserWarning, match="Only one class, 'cat'"):
-        found = from_folder(root, SIZE)
-    assert len(found) == 6
-
-
-def test_class_names_choose_and_order(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos", ("ant", "bee", "cat"))
-    found = from_folder(root, SIZE, class_names=["cat", "ant"])
-    assert found.class_names == ["cat", "ant"]
-    assert found.files[0].startswith("cat/")
-    for wrong in (["cat", "dog"], ["cat", "cat"], []):
-        with pytest.raises(ValueError, match=r"must name folders of .*ant, bee, cat"):
-            from_folder(root, SIZE, class_names=wrong)
-
-
-def test_unicode_names_composed_or_not(tmp_path):
-    names = ["Äpfel", "日本", "été"]
-    root = photos.photo_folder(
-        tmp_path / "fotos ü", [unicodedata.normalize("NFD", name) for name in names]
-    )
-    photos.write(root / unicodedata.normalize("NFD", "été") / "ça.jpg", b"")
-    found, warning = skipping(root)
-    assert sorted(found.class_names) == sorted(names)
-    assert "été/ça.jpg" in warning
-    assert json.loads(found.report.json())["skipped"][0]["path"] == "été/ça.jpg"
+@pytest.mark.parametrize("kind", ["held", "streamed", "epoch"])
+@pytest.mark.parametrize("wrong", [[-1], [12], [0, 99, 3], [-(2**60)]])
+def test_wrong_indices_are_refused_in_words(tmp_path, kind, wrong):
+    root = photos.photo_folder(tmp_path / "photos", height=10, width=12)
+    found = from_folder(root, SIZE, in_memory=kind == "held")
+    asked = found if kind != "epoch" else found.for_epoch(0, 0)
+    bad = next(index for index in wrong if index)
+    for dtype in (np.uint8, np.float32):
+        out = np.zeros((len(wrong), *SIZE, 3), dtype)
+        words = rf"ImageFolder\.images: .* from 0 to 11 \(12 images\)\. Received {bad} at"
+        with pytest.raises(IndexError, match=words):
+            asked.images(np.array(wrong), out)
+        assert not out.any()
+    every_other = np.arange(12)[::2]
+    np.testing.assert_array_equal(drawn(found, every_other), drawn(found)[::2])
 
 
 @pytest.mark.parametrize(("seconds", "workers"), [(0.02, 1), (0.9, 7)])
@@ -281,74 +238,28 @@ def test_headers_are_read_by_many_threads_where_the_disk_is_waited_for(
     assert crew.header_workers([str(tmp_path / "empty"), str(tmp_path / "gone")], 7) == workers
 
 
-def test_names_that_are_no_text(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos", ("cat",))
-    name = os.path.join(os.fsencode(root), b"caf\xe9")
-    os.makedirs(name)
-    with open(os.path.join(name, b"\xff.png"), "wb") as file:
-        file.write(photos.encoded(photos.colours()))
-    found = from_folder(root, SIZE)
-    assert found.class_names == ["caf\\xe9", "cat"]
-    assert drawn(found).shape == (7, 10, 12, 3)
-    assert found.report.json().encode("utf-8")
-
-
-def test_two_names_that_read_the_same_are_refused(tmp_path):
-    root = photos.photo_folder(
-        tmp_path / "photos", [unicodedata.normalize(form, "été") for form in ("NFC", "NFD")]
-    )
-    with pytest.raises(ValueError, match="two folders whose name reads 'été'"):
-        from_folder(root, SIZE)
-
-
-def test_links_in_a_loop_end(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos")
-    (root / "cat" / "deeper").mkdir()
-    (root / "cat" / "deeper" / "up").symlink_to(root, target_is_directory=True)
-    (root / "cat" / "self").symlink_to(".", target_is_directory=True)
-    (root / "cat" / "dogs").symlink_to("../dog", target_is_directory=True)
-    elsewhere = photos.photo_folder(tmp_path / "more", ("cat",), 2)
-    (root / "cat" / "more").symlink_to(elsewhere / "cat", target_is_directory=True)
-    found = from_folder(root, SIZE)
-    np.testing.assert_array_equal(np.bincount(found.labels), [8, 6])
-    assert left_out(found.report, "ignored") == {
-        "cat/deeper/up": "it leads to a folder that is read already, the whole set's",
-        "cat/self": "it leads to a folder that is read already, 'cat'",
-        "cat/dogs": "it leads to a folder that is read already, 'dog'",
-    }
-
-
-def test_a_pipe_is_not_waited_for(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos")
-    os.mkfifo(root / "cat" / "pipe.jpg")
-    found = from_folder(root, SIZE)
-    assert left_out(found.report, "ignored") == {"cat/pipe.jpg": "it is no regular file"}
-
-
-def test_nested_folders_belong_to_their_class(tmp_path):
-    root = photos.photo_folder(tmp_path / "photos")
-    photos.photo_folder(root / "dog", ("2023", "2024"), 2)
-    found = from_folder(root, SIZE)
-    np.testing.assert_array_equal(np.bincount(found.labels), [6, 10])
-    assert found.files[6] == "dog/00.png"
-    assert found.files[-1] == "dog/2024/01.png"
-
-
-def test_folders_without_images_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a folder"):
-        from_folder(tmp_path / "nowhere")
-    flat = tmp_path / "flat"
-    photos.write(flat / "a.png", photos.encoded(photos.colours()))
-    with pytest.raises(ValueError, match="one folder a class"):
-        from_folder(flat)
-    with pytest.raises(NotADirectoryError, match="expected a folder"):
-        from_folder(flat / "a.png")
-    (tmp_path / "empty" / "cat").mkdir(parents=True)
-    with pytest.raises(ValueError, match="hold no file"):
-        from_folder(tmp_path / "empty")
-    photos.write(tmp_path / "bad" / "cat" / "a.png", b"no")
-    with pytest.raises(ValueError, match=r"(?s)none of the files .*it is text"):
-        from_folder(tmp_path / "bad", on_error="skip")
+def test_images_that_wait_are_bounded_in_bytes(tmp_path, monkeypatch):
+    root = photos.photo_folder(tmp_path / "photos", count=20, height=10, width=12)
+    decoder = from_folder(root, (100, 100), in_memory=False).decoder
+    paths = sorted(map(str, root.rglob("*.png")))
+    expected = np.stack([decoder(path) for path in paths])
+    made = []
+    empty = np.empty
+    monkeypatch.setattr(np, "empty", lambda *given: made.append(empty(*given)) or made[-1])
+    image = 100 * 100 * 3
+    for held, workers in ((1 << 28, 2), (50 * image, 3), (7 * image, 3), (image - 1, 5)):
+        monkeypatch.setattr(crew, "HELD", held)
+        made.clear()
+        chunks = crew.decode_all(decoder, paths, workers)
+        slots = [array for array in made if array.shape[1:] == (100, 100, 3)]
+        assert sum(map(len, slots)) <= max(workers, held // image)
+        # Every thread has work, and more of it where there is room.
+        assert len(slots) >= workers
+        assert len(slots[0]) == (crew.CHUNK if held >= 50 * image else held // image // 3 or 1)
+        assert len(slots) <= crew.AHEAD * workers
+        for start, chunk in zip(itertools.count(step=len(slots[0])), chunks, strict=False):
+            np.testing.assert_array_equal(chunk.images, expected[start : start + chunk.count])
+        assert start + chunk.count == 40
 
 
 @pytest.mark.parametrize(

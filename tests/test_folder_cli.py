@@ -236,10 +236,10 @@ def test_pack_reports_damage_behind_headers_once(folder, tmp_path, capsys):
         (("show", "sample", "--augment", "RandomRotation(x)"), "RandomRotation"),
         (("show", "sample", "--augment", "__import__('os').getcwd()"), "expected a name"),
         (("show", "sample", "--augment", "RandomFlip("), "RandomFlip"),
-        (("check", "nowhere"), "neither a folder nor"),
+        (("check", "nowhere"), "Unknown data set 'nowhere'"),
         (("stats", "smaple"), "sample"),
-        (("stats", "no/where"), "neither a folder"),
-        (("stats", "nowhere.h5"), "no file"),
+        (("stats", "no/where"), "no folder and no file 'no/where'"),
+        (("stats", "nowhere.h5"), "no file 'nowhere.h5'"),
     ],
 )
 def test_wrong_use_ends_with_code_2_in_words(tmp_path, monkeypatch, capsys, arguments, words):

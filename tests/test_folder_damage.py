@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import re
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from PIL import Image
 
 import fastcnn
 from fastcnn.data import Decoder, Unreadable, from_folder, recognition
+from fastcnn.data.folder import pieces
 from fastcnn.layers import Dense, Flatten, Rescaling
 
 SIZE = (10, 12)
@@ -167,6 +169,21 @@ def test_predict_never_answers_for_another_picture(damaged):
         network().predict(found)
     with pytest.raises(Unreadable, match=r"dog.07\.png"):
         drawn(found, [47])
+
+
+def test_one_file_is_told_as_one(tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", height=10, width=12)
+    photos.write(root / "dog" / "02.png", late(7))
+    found = streamed(root)
+    with pytest.warns(UserWarning) as caught:
+        list(pieces(found))
+    words = r"A file of '.*' cannot be used, or no longer: 'dog/02\.png' \(it is cut short.*\)\. "
+    words += r"What cannot be used is left out\. \.report lists it\."
+    assert re.fullmatch(words, str(caught[0].message))
+    photos.write(root / "cat" / "00.png", late(7))
+    photos.write(root / "cat" / "01.png", late(7))
+    with pytest.warns(UserWarning, match=r"2 files of .*, among them 'cat/00.*lists them all"):
+        list(pieces(found))
 
 
 def test_a_class_that_is_gone_ends_the_training_by_its_name(damaged):

@@ -392,7 +392,7 @@ REFUSED = {
     "jpeg magic": (b"\xff\xd8\xff\xe0", "JPEG header is damaged"),
     "png magic": (b"\x89PNG\r\n\x1a\n", "PNG header is damaged"),
     "bmp magic": (b"BM" + b"\xff" * 40, "BMP header is damaged"),
-    "webp magic": (b"RIFF\x10\0\0\0WEBPVP8 ", "WEBP header is damaged"),
+    "webp magic": (b"RIFF\x08\0\0\0WEBPVP8 ", "WEBP header is damaged"),
     "tiff magic": (b"II*\0\x08\0\0\0", "TIFF header is damaged"),
     "gif magic": (b"GIF89a", "GIF header is damaged"),
 }
@@ -412,6 +412,16 @@ def test_half_a_file_is_refused(tmp_path, kind):
     content = photos.encoded(photos.colours(90, 120), kind)
     with pytest.raises(Unreadable, match=r"cut short|damaged"):
         decode(tmp_path, content[: len(content) // 2])
+
+
+def test_a_webp_file_that_is_cut_short_is_said_to_be(tmp_path):
+    content = photos.encoded(photos.colours(90, 120), "WEBP")
+    size = f"{len(content):,}"
+    for left in (40, len(content) // 2, len(content) - 1):
+        with pytest.raises(Unreadable, match=rf"cut short \({left:,} of {size} bytes are there\)"):
+            decode(tmp_path, content[:left])
+    with pytest.raises(Unreadable, match="header is damaged"):
+        decode(tmp_path, content[:12] + bytes(len(content) - 12))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG"])

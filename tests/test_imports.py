@@ -38,12 +38,13 @@ HOUSE = """
     fusion gradients strategies
     devices
     engines.cpu engines.cuda
+    engines.feed
     engines.engine engines.executable engines.flat_update engines.graph engines.launches
-    engines.outbox engines.residence engines.update
-    engines.table
+    engines.outbox engines.residence engines.resampling engines.update
+    engines.pointwise engines.table
     engines.lowering engines.rewrites engines.schedule
-    engines.places
-    engines.batch engines.execute
+    engines.mirror engines.places
+    engines.batch engines.device_memory engines.execute engines.streams
     program measurements
     kernels
     problem disturbance

@@ -90,6 +90,45 @@ def test_a_split_is_that_of_the_folder(tmp_path):
     assert report.counts == [20, 20]
 
 
+def test_held_and_streamed_images_are_packed_to_the_same_bytes(tmp_path):
+    """With damage in headers and behind them, in no order, and remarks that one of two ways of
+    reading makes earlier, or would make though the file is skipped."""
+    root = photos.photo_folder(tmp_path / "photos", ("dog", "cat"), 6)
+    cut = photos.encoded(photos.colours(40, 40))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + b"\x0e\x01\x02\0\xff\0\0\0\xf0\xff\0\0" * 2
+    odd = photos.encoded(photos.smooth(48, 64), "JPEG", exif=exif)
+    for name, content in {
+        "dog/00.png": b"",
+        "cat/03.png": cut[: len(cut) // 2],
+        "cat/04.png": b"words",
+        "dog/01.png": cut[: len(cut) // 2],
+        "cat/05.png": cut[: len(cut) // 3],
+        "dog/odd.jpg": odd,
+        "cat/odd.png": photos.encoded(photos.colours(), exif=exif[6:]),
+        "cat/lost.jpg": odd[: len(odd) - 900],
+    }.items():
+        photos.write(root / name, content)
+    stored = []
+    for in_memory in (True, False):
+        with pytest.warns(UserWarning):
+            pack(from_folder(root, SIZE, on_error="skip", in_memory=in_memory), tmp_path / "p.h5")
+        stored.append((tmp_path / "p.h5").read_bytes())
+        report = from_packed(tmp_path / "p.h5").report
+        assert [left.path for left in report.remarked] == ["cat/odd.png", "dog/odd.jpg"]
+        skipped = [left.path for left in report.skipped]
+        assert len(skipped) == 6
+        assert skipped == sorted(skipped)
+    assert stored[0] == stored[1]
+
+
+@pytest.mark.parametrize("wrong", [[-1], [18], [0, 99, 3]])
+def test_wrong_indices_are_refused_in_words(packed_folder, wrong):
+    found = from_packed(packed_folder[1])
+    for dtype in (np.uint8, np.float32):
+        with pytest.raises(IndexError, match=r"PackedImages.* from 0 to 17 \(18 images\)"):
+            drawn(found, wrong, dtype)
+
+
 def test_a_part_can_be_packed_again(packed_folder, tmp_path):
     _, target = packed_folder
     _, held = from_packed(target, validation_split=0.4)

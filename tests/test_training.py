@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -267,73 +266,6 @@ def test_not_finite_ends_the_training_and_keeps_the_weights():
     assert error.history.epoch == [0]
     assert ended == [{name: values[-1] for name, values in error.history.history.items()}]
     assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights(), strict=True))
-
-
-def press(times=1):
-    for _ in range(times):
-        os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_ctrl_c_ends_the_epoch_cleanly(capsys):
-    model, events = FakeModel(), []
-    model.engine().on_step = lambda step: press() if step == 14 else None
-    history = fit(
-        model,
-        batch_size=3,
-        epochs=9,
-        verbose=2,
-        validation_data=toy(6),
-        callbacks=LambdaCallback(
-            on_epoch_end=lambda epoch, logs: events.append(("end", epoch)),
-            on_epoch_interrupted=lambda epoch, logs: events.append(("cut", epoch)),
-            on_train_end=lambda logs: events.append("over"),
-        ),
-    )
-    assert history.interrupted
-    assert history.epoch == [0, 1]
-    # The running step finished.
-    assert model.state.step == 15 and len(model.engine().seen) == 45
-    assert np.isfinite(history.history["loss"]).all()
-    assert np.isnan(history.history["val_loss"]).tolist() == [False, True]
-    assert {len(values) for values in history.history.values()} == {2}
-    assert events == [("end", 0), ("cut", 1), "over"]
-    assert model.epoch == 1
-    *_, line, note = capsys.readouterr().err.splitlines()
-    assert line.startswith("Epoch 2/9, cut short") and "val_loss" not in line
-    assert note.startswith("Interrupted")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_ctrl_c_in_the_validation_finishes_the_epoch():
-    model = FakeModel()
-    history = fit(
-        model,
-        epochs=3,
-        validation_data=toy(6),
-        callbacks=LambdaCallback(on_test_begin=lambda logs: press()),
-    )
-    assert history.interrupted and history.epoch == [0] and model.epoch == 1
-    assert np.isfinite(history.history["val_loss"]).all()
-
-
-def test_second_ctrl_c_raises():
-    model = FakeModel()
-    model.engine().on_step = lambda step: press(2)
-    with pytest.raises(KeyboardInterrupt):
-        fit(model)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_anothers_handler_is_left_alone():
-    pressed = []
-    mine = signal.signal(signal.SIGINT, lambda *args: pressed.append(1))
-    try:
-        model = FakeModel()
-        model.engine().on_step = lambda step: press() if step == 0 else None
-        assert not fit(model).interrupted
-    finally:
-        signal.signal(signal.SIGINT, mine)
-    assert pressed == [1]
 
 
 def test_fit_works_outside_the_main_thread():

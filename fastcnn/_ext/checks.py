@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # dtype.name takes longer than all the rest of a check.
-NAMES = {np.dtype(name).num: name for name in ("uint8", "float32", "float64", "int64")}
+NAMES = {np.dtype(name).num: name for name in ("uint8", "float32", "float64", "int64", "uint64")}
 
 Shape = Sequence[Any]
 """Lengths of axes: None stands for any length, ``...`` at the end for any further axes."""

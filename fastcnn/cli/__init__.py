@@ -34,7 +34,7 @@ COMMANDS: dict[str, ModuleType] = {
     "info": information,
     "warmup": warming,
 }
-EXPECTED = (ArithmeticError, ImportError, OSError, TypeError, ValueError)
+EXPECTED = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
 """What the library raises in words; anything else is fastcnn's own mistake."""
 
 

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import plots, preparations
-from fastcnn.cli import augmenting, datasets, sources
+from fastcnn.cli import augmenting, checking, datasets, sources
 from fastcnn.cli.errors import UsageError
+from fastcnn.cli.reading import Reading
 from fastcnn.data import inspection, packed, packing
 from fastcnn.data.batches import Batches
 from fastcnn.data.image_folder import ImageFolder
 from fastcnn.data.preparation import Preparation
 from fastcnn.data.preprocessing import CenterCrop
+from fastcnn.formats.errors import FormatError
 
 
 def run(given: argparse.Namespace) -> int:
@@ -61,15 +63,26 @@ def _pack(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> int:
     path = Path(given.source)
     if path.is_dir():
-        found = inspection.inspect_folder(path, workers=given.threads)
-        _print(given, found.described(), str(found))
-        return 1 if found.report.skipped or not found.report.images else 0
-    if path.suffix not in datasets.PACKED or not path.is_file():
-        raise UsageError(f"'{path}' is neither a folder nor a packed file (.h5).")
-    images = packed.from_packed(path)
+        folder = inspection.inspect_folder(path, workers=given.threads)
+        _print(given, folder.described(), str(folder))
+        return 1 if folder.report.skipped or not folder.report.images else 0
+    try:
+        images = datasets.opened(given.source, Reading.of(given))
+        if images.train is not None and isinstance(images.train.x, packed.PackedImages):
+            return _check_packed(given, images.train.x)
+        seen = checking.looked_at(images)
+    except UsageError as error:
+        if not path.is_file():
+            raise
+        raise FormatError(str(error)) from error  # the file is at fault, not its user
+    _print(given, seen.described(), str(seen))
+    return 1 if seen.damage else 0
+
+
+def _check_packed(given: argparse.Namespace, images: packed.PackedImages) -> int:
     damaged = [position for _, wrong in images.damaged() for position in wrong]
     names = [images.files[position] for position in damaged]
-    described = {"file": str(path), **images.report.described(), "damaged": names}
+    described = {"file": images.path, **images.report.described(), "damaged": names}
     words = f"{len(damaged):,} images are damaged: {', '.join(names[:20])}"
     verdict = words if damaged else "Every image is as it was packed."
     _print(given, described, f"{images.report}\n{verdict}")
@@ -77,8 +90,14 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _stats(given: argparse.Namespace) -> int:
-    found = inspection.measure(sources.opened(given))
-    _print(given, found.described(), str(found))
+    images = sources.opened(given)
+    if images.dtype == np.uint8:
+        found = inspection.measure(images)
+        text = str(found)
+    else:
+        found = checking.measure_floats(images)
+        text = checking.of_floats(found)
+    _print(given, found.described(), text)
     return 0
 
 
@@ -124,7 +143,7 @@ def _batch(
     with closing(iter(batches)) as found:
         seen, targets, _ = next(found, (None, None, None))
     if isinstance(images, ImageFolder):
-        images.damage.warn("They are left out.")
+        images.damage.warn()
     if seen is None or targets is None:
         raise UsageError("None of the images that were drawn can be read.")
     return seen, targets

@@ -12,8 +12,9 @@ from fastcnn.cli.option_types import positive, seed
 Make = Callable[[Any, str, str, str], argparse.ArgumentParser]
 
 SOURCE_HELP = (
-    "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz "
-    "file, a CIFAR binary, an IDX file with its labels beside it, or the name of a known data set"
+    "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz or "
+    "HDF5 file of x_test, y_test, x_train and y_train, a CIFAR binary, an IDX file with its labels "
+    "beside it, or the name of a known data set"
 )
 
 
@@ -49,10 +50,10 @@ def _check(actions: Any, make: Make) -> None:
     command = make(
         actions,
         "check",
-        "read every image and list those that cannot be used; ends with code 1 if there are any",
+        "read every image and list what cannot be used; ends with code 1 if there is any",
         "fastcnn data check photos/ --json",
     )
-    command.add_argument("source", metavar="SOURCE", help="a folder, or a packed file")
+    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
 
 
 def _stats(actions: Any, make: Make) -> None:

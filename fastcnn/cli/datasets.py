@@ -1,12 +1,10 @@
-"""The images that --data and SOURCE mean: a folder, a packed file, an .npz file or a data set's
-name."""
+"""The images that --data and SOURCE mean: a folder, a file or a data set's name."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,103 +13,21 @@ from numpy.typing import NDArray
 
 from fastcnn import data
 from fastcnn.cli.errors import UsageError
+from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.part import Part
 from fastcnn.cli.reading import Reading
 from fastcnn.data.decoding import Decoder
 from fastcnn.data.folder import from_folder
+from fastcnn.data.hdf5 import File
 from fastcnn.data.known import KNOWN_SETS
 from fastcnn.data.local import read_labelled
 from fastcnn.data.packed import from_packed
 from fastcnn.data.sets import SAMPLE
+from fastcnn.formats.hdf5_structures import SIGNATURE
 
 PACKED = (".h5", ".hdf5")
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Images to train on, those of them that are held out, and those to test with."""
-
-    name: str
-    train: Part | None
-    test: Part | None
-    class_names: list[str] | None
-    validation: Part | None = None
-
-    @property
-    def parts(self) -> list[Part]:
-        """Those that there are."""
-        return [part for part in (self.train, self.validation, self.test) if part is not None]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(height, width, channels) of an image."""
-        return self.parts[-1].shape
-
-    @property
-    def raw(self) -> bool:
-        """Whether the images are pixel values, 0 to 255."""
-        return self.parts[-1].dtype == np.uint8
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are."""
-        if self.class_names is not None:
-            return len(self.class_names)
-        return int(max(part.labels.max(initial=0) for part in self.parts)) + 1
-
-    @property
-    def to_train(self) -> Part:
-        """The images to train on; UsageError where there are none."""
-        if self.train is None:
-            raise UsageError(f"--data: '{self.name}' must hold x_train and y_train to train on.")
-        return self.train
-
-    def measured(self) -> tuple[str, Part]:
-        """The images that tell how good a model is, and their kind: "test" images where there are
-        some, else those held out for "validation", else those of the "training"."""
-        kinds = {"test": self.test, "validation": self.validation, "training": self.train}
-        return next((kind, part) for kind, part in kinds.items() if part is not None)
-
-    def held_out(self, share: float, seed: int) -> ImageSet:
-        """The set with a share of each class of its training images held out, drawn by `seed`."""
-        part = self.to_train
-        if not share:
-            return self
-        held = _share_of_each_class(part.labels, share, np.random.default_rng(seed))
-        if not held.any() or held.all():
-            raise UsageError(
-                f"--validation-split must leave images on both sides. Received {share} for "
-                f"{len(held)} images."
-            )
-        return replace(self, train=part.part(~held), validation=part.part(held))
-
-    def by_names(self, names: list[str] | None) -> ImageSet:
-        """The set with its classes counted as a model does that calls them `names`."""
-        if names is None or self.class_names is None or names == self.class_names:
-            return self
-        unknown = [name for name in self.class_names if name not in names]
-        if unknown:
-            raise UsageError(
-                f"The model knows the classes {', '.join(names)}. The data '{self.name}' have "
-                f"{', '.join(unknown)} too."
-            )
-        table = np.array([names.index(name) for name in self.class_names], np.int32)
-        parts = {
-            kind: part and part.relabelled(table[part.labels])
-            for kind, part in vars(self).items()
-            if kind in ("train", "test", "validation")
-        }
-        return replace(self, class_names=names, **parts)
-
-
-def _share_of_each_class(
-    labels: NDArray[np.int32], share: float, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        held[generator.permutation(of_class)[: round(share * len(of_class))]] = True
-    return held
+ZIPPED = b"PK\3\4"
+ARRAYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
 
 
 def opened(
@@ -131,12 +47,31 @@ def opened(
     if path.is_dir() and not known:
         return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
     reading.refuse_for(text)
-    if path.suffix in PACKED:
-        if not path.is_file():
-            raise UsageError(f"there is no file '{path}'.")
+    if path.is_file() and _is_packed(path):
         return _of_dataset(text, from_packed(path, share or None, seed))
-    found = _from_npz(path) if path.suffix == ".npz" else _known(text)
+    found = _from_file(path) if path.is_file() else _known(text)
     return found.held_out(share, seed) if share else found
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is a packed set, and not one of arrays; UsageError for other HDF5 files."""
+    if not _is(path, SIGNATURE, PACKED):
+        return False
+    with File(path) as file:
+        if any(name in file for name in ARRAYS):
+            return False
+        if "fastcnn" in file:
+            return True
+        raise UsageError(
+            f"'{path}' must be a file of `fastcnn data pack`, or hold x_test and y_test, and to "
+            f"train x_train and y_train. It holds {', '.join(file) or 'nothing'}."
+        )
+
+
+def _is(path: Path, begin: bytes, endings: tuple[str, ...]) -> bool:
+    """Whether a file's content, or else its name, says that it is of a kind."""
+    with open(path, "rb") as file:
+        return file.read(len(begin)) == begin or path.suffix.lower() in endings
 
 
 def _from_folder(
@@ -173,41 +108,47 @@ def _of_dataset(name: str, found: Any) -> ImageSet:
 
 def _known(text: str) -> ImageSet:
     path = Path(text)
-    if path.is_file():
-        return _from_file(path)
-    if path.exists() or len(path.parts) > 1:
-        raise UsageError(f"'{path}' is neither a folder, nor an .h5 or .npz file.")
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(f"There is no folder and no file '{path}'.")
     try:
         names = data.class_names(text)
     except ValueError as error:
-        raise UsageError(f"--data: {error} Or give a folder, an .h5 or an .npz file.") from None
+        raise UsageError(f"{error} Or give a folder, an .h5 or an .npz file.") from None
     train, test = data.load(text)
     return ImageSet(text, Part(*train), Part(*test), names)
 
 
 def _from_file(path: Path) -> ImageSet:
     """The set of a file in a published layout, which its content tells."""
+    if _is(path, SIGNATURE, PACKED):
+        with File(path) as file:
+            names = [name for name in ARRAYS if name in file]
+        return _of_arrays(path, data.read_hdf5(path, *names))
+    if _is(path, ZIPPED, (".npz",)):
+        return _from_npz(path)
     try:
-        x, y, names = read_labelled(path)
+        x, y, class_names = read_labelled(path)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"'{path}' is neither a folder, nor an .h5 or .npz file, and cannot be read: {error}"
         ) from error
-    return ImageSet(str(path), Part(x, y), None, names)
+    return ImageSet(str(path), Part(x, y), None, class_names)
 
 
 def _from_npz(path: Path) -> ImageSet:
-    if not path.is_file():
-        raise UsageError(f"--data: there is no file '{path}'.")
     try:
         found = data.read_npz(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--data: '{path}' cannot be read: {error}") from error
-    train = _part(path, found, "train") if "x_train" in found else None
+        raise UsageError(f"'{path}' cannot be read: {error}") from error
+    return _of_arrays(path, found)
+
+
+def _of_arrays(path: Path, found: dict[str, NDArray[Any]]) -> ImageSet:
+    """The set of arrays x_train, y_train, x_test, y_test and class_names."""
     names = found.get("class_names")
     return ImageSet(
         name=str(path),
-        train=train,
+        train=_part(path, found, "train") if "x_train" in found else None,
         test=_part(path, found, "test"),
         class_names=None if names is None else [str(name) for name in names],
     )
@@ -218,7 +159,7 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Part:
     missing = [name for name in (f"x_{part}", f"y_{part}") if name not in arrays]
     if missing:
         raise UsageError(
-            f"--data: '{path}' must hold {' and '.join(missing)}. It holds "
+            f"'{path}' must hold {' and '.join(missing)}. It holds "
             f"{', '.join(arrays) or 'nothing'}."
         )
     images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
@@ -226,12 +167,12 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Part:
         images = images[..., np.newaxis]
     if images.ndim != 4 or images.dtype.kind not in "fu":
         raise UsageError(
-            f"--data: x_{part} in '{path}' must be images [n, height, width, channels], uint8 or "
+            f"x_{part} in '{path}' must be images [n, height, width, channels], uint8 or "
             f"float32. It is {images.dtype} of shape {images.shape}."
         )
     if labels.dtype.kind not in "iu" or labels.size != len(images):
         raise UsageError(
-            f"--data: y_{part} in '{path}' must be {len(images)} whole-number labels. "
+            f"y_{part} in '{path}' must be {len(images)} whole-number labels. "
             f"It is {labels.dtype} of shape {labels.shape}."
         )
     if images.dtype != np.uint8:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastcnn import metrics
 from fastcnn.cli import datasets, device_options, models
-from fastcnn.cli.datasets import ImageSet
+from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.reading import Reading
 from fastcnn.model import Sequential
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import fastcnn
 from fastcnn import losses, zoo
-from fastcnn.cli.datasets import ImageSet
 from fastcnn.cli.errors import UsageError
+from fastcnn.cli.image_set import ImageSet
 from fastcnn.data import preprocessing
 from fastcnn.data.decoding import COLOR_MODES, Decoder
 from fastcnn.layers import Dropout, Flatten, Layer, Normalization, Rescaling, Softmax

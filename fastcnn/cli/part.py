@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.data import by_name
 from fastcnn.data.image_folder import ImageFolder
 
 
@@ -63,12 +64,14 @@ class Part:
         """Those of an array that are chosen, bool [n]."""
         return Part(self.x[chosen], self.labels[chosen])
 
-    def relabelled(self, labels: NDArray[np.int32]) -> Part:
-        """The same images with other labels."""
+    def called(self, names: list[str], known: list[str], owner: str) -> Part:
+        """The same images with their classes, `names`, counted as in `known`; ValueError, in the
+        name of `owner`, where one is not known."""
+        labels = by_name.counted(self.labels, names, known, owner)
         if isinstance(self.x, np.ndarray):
             return Part(self.x, labels)
         dataset = copy.copy(self.x)
-        dataset.labels = labels
+        dataset.labels, dataset.class_names = labels, known
         return Part(dataset, labels)
 
     @property

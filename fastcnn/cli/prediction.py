@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,13 @@ from fastcnn.cli.errors import UsageError
 from fastcnn.cli.reading import Reading
 from fastcnn.data import capacity, crew, listing
 from fastcnn.data.crew import Chunk
+from fastcnn.data.decoding import Decoder
 from fastcnn.model import Sequential
+
+GATHERED = 64
+"""Images that are predicted at a time, unless so many take more than GATHERED_BYTES."""
+
+GATHERED_BYTES = 1 << 28
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,17 +42,44 @@ def run(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     report = []
+    try:
+        for named in _answers(model, decoder, paths, given):
+            report += named
+            if not given.json:
+                print("\n".join(map(_line, named)), flush=True)
+    finally:
+        if given.json:
+            print(json.dumps(report))
+    return 0 if report else 1
+
+
+def _answers(
+    model: Sequential, decoder: Decoder, paths: list[str], given: argparse.Namespace
+) -> Iterator[list[dict[str, Any]]]:
+    """What is predicted of the files, some at a time; those before a broken one come first, where
+    that ends it."""
+    names: list[str] = []
+    most = max(1, min(GATHERED, GATHERED_BYTES // math.prod(decoder.shape)))
+    images = np.empty((most + crew.CHUNK, *decoder.shape), np.uint8)
+
+    def predicted() -> Iterator[list[dict[str, Any]]]:
+        if names:
+            yield _named(model, names, _scaled(images[: len(names)], given.scale), given.top)
+            names.clear()
+
     decoded = crew.decode_all(decoder, paths, given.threads or capacity.cores())
     with closing(decoded) as chunks:
         for chunk in chunks:
+            images[len(names) : len(names) + len(chunk.images)] = chunk.images
+            names += [paths[position] for position in chunk.positions]
+            if len(names) >= most or (chunk.failures and given.on_error != "skip"):
+                yield from predicted()
             _tell(chunk, given.on_error)
-            images: NDArray[Any] = chunk.images
-            if given.scale != 1.0:
-                images = images.astype(np.float32) * np.float32(given.scale)
-            named = [paths[position] for position in chunk.positions]
-            report += _named(model, named, images, given.top) if named else []
-    print(json.dumps(report) if given.json else "\n".join(map(_line, report)))
-    return 0 if report else 1
+    yield from predicted()
+
+
+def _scaled(images: NDArray[np.uint8], scale: float) -> NDArray[Any]:
+    return images if scale == 1.0 else images.astype(np.float32) * np.float32(scale)
 
 
 def _files(path: Path) -> Iterator[str]:
@@ -65,7 +99,7 @@ def _tell(chunk: Chunk, on_error: str | None) -> None:
     """Raises or prints what is wrong with the files that cannot be used."""
     for _, error in chunk.failures:
         if on_error != "skip":
-            raise error
+            raise ValueError(f"{error} --on-error skip leaves such files out.") from error
         print(error, file=sys.stderr)
 
 

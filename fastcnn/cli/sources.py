@@ -13,16 +13,16 @@ from fastcnn.cli.reading import Reading
 
 
 def opened(given: argparse.Namespace) -> Any:
-    """The Dataset; of a known set or an .npz file, its training images."""
+    """The Dataset; of a known set or a file of arrays, its training images. Floats are for `stats`
+    alone."""
     # `pack` prints the whole report when it is done.
     quiet = given.action == "pack"
     reading = Reading.of(given, workers=given.threads, in_memory=False, quiet=quiet)
     images = datasets.opened(given.source, reading)
     part = images.train or images.test
-    if part is None or part.dtype != np.uint8:
+    if part is None or (part.dtype != np.uint8 and given.action != "stats"):
         raise UsageError(f"'{images.name}' must hold uint8 images.")
     dataset = part.dataset
     if not hasattr(dataset, "class_names"):
-        names = images.class_names or [str(label) for label in range(images.classes)]
-        dataset.class_names = names
+        dataset.class_names = images.names
     return dataset

@@ -15,8 +15,8 @@ from typing import Any
 import fastcnn
 from fastcnn import callbacks, metrics, plots
 from fastcnn.cli import augmenting, datasets, device_options, models, settings
-from fastcnn.cli.datasets import ImageSet
 from fastcnn.cli.errors import UsageError
+from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.reading import Reading
 from fastcnn.cli.settings import Settings
 from fastcnn.data.mixing import Mixing
@@ -54,8 +54,10 @@ def run(given: argparse.Namespace) -> int:
     shape = augmenting.shape_after(augment, images.shape)
     model = _network(wanted, images, shape) if found is None else found
     device_options.moved(model, given)
-    if not given.resume:
-        _begin(model, images)
+    if given.resume:
+        images = images.by_names(model.class_names)
+    else:
+        images = _begin(model, images)
         if model.optimizer is None or model.loss is None or settings.OF_OPTIMIZER & set(asked):
             mixed = any(isinstance(one, Mixing) for one in augment)
             loss = model.loss or models.fitting_loss(model, mixed)
@@ -116,16 +118,26 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
     )
 
 
-def _begin(model: Sequential, images: ImageSet) -> None:
-    """Tells the model what it will learn to name."""
+def _begin(model: Sequential, images: ImageSet) -> ImageSet:
+    """Tells the model what it will learn to name; the images with their classes counted as it
+    does, where it knows them all."""
     if images.raw and not models.begins_with_scaling(model):
         print(
             f"Note: the images of '{images.name}' are pixel values from 0 to 255, and the model "
             "does not begin with Rescaling(1 / 255).",
             file=sys.stderr,
         )
-    model.class_names = images.class_names
     model.epoch = 0
+    known, names = model.class_names, images.class_names
+    if known and names and set(names) <= set(known):
+        return images.by_names(known)
+    if known:
+        print(
+            f"Note: the model, which knew {', '.join(known)}, is taught other classes.",
+            file=sys.stderr,
+        )
+    model.class_names = names
+    return images
 
 
 def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:

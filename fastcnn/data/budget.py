@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +42,8 @@ def decoding() -> Budget:
     """The bytes that pictures may take together while they are decoded: a quarter of the memory
     that is free when the first one is."""
     return Budget(int(capacity.SHARE * capacity.available_memory()))
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads that hold parts of it are not in the child, and would never give them back.
+    os.register_at_fork(after_in_child=decoding.cache_clear)

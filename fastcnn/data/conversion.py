@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 WHITE = (255, 255, 255, 255)
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 ORIENTATION = 0x0112
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+FEW_BITS = {"L;2": 85, "L;4": 17}
+"""Grey of 2 or 4 bits, as Pillow calls it in a PNG, and by what it multiplies the pixels."""
 
 STRIP = 1 << 20
 """Pixels of a large picture that are converted at a time, unless one row of blocks has more."""
@@ -43,6 +46,17 @@ def conversion(image: Image, mode: str) -> Callable[[Image], Image]:
     return converted
 
 
+def scale_transparency(image: ImageFile) -> None:
+    """Makes the transparent colour of a PNG that is not loaded one of 8 bits, as Pillow makes the
+    pixels; of grey with 16 bits, both stay as they are."""
+    colour: Any = image.info.get("transparency")
+    stored = image.tile[0][3] if image.tile and colour is not None else None
+    if stored in FEW_BITS:
+        image.info["transparency"] = colour * FEW_BITS[stored]
+    elif stored == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+
+
 def _converted(image: Image, mode: str) -> Image:
     if mode == "RGBA":
         return image.convert("RGB" if image.mode == "CMYK" else "RGBA").convert("RGBA")
@@ -52,11 +66,17 @@ def _converted(image: Image, mode: str) -> Image:
 
 
 def _eight_bits(image: Image, negative: bool) -> Image:
-    """A grey picture of 16 bits, 65535 for white, with 255 for white; or 0 for white in both."""
+    """A grey picture of 16 bits, 65535 for white, with 255 for white; or 0 for white in both. With
+    alpha, where one of the values is transparent."""
     from PIL import Image as images
 
-    grey = ((np.asarray(image, np.uint32) + 128) // 257).astype(np.uint8)
-    return images.fromarray(~grey if negative else grey)
+    values = np.asarray(image, np.uint32)
+    grey = ((values + 128) // 257).astype(np.uint8)
+    made = images.fromarray(~grey if negative else grey)
+    if "transparency" in image.info:
+        seen = values != image.info["transparency"]
+        made.putalpha(images.fromarray(255 * seen.astype(np.uint8)))
+    return made
 
 
 def _over_white(image: Image) -> Image:
@@ -83,8 +103,10 @@ def reduced(
 
 
 def orientation(image: Image) -> int:
-    """1 to 8 as EXIF counts them; none, or a damaged one, means 1, upright."""
-    if image.format == "JPEG" and "exif" not in image.info:
+    """1 to 8 as EXIF counts them; none, or a damaged one, means 1, upright. Of a picture that is
+    loaded, or of a JPEG, which Pillow does not load for this."""
+    # Pillow itself turns TIFF pictures, as it loads them.
+    if image.format == "TIFF" or (image.format == "JPEG" and "exif" not in image.info):
         return 1
     try:
         value = image.getexif().get(ORIENTATION, 1)

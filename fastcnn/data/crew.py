@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from fastcnn.data.ahead import ahead
 from fastcnn.data.decoding import Decoder, Pixels
-from fastcnn.data.recognition import Unreadable
+from fastcnn.data.recognition import Tell, Unreadable
 
 CHUNK = 4
 """Files that a thread reads before it reports: few, so that all threads end together."""
@@ -28,8 +29,10 @@ WAITING = 3.0
 """It is, where opening files takes so many times the processor time that it takes."""
 
 AHEAD = 16
-"""Chunks a thread that may wait to be taken: one huge file does not stop the others at once, and
-memory stays bounded."""
+"""Chunks a thread that may wait to be taken: one huge file does not stop the others at once."""
+
+HELD = 1 << 28
+"""Bytes of images that may wait to be taken, unless one image a thread is more."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,29 @@ class Chunk:
 
 
 def decode_all(
-    decoder: Decoder, paths: Sequence[str], workers: int
+    decoder: Decoder,
+    paths: Sequence[str],
+    workers: int,
+    tells: Callable[[int], Tell] | None = None,
 ) -> Generator[Chunk, None, None]:
-    """All files decoded, in order, a chunk at a time."""
+    """All files decoded, in order, a chunk at a time. tells: what to call, by a file's position,
+    with what is wrong about it and costs the image nothing."""
+    most = max(workers, HELD // math.prod(decoder.shape))
+    side = min(CHUNK, most // workers)
 
     def decode(start: int, buffer: Pixels) -> Chunk:
         good = 0
 
         def read(position: int) -> None:
             nonlocal good
-            buffer[good] = decoder(paths[position])
+            buffer[good] = decoder(paths[position], tells and tells(position))
             good += 1
 
-        return _chunk(read, range(start, min(start + CHUNK, len(paths))), buffer)
+        return _chunk(read, range(start, min(start + side, len(paths))), buffer)
 
-    slots = [np.empty((CHUNK, *decoder.shape), np.uint8) for _ in range(AHEAD * workers)]
-    return ahead(decode, range(0, len(paths), CHUNK), slots, workers)
+    count = min(AHEAD * workers, most // side)
+    slots = [np.empty((side, *decoder.shape), np.uint8) for _ in range(count)]
+    return ahead(decode, range(0, len(paths), side), slots, workers)
 
 
 def read_all(

@@ -17,8 +17,8 @@ Indices = npt.NDArray[np.int64]
 class Dataset(Protocol):
     """A source of images that are decoded, read or computed when a batch needs them.
 
-    Any object with these three members is one, and `fit`, `evaluate` and `predict` take it in the
-    place of an array::
+    Any object with these three members is one, and `fit`, `evaluate` and `predict`, which needs no
+    labels, take it in the place of an array::
 
         class Slides:
             labels = numpy.array([0, 1, 1, ...])    # one class per image, or None
@@ -37,7 +37,8 @@ class Dataset(Protocol):
     are used where they are there: ``image_shape``, the (H, W, C) of an image, where it is not the
     model's input shape (RandomCrop may make one of the other); ``dtype``, uint8 or float32, what
     ``out`` is to be (float32 where it is missing); ``class_names``, a list of texts by label, which
-    `fit` gives to a model that has none; ``decoder``, a `fastcnn.data.Decoder` that makes an image
+    `fit` gives to a model that has none, and which else tell how the model counts these classes;
+    ``decoder``, a `fastcnn.data.Decoder` that makes an image
     of a file, which `fit` gives to the model.
 
     ``images`` is called in a background thread, ahead of the step that uses the batch; by one
@@ -53,8 +54,9 @@ class Dataset(Protocol):
 
 
 def is_dataset(value: Any) -> bool:
-    """Whether a value is a Dataset."""
-    return isinstance(value, Dataset) and callable(value.images)
+    """Whether a value is a Dataset, or would be one if it had labels, which few need."""
+    writes = callable(getattr(value, "images", None)) and hasattr(value, "__len__")
+    return writes and not isinstance(value, type)
 
 
 def image_shape(dataset: Dataset, otherwise: Sequence[int]) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ uint8 [height, width, channels]. What is done to colours:
   "rgba";
 - palettes are looked up; bilevel pictures become black 0 and white 255;
 - CMYK becomes RGB as (255 - ink) * (255 - black) / 255; a colour profile in the file is not used;
-- 16-bit grey is scaled by 255 / 65535 and rounded, of 16-bit colours Pillow keeps the upper byte;
-  32-bit integers, floats and LAB are refused;
+- 16-bit grey is scaled by 255 / 65535 and rounded, of 16-bit colours Pillow keeps the upper byte,
+  by which a transparent one is told; 32-bit integers, floats and LAB are refused;
 - colour becomes grey by ITU-R 601: 0.299 R + 0.587 G + 0.114 B.
 
 The picture is turned and mirrored as its EXIF orientation says.
@@ -142,18 +142,21 @@ class Decoder:
 
     def _decode(self, path: str, file: BinaryIO) -> Pixels:
         image = recognition.opened(path, file, self.max_pixels)
-        # Pillow itself turns TIFF pictures, as it loads them.
-        turn = 1 if image.format == "TIFF" else conversion.orientation(image)
-        target = (self.width, self.height) if turn < 5 else (self.height, self.width)
         stored = math.prod(image.size)
         if image.format == "JPEG":
-            self._draft(image, target)
+            turn = conversion.orientation(image)
+            self._draft(image, self._target(turn))
+        elif image.format == "PNG":
+            conversion.scale_transparency(image)
         # The coefficients of a progressive JPEG are held for all of its pixels.
         pixels = stored if "progressive" in image.info else math.prod(image.size)
         with budget.decoding().taken(PIXEL.get(str(image.format), 6) * pixels):
             image.load()
+            if image.format != "JPEG":
+                # Only now: to look for it, Pillow would load a PNG.
+                turn = conversion.orientation(image)
             try:
-                resized = self._resized(image, target)
+                resized = self._resized(image, self._target(turn))
             except ValueError as error:
                 raise Unreadable(path, str(error)) from error
             del image  # before others may take the memory
@@ -161,6 +164,10 @@ class Decoder:
         if upright.size != (self.width, self.height):
             upright = conversion.padded(upright, self.width, self.height)
         return np.asarray(upright).reshape(self.shape)
+
+    def _target(self, turn: int) -> tuple[int, int]:
+        """The wanted (width, height) of a picture that lies as its orientation, 1 to 8, says."""
+        return (self.width, self.height) if turn < 5 else (self.height, self.width)
 
     def _draft(self, image: ImageFile, target: tuple[int, int]) -> None:
         """Lets the JPEG decoder leave out what the resizing would average away."""

@@ -48,8 +48,9 @@ def from_folder(
 
     image_size is (height, width). Files are recognised by content, whatever they are called;
     fastcnn.data.decoding says how colours are converted, and Decoder what color_mode, resize,
-    interpolation and max_pixels mean. Classes are the folders, sorted by name, or class_names.
-    Which images are held out depends on their names and the seed alone.
+    interpolation and max_pixels mean. Classes are the folders, sorted by name, or class_names, such
+    as those of another set, of which some may have no folder here. Which images are held out
+    depends on their names and the seed alone.
 
     on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves such
     files out, warns, and lists them in `.report`. in_memory: True decodes all images now, False
@@ -66,6 +67,9 @@ def from_folder(
         workers = arguments.whole("from_folder", "workers", workers, least=1)
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip'. Received {on_error!r}.")
+    if in_memory is not None:
+        in_memory = arguments.flag("from_folder", "in_memory", in_memory)
+    _check_texts(path, class_names)
     listing = list_folder(path, class_names)
     if on_error == "raise" and listing.report.skipped:
         first = listing.report.skipped[0]
@@ -87,11 +91,19 @@ def from_folder(
                 f"from_folder: none of the files of '{whole.root}' can be used. {whole.report}"
             )
     whole.damage.told()  # the complaint tells it
-    whole.report.remarked.sort(key=lambda left: left.path)
     if whole.report.complaint:
-        listed = " .report lists them all." if whole.report.skipped else ""
+        listed = " .report lists what was skipped." if whole.report.skipped else ""
         warnings.warn(f"from_folder: {whole.report.complaint}{listed}", stacklevel=2)
     return whole if sides is None else tuple(parts)
+
+
+def _check_texts(path: Any, class_names: Any) -> None:
+    if not isinstance(os.fspath(path), str):
+        raise TypeError(f"from_folder: path must be a str or a Path. Received {path!r}.")
+    if isinstance(class_names, str | bytes):
+        raise ValueError(
+            f"from_folder: class_names must be a list of classes. Received {class_names!r}."
+        )
 
 
 def _size(image_size: Any) -> tuple[int, int]:
@@ -112,7 +124,7 @@ def pieces(
         with closing(bar.shown("Decoding", images.decoded(), len(images))) as chunks:
             for chunk in chunks:
                 yield chunk.positions, chunk.images
-        images.damage.warn("They are left out.")
+        images.damage.warn()
         return
     for start in range(0, len(images), PIECE):
         positions = np.arange(start, min(start + PIECE, len(images)), dtype=np.int64)

@@ -17,7 +17,7 @@ from fastcnn import arguments, naming
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.data.affine import Affine
 from fastcnn.data.augmentation_base import Augmentation, Shape, interval
-from fastcnn.data.fill import INTERPOLATIONS
+from fastcnn.data.borders import INTERPOLATIONS
 from fastcnn.data.randomness import Doubles, between
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn._ext.batch import gather
-from fastcnn.data import bar, capacity, crew
+from fastcnn._ext.checks import check_indices
+from fastcnn.data import bar, capacity, crew, forking
 from fastcnn.data.crew import Chunk
 from fastcnn.data.damage import Damage
 from fastcnn.data.decoding import Decoder, Pixels
@@ -24,6 +24,9 @@ from fastcnn.data.stand_ins import StandIns
 
 STREAM_PIECE = 4
 """Files that a thread decodes at a time when a batch is due."""
+
+_lock = forking.lock()
+"""Of all folders, for making their threads."""
 
 MOVED = 256
 """Images that are moved at a time."""
@@ -41,7 +44,8 @@ class ImageFolder:
     With on_error="skip", what turns out to be damaged when a batch is due is added to the report.
     Where `fit` trains, other images of the class stand in for it (`for_epoch`); where it validates,
     and in `evaluate`, it is left out; `images`, and so `predict`, raise. `images` may be called
-    from several threads at once.
+    from several threads at once. A folder may be copied and pickled, and be used in the child of a
+    fork.
     """
 
     dtype = np.uint8
@@ -59,7 +63,7 @@ class ImageFolder:
         self._on_error = on_error
         self._workers = capacity.cores() if workers is None else workers
         self._threads: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._process = 0
         self.damage = Damage(listing.report)
         self._good = np.ones(len(self.files), bool)
 
@@ -97,16 +101,25 @@ class ImageFolder:
         """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255.
 
         A file that cannot be read any more raises Unreadable, with on_error="skip" after the others
-        were read and all that cannot be were put into the report.
+        were read and all that cannot be were put into the report. IndexError for an index that is
+        negative or too large.
         """
+        indices = self.checked(indices)
         if self.x is not None:
             if out.dtype == np.float32:
-                return gather(self.x, np.asarray(indices, np.int64), out)
+                return gather(self.x, indices, out)
+            # The mode that writes straight into out.
             return np.take(self.x, indices, axis=0, out=out, mode="clip")
         failed = self.read(indices, np.arange(len(indices)), out)
         if len(failed):
             raise self.failure(int(indices[failed[0]]))
         return out
+
+    def checked(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The indices, int64 [n], in one piece; IndexError where one is no image's."""
+        indices = np.ascontiguousarray(indices)
+        check_indices("ImageFolder.images", indices, len(self))
+        return indices
 
     def for_epoch(self, seed: int, epoch: int) -> Any:
         """The Dataset that an epoch of training takes its images from."""
@@ -137,7 +150,7 @@ class ImageFolder:
         """All images, decoded in order, a Chunk at a time, with on_error="skip" without those that
         cannot be read; these are written into the report."""
         paths = [self.path(i) for i in range(len(self))]
-        with closing(crew.decode_all(self.decoder, paths, self._workers)) as chunks:
+        with closing(crew.decode_all(self.decoder, paths, self._workers, self._remark)) as chunks:
             for chunk in chunks:
                 self._account(chunk)
                 yield chunk
@@ -211,9 +224,14 @@ class ImageFolder:
         return functools.partial(self.damage.remark, self.files[position])
 
     def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
+        with _lock:
+            # The child of a fork has none of its parent's threads.
+            if self._threads is None or self._process != os.getpid():
+                self._process = os.getpid()
                 self._threads = ThreadPoolExecutor(
                     max(1, self._workers), thread_name_prefix="fastcnn-decoding"
                 )
             return self._threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_threads": None}

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.data import by_name
 from fastcnn.data.dataset import is_dataset
 from fastcnn.data.sampling import Indices
 
+MEMBERS = ("__len__", "images", "labels")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -37,16 +39,43 @@ def _foreign(value: Any) -> bool:
 def adapted(value: Any, channels: int, name: str, labelled: bool = True) -> Any:
     """A foreign source as a `Dataset` or a `Stream`; anything else as it is.
 
-    channels: how many the images are to have. labelled: whether labels are needed.
+    channels: how many the images are to have. labelled: whether labels are needed. TypeError for
+    what is nearly a source, with what it lacks.
     """
     if is_map_style(value):
         if not len(value):
             raise ValueError(f"{name} must hold at least one image. Received an empty data set.")
-        first = value[0]
+        try:
+            first = value[0]
+        except NotImplementedError:
+            if not is_iterable(value):
+                raise
+            return Stream(value, channels, name)  # PyTorch's IterableDataset, with a length
         if _is_batch(first):
             return Stream(_Numbered(value), channels, name)  # batches by number, as Keras's
         return Indexed(value, first, channels, name, labelled)
-    return Stream(value, channels, name) if is_iterable(value) else value
+    if is_iterable(value):
+        return Stream(value, channels, name)
+    _refuse_nearly(value, name)
+    return value
+
+
+def _refuse_nearly(value: Any, name: str) -> None:
+    """TypeError for an object that lacks a part of a Dataset, and for a list of batches."""
+    has = [member for member in MEMBERS if hasattr(value, member)]
+    if _foreign(value) and {"images", "labels"} & set(has) and len(has) < len(MEMBERS):
+        lacks = ", ".join(member for member in MEMBERS if member not in has)
+        raise TypeError(
+            f"{name} must be an array or a Dataset, which has __len__, images(indices, out) and "
+            f"labels. Received {type(value).__name__} without {lacks}."
+        )
+    first = value[0] if isinstance(value, list | tuple) and value else None
+    if isinstance(first, list | tuple) and first and getattr(first[0], "ndim", 0) >= 3:
+        raise TypeError(
+            f"{name} must be an array with y beside it, a Dataset, or an object whose __iter__ "
+            f"gives the batches anew each epoch. Received a {type(value).__name__} of "
+            f"{len(value)} batches; join them with numpy.concatenate."
+        )
 
 
 class Indexed:
@@ -65,7 +94,7 @@ class Indexed:
         self.image_shape = image.shape
         self.dtype = image.dtype
         self.labels = self._all_labels() if labelled else None
-        self.class_names = _class_names(getattr(source, "classes", None))
+        self.class_names = _class_names(source)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -85,6 +114,7 @@ class Indexed:
                 self._check_label(index, item)
 
     def _image(self, index: int, item: Any) -> NDArray[Any]:
+        _refuse_mapping(item, f"{self._name}: the item at position {index}", "(image, label)")
         value = item[0] if isinstance(item, tuple | list) else item
         image = pixels(value, self._channels, f"{self._name}: the image at position {index}")
         return channels_last(image[None], self._channels, _is_tensor(value))[0]
@@ -130,9 +160,20 @@ def _label(item: Any, name: str) -> NDArray[Any]:
     return np.asarray(_detached(item[1]))
 
 
-def _class_names(names: Any) -> list[str] | None:
+def _refuse_mapping(item: Any, name: str, wanted: str) -> None:
+    if isinstance(item, Mapping):
+        keys = ", ".join(map(str, item))
+        raise TypeError(f"{name} must be {wanted}. Received a dict with the keys {keys}.")
+
+
+def _class_names(source: Any) -> list[str] | None:
+    """What a source calls its classes, by label, or None; a loader's are those of its data set."""
+    source = getattr(source, "dataset", source)
+    if getattr(source, "target_transform", None) is not None:
+        return None  # they belong to the labels before it
+    names = getattr(source, "class_names", getattr(source, "classes", None))
     listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    return list(names) if listed else None
+    return list(names) if names and listed else None
 
 
 class _Numbered:
@@ -146,10 +187,14 @@ class _Numbered:
 
 
 class Stream:
-    """An iterable of batches. `once` says that it can be gone through only once, as a generator."""
+    """An iterable of batches. `once` says that it can be gone through only once, as a generator.
+    `class_names` are its own, by label; where `known` names are given, its labels are counted as
+    they are."""
 
     def __init__(self, source: Any, channels: int, name: str):
         self._source = source
+        self.class_names = _class_names(source)
+        self.known: list[str] | None = None
         self._channels = channels
         self.name = name
         self.once = hasattr(source, "__next__")
@@ -166,6 +211,7 @@ class Stream:
             )
 
     def _batch(self, batch: Any, name: str) -> tuple[NDArray[Any], Any, Any]:
+        _refuse_mapping(batch, name, "(x, y), (x, y, weights) or x")
         parts = batch if isinstance(batch, tuple | list) else (batch,)
         if not 1 <= len(parts) <= 3:
             raise ValueError(
@@ -173,6 +219,14 @@ class Stream:
             )
         images = pixels(parts[0], self._channels, name)
         y, weight = (*map(_detached, parts[1:]), None, None)[:2]
+        if _is_one(images, y, self._channels):
+            raise ValueError(
+                f"{name} must hold several images, [n, H, W, C], and their labels. Received one "
+                f"image of shape {images.shape}: make batches of them, as DataLoader(source, "
+                "batch_size=32) of PyTorch does."
+            )
+        if y is not None and self.class_names and self.known:
+            y = by_name.counted(y, self.class_names, self.known, name)
         return channels_last(images, self._channels, _is_tensor(parts[0])), y, weight
 
 
@@ -180,6 +234,13 @@ def _is_batch(item: Any) -> bool:
     """Whether an item holds the images of a batch, not one image."""
     first = item[0] if isinstance(item, tuple | list) else item
     return getattr(first, "ndim", 0) == 4
+
+
+def _is_one(images: NDArray[Any], y: Any, channels: int) -> bool:
+    """Whether what should be a batch is a single image."""
+    if y is not None:
+        return np.ndim(y) == 0
+    return images.ndim == 3 and channels > 1 and channels in (images.shape[0], images.shape[2])
 
 
 def _is_tensor(value: Any) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn.data.recognition import is_shortage
 from fastcnn.data.report import LeftOut, Report
 
 LITTER = {"thumbs.db", "desktop.ini"}
@@ -33,9 +34,9 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     to the class.
 
     Links are followed; a folder that is reached a second time, as by a link in a loop, is left
-    out. class_names chooses classes and their order; without it, all folders, sorted by name.
-    FileNotFoundError or NotADirectoryError where there is no such folder, ValueError where it has
-    no class or no file.
+    out. class_names chooses classes and their order, and may name some that have no folder here;
+    without it, all folders, sorted by name. FileNotFoundError or NotADirectoryError where there is
+    no such folder, ValueError where it has no class or no file.
     """
     root = os.fspath(root)
     if not os.path.isdir(root):
@@ -47,7 +48,7 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     files: list[str] = []
     counts = []
     for name in names:
-        found = sorted(walk.files(folders[name]))
+        found = sorted(walk.files(folders[name])) if name in folders else []
         files += found
         counts.append(len(found))
     if not files:
@@ -74,11 +75,11 @@ def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) ->
     if wanted is None:
         return sorted(folders)
     names = [unicodedata.normalize("NFC", str(name)) for name in wanted]
-    missing = [name for name in names if name not in folders]
-    if missing or len(set(names)) != len(names) or not names:
+    if len(set(names)) != len(names) or not set(names) & set(folders):
         raise ValueError(
-            f"from_folder: class_names must name folders of '{root}', each once: "
-            f"{', '.join(sorted(folders))}. Received {', '.join(names) or 'none'}."
+            f"from_folder: class_names must be a list of classes, each once, at least one of them "
+            f"a folder of '{root}': {', '.join(sorted(folders))}. "
+            f"Received {', '.join(names) or 'none'}."
         )
     return names
 
@@ -106,7 +107,7 @@ class _Walk:
         for entry in self._entries(""):
             if _hidden(entry.name):
                 self._ignore(entry.name, "it is hidden or a system's own")
-            elif not entry.is_dir():
+            elif not _told(entry.is_dir):
                 self._ignore(entry.name, "it is in no class's folder")
             elif text(entry.name) in folders:
                 raise ValueError(
@@ -134,13 +135,13 @@ class _Walk:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if _hidden(entry.name):
                 self._ignore(path, "it is hidden or a system's own")
-            elif entry.is_file():
+            elif _told(entry.is_file):
                 yield path
-            elif entry.is_dir():
+            elif _told(entry.is_dir):
                 if self._enter(path):
                     yield from self._files_under(path)
             elif not os.path.exists(entry.path):
-                yield path  # a link to nothing: a file that cannot be read
+                yield path  # a link to nothing or itself: a file that cannot be read
             else:
                 self._ignore(path, "it is no regular file")
 
@@ -172,11 +173,23 @@ class _Walk:
         return True
 
     def _skip_folder(self, folder: str, error: OSError) -> None:
+        if is_shortage(error):
+            raise error
         reason = f"the folder cannot be opened ({error.strerror})"
         self.skipped.append(LeftOut(f"{text(folder)}/", reason))
 
     def _ignore(self, path: str, reason: str) -> None:
         self.ignored.append(LeftOut(text(path), reason))
+
+
+def _told(ask: Callable[[], bool]) -> bool:
+    """What the system answers about an entry; of a link that leads in a circle, nothing is true."""
+    try:
+        return ask()
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        return False
 
 
 def _hidden(name: str) -> bool:

@@ -8,7 +8,7 @@ are large.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,9 +58,10 @@ class Moments:
         return np.maximum(self._squares / self.count - np.square(apart), 0)
 
 
-def of_colours(images: Any, owner: str, full: bool = False) -> Moments:
-    """The moments of all pixels' colours of images [n, ..., C], an array or a Dataset."""
-    return _measured(images, owner, shape(images, owner)[-1], full)
+def of_colours(images: Any, owner: str, full: bool = False, steps: Sequence[Any] = ()) -> Moments:
+    """The moments of all pixels' colours of images [n, ..., C], an array or a Dataset, after the
+    fixed steps of a preprocessing."""
+    return _measured(images, owner, shape(images, owner)[-1], full, steps)
 
 
 def of_images(images: Any, owner: str) -> Moments:
@@ -91,9 +92,13 @@ def shape(images: Any, owner: str) -> tuple[int, ...]:
     return found
 
 
-def _measured(images: Any, owner: str, size: int, full: bool) -> Moments:
+def _measured(images: Any, owner: str, size: int, full: bool, steps: Sequence[Any] = ()) -> Moments:
     found = Moments(size, full)
     for some in _pieces(images):
+        if steps:
+            some = np.array(some, np.float32)  # a step may write into what it is given
+        for step in steps:
+            some = step.apply(some)
         found.add(some.reshape(-1, size))
     if not found.count:
         raise ValueError(f"{owner} needs images. Received a set of which none could be read.")

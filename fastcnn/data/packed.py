@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn import arguments
+from fastcnn._ext.checks import check_indices
 from fastcnn.data.decoding import Decoder, Pixels
 from fastcnn.data.hdf5 import File, in_words
 from fastcnn.data.listing import text
@@ -42,6 +43,7 @@ class PackedImages:
     decoder: what made images of files, or None where that is not known.
 
     Memory holds labels, names and 13 bytes an image; `images` may be called from several threads.
+    A copy, and what is unpickled, opens the file anew.
     """
 
     dtype = np.uint8
@@ -82,6 +84,14 @@ class PackedImages:
     def __len__(self) -> int:
         return len(self._offsets)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_file": self.path, "_verified": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _file=File(state["_file"]))
+        # The file may have changed since, and it is opened without a look at what it declares.
+        self._verified = np.zeros(len(self), bool)
+
     def part(self, positions: npt.NDArray[np.int64]) -> PackedImages:
         """Some of the images as a set of their own; the file stays open for both."""
         part = object.__new__(PackedImages)
@@ -96,8 +106,10 @@ class PackedImages:
         """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255.
 
         FormatError where the bytes of one are not those that were packed, which is seen when it is
-        read for the first time.
+        read for the first time. IndexError for an index that is negative or too large.
         """
+        indices = np.ascontiguousarray(indices)
+        check_indices("PackedImages.images", indices, len(self))
         if not len(indices):
             return out
         plain = out.dtype == np.uint8 and out.flags.c_contiguous

@@ -48,7 +48,7 @@ def _write(sink: Sink, images: Any) -> int:
     sums: list[npt.NDArray[np.uint32]] = []
     # The oldest layout: every HDF5 library reads it, and fastcnn's own reader knows no other.
     with h5py.File(sink, "w", libver="earliest") as file:
-        column = _Images(file, tuple(images.image_shape), len(images))
+        column = _Images(file, tuple(images.image_shape))
         for positions, pixels in pieces(images):
             column.add(pixels)
             kept.append(positions)
@@ -71,18 +71,10 @@ def _write(sink: Sink, images: Any) -> int:
 class _Images:
     """The dataset of images, written a whole chunk at a time."""
 
-    def __init__(self, file: Any, shape: tuple[int, ...], most: int) -> None:
-        size = int(np.prod(shape))
-        side = max(1, min(most, CHUNK // size))
-        self._chunk = np.zeros((side, *shape), np.uint8)
-        self._dataset = file.create_dataset(
-            "images",
-            (0, *shape),
-            np.uint8,
-            maxshape=(None, *shape),
-            chunks=self._chunk.shape,
-            fillvalue=None,
-        )
+    def __init__(self, file: Any, shape: tuple[int, ...]) -> None:
+        self._file = file
+        self._chunk = np.zeros((max(1, CHUNK // int(np.prod(shape))), *shape), np.uint8)
+        self._dataset: Any = None
         self.count = 0
 
     def add(self, images: Pixels) -> None:
@@ -98,13 +90,29 @@ class _Images:
 
     def end(self) -> None:
         rest = self.count % len(self._chunk)
+        if rest == self.count:
+            self._chunk = self._chunk[:rest]  # all that there is, and no larger
         if rest:
             self._chunk[rest:] = 0
             self._flush(self.count - rest)
 
     def _flush(self, start: int) -> None:
+        if self._dataset is None:
+            self._dataset = self._made()
         self._dataset.resize(self.count, axis=0)
         self._dataset.id.write_direct_chunk((start, 0, 0, 0), self._chunk.tobytes())
+
+    def _made(self) -> Any:
+        """The dataset without images; only now is it known whether they fill a chunk."""
+        shape = self._chunk.shape[1:]
+        return self._file.create_dataset(
+            "images",
+            (0, *shape),
+            np.uint8,
+            maxshape=(None, *shape),
+            chunks=self._chunk.shape,
+            fillvalue=None,
+        )
 
 
 def _description(images: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -23,6 +25,9 @@ SIGNATURES = (
     ("TIFF", b"MM\0+"),
 )
 
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of opening and reading that say nothing about the file: it may be read a moment later."""
+
 Result = TypeVar("Result")
 Tell = Callable[[str], None]
 
@@ -36,7 +41,8 @@ class Unreadable(ValueError):
 
 
 def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = None) -> Result:
-    """how(path, the open file); Unreadable says why a file cannot be read.
+    """how(path, the open file); Unreadable says why a file cannot be read. What the system is short
+    of, memory or open files, is no fault of the file: OSError or MemoryError, with its path.
 
     tell: called with what Pillow warns of, where that costs the picture nothing.
     """
@@ -45,7 +51,7 @@ def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = 
             with open(path, "rb") as file:
                 result = how(path, file)
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise _translated(path, error) from error
     if tell is not None and heard:
         tell("; ".join(dict.fromkeys(heard)))
     return result
@@ -56,14 +62,18 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
 
     Unreadable where it is no image, or one of more than max_pixels.
     """
-    kind = _kind(file.read(16))
+    start = file.read(16)
+    kind = _kind(start)
     if kind is None:
         raise Unreadable(path, _what_it_is(file))
     file.seek(0)
     try:
         image: ImageFile = _plugin(kind)(file)
     except Exception as error:
-        raise Unreadable(path, f"its {kind} header is damaged ({_plain(error)})") from error
+        if is_shortage(error):
+            raise
+        reason = _cut(kind, start, file) or f"its {kind} header is damaged ({_plain(error)})"
+        raise Unreadable(path, reason) from error
     width, height = image.size
     if width * height > max_pixels:
         raise Unreadable(
@@ -72,9 +82,28 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
     return image
 
 
-def _unreadable(path: str, error: Exception) -> Unreadable:
+def is_shortage(error: Exception) -> bool:
+    """Whether the system had too little of something, whatever the file."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES
+
+
+def _translated(path: str, error: Exception) -> Exception:
     """The same failure in words. Pillow's plugins meet damage with exceptions of every kind."""
+    if isinstance(error, MemoryError):
+        return MemoryError(f"There is not enough memory now to decode '{path}'.")
+    if isinstance(error, OSError) and is_shortage(error):
+        return OSError(error.errno, f"This cannot be read now: {error.strerror}", path)
     return error if isinstance(error, Unreadable) else Unreadable(path, _reason(error))
+
+
+def _cut(kind: str, start: bytes, file: BinaryIO) -> str | None:
+    """Whether a file is shorter than it says, in words. A WebP file is opened as a whole, and its
+    decoder does not say what is wrong."""
+    declared = 8 + int.from_bytes(start[4:8], "little") if kind == "WEBP" else 0
+    there = os.fstat(file.fileno()).st_size
+    if there >= declared:
+        return None
+    return f"it is cut short ({there:,} of {declared:,} bytes are there)"
 
 
 def _kind(start: bytes) -> str | None:
@@ -124,8 +153,6 @@ def _reason(error: Exception) -> str:
         return "it is not there, or no longer"
     if isinstance(error, OSError) and error.strerror:
         return f"it cannot be opened ({error.strerror})"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory to decode it"
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return f"it is cut short ({_plain(error)})"
     return f"its data is damaged ({_plain(error)})"

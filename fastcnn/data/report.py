@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ class Report:
 
     counts: usable images by label. skipped: files that should be images and cannot be used.
     ignored: what does not count as an image to begin with, such as hidden files. remarked: files
-    that are used though something is wrong about them. about_split: sentences about what was held
-    out.
+    that are used though something is wrong about them. All three are sorted by path. about_split:
+    sentences about what was held out.
     """
 
     source: str
@@ -61,22 +62,33 @@ class Report:
     @property
     def complaint(self) -> str:
         """All that a user should hear of unasked, as one text; empty where all is well."""
-        parts = []
-        if self.skipped:
-            total = self.images + len(self.skipped)
-            reasons = Counter(left.reason for left in self.skipped).most_common(3)
-            words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-            example = self.skipped[0].path
-            parts.append(
-                f"{len(self.skipped):,} of {total:,} files were skipped, among them '{example}' "
-                f"({words})."
-            )
-        return " ".join([*parts, *self.notes])
+        return " ".join([*self._loss(), *self.notes])
 
-    def skip(self, path: str, reason: str, label: int) -> None:
+    def _loss(self) -> list[str]:
+        """How much was skipped, as no sentence or one."""
+        if not self.skipped:
+            return []
+        total, first = self.images + len(self.skipped), self.skipped[0]
+        if len(self.skipped) == 1:
+            return [f"1 of {total:,} files was skipped, '{first.path}', because {first.reason}."]
+        reasons = Counter(left.reason for left in self.skipped).most_common(3)
+        words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
+        return [
+            f"{len(self.skipped):,} of {total:,} files were skipped, among them '{first.path}' "
+            f"({words})."
+        ]
+
+    def skip(self, left: LeftOut, label: int) -> None:
         """Leaves out a file that was counted."""
         self.counts[label] -= 1
-        self.skipped.append(LeftOut(path, reason))
+        insort(self.skipped, left, key=_by_path)
+
+    def remark(self, left: LeftOut | None, before: LeftOut | None) -> None:
+        """Puts one remark in the place of another one, or of none."""
+        if before is not None:
+            self.remarked.remove(before)
+        if left is not None:
+            insort(self.remarked, left, key=_by_path)
 
     def described(self) -> dict[str, Any]:
         """All of it as a dict that JSON can hold."""
@@ -121,6 +133,10 @@ class Report:
         ):
             lines += _section(title, found)
         return "\n".join([*lines, *self.notes])
+
+
+def _by_path(left: LeftOut) -> str:
+    return left.path
 
 
 def _left_out(described: Any) -> list[LeftOut]:

@@ -41,7 +41,8 @@ class StandIns:
 
     def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
         """Writes the images, or others for them, into out, as ImageFolder.images."""
-        chosen = np.array(indices, np.int64)
+        indices = self._folder.checked(indices)
+        chosen = indices.copy()
         rows = np.arange(len(chosen))
         while len(rows):
             rows = self._folder.read(chosen, rows, out)

@@ -12,6 +12,9 @@ from fastcnn.layers.base import Layer, Shape
 if TYPE_CHECKING:
     from fastcnn.program import Buffer, Program
 
+CONSTANT = 1e-6
+"""Deviations of so much of the mean are the rounding of float32."""
+
 
 class _Affine(Layer):
     """scale * x + offset, one pair of constants a channel."""
@@ -54,25 +57,45 @@ class Rescaling(_Affine):
 
 
 class Normalization(_Affine):
-    """(x - mean) / sqrt(variance), per channel, with statistics of the training set."""
+    """(x - mean) / sqrt(variance), per channel, with statistics of the training set.
+
+    They are given, or taken from images by `adapt`, or else by `fit`, from the images that it
+    trains on, as they come without augmentation, and from no others. Until then, and for good where
+    `train_on_batch` comes first, mean is 0 and variance 1.
+    """
 
     settings = ("mean", "variance")
 
-    def __init__(self, mean: Any = 0.0, variance: Any = 1.0, **common: Any):
+    def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
         super().__init__(**common)
         self.mean, self.variance = mean, variance
+        if self.fitted:
+            self.mean = 0.0 if mean is None else mean
+            self.variance = 1.0 if variance is None else variance
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there are statistics, given or taken."""
+        return self.mean is not None or self.variance is not None
 
     def adapt(self, images: Any) -> Normalization:
         """Take mean and variance of each channel from the training images, as they reach this
         layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns itself.
         It comes before the model's first run."""
         found = moments.of_colours(images, f"{self.label}: adapt")
-        self.mean, self.variance = found.mean.tolist(), found.variance.tolist()
+        self.take(found.mean, found.variance)
         return self
 
+    def take(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Take measured statistics, float64 [channels]. A channel that is the same everywhere
+        becomes 0."""
+        constant = variance <= np.square(CONSTANT * mean)
+        self.mean, self.variance = mean.tolist(), np.where(constant, 1.0, variance).tolist()
+
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
-        mean = self._per_channel("mean", self.mean, self.input_shape)
-        variance = self._per_channel("variance", self.variance, self.input_shape)
+        given = (self.mean, self.variance) if self.fitted else (0.0, 1.0)
+        mean = self._per_channel("mean", given[0], self.input_shape)
+        variance = self._per_channel("variance", given[1], self.input_shape)
         if variance.min() <= 0:
             raise ValueError(f"{self.label}: variance must be above 0. Received {self.variance!r}.")
         scale = 1 / np.sqrt(variance)

@@ -1,0 +1,58 @@
+"""Labels by the names of their classes: two sets may count the same classes differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN = 10
+"""Names that a message lists."""
+
+
+def counted(
+    labels: Any, names: Sequence[str], known: Sequence[str], owner: str, hint: str = ""
+) -> NDArray[Any]:
+    """Labels of a set that calls its classes `names`, as they are where these are called `known`.
+
+    They are whole numbers, [n] or [n, 1], or rows of one number a class, [n, len(names)], which
+    become [n, len(known)]. ValueError, in the name of `owner`, for a name that is not known, with a
+    `hint` on what to do, and for a label without a name.
+    """
+    found = np.asarray(labels)
+    names, known = list(names), list(known)
+    if names == known:
+        return found
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{owner} has classes that the model does not know: {_listed(unknown)}. It knows "
+            f"{_listed(known)}.{hint}"
+        )
+    table = np.array([known.index(name) for name in names], np.int32)
+    if found.ndim == 2 and found.shape[1] == len(names) > 1:
+        rows = np.zeros((len(found), len(known)), found.dtype)
+        rows[:, table] = found
+        return rows
+    if not _labels_below(found, len(names)):
+        raise ValueError(
+            f"{owner} must have whole-number labels from 0 to {len(names) - 1}, one for each of "
+            f"its class_names, since the model counts its classes otherwise. Received "
+            f"{found.dtype} of shape {found.shape}."
+        )
+    # Not of the labels' own type: that of few classes may be too small for many.
+    return table[found.astype(np.int64)].astype(np.float32 if found.dtype.kind == "f" else np.int32)
+
+
+def _labels_below(found: NDArray[Any], count: int) -> bool:
+    """Whether these are labels, whole numbers of whatever type from 0 to below count."""
+    if found.shape[1:] not in ((), (1,)) or not found.ndim or found.dtype.kind not in "biuf":
+        return False
+    return bool(((found >= 0) & (found < count) & (found == np.trunc(found))).all())
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
