@@ -23,6 +23,7 @@ class Chosen(NamedTuple):
     strategy: str
     why: str  # "asked for", "measured" or "estimated"
     device: str = "cpu"
+    precision: str = "float32"
 
 
 def of_training(model: Sequential, images: int) -> list[Chosen]:
@@ -30,10 +31,11 @@ def of_training(model: Sequential, images: int) -> list[Chosen]:
     stand_in = copy.copy(model)
     # Which loss it is makes no difference to any convolution.
     stand_in.loss = losses.get("mean_squared_error")
-    return of_program(stand_in.program_and_roles("train", images)[0], model.device)
+    program, _ = stand_in.program_and_roles("train", images)
+    return of_program(program, model.device, model.precision)
 
 
-def of_program(program: Program, device: str = "cpu") -> list[Chosen]:
+def of_program(program: Program, device: str = "cpu", precision: str = "float32") -> list[Chosen]:
     """Return the choices that the ops of a program for a device carry."""
     return [
         Chosen(
@@ -43,6 +45,7 @@ def of_program(program: Program, device: str = "cpu") -> list[Chosen]:
             strategy=op.attributes["strategy"],
             why=op.attributes["chosen"],
             device=device,
+            precision=precision,
         )
         for op in program.ops
         if op.kind in strategies.DIRECTION_OF
@@ -61,6 +64,9 @@ def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list
 def estimated(one: Chosen, images: int, bound: float) -> str:
     """Return the strategy that the cost model alone chooses."""
     choice = strategies.choose(
-        one.direction, one.problem, images, bound, measured=False, device=one.device
+        *(one.direction, one.problem, images, bound),
+        measured=False,
+        device=one.device,
+        precision=one.precision,
     )
     return choice.name

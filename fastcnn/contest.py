@@ -49,7 +49,7 @@ class Contest:
         known = strategies.table(device).values()
         able = [one for one in known if one.declines(direction, problem) is None]
         # The likely winner first: the others are measured against it from the start.
-        able.sort(key=lambda one: one.cycles(direction, problem, images))
+        able.sort(key=lambda one: one.cost(direction, problem, images, precision))
         self.contenders = [one.name for one in able]
         self.left_out: dict[str, str] = {}
         self.disturbance = 0.0

@@ -71,7 +71,9 @@ class Convolution:
         strategies.check("convolution", wished, problem, device)
         self.images = len(first)
         if wished[direction] == strategies.AUTO:
-            self.strategy = strategies.choose(direction, problem, self.images, device=device).name
+            self.strategy = strategies.choose(
+                direction, problem, self.images, device=device, precision=precision
+            ).name
         else:
             self.strategy = wished[direction]
         arrays, self._result = _arrays(direction, problem, first, second, bias)
@@ -128,13 +130,19 @@ class _OnCuda:
     """Launches ready to run on the device's copies of the arrays."""
 
     def __init__(self, calls: list[Call], images: int, arrays: dict[str, np.ndarray]):
+        from fastcnn.engines.device_memory import to_device
         from fastcnn.engines.graph import Replay
         from fastcnn.engines.launches import Launches
         from fastcnn.kernels.cuda.device import cuda
 
-        device = {name: cuda.to_device(array.reshape(-1)) for name, array in arrays.items()}
+        device = {
+            name: to_device(array.reshape(-1), "a convolution's arrays")
+            for name, array in arrays.items()
+        }
         self._launches = Launches(calls, images, device)
         self._result = device[list(arrays)[-1]]
+        # One that waits for the default stream, unlike an engine's: a contest puts a copy there
+        # that clears the caches and must be over.
         self._stream = stream = cuda.stream()
         # As a training step runs them: without the host's time between one launch and the next.
         self._replay = Replay(stream, lambda: self._launches.launch(images, stream))

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from fastcnn import atomic, machine
 from fastcnn.kernels.cpu import simd
 from fastcnn.kernels.cpu.cache import source_stamp
+from fastcnn.kernels.strategy import FLOAT32
 from fastcnn.problem import Problem
 from fastcnn.threads import num_threads
 
@@ -35,6 +36,7 @@ class Key(NamedTuple):
     direction: str
     problem: Problem
     threads: int
+    precision: str
 
 
 Times = dict[str, float]  # milliseconds of a whole batch, by strategy
@@ -45,22 +47,34 @@ _said: set[str] = set()
 _lock = threading.Lock()
 
 
-def find(direction: str, problem: Problem, images: int, device: str = "cpu") -> Times:
+def find(
+    direction: str,
+    problem: Problem,
+    images: int,
+    device: str = "cpu",
+    precision: str = FLOAT32,
+) -> Times:
     """Return milliseconds by strategy, on a CPU with the threads in use; {} where unknown.
 
     They are those of the measured batch that is nearest in size by ratio. A single image is
     computed in another way than several, so that neither stands for the other.
     """
-    known = _entries(device).get(_key(direction, problem, device), {})
+    known = _entries(device).get(_key(direction, problem, device, precision), {})
     alike = [size for size in known if (size == 1) == (images == 1)]
     if not alike:
         return {}
     return dict(known[min(alike, key=lambda size: abs(math.log(size / images)))])
 
 
-def measured(direction: str, problem: Problem, images: int, device: str = "cpu") -> bool:
+def measured(
+    direction: str,
+    problem: Problem,
+    images: int,
+    device: str = "cpu",
+    precision: str = FLOAT32,
+) -> bool:
     """Say whether just this batch was measured, on a CPU with the threads in use."""
-    return images in _entries(device).get(_key(direction, problem, device), {})
+    return images in _entries(device).get(_key(direction, problem, device, precision), {})
 
 
 def any_known(device: str = "cpu") -> bool:
@@ -69,11 +83,16 @@ def any_known(device: str = "cpu") -> bool:
 
 
 def remember(
-    direction: str, problem: Problem, images: int, times: Times, device: str = "cpu"
+    direction: str,
+    problem: Problem,
+    images: int,
+    times: Times,
+    device: str = "cpu",
+    precision: str = FLOAT32,
 ) -> None:
     """Keep what was measured, beside what other processes have written in the meantime."""
     path = _path(device)
-    new = {_key(direction, problem, device): {images: dict(times)}}
+    new = {_key(direction, problem, device, precision): {images: dict(times)}}
     with _lock:
         found = {} if path is None else _read(path, device)
         _merge(found, new)
@@ -106,8 +125,8 @@ def folder() -> Path | None:
     return None if root is None else root / "measurements"
 
 
-def _key(direction: str, problem: Problem, device: str) -> Key:
-    return Key(direction, problem, num_threads() if device == "cpu" else 1)
+def _key(direction: str, problem: Problem, device: str, precision: str) -> Key:
+    return Key(direction, problem, num_threads() if device == "cpu" else 1, precision)
 
 
 def _path(device: str) -> Path | None:
@@ -193,7 +212,8 @@ def _parsed(data: Any, device: str) -> Entries:
         raise ValueError("of another machine")
     entries: Entries = {}
     for row in data["times"]:
-        key = Key(str(row["direction"]), _problem(row["problem"]), _count(row["threads"]))
+        problem, threads = _problem(row["problem"]), _count(row["threads"])
+        key = Key(str(row["direction"]), problem, threads, str(row["precision"]))
         times = {str(name): _time(ms) for name, ms in row["ms"].items()}
         _merge(entries, {key: {_count(row["images"]): times}})
     return entries

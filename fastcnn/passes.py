@@ -29,7 +29,7 @@ from fastcnn.progress import Progress
 __all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
 
 
-UNREADABLE = "In training, others of their classes stand in for them; evaluation leaves them out."
+UNREADABLE = "In training, others of the class stand in; evaluation leaves out what cannot be read."
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,11 @@ class Part:
             order = self.indices[order]
         given, made = self.examples, self.made or _of_model(model)
         engine, x = model.engine(), given.x
-        often = self.count > batch_size  # for one batch alone the set need not be held
-        if (
-            made.plain
-            and often
-            and isinstance(x, np.ndarray)
-            and engine.hold(x, anew=not self.begun)
-        ):
-            self.begun.append(epoch)
-            return _selected(x, given, batch_size, order)
+        if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
+            by_number = made.plain or made.drawable(x.shape[1:])
+            if by_number and engine.hold(x, anew=not self.begun):
+                self.begun.append(epoch)
+                return self._selected(x, made, batch_size, order, epoch)
         folder = x if isinstance(x, ImageFolder) else None
         if training and folder is not None:
             x = folder.for_epoch(model.seed, epoch)
@@ -104,16 +100,36 @@ class Part:
         )
         return iter(batches) if folder is None else _told(iter(batches), folder.damage)
 
+    def _selected(
+        self,
+        x: NDArray[Any],
+        made: Preparation,
+        batch_size: int,
+        order: NDArray[np.int64] | None,
+        epoch: int,
+    ) -> Generator[Any, None, None]:
+        """The batches of a data set whose images x the engine holds: they come by their numbers,
+        with what is drawn for them ahead of the step."""
+        given = self.examples
+        numbers = np.arange(len(given)) if order is None else order
+        keys = made.keys(numbers, len(x))
 
-def _selected(
-    x: NDArray[Any], given: Examples, batch_size: int, order: NDArray[np.int64] | None
-) -> Generator[Any, None, None]:
-    """The batches of a data set whose images x the engine holds: they come by their numbers."""
-    numbers = np.arange(len(given)) if order is None else order
-    for first in range(0, len(numbers), batch_size):
-        chosen = numbers[first : first + batch_size]
-        weight = None if given.weight is None else given.weight[chosen]
-        yield Selection(x, chosen), given.y[chosen], weight
+        def select(first: int, slot: None) -> tuple[Selection, Any, Any]:
+            part = slice(first, first + batch_size)
+            chosen = numbers[part]
+            drawn = made.drawn(x.shape[1:], keys[part], epoch)
+            if drawn is not None:
+                drawn.check_reach(x.shape[1:])
+                if not first:
+                    made.check_values(x[chosen])
+            weight = None if given.weight is None else given.weight[chosen]
+            return Selection(x, chosen, drawn), given.y[chosen], weight
+
+        workers = 0
+        if not made.plain:
+            workers = 1 if self.workers is None else self.workers
+        starts = range(0, len(numbers), batch_size)
+        return ahead(select, starts, [None] * (workers + 1), workers)
 
 
 def _told(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:

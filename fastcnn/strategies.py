@@ -124,9 +124,10 @@ def choose(
             f"No strategy keeps within a relative error of {bound:g}. The most exact one, "
             f"{best.name}, keeps within {best.error:g}."
         )
-    times = measurements.find(direction, problem, images, device) if measured else {}
+    key = direction, problem, images
+    times = measurements.find(*key, device, precision) if measured else {}
     known = {name: times[name] for name in able if name in times}
     # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
     fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]
-    costs = {name: able[name].cycles(direction, problem, images) for name in fastest or able}
+    costs = {name: able[name].cost(*key, precision) for name in fastest or able}
     return Choice(min(costs, key=lambda name: costs[name]), "measured" if known else "estimated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from fastcnn import measurements, strategies
@@ -31,6 +32,7 @@ class Row:
     left_out: dict[str, str] = field(default_factory=dict)
     disturbed: bool = False
     device: str = "cpu"
+    precision: str = "float32"
 
     @classmethod
     def begun(
@@ -41,20 +43,28 @@ class Row:
         images: int,
         bound: float,
         device: str = "cpu",
+        precision: str = "float32",
     ) -> Row:
         """Return the row as it is before anything is timed."""
-        before = strategies.choose(direction, problem, images, bound, device=device)
-        estimate = strategies.choose(
-            direction, problem, images, bound, measured=False, device=device
+        choose = partial(
+            strategies.choose,
+            *(direction, problem, images, bound),
+            device=device,
+            precision=precision,
         )
-        return cls(names, direction, problem, estimate.name, before, before, device=device)
+        before, estimated = choose(), choose(measured=False).name
+        return cls(
+            *(names, direction, problem, estimated, before, before),
+            device=device,
+            precision=precision,
+        )
 
     def finish(self, images: int, bound: float) -> None:
         """Fill in what is known now."""
         key = self.direction, self.problem, images
-        self.after = strategies.choose(*key, bound, device=self.device)
-        if measurements.measured(*key, self.device):
-            self.times = measurements.find(*key, self.device)
+        self.after = strategies.choose(*key, bound, device=self.device, precision=self.precision)
+        if measurements.measured(*key, self.device, self.precision):
+            self.times = measurements.find(*key, self.device, self.precision)
 
     @property
     def title(self) -> str:

@@ -58,7 +58,7 @@ def tune(
     tasks = _of_model(given, images) if is_model else _of_problems(given)
     bound = given.error_bound if is_model else strategies.ERROR_BOUND
     rows = [
-        Row.begun(tasks[direction, problem], direction, problem, images, bound, device)
+        Row.begun(tasks[direction, problem], direction, problem, images, bound, device, precision)
         for problem in dict.fromkeys(problem for _, problem in tasks)
         for direction in directions
         if (direction, problem) in tasks
@@ -67,7 +67,8 @@ def tune(
     with Interrupt() as interrupt, _progress(len(rows)) as show:
         for number, row in enumerate(rows):
             show(number, row.title)
-            if not measurements.measured(row.direction, row.problem, images, device):
+            key = row.direction, row.problem, images
+            if not measurements.measured(*key, device, precision):
                 contest = Contest(row.direction, row.problem, images, device, precision)
                 _time(row, contest, seconds, lambda: interrupt.requested)
             if interrupt.requested:
@@ -101,13 +102,15 @@ def _time(row: Row, contest: Contest, seconds: float, stopped: Callable[[], bool
     row.times, row.left_out = contest.times, contest.left_out
     row.disturbed = contest.disturbance > MOST_DISTURBANCE
     if not row.disturbed:
-        measurements.remember(row.direction, row.problem, contest.images, row.times, row.device)
+        key = row.direction, row.problem, contest.images
+        measurements.remember(*key, row.times, row.device, row.precision)
 
 
 def _of_model(model: Any, images: int) -> Tasks:
     """Return what a model leaves to fastcnn, with the paths of the layers that have it."""
     # Inference is fused in its own way.
-    inference = choices.of_program(model.program(images=images), model.device)
+    program = model.program(images=images)
+    inference = choices.of_program(program, model.device, model.precision)
     chosen = [*choices.of_training(model, images), *inference]
     # A training goes through the layers twice, the second time backwards.
     order = list(dict.fromkeys(one.layer for one in chosen))

@@ -1,43 +1,33 @@
-"""Compile CUDA kernels without a GPU; print what the assembler says of them.
+"""Compile CUDA kernels without a GPU, as a launch does; print what the assembler says of them.
 
     python tests/ptx.py 0 2
 
 takes every second kernel, from the first, and prints JSON: by kernel and compute capability, its
-registers and its bytes of stack frame, of spills and of shared memory.
+registers, its bytes of stack frame, of spills and of shared memory, and how the latter is aligned.
+
+A launch has numba-cuda compile a kernel to LTO-IR, which nvJitLink optimizes once more, assembles
+and links, for sm_90a where the GPU is an sm_90. The PTX that numba-cuda shows is another program:
+assembled by itself it has other registers and other spills.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import re
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import numba.cuda.dispatcher
-import nvidia.cu13
-from numba.cuda import compiler
+from numba.cuda import codegen
+from numba.cuda.cudadrv import driver
 
-import fastcnn.kernels.cuda
+from fastcnn.kernels.cuda import device
+from fastcnn.kernels.cuda.compiling import import_kernels
 from fastcnn.kernels.cuda.kernel import Kernel, all_kernels
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
-PTXAS = str(Path(next(iter(nvidia.cu13.__path__))) / "bin" / "ptxas")
 
-
-class PretendedDevice:
-    """Device functions ask for the GPU in use, to be compiled for it."""
-
-    compute_capability = CAPABILITIES[0]
-
-
-def import_kernels() -> None:
-    for module in pkgutil.iter_modules(fastcnn.kernels.cuda.__path__):
-        importlib.import_module(f"fastcnn.kernels.cuda.{module.name}")
+__all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kernels"]
 
 
 def capabilities(kernel: Kernel) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -45,50 +35,61 @@ def capabilities(kernel: Kernel) -> tuple[tuple[int, int], tuple[int, int]]:
     return kernel.least_capability, CAPABILITIES[-1]
 
 
-def typed(kernel: Kernel) -> Any:
-    """The kernel's code before it is compiled for a capability, which takes most of the time."""
-    arguments = tuple(kernel.arguments.values())
-    settings = {"debug": False, "lineinfo": False, "device": False, "fastmath": kernel.fastmath}
-    settings |= {"opt": True, "abi": "numba", "abi_info": None, "forceinline": False}
-    library, _ = compiler._compile_pyfunc_with_fixup(
-        kernel.body, arguments, cc=CAPABILITIES[0], launch_bounds=None, **settings
-    )
-    return library
+def compiled(kernel: Kernel) -> Any:
+    """The kernel's code before it is linked for a capability."""
+    return device.compiled(kernel.compiled, kernel.signature).library
 
 
-def assembled(kernel: Kernel, code: str, capability: tuple[int, int]) -> dict[str, int]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "kernel.ptx")
-        path.write_text(code)
-        target = f"-arch=sm_{capability[0]}{capability[1]}"
-        command = [PTXAS, target, "-v", str(path), "-o", str(path.with_suffix(".cubin"))]
-        if kernel.most_registers is not None:
-            command.append(f"--maxrregcount={kernel.most_registers}")
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+def assembled(library: Any, capability: tuple[int, int]) -> dict[str, int]:
+    """What the linker's assembler says."""
+    device.pretend(capability)
+    target = library._ensure_cc(None)
+    library.get_cubin(cc=target)
+    said = library.get_linkerinfo(target)
     return {
-        "registers": number(r"Used (\d+) registers", done.stderr),
-        "stack": number(r"(\d+) bytes stack frame", done.stderr),
-        "spills": number(r"(\d+) bytes spill stores", done.stderr),
-        "shared": number(r"(\d+) bytes smem", done.stderr),
-        "doubles": code.count(".f64"),
+        "registers": number(r"Used (\d+) registers", said),
+        "stack": number(r"(\d+) bytes stack frame", said),
+        "spills": number(r"(\d+) bytes spill stores", said),
+        "shared": number(r"(\d+) bytes smem", said),
+        **written(library.get_llvm_str()),
+    }
+
+
+def written(code: str) -> dict[str, int]:
+    """What the code before linking says: whether it moves vectors of four floats, the widest
+    alignment of its shared arrays, and how many instructions of tensor cores and copies it has."""
+    arrays = re.findall(r"addrspace\(3\) global \[\d+ x \w+\].*?, align (\d+)", code)
+    return {
+        "vectors": int("<4 x float>" in code or "cp.async.cg" in code),
+        "alignment": max(map(int, arrays), default=0),
+        "tensor_cores": code.count("mma.sync"),
+        "copies": code.count("cp.async.c"),
     }
 
 
 def number(pattern: str, text: str) -> int:
+    """The number in the text, 0 where the pattern is not there."""
     found = re.search(pattern, text)
     return int(found.group(1)) if found else 0
 
 
+def talk() -> None:
+    """Have the linker say what it does, and leave out the PTX that it does not read."""
+    options = driver._Linker._get_linker_options
+    driver._Linker._get_linker_options = lambda self, ptx: replace(options(self, ptx), verbose=True)
+    codegen.CUDACodeLibrary.get_asm_str = lambda self, cc=None: ""
+
+
 def main() -> None:
     first, step = map(int, sys.argv[1:])
-    numba.cuda.dispatcher.get_current_device = PretendedDevice
+    talk()
+    device.pretend(CAPABILITIES[0])
     import_kernels()
     found: dict[str, dict[str, dict[str, int]]] = {}
     for kernel in all_kernels()[first::step]:
-        library, made = typed(kernel), found.setdefault(kernel.name, {})
+        library, made = compiled(kernel), found.setdefault(kernel.name, {})
         for capability in capabilities(kernel):
-            (code,) = library.get_asm_strs(cc=capability)
-            made[".".join(map(str, capability))] = assembled(kernel, code, capability)
+            made[".".join(map(str, capability))] = assembled(library, capability)
     json.dump(found, sys.stdout)
 
 

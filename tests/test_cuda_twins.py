@@ -26,7 +26,7 @@ def modules(package: ModuleType) -> list[str]:
 CPU_ONLY = {
     "ahead": "fetches cache lines ahead of a thread; a GPU's threads wait for memory in turn",
     "blas": "calls the host's BLAS",
-    "cache": "keeps machine code on disk",
+    "cache": "keeps machine code on disk by way of Numba's cache; a GPU's is in `cubins`",
     "columns": "copies windows into a matrix; a GPU's tiles read them from the image",
     "conv_fft": "transforms by the host's FFT",
     "conv_im2col_blas": "multiplies by the host's BLAS",

@@ -86,6 +86,16 @@ def test_other_threads_have_other_times(folder):
         set_num_threads(before)
 
 
+def test_another_precision_has_other_times(folder, monkeypatch):
+    measurements.remember("dx", PROBLEM, 8, TIMES, precision="tf32")
+    for _ in range(2):
+        assert measurements.find("dx", PROBLEM, 8) == {}
+        assert not measurements.measured("dx", PROBLEM, 8)
+        assert measurements.find("dx", PROBLEM, 8, precision="tf32") == TIMES
+        assert measurements.measured("dx", PROBLEM, 8, precision="tf32")
+        as_a_new_process(monkeypatch)
+
+
 def test_other_processes_entries_stay(folder, monkeypatch):
     measurements.remember("forward", PROBLEM, 8, {"direct": 1.0})
     program = f"""
@@ -112,7 +122,7 @@ def changed(**head) -> bytes:
 
 
 def with_entry(**fields) -> bytes:
-    entries = {measurements.Key("dx", PROBLEM, 1): {8: TIMES}}
+    entries = {measurements.Key("dx", PROBLEM, 1, "float32"): {8: TIMES}}
     entry = measurements._described(entries, "cpu")["times"][0]
     return changed(times=[{**entry, **fields}])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastcnn import losses
+from fastcnn import data, losses
 from fastcnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from fastcnn.problem import Problem
 
@@ -24,6 +24,9 @@ PROBLEMS = {
         20, 18, 12, 16, (3, 3), padding=((2, 2), (2, 2)), dilation=(2, 2), groups=2
     ),
     "depthwise": Problem(15, 17, 40, 40, (3, 3), padding=AROUND, groups=40),
+    "depthwise stride 2": Problem(15, 17, 40, 40, (3, 3), (2, 2), AROUND, groups=40),
+    "depthwise 5x5": Problem(15, 17, 12, 12, (5, 5), padding=((2, 2), (2, 2)), groups=12),
+    "depthwise 4x4 stride 3": Problem(15, 17, 12, 12, (4, 4), (3, 3), groups=12),
 }
 IMAGES = 5
 TINY_PROBLEMS = {"2x2": Problem(3, 4, 2, 3, (2, 2), padding=((1, 0), (0, 0)))}
@@ -45,12 +48,21 @@ LAYERS = (
 TINY_LAYERS = ("1x1 one channel, batch 1", "max one channel, batch 1", "batch norm, batch 1")
 
 LOSSES = {kind.__name__: kind() for kind in dict.fromkeys(losses.LOSSES.values())}
+# What stands before a loss: the activation that it absorbs first.
+ENDINGS: dict[str, tuple[str | None, ...]] = {
+    "CategoricalCrossentropy": ("softmax", "sigmoid"),
+    "SparseCategoricalCrossentropy": ("softmax", "sigmoid"),
+    "BinaryCrossentropy": ("sigmoid", "softmax"),
+}
 TINY_LOSSES = ("SparseCategoricalCrossentropy",)
 OPTIMIZERS = {
     repr(one): one
     for one in (
         SGD(0.05),
         SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
+        RMSprop(0.01),
+        RMSprop(0.01, momentum=0.5),
+        RMSprop(0.01, centered=True),
         RMSprop(0.01, momentum=0.5, centered=True),
         Adam(0.01),
         AdamW(0.01, weight_decay=0.1),
@@ -59,3 +71,14 @@ OPTIMIZERS = {
     )
 }
 TINY_OPTIMIZERS = (repr(SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1)),)
+
+# All that the GPU augments itself.
+AUGMENTED = (
+    data.RandomFlip(),
+    data.RandomRotation(0.1),
+    data.RandomContrast(0.2),
+    data.RandomHue(0.1),
+    data.GaussianNoise(9.0),
+    data.RandomErasing(),
+)
+DTYPES = ("uint8", "float32")

@@ -27,6 +27,7 @@ class Paper:
         self.machine = machine
         self.simulated = bool(machine["card"]["simulated"])
         self.checks: list[Check] = []
+        self.unchecked: list[str] = []  # what there was no time for
         self.unreached: list[str] = []
         self.races: list[Race] = []
         self.convolutions: dict[str, Report] = {}
@@ -58,6 +59,7 @@ class Paper:
             "machine": self.machine,
             "notes": self.notes,
             "checks": [one._asdict() for one in self.checks],
+            "unchecked": self.unchecked,
             "unreached_kernels": self.unreached,
             "races": [self._raced_plainly(one) for one in self.races],
             "convolutions": {
@@ -89,11 +91,14 @@ class Paper:
         return "\n".join(lines) + "\n"
 
     def _checks(self) -> list[str]:
-        if not self.checks:
+        if not self.checks and not self.unchecked:
             return []
         right = len(self.checks) - len(self.failed)
         lines = ["## Checks against float64", "", f"{right} of {len(self.checks)} are right."]
         lines += [f"- WRONG: {one.what}, {one.precision}: {one.wrong}" for one in self.failed]
+        if self.unchecked:
+            lines += ["", "**Not checked, since the time was over:**", ""]
+            lines += [f"- {one}" for one in self.unchecked]
         if self.unreached:
             lines += ["", f"Kernels that no check reached: {', '.join(self.unreached)}."]
         return lines

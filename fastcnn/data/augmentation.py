@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastcnn import arguments, naming
-from fastcnn._ext.augment import resample
 from fastcnn._ext.checks import check_target
 from fastcnn.data import randomness
 from fastcnn.data.augmentation_base import Augmentation, Range, Shape
+from fastcnn.data.borders import agreed_fill
 from fastcnn.data.colour import (
     Colour,
     ColourMap,
@@ -22,8 +23,15 @@ from fastcnn.data.colour import (
     RandomHue,
     RandomSaturation,
 )
-from fastcnn.data.effects import PIXELS, Effect, GaussianNoise, RandomErasing, RandomGaussianBlur
-from fastcnn.data.fill import agreed_fill
+from fastcnn.data.drawn import Drawn
+from fastcnn.data.effects import (
+    PIXELS,
+    Effect,
+    GaussianNoise,
+    Pointwise,
+    RandomErasing,
+    RandomGaussianBlur,
+)
 from fastcnn.data.geometry import (
     Geometric,
     RandomCrop,
@@ -138,6 +146,30 @@ class Augment:
             self._shapes[shape] = drawn, after
         return self._shapes[shape]
 
+    @property
+    def drawable(self) -> bool:
+        """Whether draw() can tell all that becomes of an image."""
+        # One with a change() of its own may do anything.
+        drawn = all(type(one).change is Pointwise.change for _, one in self._effects)
+        return drawn and not self.preprocessing and not (self._effects and self._scaled)
+
+    @property
+    def _scaled(self) -> bool:
+        return self.scale is not None or self.offset is not None
+
+    def draw(self, shape: Shape, indices: Indices, epoch: int) -> Drawn:
+        """What is drawn for the images at ``indices`` (int64 [n]) of a set of images of ``shape``:
+        all that apply() does to them, of a `drawable` list."""
+        shape = _image_shape(shape)
+        tables = self._tables(indices, epoch)
+        drawn = self._drawn(tables, shape, len(indices))
+        effects = (
+            one.drawn(drawn.shape, tables[k], indices, key(self.seed, epoch, k, PIXELS))
+            for k, one in self._effects
+            if isinstance(one, Pointwise)
+        )
+        return replace(drawn, effects=tuple(effects))
+
     def check_values(self, images: npt.NDArray[Any]) -> None:
         """ValueError where images, float32 [n, H, W, C] of a first batch, lie about 0 to 1 and an
         augmentation reckons with 0 to 255: brightness and noise would be far too strong."""
@@ -184,18 +216,9 @@ class Augment:
             out = np.empty(after, np.float32)
         else:
             check_target("Augment", "out", out, after)
-        later = bool(self._effects or self.preprocessing)
-        scales = {"scale": self.scale, "shift": self.offset}
         made = out if drawn == after else np.empty(drawn, np.float32)
         tables = self._tables(indices, epoch)
-        resample(
-            x,
-            places,
-            made,
-            **self._geometry(tables, shape, len(indices)),
-            **self._colouring(tables, shape[2], len(indices)),
-            **({} if later else scales),
-        )
+        self._drawn(tables, shape, len(indices)).applied(x, places, made)
         for number, effect in self._effects:
             pixels = key(self.seed, epoch, number, PIXELS)
             effect.change(made, tables[number], indices, pixels)
@@ -203,7 +226,7 @@ class Augment:
             made = step.apply(made)
         if made is not out:
             out[...] = made
-        if later and (self.scale is not None or self.offset is not None):
+        if self._scaled and (self._effects or self.preprocessing):
             out *= np.float32(1) if self.scale is None else np.asarray(self.scale, np.float32)
             out += np.float32(0) if self.offset is None else np.asarray(self.offset, np.float32)
         return out
@@ -213,14 +236,19 @@ class Augment:
         keys = [key(self.seed, epoch, number) for number in range(len(self.augmentations))]
         return randomness.tables(keys, indices, [one.draws for one in self.augmentations])
 
-    def _geometry(self, tables: list[Doubles], shape: Shape, count: int) -> dict[str, Any]:
-        drawn = [(one, tables[number]) for number, one in self._geometric]
-        return {
-            "matrices": composed(drawn, shape, count),
-            "fill_mode": self._fill.fill_mode,
-            "fill_value": self._fill.fill_value,
-            "nearest": self._fill.interpolation == "nearest",
-        }
+    def _drawn(self, tables: list[Doubles], shape: Shape, count: int) -> Drawn:
+        """What the tables make of the resampling and the colours of images of that shape."""
+        moves = [(one, tables[number]) for number, one in self._geometric]
+        last = not (self._effects or self.preprocessing)
+        return Drawn(
+            shape=self._shapes_after(shape)[0],
+            fill=self._fill,
+            matrices=composed(moves, shape, count),
+            **self._colouring(tables, shape[2], count),
+            limits=self._limits,
+            scale=self.scale if last else None,
+            shift=self.offset if last else None,
+        )
 
     def _colouring(self, tables: list[Doubles], channels: int, count: int) -> dict[str, Any]:
         if not self._colours:
@@ -228,7 +256,7 @@ class Augment:
         colours = ColourMap(count, channels)
         for number, one in self._colours:
             one.change(colours, tables[number])
-        return {**colours.arrays(), "limits": self._limits}
+        return colours.arrays()
 
     def get_config(self) -> dict[str, Any]:
         """Everything that makes another one like it, as JSON can hold it."""

@@ -19,7 +19,6 @@ from fastcnn.data.image_folder import ImageFolder
 from fastcnn.data.mixing import Mixing
 from fastcnn.data.preparation import Batch, Floats, Indices, Preparation
 from fastcnn.data.recognition import Unreadable
-from fastcnn.data.sampling import repeats
 from fastcnn.data.whitening import Preprocessing
 
 
@@ -83,7 +82,7 @@ class Batches:
         self._batch_size = batch_size
         self._preparation = Preparation(augment, mixing, preprocessing, seed)
         self._epoch = epoch
-        self._keys = self._numbers(len(x))
+        self._keys = self._preparation.keys(self._order, len(x))
         self._workers = self._threads(workers)
         self._send = send
         self._folder = x if leave_out and isinstance(x, ImageFolder) else None
@@ -104,14 +103,6 @@ class Batches:
         slots = [self._slot() for _ in range(self._workers + 1)]
         batches = ahead(self._prepared, range(len(self)), slots, self._workers)
         return batches if self._folder is None else _filled(batches)
-
-    def _numbers(self, count: int) -> Indices:
-        """What the randomness of each entry of the order goes by: the image's number, and another
-        one above all of them for each time that it comes again."""
-        if self._preparation.augment is None:
-            return self._order
-        again = repeats(self._order, count)
-        return self._order + count * again if again.any() else self._order
 
     def _threads(self, workers: int | None) -> int:
         if workers is None:

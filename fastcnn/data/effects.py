@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from fastcnn import arguments
 from fastcnn._ext import effects
-from fastcnn.data.augmentation_base import Augmentation, Range, interval, value_limits
+from fastcnn.data.augmentation_base import Augmentation, Range, Shape, interval, value_limits
+from fastcnn.data.drawn import Erasing, Noise
 from fastcnn.data.randomness import Doubles, between, key, uniforms
 
 Floats = npt.NDArray[np.float32]
@@ -32,6 +33,18 @@ class Effect(Augmentation):
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
         """As apply(), with the parameters' random numbers [n, draws] and a key for the pixels'."""
         raise NotImplementedError(f"{type(self).__name__} must define change(...).")
+
+
+class Pointwise(Effect):
+    """An effect that looks at no other value of the image than the one it changes."""
+
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise | Erasing:
+        """What change() does to images of a shape, drawn."""
+        raise NotImplementedError(f"{type(self).__name__} must define drawn(...).")
+
+    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
+        height, width, channels = images.shape[1:]
+        self.drawn((height, width, channels), u, indices, pixel_key).apply(images)
 
 
 class RandomGaussianBlur(Effect):
@@ -74,7 +87,7 @@ class RandomGaussianBlur(Effect):
         effects.blur(images, weights.astype(np.float32))
 
 
-class GaussianNoise(Effect):
+class GaussianNoise(Pointwise):
     """Add a normal number to every value of an image.
 
     stddev: its standard deviation, in units of the pixels; a pair (lower, upper) draws it for each
@@ -104,9 +117,9 @@ class GaussianNoise(Effect):
     def limits(self) -> Range:
         return self._limits
 
-    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise:
         stddev = between(u[:, 0], *self._stddev).astype(np.float32)
-        effects.add_noise(images, pixel_key, indices, stddev, self._levels, self._limits)
+        return Noise(pixel_key, indices, stddev, self._levels, self._limits)
 
 
 def normal_levels() -> Floats:
@@ -117,7 +130,7 @@ def normal_levels() -> Floats:
     return (levels / np.sqrt(2 * np.mean(np.square(levels)))).astype(np.float32)
 
 
-class RandomErasing(Effect):
+class RandomErasing(Pointwise):
     """Overwrite a box in some of the images (Zhong et al., "Random Erasing Data Augmentation",
     2017), with sizes drawn as in Keras.
 
@@ -151,17 +164,15 @@ class RandomErasing(Effect):
         self._fill(shape[2])
         return shape
 
-    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
-        boxes = np.zeros((len(images), 4), np.int64)
-        for axis in range(2):
-            size = images.shape[1 + axis]
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Erasing:
+        boxes = np.zeros((len(u), 4), np.int64)
+        for axis, size in enumerate(shape[:2]):
             length = size * np.sqrt(between(u[:, 2 + axis], *self._scale))
             start = u[:, 4 + axis] * (size - length)
             boxes[:, 2 * axis] = np.ceil(start)
             boxes[:, 2 * axis + 1] = np.ceil(start + length)
         boxes[_spared(u, self._chance)] = 0
-        fill = self._fill(images.shape[3])
-        effects.erase(images, boxes, pixel_key, indices, fill, self._limits)
+        return Erasing(pixel_key, indices, boxes, self._fill(shape[2]), self._limits)
 
     def _fill(self, channels: int) -> Floats | None:
         if self.fill_value is None:

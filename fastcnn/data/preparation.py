@@ -13,7 +13,10 @@ from fastcnn._ext.batch import gather
 from fastcnn.data import mixing as mixings
 from fastcnn.data import preprocessing as steps
 from fastcnn.data.augmentation import Augment
+from fastcnn.data.drawn import Drawn
 from fastcnn.data.mixing import Draws, Mixing
+from fastcnn.data.preprocessing import CenterCrop
+from fastcnn.data.sampling import repeats
 from fastcnn.data.whitening import Preprocessing
 
 Floats = NDArray[np.float32]
@@ -37,6 +40,33 @@ class Preparation:
     def plain(self) -> bool:
         """Whether images only become float32."""
         return self.augment is None and not self.mixing and not self.preprocessing
+
+    def drawable(self, shape: tuple[int, ...]) -> bool:
+        """Whether `drawn` tells all that becomes of images of a shape."""
+        # An object of another kind may do anything.
+        if type(self.augment) is not Augment or not self.augment.drawable or self.mixing:
+            return False
+        after = self.augmented_shape(shape)
+        return all(
+            isinstance(step, CenterCrop) and (step.height, step.width) == after[:2]
+            for step in self.preprocessing
+        )
+
+    def drawn(self, shape: tuple[int, ...], keys: Indices, epoch: int) -> Drawn | None:
+        """What is drawn for the images of these numbers; None where nothing is. Only where images
+        are `plain` or `drawable`."""
+        if self.augment is None:
+            return None
+        height, width, channels = shape
+        return self.augment.draw((height, width, channels), keys, epoch)
+
+    def keys(self, order: Indices, count: int) -> Indices:
+        """What the randomness of each entry of an order of `count` images goes by: the image's
+        number, and another one above all of them for each time that it comes again."""
+        if self.augment is None:
+            return order
+        again = repeats(order, count)
+        return order + count * again if again.any() else order
 
     def augmented_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of an image after augmentation; ValueError where such images do not fit."""

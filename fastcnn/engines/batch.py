@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from fastcnn.data.drawn import Drawn
     from fastcnn.layers.base import Layer
     from fastcnn.model import Sequential
 
@@ -39,17 +40,22 @@ class Batch:
 class Selection:
     """Images of a data set by their numbers, for an engine that holds the data set.
 
-    images: uint8 or float32 [N, H, W, C]; indices: int [n].
+    images: uint8 or float32 [N, H, W, C]; indices: int [n]. `drawn` is what augmentation does to
+    each of them, if anything.
     """
 
     images: np.ndarray
     indices: np.ndarray
+    drawn: Drawn | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.images[self.indices].astype(dtype or np.float32)
+        images = self.images[self.indices]
+        if self.drawn is not None:
+            images = self.drawn.applied(images, np.arange(len(images)))
+        return images.astype(dtype or np.float32)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The CUDA engine: each program a row of launches on one stream, everything resident on the GPU.
 
-A step copies its images (or their numbers, where the data set lies on the device), runs, and
-copies back what the host reads; the driver repeats all of it as one graph.
+A step copies its images (or their numbers and what is drawn for their augmentation, where the
+data set lies on the device), runs, and copies back what the host reads; the driver repeats all of
+it as one graph.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastcnn.engines.batch import Selection
+from fastcnn.engines import device_memory
+from fastcnn.engines.device_memory import to_device
 from fastcnn.engines.engine import (
     NO_RANKS,
     PREDICT,
@@ -21,12 +23,15 @@ from fastcnn.engines.engine import (
     outside_of,
     results_of,
 )
+from fastcnn.engines.feed import Feed, Way
 from fastcnn.engines.flat_update import append_flat_update
 from fastcnn.engines.graph import Replay
-from fastcnn.engines.launches import MOST_SIZES, Launches
+from fastcnn.engines.launches import MOST_SIZES, Launches, extent
 from fastcnn.engines.lowering import Lowering
+from fastcnn.engines.mirror import Mirror
 from fastcnn.engines.outbox import Outbox, Parcel
-from fastcnn.engines.residence import Images, Residence
+from fastcnn.engines.residence import DataSets, Residence
+from fastcnn.engines.streams import new_stream
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.rooms import kernels_of
@@ -36,26 +41,8 @@ if TYPE_CHECKING:
     from fastcnn.model import Sequential
 
 
-class _Mirror:
-    """An array on the device and its likeness in pinned host memory, which copies go through."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any, device: Any = None):
-        self.host = cuda.pinned_array(shape, dtype)
-        self.device = cuda.device_array(shape, dtype) if device is None else device
-
-    def give(self, array: np.ndarray) -> None:
-        """Write to the beginning of the host's side, whatever the array's shape."""
-        self.host[: array.size].reshape(array.shape)[...] = array
-
-    def upload(self, length: int, stream: Any) -> None:
-        self.device[:length].copy_to_device(self.host[:length], stream)
-
-    def download(self, length: int, stream: Any) -> None:
-        self.device[:length].copy_to_host(self.host[:length], stream)
-
-
-class _Planned(Planned):
-    """A program's launches, what goes in before them and what comes out after them."""
+class _Work:
+    """What a run puts on the stream: copies to fixed buffers, the launches, copies of results."""
 
     def __init__(
         self,
@@ -66,108 +53,123 @@ class _Planned(Planned):
         tables: dict[str, np.ndarray],
         has_classes: bool,
     ):
-        self.capacity = capacity
-        self._engine = engine
-        self._tables = {
-            # Where there is nothing to train, one number that nothing reads.
-            name: cuda.to_device(table if len(table) else np.zeros(1, table.dtype))
-            for name, table in tables.items()
-        }
-        self._inputs = self._make_inputs(low, roles)
-        constants = np.array(low.constants or [0.0], np.float32)
-        arrays = {
-            **{name: mirror.device for name, mirror in self._inputs.items()},
-            **self._tables,
-            "constants": cuda.to_device(constants),
-            **engine.arrays(),
-        }
-        self.launches = Launches(low.calls.made, capacity, arrays)
-        self._outputs = self._make_outputs(low, roles, has_classes)
-        self._replays: dict[int, Replay] = {}  # by the number of images
-        if "scores" in roles:
-            self.absorbed = roles["scores"] != roles["output"]
-            self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
-            self.rank = self._outputs["rank"].host if has_classes else NO_RANKS
-        else:
-            self.outputs = self._outputs["output"].host
+        self._capacity = capacity
+        self._stream = engine.stream
+        self._residence = engine.residence
+        with device_memory.batch(capacity, _extent(low, roles)):
+            self._tables = {
+                name: to_device(table, "the table of an update") for name, table in tables.items()
+            }
+            self.feed = Feed(capacity, tuple(low.program.input.shape), engine.sets, engine.stream)
+            self.inputs = self._make_inputs(low, roles)
+            constants = np.array(low.constants, np.float32)
+            arrays = {
+                **{name: mirror.device for name, mirror in self.inputs.items()},
+                **self._tables,
+                "x": self.feed.x,
+                "constants": to_device(constants, "a program's constants"),
+                **engine.arrays(),
+            }
+            self.launches = Launches(low.calls.made, capacity, arrays)
+            self.outputs = self._make_outputs(low, roles, has_classes)
 
-    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, _Mirror]:
-        size = self.capacity
-        made = {"x": _Mirror((size * low.program.input.size,), np.float32)}
+    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, Mirror]:
+        size = self._capacity
+        made: dict[str, Mirror] = {}
         if "target" in roles:
             target = roles["target"]
-            made["target"] = _Mirror((size * target.size,), target.dtype)
-            made["weight"] = _Mirror((size,), np.float32)
+            made["target"] = Mirror((size * target.size,), target.dtype)
+            made["weight"] = Mirror((size,), np.float32)
         if low.program.training:
-            made["random"] = _Mirror((2,), np.int64)
-            made["control"] = _Mirror((1,), np.int64)
-            made["hyper"] = _Mirror((8,), np.float32)
-        made["indices"] = _Mirror((size,), np.int32)
+            made["random"] = Mirror((2,), np.int64)
+            made["control"] = Mirror((1,), np.int64)
+            made["hyper"] = Mirror((8,), np.float32)
         return made
 
     def _make_outputs(
         self, low: Lowering, roles: dict[str, Buffer], has_classes: bool
-    ) -> dict[str, _Mirror]:
+    ) -> dict[str, Mirror]:
         wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
-        made: dict[str, _Mirror] = {}
+        made: dict[str, Mirror] = {}
         for role in wanted if "scores" in roles else ["output"]:
             buffer = roles[role]
             device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
-            made[role] = _Mirror(device.shape, buffer.dtype, device)
+            made[role] = Mirror(device.shape, buffer.dtype, device)
         for name in ("factors", "totals"):
             if name in self._tables:
                 device = self._tables[name]
-                made[name] = _Mirror(device.shape, device.dtype, device)
+                made[name] = Mirror(device.shape, device.dtype, device)
         return made
 
-    def run(self, x: Any, **given: np.ndarray) -> None:
-        images = len(x)
-        cuda.current_context()  # from now on this thread's
-        if len(self._replays) >= MOST_SIZES and images not in self._replays:
-            self._replays.pop(next(iter(self._replays)))
-        self._engine.residence.settle()
-        if "control" in given:
-            self._engine.residence.remember_moving(self._engine.stream)
-        self._give_images(x)
-        for name, array in given.items():
-            self._inputs[name].give(array)
-        if images not in self._replays:
-            names = [*given]
-            self._replays[images] = Replay(
-                self._engine.stream, lambda: self._enqueue(images, names)
-            )
-        self._replays[images].run()
-        self._engine.stream.synchronize()
-        if isinstance(x, Parcel):
-            self._engine.outbox.take_back(x.room)
-
-    def _give_images(self, x: Any) -> None:
-        """Bring the images where the first launch reads them."""
-        stream, there = self._engine.stream, self._inputs["x"]
-        if isinstance(x, Selection):
-            numbers = self._inputs["indices"]
-            numbers.give(x.indices)
-            numbers.upload(len(x), stream)
-            self._engine.resident(x).gather(numbers.device, len(x), there.device, stream)
-        elif isinstance(x, Parcel):
-            x.room.sent.wait(stream)
-            there.device[: x.size].copy_to_device(x.room.device[: x.size], stream)
-        else:
-            there.give(np.asarray(x))
-            there.upload(x.size, stream)
-
-    def _enqueue(self, images: int, names: list[str]) -> None:
-        """Put a run on the stream: what is given to it, its launches, what is read of it."""
-        stream = self._engine.stream
+    def enqueue(self, way: Way, images: int, names: list[str]) -> None:
+        """Put a run on the stream: its images, what else is given to it, its launches, what is
+        read of it."""
+        stream = self._stream
+        self.feed.enqueue(way, images)
         for name in names:
-            mirror = self._inputs[name]
+            mirror = self.inputs[name]
             per_image = name in ("target", "weight")
-            length = len(mirror.host) // self.capacity * images if per_image else len(mirror.host)
+            length = len(mirror.host) // self._capacity * images if per_image else len(mirror.host)
             mirror.upload(length, stream)
+        if "control" in names:
+            self._residence.remember_moving(stream)
         self.launches.launch(images, stream)
-        for name, mirror in self._outputs.items():
+        for name, mirror in self.outputs.items():
             length = len(mirror.host) if name in ("factors", "totals") else images
             mirror.download(length, stream)
+
+
+def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
+    """Return the function that says how many bytes a batch takes on the device."""
+    inputs = [low.program.input, *([roles["target"]] if "target" in roles else [])]
+    each = sum(buffer.size * np.dtype(buffer.dtype).itemsize for buffer in inputs)
+    return lambda images: extent(low.calls.made, images) + images * each
+
+
+class _Planned(Planned):
+    """A program's work on the GPU, recorded for each way and number of images.
+
+    It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
+    """
+
+    def __init__(self, work: _Work, capacity: int, absorbed: bool, engine: CudaEngine):
+        self.capacity = capacity
+        self.absorbed = absorbed
+        self._work = work
+        self._stream, self._outbox = engine.stream, engine.outbox
+        self._residence = engine.residence
+        self._outputs = work.outputs
+        self._replays: dict[tuple[Way, int], Replay] = {}
+        if "scores" in self._outputs:
+            self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
+            self.rank = self._outputs["rank"].host if "rank" in self._outputs else NO_RANKS
+        else:
+            self.outputs = self._outputs["output"].host
+
+    def run(self, x: Any, **given: np.ndarray) -> None:
+        cuda.current_context()  # from now on this thread's
+        self._residence.settle()
+        for name, array in given.items():
+            self._work.inputs[name].give(array)
+        way = self._work.feed.give(x)
+        with self._residence.busy:
+            self._replay(way, len(x), [*given]).run()
+            self._stream.synchronize()
+        if isinstance(x, Parcel):
+            self._outbox.take_back(x.room)
+
+    def _replay(self, way: Way, images: int, names: list[str]) -> Replay:
+        key = way, images
+        if key not in self._replays:
+            if len(self._replays) >= MOST_SIZES:
+                self._replays.pop(next(iter(self._replays)))
+            work = self._work
+            self._replays[key] = Replay(self._stream, lambda: work.enqueue(way, images, names))
+        return self._replays[key]
+
+    def forget_gone(self) -> None:
+        """Drop what was recorded of data sets that nobody holds any more."""
+        self._replays = {key: one for key, one in self._replays.items() if not key[0].gone}
 
     @property
     def finite(self) -> bool:
@@ -185,10 +187,10 @@ class CudaEngine(Engine):
 
     def __init__(self, model: Sequential):
         super().__init__(model)
-        self.stream = cuda.stream()
+        self.stream = new_stream()
         self.residence = Residence(model.state)
         self._gradients: Any = None
-        self._images: list[Images] = []
+        self.sets = DataSets()
         self.outbox = Outbox()
 
     def arrays(self) -> dict[str, Any]:
@@ -204,32 +206,24 @@ class CudaEngine(Engine):
         images: uint8 or float32 [N, H, W, C]. A batch of them may then come as a `Selection`.
         `anew` says that they may have changed since they were last held.
         """
-        self._images = [
-            one
-            for one in self._images
-            if one.source is not None and not (anew and one.source is images)
-        ]
-        if not any(one.source is images for one in self._images):
-            free, _ = cuda.current_context().get_memory_info()
-            if images.nbytes > free // 4 or images.dtype.name not in Images.DTYPES:
-                return False
-            self._images.append(Images(images))
-        return True
+        with self._lock:
+            self.sets.drop_gone()
+            for planned in self._planned.values():
+                if isinstance(planned, _Planned):
+                    planned.forget_gone()
+            return self.sets.hold(images, anew)
 
     def sender(self) -> Callable[[np.ndarray], Any]:
         """Return what puts a prepared batch on its way to the device."""
         return self.outbox.send
-
-    def resident(self, x: Selection) -> Images:
-        """Return the images that a selection is of, on the device."""
-        return next(one for one in self._images if one.source is x.images)
 
     def outputs_of(self, x: Any, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
         program = self._model.program(False, fused=False, until=path, images=len(x))
         with self._lock:
             low = self._lower(program, {program.output}, {}, len(x))
-            planned = _Planned(low, {"output": program.output}, len(x), self, {}, False)
+            work = _Work(low, {"output": program.output}, len(x), self, {}, False)
+            planned = _Planned(work, len(x), False, self)
             planned.run(np.asarray(x))
             return planned.outputs.copy()
 
@@ -251,13 +245,14 @@ class CudaEngine(Engine):
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
             if self._gradients is None:
-                self._gradients = cuda.to_device(
-                    np.zeros(max(1, len(model.state.values)), np.float32)
-                )
+                zeros = np.zeros(len(model.state.values), np.float32)
+                self._gradients = to_device(zeros, "the gradients")
                 self.residence.add_slots()
             tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
         has_classes = kind != PREDICT and model.loss.has_classes
-        return _Planned(low, roles, capacity, self, tables, has_classes)
+        work = _Work(low, roles, capacity, self, tables, has_classes)
+        absorbed = kind != PREDICT and roles["scores"] != roles["output"]
+        return _Planned(work, capacity, absorbed, self)
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
-import gc
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from fastcnn.engines.places import place
+from fastcnn.engines import device_memory
+from fastcnn.engines.places import Span, place
 from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Call, Place, Region
+from fastcnn.kernels.cuda.compiling import load
 from fastcnn.kernels.cuda.device import cuda
 
 ALIGNMENT = 256  # bytes; what the driver aligns its own allocations to
@@ -32,8 +32,12 @@ class Launches:
         self.capacity = capacity
         self._calls = list(calls)
         self._arrays = dict(arrays)
-        self._offsets, size = place(self._spans())
-        self._arena = allocate(size, capacity, lambda images: self._extent(images))
+        self._offsets, size = place(_spans(self._calls, capacity))
+        with device_memory.batch(capacity, lambda images: extent(self._calls, images)):
+            self._arena = device_memory.device_array(
+                max(size, ALIGNMENT), np.uint8, "what is between the layers"
+            )
+        load(call.kernel for call in self._calls)
         self._empty: dict[np.dtype, Any] = {}
         self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
 
@@ -57,24 +61,6 @@ class Launches:
         offset = self._offsets[region]
         flat = self._arena[offset : offset + 4 * times * prod(shape)].view(dtype)
         return flat.reshape((times, *shape))
-
-    def _spans(self) -> list[tuple[int, int, int, Region]]:
-        alive: dict[Region, list[int]] = {}
-        for number, call in enumerate(self._calls):
-            for region in (*call.reads(), *call.written()):
-                if region.kind in OWN:
-                    alive.setdefault(region, []).append(number)
-        last = len(self._calls)
-        return [
-            (uses[0], last if region.kept else uses[-1], _bytes(region, self.capacity), region)
-            for region, uses in alive.items()
-        ]
-
-    def _extent(self, images: int) -> int:
-        """Return the bytes that a batch of so many images would take, roughly."""
-        sizes = {region: _bytes(region, images) for region in self._offsets}
-        spans = [(start, end, sizes[one], one) for start, end, _, one in self._spans()]
-        return place(spans)[1]
 
     def _bind(self, call: Call, images: int) -> tuple[Any, ...]:
         """Return a call's compiled kernel, its launch shape and its arguments."""
@@ -114,6 +100,25 @@ class Launches:
         return self._arena[first + start : end].view(dtype)
 
 
+def extent(calls: Sequence[Call], images: int) -> int:
+    """Return the bytes of device memory that calls need between inputs and outputs."""
+    return place(_spans(calls, images))[1]
+
+
+def _spans(calls: Sequence[Call], images: int) -> list[Span]:
+    """Return from which call to which each region of the planner's own is alive."""
+    alive: dict[Region, list[int]] = {}
+    for number, call in enumerate(calls):
+        for region in (*call.reads(), *call.written()):
+            if region.kind in OWN:
+                alive.setdefault(region, []).append(number)
+    last = len(calls)
+    return [
+        (uses[0], last if region.kept else uses[-1], _bytes(region, images), region)
+        for region, uses in alive.items()
+    ]
+
+
 def chunks_of(images: int) -> int:
     """Return into how many parts sums over a batch are cut."""
     return min(images, MOST_CHUNKS)
@@ -128,30 +133,3 @@ def _bytes(region: Region, images: int, aligned: bool = True) -> int:
         times = images
     size = region.bytes * times
     return -(-size // ALIGNMENT) * ALIGNMENT if aligned else size
-
-
-def allocate(size: int, images: int, extent: Any) -> Any:
-    """Return device memory of so many bytes.
-
-    Raises MemoryError that says how much was asked for, how much is free, and the largest batch
-    that would fit; `extent(images)` is the memory that a batch takes.
-    """
-    for _ in range(2):
-        try:
-            return cuda.device_array(max(size, ALIGNMENT), np.uint8)
-        except Exception as error:
-            # The driver's own error, of a class that differs from one package to the next.
-            if "OUT_OF_MEMORY" not in str(error):
-                raise
-        gc.collect()  # programs that were dropped, but hold each other
-    free, _ = cuda.current_context().get_memory_info()
-    fit = bisect.bisect_right(range(1, images), free, key=extent)
-    advice = f"a batch of {fit} would fit" if fit else "not even one image would fit"
-    raise MemoryError(
-        f"The GPU has {_gib(free)} free, but a batch of {images} needs {_gib(size)} between the "
-        f"layers: {advice}."
-    )
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.2f} GiB"

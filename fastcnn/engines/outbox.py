@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn.engines.device_memory import device_array, pinned_array
+from fastcnn.engines.streams import new_stream
 from fastcnn.kernels.cuda.device import cuda
 
 
@@ -14,8 +16,8 @@ class Room:
     """Memory for a batch of so many floats, on both sides, and the event of its arrival."""
 
     def __init__(self, size: int):
-        self._pinned = cuda.pinned_array((size,), np.float32)
-        self.device = cuda.device_array((size,), np.float32)
+        self._pinned = pinned_array(size, np.float32, "batches that are sent ahead")
+        self.device = device_array(size, np.float32, "batches that are sent ahead")
         self.sent = cuda.event()
 
     def fill(self, x: np.ndarray, stream: Any) -> None:
@@ -53,7 +55,7 @@ class Outbox:
     """Sends batches from the threads that prepare them, over a stream of its own."""
 
     def __init__(self) -> None:
-        self._stream = cuda.stream()
+        self._stream = new_stream()
         self._free: list[Room] = []  # appended to and popped from by several threads
 
     def send(self, x: np.ndarray) -> Parcel:

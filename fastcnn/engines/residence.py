@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastcnn.engines.device_memory import device_array, to_device, upload
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.images import gather_images
+from fastcnn.kernels.cuda.launch import launch
+from fastcnn.kernels.cuda.resample import add_mean_colour, resample_images
 
 if TYPE_CHECKING:
     from fastcnn.state import State
@@ -18,21 +23,24 @@ class Residence:
     """Weights, moving statistics and optimizer slots, and which side has the newer ones.
 
     They are copied to the device when they changed on the host, and back when the host asks
-    `State` for them after the device changed them.
+    `State` for them after the device changed them: by any thread, but not while a run, which holds
+    `busy`, changes them.
     """
 
     def __init__(self, state: State):
         self._state = state
         self._version: int | None = None
-        self.values = _like(state.values)
-        self.moving = _like(state.moving)
-        self._moving_before = _like(state.moving)
+        self.busy = threading.Lock()
+        self.values = _like(state.values, "the weights")
+        self.moving = _like(state.moving, "the moving statistics")
+        self._moving_before = _like(state.moving, "the moving statistics")
         self.slots: Any = None
 
     def add_slots(self) -> None:
         """Make room for the optimizer's slots, float32[slots, P]."""
         slots = self._state.slots
-        self.slots = cuda.device_array([max(1, extent) for extent in slots.shape], np.float32)
+        shape = [max(1, extent) for extent in slots.shape]
+        self.slots = device_array(shape, np.float32, "the optimizer's slots")
         self._version = None
 
     def settle(self) -> None:
@@ -59,14 +67,16 @@ class Residence:
 
     def restore_moving(self, stream: Any) -> None:
         """Undo what a step that does not count did to them."""
-        self.moving.copy_to_device(self._moving_before, stream)
-        stream.synchronize()
+        with self.busy:
+            self.moving.copy_to_device(self._moving_before, stream)
+            stream.synchronize()
 
     def _fetch(self, state: State) -> None:
-        _copy_back(self.values, state.values)
-        _copy_back(self.moving, state.moving)
-        if self.slots is not None and state.slots.size:
-            self.slots.copy_to_host(state.slots)
+        with self.busy:
+            _copy_back(self.values, state.values)
+            _copy_back(self.moving, state.moving)
+            if self.slots is not None and state.slots.size:
+                self.slots.copy_to_host(state.slots)
         self._version = state.version
 
 
@@ -80,28 +90,83 @@ class Images:
 
     def __init__(self, source: np.ndarray):
         self._source = weakref.ref(source)
-        self._size = source[0].size
-        self._device = cuda.to_device(np.ascontiguousarray(source).reshape(-1))
-        self._kernel = gather_images[source.dtype.name]
+        self._shape = source.shape[1:]
+        self._dtype = source.dtype.name
+        self._device = to_device(_flat(source), "a data set's images")
 
     @property
     def source(self) -> np.ndarray | None:
         return self._source()
 
+    def refresh(self) -> None:
+        """Copy the source's images again: they may have changed."""
+        source = self.source
+        if source is not None:
+            upload(_flat(source), self._device)
+
     def gather(self, indices: Any, count: int, x: Any, stream: Any) -> None:
         """Put a launch on the stream that writes the images of these numbers into x."""
-        blocks, threads = self._kernel.launch(count, {"size": self._size})
-        arguments = np.int32(count), self._device, indices, x, np.int32(self._size)
-        self._kernel.compiled[blocks, threads, stream](*arguments)
+        given = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
+        launch(gather_images[self._dtype], count, stream, given)
+
+    def resample(
+        self, given: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
+    ) -> None:
+        """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
+        an image's `mean` colour is looked at."""
+        height, width, channels = self._shape
+        given = given | {"images": self._device, "indices": indices, "x": x, "channels": channels}
+        given |= {"height": height, "width": width, "pixels": height * width}
+        if given["mean"]:
+            launch(add_mean_colour[self._dtype], count, stream, given)
+        launch(resample_images[self._dtype], count, stream, given)
 
 
-def _like(array: np.ndarray) -> Any:
-    return cuda.device_array(max(1, array.size), np.float32)
+class DataSets:
+    """The data sets whose images lie on the device."""
+
+    def __init__(self) -> None:
+        self._images: list[Images] = []
+
+    def hold(self, images: np.ndarray, anew: bool) -> bool:
+        """Keep a data set's images, if they fit beside the model; say whether.
+
+        images: uint8 or float32 [N, H, W, C]; `anew` says that they may have changed since they
+        were last held.
+        """
+        found = next((one for one in self._images if one.source is images), None)
+        if found is None:
+            free, _ = cuda.current_context().get_memory_info()
+            if images.nbytes > free // 4 or images.dtype.name not in Images.DTYPES:
+                return False
+            try:
+                self._images.append(Images(images))
+            except MemoryError:
+                return False  # not in one piece
+        elif anew:
+            found.refresh()
+        return True
+
+    def drop_gone(self) -> None:
+        """Forget the images of data sets that nobody holds any more."""
+        self._images = [one for one in self._images if one.source is not None]
+
+    def of(self, source: np.ndarray) -> Images:
+        """Return the images of a data set that is held."""
+        return next(one for one in self._images if one.source is source)
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images).reshape(-1)
+
+
+def _like(array: np.ndarray, what: str) -> Any:
+    return device_array(max(1, array.size), np.float32, what)
 
 
 def _copy(source: np.ndarray, to: Any) -> None:
     if source.size:
-        (to[: len(source)] if source.ndim == 1 else to).copy_to_device(source)
+        upload(source, to[: len(source)] if source.ndim == 1 else to)
 
 
 def _copy_back(source: Any, to: np.ndarray) -> None:

@@ -7,6 +7,11 @@ integer) or its target (float32[n]), and writes ``scale`` times the gradient of 
 
 Plain Python, written for Numba's nopython mode with ``error_model="numpy"``. NaN among the
 outputs gives the loss NaN, never a good-looking one.
+
+A row may have a team of threads, which all call the function: each goes through ``every`` element
+that is its own, and what they find is put together by ``summed``, ``largest`` and ``first``; what
+concerns one element is done by the thread whose element it is (``mine``). Here a row has one
+thread; for a team others take the place of these five functions.
 """
 
 import math
@@ -24,25 +29,56 @@ LARGEST = np.float32(1 - 1e-7)
 
 
 @register_jitable
+def every(size):
+    """Return which of so many elements are this thread's."""
+    return range(size)
+
+
+@register_jitable
+def mine(place):
+    """Say whether an element is this thread's."""
+    return True
+
+
+@register_jitable
+def summed(own):
+    """Return the sum of what each thread found."""
+    return own
+
+
+@register_jitable
+def largest(own):
+    """Return the largest of what each thread found."""
+    return own
+
+
+@register_jitable
+def first(own):
+    """Return the first of the places that each thread found, which are below 2^24."""
+    return own
+
+
+@register_jitable
 def _exponentials(z, out):
     """Write exp(z - max(z)) into out; return the maximum and the sum."""
     top = z[0]
-    for j in range(1, z.size):
+    for j in every(z.size):
         if z[j] > top:
             top = z[j]
+    top = largest(top)
     total = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         e = np.float32(math.exp(z[j] - top))
         out[j] = e
         total += e
-    return top, total
+    return top, summed(total)
 
 
 def softmax(z, out):
     """Write the softmax of the row z into out, which may be z itself."""
     _, total = _exponentials(z, out)
     factor = ONE / total
-    for j in range(z.size):
+    for j in every(z.size):
         out[j] *= factor
 
 
@@ -50,9 +86,10 @@ def softmax_cross_entropy_sparse(z, label, dz, scale, option):
     """Cross-entropy of softmax(z) against an integer label."""
     top, total = _exponentials(z, dz)
     factor = scale / total
-    for j in range(z.size):
+    for j in every(z.size):
         dz[j] *= factor
-    dz[label] -= scale
+    if mine(label):
+        dz[label] -= scale
     return np.float32(math.log(total)) + (top - z[label])
 
 
@@ -64,11 +101,12 @@ def softmax_cross_entropy_dense(z, target, dz, scale, option):
     share = option / np.float32(z.size)
     mass = ZERO
     loss = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         t = target[j] * keep + share
         mass += t
         loss += t * (log_total + (top - z[j]))
-    for j in range(z.size):
+    mass, loss = summed(mass), summed(loss)
+    for j in every(z.size):
         t = target[j] * keep + share
         dz[j] = scale * (mass * (dz[j] / total) - t)
     return loss
@@ -77,15 +115,18 @@ def softmax_cross_entropy_dense(z, target, dz, scale, option):
 def cross_entropy_sparse(z, label, dz, scale, option):
     """Cross-entropy of the probabilities z, scaled to sum 1 as Keras does, against a label."""
     total = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         total += z[j]
+    total = summed(total)
     p = z[label] / total
     if p < SMALLEST or p > LARGEST:
-        dz[:] = ZERO
+        for j in every(z.size):
+            dz[j] = ZERO
         return -np.float32(math.log(min(max(p, SMALLEST), LARGEST)))
-    for j in range(z.size):
+    for j in every(z.size):
         dz[j] = scale / total
-    dz[label] -= scale / z[label]
+    if mine(label):
+        dz[label] -= scale / z[label]
     return -np.float32(math.log(p))
 
 
@@ -93,13 +134,14 @@ def cross_entropy_dense(z, target, dz, scale, option):
     """Cross-entropy of the probabilities z, scaled to sum 1 as Keras does, against a
     distribution; option is the label smoothing."""
     total = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         total += z[j]
+    total = summed(total)
     keep = ONE - option
     share = option / np.float32(z.size)
     mass = ZERO
     loss = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         t = target[j] * keep + share
         p = z[j] / total
         if p < SMALLEST or p > LARGEST:
@@ -109,7 +151,8 @@ def cross_entropy_dense(z, target, dz, scale, option):
             mass += t
             dz[j] = -t / p
         loss -= t * np.float32(math.log(p))
-    for j in range(z.size):
+    mass, loss = summed(mass), summed(loss)
+    for j in every(z.size):
         dz[j] = scale * (dz[j] + mass) / total
     return loss
 
@@ -120,7 +163,7 @@ def sigmoid_binary_cross_entropy(z, target, dz, scale, option):
     keep = ONE - option
     share = HALF * option
     loss = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         t = target[j] * keep + share
         e = np.float32(math.exp(-abs(z[j])))
         p = ONE / (ONE + e)
@@ -128,7 +171,7 @@ def sigmoid_binary_cross_entropy(z, target, dz, scale, option):
             p = e / (ONE + e)
         loss += max(z[j], ZERO) - z[j] * t + np.float32(math.log1p(e))
         dz[j] = scale * (p - t) / n
-    return loss / n
+    return summed(loss) / n
 
 
 def binary_cross_entropy(z, target, dz, scale, option):
@@ -137,7 +180,7 @@ def binary_cross_entropy(z, target, dz, scale, option):
     keep = ONE - option
     share = HALF * option
     loss = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         t = target[j] * keep + share
         p = z[j]
         if p < SMALLEST or p > LARGEST:
@@ -146,7 +189,7 @@ def binary_cross_entropy(z, target, dz, scale, option):
         else:
             dz[j] = scale * (p - t) / (p * (ONE - p)) / n
         loss -= t * np.float32(math.log(p)) + (ONE - t) * np.float32(math.log(ONE - p))
-    return loss / n
+    return summed(loss) / n
 
 
 def mean_squared_error(z, target, dz, scale, option):
@@ -154,31 +197,37 @@ def mean_squared_error(z, target, dz, scale, option):
     n = np.float32(z.size)
     factor = TWO * scale / n
     loss = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         d = z[j] - target[j]
         loss += d * d
         dz[j] = factor * d
-    return loss / n
+    return summed(loss) / n
 
 
 def categorical_hinge(z, target, dz, scale, option):
     """max(0, neg - pos + 1) with neg = max((1 - target) * z) and pos = sum(target * z)."""
     pos = ZERO
     neg = (ONE - target[0]) * z[0]
-    rival = 0
-    for j in range(z.size):
+    for j in every(z.size):
         pos += target[j] * z[j]
         other = (ONE - target[j]) * z[j]
         if other > neg:
             neg = other
-            rival = j
+    pos, neg = summed(pos), largest(neg)
     loss = neg - pos + ONE
     if loss <= ZERO:
-        dz[:] = ZERO
+        for j in every(z.size):
+            dz[j] = ZERO
         return ZERO
-    for j in range(z.size):
+    rival = z.size
+    for j in every(z.size):
         dz[j] = -scale * target[j]
-    dz[rival] += scale * (ONE - target[rival])
+        if rival == z.size and (ONE - target[j]) * z[j] == neg:
+            rival = j
+    rival = first(rival)
+    # NaN equals no other.
+    if rival < z.size and mine(rival):
+        dz[rival] += scale * (ONE - target[rival])
     return loss
 
 
@@ -187,7 +236,7 @@ def multiclass_hinge(z, label, dz, scale, option):
     true = z[label]
     loss = ZERO
     pull = ZERO
-    for j in range(z.size):
+    for j in every(z.size):
         slack = z[j] - true + option
         # A NaN is not <= 0, so it reaches the loss.
         if j == label or slack <= ZERO:
@@ -196,7 +245,9 @@ def multiclass_hinge(z, label, dz, scale, option):
             dz[j] = scale
             loss += slack
             pull += scale
-    dz[label] = -pull
+    pull, loss = summed(pull), summed(loss)
+    if mine(label):
+        dz[label] = -pull
     return loss
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastcnn.problem import Problem
 
 DIRECTIONS = ("forward", "dx", "dw")
+FLOAT32, TF32 = "float32", "tf32"  # precisions
 
 
 class Strategy(NamedTuple):
@@ -19,8 +20,9 @@ class Strategy(NamedTuple):
     and dw(calls, problem, x, dy, gradient) emit calls. `declines` gives the reason why a direction
     of a problem cannot be done, or None. `cycles` estimates what one image of a batch of so many
     costs, in a unit that a device's strategies share: cycles of one thread of a CPU, nanoseconds of
-    a GPU. `error` is the largest error to expect anywhere in a result against exact arithmetic,
-    relative to the result's largest magnitude.
+    a GPU; `cycles_tf32` does so in that precision, None where it is the same. `error` is the
+    largest error to expect anywhere in a result against exact arithmetic, relative to the result's
+    largest magnitude.
     """
 
     name: str
@@ -30,6 +32,14 @@ class Strategy(NamedTuple):
     declines: Callable[[str, Problem], str | None]
     cycles: Callable[[str, Problem, int], float]
     error: float
+    cycles_tf32: Callable[[str, Problem, int], float] | None = None
+
+    def cost(
+        self, direction: str, problem: Problem, images: int, precision: str = FLOAT32
+    ) -> float:
+        """Return the estimate of a precision."""
+        exact = precision == FLOAT32 or self.cycles_tf32 is None
+        return (self.cycles if exact else self.cycles_tf32)(direction, problem, images)
 
     def emitter(self, direction: str) -> Callable[..., None]:
         found: Callable[..., None] = getattr(self, direction)
@@ -42,4 +52,5 @@ def strategy(name: str, module: ModuleType, error: float, **setting: int) -> Str
     parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
     emitters = [partial(part, **setting) for part in parts]
     cycles = partial(module.cycles, **setting)
-    return Strategy(name, *emitters, module.declines, cycles, error)
+    cycles_tf32 = getattr(module, "cycles_tf32", None)
+    return Strategy(name, *emitters, module.declines, cycles, error, cycles_tf32)

@@ -54,7 +54,7 @@ class Bout:
         if AUTO in task.strategies:
             named = task.problem
             self._chosen = strategies.choose(
-                task.direction, named.problem, named.batch, device=device
+                *(task.direction, named.problem, named.batch), device=device, precision=precision
             )
         asked = {*task.strategies, *([self._chosen.name] if self._chosen else [])}
         self.names = [name for name in STRATEGIES if name in asked]

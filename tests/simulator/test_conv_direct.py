@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import reference
 from building import assert_close
-from launching import launch, unset
 from running import local, run, single
 
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda import conv_direct, direct_gradient, direct_tiles
 from fastcnn.kernels.cuda.direct_tiles import KERNELS
-from fastcnn.kernels.cuda.split_sums import fold_splits
 from fastcnn.problem import Problem
 
 SAME = ((1, 1), (1, 1))
@@ -156,21 +154,6 @@ def test_the_widest_reach_has_no_tile():
     conv_direct.conv2d_direct_dw(calls, wide, x, y, kernel)
     assert [call.kernel.name for call in calls.made] == ["direct_plain", "direct_plain_gradient"]
     assert conv_direct.cycles("forward", wide, 1) > 0 and conv_direct.cycles("dw", wide, 1) > 0
-
-
-def test_splits_are_added_in_order():
-    # Numbers whose sum in float32 depends on the order: three splits a part, the last part empty.
-    partial = np.random.default_rng(0).standard_normal((20, 33)).astype(np.float32)
-    partial *= 10.0 ** np.arange(33, dtype=np.float32) % 7
-    parts = [partial[first : first + 3] for first in range(0, 21, 3)]
-    expected = np.zeros(33, np.float32)
-    for part in parts:
-        total = np.zeros(33, np.float32)
-        for row in part:
-            total += row
-        expected += total
-    received = launch(fold_splits, partial=partial, gradient=unset(33), size=33, splits=20)
-    assert np.array_equal(received["gradient"], expected)
 
 
 def test_fewer_images_than_the_largest_batch():

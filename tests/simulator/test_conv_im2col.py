@@ -8,7 +8,7 @@ import reference
 from building import assert_close
 from running import local, run, single
 
-from fastcnn.kernels.call import Calls
+from fastcnn.kernels.call import Calls, Region
 from fastcnn.kernels.cuda import conv_im2col
 from fastcnn.kernels.cuda.plans import Plan
 from fastcnn.kernels.cuda.tile import Tile
@@ -151,3 +151,19 @@ def test_splits_are_added_up(monkeypatch, name):
     assert_close(forward(problem, x, kernel, bias), y, "sum", "y")
     assert_close(dx(problem, dy, kernel), expected_dx, "sum", "dx")
     assert_close(dw(problem, x, dy), expected_dw, "sum", "dw")
+
+
+@pytest.mark.parametrize(
+    ("images", "problem"),
+    [
+        (1 << 16, Problem(256, 256, 1, 1, (3, 3))),
+        (64, Problem(1024, 1024, 64, 1, (1024, 1024))),
+    ],
+    ids=["pixels", "images of a tile"],
+)
+def test_what_goes_beyond_32_bits_is_refused(images, problem):
+    """More pixels in all than a kernel counts; many images of a single tile, of many floats."""
+    calls, (x, kernel, y) = Calls(images), (Region(16) for _ in range(3))
+    with pytest.raises(ValueError, match="Try smaller batches"):
+        conv_im2col.conv2d_im2col(calls, problem, x, kernel, None, y)
+    assert not calls.made

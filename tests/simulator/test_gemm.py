@@ -7,7 +7,7 @@ import pytest
 from building import assert_close
 from running import local, run, single
 
-from fastcnn.kernels.call import Calls
+from fastcnn.kernels.call import Calls, Region
 from fastcnn.kernels.cuda import gemm, plans
 from fastcnn.kernels.cuda.tile import Tile
 
@@ -114,3 +114,14 @@ def test_a_plan_fills_the_card():
     assert dense.tile.blocks(32, 4096) * dense.splits >= 128
     assert plans.best_plan(100_000, 24, 1152).tile.columns == 32
     assert plans.best_plan(1152, 128, 100_000).splits > 1
+
+
+@pytest.mark.parametrize(("rows", "inner"), [(1 << 20, 4), (1, 1 << 25)], ids=["rows", "step"])
+def test_what_goes_beyond_32_bits_is_refused(rows, inner):
+    """More rows in all than a kernel counts, and rows too far apart for a tile's offsets."""
+    calls = Calls(1 << 11)
+    calls.label = "wide"
+    a, b, c = (Region(4 * 4) for _ in range(3))
+    with pytest.raises(ValueError, match=r"wide: in a batch of 2048 images .* smaller batches"):
+        gemm.product(calls, a, b, c, rows, 4, inner)
+    assert not calls.made

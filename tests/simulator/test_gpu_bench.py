@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,22 @@ BENCH = Path(__file__).parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
 from contestants import Result  # noqa: E402
-from gpu import cases, checking, racing  # noqa: E402
+from gpu import cases, checking, racing, tiles  # noqa: E402
 from gpu.checking import Check  # noqa: E402
 from gpu.clock import Clock  # noqa: E402
 from gpu.paper import NO_TIMES, Paper  # noqa: E402
 from gpu.racing import Race  # noqa: E402
 from gpu.scale import FULL, TINY  # noqa: E402
 
-from fastcnn import zoo  # noqa: E402
+from fastcnn import convolutions, zoo  # noqa: E402
+from fastcnn.contest import arrays  # noqa: E402
+from fastcnn.kernels.cuda import (  # noqa: E402
+    conv_im2col,
+    direct_gradient,
+    direct_tiles,
+    gemm,
+    plans,
+)
 from fastcnn.kernels.cuda.convolution import STRATEGIES  # noqa: E402
 from fastcnn.lab import sets  # noqa: E402
 
@@ -55,14 +64,47 @@ def test_a_run_in_the_simulator(monkeypatch, tmp_path, capsys):
 
 
 def test_a_run_that_has_no_time(monkeypatch, tmp_path):
-    """Each part ends at once, with a note."""
+    """Each part ends at once, with a note; a run that did not check says so."""
     arguments = ("--only", "check,race", "--time-limit", "0", "--out", str(tmp_path))
     monkeypatch.setenv("FASTCNN_PEER_PYTHON", str(tmp_path / "no-python"))
-    assert run(monkeypatch, "--tiny", *arguments) == 0
-    notes = json.loads(next(tmp_path.glob("*.json")).read_text())["notes"]
-    assert notes[0] == "Not all was checked: the time was over."
+    assert run(monkeypatch, "--tiny", *arguments) == 3
+    found = json.loads(next(tmp_path.glob("*.json")).read_text())
+    left, notes = found["unchecked"], found["notes"]
+    assert len(left) == len(checking.tasks(TINY)) == len(set(left))
+    assert "2x2, forward, direct, tf32" in left
+    assert notes[0] == f"{len(left)} of {len(left)} were not checked."
     assert notes[1].startswith("PyTorch did not race: ")
     assert notes[2] == "Not all nets raced: the time was over."
+    text = next(tmp_path.glob("*.md")).read_text()
+    assert "**Not checked, since the time was over:**" in text
+    assert "- the same bits from run to run, float32\n" in text
+
+
+@pytest.mark.parametrize(("wrong", "status"), [(None, 3), ("off", 1)])
+def test_checks_end_in_the_middle(monkeypatch, tmp_path, capsys, wrong, status):
+    """What was checked until then counts, a wrong one more than those that are left."""
+    past = iter([False, False, True])
+    monkeypatch.setattr(checking, "tasks", lambda scale: THREE)
+    monkeypatch.setattr(Clock, "past", lambda clock, share: next(past))
+    monkeypatch.setitem(RESULTS, "b", wrong)
+    assert run(monkeypatch, "--tiny", "--only", "check", "--out", str(tmp_path)) == status
+    found = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert [one["what"] for one in found["checks"]] == ["a", "b"]
+    assert found["unchecked"] == ["c, float32"]
+    assert found["notes"] == ["1 of 3 were not checked."]
+    assert ("b, float32: WRONG: off" in capsys.readouterr().out) == (wrong is not None)
+
+
+RESULTS: dict[str, str | None] = {"a": None, "b": None, "c": None}
+
+
+def outcome(what: str) -> float:
+    if RESULTS[what]:
+        raise AssertionError(RESULTS[what])
+    return 1e-7
+
+
+THREE = [checking.Task(one, "float32", partial(outcome, one)) for one in RESULTS]
 
 
 def test_parts_are_known(monkeypatch, capsys):
@@ -73,16 +115,15 @@ def test_parts_are_known(monkeypatch, capsys):
 def test_a_wrong_strategy_is_found(monkeypatch):
     strict = STRATEGIES["direct"]._replace(error=1e-12)
     monkeypatch.setitem(STRATEGIES, "direct", strict)
-    first = next(iter(checking.checks(TINY, lambda: False)))
+    first = checking.tasks(TINY)[0].checked()
     assert first.what == "2x2, forward, direct"
     assert "it states 1e-12" in first.wrong
 
 
 def test_a_wrong_layer_is_found(monkeypatch):
     monkeypatch.setitem(checking.building.TOLERANCE, "sum", 1e-12)
-    case = checking.layer_cases.CASES["1x1 one channel, batch 1"]
-    tolerances = case.forward, case.backward
-    found = checking._compared("one", [case.layer()], case, "float32", tolerances)
+    name = "1x1 one channel, batch 1"
+    found = next(one for one in checking.tasks(TINY) if one.what == name).checked()
     assert found.error is None
     assert "allowed 1e-12" in found.wrong
 
@@ -91,10 +132,36 @@ def test_all_cases_are_there():
     assert {*cases.LAYERS, *cases.TINY_LAYERS} <= set(checking.layer_cases.CASES)
     assert set(cases.TINY_LOSSES) <= set(cases.LOSSES)
     assert set(cases.TINY_OPTIMIZERS) <= set(cases.OPTIMIZERS)
+    assert set(cases.ENDINGS) <= set(cases.LOSSES)
     assert set(FULL.nets) <= set(zoo.NETWORKS)
     assert set(FULL.sets) <= set(sets.SETS)
     for problem in cases.PROBLEMS.values():
         assert min(problem.out_height, problem.out_width) > 0
+
+
+def test_every_tile_is_checked(monkeypatch):
+    """What would be emitted for the checks of tiles are all of the convolutions' kernels."""
+    found: set[str] = set()
+
+    def emitted(calls, images, arrays):
+        found.update(call.kernel.name for call in calls)
+
+    monkeypatch.setattr(convolutions, "_OnCuda", emitted)
+    before = plans.TILES, direct_tiles.TILES, direct_gradient.TILES
+    for precision in FULL.precisions:
+        for one in tiles.forced(precision):
+            given = arrays(one.direction, one.problem, cases.IMAGES)
+            with one.alone():
+                convolutions.Convolution(
+                    *(one.strategy, one.direction, one.problem, *given),
+                    device="cuda",
+                    precision=precision,
+                )
+    assert before == (plans.TILES, direct_tiles.TILES, direct_gradient.TILES)
+    tables = conv_im2col.FORWARD, conv_im2col.DX, conv_im2col.DW, gemm.KERNELS
+    tables += direct_tiles.KERNELS, direct_gradient.KERNELS
+    kernels = {one.name for table in tables for one in table.values()}
+    assert kernels | {"direct_plain", "direct_plain_gradient"} <= found
 
 
 RACE = Race(
@@ -146,3 +213,11 @@ def test_a_peer_that_is_not_there(tmp_path, monkeypatch):
 def test_the_clock():
     assert not Clock(1e6).past(1e-3)
     assert Clock(0).past(0.5)
+    clock = Clock(1e6)
+    clock._begun -= 6e5
+    assert clock.past(0.5)
+    clock.share_out()
+    assert not clock.past(0.5)
+    clock._begun -= 2e5
+    assert clock.past(0.5)
+    assert not clock.past(0.6)

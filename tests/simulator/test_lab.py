@@ -168,6 +168,33 @@ def test_a_model_is_tuned_for_its_device(watch):
     assert {one.why for one in choices.of_training(model, 8)} == {"estimated"}
 
 
+def test_a_precision_is_tuned_by_itself(watch):
+    """What was fastest with tensor cores says nothing of float32, and the other way round."""
+    watch.seconds["direct"] = 0.1e-3
+    report = tuning.tune([fake_contest.PROBLEM], 8, training=False, device="cuda", precision="tf32")
+    assert report.rows[0].after == ("direct", "measured")
+    key = "forward", fake_contest.PROBLEM, 8
+    assert choose(*key, device="cuda", precision="tf32") == ("direct", "measured")
+    assert choose(*key, device="cuda").why == "estimated"
+    model = fastcnn.Sequential([L.Conv2D(8, 3), L.Flatten(), L.Dense(3)], (12, 12, 4))
+    tuning.tune(model.to("cuda", "tf32"), 8)
+    assert {one.why for one in choices.of_training(model, 8)} == {"measured"}
+    model.to("cuda", "float32")
+    assert {one.why for one in choices.of_training(model, 8)} == {"estimated"}
+
+
+def test_tensor_cores_have_costs_of_their_own():
+    wide = Problem(56, 56, 256, 256, (3, 3), padding=((1, 1), (1, 1)))
+    for direction in ("forward", "dx", "dw"):
+        exact, cut = (
+            STRATEGIES["im2col"].cost(direction, wide, 64, precision)
+            for precision in ("float32", "tf32")
+        )
+        assert cut < exact
+        direct = STRATEGIES["direct"]
+        assert direct.cost(direction, wide, 64, "tf32") == direct.cost(direction, wide, 64)
+
+
 def test_tune_on_the_command_line(watch, capsys):
     command = ["tune", "--set", "mb2ic8ih12oc8kh3", "--device", "cuda", "--precision", "tf32"]
     assert main([*command, "--inference", "--json"]) == 0

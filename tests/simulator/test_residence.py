@@ -8,7 +8,7 @@ import pytest
 import fastcnn
 from fastcnn import layers
 from fastcnn.engines import cuda as engine
-from fastcnn.engines import launches
+from fastcnn.engines import launches, residence
 from fastcnn.engines.batch import NonFiniteError
 
 X = np.random.default_rng(0).integers(0, 256, (5, 2, 2, 1), np.uint8)
@@ -41,7 +41,8 @@ def same(one, other) -> None:
 
 def test_a_data_set_stays_on_the_device(weights, monkeypatch):
     uploads = []
-    monkeypatch.setattr(engine.Images, "__init__", counted(engine.Images.__init__, uploads))
+    images = residence.Images
+    monkeypatch.setattr(images, "__init__", counted(images.__init__, uploads))
     same(weights, fitted("cuda").get_weights())
     assert len(uploads) == 1
 

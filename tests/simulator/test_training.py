@@ -8,7 +8,8 @@ from golden_updates import TRAJECTORIES
 from launching import launch, unset
 from reference_losses import loss_and_gradient
 
-from fastcnn.kernels.cuda import training
+from fastcnn.kernels.cuda import row_team, training
+from fastcnn.kernels.cuda.row_team import ROW_THREADS
 from fastcnn.kernels.update import UPDATE_KERNELS
 from fastcnn.losses import (
     BinaryCrossentropy,
@@ -30,7 +31,8 @@ LOSSES = [
     CategoricalHinge(),
     MulticlassHinge(margin=0.25),
 ]
-ROWS, CLASSES = 35, 6  # more rows than a block has threads
+ROWS = 5
+CLASSES = (3, 2 * ROW_THREADS + 3)  # fewer than a row has threads, and several for each
 # One optimizer a kernel.
 OPTIMIZERS = {row[0].kernel: row[0] for row in TRAJECTORIES}
 
@@ -57,25 +59,28 @@ def numbers(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.parametrize("classes", CLASSES)
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kernel)
-def test_loss(loss):
-    z, weight = numbers(ROWS, CLASSES), np.abs(numbers(ROWS, seed=1))
+def test_loss(monkeypatch, loss, classes):
+    """Blocks that have several rows, one after the other."""
+    monkeypatch.setattr(row_team, "MOST_BLOCKS", 2)
+    z, weight = numbers(ROWS, classes), np.abs(numbers(ROWS, seed=1))
     if "sigmoid" in loss.kernel or "softmax" in loss.kernel or "entropy" not in loss.kernel:
         z *= np.float32(2)
     else:
-        z = (np.abs(z) + np.float32(0.01)) / np.float32(6)
-    labels = np.random.default_rng(2).integers(0, CLASSES, ROWS).astype(np.int32)
-    target = labels if loss.target == "sparse" else np.eye(CLASSES, dtype=np.float32)[labels]
+        z = (np.abs(z) + np.float32(0.01)) / np.float32(classes)
+    labels = np.random.default_rng(2).integers(0, classes, ROWS).astype(np.int32)
+    target = labels if loss.target == "sparse" else np.eye(classes, dtype=np.float32)[labels]
     found = launch(
         training.LOSSES[loss.kernel],
         ROWS,
         scores=z,
         target=target,
         weight=weight,
-        gradient=unset(ROWS, CLASSES),
+        gradient=unset(ROWS, classes),
         loss=unset(ROWS),
         rank=np.full(ROWS, -1, np.int32),
-        size=CLASSES,
+        size=classes,
         option=loss.option,
         classes=1,
     )
@@ -85,6 +90,30 @@ def test_loss(loss):
     np.testing.assert_allclose(found["gradient"], expected, rtol=4e-6, atol=1e-6)
     place = np.argsort(np.argsort(-z, axis=1), axis=1)[np.arange(ROWS), labels]
     np.testing.assert_array_equal(found["rank"], place)
+
+
+@pytest.mark.parametrize("place", [0, 1, ROW_THREADS + 2])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kernel)
+def test_nan_reaches_the_loss(loss, place):
+    """Whichever thread meets it."""
+    size = 2 * ROW_THREADS
+    z = np.full((1, size), 0.25, np.float32)
+    z[0, place] = np.nan
+    sparse = loss.target == "sparse"
+    target = np.zeros(1, np.int32) if sparse else np.eye(size, dtype=np.float32)[:1]
+    found = launch(
+        training.LOSSES[loss.kernel],
+        scores=z,
+        target=target,
+        weight=np.ones(1, np.float32),
+        gradient=unset(1, size),
+        loss=unset(1),
+        rank=np.zeros(1, np.int32),
+        size=size,
+        option=loss.option,
+        classes=1,
+    )
+    assert np.isnan(found["loss"][0])
 
 
 def test_every_loss_and_optimizer_is_tested():

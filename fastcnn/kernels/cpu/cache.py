@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,8 @@ import numba
 from numba.core import caching
 
 from fastcnn import machine
+from fastcnn.kernels import store
 from fastcnn.kernels.cpu import simd
-
-PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def cache_directory() -> Path | None:
@@ -33,18 +30,8 @@ def cache_directory() -> Path | None:
 @functools.cache
 def source_stamp(device: str = "cpu") -> str:
     """Return a digest of a device's kernels' sources and of what else machine code depends on."""
-    digest = hashlib.sha256(f"{numba.__version__} {simd.LANES} {simd.REGISTERS}".encode())
-    for room in ("kernels", f"kernels/{device}", "engines"):
-        for path in sorted((PACKAGE / room).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _remove_old(root: Path) -> None:
-    """Remove machine code of other versions that was not written to for 30 days."""
-    for old in root.glob("*"):
-        if time.time() - old.stat().st_mtime > 30 * 86400:
-            shutil.rmtree(old, ignore_errors=True)
+    rooms = ("kernels", f"kernels/{device}", "engines")
+    return store.digest(rooms, numba.__version__, str(simd.LANES), str(simd.REGISTERS))
 
 
 class _Locator(caching._CacheLocator):
@@ -62,8 +49,7 @@ class _Locator(caching._CacheLocator):
         path = root / source_stamp()
         locator = cls(function, path)
         try:
-            if not path.exists():
-                _remove_old(root)
+            store.prepare(path)
             locator.ensure_cache_path()
         except OSError:
             return None

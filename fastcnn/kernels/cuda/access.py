@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastcnn.kernels.cuda.device import SIMULATED, cuda
+from fastcnn.kernels.cuda.kernel import inline
 
 __all__ = [
     "FLOAT",
@@ -19,9 +22,12 @@ __all__ = [
     "locate",
     "read",
     "read_four",
+    "shared_floats",
     "write",
     "write_four",
 ]
+
+VECTOR_BYTES = 16  # of four floats, which begin at a multiple of it
 
 if SIMULATED:
     FLOAT = 1  # what an address grows by from one number to the next
@@ -51,6 +57,14 @@ if SIMULATED:
         """Set four numbers from array[start + offset], a multiple of 16 bytes."""
         for i, value in enumerate(values):
             array[start + offset + i] = value
+
+    @inline
+    def shared_floats(size: int) -> Any:
+        """Return so many floats of a block's shared memory, which begin at 16 bytes.
+
+        One in a kernel: the simulator tells shared arrays apart by the line that asks for them.
+        """
+        return cuda.shared.array(size, np.float32)
 
     def is_aligned(array: Any) -> bool:
         """Say whether the array begins at a multiple of 16 bytes."""
@@ -135,7 +149,7 @@ else:
 
         def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
             four = builder.load(_as_four(builder, _pointer(context, builder, signature, args)))
-            four.align = 16
+            four.align = VECTOR_BYTES
             numbers = [builder.extract_element(four, lane) for lane in _LANES]
             return context.make_tuple(builder, signature.return_type, numbers)
 
@@ -162,10 +176,26 @@ else:
             store = builder.store(
                 four, _as_four(builder, _pointer(context, builder, signature, args))
             )
-            store.align = 16
+            store.align = VECTOR_BYTES
             return context.get_dummy_value()
 
         return types.void(array, start, offset, types.UniTuple(types.float32, 4)), code
+
+    @cuda.extending.intrinsic
+    def shared_floats(typing, size):  # type: ignore[no-untyped-def]
+        """Return so many floats of a block's shared memory, which begin at 16 bytes.
+
+        The simulator knows no alignment, else this were an argument of cuda.shared.array.
+        """
+        if not isinstance(size, types.IntegerLiteral):
+            return None  # asked again with the number itself
+        array, floats = types.Array(types.float32, 1, "C"), types.NumberClass(types.float32)
+        whole = array(size, floats, types.literal(VECTOR_BYTES))
+
+        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.get_function(cuda.shared.array, whole)(builder, [*args, None, None])
+
+        return array(size), code
 
     @cuda.extending.intrinsic
     def is_aligned(typing, array):  # type: ignore[no-untyped-def]
@@ -173,7 +203,8 @@ else:
 
         def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
             address = builder.ptrtoint(_data(context, builder, signature, args), _LONG)
-            return builder.icmp_unsigned("==", builder.and_(address, _LONG(15)), _LONG(0))
+            beyond = builder.and_(address, _LONG(VECTOR_BYTES - 1))
+            return builder.icmp_unsigned("==", beyond, _LONG(0))
 
         return types.boolean(array), code
 

@@ -20,7 +20,8 @@ from fastcnn.kernels.cuda.kernel import (
     inline,
     kernel,
 )
-from fastcnn.kernels.cuda.reduction import largest, sum_rows
+from fastcnn.kernels.cuda.reduction import sum_rows
+from fastcnn.kernels.cuda.row_team import ROW_THREADS, teamed
 from fastcnn.kernels.loss import softmax as softmax_of
 
 FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
@@ -32,9 +33,7 @@ f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
 ROOT_HALF = f32(0.70710678)
 DENSITY = f32(0.39894228)  # of the standard normal distribution at 0
-LOWEST = f32(-np.inf)
 
-ROW_THREADS = 128  # of a block that has a row to itself
 NARROW = 32  # columns up to which a row has a single thread
 
 
@@ -123,7 +122,7 @@ def _row_launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
     return max(1, min(MOST_BLOCKS, blocks)), ROW_THREADS
 
 
-_softmax_of = inline(softmax_of)
+_softmax_of, _softmax_by_block = inline(softmax_of), teamed(softmax_of)
 
 
 @kernel(_row_launch)
@@ -134,29 +133,9 @@ def softmax(count: Int, x: Floats, y: Floats, rows: Int, columns: Int):
             at, end = row * columns, (row + 1) * columns
             _softmax_of(x[at:end], y[at:end])
         return
-    shared = cuda.shared.array(ROW_THREADS, f32)
-    thread = cuda.threadIdx.x
     for row in range(cuda.blockIdx.x, count * rows, cuda.gridDim.x):
-        at, end = row * columns + thread, (row + 1) * columns
-        top = LOWEST
-        for i in range(at, end, ROW_THREADS):
-            if x[i] > top:
-                top = x[i]
-        shared[thread] = top
-        largest(shared, thread)
-        top = shared[0]
-        cuda.syncthreads()
-        total = ZERO
-        for i in range(at, end, ROW_THREADS):
-            e = f32(math.exp(x[i] - top))
-            y[i] = e
-            total += e
-        shared[thread] = total
-        sum_rows(shared, thread, 1)
-        factor = ONE / shared[0]
-        cuda.syncthreads()
-        for i in range(at, end, ROW_THREADS):
-            y[i] *= factor
+        at, end = row * columns, (row + 1) * columns
+        _softmax_by_block(x[at:end], y[at:end])
 
 
 @kernel(_row_launch)

@@ -10,12 +10,12 @@ from typing import Any
 
 from numba import float32, int32, int64
 
-from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
+from fastcnn.kernels.call import BATCH, Calls, Region
 from fastcnn.kernels.cuda.device import SIMULATED, cuda
-from fastcnn.kernels.cuda.gemm import Lines, fold
 from fastcnn.kernels.cuda.kernel import Floats, Int, kernel
 from fastcnn.kernels.cuda.machine import PROCESSORS
 from fastcnn.kernels.cuda.reduction import sum_rows
+from fastcnn.kernels.cuda.split_sums import fold, split_region
 
 THREADS = 256 if not SIMULATED else 64
 WIDEST = 32  # columns of a block: a warp reads 128 bytes of a row
@@ -74,10 +74,8 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
     total = calls.images * pixels
     enough = ceil(4 * PROCESSORS / ceil(filters / width))
     splits = max(1, min(enough, total * width // (THREADS * 2 * AT_ONCE)))
-    partial = Region(4 * splits * filters, GLOBAL, per_image=False, label="partial db")
+    partial = split_region(splits, filters)
     values = {"columns": filters, "splits": splits}
     places = {"matrix": dy, "partial": partial}
     calls.emit(sum_columns, BATCH, "partial", places, rows=pixels, width=width, **values)
-    lines = Lines(1, filters, 1, filters, filters, each_image=False)
-    folding = {**lines._asdict(), "c_split": filters, "splits": splits}
-    calls.emit(fold, BATCH, "c", {"partial": partial, "c": gradient}, **folding)
+    fold(calls, partial, gradient, splits, filters)

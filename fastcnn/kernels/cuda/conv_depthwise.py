@@ -80,7 +80,7 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         splits=splits,
     )
     if splits > 1:
-        fold(calls, sums, gradient, size, splits)
+        fold(calls, sums, gradient, splits, size)
 
 
 def time(direction: str, problem: Problem, images: int) -> float:

@@ -21,21 +21,23 @@ from __future__ import annotations
 from math import ceil, gcd
 
 from fastcnn.kernels.call import Calls, Region
-from fastcnn.kernels.cuda.gemm import Lines, emit_plan, product, sum_of_products
+from fastcnn.kernels.cuda.gemm import (
+    Lines,
+    check_counts,
+    emit_plan,
+    product,
+    sum_of_products,
+)
 from fastcnn.kernels.cuda.im2col_kernels import make_dw, make_dx, make_forward
-from fastcnn.kernels.cuda.plans import ALL_TILES, Plan, best_plan
+from fastcnn.kernels.cuda.plans import ALL_TILES, Plan, best_plan, in_fours
 from fastcnn.kernels.cuda.tile import FLOAT32, TF32
 from fastcnn.problem import Problem
 
 # The input's gradient needs more registers beside a tile's sums than larger tiles leave.
-LARGEST_DX = {FLOAT32: 128 * 64, TF32: 64 * 64}
+LARGEST_DX = 128 * 64
 
 FORWARD = {tile: make_forward(tile) for tile in ALL_TILES}
-DX = {
-    tile: make_dx(tile)
-    for tile in ALL_TILES
-    if tile.rows * tile.columns <= LARGEST_DX[tile.precision]
-}
+DX = {tile: make_dx(tile) for tile in ALL_TILES if tile.rows * tile.columns <= LARGEST_DX}
 DW = {tile: make_dw(tile) for tile in ALL_TILES}
 
 # How much longer it takes to look up pixels, tap by tap, than to go through a matrix.
@@ -49,25 +51,59 @@ def declines(direction: str, problem: Problem) -> str | None:
 
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the nanoseconds of one image in a batch of so many."""
-    time = _plan(direction, problem, images).time / images
+    return _time(direction, problem, images, FLOAT32)
+
+
+def cycles_tf32(direction: str, problem: Problem, images: int) -> float:
+    """Estimate the same with tensor cores."""
+    return _time(direction, problem, images, TF32)
+
+
+def _time(direction: str, problem: Problem, images: int, precision: str) -> float:
+    time = _plan(direction, problem, images, precision).time / images
     return time if is_columns(problem) else WINDOW * time
 
 
-def _plan(direction: str, problem: Problem, images: int, precision: str = FLOAT32) -> Plan:
+def _plan(
+    direction: str,
+    problem: Problem,
+    images: int,
+    precision: str = FLOAT32,
+    fours: bool = False,
+) -> Plan:
     """Return how the product of a direction is computed."""
     window, outputs = window_size(problem), problem.filters_per_group
     pixels = images * problem.out_height * problem.out_width
     if direction == "forward":
-        return best_plan(pixels, outputs, window, problem.groups, precision)
+        return best_plan(pixels, outputs, window, problem.groups, precision, fours)
     if direction == "dw":
-        return best_plan(window, outputs, pixels, problem.groups, precision)
+        return best_plan(window, outputs, pixels, problem.groups, precision, fours)
     (stride_h, stride_w), taps = problem.strides, problem.kernel[0] * problem.kernel[1]
     rows = images * ceil(problem.height / stride_h) * ceil(problem.width / stride_w)
     # The taps are dealt out to the phases: each meets that many on average.
     phases = stride_h * stride_w
     inner, groups = ceil(taps / phases * outputs), problem.groups * phases
-    largest = LARGEST_DX[precision]
-    return best_plan(rows, problem.channels_per_group, inner, groups, precision, largest)
+    inputs = problem.channels_per_group
+    return best_plan(rows, inputs, inner, groups, precision, fours, LARGEST_DX)
+
+
+def _checked_plan(
+    calls: Calls, direction: str, problem: Problem, first: Region, second: Region
+) -> Plan:
+    """Return how the product of two arrays is computed; ValueError if it is beyond the kernels."""
+    inputs, outputs = problem.channels_per_group, problem.filters_per_group
+    fours = in_fours((first, second), outputs, outputs if direction == "dx" else inputs)
+    plan = _plan(direction, problem, calls.images, calls.precision, fours)
+    source = problem.height * problem.width * problem.channels
+    pixels = of_image = problem.out_height * problem.out_width
+    if direction == "dx":
+        source, pixels = of_image * problem.filters, problem.height * problem.width
+        (stride_h, stride_w) = problem.strides
+        of_image = max(1, (problem.height // stride_h) * (problem.width // stride_w))
+    # A block looks up pixels from the first image that it meets; dw goes from image to image.
+    met = 1 if direction == "dw" else ceil(plan.tile.rows / of_image) + 1
+    check_counts(calls, calls.images * pixels, met * source)
+    return plan
 
 
 def conv2d_im2col(
@@ -98,7 +134,7 @@ def conv2d_im2col(
             relu=relu,
         )
         return
-    plan = _plan("forward", problem, calls.images, calls.precision)
+    plan = _checked_plan(calls, "forward", problem, x, kernel)
     places = {"x": x, "kernel": kernel, "scale": scale, "bias": bias, "y": y}
     lines = Lines(rows, outputs, problem.groups, outputs, problem.filters)
     values = {**geometry(problem), "relu": relu}
@@ -130,7 +166,7 @@ def conv2d_im2col_dx(
             turned=True,
         )
         return
-    plan = _plan("dx", problem, calls.images, calls.precision)
+    plan = _checked_plan(calls, "dx", problem, dy, kernel)
     places = {"dy": dy, "kernel": kernel, "dx": out}
     lines = Lines(rows, inputs, problem.groups, inputs, problem.channels)
     strides, dilation = problem.strides, problem.dilation
@@ -156,7 +192,7 @@ def conv2d_im2col_dw(
             **_strides(problem),
         )
         return
-    plan = _plan("dw", problem, calls.images, calls.precision)
+    plan = _checked_plan(calls, "dw", problem, x, dy)
     places = {"x": x, "dy": dy, "gradient": gradient}
     lines = Lines(window_size(problem), outputs, problem.groups, outputs, problem.filters, False)
     emit_plan(calls, plan, DW[plan.tile], places, "gradient", lines, **geometry(problem))

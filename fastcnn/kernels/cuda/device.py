@@ -7,13 +7,27 @@ Python on the CPU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
+from types import SimpleNamespace
 from typing import Any
 
 from numba import config, cuda
 
-__all__ = ["SIMULATED", "cuda", "describe", "device_name", "driver_version", "provider", "why_not"]
+__all__ = [
+    "SIMULATED",
+    "capability",
+    "compiled",
+    "cuda",
+    "describe",
+    "device_name",
+    "driver_version",
+    "launchable",
+    "pretend",
+    "provider",
+    "why_not",
+]
 
 # NUMBA_ENABLE_CUDASIM=1: kernels are tested without a GPU.
 SIMULATED = bool(config.ENABLE_CUDASIM)
@@ -36,10 +50,73 @@ def why_not() -> str | None:
         return " ".join(str(error).split()).rstrip(".:")
     if not available:
         return "the driver finds no GPU, or the CUDA toolkit is missing (fastcnn[cuda13], [cuda12])"
-    capability = cuda.get_current_device().compute_capability
-    if not SIMULATED and capability < LEAST_CAPABILITY:
-        return f"{device_name()} has compute capability {_dotted(capability)}, below 7.5"
+    if not SIMULATED and capability() < LEAST_CAPABILITY:
+        return f"{device_name()} has compute capability {_dotted(capability())}, below 7.5"
     return None
+
+
+def capability() -> tuple[int, int]:
+    """Return the compute capability of the GPU in use."""
+    if SIMULATED:
+        found = cuda.get_current_device().compute_capability
+    else:
+        from numba.cuda.cudadrv import devices
+
+        found = devices.get_context().device.compute_capability
+    return found[0], found[1]
+
+
+def pretend(capability: tuple[int, int]) -> None:
+    """Have this process compile for GPUs of a capability, without one: it can launch nothing."""
+    from numba.cuda import dispatcher
+    from numba.cuda.cudadrv import devices
+
+    device = SimpleNamespace(compute_capability=capability, id=0)
+    context = SimpleNamespace(device=device)
+    devices.get_context = lambda devnum=None: context
+    dispatcher.get_current_device = lambda: device
+
+
+def compiled(dispatcher: Any, types: Sequence[Any]) -> Any:
+    """Return a kernel compiled for these arguments, not loaded; the dispatcher has the options."""
+    from numba.cuda.dispatcher import _Kernel
+
+    return _Kernel(dispatcher.py_func, tuple(types), **dispatcher.targetoptions)
+
+
+def launchable(entry: str, cubin: bytes, types: Sequence[Any]) -> Any:
+    """Return the kernel that `entry` names in a cubin, as numba-cuda makes it of what it kept."""
+    from cuda.core import ObjectCode
+    from numba.cuda.codegen import CUDACodeLibrary
+    from numba.cuda.dispatcher import _Kernel
+    from numba.cuda.types import void
+
+    library = CUDACodeLibrary._rebuild(
+        codegen=None,
+        name=entry,
+        entry_name=entry,
+        llvm_strs=[],
+        ptx_cache={},
+        cubin_cache={},
+        linkerinfo_cache={},
+        max_registers=None,
+        nvvm_options={},
+        needs_cudadevrt=False,
+        nrt=False,
+        use_cooperative=False,
+        lto=False,
+    )
+    library._cubin_cache[library._ensure_cc(None)] = ObjectCode.from_cubin(cubin)
+    return _Kernel._rebuild(
+        cooperative=False,
+        name=entry,
+        signature=void(*types),
+        codelibrary=library,
+        debug=False,
+        lineinfo=False,
+        call_helper=None,
+        extensions=[],
+    )
 
 
 def _dotted(capability: tuple[int, int]) -> str:
@@ -68,8 +145,8 @@ def describe() -> dict[str, Any]:
             continue
     if reason is None:
         free, total = cuda.current_context().get_memory_info()
-        capability = _dotted(cuda.get_current_device().compute_capability)
-        found |= {"name": device_name(), "capability": capability, "simulated": SIMULATED}
+        found |= {"name": device_name(), "capability": _dotted(capability())}
+        found["simulated"] = SIMULATED
         if not SIMULATED:
             found |= {"driver": driver_version(), "memory": int(total), "free": int(free)}
     return found

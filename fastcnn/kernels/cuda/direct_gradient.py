@@ -186,7 +186,7 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
     sums = gradient if splits == 1 else split_region(splits, size)
     calls.emit(kernel, BATCH, "partial", {"x": x, "dy": dy, "partial": sums}, **values)
     if splits > 1:
-        fold(calls, sums, gradient, size, splits)
+        fold(calls, sums, gradient, splits, size)
 
 
 def _plain_splits(size: int, images: int) -> int:

@@ -27,7 +27,14 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32
 
-from fastcnn.kernels.cuda.access import is_aligned, read, read_four, write, write_four
+from fastcnn.kernels.cuda.access import (
+    is_aligned,
+    read,
+    read_four,
+    shared_floats,
+    write,
+    write_four,
+)
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.direct_loading import (
     COLUMN,
@@ -49,7 +56,6 @@ from fastcnn.kernels.cuda.direct_loading import (
 )
 from fastcnn.kernels.cuda.kernel import Floats, Int, Kernel, inline, register
 
-KERNEL_VECTORS = KERNEL_FLOATS // 4
 REGISTERS = 128  # of a thread, at most: two blocks of 256 threads share a multiprocessor
 
 
@@ -162,8 +168,7 @@ def tile_kernel(tile: Tile) -> Kernel:
         slice_size: Int, lane_bits: Int, kernel_rows: Int, fours: Int,
     ):  # fmt: skip
         plane = cuda.shared.array(IMAGE_FLOATS, float32)
-        # Complex numbers begin at 16 bytes, as vectors must.
-        weights = cuda.shared.array(KERNEL_VECTORS, np.complex128).view(np.float32)
+        weights = shared_floats(KERNEL_FLOATS)
         offsets = cuda.shared.array(PLANE, int32)
         table = cuda.shared.array(TABLE, int32)
         here = cuda.shared.array(6, int32)

@@ -1,9 +1,9 @@
 """Matrix products on the GPU: C = A @ B for groups of matrices, and sums of products over a batch.
 
 Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the card,
-the inner dimension is split: each part writes its own C into scratch memory, and `fold` adds them
-in order. How many parts there are is decided on the host, for the largest batch, so that the bits
-of a result do not change from run to run.
+the inner dimension is split: each part writes its own C into scratch memory, and `split_sums` adds
+them in order. How many parts there are is decided on the host, for the largest batch, so that the
+bits of a result do not change from run to run.
 """
 
 from __future__ import annotations
@@ -11,39 +11,33 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import float32, int32, int64
 
-from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, Calls, Place, Region
 from fastcnn.kernels.cuda.access import is_aligned
 from fastcnn.kernels.cuda.device import cuda
-from fastcnn.kernels.cuda.kernel import (
-    Floats,
-    Int,
-    Kernel,
-    elements,
-    kernel,
-)
+from fastcnn.kernels.cuda.kernel import Floats, Int, Kernel
 from fastcnn.kernels.cuda.matrices import across, along
-from fastcnn.kernels.cuda.plans import ALL_TILES, Plan, best_plan, product_time, sum_time
-from fastcnn.kernels.cuda.sweep import make_sweep, sums_of_tile
-from fastcnn.kernels.cuda.tile import (
-    Loader,
-    Tile,
-    finish,
-    make_place,
-    part_of,
-    row_at,
-    tile_kernel,
+from fastcnn.kernels.cuda.moving import Loader
+from fastcnn.kernels.cuda.plans import (
+    ALL_TILES,
+    Plan,
+    best_plan,
+    in_fours,
+    product_time,
+    sum_time,
 )
+from fastcnn.kernels.cuda.split_sums import fold, split_region
+from fastcnn.kernels.cuda.sweep import make_sweep
+from fastcnn.kernels.cuda.tile import VECTOR, Tile, make_place, part_of, row_at, tile_kernel
 
 __all__ = [
     "KERNELS",
     "Lines",
     "Plan",
     "best_plan",
+    "check_counts",
     "emit_plan",
-    "fold",
     "make_kernel",
     "product",
     "product_time",
@@ -52,6 +46,7 @@ __all__ = [
 ]
 
 PRODUCT, TURNED, SUM = "product", "product_turned", "sum_of_products"
+MOST_COUNTED = 2**31 - 2**16  # rows, or floats from where a block begins: a tile goes beyond
 
 
 def _loaders(kind: str, tile: Tile) -> tuple[Loader, Loader]:
@@ -61,10 +56,8 @@ def _loaders(kind: str, tile: Tile) -> tuple[Loader, Loader]:
 
 def make_kernel(kind: str, tile: Tile) -> Kernel:
     """Return the kernel of one kind of product in tiles of one size."""
-    sums_of = sums_of_tile(tile)
-    sweep = make_sweep(tile, sums_of, *_loaders(kind, tile))
-    store = sums_of.storing(row_at)
-    vectors, size = tile.vectors, tile.sums
+    sweep, storing = make_sweep(tile, *_loaders(kind, tile))
+    store, size = storing(row_at), tile.sums
     place, depth = make_place(tile), tile.depth
     over_images = kind == SUM
 
@@ -90,8 +83,6 @@ def make_kernel(kind: str, tile: Tile) -> Kernel:
         relu: Int,
     ):
         """C[group] = A[group] @ B[group]; a block computes one tile of one split of a group."""
-        # Complex numbers of 16 bytes, because shared memory is aligned to its elements.
-        shared = cuda.shared.array(vectors, np.complex128).view(np.float32)
         sums = cuda.local.array(size, float32)
         if over_images:
             inner *= count
@@ -101,7 +92,7 @@ def make_kernel(kind: str, tile: Tile) -> Kernel:
         first, last = part_of(inner, split, splits, depth)
         a_shape = (int32(rows), a_row, int64(group) * a_group)
         b_shape = (columns, b_row, int64(group) * b_group)
-        sweep(shared, sums, a, a_shape, row, b, b_shape, column, first, last)
+        sweep(sums, a, a_shape, row, b, b_shape, column, first, last)
         start = int64(split) * c_split + int64(group) * c_group
         four = is_aligned(c) and (c_split | c_group | c_row) % 4 == 0
         limits = (row, column, int32(rows), columns, group * columns, start, four, relu)
@@ -121,44 +112,11 @@ KERNELS = {
 }
 
 
-def _fold_launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
-    count = count if values["each_image"] else 1
-    return elements("rows", "columns", "groups")(count, values)
-
-
-@kernel(_fold_launch)
-def fold(
-    count: Int,
-    partial: Floats,
-    scale: Floats,
-    bias: Floats,
-    c: Floats,
-    rows: Int,
-    columns: Int,
-    groups: Int,
-    c_group: Int,
-    c_row: Int,
-    c_split: Int,
-    splits: Int,
-    each_image: Int,
-    relu: Int,
-):
-    """C = the sum over the splits, in order; then scale, bias and ReLU."""
-    if each_image:
-        rows *= count
-    for i in range(cuda.grid(1), int64(rows) * columns * groups, cuda.gridsize(1)):
-        line = i // columns
-        column = i - line * columns
-        group = line // rows
-        at = group * c_group + (line - group * rows) * c_row + column
-        total = float32(0)
-        for split in range(splits):
-            total += partial[int64(split) * c_split + at]
-        c[at] = finish(total, scale, bias, int32(group * columns + column), relu)
-
-
 class Lines(NamedTuple):
-    """Where the rows of a product's C lie: `rows` of each image, or in all."""
+    """Where the rows of a product's C lie: `rows` of each image, or in all.
+
+    They lie without gaps: the groups side by side in each row, or one after the other.
+    """
 
     rows: int
     columns: int
@@ -166,6 +124,13 @@ class Lines(NamedTuple):
     c_group: int
     c_row: int
     each_image: bool = True
+
+    @property
+    def floats(self) -> tuple[int, int]:
+        """The floats of C that do not depend on the number of images, and those of each."""
+        before = (self.groups - 1) * self.c_group if self.c_row == self.columns else 0
+        own = self.rows * self.c_row
+        return (before, own) if self.each_image else (before + own, 0)
 
 
 def product(
@@ -255,9 +220,35 @@ def _emit(calls: Calls, kind: str, places: dict[str, Any], **values: int) -> Non
         inner *= calls.images
     else:
         rows *= calls.images
-    plan = best_plan(rows, values["columns"], inner, values["groups"], calls.precision)
+    columns, groups = values["columns"], values["groups"]
+    fours = in_fours((places["a"], places["b"]), *_vectors(kind, values))
+    plan = best_plan(rows, columns, inner, groups, calls.precision, fours)
+    check_counts(calls, rows, inner, *_reached(kind, plan.tile, values))
     lines = Lines(*(values[name] for name in Lines._fields[:-1]), each_image=kind != SUM)
     emit_plan(calls, plan, KERNELS[kind, plan.tile], places, "c", lines, **values)
+
+
+def _vectors(kind: str, values: dict[str, int]) -> list[int]:
+    """Return what must be whole vectors for these to be moved: how far the matrices go in the order
+    of memory, and where their rows and groups begin."""
+    of_a = "rows" if kind == SUM else "inner"
+    of_b = "inner" if kind == TURNED else "columns"
+    return [values[name] for name in (of_a, of_b, "a_row", "b_row", "a_group", "b_group")]
+
+
+def _reached(kind: str, tile: Tile, values: dict[str, int]) -> list[int]:
+    """Return how far a block goes from where it begins, in matrices loaded across their rows."""
+    of_a = [] if kind == SUM else [tile.rows * values["a_row"]]
+    return [*of_a, tile.columns * values["b_row"]] if kind == TURNED else of_a
+
+
+def check_counts(calls: Calls, *counts: int) -> None:
+    """Raise ValueError where the kernels cannot count that far, in 32 bits."""
+    if max(counts) > MOST_COUNTED:
+        raise ValueError(
+            f"{calls.label or 'A product'}: in a batch of {calls.images} images a kernel would "
+            f"count to {max(counts)}, but it can to {MOST_COUNTED}. Try smaller batches."
+        )
 
 
 def emit_plan(
@@ -273,13 +264,14 @@ def emit_plan(
     if plan.splits == 1:
         calls.emit(tiled, BATCH, output, places, **values, splits=1)
         return
-    rows = lines.rows * (calls.images if lines.each_image else 1)
-    c_split = ceil(((lines.groups - 1) * lines.c_group + rows * lines.c_row) / 4) * 4
-    split = {"c_split": c_split, "splits": plan.splits}
-    partial = Region(4 * plan.splits * c_split, GLOBAL, per_image=False, label="splits")
+    size, each_image = lines.floats
+    # Splits begin at multiples of 16 bytes.
+    c_split = ceil((size + calls.images * each_image) / VECTOR) * VECTOR
+    partial = split_region(plan.splits, c_split)
     without = {name: place for name, place in places.items() if name not in ("scale", "bias")}
-    values, relu = {**values, "relu": 0}, values.get("relu", 0)
-    calls.emit(tiled, BATCH, output, {**without, output: partial}, **values, **split)
-    finished = {"c": places[output], "scale": places.get("scale"), "bias": places.get("bias")}
-    folding = {**lines._asdict(), **split, "relu": relu}
-    calls.emit(fold, BATCH, "c", {"partial": partial, **finished}, **folding)
+    values, relu = {**values, "relu": 0}, bool(values.get("relu", 0))
+    written = {**without, output: partial}
+    calls.emit(tiled, BATCH, output, written, **values, c_split=c_split, splits=plan.splits)
+    scale, bias, columns = places.get("scale"), places.get("bias"), lines.c_row
+    where = partial, places[output], plan.splits
+    fold(calls, *where, size, each_image, c_split, columns, scale, bias, relu)

@@ -14,10 +14,16 @@ pixels; their sums are added in a tree at the end. Each split's sums go to memor
 
 from __future__ import annotations
 
-import numpy as np
 from numba import float32, int32
 
-from fastcnn.kernels.cuda.access import is_aligned, read, read_four, write, write_four
+from fastcnn.kernels.cuda.access import (
+    is_aligned,
+    read,
+    read_four,
+    shared_floats,
+    write,
+    write_four,
+)
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.direct_kernels import REGISTERS
 from fastcnn.kernels.cuda.gradient_loading import (
@@ -40,7 +46,7 @@ from fastcnn.kernels.cuda.gradient_loading import (
 from fastcnn.kernels.cuda.grid import quotient
 from fastcnn.kernels.cuda.kernel import Floats, Int, Kernel, inline, register
 
-VECTORS = (IMAGE_FLOATS + OUTPUT_FLOATS) // 4
+STAGE_FLOATS = IMAGE_FLOATS + OUTPUT_FLOATS
 
 
 def multiplier(tile: GradientTile):
@@ -180,7 +186,7 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
         row_threads: Int, pixel_groups: Int, row_tiles: Int, splits: Int,
         x_fours: Int, y_fours: Int,
     ):  # fmt: skip
-        stage = cuda.shared.array(VECTORS, np.complex128).view(np.float32)
+        stage = shared_floats(STAGE_FLOATS)
         offsets = cuda.shared.array(POSITIONS, int32)
         here = cuda.shared.array(8, int32)
         sums = cuda.local.array((held, wide), float32)

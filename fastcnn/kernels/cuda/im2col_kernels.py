@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-import numpy as np
 from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.access import is_aligned
@@ -16,16 +15,14 @@ from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.grid import quotient
 from fastcnn.kernels.cuda.kernel import Floats, Int, Kernel, inline
 from fastcnn.kernels.cuda.matrices import along
-from fastcnn.kernels.cuda.sweep import make_sweep, sums_of_tile
+from fastcnn.kernels.cuda.sweep import make_sweep
 from fastcnn.kernels.cuda.tile import Tile, make_place, part_of, row_at, tile_kernel
 from fastcnn.kernels.cuda.windows import pixels, taps, turned_kernel
 
 
 def make_forward(tile: Tile) -> Kernel:
-    sums_of = sums_of_tile(tile)
-    sweep = make_sweep(tile, sums_of, pixels(tile), along(tile, tile.columns))
-    store = sums_of.storing(row_at)
-    vectors, size = tile.vectors, tile.sums
+    sweep, storing = make_sweep(tile, pixels(tile), along(tile, tile.columns))
+    store, size = storing(row_at), tile.sums
     place, depth = make_place(tile), tile.depth
 
     def body(
@@ -55,7 +52,6 @@ def make_forward(tile: Tile) -> Kernel:
         relu: Int,
     ):
         """y = x * kernel; a block computes one tile of one split of a group."""
-        shared = cuda.shared.array(vectors, np.complex128).view(np.float32)
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
         of_image = int32(out_height * out_width)
@@ -70,7 +66,7 @@ def make_forward(tile: Tile) -> Kernel:
             (height, width, channels, inputs, group * inputs),
         )
         kernel_shape = (outputs, filters, int64(group * outputs))
-        sweep(shared, sums, x, x_shape, row, kernel, kernel_shape, column, first, last)
+        sweep(sums, x, x_shape, row, kernel, kernel_shape, column, first, last)
         start = int64(split) * c_split + group * outputs
         four = is_aligned(y) and (c_split | outputs | filters) % 4 == 0
         limits = (row, column, rows, outputs, group * outputs, start, four, relu)
@@ -119,10 +115,8 @@ def _pixel_at(shape, row):
 
 
 def make_dx(tile: Tile) -> Kernel:
-    sums_of = sums_of_tile(tile)
-    sweep = make_sweep(tile, sums_of, pixels(tile), turned_kernel(tile))
-    store = sums_of.storing(_pixel_at)
-    vectors, size = tile.vectors, tile.sums
+    sweep, storing = make_sweep(tile, pixels(tile), turned_kernel(tile))
+    store, size = storing(_pixel_at), tile.sums
     place, depth = make_place(tile), tile.depth
 
     def body(
@@ -154,7 +148,6 @@ def make_dx(tile: Tile) -> Kernel:
         relu: Int,
     ):
         """dx; a block computes one tile of one split of a phase of a group."""
-        shared = cuda.shared.array(vectors, np.complex128).view(np.float32)
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
         row, column, rest, split = place(inputs, splits)
@@ -190,7 +183,7 @@ def make_dx(tile: Tile) -> Kernel:
                 (every_h * below, every_w * beside),
                 int64(tap_h * below + tap_w * beside + group * outputs),
             )
-            sweep(shared, sums, dy, dy_shape, row, kernel, kernel_shape, column, first, last)
+            sweep(sums, dy, dy_shape, row, kernel, kernel_shape, column, first, last)
             pixel = (
                 (of_image, rows_w),
                 (first_h, first_w),
@@ -215,10 +208,8 @@ def make_dx(tile: Tile) -> Kernel:
 
 
 def make_dw(tile: Tile) -> Kernel:
-    sums_of = sums_of_tile(tile)
-    sweep = make_sweep(tile, sums_of, taps(tile), along(tile, tile.columns))
-    store = sums_of.storing(row_at)
-    vectors, size = tile.vectors, tile.sums
+    sweep, storing = make_sweep(tile, taps(tile), along(tile, tile.columns))
+    store, size = storing(row_at), tile.sums
     place, depth = make_place(tile), tile.depth
 
     def body(
@@ -248,7 +239,6 @@ def make_dw(tile: Tile) -> Kernel:
         relu: Int,
     ):
         """The kernel's gradient; a block computes one tile of one split of a group."""
-        shared = cuda.shared.array(vectors, np.complex128).view(np.float32)
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
         rows = int32(taps_h * taps_w * inputs)
@@ -263,7 +253,7 @@ def make_dw(tile: Tile) -> Kernel:
             (height, width, channels, inputs, group * inputs),
         )
         dy_shape = (outputs, filters, int64(group * outputs))
-        sweep(shared, sums, x, x_shape, row, dy, dy_shape, column, first, last)
+        sweep(sums, x, x_shape, row, dy, dy_shape, column, first, last)
         start = int64(split) * c_split + group * outputs
         four = is_aligned(gradient) and (c_split | outputs | filters) % 4 == 0
         limits = (row, column, rows, outputs, group * outputs, start, four, relu)

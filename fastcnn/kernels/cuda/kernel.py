@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastcnn.kernels.cuda.device import SIMULATED, cuda
+from fastcnn.kernels.cuda.cubins import Cubins
+from fastcnn.kernels.cuda.device import SIMULATED, compiled, cuda
 
 Launch = Callable[[int, dict[str, Any]], tuple[Any, int]]
 
@@ -68,11 +69,39 @@ class Kernel:
         self.arguments: dict[str, types.Type] = typing.get_type_hints(body)
         limit = {} if SIMULATED else {"max_registers": most_registers}
         self.compiled = cuda.jit(body, fastmath=fastmath, **limit)
+        # Sources elsewhere are not in the digest that names the folder of what is kept.
+        if not SIMULATED and str(body.__module__).startswith(f"{__package__}."):
+            self.compiled._cache = Cubins(self.name, self.compiled.targetoptions)
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of the arguments that a call gives."""
         return tuple(name for name in self.arguments if name not in HEADER)
+
+    @property
+    def signature(self) -> tuple[types.Type, ...]:
+        """The types of all arguments."""
+        return tuple(self.arguments.values())
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is code in this process; the simulator needs none."""
+        return SIMULATED or self.signature in self.compiled.overloads
+
+    def in_cache(self) -> bool:
+        """Say whether machine code for the GPU in use is on disk."""
+        cubins = self.compiled._cache
+        return isinstance(cubins, Cubins) and cubins.has(self.signature)
+
+    def load(self) -> None:
+        """Load the machine code, compiling it where there is none on disk."""
+        if not self.loaded:
+            self.compiled.compile(self.signature)
+
+    def keep(self) -> None:
+        """Compile the kernel for the folder on disk, without a GPU to load it."""
+        made = compiled(self.compiled, self.signature)
+        self.compiled._cache.save_overload(self.signature, made)
 
     def dtype(self, field: str) -> np.dtype:
         """Return the type of an array's elements or of a number."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from numba import int32, int64
 
-from fastcnn.kernels.cuda.access import FLOAT, fetch, locate
-from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.access import FLOAT, locate
 from fastcnn.kernels.cuda.kernel import inline
-from fastcnn.kernels.cuda.tile import Loader, Tile
+from fastcnn.kernels.cuda.moving import Loader, share
+from fastcnn.kernels.cuda.tile import Tile
 
 
 def along(tile: Tile, span: int) -> Loader:
@@ -20,27 +20,26 @@ def along(tile: Tile, span: int) -> Loader:
 
     Shape: (extent, row, base).
     """
-    lanes, depth = tile.lanes, tile.depth
-    each = span // lanes
+    own = share(tile, span, along=True)
+    each, seat, move, depth, stride = own.each, own.seat, own.move, tile.depth, tile.stride
 
     @inline
     def begin(near, far, array, shape, start, first):
         extent, row, base = shape
-        thread = int32(cuda.threadIdx.x)
-        lane = thread % lanes
-        near[0] = first + thread // lanes
-        near[1] = extent - start - lane
-        far[0] = locate(array, base + int64(near[0]) * row + start + lane)
+        line, inner = seat()
+        near[0] = first + inner
+        near[1] = extent - start - line
+        far[0] = locate(array, base + int64(near[0]) * row + start + line)
 
     @inline
-    def load(values, array, near, far, shape, last):
+    def load(to, array, near, far, shape, last):
         valid, left = near[0] < last, near[1]
         for i in range(each):
-            values[i] = fetch(array, far[0], i * lanes, valid and left > int32(i * lanes))
+            move(to, i, array, far[0], i * stride, valid and left > int32(i * stride))
         near[0] += depth
         far[0] += int64(depth * FLOAT) * shape[1]
 
-    return Loader(begin, load, 2, 1, True, each)
+    return Loader(begin, load, 2, 1, own)
 
 
 def across(tile: Tile, span: int) -> Loader:
@@ -48,24 +47,24 @@ def across(tile: Tile, span: int) -> Loader:
 
     Shape: (extent, row, base).
     """
-    lanes, depth = tile.lanes, tile.depth
-    each = span // lanes
+    own = share(tile, span, along=False)
+    each, seat, move, depth, stride = own.each, own.seat, own.move, tile.depth, tile.stride
 
     @inline
     def begin(near, far, array, shape, start, first):
         extent, row, base = shape
-        thread = int32(cuda.threadIdx.x)
-        place = start + thread // depth
-        near[0] = first + thread % depth
+        line, inner = seat()
+        place = start + line
+        near[0] = first + inner
         near[1] = extent - place
         far[0] = locate(array, base + int64(place) * row + near[0])
 
     @inline
-    def load(values, array, near, far, shape, last):
-        valid, left, step = near[0] < last, near[1], int32(lanes * shape[1])
+    def load(to, array, near, far, shape, last):
+        valid, left, step = near[0] < last, near[1], int32(stride * shape[1])
         for i in range(each):
-            values[i] = fetch(array, far[0], int32(i * step), valid and left > int32(i * lanes))
+            move(to, i, array, far[0], int32(i * step), valid and left > int32(i * stride))
         near[0] += depth
         far[0] += depth * FLOAT
 
-    return Loader(begin, load, 2, 1, False, each)
+    return Loader(begin, load, 2, 1, own)

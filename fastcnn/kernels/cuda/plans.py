@@ -1,16 +1,21 @@
 """How a matrix product is computed: in which tiles, in how many splits, and how long that takes.
 
 An estimate counts the multiply-adds of whole tiles in whole rounds of the multiprocessors, what
-moves between memory and them, and the launches; see `machine`.
+moves between memory and them, and the launches; see `machine`. The constants here are guesses from
+counting instructions, not measurements: they rank the tiles, they do not foretell times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
+from fastcnn.kernels.call import Place, Region
+from fastcnn.kernels.cuda.access import VECTOR_BYTES
 from fastcnn.kernels.cuda.machine import BYTES, LAUNCH, MULTIPLY_ADDS, PROCESSORS
-from fastcnn.kernels.cuda.tile import FLOAT32, TF32, Tile
+from fastcnn.kernels.cuda.split_sums import fold_time
+from fastcnn.kernels.cuda.tile import FLOAT32, TF32, VECTOR, Tile
 
 # From the widest to those for few columns, for few rows and for few of both.
 TILES = {
@@ -23,7 +28,9 @@ TILES = {
         Tile(16, 32, 8, 4, 4),
     ),
     TF32: (
-        Tile(128, 64, 16, 8, 8, TF32),
+        Tile(128, 64, 16, 8, 8, TF32, VECTOR),
+        Tile(64, 64, 16, 4, 8, TF32, VECTOR),
+        Tile(128, 32, 16, 4, 8, TF32, VECTOR),
         Tile(64, 64, 16, 4, 8, TF32),
         Tile(128, 32, 16, 4, 8, TF32),
     ),
@@ -53,15 +60,17 @@ def best_plan(
     inner: int,
     groups: int = 1,
     precision: str = FLOAT32,
+    fours: bool = False,
     largest: int = 128 * 128,
 ) -> Plan:
     """Return the fastest tile and number of splits; rows and inner are those of the batch.
 
-    `largest` is the most sums of a tile.
+    With `fours` numbers may be moved four at a time (`in_fours`). `largest` is the most sums of a
+    tile.
     """
     plans = []
     for tile in TILES[precision]:
-        if tile.rows * tile.columns > largest:
+        if tile.rows * tile.columns > largest or (tile.width == VECTOR and not fours):
             continue
         splits = 1
         while splits == 1 or (
@@ -74,6 +83,20 @@ def best_plan(
     return min(plans, key=lambda plan: plan.time)
 
 
+def in_fours(places: Iterable[Region | Place], *sizes: int) -> bool:
+    """Say whether matrices can be moved in vectors of four numbers: they begin at multiples of 16
+    bytes, and what goes on in the order of memory, and the steps from row to row, are whole
+    vectors.
+
+    The engine lets regions of its own begin at 256 bytes, and so does CUDA its arrays.
+    """
+    found = [one if isinstance(one, Place) else Place(one) for one in places]
+    starts = [place.offset + place.region.offset for place in found]
+    return all(start % VECTOR_BYTES == 0 for start in starts) and all(
+        size % VECTOR == 0 for size in sizes
+    )
+
+
 def plan_time(tile: Tile, rows: int, columns: int, inner: int, groups: int, splits: int) -> float:
     """Estimate the nanoseconds of a product and of adding up its splits."""
     tiles = tile.blocks(rows, columns) * groups * splits
@@ -84,10 +107,7 @@ def plan_time(tile: Tile, rows: int, columns: int, inner: int, groups: int, spli
     numbers = groups * (rows * inner + inner * columns + splits * rows * columns)
     shared = tiles * steps * (tile.rows + tile.columns)
     traffic = 4 * max(numbers, shared / BEYOND_MEMORY) / BYTES
-    folding = 0.0
-    if splits > 1:
-        folding = LAUNCH + 4 * (splits + 1) * groups * rows * columns / BYTES
-    return LAUNCH + max(arithmetic, traffic) + folding
+    return LAUNCH + max(arithmetic, traffic) + fold_time(groups * rows * columns, splits)
 
 
 def _share(tile: Tile) -> float:
@@ -95,7 +115,7 @@ def _share(tile: Tile) -> float:
     shared memory at each step, and loading each slice."""
     slices = (tile.rows + tile.columns) * tile.depth / tile.threads
     if tile.precision == TF32:
-        return TENSOR_CORES * tile.sums / (tile.sums + 16)
+        return TENSOR_CORES * tile.sums / (tile.sums + 16 + slices / tile.width)
     others = tile.depth * (tile.down + tile.across) / 4 + 3 * slices + 20
     return tile.depth * tile.sums / (tile.depth * tile.sums + others)
 

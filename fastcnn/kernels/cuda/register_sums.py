@@ -12,17 +12,18 @@ from numba import float32, int32
 from fastcnn.kernels.cuda.access import read_four, write, write_four
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.kernel import inline
-from fastcnn.kernels.cuda.tile import WARP, Sums, Tile, finish, unrolled
+from fastcnn.kernels.cuda.tile import WARP, Layout, Sums, Tile, finish, unrolled
 
 LANES_DOWN, LANES_ACROSS = 4, 8
 PIECE = 4
 BETWEEN_DOWN, BETWEEN_ACROSS = LANES_DOWN * PIECE, LANES_ACROSS * PIECE
 
 
-def register_sums(tile: Tile) -> Sums:
-    """Return the functions of sums in registers, by fused multiply-adds."""
-    down, across, slice_a = tile.down, tile.across, tile.slice_a
-    row_a, row_b = tile.row_a, tile.row_b
+def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
+    """Return the functions of sums in registers, by fused multiply-adds; the layouts are those of
+    slices in which rows or columns lie side by side."""
+    down, across = tile.down, tile.across
+    (_, row_a, slice_a), (_, row_b, _) = of_a, of_b
     warps_down = tile.rows // (LANES_DOWN * down)
     pieces_down, pieces_across = down // PIECE, across // PIECE
 
@@ -57,8 +58,8 @@ def register_sums(tile: Tile) -> Sums:
     steps = unrolled(step, tile.depth)
 
     @inline
-    def multiply(shared, half, row, column, sums):
-        steps((shared, int32(half + row), int32(half + slice_a + column), sums), 0)
+    def multiply(shared, start, row, column, sums):
+        steps((shared, int32(start + row), int32(start + slice_a + column), sums), 0)
 
     def storing(row_at):
         @inline

@@ -1,58 +1,107 @@
-"""Sums over the batch in a fixed number of splits, which are added in order afterwards."""
+"""Sums in a fixed number of splits, which are added in order afterwards."""
 
 from __future__ import annotations
 
 from math import ceil
 from typing import Any
 
-from numba import float32, int32
+from numba import float32, int32, int64
 
-from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Place, Region
 from fastcnn.kernels.cuda.access import read, write
 from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.grid import quotient
 from fastcnn.kernels.cuda.kernel import Floats, Int, kernel
 from fastcnn.kernels.cuda.machine import BYTES, LAUNCH
+from fastcnn.kernels.cuda.tile import finish
 
-THREADS, PARTS = 256, 8
-COLUMNS = THREADS // PARTS
+THREADS = 256
+MOST_PARTS = 8  # threads that share the splits of a sum: a warp still reads 128 bytes side by side
 
 
 def _launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
-    return ceil(values["size"] / COLUMNS), THREADS
+    size = values["size"] + count * values["each_image"]
+    return max(1, ceil(size * values["parts"] / THREADS)), THREADS
 
 
 @kernel(_launch)
-def fold_splits(count: Int, partial: Floats, gradient: Floats, size: Int, splits: Int):
-    """gradient[size] = the sum of partial[splits, size] over the splits.
+def fold_splits(
+    count: Int,
+    partial: Floats,
+    scale: Floats,
+    bias: Floats,
+    c: Floats,
+    size: Int,
+    each_image: Int,
+    step: Int,
+    columns: Int,
+    splits: Int,
+    parts: Int,
+    relu: Int,
+):
+    """c[i] = the sum over the splits of partial[split * step + i], with the scale and bias of
+    column i % columns, and ReLU; for `size` numbers, and `each_image` of every image.
 
-    Each of a few threads sums consecutive splits in order, then their sums are added in order.
+    `parts` threads, a power of two, sum consecutive splits in order; then their sums are added in
+    order.
     """
     sums = cuda.shared.array(THREADS, float32)
-    thread = cuda.threadIdx.x
-    column, part = int32(thread % COLUMNS), int32(thread // COLUMNS)
-    at = cuda.blockIdx.x * COLUMNS + column
-    each = (splits + PARTS - 1) // PARTS
+    thread, wide = int32(cuda.threadIdx.x), quotient(THREADS, parts)
+    part = quotient(thread, wide)
+    lane = int32(thread - part * wide)
+    at = cuda.blockIdx.x * wide + lane
+    size = int32(size + count * each_image)
+    each = quotient(splits + parts - 1, parts)
     total = float32(0)
     if at < size:
-        for split in range(part * each, min(splits, (part + 1) * each)):
-            total += read(partial, split * size, at)
+        for split in range(int32(part * each), int32(min(splits, (part + 1) * each))):
+            total += read(partial, int64(split) * step, at)
     sums[thread] = total
     cuda.syncthreads()
     if part == 0 and at < size:
-        for other in range(1, PARTS):
-            total += sums[other * COLUMNS + column]
-        write(gradient, at, 0, total)
+        for other in range(1, parts):
+            total += sums[other * wide + lane]
+        column = int32(at - quotient(at, columns) * columns)
+        write(c, at, 0, finish(total, scale, bias, column, relu))
 
 
 def split_region(splits: int, size: int) -> Region:
     """Return memory for the sums of every split, of `size` floats each."""
-    return Region(4 * splits * size, GLOBAL, per_image=False, label="partial dw")
+    return Region(4 * splits * size, GLOBAL, per_image=False, label="splits")
 
 
-def fold(calls: Calls, partial: Region, gradient: Region, size: int, splits: int) -> None:
-    """Emit gradient = the sum of the splits."""
-    places = {"partial": partial, "gradient": gradient}
-    calls.emit(fold_splits, BATCH, "gradient", places, size=size, splits=splits)
+def fold(
+    calls: Calls,
+    partial: Region,
+    c: Region | Place,
+    splits: int,
+    size: int,
+    each_image: int = 0,
+    step: int | None = None,
+    columns: int | None = None,
+    scale: Region | Place | None = None,
+    bias: Region | Place | None = None,
+    relu: bool = False,
+) -> None:
+    """Emit c = the sum of the splits, of `size` floats and `each_image` for every image.
+
+    From one split to the next lie `step` floats, by default `size`. The scale and bias of `columns`
+    begin anew at every multiple of it.
+    """
+    parts = min(MOST_PARTS, 1 << (splits.bit_length() - 1))
+    calls.emit(
+        fold_splits,
+        BATCH,
+        "c",
+        {"partial": partial, "scale": scale, "bias": bias, "c": c},
+        size=size,
+        each_image=each_image,
+        step=size if step is None else step,
+        columns=size if columns is None else columns,
+        splits=splits,
+        parts=parts,
+        relu=relu,
+    )
 
 
 def fold_time(size: int, splits: int) -> float:

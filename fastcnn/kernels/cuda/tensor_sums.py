@@ -1,6 +1,6 @@
 """A tile's sums on tensor cores: a warp multiplies pieces of 16 x 8 x 8 numbers in TF32.
 
-The two factors are rounded when they are put into shared memory. Each thread holds `down` x
+The two factors are rounded when a thread reads them from shared memory. Each thread holds `down` x
 `across` sums, whose rows are 8 apart and whose columns come in pairs 8 apart.
 """
 
@@ -11,18 +11,18 @@ from numba import float32, int32
 from fastcnn.kernels.cuda.access import read, write
 from fastcnn.kernels.cuda.device import cuda
 from fastcnn.kernels.cuda.kernel import inline
-from fastcnn.kernels.cuda.tensor_cores import multiply_add
-from fastcnn.kernels.cuda.tile import WARP, Sums, Tile, finish, unrolled
+from fastcnn.kernels.cuda.tensor_cores import multiply_add, rounded
+from fastcnn.kernels.cuda.tile import WARP, Layout, Sums, Tile, finish, unrolled
 
 SPAN = 8  # rows from one sum of a thread to the next, columns from pair to pair
 INNER = 8  # of the inner dimension in one multiplication
 HALF = 4
 
 
-def tensor_sums(tile: Tile) -> Sums:
-    """Return the functions of sums on tensor cores."""
-    down, across, slice_a = tile.down, tile.across, tile.slice_a
-    row_a, row_b, depth = tile.row_a, tile.row_b, tile.depth
+def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
+    """Return the functions of sums on tensor cores; the layouts are those of slices."""
+    down, across, depth = tile.down, tile.across, tile.depth
+    (row_a, inner_a, slice_a), (column_b, inner_b, _) = of_a, of_b
     warp_rows, warp_columns = SPAN * down, SPAN * across // 2
     warps_down = tile.rows // warp_rows
     pairs, steps = across // 2, depth // INNER
@@ -40,12 +40,12 @@ def tensor_sums(tile: Tile) -> Sums:
     def multiply_row(given, m):
         """The pieces of 16 rows of A with all columns of B."""
         shared, a, from_b, sums, k = given
-        at = k * INNER * row_a + 2 * m * SPAN
+        at = k * INNER * inner_a + 2 * m * SPAN * row_a
         from_a = (
-            read(shared, a, at),
-            read(shared, a, at + SPAN),
-            read(shared, a, at + HALF * row_a),
-            read(shared, a, at + HALF * row_a + SPAN),
+            rounded(read(shared, a, at)),
+            rounded(read(shared, a, at + SPAN * row_a)),
+            rounded(read(shared, a, at + HALF * inner_a)),
+            rounded(read(shared, a, at + HALF * inner_a + SPAN * row_a)),
         )
         for n in range(pairs):
             i = 2 * m * across + 2 * n
@@ -64,20 +64,21 @@ def tensor_sums(tile: Tile) -> Sums:
         shared, a, b, sums = given
         from_b = cuda.local.array(across, float32)
         for n in range(pairs):
-            at = k * INNER * row_b + n * SPAN
-            from_b[2 * n] = read(shared, b, at)
-            from_b[2 * n + 1] = read(shared, b, at + HALF * row_b)
+            at = k * INNER * inner_b + n * SPAN * column_b
+            from_b[2 * n] = rounded(read(shared, b, at))
+            from_b[2 * n + 1] = rounded(read(shared, b, at + HALF * inner_b))
         multiply_rows((shared, a, from_b, sums, k), 0)
 
     all_steps = unrolled(step, steps)
 
     @inline
-    def multiply(shared, half, row, column, sums):
+    def multiply(shared, start, row, column, sums):
         lane = int32(cuda.threadIdx.x) % WARP
         group, place_of_four = lane // HALF, lane % HALF
         # A thread reads other columns of B than those of its sums, and other rows than its own.
-        a = int32(half + row + place_of_four * row_a)
-        b = int32(half + slice_a + column - 2 * place_of_four + group + place_of_four * row_b)
+        a = int32(start + row * row_a + place_of_four * inner_a)
+        column = int32(column - 2 * place_of_four + group)
+        b = int32(start + slice_a + column * column_b + place_of_four * inner_b)
         all_steps((shared, a, b, sums), 0)
 
     def storing(row_at):

@@ -1,11 +1,10 @@
 """A tile: the piece of a matrix product that one block of threads computes, C = A @ B.
 
-A tile of `rows` x `columns` sums goes over the inner dimension in slices of `depth`. A slice of A
-and one of B lie in shared memory, both with the inner dimension first, in two copies: while the
-threads multiply one slice, they have the next one's numbers on the way from global memory into
-registers, and put them into the other copy afterwards, so that the threads meet once a slice. Each
-thread holds `down` x `across` sums in registers: in pieces of 4 x 4, which the threads of a warp, 4
-by 8 of them, lay out so that a warp reads 16-byte vectors without meeting another in a bank.
+A tile of `rows` x `columns` sums goes over the inner dimension in slices of `depth`. Slices of A
+and of B lie in shared memory, several of them: while the threads multiply one slice, the next are
+on their way from global memory, so that the threads meet once a slice. In float32 they are on their
+way into registers (`sweep`), in TF32 straight into shared memory (`pipeline`). Each thread holds
+`down` x `across` sums in registers (`register_sums`, `tensor_sums`).
 
 Where A and B come from is up to loaders, functions given when a tile is made: rows of a matrix,
 the transposed matrix, the pixels under a convolution's window (`windows`).
@@ -35,8 +34,20 @@ PADS = {FLOAT32: 4, TF32: 8}
 VECTOR = 4  # floats of 16 bytes
 
 
+class Layout(NamedTuple):
+    """Where a slice of A or B lies in shared memory, in floats."""
+
+    row: int  # from a row of A, or a column of B, to the next
+    inner: int  # from a number of the inner dimension to the next
+    size: int  # of the slice
+
+
 class Tile(NamedTuple):
-    """The sizes of a tile; `down` x `across` are each thread's sums."""
+    """The sizes of a tile; `down` x `across` are each thread's sums.
+
+    `width` floats are moved to shared memory at a time: 1, or in TF32 also 4, for matrices whose
+    rows all begin at multiples of 16 bytes and are whole vectors of that size.
+    """
 
     rows: int
     columns: int
@@ -44,11 +55,14 @@ class Tile(NamedTuple):
     down: int
     across: int
     precision: str = FLOAT32
+    width: int = 1
 
     @property
     def name(self) -> str:
         size = f"{self.rows}x{self.columns}"
-        return size if self.precision == FLOAT32 else f"{self.precision}_{size}"
+        if self.precision == FLOAT32:
+            return size
+        return f"{self.precision}_{size}{'_in_fours' if self.width == VECTOR else ''}"
 
     @property
     def threads(self) -> int:
@@ -61,69 +75,40 @@ class Tile(NamedTuple):
 
     @property
     def lanes(self) -> int:
-        """The threads that load one number of the inner dimension each slice."""
+        """The threads that move numbers of one place of the inner dimension, where each has one."""
         return self.threads // self.depth
 
     @property
-    def row_a(self) -> int:
-        """Floats between the numbers of A for one place of the inner dimension and the next."""
-        return self.rows + PADS[self.precision]
+    def stride(self) -> int:
+        """Rows or columns that all threads together move at a time."""
+        return self.lanes * self.width
 
-    @property
-    def row_b(self) -> int:
-        """The same of B."""
-        return self.columns + PADS[self.precision]
+    def layout(self, span: int, along: bool) -> Layout:
+        """Return how a slice of `span` rows or columns lies that is moved along them, or across.
 
-    @property
-    def slice_a(self) -> int:
-        """Floats of a slice of A in shared memory."""
-        return self.depth * self.row_a
-
-    @property
-    def slice(self) -> int:
-        """Floats of a slice of A and of B."""
-        return self.slice_a + self.depth * self.row_b
-
-    @property
-    def vectors(self) -> int:
-        """16-byte vectors of shared memory: two slices."""
-        return 2 * self.slice // VECTOR
+        Vectors along the inner dimension stay together in TF32. In float32 a thread always reads
+        neighbouring rows or columns.
+        """
+        if along or self.precision == FLOAT32:
+            pitch = span + PADS[self.precision]
+            return Layout(1, pitch, self.depth * pitch)
+        pitch = self.depth + VECTOR
+        return Layout(pitch, 1, span * pitch)
 
     def blocks(self, rows: int, columns: int) -> int:
         """Return how many tiles cover a matrix."""
         return ceil(rows / self.rows) * ceil(columns / self.columns)
 
 
-class Loader(NamedTuple):
-    """How a thread loads its part of a slice of A or B, in registers.
-
-    begin(near, far, array, shape, start, first) prepares a thread whose tile begins at row
-    (of A) or column (of B) `start`, at the number `first` of the inner dimension.
-    load(values, array, near, far, shape, last) loads a slice, zeros from `last` on, and goes one
-    slice further. `near` and `far` are what a thread remembers from slice to slice, int32 and
-    int64; `shape` is the loader's tuple of sizes and strides.
-
-    Every thread loads numbers of one place of the inner dimension: the threads side by side go
-    `along` the rows or columns of the tile, or across them, in the order of memory.
-    """
-
-    begin: Callable
-    load: Callable
-    near: int
-    far: int
-    along: bool
-    each: int  # numbers of a slice
-
-
 class Sums(NamedTuple):
     """How a thread multiplies and where its sums lie.
 
-    place() returns the row and the column of a thread's first sum. multiply(shared, half, row,
-    column, sums) adds the products of the slice at `half`. storing(row_at) returns the device
-    function that stores them, store(sums, c, scale, bias, shape, limits) with limits
-    (row, column, rows, columns, first, start, four, relu): the tile begins at (row, column), what
-    lies beyond (rows, columns) is left out; row r goes to start + row_at(shape, r); scale and bias
-    begin at `first`; `four` allows vectors.
+    place() returns the row and the column of a thread's first sum. multiply(shared, start, row,
+    column, sums) adds the products of the slices that begin at `start`, B's behind A's.
+    storing(row_at) returns the device function that stores them, store(sums, c, scale, bias, shape,
+    limits) with limits (row, column, rows, columns, first, start, four, relu): the tile begins at
+    (row, column), what lies beyond (rows, columns) is left out; row r goes to
+    start + row_at(shape, r); scale and bias begin at `first`; `four` allows vectors.
     """
 
     place: Callable

@@ -7,11 +7,9 @@ parameter's parts follow one another.
 
 import math
 from collections.abc import Callable
-from math import ceil
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from fastcnn.kernels import loss as loss_functions
 from fastcnn.kernels import update as update_functions
@@ -29,6 +27,8 @@ from fastcnn.kernels.cuda.kernel import (
     kernel,
 )
 from fastcnn.kernels.cuda.reduction import sum_rows
+from fastcnn.kernels.cuda.row_team import a_block_a_row, teamed
+from fastcnn.kernels.loss import every, first, largest, summed
 
 f32, f64 = np.float32, np.float64
 ZERO, ONE = f32(0), f32(1)
@@ -36,7 +36,6 @@ ZERO, ONE = f32(0), f32(1)
 PART = 1024  # floats of a block's share of an update, at most
 THREADS = 256 if not SIMULATED else 32  # where each is a thread of the host, and they often meet
 PAIRS = 2 * THREADS
-LOSS_THREADS = 32  # few, so that a batch's rows spread over the multiprocessors
 GROUPS = 8  # parameters that `check_gradients` sums at once
 LANES = THREADS // GROUPS  # threads of each
 
@@ -46,24 +45,28 @@ _add_penalty = inline(update_functions.add_penalty)
 _penalty = inline(update_functions.penalty)
 
 
-@register_jitable
+@teamed
 def rank_of(scores, label):
     """Return how many classes score higher than the label, ties going to the lower class."""
-    rank = 0
-    for j in range(scores.size):
+    rank = ZERO
+    for j in every(scores.size):
         if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
-            rank += 1
-    return rank
+            rank += ONE
+    return int(summed(rank))
 
 
-@register_jitable
+@teamed
 def largest_place(values):
-    """Return the first place of the largest value."""
-    place = 0
-    for j in range(1, values.size):
-        if values[j] > values[place]:
+    """Return the first place of the largest value; the last of all where one is NaN."""
+    top = values[0]
+    for j in every(values.size):
+        if values[j] > top:
+            top = values[j]
+    top, place = largest(top), values.size - 1
+    for j in every(values.size):
+        if values[j] == top and j < place:
             place = j
-    return place
+    return first(place)
 
 
 def _sparse_loss(function: Callable) -> Callable:
@@ -79,12 +82,13 @@ def _sparse_loss(function: Callable) -> Callable:
         option: Float,
         classes: Int,
     ):
-        row = cuda.grid(1)
-        if row < count:
+        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
             at, end = row * size, (row + 1) * size
             z, label = scores[at:end], int(target[row])
-            loss[row] = function(z, label, gradient[at:end], weight[row], option)
-            rank[row] = rank_of(z, label)
+            value = function(z, label, gradient[at:end], weight[row], option)
+            place = rank_of(z, label)
+            if cuda.threadIdx.x == 0:
+                loss[row], rank[row] = value, place
 
     return loss
 
@@ -102,19 +106,18 @@ def _dense_loss(function: Callable) -> Callable:
         option: Float,
         classes: Int,
     ):
-        row = cuda.grid(1)
-        if row < count:
+        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
             at, end = row * size, (row + 1) * size
             z, wanted = scores[at:end], target[at:end]
-            loss[row] = function(z, wanted, gradient[at:end], weight[row], option)
+            value = function(z, wanted, gradient[at:end], weight[row], option)
+            if cuda.threadIdx.x == 0:
+                loss[row] = value
             if classes:
-                rank[row] = rank_of(z, largest_place(wanted))
+                place = rank_of(z, largest_place(wanted))
+                if cuda.threadIdx.x == 0:
+                    rank[row] = place
 
     return loss
-
-
-def _a_thread_a_row(count: int, values: dict[str, Any]) -> tuple[int, int]:
-    return max(1, ceil(count / LOSS_THREADS)), LOSS_THREADS
 
 
 def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
@@ -125,9 +128,9 @@ def _loss_kernel(name: str, function: Callable) -> Kernel:
     """Return the kernel loss_<name>: each row's loss, its gradient times the row's weight, and the
     rank of its class, where the loss has classes."""
     sparse = name.endswith("_sparse") or name == "multiclass_hinge"
-    made = (_sparse_loss if sparse else _dense_loss)(inline(function))
+    made = (_sparse_loss if sparse else _dense_loss)(teamed(function))
     made.__name__ = made.__qualname__ = f"loss_{name}"
-    return kernel(_a_thread_a_row)(made)
+    return kernel(lambda count, values: a_block_a_row(count))(made)
 
 
 def _update_kernel(name: str, function: Callable) -> Kernel:

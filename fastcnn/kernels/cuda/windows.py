@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from numba import int32, int64
 
-from fastcnn.kernels.cuda.access import FLOAT, fetch, inside, locate
-from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.access import FLOAT, inside, locate
 from fastcnn.kernels.cuda.grid import quotient
 from fastcnn.kernels.cuda.kernel import inline
-from fastcnn.kernels.cuda.tile import Loader, Tile
+from fastcnn.kernels.cuda.moving import Loader, share
+from fastcnn.kernels.cuda.tile import Tile
 
 NOWHERE = -(1 << 24)  # a row of an image that is outside of it, with any tap
 
@@ -49,32 +49,32 @@ def pixels(tile: Tile) -> Loader:
     (tap_h, tap_w, taps_w), then the source: (height, width, floats of a pixel, channels used, the
     first of them).
     """
-    lanes, depth = tile.lanes, tile.depth
-    each = tile.rows // lanes
+    own = share(tile, tile.rows, along=False)
+    each, seat, move, depth, stride = own.each, own.seat, own.move, tile.depth, tile.stride
     rows, columns, places = 4, 4 + each, 4 + 2 * each
 
     @inline
     def begin(near, far, array, shape, start, first):
         (number, of_image, of_row), steps, base, taps, source = shape
         height, width, wide, channels, channel = source
-        thread = int32(cuda.threadIdx.x)
-        first_tap(near, first + thread % depth, channels, taps[2])
+        place, inner = seat()
+        first_tap(near, first + inner, channels, taps[2])
         image = quotient(start, of_image)
         far[0] = locate(array, int64(image) * height * width * wide + channel)
         for i in range(each):
-            pixel = int32(start + thread // depth + i * lanes)
-            further = quotient(pixel, of_image) - image
-            pixel = int32(pixel - (image + further) * of_image)
+            at = int32(start + place + i * stride)
+            further = quotient(at, of_image) - image
+            pixel = int32(at - (image + further) * of_image)
             line = quotient(pixel, of_row)
             near[rows + i] = line * steps[0] + base[0]
             near[columns + i] = (pixel - line * of_row) * steps[1] + base[1]
-            inner = (further * height + near[rows + i]) * width + near[columns + i]
-            near[places + i] = inner * wide
-            if start + thread // depth + i * lanes >= number:
+            from_image = (further * height + near[rows + i]) * width + near[columns + i]
+            near[places + i] = from_image * wide
+            if at >= number:
                 near[rows + i] = NOWHERE
 
     @inline
-    def load(values, array, near, far, shape, last):
+    def load(to, array, near, far, shape, last):
         (height, width, wide, channels, _), taps = shape[4], shape[3]
         down, right = int32(near[3] * taps[0]), int32(near[2] * taps[1])
         address = far[0] + FLOAT * (int64(int32(down * width + right)) * wide + near[1])
@@ -82,11 +82,11 @@ def pixels(tile: Tile) -> Loader:
         for i in range(each):
             row, column = int32(near[rows + i] + down), int32(near[columns + i] + right)
             met = valid and inside(row, height) and inside(column, width)
-            values[i] = fetch(array, address, near[places + i], met)
+            move(to, i, array, address, near[places + i], met)
         near[0] += depth
         next_tap(near, depth, channels, taps[2])
 
-    return Loader(begin, load, 4 + 3 * each, 1, False, each)
+    return Loader(begin, load, 4 + 3 * each, 1, own)
 
 
 def taps(tile: Tile) -> Loader:
@@ -95,31 +95,31 @@ def taps(tile: Tile) -> Loader:
     Shape: (number of taps' numbers, taps_w), (tap_h, tap_w), (steps_h, step_w), (base_h, base_w),
     (pixels of a column, of a row), then the source as in `pixels`.
     """
-    lanes, depth = tile.lanes, tile.depth
-    each = tile.rows // lanes
+    own = share(tile, tile.rows, along=True)
+    each, seat, move, depth, stride = own.each, own.seat, own.move, tile.depth, tile.stride
     rows, columns, places = 3, 3 + each, 3 + 2 * each
 
     @inline
     def begin(near, far, array, shape, start, first):
         (number, taps_w), tap, _, _, (of_column, of_row), source = shape
         height, width, wide, channels, channel = source
-        thread = int32(cuda.threadIdx.x)
-        k = int32(first + thread // lanes)
+        first_place, inner = seat()
+        k = int32(first + inner)
         line = quotient(k, of_row)
         image = quotient(line, of_column)
         near[0], near[1], near[2] = k, k - line * of_row, line - image * of_column
         far[0] = locate(array, int64(image) * height * width * wide + channel)
         for i in range(each):
-            place = int32(start + thread % lanes + i * lanes)
+            place = int32(start + first_place + i * stride)
             window = quotient(place, channels)
             line = quotient(window, taps_w)
             near[rows + i] = line * tap[0] if place < number else NOWHERE
             near[columns + i] = (window - line * taps_w) * tap[1]
-            inner = line * tap[0] * width + near[columns + i]
-            near[places + i] = inner * wide + place - window * channels
+            from_pixel = line * tap[0] * width + near[columns + i]
+            near[places + i] = from_pixel * wide + place - window * channels
 
     @inline
-    def load(values, array, near, far, shape, last):
+    def load(to, array, near, far, shape, last):
         _, _, steps, base, (of_column, of_row), (height, width, wide, _, _) = shape
         down = int32(near[2] * steps[0] + base[0])
         right = int32(near[1] * steps[1] + base[1])
@@ -128,7 +128,7 @@ def taps(tile: Tile) -> Loader:
         for i in range(each):
             row, column = int32(near[rows + i] + down), int32(near[columns + i] + right)
             met = valid and inside(row, height) and inside(column, width)
-            values[i] = fetch(array, address, near[places + i], met)
+            move(to, i, array, address, near[places + i], met)
         near[0] += depth
         near[1] += depth
         while near[1] >= of_row:
@@ -138,7 +138,7 @@ def taps(tile: Tile) -> Loader:
                 near[2] = 0
                 far[0] += FLOAT * int64(height) * width * wide
 
-    return Loader(begin, load, 3 + 3 * each, 1, True, each)
+    return Loader(begin, load, 3 + 3 * each, 1, own)
 
 
 def turned_kernel(tile: Tile) -> Loader:
@@ -147,27 +147,27 @@ def turned_kernel(tile: Tile) -> Loader:
     Shape: (number of channels, floats from one to the next), (filters of a tap, taps_w), (floats
     from a tap to the one below, to the one on the right), base.
     """
-    lanes, depth = tile.lanes, tile.depth
-    each = tile.columns // lanes
+    own = share(tile, tile.columns, along=False)
+    each, seat, move, depth, stride = own.each, own.seat, own.move, tile.depth, tile.stride
     left = 4
 
     @inline
     def begin(near, far, array, shape, start, first):
         (number, row), (filters, taps_w), _, base = shape
-        thread = int32(cuda.threadIdx.x)
-        first_tap(near, first + thread % depth, filters, taps_w)
-        place = int32(start + thread // depth)
+        line, inner = seat()
+        first_tap(near, first + inner, filters, taps_w)
+        place = int32(start + line)
         near[left] = number - place
         far[0] = locate(array, base + int64(place) * row)
 
     @inline
-    def load(values, array, near, far, shape, last):
+    def load(to, array, near, far, shape, last):
         (_, row), (filters, taps_w), (below, beside), _ = shape
         address = far[0] + FLOAT * (int64(near[3]) * below + int64(near[2]) * beside + near[1])
-        valid, further, step = near[0] < last, near[left], int32(lanes * row)
+        valid, further, step = near[0] < last, near[left], int32(stride * row)
         for i in range(each):
-            values[i] = fetch(array, address, int32(i * step), valid and further > int32(i * lanes))
+            move(to, i, array, address, int32(i * step), valid and further > int32(i * stride))
         near[0] += depth
         next_tap(near, depth, filters, taps_w)
 
-    return Loader(begin, load, 5, 1, False, each)
+    return Loader(begin, load, 5, 1, own)

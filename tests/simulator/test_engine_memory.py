@@ -1,0 +1,90 @@
+"""The engine's memory on the GPU: what is said where there is too little, and who may read it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import fastcnn
+from fastcnn import layers
+from fastcnn.engines import device_memory
+from fastcnn.engines.residence import DataSets, Residence
+
+X, Y = np.ones((4, 2, 2, 1), np.float32), np.zeros(4, np.int32)
+
+
+def model() -> fastcnn.Sequential:
+    made = fastcnn.Sequential([layers.Flatten(), layers.Dense(3)], (2, 2, 1), device="cuda")
+    made.compile("adam", "sparse_categorical_crossentropy")
+    return made
+
+
+def lacking(monkeypatch, what: str) -> None:
+    """Have no memory for something."""
+    there = device_memory._tried
+
+    def tried(make, sentence):
+        if what in sentence():
+            raise MemoryError(sentence())
+        return there(make, sentence)
+
+    monkeypatch.setattr(device_memory, "_tried", tried)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    {
+        "the weights": "are needed for the weights.",
+        "the moving statistics": "are needed for the moving statistics.",
+        "the gradients": "are needed for the gradients.",
+        "the optimizer's slots": "are needed for the optimizer's slots.",
+        "the table of an update": "a batch of 4 needs",
+        "a program's constants": "a batch of 4 needs",
+        "them for what goes to the GPU": "a batch of 4 needs",
+        "what is between the layers": "a batch of 4 needs",
+        "memory to be pinned": "of memory to be pinned for what goes to the GPU and back",
+    }.items(),
+)
+def test_every_lack_of_memory_is_told(monkeypatch, what, said):
+    lacking(monkeypatch, what)
+    with pytest.raises(MemoryError, match=said):
+        model().train_on_batch(X, Y)
+
+
+def test_inputs_count_with_what_is_between_the_layers(monkeypatch):
+    """A batch that would fit is one whose images fit too."""
+    seen: list = []
+    there = device_memory.batch
+
+    def noted(images, extent):
+        seen.append(extent)
+        return there(images, extent)
+
+    monkeypatch.setattr(device_memory, "batch", noted)
+    model().train_on_batch(X, Y)
+    whole, arena = seen
+    each = 4 * 4 + 4  # four pixels and a label, of four bytes each
+    assert all(whole(images) == arena(images) + images * each for images in (1, 4, 100))
+
+
+def test_a_data_set_that_does_not_fit_stays_at_home(monkeypatch):
+    lacking(monkeypatch, "a data set's images")
+    assert not DataSets().hold(np.zeros((2, 2, 2, 1), np.uint8), anew=False)
+
+
+def test_weights_are_not_fetched_during_a_run():
+    made = model()
+    made.train_on_batch(X, Y)
+    made.state.come_home()
+    residence = Residence(made.state)
+    residence.settle()
+    residence.stepped()
+    fetched = threading.Event()
+    reader = threading.Thread(target=lambda: (made.state.come_home(), fetched.set()))
+    with residence.busy:
+        reader.start()
+        assert not fetched.wait(0.1)
+    assert fetched.wait(10)
+    reader.join()
