@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -55,23 +56,24 @@ class Fastcnn:
 
     def step(self, task: protocol.Task) -> protocol.Step:
         x = images.images()
-        out = np.empty((task.batch, *x.shape[1:]), np.float32)
         if task.variant == "copy":
-            work = self._copy(out)
+            work = self._copy(np.empty((task.batch, *x.shape[1:]), np.float32))
         else:
-            work = self._augment(task.mode, x, out, BATCHES[task.variant])
+            work = self._augment(task.mode, x, task.batch, BATCHES[task.variant])
         starts = range(0, task.batch, CHUNK)
         threads = ThreadPoolExecutor(THREADS)
         return lambda: list(threads.map(work, starts))
 
-    def _augment(self, mode: str, x: np.ndarray, out: np.ndarray, batch: int) -> Any:
+    def _augment(self, mode: str, x: np.ndarray, count: int, batch: int) -> Any:
         steps, epoch = augment(mode), 0
-        order = np.random.default_rng(1).permutation(len(x))[: len(out)]
+        order = np.random.default_rng(1).permutation(len(x))[:count]
+        own = threading.local()  # as in training, where a batch's memory is used again
 
         def work(start: int) -> None:
+            if not hasattr(own, "out"):
+                own.out = np.empty((batch, *x.shape[1:]), np.float32)
             for first in range(start, start + CHUNK, batch):
-                part = slice(first, first + batch)
-                steps.apply(x, order[part], epoch, out[part])
+                steps.apply(x, order[first : first + batch], epoch, own.out)
 
         return work
 

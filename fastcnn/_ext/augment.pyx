@@ -41,6 +41,8 @@ cdef double PER_PIXEL = 4294967296.0
 cdef long long HALF_PIXEL = 1LL << (PLACES - 1)
 # Pixels of three channels are moved as four floats: what is moved so needs room behind it.
 cdef Py_ssize_t SPILL = 4
+# So many floats are made in 50 to 200 microseconds.
+cdef Py_ssize_t SHORT = 1 << 17
 
 
 cdef class _Job:
@@ -62,7 +64,8 @@ def resample(
     x, indices, out, *, matrices=None, fill_mode="constant", fill_value=0.0, nearest=False,
     linear=None, offset=None, mean=None, limits=(0.0, 255.0), scale=None, shift=None,
 ):
-    """Write the augmented images ``x[indices]`` into ``out``, with the GIL released.
+    """Write the augmented images ``x[indices]`` into ``out``, with the GIL released but for small
+    batches.
 
     x: uint8 or float32 [N, H, W, C]; indices: int64 [n], each from 0 to N - 1; out: float32
     [n, H2, W2, C]; all C-contiguous, out in memory of its own.
@@ -118,20 +121,32 @@ def _check_arrays(x, indices, out):
 cdef int _all_images(
     const pixel[::1] x, const long long[::1] indices, float[::1] out, _Job job
 ) except -1:
+    """The GIL is kept where the work is short: to get it back, a thread may wait longer than that
+    for another one that prepares small batches too."""
+    if out.shape[0] <= SHORT:
+        _each_image(x, indices, out, job)
+    else:
+        with nogil:
+            _each_image(x, indices, out, job)
+    return 0
+
+
+cdef int _each_image(
+    const pixel[::1] x, const long long[::1] indices, float[::1] out, _Job job
+) except -1 nogil:
     cdef Py_ssize_t i, start
     cdef Py_ssize_t size = job.height * job.width * job.channels
     cdef double[6] matrix
-    with nogil:
-        for i in range(indices.shape[0]):
-            start = <Py_ssize_t>indices[i] * size
-            _read_matrix(job, i, &matrix[0])
-            if job.colour != PLAIN:
-                _place_colour(x, start, i, job)
-            if _only_moves(&matrix[0]):
-                _move(x, start, out, i, &matrix[0], job)
-            else:
-                _unpack(x, start, job)
-                _sample(out, i, &matrix[0], job)
+    for i in range(indices.shape[0]):
+        start = <Py_ssize_t>indices[i] * size
+        _read_matrix(job, i, &matrix[0])
+        if job.colour != PLAIN:
+            _place_colour(x, start, i, job)
+        if _only_moves(&matrix[0]):
+            _move(x, start, out, i, &matrix[0], job)
+        else:
+            _unpack(x, start, job)
+            _sample(out, i, &matrix[0], job)
     return 0
 
 

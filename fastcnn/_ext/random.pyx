@@ -40,12 +40,11 @@ cdef int _draw(
     cdef Py_ssize_t i, k, place
     cdef long long turn
     cdef word state
-    with nogil:
-        for i in range(streams.shape[0]):
-            place = 0
-            for k in range(keys.shape[0]):
-                state = beginning(keys[k], streams[i])
-                for turn in range(counts[k]):
-                    out[i, place] = unit(mix(state + steps(<word>(turn + 1))))
-                    place += 1
+    for i in range(streams.shape[0]):
+        place = 0
+        for k in range(keys.shape[0]):
+            state = beginning(keys[k], streams[i])
+            for turn in range(counts[k]):
+                out[i, place] = unit(mix(state + steps(<word>(turn + 1))))
+                place += 1
     return 0
