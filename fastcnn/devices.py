@@ -84,11 +84,11 @@ def _simulated() -> bool:
 def _check_tf32(device: str) -> None:
     if device != "cuda":
         raise ValueError("precision='tf32' needs a GPU: on device='cpu' there is 'float32' alone.")
-    from fastcnn.kernels.cuda.device import cuda
+    from fastcnn.kernels.cuda.device import capability
 
-    capability = cuda.get_current_device().compute_capability
-    if not _simulated() and capability < (8, 0):
+    major, minor = capability()
+    if not _simulated() and major < 8:
         raise ValueError(
             "precision='tf32' needs tensor cores of compute capability 8.0 or higher. This GPU has "
-            f"{capability[0]}.{capability[1]}."
+            f"{major}.{minor}."
         )

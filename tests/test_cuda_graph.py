@@ -52,6 +52,22 @@ def test_what_cannot_be_recorded_is_launched_call_by_call(events, monkeypatch):
     assert events == ["enqueue"] * 3
 
 
+def test_a_first_run_that_failed_is_not_followed_by_recording(events):
+    """It may not have compiled everything."""
+
+    def enqueue():
+        events.append("enqueue")
+        if len(events) == 1:
+            raise ZeroDivisionError
+
+    replay = graph.Replay(None, enqueue)
+    with pytest.raises(ZeroDivisionError):
+        replay.run()
+    replay.run()
+    replay.run()
+    assert events == ["enqueue", "enqueue", "record", "enqueue", "launch"]
+
+
 class Driver:
     """Stands for cuda.bindings.driver: answers (error, results...) and notes what was asked."""
 
@@ -113,4 +129,8 @@ def test_an_error_while_recording_ends_the_recording(driver):
     used = driver()
     with pytest.raises(ZeroDivisionError):
         graph.Graph(Stream, lambda: 1 / 0)
-    assert used.asked == ["cuStreamBeginCapture", "cuStreamEndCapture"]
+    assert used.asked == ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphDestroy"]
+    used = driver("cuStreamEndCapture")
+    with pytest.raises(ZeroDivisionError):
+        graph.Graph(Stream, lambda: 1 / 0)
+    assert used.asked == ["cuStreamBeginCapture", "cuStreamEndCapture"]  # there is no graph

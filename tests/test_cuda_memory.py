@@ -95,6 +95,30 @@ def test_other_errors_of_the_driver_stay(full, monkeypatch):
         device_memory.device_array(1, np.uint8, "x")
 
 
+def test_a_lack_of_memory_outside_arrays_is_told(full):
+    with (
+        pytest.raises(
+            MemoryError, match=r"^The GPU has 3.00 GiB free, which .* enough for code\.$"
+        ),
+        device_memory.lack_told("code"),
+    ):
+        raise OSError("[2] Call to cuLibraryLoadData results in CUDA_ERROR_OUT_OF_MEMORY")
+    with pytest.raises(OSError, match="INVALID"), device_memory.lack_told("code"):
+        raise OSError("CUDA_ERROR_INVALID_IMAGE")
+    with pytest.raises(MemoryError, match="a batch"), device_memory.lack_told("code"):
+        raise MemoryError("a batch")
+
+
+def test_what_was_dropped_counts_as_free(full):
+    pending = SimpleNamespace(clear=lambda: setattr(full, "free", 5 * GIB))
+    context = SimpleNamespace(
+        memory_manager=SimpleNamespace(deallocations=pending),
+        get_memory_info=lambda: (full.free, 8 * GIB),
+    )
+    full.current_context = lambda: context
+    assert device_memory.free_bytes() == 5 * GIB
+
+
 def test_a_copy_is_over_when_it_returns(monkeypatch):
     """The engine's streams do not wait for the default one, which copies."""
     events: list[str] = []

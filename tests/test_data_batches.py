@@ -86,6 +86,23 @@ def test_the_buffer_of_an_array_is_reused():
     assert len(addresses) == 1
 
 
+@pytest.mark.parametrize(("workers", "ahead"), [(None, True), (0, False)])
+def test_an_array_whose_batches_are_sent_is_gathered_ahead(workers, ahead):
+    """In one other thread, where nothing else is asked for; the bits are the same."""
+    x, threads, sent = images(10), set(), []
+
+    def send(batch):
+        threads.add(threading.get_ident())
+        sent.append(batch.copy())
+        return sent[-1]
+
+    batches = Batches(x, None, None, 4, workers=workers, send=send)
+    found = [made.copy() for made, _, _ in batches]
+    np.testing.assert_array_equal(np.concatenate(found), x.astype(np.float32))
+    assert len(sent) == (3 if ahead else 0)
+    assert len(threads) == ahead and threading.get_ident() not in threads
+
+
 def test_a_dataset_fills_the_next_batch_ahead_in_one_other_thread():
     own = Own(20)
     assert isinstance(own, Dataset)

@@ -39,10 +39,11 @@ class Batches:
 
     Iterating gives (x float32 [b, ...], y or None, weight or None), all C-contiguous. The x of a
     batch is overwritten by a later batch: copy what has to stay. ``workers`` threads prepare as
-    many batches ahead of the step; with 0, each is prepared when it is due. None means 0 for an
-    array that is only gathered, which costs less than handing it to a thread, else 1. The bits
-    are the same for any number. Memory for workers + 1 batches is all that is used. ``send`` is
-    called with each prepared x, in the thread that prepared it, and gives what comes in its place.
+    many batches ahead of the step; with 0, each is prepared when it is due. None means 1, but 0
+    for an array that is only gathered and not sent, which costs less than handing it to a thread.
+    The bits are the same for any number. Memory for workers + 1 batches is all that is used.
+    ``send`` is called with each prepared x, in the thread that prepared it, and gives what comes
+    in its place; an array that is only gathered when it is due is not sent.
     With ``leave_out``, batches lack those images of an ImageFolder that cannot be read.
     """
 
@@ -83,8 +84,8 @@ class Batches:
         self._preparation = Preparation(augment, mixing, preprocessing, seed)
         self._epoch = epoch
         self._keys = self._preparation.keys(self._order, len(x))
-        self._workers = self._threads(workers)
         self._send = send
+        self._workers = self._threads(workers)
         self._folder = x if leave_out and isinstance(x, ImageFolder) else None
         for name, array in (("y", self._y), ("weight", self._weight)):
             if array is not None and len(array) != len(x):
@@ -106,7 +107,8 @@ class Batches:
 
     def _threads(self, workers: int | None) -> int:
         if workers is None:
-            return 0 if isinstance(self._x, np.ndarray) and self._preparation.plain else 1
+            gathered = isinstance(self._x, np.ndarray) and self._preparation.plain
+            return 0 if gathered and self._send is None else 1
         return arguments.whole("Batches", "workers", workers, least=0)
 
     def _gathered(self, x: npt.NDArray[Any]) -> Generator[Batch, None, None]:

@@ -33,7 +33,7 @@ from fastcnn.engines.outbox import Outbox, Parcel
 from fastcnn.engines.residence import DataSets, Residence
 from fastcnn.engines.streams import new_stream
 from fastcnn.kernels.call import Calls
-from fastcnn.kernels.cuda.device import cuda
+from fastcnn.kernels.cuda.device import check_process, cuda
 from fastcnn.kernels.rooms import kernels_of
 from fastcnn.program import Buffer, Program
 
@@ -105,14 +105,14 @@ class _Work:
         """Put a run on the stream: its images, what else is given to it, its launches, what is
         read of it."""
         stream = self._stream
+        if "control" in names:  # a training step
+            self._residence.remember_moving(stream)
         self.feed.enqueue(way, images)
         for name in names:
             mirror = self.inputs[name]
             per_image = name in ("target", "weight")
             length = len(mirror.host) // self._capacity * images if per_image else len(mirror.host)
             mirror.upload(length, stream)
-        if "control" in names:
-            self._residence.remember_moving(stream)
         self.launches.launch(images, stream)
         for name, mirror in self.outputs.items():
             length = len(mirror.host) if name in ("factors", "totals") else images
@@ -147,16 +147,29 @@ class _Planned(Planned):
             self.outputs = self._outputs["output"].host
 
     def run(self, x: Any, **given: np.ndarray) -> None:
+        def counts() -> bool:
+            return bool(given["control"][0]) and self.finite
+
         cuda.current_context()  # from now on this thread's
-        self._residence.settle()
+        try:
+            self._residence.settle()
+            with device_memory.lack_told("what its kernels need to run"):
+                self._residence.run(
+                    self._stream,
+                    lambda: self._put(x, given),
+                    counts if "control" in given else None,
+                )
+        finally:
+            if isinstance(x, Parcel):
+                self._outbox.take_back(x.room)
+
+    def _put(self, x: Any, given: dict[str, np.ndarray]) -> None:
+        """Put a run on the stream."""
+        self._work.launches.prepare(len(x))  # what is wrong with a launch is told before the first
         for name, array in given.items():
             self._work.inputs[name].give(array)
         way = self._work.feed.give(x)
-        with self._residence.busy:
-            self._replay(way, len(x), [*given]).run()
-            self._stream.synchronize()
-        if isinstance(x, Parcel):
-            self._outbox.take_back(x.room)
+        self._replay(way, len(x), [*given]).run()
 
     def _replay(self, way: Way, images: int, names: list[str]) -> Replay:
         key = way, images
@@ -187,11 +200,13 @@ class CudaEngine(Engine):
 
     def __init__(self, model: Sequential):
         super().__init__(model)
-        self.stream = new_stream()
+        check_process()
+        with device_memory.lack_told("its streams"):
+            self.stream = new_stream()
+            self.outbox = Outbox()
         self.residence = Residence(model.state)
         self._gradients: Any = None
         self.sets = DataSets()
-        self.outbox = Outbox()
 
     def arrays(self) -> dict[str, Any]:
         """Return the model's flat arrays on the device, by the names of their regions."""
@@ -206,12 +221,16 @@ class CudaEngine(Engine):
         images: uint8 or float32 [N, H, W, C]. A batch of them may then come as a `Selection`.
         `anew` says that they may have changed since they were last held.
         """
+        check_process()
         with self._lock:
             self.sets.drop_gone()
-            for planned in self._planned.values():
-                if isinstance(planned, _Planned):
-                    planned.forget_gone()
+            self._forget_gone()
             return self.sets.hold(images, anew)
+
+    def _forget_gone(self) -> None:
+        for planned in self._planned.values():
+            if isinstance(planned, _Planned):
+                planned.forget_gone()
 
     def sender(self) -> Callable[[np.ndarray], Any]:
         """Return what puts a prepared batch on its way to the device."""
@@ -219,6 +238,7 @@ class CudaEngine(Engine):
 
     def outputs_of(self, x: Any, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+        check_process()
         program = self._model.program(False, fused=False, until=path, images=len(x))
         with self._lock:
             low = self._lower(program, {program.output}, {}, len(x))
@@ -233,10 +253,17 @@ class CudaEngine(Engine):
 
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
         planned.run(x, **given)
-        if given["control"][0] and planned.finite:
-            self.residence.stepped()
-        else:
-            self.residence.restore_moving(self.stream)
+
+    def _plan(self, kind: str, images: int) -> Planned:
+        check_process()
+        while True:
+            try:
+                return super()._plan(kind, images)
+            except MemoryError:
+                # A data set that is held costs others their place; it can be sent instead.
+                if not self.sets.give_up():
+                    raise
+                self._forget_gone()
 
     def _build(self, kind: str, capacity: int) -> Planned:
         model = self._model
@@ -246,8 +273,9 @@ class CudaEngine(Engine):
         if kind == TRAIN:
             if self._gradients is None:
                 zeros = np.zeros(len(model.state.values), np.float32)
-                self._gradients = to_device(zeros, "the gradients")
+                gradients = to_device(zeros, "the gradients")
                 self.residence.add_slots()
+                self._gradients = gradients
             tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
         has_classes = kind != PREDICT and model.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)

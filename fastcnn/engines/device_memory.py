@@ -67,6 +67,32 @@ def pinned_array(shape: int | Sequence[int], dtype: Any, what: str) -> np.ndarra
     )
 
 
+@contextlib.contextmanager
+def lack_told(what: str) -> Iterator[None]:
+    """Have a lack of memory for what is not an array, code or events say, told as one for arrays
+    is: as a MemoryError."""
+    try:
+        yield
+    except Exception as error:
+        if not _lacking(error):
+            raise
+        raise MemoryError(
+            f"The GPU has {_size(free_bytes())} free, which is not enough for {what}."
+        ) from error
+
+
+def free_bytes() -> float:
+    """Return the bytes that are free on the device after all that was dropped has gone; infinite
+    in the simulator."""
+    context = cuda.current_context()
+    # numba-cuda frees what was dropped later, many pieces at once. The simulator has no such thing.
+    manager = getattr(context, "memory_manager", None)
+    if manager is not None:
+        manager.deallocations.clear()
+    free: float = context.get_memory_info()[0]
+    return free
+
+
 def to_device(array: np.ndarray, what: str) -> Any:
     """Return a copy of an array on the device; at least one number, which nothing reads."""
     if array.size == 0:
@@ -94,15 +120,20 @@ def _tried(make: Callable[[], Any], sentence: Callable[[], str]) -> Any:
         try:
             return make()
         except Exception as error:
-            # The driver's own error, of a class that differs from one package to the next.
-            if "OUT_OF_MEMORY" not in str(error):
+            if not _lacking(error):
                 raise
         gc.collect()  # programs that were dropped, but hold each other
     raise MemoryError(sentence())
 
 
+def _lacking(error: Exception) -> bool:
+    """Say whether it is the driver's own error, of a class that differs from one package to the
+    next, that there is not enough memory."""
+    return "OUT_OF_MEMORY" in str(error)
+
+
 def _no_room(size: int, what: str) -> str:
-    free, _ = cuda.current_context().get_memory_info()
+    free = free_bytes()
     asking = _asking.get()
     if asking is None:
         return f"The GPU has {_size(free)} free, but {_size(size)} are needed for {what}."

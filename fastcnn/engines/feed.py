@@ -57,8 +57,9 @@ class Feed:
 
     def give(self, x: Any) -> Way:
         """Take the images of the run that follows; return the way they come."""
-        if isinstance(x, Selection):
-            return self._select(x)
+        held = self._sets.of(x.images) if isinstance(x, Selection) else None
+        if held is not None:
+            return self._select(x, held)
         if isinstance(x, Parcel):
             # Of another stream and from memory that changes: no part of a graph.
             x.room.sent.wait(self._stream)
@@ -67,14 +68,14 @@ class Feed:
         self._x.give(np.asarray(x))
         return Way(uploaded=True)
 
-    def _select(self, x: Selection) -> Way:
+    def _select(self, x: Selection, held: Images) -> Way:
         self._indices.give(x.indices)
         options = None
         if x.drawn is not None:
             if self._resampling is None:
                 self._resampling = Resampling(self._capacity, self._channels)
             options = self._resampling.give(x.drawn)
-        return Way(source=self._sets.of(x.images), options=options)
+        return Way(source=held, options=options)
 
     def enqueue(self, way: Way, images: int) -> None:
         """Put on the stream what brings so many images that come a way."""

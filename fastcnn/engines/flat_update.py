@@ -39,6 +39,13 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
     )
     low.calls.label = "check gradients"
     low.calls.emit(
+        training.sum_parts,
+        BATCH,
+        ("sums",),
+        _named("sums", "spans"),
+        parameters=len(parameters),
+    )
+    low.calls.emit(
         training.check_gradients,
         BATCH,
         ("factors", "totals"),

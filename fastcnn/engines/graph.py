@@ -28,9 +28,12 @@ class Graph:
             self._done(driver.cuStreamBeginCapture(self._stream, mode))
             try:
                 enqueue()
-            finally:
-                ended = driver.cuStreamEndCapture(self._stream)
-        (graph,) = self._done(ended)
+            except BaseException:
+                error, graph = driver.cuStreamEndCapture(self._stream)
+                if int(error) == 0:
+                    driver.cuGraphDestroy(graph)
+                raise
+            (graph,) = self._done(driver.cuStreamEndCapture(self._stream))
         try:
             (self._ready,) = self._done(driver.cuGraphInstantiate(graph, 0))
         finally:
@@ -65,21 +68,21 @@ class Replay:
 
     def run(self) -> None:
         """Put the work on the stream."""
+        if self._runs == 1 and not SIMULATED:
+            self._record()
         if self._graph is not None:
             self._graph.launch()
-            return
-        self._runs += 1
-        if self._runs == 2 and not SIMULATED:
-            try:
-                self._graph = Graph(self._stream, self._enqueue)
-            except Exception as error:  # numba's and the driver's have no class in common
-                warnings.warn(
-                    f"The step could not be recorded as a CUDA graph ({error}); its kernels are "
-                    "launched one by one, which costs small networks time.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-            else:
-                self._graph.launch()
-                return
-        self._enqueue()
+        else:
+            self._enqueue()
+        self._runs += 1  # not of a run that failed: it may have compiled only a part
+
+    def _record(self) -> None:
+        try:
+            self._graph = Graph(self._stream, self._enqueue)
+        except Exception as error:  # numba's and the driver's have no class in common
+            warnings.warn(
+                f"The step could not be recorded as a CUDA graph ({error}); its kernels are "
+                "launched one by one, which costs small networks time.",
+                RuntimeWarning,
+                stacklevel=3,
+            )

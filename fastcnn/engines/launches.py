@@ -37,7 +37,8 @@ class Launches:
             self._arena = device_memory.device_array(
                 max(size, ALIGNMENT), np.uint8, "what is between the layers"
             )
-        load(call.kernel for call in self._calls)
+        with device_memory.lack_told("the code of its kernels"):
+            load(call.kernel for call in self._calls)
         self._empty: dict[np.dtype, Any] = {}
         self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
 
@@ -46,12 +47,20 @@ class Launches:
         """Bytes of device memory for what comes between inputs and outputs."""
         return int(self._arena.nbytes)
 
-    def launch(self, images: int, stream: Any) -> None:
-        """Put all launches for a number of images on a stream."""
+    def prepare(self, images: int) -> None:
+        """Make everything ready that `launch` needs for a number of images.
+
+        Raises ValueError where a launch would be too large.
+        """
         if images not in self._bound:
+            bound = [self._bind(call, images) for call in self._calls]
             if len(self._bound) >= MOST_SIZES:
                 self._bound.pop(next(iter(self._bound)))
-            self._bound[images] = [self._bind(call, images) for call in self._calls]
+            self._bound[images] = bound
+
+    def launch(self, images: int, stream: Any) -> None:
+        """Put all launches for a number of images on a stream."""
+        self.prepare(images)
         for compiled, blocks, threads, arguments in self._bound[images]:
             compiled[blocks, threads, stream](*arguments)
 
@@ -77,10 +86,14 @@ class Launches:
             else:
                 arguments.append(dtype.type(given.get(name, 0)))
         blocks, threads = kernel.launch(images, given)
-        if isinstance(blocks, tuple) and max(blocks[1:], default=0) > MOST_BLOCKS:
+        axis = _too_long(blocks)
+        if axis:
+            # Some grids are long because of a layer's groups, which no batch makes fewer.
+            alone = not _too_long(kernel.launch(1, given | {"count": 1, "chunks": 1})[0])
+            advice = "Try smaller batches." if alone else "The layer is too large for a GPU."
             raise ValueError(
                 f"{call.label or kernel.name}: a grid of {blocks} blocks is beyond CUDA's limit of "
-                f"{MOST_BLOCKS}. Try smaller batches."
+                f"{MOST_BLOCKS} along {axis}. {advice}"
             )
         return kernel.compiled, blocks, threads, arguments
 
@@ -98,6 +111,15 @@ class Launches:
         first = self._offsets[region]
         end = first + _bytes(region, self.capacity, aligned=False)
         return self._arena[first + start : end].view(dtype)
+
+
+def _too_long(blocks: Any) -> str:
+    """Return the axis along which a grid has too many blocks; "" for none."""
+    if isinstance(blocks, tuple):
+        for axis, length in zip("yz", blocks[1:], strict=False):
+            if length > MOST_BLOCKS:
+                return axis
+    return ""
 
 
 def extent(calls: Sequence[Call], images: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.engines.device_memory import device_array, pinned_array
+from fastcnn.engines.device_memory import device_array, lack_told, pinned_array
 from fastcnn.engines.streams import new_stream
 from fastcnn.kernels.cuda.device import cuda
 
@@ -18,7 +18,8 @@ class Room:
     def __init__(self, size: int):
         self._pinned = pinned_array(size, np.float32, "batches that are sent ahead")
         self.device = device_array(size, np.float32, "batches that are sent ahead")
-        self.sent = cuda.event()
+        with lack_told("the events of batches that are sent ahead"):
+            self.sent = cuda.event()
 
     def fill(self, x: np.ndarray, stream: Any) -> None:
         """Put a copy of the images on its way."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastcnn.engines.device_memory import device_array, to_device, upload
-from fastcnn.kernels.cuda.device import cuda
+from fastcnn.engines.device_memory import device_array, free_bytes, to_device, upload
 from fastcnn.kernels.cuda.images import gather_images
 from fastcnn.kernels.cuda.launch import launch
 from fastcnn.kernels.cuda.resample import add_mean_colour, resample_images
@@ -34,6 +34,7 @@ class Residence:
         self.values = _like(state.values, "the weights")
         self.moving = _like(state.moving, "the moving statistics")
         self._moving_before = _like(state.moving, "the moving statistics")
+        self._remembered = False  # in the run that is going on
         self.slots: Any = None
 
     def add_slots(self) -> None:
@@ -51,11 +52,43 @@ class Residence:
             if version != self._version:
                 _copy(state.values, self.values)
                 _copy(state.moving, self.moving)
+                _copy(state.moving, self._moving_before)
                 if self.slots is not None:
                     _copy(state.slots, self.slots)
                 self._version = version
 
-    def stepped(self) -> None:
+    def run(
+        self, stream: Any, work: Callable[[], None], counts: Callable[[], bool] | None = None
+    ) -> None:
+        """Put `work` on a stream and wait until it is over, also after an error.
+
+        Of a training step `counts()` says then whether it counts. Where it does not, or not all of
+        it was put there, the moving statistics are as before it when anybody else reads them.
+        """
+        queued = over = counted = False
+        try:
+            with self.busy:
+                self._remembered = False
+                try:
+                    work()
+                    queued = True
+                    stream.synchronize()
+                    over = True
+                finally:
+                    if not over:  # an interruption comes here too, perhaps while waiting
+                        stream.synchronize()
+                        over = True
+                    if counts is not None:
+                        counted = queued and counts()
+                        if not counted and (queued or self._remembered):
+                            self._restore_moving(stream)
+        finally:
+            # A part of a step may have changed weights. Where not even waiting is possible, the
+            # GPU's numbers are lost, and the host's are the last.
+            if counts is not None and over and (counted or not queued):
+                self._stepped()
+
+    def _stepped(self) -> None:
         """Note that the device's numbers are newer now; the host fetches them when it asks."""
         self._state.leave(self._fetch)
         if self._state.lent:
@@ -64,12 +97,12 @@ class Residence:
     def remember_moving(self, stream: Any) -> None:
         """Keep the moving statistics as they are before a step."""
         self._moving_before.copy_to_device(self.moving, stream)
+        self._remembered = True
 
-    def restore_moving(self, stream: Any) -> None:
+    def _restore_moving(self, stream: Any) -> None:
         """Undo what a step that does not count did to them."""
-        with self.busy:
-            self.moving.copy_to_device(self._moving_before, stream)
-            stream.synchronize()
+        self.moving.copy_to_device(self._moving_before, stream)
+        stream.synchronize()
 
     def _fetch(self, state: State) -> None:
         with self.busy:
@@ -83,13 +116,14 @@ class Residence:
 class Images:
     """A data set's images on the device: uint8 or float32 [N, H, W, C].
 
-    `source` is the host's array that they were copied from, as long as somebody holds it.
+    `source` is the host's array that they were copied from, as long as somebody holds it and they
+    are not given up.
     """
 
     DTYPES = tuple(gather_images)
 
     def __init__(self, source: np.ndarray):
-        self._source = weakref.ref(source)
+        self._source: Callable[[], np.ndarray | None] = weakref.ref(source)
         self._shape = source.shape[1:]
         self._dtype = source.dtype.name
         self._device = to_device(_flat(source), "a data set's images")
@@ -97,6 +131,10 @@ class Images:
     @property
     def source(self) -> np.ndarray | None:
         return self._source()
+
+    def give_up(self) -> None:
+        """Have no batch come from here any more."""
+        self._source = lambda: None
 
     def refresh(self) -> None:
         """Copy the source's images again: they may have changed."""
@@ -136,8 +174,7 @@ class DataSets:
         """
         found = next((one for one in self._images if one.source is images), None)
         if found is None:
-            free, _ = cuda.current_context().get_memory_info()
-            if images.nbytes > free // 4 or images.dtype.name not in Images.DTYPES:
+            if images.nbytes > free_bytes() / 4 or images.dtype.name not in Images.DTYPES:
                 return False
             try:
                 self._images.append(Images(images))
@@ -151,9 +188,18 @@ class DataSets:
         """Forget the images of data sets that nobody holds any more."""
         self._images = [one for one in self._images if one.source is not None]
 
-    def of(self, source: np.ndarray) -> Images:
-        """Return the images of a data set that is held."""
-        return next(one for one in self._images if one.source is source)
+    def give_up(self) -> bool:
+        """Make room: forget the images of data sets that nobody holds any more, or of all where
+        there are no such; say whether there were any."""
+        gone = [one for one in self._images if one.source is None] or self._images
+        for one in gone:
+            one.give_up()
+        self.drop_gone()
+        return bool(gone)
+
+    def of(self, source: np.ndarray) -> Images | None:
+        """Return a data set's images, if they are held."""
+        return next((one for one in self._images if one.source is source), None)
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

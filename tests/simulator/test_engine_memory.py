@@ -11,6 +11,7 @@ import fastcnn
 from fastcnn import layers
 from fastcnn.engines import device_memory
 from fastcnn.engines.residence import DataSets, Residence
+from fastcnn.kernels.cuda.device import cuda
 
 X, Y = np.ones((4, 2, 2, 1), np.float32), np.zeros(4, np.int32)
 
@@ -80,7 +81,7 @@ def test_weights_are_not_fetched_during_a_run():
     made.state.come_home()
     residence = Residence(made.state)
     residence.settle()
-    residence.stepped()
+    residence.run(cuda.stream(), lambda: None, lambda: True)
     fetched = threading.Event()
     reader = threading.Thread(target=lambda: (made.state.come_home(), fetched.set()))
     with residence.busy:
@@ -88,3 +89,58 @@ def test_weights_are_not_fetched_during_a_run():
         assert not fetched.wait(0.1)
     assert fetched.wait(10)
     reader.join()
+
+
+def full_while(monkeypatch, sets: DataSets, least: int) -> None:
+    """Have no memory between layers while so many data sets are held."""
+    there = device_memory.device_array
+
+    def device_array(shape, dtype, what):
+        if what == "what is between the layers" and len(sets._images) > least:
+            raise MemoryError("The GPU is full.")
+        return there(shape, dtype, what)
+
+    monkeypatch.setattr(device_memory, "device_array", device_array)
+
+
+def test_a_data_set_that_is_held_makes_room_for_a_program(monkeypatch):
+    """In the middle of a pass over it, whose batches are sent from then on."""
+    made, same = model(), model()
+    sets = made.engine().sets
+    y = np.arange(4, dtype=np.int32) % 3
+    same.fit(X, y, batch_size=2, epochs=2, verbose=0)
+    full_while(monkeypatch, sets, 0)
+    held: list[int] = []
+    note = fastcnn.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_: held.append(len(sets._images))
+    )
+    made.fit(X, y, batch_size=2, epochs=2, callbacks=[note], verbose=0)
+    assert held[0] == 0
+    for one, other in zip(made.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_data_sets_that_are_gone_make_room_first():
+    sets, kept = DataSets(), X.copy()
+    gone = X.copy()
+    assert sets.hold(kept, anew=False) and sets.hold(gone, anew=False)
+    del gone
+    assert sets.give_up() and sets.of(kept) is not None
+    assert sets.give_up() and sets.of(kept) is None
+    assert not sets.give_up()
+
+
+def test_too_little_memory_without_data_sets_is_told(monkeypatch):
+    made = model()
+    full_while(monkeypatch, made.engine().sets, -1)
+    with pytest.raises(MemoryError, match="The GPU is full"):
+        made.train_on_batch(X, Y)
+
+
+def test_slots_are_made_after_they_did_not_fit(monkeypatch):
+    with monkeypatch.context() as full:
+        made = model()
+        lacking(full, "the optimizer's slots")
+        with pytest.raises(MemoryError):
+            made.train_on_batch(X, Y)
+    made.train_on_batch(X, Y)

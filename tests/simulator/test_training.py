@@ -175,10 +175,12 @@ def test_finish_adds_the_regularizer_then_clips():
 
 
 def checked(sums, clip_each=0.0, clip_all=0.0, losses=(1, 2, 3), control=1, spans=SPANS):
+    sums = np.array(sums, np.float64)
+    few = launch(training.sum_parts, sums=sums, spans=spans, parameters=len(spans))["sums"]
     found = launch(
         training.check_gradients,
         len(losses),
-        sums=np.array(sums, np.float64),
+        sums=few,
         spans=spans,
         control=np.array([control], np.int64),
         loss=np.array(losses, np.float32),
@@ -223,7 +225,9 @@ def test_no_update_where_anything_is_not_finite_or_the_host_says_so(change):
 
 def test_check_of_many_parameters_and_images():
     generator = np.random.default_rng(0)
-    counts = generator.integers(1, 70, 21)  # more parts than lanes, more parameters than groups
+    # More parameters than groups; as many parts as shares, one more, and more than lanes.
+    counts = generator.integers(1, 70, 21)
+    counts[:3] = training.SHARES, training.SHARES + 1, 40 * training.SHARES + 7
     spans = np.stack([np.cumsum(counts) - counts, counts], axis=1)
     sums = generator.uniform(1, 2, (counts.sum(), 2))
     factors, totals = checked(sums, clip_each=2.0, losses=np.ones(300), spans=spans)

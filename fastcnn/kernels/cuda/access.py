@@ -16,6 +16,7 @@ from fastcnn.kernels.cuda.kernel import inline
 
 __all__ = [
     "FLOAT",
+    "advanced",
     "fetch",
     "inside",
     "is_aligned",
@@ -35,6 +36,10 @@ if SIMULATED:
     def locate(array: Any, index: int) -> int:
         """Return the address of array[index]."""
         return index
+
+    def advanced(address: int, numbers: int) -> int:
+        """Return the address so many numbers further."""
+        return address + numbers
 
     def fetch(array: Any, address: int, offset: int, valid: bool) -> Any:
         """Return the number so many numbers behind an address in the array, 0 if not `valid`."""
@@ -121,6 +126,20 @@ else:
             return builder.ptrtoint(pointer, _LONG)
 
         return types.int64(array, types.int64), code
+
+    @cuda.extending.intrinsic
+    def advanced(typing, address, numbers):  # type: ignore[no-untyped-def]
+        """Return the address so many numbers further.
+
+        Written out, because the compiler would keep the bytes, which take two registers.
+        """
+
+        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kind = ir.FunctionType(_LONG, [_LONG, _INT])
+            step = ir.InlineAsm(kind, "mad.wide.s32 $0, $2, 4, $1;", "=l,l,r", side_effect=True)
+            return builder.call(step, args)
+
+        return types.int64(types.int64, types.int32), code
 
     @cuda.extending.intrinsic
     def fetch(typing, array, address, offset, valid):  # type: ignore[no-untyped-def]

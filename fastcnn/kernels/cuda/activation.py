@@ -9,7 +9,7 @@ from numba import types
 
 from fastcnn.kernels.cuda.access import is_aligned, read, read_four, write, write_four
 from fastcnn.kernels.cuda.device import cuda
-from fastcnn.kernels.cuda.grid import channelwise, quotient
+from fastcnn.kernels.cuda.grid import channelwise, per_image, quotient
 from fastcnn.kernels.cuda.kernel import (
     MOST_BLOCKS,
     Float,
@@ -244,7 +244,7 @@ def random_bits(counter, key):
     return np.uint32(z ^ (z >> np.uint32(16)))
 
 
-@kernel(elements("size"))
+@kernel(per_image("size"))
 def dropout(
     count: Int,
     x: Floats,
@@ -260,9 +260,11 @@ def dropout(
     `random` holds (seed, step). Forward and backward draw the same bits, so no mask is stored.
     """
     key = random_bits(stream, random_bits(random[0], random[1]))
-    i = cuda.grid(1)
-    while i < count * size:
-        image = i // size
-        bits = random_bits(i - image * size, random_bits(image, key))
-        write(y, i, 0, read(x, i, 0) * scale if bits >= threshold else ZERO)
-        i += cuda.gridsize(1)
+    i, image = cuda.grid(2)
+    if i >= size:
+        return
+    while image < count:
+        at = image * size + i
+        bits = random_bits(i, random_bits(image, key))
+        write(y, at, 0, read(x, at, 0) * scale if bits >= threshold else ZERO)
+        image += cuda.gridDim.y

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ else:
         constraints = ",".join([*constraints.split(), "~{memory}"])
         builder.call(ir.InlineAsm(kind, text, constraints, side_effect=True), args)
 
+    @cache
     def copying(floats: int) -> Callable:
         """Return the function that starts a copy of 1 or 4 floats.
 
@@ -123,6 +124,7 @@ else:
 
         return types.void(), code
 
+    @cache
     def waiting(groups: int) -> Callable:
         """Return the function that waits until at most so many of the last groups remain."""
 

@@ -7,6 +7,7 @@ Python on the CPU.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -18,6 +19,7 @@ from numba import config, cuda
 __all__ = [
     "SIMULATED",
     "capability",
+    "check_process",
     "compiled",
     "cuda",
     "describe",
@@ -37,22 +39,89 @@ with suppress(ImportError):
 
     cuda_config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 LEAST_CAPABILITY = (7, 5)
-PACKAGES = ("numba-cuda", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvrtc")
+# Whose versions are shown; the toolkit's have other names for each of its versions.
+PACKAGES = (
+    *("numba-cuda", "cuda-bindings", "cuda-core"),
+    *("nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime"),
+    *("nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12", "nvidia-cuda-nvrtc-cu12"),
+    "nvidia-cuda-runtime-cu12",
+)
+FIRST_DRIVERS = {12: 525, 13: 580}  # that know a toolkit, by its major version
+FORKED = (
+    "this process was forked from one that used the GPU, which does not survive that (start it "
+    "with multiprocessing's 'spawn', or use device='cpu' in it)"
+)
 
 
 def why_not() -> str | None:
     """Return why no GPU can be used, or None where one can."""
+    try:
+        return _why_not()
+    except Exception as error:  # of numba-cuda or the driver: their classes have nothing in common
+        return f"the GPU is busy, full or out of order ({_line(error)})"
+
+
+def _why_not() -> str | None:
     if not SIMULATED and getattr(cuda, "implementation", "") != "NVIDIA":
         return "the package numba-cuda is not installed (pip install 'fastcnn[cuda13]' or [cuda12])"
     available = cuda.is_available()  # asked first: only then is there an error to tell
     error = cuda.cuda_error()
     if error is not None:
-        return " ".join(str(error).split()).rstrip(".:")
+        return _line(error)
     if not available:
         return "the driver finds no GPU, or the CUDA toolkit is missing (fastcnn[cuda13], [cuda12])"
-    if not SIMULATED and capability() < LEAST_CAPABILITY:
+    if SIMULATED:
+        return None
+    if _forked():
+        return FORKED
+    reason = _too_old()
+    if reason is None and capability() < LEAST_CAPABILITY:  # asked of a context, made here
         return f"{device_name()} has compute capability {_dotted(capability())}, below 7.5"
-    return None
+    return reason
+
+
+def check_process() -> None:
+    """Raise RuntimeError in a process that cannot use the GPU because its parent did."""
+    if not SIMULATED and _forked():
+        raise RuntimeError(f"The GPU cannot be used: {FORKED}.")
+
+
+def _forked() -> bool:
+    from numba.cuda.cudadrv.driver import driver
+
+    return driver.pid not in (None, os.getpid())
+
+
+def _too_old() -> str | None:
+    """Return what to do where the driver does not know the toolkit's machine code, else None."""
+    try:
+        toolkit, known = toolkit_version(), driver_version()
+    except Exception:  # what cannot be told may do
+        return None
+    major, newest = int(toolkit.split(".")[0]), int(known.split(".")[0])
+    if newest >= major:
+        return None
+    first = FIRST_DRIVERS.get(major)
+    remedy = f"update the driver{f' to {first} or newer' if first else ''}"
+    if newest == 12:
+        remedy += ", or install fastcnn[cuda12] in place of fastcnn[cuda13]"
+    return f"the driver knows CUDA up to {known}, but the toolkit is of {toolkit}: {remedy}"
+
+
+def toolkit_version() -> str:
+    """Return the version of the toolkit that links machine code, as "13.0"."""
+    try:
+        from cuda.bindings import nvjitlink
+
+        major, minor = nvjitlink.version()
+    except Exception:  # it lacks the library, which may also be linked with the driver's own
+        major, minor = metadata.version("cuda-bindings").split(".")[:2]
+    return f"{major}.{minor}"
+
+
+def _line(error: Any) -> str:
+    """Return an error's words on one line, to stand inside a sentence."""
+    return " ".join(str(error).split()).rstrip(".:")
 
 
 def capability() -> tuple[int, int]:

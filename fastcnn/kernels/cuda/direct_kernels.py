@@ -24,8 +24,10 @@ for register tiles that outweigh shared memory.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-from numba import float32, int32
+from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.access import (
     is_aligned,
@@ -114,9 +116,9 @@ def multiplier(tile: Tile):
     return multiply_window if taps else multiply_taps
 
 
-def storer(tile: Tile):
+@cache
+def storer(run: int):
     """Return the function that completes four filters' sums and writes them."""
-    run = tile.run
 
     @inline
     def store(sums, part, w, scale, bias, y, at, y_pixel, f, filters_now, pixels_now, relu, four):
@@ -154,8 +156,8 @@ def tile_kernel(tile: Tile) -> Kernel:
     run, wide, filters, threads = tile.run, tile.wide, tile.filters, tile.threads
     columns_of_threads, half = filters // wide, filters // 2
     held = (run - 1) * tile.stride_w + tile.taps_w if tile.taps_w else run
-    find_tile, place = finders(tile)
-    load_kernel, multiply, store = kernel_loader(tile), multiplier(tile), storer(tile)
+    find_tile, place = finders(run, wide, filters)
+    load_kernel, multiply, store = kernel_loader(filters, threads), multiplier(tile), storer(run)
 
     def body(
         count: Int, x: Floats, kernel: Floats, bias: Floats, scale: Floats, y: Floats,
@@ -237,11 +239,14 @@ def tile_kernel(tile: Tile) -> Kernel:
         y_at = y_first + (here[IMAGE] + image) * y_image + row * y_row + column * y_pixel + f
         left_w, left_f = int32(out_width - column), int32(outputs - first)
         four = fours != 0 and is_aligned(y)
-        store(sums, 0, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
+        # A literal number would be another type, for which the function would be compiled again.
+        part = int64(0)
+        store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
         if wide == 8 and left_f > half:
             y_at += half
             f, left_f = int32(f + half), int32(left_f - half)
-            store(sums, 4, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
+            part = int64(4)
+            store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
 
     def launch(count, values):
         column_tiles = -(-values["out_width"] // (values["runs"] * run))

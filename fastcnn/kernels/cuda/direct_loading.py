@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from numba import float32, int32
@@ -47,9 +48,10 @@ class Tile(NamedTuple):
         return f"direct_{taps}_{stride}_tile_{self.run}x{self.wide}_of_{self.filters}"
 
 
-def finders(tile: Tile):
+@cache
+def finders(run: int, wide: int, filters: int):
     """Return the functions that say which outputs are a block's, and which of those a thread's."""
-    run, filters, bits = tile.run, tile.filters, (tile.filters // tile.wide).bit_length() - 1
+    bits = (filters // wide).bit_length() - 1
 
     @inline
     def find_tile(here, number, rows, runs, out_height, out_width, outputs, groups):
@@ -130,9 +132,9 @@ def fill_table(table, size, taps, taps_w, w_i, w_h, w_w, threads):
         write(table, r, 0, int32(c * w_i + down * w_h + (tap - down * taps_w) * w_w))
 
 
-def kernel_loader(tile: Tile):
+@cache
+def kernel_loader(filters: int, threads: int):
     """Return the function that brings a slice of the kernel into shared memory."""
-    filters, threads = tile.filters, tile.threads
     bits = filters.bit_length() - 1
     pitch = filters + GAP
     rows_at_once = threads // filters

@@ -237,9 +237,11 @@ def _vectors(kind: str, values: dict[str, int]) -> list[int]:
 
 
 def _reached(kind: str, tile: Tile, values: dict[str, int]) -> list[int]:
-    """Return how far a block goes from where it begins, in matrices loaded across their rows."""
-    of_a = [] if kind == SUM else [tile.rows * values["a_row"]]
-    return [*of_a, tile.columns * values["b_row"]] if kind == TURNED else of_a
+    """Return how far a block goes at once: in matrices loaded across their rows from where it
+    begins, in those loaded along them from slice to slice."""
+    of_a = tile.depth if kind == SUM else tile.rows
+    of_b = tile.columns if kind == TURNED else tile.depth
+    return [of_a * values["a_row"], of_b * values["b_row"]]
 
 
 def check_counts(calls: Calls, *counts: int) -> None:

@@ -14,7 +14,7 @@ pixels; their sums are added in a tree at the end. Each split's sums go to memor
 
 from __future__ import annotations
 
-from numba import float32, int32
+from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.access import (
     is_aligned,
@@ -77,11 +77,12 @@ def multiplier(tile: GradientTile):
             pixel = int32(down * row_step + across * 4 * pitch)
             out = int32(IMAGE_FLOATS + four * 4 * tile.filters + filter_at)
             at, other = int32(first + pixel), int32(second + pixel)
-            # No loop: one of so many instructions would stay a loop.
-            multiply_pixel(sums, stage, a, b, at, other, out, 0)
-            multiply_pixel(sums, stage, a, b, at, other, out, 1)
-            multiply_pixel(sums, stage, a, b, at, other, out, 2)
-            multiply_pixel(sums, stage, a, b, at, other, out, 3)
+            # No loop: one of so many instructions would stay a loop. No literals: each is a type,
+            # for which the function would be compiled again.
+            multiply_pixel(sums, stage, a, b, at, other, out, int64(0))
+            multiply_pixel(sums, stage, a, b, at, other, out, int64(1))
+            multiply_pixel(sums, stage, a, b, at, other, out, int64(2))
+            multiply_pixel(sums, stage, a, b, at, other, out, int64(3))
 
     return multiply
 

@@ -7,14 +7,17 @@ as the third of the shape.
 
 from __future__ import annotations
 
+from functools import cache
+
 from numba import int32, int64
 
-from fastcnn.kernels.cuda.access import FLOAT, locate
+from fastcnn.kernels.cuda.access import FLOAT, advanced, locate
 from fastcnn.kernels.cuda.kernel import inline
 from fastcnn.kernels.cuda.moving import Loader, share
 from fastcnn.kernels.cuda.tile import Tile
 
 
+@cache
 def along(tile: Tile, span: int) -> Loader:
     """Return a loader of a matrix whose rows in memory lie along the tile: B, or A transposed.
 
@@ -37,11 +40,12 @@ def along(tile: Tile, span: int) -> Loader:
         for i in range(each):
             move(to, i, array, far[0], i * stride, valid and left > int32(i * stride))
         near[0] += depth
-        far[0] += int64(depth * FLOAT) * shape[1]
+        far[0] = advanced(far[0], int32(depth * shape[1]))
 
     return Loader(begin, load, 2, 1, own)
 
 
+@cache
 def across(tile: Tile, span: int) -> Loader:
     """Return a loader of a matrix whose rows in memory are the inner dimension: A, B transposed.
 

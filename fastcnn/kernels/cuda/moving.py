@@ -10,6 +10,7 @@ through registers, and arrive slices later (`pipeline`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from numba import int32
@@ -56,6 +57,7 @@ class Loader(NamedTuple):
     share: Share
 
 
+@cache
 def share(tile: Tile, span: int, along: bool) -> Share:
     """Return a thread's share of `span` rows or columns; threads side by side go `along` them, or
     across: in the order of memory."""
@@ -79,6 +81,7 @@ def share(tile: Tile, span: int, along: bool) -> Share:
     return Share(each, seat, target, move, layout)
 
 
+@cache
 def _holding() -> Callable:
     @inline
     def hold(to, i, array, address, offset, valid):
@@ -87,6 +90,7 @@ def _holding() -> Callable:
     return hold
 
 
+@cache
 def _sending(width: int, step: int) -> Callable:
     copy = copying(width)
 

@@ -9,6 +9,7 @@ still multiplies the slice before, that one's memory is free for the slice furth
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from numba import float32, int32, int64
 
@@ -22,6 +23,7 @@ from fastcnn.kernels.cuda.tile import Sums, Tile
 STAGES = 3  # of the largest tile in 48 KiB, what a kernel may have without asking for more
 
 
+@cache
 def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
     """Return the device function that computes a thread's sums; see `sweep`."""
     near_a_size, far_a_size, begin_a, load_a = of_a.near, of_a.far, of_a.begin, of_a.load

@@ -7,7 +7,9 @@ threads.
 
 from __future__ import annotations
 
-from numba import float32, int32
+from functools import cache
+
+from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.access import read_four, write, write_four
 from fastcnn.kernels.cuda.device import cuda
@@ -19,6 +21,7 @@ PIECE = 4
 BETWEEN_DOWN, BETWEEN_ACROSS = LANES_DOWN * PIECE, LANES_ACROSS * PIECE
 
 
+@cache
 def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
     """Return the functions of sums in registers, by fused multiply-adds; the layouts are those of
     slices in which rows or columns lie side by side."""
@@ -59,8 +62,9 @@ def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
 
     @inline
     def multiply(shared, start, row, column, sums):
-        steps((shared, int32(start + row), int32(start + slice_a + column), sums), 0)
+        steps((shared, int32(start + row), int32(start + slice_a + column), sums), int64(0))
 
+    @cache
     def storing(row_at):
         @inline
         def store_row(given, i):
@@ -93,7 +97,7 @@ def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         def store(sums, c, scale, bias, shape, limits):
             down, across = place()
             row, column = int32(limits[0] + down), int32(limits[1] + across)
-            store_rows(((sums, c, scale, bias, shape), (row, column, *limits[2:])), 0)
+            store_rows(((sums, c, scale, bias, shape), (row, column, *limits[2:])), int64(0))
 
         return store
 

@@ -8,6 +8,7 @@ they meet once a slice. In TF32 the numbers go straight into shared memory (`pip
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from numba import float32, int32, int64
@@ -37,12 +38,14 @@ def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Sweep:
     """Return the way to compute a tile of the product of what two loaders find."""
     layouts = of_a.share.layout, of_b.share.layout
     if tile.precision == TF32:
-        sums_of = tensor_sums(tile, *layouts)
+        # The sums are the same whichever way numbers move, and so is their code.
+        sums_of = tensor_sums(tile._replace(width=1), *layouts)
         return Sweep(pipelined(tile, sums_of, of_a, of_b), sums_of.storing)
     sums_of = register_sums(tile, *layouts)
     return Sweep(_through_registers(tile, sums_of, of_a, of_b), sums_of.storing)
 
 
+@cache
 def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
     slice_a, one_slice = of_a.share.layout.size, slice_size(of_a, of_b)
     near_a_size, far_a_size, each_a = of_a.near, of_a.far, of_a.share.each
@@ -84,6 +87,7 @@ def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) ->
     return sweep
 
 
+@cache
 def _putter(tile: Tile, loader: Loader) -> Callable:
     """Return the device function that puts a slice's numbers into shared memory."""
     each, target = loader.share.each, loader.share.target

@@ -6,7 +6,9 @@ The two factors are rounded when a thread reads them from shared memory. Each th
 
 from __future__ import annotations
 
-from numba import float32, int32
+from functools import cache
+
+from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.access import read, write
 from fastcnn.kernels.cuda.device import cuda
@@ -19,6 +21,7 @@ INNER = 8  # of the inner dimension in one multiplication
 HALF = 4
 
 
+@cache
 def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
     """Return the functions of sums on tensor cores; the layouts are those of slices."""
     down, across, depth = tile.down, tile.across, tile.depth
@@ -67,7 +70,7 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
             at = k * INNER * inner_b + n * SPAN * column_b
             from_b[2 * n] = rounded(read(shared, b, at))
             from_b[2 * n + 1] = rounded(read(shared, b, at + HALF * inner_b))
-        multiply_rows((shared, a, from_b, sums, k), 0)
+        multiply_rows((shared, a, from_b, sums, k), int64(0))
 
     all_steps = unrolled(step, steps)
 
@@ -79,8 +82,9 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         a = int32(start + row * row_a + place_of_four * inner_a)
         column = int32(column - 2 * place_of_four + group)
         b = int32(start + slice_a + column * column_b + place_of_four * inner_b)
-        all_steps((shared, a, b, sums), 0)
+        all_steps((shared, a, b, sums), int64(0))
 
+    @cache
     def storing(row_at):
         @inline
         def store_row(given, i):
@@ -102,7 +106,7 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
             down, across = place()
             row, column = int32(tile_row + down), int32(tile_column + across)
             limits = (row, column, rows, columns, first, start, relu)
-            store_rows(((sums, c, scale, bias, shape), limits), 0)
+            store_rows(((sums, c, scale, bias, shape), limits), int64(0))
 
         return store
 

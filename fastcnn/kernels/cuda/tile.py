@@ -16,6 +16,7 @@ J. Dongarra, An Improved MAGMA GEMM for Fermi GPUs, 2010.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from math import ceil
 from typing import NamedTuple
 
@@ -124,9 +125,14 @@ def tile_kernel(launch: Launch, tile: Tile) -> Callable[[Callable], Kernel]:
     return kernel(launch, most_registers=registers, least_capability=capability)
 
 
+@cache
 def unrolled(step: Callable, times: int) -> Callable:
     """Return a device function that does step(given, k) for `times` k, a power of 2, without a
-    loop: Numba's loops of many instructions stay loops, whose arrays are not in registers."""
+    loop: Numba's loops of many instructions stay loops, whose arrays are not in registers.
+
+    Its caller begins at int64(0): the literal 0 has a type of its own, for which all of this would
+    be compiled once more.
+    """
     if times == 1:
         return step
     if SIMULATED:  # where a call of a device function takes long
@@ -158,6 +164,7 @@ def finish(value, scale, bias, column, relu):
     return value
 
 
+@cache
 def make_place(tile: Tile) -> Callable:
     """Return a device function that says which tile a block computes.
 

@@ -38,6 +38,8 @@ THREADS = 256 if not SIMULATED else 32  # where each is a thread of the host, an
 PAIRS = 2 * THREADS
 GROUPS = 8  # parameters that `check_gradients` sums at once
 LANES = THREADS // GROUPS  # threads of each
+# Of a parameter's parts, each of which a block of `sum_parts` sums.
+SHARES = 32 if not SIMULATED else 2
 
 _clip_value = inline(update_functions.clip_value)
 _scale = inline(update_functions.scale)
@@ -206,6 +208,34 @@ def finish_gradient(
 
 
 @inline
+def _distance(parts):
+    """Return how many of a parameter's parts make a share."""
+    return (parts + SHARES - 1) // SHARES
+
+
+@kernel(lambda count, values: ((max(1, values["parameters"]), SHARES), THREADS))
+def sum_parts(sums: Doubles, spans: Longs, parameters: Int):
+    """Put the sum of each share of a parameter's parts in the place of its first part, so that the
+    single block of `check_gradients` finds few."""
+    shared = cuda.shared.array(PAIRS, f64)
+    thread, p = cuda.threadIdx.x, cuda.blockIdx.x
+    if p >= parameters:
+        return
+    each = _distance(spans[2 * p + 1])
+    start = spans[2 * p] + cuda.blockIdx.y * each
+    end = min(start + each, spans[2 * p] + spans[2 * p + 1])
+    if end - start <= 1:
+        return
+    shared[2 * thread], shared[2 * thread + 1] = 0.0, 0.0
+    for part in range(start + thread, end, THREADS):
+        shared[2 * thread] += sums[2 * part]
+        shared[2 * thread + 1] += sums[2 * part + 1]
+    sum_rows(shared, thread, 2)
+    if thread == 0:
+        sums[2 * start], sums[2 * start + 1] = shared[0], shared[1]
+
+
+@inline
 def _total(own, shared, thread):
     """Return the sum of the threads' own values."""
     shared[thread] = own
@@ -230,12 +260,12 @@ def check_gradients(
 ):
     """Decide whether the step may update, and by which factor each gradient is clipped.
 
-    spans is [parameters, 2], (first part, parts). factors[p] scales parameter p's gradient;
-    factors[parameters] is 1 where every loss and gradient is finite and control[0] is set, else 0.
+    spans is [parameters, 2], (first part, parts), whose sums `sum_parts` has made few. factors[p]
+    scales parameter p's gradient; factors[parameters] is 1 where every loss and gradient is finite
+    and control[0] is set, else 0.
     totals = (sum of squares, penalty). Keras's rule: g * clip / max(norm, clip).
     """
-    shared = cuda.shared.array(THREADS, f64)
-    thread = cuda.threadIdx.x
+    shared, thread = cuda.shared.array(THREADS, f64), cuda.threadIdx.x
     lane, group = thread // GROUPS, thread % GROUPS
     squares, penalty, losses = 0.0, 0.0, 0.0
     limit = f64(clip_each)
@@ -243,8 +273,9 @@ def check_gradients(
         p = start + group
         own = 0.0
         if p < parameters:
+            each = _distance(spans[2 * p + 1])
             end = spans[2 * p] + spans[2 * p + 1]
-            for part in range(spans[2 * p] + lane, end, LANES):
+            for part in range(spans[2 * p] + lane * each, end, LANES * each):
                 own += sums[2 * part]
                 penalty += sums[2 * part + 1]
         shared[thread] = own

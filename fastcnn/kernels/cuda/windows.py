@@ -9,6 +9,8 @@ gradient of its input, with dy as the source and taps that go backwards.
 
 from __future__ import annotations
 
+from functools import cache
+
 from numba import int32, int64
 
 from fastcnn.kernels.cuda.access import FLOAT, inside, locate
@@ -42,6 +44,7 @@ def first_tap(near, k, channels, taps_w):
     near[2] = tap - near[3] * taps_w
 
 
+@cache
 def pixels(tile: Tile) -> Loader:
     """Return a loader of the columns with the pixels of all images along the tile.
 
@@ -89,6 +92,7 @@ def pixels(tile: Tile) -> Loader:
     return Loader(begin, load, 4 + 3 * each, 1, own)
 
 
+@cache
 def taps(tile: Tile) -> Loader:
     """Return a loader of the columns, transposed: taps along the tile, pixels of all images inside.
 
@@ -141,6 +145,7 @@ def taps(tile: Tile) -> Loader:
     return Loader(begin, load, 3 + 3 * each, 1, own)
 
 
+@cache
 def turned_kernel(tile: Tile) -> Loader:
     """Return a loader of the kernel for the gradient of the input: channels along the tile.
 
