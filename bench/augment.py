@@ -5,7 +5,7 @@
 32 x 32 x 3 images of bytes become float batches, "crop": random crop with a padding of 4, flip,
 normalisation; "affine": rotation, zoom, shift, brightness, contrast, saturation and hue (not
 Pillow's), normalisation. All have the same number of threads or processes. A step of fastcnn is
-4096 images, in batches of 256, 128 or 32 one after the other a thread, whose memory is used again
+4096 images, in batches of 512, 128 or 32 one after the other a thread, whose memory is used again
 as in training; the others' batches are those at which they are fastest, or 256. Contestants run in
 turns, each suspended while another one runs; a figure is the median of the rounds. "copy" is the
 ceiling: as many float images copied from one array to another, memory to memory, by the same

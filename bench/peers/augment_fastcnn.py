@@ -19,7 +19,7 @@ import fastcnn  # noqa: E402
 from fastcnn.data import augmentation as of  # noqa: E402
 
 THREADS = int(os.environ.get("FASTCNN_RACE_THREADS", "1"))
-CHUNK = 256
+CHUNK = 512
 BATCHES = {"fastcnn": CHUNK, "fastcnn, batch 32": 32, "fastcnn, batch 128": 128}
 
 
