@@ -34,9 +34,9 @@ OPCODE, MULTIPLY = 0xFFF, 0x23C  # of an instruction: HMMA, which PTX calls mma.
 __all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kernels"]
 
 
-def capabilities(kernel: Kernel) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The oldest GPUs that a kernel is for, of 7.5 or 8.0, and the newest."""
-    return kernel.least_capability, CAPABILITIES[-1]
+def capabilities(kernel: Kernel) -> list[tuple[int, int]]:
+    """Those of the capabilities that have the kernel's instructions."""
+    return [one for one in CAPABILITIES if one >= kernel.least_capability]
 
 
 def compiled(kernel: Kernel) -> Any:

@@ -40,7 +40,7 @@ def assembled() -> dict[str, dict[str, dict[str, int]]]:
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernel(assembled, name):
     kernel = next(one for one in all_kernels() if one.name == name)
-    assert len(assembled[name]) == len(ptx.capabilities(kernel)) == 2
+    assert len(assembled[name]) == len(ptx.capabilities(kernel)) >= 2
     for capability, found in assembled[name].items():
         assert found["spills"] == found["stack"] == 0, capability
         assert 0 < found["registers"] <= (kernel.most_registers or 255)
