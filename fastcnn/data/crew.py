@@ -97,7 +97,7 @@ def header_workers(sample: Sequence[str], workers: int) -> int:
         with suppress(OSError), open(path, "rb") as file:
             file.read(1)
     waited, worked = time.perf_counter() - start, time.thread_time() - begun
-    return workers if waited > WAITING * worked else min(workers, 1)
+    return workers if waited > WAITING * worked else 1
 
 
 def _chunk(read: Callable[[int], Any], asked: range, images: Pixels) -> Chunk:
