@@ -12,8 +12,8 @@ from fastcnn import arguments, checks, naming, preparations, targets
 from fastcnn.data import iterables
 from fastcnn.data.dataset import Subset, is_dataset
 from fastcnn.data.decoding import Decoder
-from fastcnn.data.iterables import Stream
 from fastcnn.data.preparation import Preparation
+from fastcnn.data.stream import Stream
 from fastcnn.data.whitening import Preprocessing
 from fastcnn.passes import Part, StreamPart
 from fastcnn.preparations import Statistics

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from fastcnn import checks, targets
 from fastcnn.checks import Examples
+from fastcnn.data import epochs
 from fastcnn.data.ahead import ahead
 from fastcnn.data.batches import Batches
 from fastcnn.data.damage import Damage
 from fastcnn.data.image_folder import ImageFolder
-from fastcnn.data.iterables import Stream
 from fastcnn.data.preparation import Batch, Preparation
 from fastcnn.data.sampling import balanced, shuffled
+from fastcnn.data.stream import Stream
 from fastcnn.engines.batch import Selection
 from fastcnn.hooks import Hooks, Logs
 from fastcnn.metrics import Tally
@@ -98,7 +99,10 @@ class Part:
             leave_out=True,
             **vars(made),
         )
-        return iter(batches) if folder is None else _told(iter(batches), folder.damage)
+        made_batches = iter(batches)
+        if folder is not None:
+            made_batches = _warned(made_batches, folder.damage)
+        return epochs.told(given.x, made_batches, epoch if training else None)
 
     def _selected(
         self,
@@ -132,7 +136,7 @@ class Part:
         return ahead(select, starts, [None] * (workers + 1), workers)
 
 
-def _told(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:
+def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:
     """The batches; when they end, one warning tells of the files that were damaged."""
     try:
         with closing(batches):
@@ -171,6 +175,10 @@ class StreamPart:
         training: bool = False,
     ) -> Generator[Batch, None, None]:
         """The batches of one pass; their size and order are the iterable's own affair."""
+        batches = self._batches(model, epoch)
+        return epochs.told(self._stream, batches, epoch if training else None)
+
+    def _batches(self, model: Any, epoch: int) -> Generator[Batch, None, None]:
         source = enumerate(self._stream)
         seen = 0
 
@@ -207,13 +215,10 @@ class StreamPart:
 
 
 def _of_stream(made: Preparation, x: Any, seen: int, epoch: int) -> NDArray[Any]:
-    """The images of a stream's batch as the network sees them; x is left alone."""
+    """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
     if made.plain:
         return np.ascontiguousarray(x, np.float32)
     out = np.empty((len(x), *made.augmented_shape(x.shape[1:])), np.float32)
-    if made.augment is None:
-        out[...] = x
-        x = out
     return made.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
 
 
@@ -226,12 +231,16 @@ def prepared(model: Any, images: Any, batch_size: int) -> Generator[NDArray[Any]
         return
     shape = tuple(model.input_shape)
     batches = Batches(images, None, None, batch_size, shape=shape, **vars(made))
-    with closing(iter(batches)) as found:
+    with closing(epochs.told(images, iter(batches), None)) as found:
         yield from (x for x, _, _ in found)
 
 
 def prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
     """The images of an iterable of batches, checked, as the network sees them."""
+    return epochs.told(stream, _prepared_stream(model, stream), None)
+
+
+def _prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
     made = _of_model(model)
     for number, (given, _, _) in enumerate(stream):
         x = checks.images(model, given, f"{stream.name}: batch {number}: x", made)

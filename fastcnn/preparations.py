@@ -14,11 +14,11 @@ from fastcnn import naming
 from fastcnn.data import augmentation, moments
 from fastcnn.data.augmentation import Augment
 from fastcnn.data.dataset import image_shape, is_dataset
-from fastcnn.data.iterables import Stream
 from fastcnn.data.mixing import MIXINGS, Mixing
 from fastcnn.data.moments import Doubles
 from fastcnn.data.preparation import Preparation
 from fastcnn.data.preprocessing import CenterCrop, check_order
+from fastcnn.data.stream import Stream
 from fastcnn.data.whitening import Preprocessing
 from fastcnn.layers import Normalization, Rescaling
 

@@ -114,7 +114,7 @@ def sample_weight(weight: Any, count: int, name: str) -> NDArray[np.float32] | N
             f"{name} must hold finite numbers of at least 0. "
             f"Received {array[wrong[0]]} at position {wrong[0]}."
         )
-    return np.ascontiguousarray(array, np.float32)
+    return np.array(array, np.float32)
 
 
 def classes(model: Any, targets: NDArray[Any]) -> NDArray[np.int64]:

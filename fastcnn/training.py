@@ -22,7 +22,7 @@ from fastcnn import (
     tuning,
 )
 from fastcnn.checks import Examples
-from fastcnn.data.iterables import Stream
+from fastcnn.data.stream import Stream
 from fastcnn.fitting import Fit, Plan
 from fastcnn.history import History
 from fastcnn.hooks import Callback, Hooks, Logs
@@ -57,9 +57,11 @@ def fit(
 
     x: an array, uint8 or float32 [n, *input_shape], with y beside it; or, with y left out, a
     `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an iterable of
-    batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. The
-    last fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any
-    of the sources above, is evaluated after each epoch. Where a Dataset has class_names in another
+    batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. What
+    such sources give is copied, and they are told of epochs: `on_epoch_begin()`, `on_epoch_end()`
+    and, of PyTorch's samplers, `set_epoch(epoch)` are called where they have them. The last
+    fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any of
+    the sources above, is evaluated after each epoch. Where a Dataset has class_names in another
     order than the model or the training set, its labels are counted as they do; ValueError for a
     name that they do not know.
 

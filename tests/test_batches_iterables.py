@@ -12,9 +12,12 @@ from PIL import Image
 import fastcnn
 from fastcnn import layers, training
 from fastcnn.data.augmentation import RandomCrop, RandomFlip
-from fastcnn.data.iterables import Indexed, Stream, adapted, channels_last, pixels
+from fastcnn.data.indexed import Indexed
+from fastcnn.data.items import channels_last, pixels
+from fastcnn.data.iterables import adapted
 from fastcnn.data.mixing import MixUp
 from fastcnn.data.preprocessing import PerImageStandardization
+from fastcnn.data.stream import Stream
 
 COUNT = 22
 X = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 8, 3), np.uint8)

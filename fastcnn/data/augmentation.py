@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -113,7 +114,7 @@ class Augment:
         self.augmentations = tuple(resolved(one) for one in augmentations)
         check_order(self.augmentations)
         self.seed = arguments.whole(self, "seed", seed, least=0)
-        self.scale, self.offset = scale, offset
+        self.scale, self.offset = copy(scale), copy(offset)
         self._geometric = self._numbered(Geometric)
         self._colours = self._numbered(Colour)
         self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]

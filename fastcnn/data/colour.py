@@ -222,7 +222,7 @@ class PCAColor(_OfThreeChannels):
         if (deviations is None) != (components is None):
             raise ValueError("PCAColor: deviations and components must be given together.")
         if deviations is not None and components is not None:
-            self._set_components(np.asarray(deviations, float), np.asarray(components, float))
+            self._set_components(np.array(deviations, float), np.array(components, float))
         self._set_value_range(value_range)
 
     @property

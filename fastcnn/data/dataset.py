@@ -38,8 +38,10 @@ class Dataset(Protocol):
     model's input shape (RandomCrop may make one of the other); ``dtype``, uint8 or float32, what
     ``out`` is to be (float32 where it is missing); ``class_names``, a list of texts by label, which
     `fit` gives to a model that has none, and which else tell how the model counts these classes;
-    ``decoder``, a `fastcnn.data.Decoder` that makes an image
-    of a file, which `fit` gives to the model.
+    ``decoder``, a `fastcnn.data.Decoder` that makes an image of a file, which `fit` gives to the
+    model. Three methods are called where they are there: ``on_epoch_begin()`` and
+    ``on_epoch_end()`` around each pass over the images, as Keras does, and ``set_epoch(epoch)``
+    before an epoch of training, as PyTorch's samplers have it.
 
     ``images`` is called in a background thread, ahead of the step that uses the batch; by one
     thread at a time unless `fit` was asked for more than one of its ``workers``. What it raises
@@ -77,15 +79,15 @@ class Subset:
 
     labels = None
 
-    def __init__(self, dataset: Any, indices: Indices, image_shape: tuple[int, ...]) -> None:
-        self._dataset = dataset
+    def __init__(self, source: Any, indices: Indices, image_shape: tuple[int, ...]) -> None:
+        self.source = source
         self._indices = indices
         self.image_shape = image_shape
-        self.dtype = np.dtype(getattr(dataset, "dtype", np.float32))
+        self.dtype = np.dtype(getattr(source, "dtype", np.float32))
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
         """Write the images of these numbers within the subset into out."""
-        fill(self._dataset, self._indices[indices], out)
+        fill(self.source, self._indices[indices], out)

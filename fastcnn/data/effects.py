@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from statistics import NormalDist
 from typing import Any
 
@@ -150,7 +151,7 @@ class RandomErasing(Pointwise):
         fill_value: Any = None,
         value_range: Any = (0, 255),
     ):
-        self.factor, self.scale, self.fill_value = factor, scale, fill_value
+        self.factor, self.scale, self.fill_value = factor, scale, copy(fill_value)
         self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._scale = interval(self, "scale", scale, 0, 1, mirrored=False)
         self.value_range = value_range

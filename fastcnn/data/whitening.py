@@ -99,7 +99,7 @@ class ZCAWhitening(Preprocessing):
 
     def set_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> ZCAWhitening:
         """Take the arrays of another one's arrays(); returns itself."""
-        mean, matrix = (np.asarray(arrays[name], np.float32) for name in ("mean", "matrix"))
+        mean, matrix = (np.array(arrays[name], np.float32) for name in ("mean", "matrix"))
         if mean.ndim != 1 or matrix.shape != mean.shape * 2:
             raise ValueError(
                 "ZCAWhitening: mean must have the shape (D,) and matrix (D, D). "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Rescaling(_Affine):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
         super().__init__(**common)
-        self.scale, self.offset = scale, offset
+        self.scale, self.offset = copy(scale), copy(offset)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         scale = self._per_channel("scale", self.scale, self.input_shape)
@@ -68,10 +69,10 @@ class Normalization(_Affine):
 
     def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
         super().__init__(**common)
-        self.mean, self.variance = mean, variance
+        self.mean, self.variance = copy(mean), copy(variance)
         if self.fitted:
-            self.mean = 0.0 if mean is None else mean
-            self.variance = 1.0 if variance is None else variance
+            self.mean = 0.0 if mean is None else self.mean
+            self.variance = 1.0 if variance is None else self.variance
 
     @property
     def fitted(self) -> bool:
