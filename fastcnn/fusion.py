@@ -1,7 +1,7 @@
 """Passes over a forward program: join what belongs together, drop what nothing reads.
 
-Each pass rewrites the op list in place. They run before the backward ops are derived, so a fused
-op has one backward rule like any other.
+Each pass rewrites the program in place, in one sweep over its ops. They run before the backward
+ops are derived, so a fused op has one backward rule like any other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def fuse(program: Program) -> None:
 
 def fold_zero_padding(program: Program) -> None:
     """pad, then convolution: the convolution pads."""
-    for op in list(program.ops):
+    for op in program.ops:
         if op.kind != "pad":
             continue
         user = _only_consumer(program, op.outputs[0])
@@ -37,46 +37,46 @@ def fold_zero_padding(program: Program) -> None:
         padding = tuple((a[0] + b[0], a[1] + b[1]) for a, b in pairs)
         height, width, _ = op.inputs[0].shape
         user.attributes["problem"] = replace(problem, height=height, width=width, padding=padding)
-        user.inputs = op.inputs
-        program.ops.remove(op)
+        program.remove(op)
+        program.rewire(user, inputs=op.inputs)
 
 
 def fold_batch_norm(program: Program) -> None:
     """Convolution or product, then fixed scale and shift: fold both into kernel and bias."""
-    for op in list(program.ops):
+    for op in program.ops:
         if op.kind != "scale_shift":
             continue
         source, scale, shift = op.inputs
         maker, constants = program.producer(source), program.producer(scale)
         if maker is None or maker.kind not in ("conv2d", "matmul"):
             continue
-        if constants is None or _only_consumer(program, source) is not op:
+        # What is computed from the images is not fixed.
+        if constants is None or constants.inputs or _only_consumer(program, source) is not op:
             continue
         if len(maker.inputs) > 1 or maker.attributes.get("activation"):
             continue
-        maker.inputs = (*maker.inputs, scale, shift)
         _take_over(program, maker, op)
+        program.rewire(maker, inputs=(*maker.inputs, scale, shift))
         # The folded constants must exist before the op that now reads them.
-        program.ops.remove(constants)
-        program.ops.insert(program.ops.index(maker), constants)
+        program.move(constants, before=maker)
 
 
 def pool_before_relu(program: Program) -> None:
     """ReLU, then max pooling: pool first, since the largest stays the largest on fewer values."""
-    for op in list(program.ops):
+    for op in program.ops:
         if not _is_relu(op):
             continue
         pool = _only_consumer(program, op.outputs[0])
         if pool is not None and pool.kind == "max_pool":
-            pool.inputs = op.inputs
+            program.remove(op)
+            program.rewire(pool, inputs=op.inputs)
             pool.attributes["activation"] = "relu"
-            program.ops.remove(op)
 
 
 def fuse_residual_add(program: Program) -> None:
-    """Scale and shift, then add: one op that reads both."""
-    for op in list(program.ops):
-        if op.kind != "add" or len(set(op.inputs)) != 2:
+    """Scale and shift, then add: one op that reads both summands."""
+    for op in program.ops:
+        if op.kind != "add" or len(op.inputs) != 2 or op.inputs[0] is op.inputs[1]:
             continue
         for mine, other in (op.inputs, op.inputs[::-1]):
             maker = program.producer(mine)
@@ -84,17 +84,17 @@ def fuse_residual_add(program: Program) -> None:
                 continue
             if maker.attributes.get("activation") or _only_consumer(program, mine) is not op:
                 continue
-            # It runs where the add ran: by then the other summand is there.
-            maker.inputs = (*maker.inputs, other)
-            program.ops.remove(maker)
-            program.ops.insert(program.ops.index(op), maker)
+            # It runs where the add ran: by then the other summand is there. That may be what the
+            # normalization itself reads.
+            program.move(maker, before=op)
             _take_over(program, maker, op)
+            program.rewire(maker, inputs=(*maker.inputs, other))
             break
 
 
 def fuse_relu(program: Program) -> None:
     """An op that can, then ReLU: the op applies it as it writes."""
-    for op in list(program.ops):
+    for op in program.ops:
         if not _is_relu(op):
             continue
         maker = program.producer(op.inputs[0])
@@ -107,10 +107,10 @@ def fuse_relu(program: Program) -> None:
 
 def drop_unused(program: Program, wanted: set[Buffer]) -> None:
     """Remove ops whose results nobody reads and that update nothing."""
-    for op in reversed(list(program.ops)):
+    for op in reversed(program.ops):
         read = any(b in wanted or program.consumers(b) for b in op.outputs)
         if not read and not op.gradient_of and op.kind != "batch_scale_shift":
-            program.ops.remove(op)
+            program.remove(op)
 
 
 def _is_relu(op: Op) -> bool:
@@ -119,10 +119,10 @@ def _is_relu(op: Op) -> bool:
 
 def _only_consumer(program: Program, buffer: Buffer) -> Op | None:
     users = program.consumers(buffer)
-    return users[0] if len(users) == 1 and buffer != program.output else None
+    return users[0] if len(users) == 1 and buffer is not program.output else None
 
 
 def _take_over(program: Program, maker: Op, absorbed: Op) -> None:
     """Let `maker` write what `absorbed` wrote, and drop `absorbed`."""
-    maker.outputs = absorbed.outputs
-    program.ops.remove(absorbed)
+    program.remove(absorbed)
+    program.rewire(maker, outputs=absorbed.outputs)

@@ -160,8 +160,7 @@ class Sequential:
         program.layer = ""
         if until is not None:
             program.output = program.outputs_of[until]
-        if program.root(program.output) == program.input:
-            program.output = program.add("copy", [program.output], program.output.shape)
+        program.output = program.readable(program.output)
         if fused:
             fuse(program)
         if not training:

@@ -107,6 +107,23 @@ BRANCHES = {
     "Residual of two normalizations": between(
         lambda: L.Residual([L.BatchNormalization()], [L.BatchNormalization()]), lambda: L.ReLU()
     ),
+    "a normalization of what is added to it": between(
+        lambda: L.Residual([L.BatchNormalization()]), lambda: L.Conv2D(2, 1)
+    ),
+    "a normalization of what is added to it, then ReLU": between(
+        lambda: L.Residual([], [L.BatchNormalization()]), lambda: L.ReLU(), lambda: L.Conv2D(2, 1)
+    ),
+    "a frozen normalization of what is added to it": between(
+        lambda: L.Residual([L.BatchNormalization(trainable=False)]),
+        lambda: L.ReLU(),
+        lambda: L.Conv2D(2, 1),
+    ),
+    "a normalization of vectors that is added to them": Net(
+        (3,), lambda: [L.Dense(4), L.Residual([L.BatchNormalization()]), L.Dense(2)], batch=5
+    ),
+    "one value beside itself, thrice": between(
+        lambda: L.Concat([], [], []), lambda: L.Conv2D(2, 1)
+    ),
     "Residual of vectors": Net(
         (3,), lambda: [L.Dense(4), L.Residual([L.Dense(4, activation="relu")]), L.Dense(2)]
     ),

@@ -27,5 +27,5 @@ class Dropout(Layer):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if not program.training or self.rate == 0:
             return x
-        stream = sum(op.kind == "dropout" for op in program.ops)
+        stream = program.random_stream()
         return program.add("dropout", [x], x.shape, rate=self.rate, stream=stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastcnn import naming
 from fastcnn.engines.lowering import (
     convolution,
     elementwise,
@@ -68,9 +69,13 @@ class Lowering(Regions):
         kept: set[Buffer],
     ):
         """`calls` is where they go. `outside` names the arrays that some buffers are; `kept` are
-        read after the run."""
+        read after the run. Raises ValueError where an op has no kernel."""
         super().__init__(program, kernels, calls, outside, kept)
         for number, op in enumerate(program.ops):
             # By its number the lab finds the op again, to which it adds the time of a call.
             self.calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"
+            if op.kind not in LOWER:
+                raise ValueError(
+                    f"{op.where} has no kernel. {naming.unknown('op', op.kind, LOWER)}"
+                )
             LOWER[op.kind](self, op)

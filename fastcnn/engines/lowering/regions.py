@@ -50,13 +50,17 @@ class Regions:
         self.kernels = kernels
         self.calls = calls
         self.constants: list[float] = []
-        self._root_of = program.root
+        self._roots = program.roots()
         self._outside = outside
         self._kept = {self._root_of(buffer) for buffer in kept}
         self._readers = self._count_readers()
         self._regions: dict[Buffer, Region] = {}
         self._parameters: dict[tuple[str, int, str], Region] = {}
         self.partials: dict[Buffer, Partial] = {}  # by the whole-batch buffer made of them
+
+    def _root_of(self, buffer: Buffer) -> Buffer:
+        """Return the buffer whose memory a reshaped one shares."""
+        return self._roots.get(buffer, buffer)
 
     def _count_readers(self) -> dict[Buffer, int]:
         readers: dict[Buffer, int] = {}
