@@ -12,13 +12,17 @@ class Loss:
 
     ``kernel`` is the loss kernel for outputs as declared by ``from_logits``. Where the network
     ends in the activation ``fuses``, ``fused_kernel`` computes both from the values before it.
-    ``target`` is "sparse" (labels int32[n]) or "dense" (float32 like the outputs), ``has_classes``
-    says whether the outputs are scores of classes, ``option`` is the kernel's one extra number.
+    ``target`` is "sparse" (labels int32[n]) or "dense" (float32 like the outputs), whose values lie
+    in ``target_range`` where there is one. ``has_classes`` says whether the outputs are scores of
+    classes, ``yes_no`` whether each output answers a question of its own, with yes above the
+    ``threshold``. ``option`` is the kernel's one extra number.
     """
 
     kernel: str
     target = "dense"
+    target_range: tuple[float, float] | None = None
     has_classes = False
+    yes_no = False
     from_logits = False
     fuses: str | None = None
     fused_kernel: str | None = None
@@ -26,6 +30,11 @@ class Loss:
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or naming.snake_case(type(self).__name__)
+
+    @property
+    def threshold(self) -> float:
+        """The output above which the answer is yes."""
+        return 0.0 if self.from_logits else 0.5
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -41,7 +50,7 @@ class Loss:
 
 
 class _Entropy(Loss):
-    """A cross-entropy: on logits, or on probabilities fused with the activation before it."""
+    """An entropy: of logits, or of probabilities, fused with the activation before it."""
 
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, name: str | None = None
@@ -70,6 +79,7 @@ class CategoricalCrossentropy(_Entropy):
     kernel = "cross_entropy_dense"
     fuses = "softmax"
     fused_kernel = "softmax_cross_entropy_dense"
+    target_range = (0.0, 1.0)
     has_classes = True
 
 
@@ -79,16 +89,12 @@ class BinaryCrossentropy(_Entropy):
     kernel = "binary_cross_entropy"
     fuses = "sigmoid"
     fused_kernel = "sigmoid_binary_cross_entropy"
+    target_range = (0.0, 1.0)
+    yes_no = True
 
 
-class SparseCategoricalCrossentropy(_Entropy):
-    """Cross-entropy against integer labels."""
-
-    kernel = "cross_entropy_sparse"
-    target = "sparse"
-    fuses = "softmax"
-    fused_kernel = "softmax_cross_entropy_sparse"
-    has_classes = True
+class _Unsmoothed(_Entropy):
+    """An entropy that takes the targets as they are."""
 
     def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
         super().__init__(from_logits, 0.0, name)
@@ -97,10 +103,91 @@ class SparseCategoricalCrossentropy(_Entropy):
         return {"from_logits": self.from_logits, "name": self.name}
 
 
+class SparseCategoricalCrossentropy(_Unsmoothed):
+    """Cross-entropy against integer labels."""
+
+    kernel = "cross_entropy_sparse"
+    target = "sparse"
+    fuses = "softmax"
+    fused_kernel = "softmax_cross_entropy_sparse"
+    has_classes = True
+
+
+class KLDivergence(_Unsmoothed):
+    """Kullback-Leibler divergence of the outputs from distributions over classes: the sum of
+    y * log(y / output), both kept from 1e-7 to 1 as Keras does."""
+
+    kernel = "kl_divergence"
+    fuses = "softmax"
+    fused_kernel = "softmax_kl_divergence"
+    target_range = (0.0, 1.0)
+    has_classes = True
+
+
 class MeanSquaredError(Loss):
     """Mean over the outputs of the squared difference to the targets."""
 
     kernel = "mean_squared_error"
+
+
+class MeanAbsoluteError(Loss):
+    """Mean over the outputs of the absolute difference to the targets."""
+
+    kernel = "mean_absolute_error"
+
+
+class Huber(Loss):
+    """Mean over the outputs of d^2 / 2 for a difference d to the target of at most `delta`, and of
+    delta * (abs(d) - delta / 2) for a larger one."""
+
+    kernel = "huber"
+
+    def __init__(self, delta: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.option = arguments.number(self, "delta", delta, above=0)
+
+    @property
+    def delta(self) -> float:
+        return self.option
+
+    def get_config(self) -> dict[str, Any]:
+        return {"delta": self.delta, "name": self.name}
+
+
+class _YesNoHinge(Loss):
+    """A hinge of independent yes/no outputs. Targets are -1 or 1, or 0 or 1."""
+
+    target_range = (-1.0, 1.0)
+    yes_no = True
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
+
+
+class Hinge(_YesNoHinge):
+    """Mean over the outputs of max(0, margin - y * output), for targets y of -1 or 1 (0 stands for
+    -1). The margin 0 is the perceptron's, for which a tie is a mistake."""
+
+    kernel = "hinge"
+
+    def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.option = arguments.number(self, "margin", margin, least=0)
+
+    @property
+    def margin(self) -> float:
+        return self.option
+
+    def get_config(self) -> dict[str, Any]:
+        return {"margin": self.margin, "name": self.name}
+
+
+class SquaredHinge(_YesNoHinge):
+    """Mean over the outputs of max(0, 1 - y * output)^2, for targets y of -1 or 1 (0 stands for
+    -1)."""
+
+    kernel = "squared_hinge"
 
 
 class CategoricalHinge(Loss):
@@ -111,8 +198,9 @@ class CategoricalHinge(Loss):
 
 
 class MulticlassHinge(Loss):
-    """Weston and Watkins's hinge: the sum over the other classes j of
-    max(0, output[j] - output[label] + margin). Labels are integers."""
+    """Weston and Watkins's hinge, the multi-class SVM's: the sum over the other classes j of
+    max(0, output[j] - output[label] + margin). Labels are integers. The margin 0 is the
+    perceptron's, for which a tie is a mistake."""
 
     kernel = "multiclass_hinge"
     target = "sparse"
@@ -120,7 +208,7 @@ class MulticlassHinge(Loss):
 
     def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.option = arguments.number(self, "margin", margin, above=0)
+        self.option = arguments.number(self, "margin", margin, least=0)
 
     @property
     def margin(self) -> float:
@@ -134,8 +222,18 @@ LOSSES: dict[str, type[Loss]] = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
     "binary_crossentropy": BinaryCrossentropy,
+    "bce": BinaryCrossentropy,
+    "kl_divergence": KLDivergence,
+    "kld": KLDivergence,
+    "kullback_leibler_divergence": KLDivergence,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "huber_loss": Huber,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
     "categorical_hinge": CategoricalHinge,
     "multiclass_hinge": MulticlassHinge,
 }

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from fastcnn.arrays import array as array_of
 from fastcnn.arrays import finite, shape_text
 
-UNIT_TARGETS = ("categorical_crossentropy", "binary_crossentropy")
-"""Losses, by their names, whose targets are probabilities."""
+SIGNS = (-1.0, 1.0)
+"""The range of targets that say no and yes by their sign."""
 
 
 def labels(model: Any, y: Any, count: int, name: str = "y", one_hot: bool = False) -> NDArray[Any]:
@@ -86,14 +86,38 @@ def _dense(model: Any, array: NDArray[Any], name: str) -> NDArray[np.float32]:
         raise TypeError(f"{name} must hold numbers. Received dtype {array.dtype}.")
     targets = np.ascontiguousarray(array, np.float32)
     finite(targets, name)
-    if model.loss.name in UNIT_TARGETS and targets.size:
-        low, high = float(targets.min()), float(targets.max())
-        if low < 0.0 or high > 1.0:
-            raise ValueError(
-                f"{name} must lie between 0 and 1 for the loss '{model.loss.name}'. "
-                f"Received values from {low:g} to {high:g}."
-            )
-    return targets
+    _check_range(model.loss, targets, name)
+    return _signs(targets, model.loss, name) if model.loss.target_range == SIGNS else targets
+
+
+def _check_range(loss: Any, targets: NDArray[np.float32], name: str) -> None:
+    if loss.target_range is None or not targets.size:
+        return
+    least, most = loss.target_range
+    low, high = float(targets.min()), float(targets.max())
+    if low < least or high > most:
+        raise ValueError(
+            f"{name} must lie between {least:g} and {most:g} for the loss '{loss.name}'. "
+            f"Received values from {low:g} to {high:g}."
+        )
+
+
+def _signs(targets: NDArray[np.float32], loss: Any, name: str) -> NDArray[np.float32]:
+    """Targets of -1 and 1 from such or from 0 and 1."""
+    between = np.argwhere((targets != -1) & (targets != 0) & (targets != 1))
+    if len(between):
+        raise ValueError(
+            f"{name} must be -1 or 1, or 0 or 1, for the loss '{loss.name}'. "
+            f"Received {targets[tuple(between[0])]:g} at {between[0].tolist()}."
+        )
+    if not (targets == 0).any():
+        return targets
+    if (targets == -1).any():
+        raise ValueError(
+            f"{name} must be either -1 and 1 or 0 and 1 for the loss '{loss.name}'. "
+            "Received both -1 and 0."
+        )
+    return 2 * targets - 1
 
 
 def sample_weight(weight: Any, count: int, name: str) -> NDArray[np.float32] | None:
@@ -176,4 +200,4 @@ def _balanced(found: NDArray[np.int64] | None, count: int, name: str) -> NDArray
 
 
 def _binary(model: Any) -> bool:
-    return model.loss.name == "binary_crossentropy" and tuple(model.output_shape) == (1,)
+    return model.loss.yes_no and tuple(model.output_shape) == (1,)

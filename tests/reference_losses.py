@@ -57,6 +57,45 @@ def mean_squared_error(z, target, config):
     return ((z - target) ** 2).mean(axis=1), 2.0 * (z - target) / z.shape[1]
 
 
+def mean_absolute_error(z, target, config):
+    return np.abs(z - target).mean(axis=1), np.sign(z - target) / z.shape[1]
+
+
+def huber(z, target, config):
+    d, delta = z - target, config["delta"]
+    small = np.abs(d) <= delta
+    value = np.where(small, 0.5 * d * d, delta * (np.abs(d) - 0.5 * delta))
+    return value.mean(axis=1), np.where(small, d, delta * np.sign(d)) / z.shape[1]
+
+
+def kl_divergence(z, target, config):
+    target = np.clip(target, TINY, 1.0)
+    if config["from_logits"]:
+        entropy = -(target * np.log(target)).sum(axis=1)
+        value, dz = cross_entropy(z, target, {"from_logits": True})
+        return value - entropy, dz
+    p = np.clip(z, TINY, 1.0)
+    dz = np.where(p == z, -target / p, 0.0)
+    return (target * np.log(target / p)).sum(axis=1), dz
+
+
+def hinge(z, target, config):
+    """Targets are -1 or 1, or 0 or 1."""
+    sign, margin = signs(target), config["margin"]
+    excess = np.maximum(0.0, margin - sign * z)
+    return excess.mean(axis=1), np.where(excess > 0.0, -sign, 0.0) / z.shape[1]
+
+
+def squared_hinge(z, target, config):
+    sign = signs(target)
+    excess = np.maximum(0.0, 1.0 - sign * z)
+    return (excess**2).mean(axis=1), -2.0 * excess * sign / z.shape[1]
+
+
+def signs(target):
+    return np.where(target > 0.0, 1.0, -1.0)
+
+
 def categorical_hinge(z, target, config):
     """max(0, 1 + the best wrong score - the true score)"""
     rows = np.arange(len(z))
@@ -82,6 +121,11 @@ LOSSES = {
     "CategoricalCrossentropy": cross_entropy,
     "BinaryCrossentropy": binary_cross_entropy,
     "MeanSquaredError": mean_squared_error,
+    "MeanAbsoluteError": mean_absolute_error,
+    "Huber": huber,
+    "KLDivergence": kl_divergence,
+    "Hinge": hinge,
+    "SquaredHinge": squared_hinge,
     "CategoricalHinge": categorical_hinge,
     "MulticlassHinge": multiclass_hinge,
 }

@@ -190,6 +190,14 @@ LOSSES = {
         (5,), lambda: [L.Dense(1, activation="sigmoid")], "binary_crossentropy", 4
     ),
     "mean squared error": classifier(losses.MeanSquaredError()),
+    "mean absolute error": classifier(losses.MeanAbsoluteError()),
+    "huber": classifier(losses.Huber(delta=0.5)),
+    "divergence, logits": classifier(losses.KLDivergence(from_logits=True)),
+    "divergence, after softmax": classifier(losses.KLDivergence(), softmax_end),
+    "divergence, other probabilities": classifier(losses.KLDivergence(), sigmoid_end),
+    "hinge": classifier(losses.Hinge()),
+    "squared hinge": classifier(losses.SquaredHinge()),
+    "hinge, one output": Net((5,), lambda: [L.Dense(1)], "hinge", 4),
     "categorical hinge": classifier(losses.CategoricalHinge()),
     "multi-class hinge": classifier(losses.MulticlassHinge()),
     "multi-class hinge, margin 0.3": classifier(losses.MulticlassHinge(margin=0.3)),
@@ -205,11 +213,14 @@ NETS = {**LAYERS, **BRANCHES, **LOSSES}
 
 
 def targets(model, batch):
-    """Probabilities where the loss wants targets in [0, 1]; one hot for the hinge."""
-    if model.loss.target == "sparse" or model.loss.name == "mean_squared_error":
+    """Probabilities for yes/no outputs, signs for their hinges, one-hot rows of classes."""
+    loss = model.loss
+    if loss.target == "sparse" or not (loss.has_classes or loss.yes_no):
         return targets_for(model, batch)
     rng, shape = np.random.default_rng(5), (batch, *model.output_shape)
-    if model.loss.name == "binary_crossentropy":
+    if loss.target_range == (-1, 1):
+        return rng.choice(np.array([-1, 1], np.float32), shape)
+    if loss.yes_no:
         return rng.uniform(0.1, 0.9, shape).astype(np.float32)
     return np.eye(shape[1], dtype=np.float32)[rng.integers(0, shape[1], batch)]
 

@@ -15,23 +15,30 @@ from fastcnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CategoricalHinge,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanAbsoluteError,
     MeanSquaredError,
     MulticlassHinge,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
 
 F = np.float32
 JITTED = {name: numba.njit(error_model="numpy")(f) for name, f in LOSS_KERNELS.items()}
 KERNELS = [pytest.param(LOSS_KERNELS, id="python"), pytest.param(JITTED, id="numba")]
 
-# Logits, probabilities, labels, one-hot targets and yes/no targets.
+# Logits, probabilities, labels, one-hot targets, yes/no targets, signs and distributions.
 Z = [[2.0, -1.0, 0.5, 0.1], [-3.0, 0.25, 1.5, -0.5], [0.0, 4.0, -2.0, 1.0]]
 P = [[0.7, 0.1, 0.15, 0.05], [0.02, 0.3, 0.6, 0.08], [0.001, 0.9, 0.0, 0.099]]
 Y = [0, 3, 1]
 T = [[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]
 B = [[1, 0, 1, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
+S = [[1, -1, 1, -1], [-1, -1, 1, 1], [1, 1, -1, -1]]
+D = [[0.4, 0.3, 0.2, 0.1]] * 3
 
-# What Keras 3.15.1 (torch backend, float64) computes: loss, outputs, targets, losses, gradients.
+# What Keras 3.15.1 (torch and jax, float64) computes: loss, outputs, targets, losses, gradients.
 KERAS = [
     (
         SparseCategoricalCrossentropy(from_logits=True),
@@ -125,6 +132,67 @@ KERAS = [
         [[0.5, -0.5, -0.25, 0.05], [-1.5, 0.125, 0.25, -0.75], [-0.5, 1.5, -1, 0.5]],
     ),
     (CategoricalHinge(), Z, T, [0, 3, 0], [[0, 0, 0, 0], [0, 0, 1, -1], [0, 0, 0, 0]]),
+    (
+        MeanAbsoluteError(),
+        Z,
+        B,
+        [0.65, 1.3125, 1.75],
+        [[0.25, -0.25, -0.25, 0.25], [-0.25, 0.25, 0.25, -0.25], [-0.25, 0.25, -0.25, 0.25]],
+    ),
+    (
+        Huber(),
+        Z,
+        B,
+        [0.2825, 0.9140625, 1.25],
+        [[0.25, -0.25, -0.125, 0.025], [-0.25, 0.0625, 0.125, -0.25], [-0.25, 0.25, -0.25, 0.25]],
+    ),
+    (
+        Huber(delta=0.5),
+        Z,
+        B,
+        [0.22, 0.5390625, 0.75],
+        [
+            [0.125, -0.125, -0.125, 0.025],
+            [-0.125, 0.0625, 0.125, -0.125],
+            [-0.125, 0.125, -0.125, 0.125],
+        ],
+    ),
+    (
+        KLDivergence(),
+        P,
+        T,
+        [0.356670828, 2.52572437, 0.105358214],
+        [
+            [-1.42857143, -1e-6, -6.67e-7, -2e-6],
+            [-5e-6, -3.33e-7, -1.67e-7, -12.5],
+            [-1e-4, -1.11111111, 0, -1.01e-6],
+        ],
+    ),
+    (
+        KLDivergence(),
+        P,
+        D,
+        [0.232588504, 1.00088481, 4.96973871],
+        [
+            [-0.571428571, -3, -1.33333333, -2],
+            [-20, -1, -0.333333333, -1.25],
+            [-400, -0.333333333, 0, -1.01010101],
+        ],
+    ),
+    (
+        Hinge(),
+        Z,
+        S,
+        [0.4, 0.6875, 0.75],
+        [[0, 0, -0.25, 0.25], [0, 0.25, 0, -0.25], [-0.25, 0, 0, 0.25]],
+    ),
+    (
+        SquaredHinge(),
+        Z,
+        S,
+        [0.365, 0.953125, 1.25],
+        [[0, 0, -0.25, 0.55], [0, 0.625, 0, -0.75], [-0.5, 0, 0, 1]],
+    ),
 ]
 
 LOSSES = [
@@ -139,9 +207,18 @@ LOSSES = [
     BinaryCrossentropy(),
     BinaryCrossentropy(label_smoothing=0.2),
     MeanSquaredError(),
+    MeanAbsoluteError(),
+    Huber(),
+    Huber(delta=0.25),
+    KLDivergence(from_logits=True),
+    KLDivergence(),
+    Hinge(),
+    Hinge(margin=0),
+    SquaredHinge(),
     CategoricalHinge(),
     MulticlassHinge(),
     MulticlassHinge(margin=0.25),
+    MulticlassHinge(margin=0),
 ]
 
 
@@ -160,13 +237,15 @@ def rows(loss, generator, n=5, classes=7):
     z = generator.normal(0, 2, (n, classes))
     y = generator.integers(0, classes, n)
     if loss.fuses == "softmax":
-        z = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) * 1.5
+        z = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) * 0.75
     elif loss.fuses == "sigmoid":
         z = 1 / (1 + np.exp(-z))
     if loss.target == "dense" and loss.has_classes:
         y = np.eye(classes)[y]
     elif loss.target == "dense":
         y = generator.integers(0, 2, (n, classes)).astype(float)
+    if loss.target_range == (-1, 1):
+        y = 2 * y - 1
     return z.astype(F), y
 
 
@@ -227,6 +306,20 @@ def test_multiclass_hinge_by_hand(kernels):
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+def test_a_tie_is_a_mistake_of_the_perceptron(kernels):
+    """So that it learns from weights of zero; at a margin of 1, the kink is on the flat side."""
+    zeros = [[0.0, 0.0, 0.0]]
+    values, dz = run(kernels, Hinge(margin=0), zeros, [[1, -1, 1]])
+    np.testing.assert_array_equal(values, [0])
+    np.testing.assert_allclose(dz, [[-1 / 3, 1 / 3, -1 / 3]], rtol=1e-6)
+    values, dz = run(kernels, MulticlassHinge(margin=0), zeros, [1])
+    np.testing.assert_array_equal(values, [0])
+    np.testing.assert_array_equal(dz, [[1, -2, 1]])
+    _, dz = run(kernels, Hinge(), [[1.0, -1.0, 1.0]], [[1, -1, 1]])
+    np.testing.assert_array_equal(dz, [[0, 0, 0]])
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 @pytest.mark.parametrize("place", [0, 3, 6])
 def test_nan_reaches_the_loss(kernels, loss, place):
@@ -275,6 +368,27 @@ def test_configuration_round_trip(loss):
         ("binary_crossentropy", "binary_cross_entropy", "sigmoid"),
         ("mean_squared_error", "mean_squared_error", None),
         ("mse", "mean_squared_error", None),
+        ("MSE", "mean_squared_error", None),
+        ("MeanSquaredError", "mean_squared_error", None),
+        ("bce", "binary_cross_entropy", "sigmoid"),
+        ("BCE", "binary_cross_entropy", "sigmoid"),
+        ("mean_absolute_error", "mean_absolute_error", None),
+        ("mae", "mean_absolute_error", None),
+        ("MAE", "mean_absolute_error", None),
+        ("MeanAbsoluteError", "mean_absolute_error", None),
+        ("huber", "huber", None),
+        ("huber_loss", "huber", None),
+        ("Huber", "huber", None),
+        ("kl_divergence", "kl_divergence", "softmax"),
+        ("kullback_leibler_divergence", "kl_divergence", "softmax"),
+        ("kld", "kl_divergence", "softmax"),
+        ("KLD", "kl_divergence", "softmax"),
+        ("KLDivergence", "kl_divergence", "softmax"),
+        ("hinge", "hinge", None),
+        ("Hinge", "hinge", None),
+        ("squared_hinge", "squared_hinge", None),
+        ("SquaredHinge", "squared_hinge", None),
+        ("CategoricalHinge", "categorical_hinge", None),
         ("categorical_hinge", "categorical_hinge", None),
         ("multiclass_hinge", "multiclass_hinge", None),
         ("SparseCategoricalCrossentropy", "cross_entropy_sparse", "softmax"),
@@ -287,6 +401,10 @@ def test_get(name, kernel, fuses):
     assert loss.fuses == fuses
     assert (loss.fused_kernel in LOSS_KERNELS) == (fuses is not None)
     assert losses.get(loss) is loss
+
+
+def test_every_loss_is_tested():
+    assert {type(loss) for loss in LOSSES} == set(losses.LOSSES.values())
 
 
 def test_from_logits_takes_the_fused_kernel():
@@ -313,7 +431,9 @@ def test_from_logits_takes_the_fused_kernel():
             "label_smoothing must be a number from 0 to 1. Received 1.5",
         ),
         (lambda: BinaryCrossentropy(from_logits="yes"), TypeError, "must be True or False"),
-        (lambda: MulticlassHinge(margin=0), ValueError, "margin must be a number above 0"),
+        (lambda: MulticlassHinge(margin=-1), ValueError, "margin must be a number of at least 0"),
+        (lambda: Hinge(margin=-1), ValueError, "Hinge: margin must be a number of at least 0"),
+        (lambda: Huber(delta=0), ValueError, "Huber: delta must be a number above 0. Received 0"),
     ],
 )
 def test_errors_in_words(make, error, words):

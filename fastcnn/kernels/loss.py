@@ -3,15 +3,12 @@
 Every loss kernel takes one row of the network's outputs ``z`` (float32[n]), its label (an
 integer) or its target (float32[n]), and writes ``scale`` times the gradient of the loss into
 ``dz`` (float32[n], not overlapping ``z``). It returns the loss of the row, not scaled.
-``option`` is the one number a loss may have besides: label smoothing or the margin.
+``option`` is the one number a loss may have besides: label smoothing, a margin or Huber's delta.
 
 Plain Python, written for Numba's nopython mode with ``error_model="numpy"``. NaN among the
 outputs gives the loss NaN, never a good-looking one.
 
-A row may have a team of threads, which all call the function: each goes through ``every`` element
-that is its own, and what they find is put together by ``summed``, ``largest`` and ``first``; what
-concerns one element is done by the thread whose element it is (``mine``). Here a row has one
-thread; for a team others take the place of these five functions.
+``kernels/row.py`` says how they are written for one thread or a team of threads.
 """
 
 import math
@@ -19,43 +16,13 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-ZERO = np.float32(0)
+from fastcnn.kernels.hinge import categorical_hinge, hinge, multiclass_hinge, squared_hinge
+from fastcnn.kernels.row import ONE, TWO, ZERO, every, largest, mine, summed
+
 HALF = np.float32(0.5)
-ONE = np.float32(1)
-TWO = np.float32(2)
 # Keras's epsilon: probabilities are kept this far from 0 and 1 before the logarithm.
 SMALLEST = np.float32(1e-7)
 LARGEST = np.float32(1 - 1e-7)
-
-
-@register_jitable
-def every(size):
-    """Return which of so many elements are this thread's."""
-    return range(size)
-
-
-@register_jitable
-def mine(place):
-    """Say whether an element is this thread's."""
-    return True
-
-
-@register_jitable
-def summed(own):
-    """Return the sum of what each thread found."""
-    return own
-
-
-@register_jitable
-def largest(own):
-    """Return the largest of what each thread found."""
-    return own
-
-
-@register_jitable
-def first(own):
-    """Return the first of the places that each thread found, which are below 2^24."""
-    return own
 
 
 @register_jitable
@@ -204,50 +171,69 @@ def mean_squared_error(z, target, dz, scale, option):
     return summed(loss) / n
 
 
-def categorical_hinge(z, target, dz, scale, option):
-    """max(0, neg - pos + 1) with neg = max((1 - target) * z) and pos = sum(target * z)."""
-    pos = ZERO
-    neg = (ONE - target[0]) * z[0]
-    for j in every(z.size):
-        pos += target[j] * z[j]
-        other = (ONE - target[j]) * z[j]
-        if other > neg:
-            neg = other
-    pos, neg = summed(pos), largest(neg)
-    loss = neg - pos + ONE
-    if loss <= ZERO:
-        for j in every(z.size):
-            dz[j] = ZERO
-        return ZERO
-    rival = z.size
-    for j in every(z.size):
-        dz[j] = -scale * target[j]
-        if rival == z.size and (ONE - target[j]) * z[j] == neg:
-            rival = j
-    rival = first(rival)
-    # NaN equals no other.
-    if rival < z.size and mine(rival):
-        dz[rival] += scale * (ONE - target[rival])
-    return loss
-
-
-def multiclass_hinge(z, label, dz, scale, option):
-    """Sum over the other classes j of max(0, z[j] - z[label] + option); option is the margin."""
-    true = z[label]
+def mean_absolute_error(z, target, dz, scale, option):
+    """Mean over the row of |z - target|; its slope is 0 where they are equal."""
+    n = np.float32(z.size)
+    slope = scale / n
     loss = ZERO
-    pull = ZERO
     for j in every(z.size):
-        slack = z[j] - true + option
-        # A NaN is not <= 0, so it reaches the loss.
-        if j == label or slack <= ZERO:
+        d = z[j] - target[j]
+        loss += abs(d)
+        if d > ZERO:
+            dz[j] = slope
+        elif d < ZERO:
+            dz[j] = -slope
+        else:
+            dz[j] = ZERO
+    return summed(loss) / n
+
+
+def huber(z, target, dz, scale, option):
+    """Mean over the row of d^2 / 2 where |d| = |z - target| is at most option, beyond it of
+    option * (|d| - option / 2)."""
+    n = np.float32(z.size)
+    loss = ZERO
+    for j in every(z.size):
+        d = z[j] - target[j]
+        inner = d
+        if d > option:
+            inner = option
+        elif d < -option:
+            inner = -option
+        loss += inner * (d - HALF * inner)
+        dz[j] = scale * inner / n
+    return summed(loss) / n
+
+
+def kl_divergence(z, target, dz, scale, option):
+    """Sum over the row of t * log(t / p), both kept from 1e-7 to 1 as Keras does."""
+    loss = ZERO
+    for j in every(z.size):
+        t = min(max(target[j], SMALLEST), ONE)
+        p = z[j]
+        if p < SMALLEST or p > ONE:
+            p = min(max(p, SMALLEST), ONE)
             dz[j] = ZERO
         else:
-            dz[j] = scale
-            loss += slack
-            pull += scale
-    pull, loss = summed(pull), summed(loss)
-    if mine(label):
-        dz[label] = -pull
+            dz[j] = -scale * t / p
+        loss += t * (np.float32(math.log(t)) - np.float32(math.log(p)))
+    return summed(loss)
+
+
+def softmax_kl_divergence(z, target, dz, scale, option):
+    """Sum over the row of t * log(t / softmax(z)), t kept from 1e-7 to 1 as Keras does."""
+    top, total = _exponentials(z, dz)
+    log_total = np.float32(math.log(total))
+    mass = ZERO
+    loss = ZERO
+    for j in every(z.size):
+        t = min(max(target[j], SMALLEST), ONE)
+        mass += t
+        loss += t * (np.float32(math.log(t)) + log_total + (top - z[j]))
+    mass, loss = summed(mass), summed(loss)
+    for j in every(z.size):
+        t = min(max(target[j], SMALLEST), ONE)
+        dz[j] = scale * (mass * (dz[j] / total) - t)
     return loss
 
 
@@ -261,6 +247,12 @@ LOSS_KERNELS = {
         sigmoid_binary_cross_entropy,
         binary_cross_entropy,
         mean_squared_error,
+        mean_absolute_error,
+        huber,
+        kl_divergence,
+        softmax_kl_divergence,
+        hinge,
+        squared_hinge,
         categorical_hinge,
         multiclass_hinge,
     )

@@ -15,9 +15,14 @@ from fastcnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CategoricalHinge,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanAbsoluteError,
     MeanSquaredError,
     MulticlassHinge,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
 
 LOSSES = [
@@ -27,7 +32,13 @@ LOSSES = [
     CategoricalCrossentropy(label_smoothing=0.2),
     BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
     BinaryCrossentropy(label_smoothing=0.2),
+    KLDivergence(from_logits=True),
+    KLDivergence(),
     MeanSquaredError(),
+    MeanAbsoluteError(),
+    Huber(delta=0.5),
+    Hinge(),
+    SquaredHinge(),
     CategoricalHinge(),
     MulticlassHinge(margin=0.25),
 ]
@@ -65,12 +76,14 @@ def test_loss(monkeypatch, loss, classes):
     """Blocks that have several rows, one after the other."""
     monkeypatch.setattr(row_team, "MOST_BLOCKS", 2)
     z, weight = numbers(ROWS, classes), np.abs(numbers(ROWS, seed=1))
-    if "sigmoid" in loss.kernel or "softmax" in loss.kernel or "entropy" not in loss.kernel:
+    if loss.from_logits or loss.fuses is None:
         z *= np.float32(2)
     else:
         z = (np.abs(z) + np.float32(0.01)) / np.float32(classes)
     labels = np.random.default_rng(2).integers(0, classes, ROWS).astype(np.int32)
     target = labels if loss.target == "sparse" else np.eye(classes, dtype=np.float32)[labels]
+    if loss.target_range == (-1, 1):
+        target = 2 * target - 1
     found = launch(
         training.LOSSES[loss.kernel],
         ROWS,

@@ -1,6 +1,6 @@
 """Rows with a block of threads each: code written for one thread a row, shared by a team.
 
-`fastcnn.kernels.loss` says which functions such code is written with. A thread has every
+`fastcnn.kernels.row` says which functions such code is written with. A thread has every
 ROW_THREADS-th element; what the threads find goes through shared memory, in trees whose order never
 changes.
 """

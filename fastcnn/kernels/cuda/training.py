@@ -28,7 +28,7 @@ from fastcnn.kernels.cuda.kernel import (
 )
 from fastcnn.kernels.cuda.reduction import sum_rows
 from fastcnn.kernels.cuda.row_team import a_block_a_row, teamed
-from fastcnn.kernels.loss import every, first, largest, summed
+from fastcnn.kernels.row import every, first, largest, summed
 
 f32, f64 = np.float32, np.float64
 ZERO, ONE = f32(0), f32(1)
