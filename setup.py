@@ -1,6 +1,7 @@
 """The compiled extensions; everything else about the package is in pyproject.toml.
 
-``FASTCNN_EXT_DEBUG=1`` compiles them with bounds checks (add ``--force`` to rebuild in place).
+``FASTCNN_EXT_DEBUG=1`` compiles them with bounds checks, quickly and without optimizing (add
+``--force`` to rebuild in place).
 """
 
 import os
@@ -11,7 +12,7 @@ from setuptools import Extension, setup
 EXTENSIONS = ["augment", "batch", "effects", "mixing", "random"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
 # The same bits on every processor: no product is rounded together with a sum.
-FLAGS = [] if os.name == "nt" else ["-O3", "-ffp-contract=off"]
+FLAGS = [] if os.name == "nt" else ["-O0" if DEBUG else "-O3", "-ffp-contract=off"]
 
 setup(
     ext_modules=cythonize(

@@ -1,6 +1,9 @@
 """Settings for every test, in place before Numba is imported, and what several files share."""
 
+import importlib.util
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,16 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # No test sees what was tuned on this machine.
 os.environ["FASTCNN_MEASUREMENTS"] = "0"
+# Processes that tests start import the package that the tests do, installed or not, and not what
+# lies in the folder that they are started in.
+PACKAGE = Path(importlib.util.find_spec("fastcnn").origin).parent
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])
+)
+# Under nohup, or behind a shell's "&", Ctrl-C is ignored, here and in every process started.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -15,17 +16,29 @@ ROOT = Path(__file__).parents[1]
 
 
 def build_with_checks(folder):
-    """Compile all extensions anew with bounds checks; the folder that they are in."""
-    command = [sys.executable, "setup.py", "-q", "build_ext"]
+    """Unpack a source distribution and compile all extensions in it, with bounds checks; the folder
+    that it is in."""
+    command = ["setup.py", "-q", "egg_info", "--egg-base", folder]
+    python(*command, "sdist", "--dist-dir", folder, "--formats", "gztar", cwd=ROOT)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder / "source", filter="data")
+    (unpacked,) = (folder / "source").iterdir()
+    python("setup.py", "-q", "build_ext", "--inplace", cwd=unpacked, FASTCNN_EXT_DEBUG="1")
+    return unpacked
+
+
+def python(*arguments, cwd, **environment):
+    """What a Python process prints, which sees the package of the folder that it runs in."""
     result = subprocess.run(
-        [*command, "--build-lib", str(folder / "lib"), "--build-temp", str(folder / "objects")],
-        cwd=ROOT,
-        env={**os.environ, "FASTCNN_EXT_DEBUG": "1"},
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(cwd), **environment},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    return folder / "lib"
+    return result.stdout
 
 
 def load(name, request):
@@ -34,8 +47,8 @@ def load(name, request):
     module = importlib.import_module(f"fastcnn._ext.{name}")
     if request.param == "release":
         return module
-    folder = request.getfixturevalue("checked_build")
-    (path,) = folder.rglob(Path(module.__file__).name)
+    folder = request.getfixturevalue("checked_build") / "fastcnn" / "_ext"
+    path = folder / Path(module.__file__).name
     spec = importlib.util.spec_from_file_location(f"debug_build.{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import tarfile
-from pathlib import Path
 
 import pytest
+from extensions import ROOT, python
 
-ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="make and sh are POSIX's")
 
 
@@ -20,11 +17,8 @@ def executable(path, text):
     return path
 
 
-def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(tmp_path):
-    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    (listing,) = tmp_path.glob("*.egg-info/SOURCES.txt")
+def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(checked_build):
+    (listing,) = checked_build.parents[1].glob("*.egg-info/SOURCES.txt")
     names = set(listing.read_text(encoding="utf-8").replace("\\", "/").splitlines())
     assert names >= {
         "LICENSE",
@@ -51,31 +45,15 @@ def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(tmp_path):
     assert not [name for name in names if name.endswith((".c", ".so"))]
 
 
-def test_the_sdist_builds_with_a_c_compiler_alone(tmp_path):
+def test_the_sdist_builds_with_a_c_compiler_alone(checked_build):
     """And what it builds works; Cython, which pip installs for it, is the only other thing."""
-    source = tmp_path / "source"
-    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
-    command += ["sdist", "--dist-dir", str(tmp_path), "--formats", "gztar"]
-    _run(command, ROOT)
-    (archive,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(source, filter="data")
-    (unpacked,) = source.iterdir()
-    _run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], unpacked)
     program = "import numpy as np, fastcnn; from fastcnn._ext import augment, batch, effects; "
     program += "x = np.ones((2, 3, 3, 1), np.uint8); "
     program += "print(batch.gather(x, np.arange(2), np.zeros((2, 3, 3, 1), np.float32)).sum(), "
     program += "fastcnn.data.sample()[0][0].shape, fastcnn.__file__)"
-    said = _run([sys.executable, "-c", program], unpacked).split(maxsplit=5)
+    said = python("-c", program, cwd=checked_build).split(maxsplit=5)
     assert said[:5] == ["18.0", "(6000,", "28,", "28,", "1)"]
-    assert said[5].strip() == str(unpacked / "fastcnn" / "__init__.py")
-
-
-def _run(command, folder):
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert said[5].strip() == str(checked_build / "fastcnn" / "__init__.py")
 
 
 @posix

@@ -158,7 +158,7 @@ assert matplotlib.get_backend().lower() == "agg", matplotlib.get_backend()
 """
     environment = {"PYTHONPATH": ":".join(sys.path), "HOME": str(tmp_path), "PATH": ""}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "curves.png").exists()

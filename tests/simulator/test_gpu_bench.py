@@ -207,6 +207,7 @@ def test_a_peer_that_is_not_there(tmp_path, monkeypatch):
     assert "No such file" in racing.peer(str(tmp_path / "python"), simulated=True)
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("PYTHONSAFEPATH")  # the peer's script imports the one beside it
     assert "no torch here" in racing.peer(sys.executable, simulated=True)
 
 
