@@ -139,6 +139,7 @@ class Fit:
         due = clock() + interval
         tally.reset()
         size = self.plan.batch_size
+        capacity = self.train.largest(size)
         with closing(self.train.batches(self.model, size, order, epoch, training=True)) as batches:
             for step, (x, y, weight) in enumerate(batches):
                 if self.interrupt.requested:  # while the batch was waited for
@@ -146,7 +147,7 @@ class Fit:
                 for hook in begin:
                     hook(step, {})
                 try:
-                    batch = train(x, y, weight)
+                    batch = train(x, y, weight, capacity)
                 except ArithmeticError as error:
                     self._fail(error, epoch, step)
                     return False

@@ -53,6 +53,10 @@ class Part:
         """How many examples a pass visits."""
         return len(self.examples) if self.indices is None else len(self.indices)
 
+    def largest(self, batch_size: int) -> int:
+        """How many images the largest batch of a pass has."""
+        return min(batch_size, self.count)
+
     def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
         """The order of an epoch of training within this part; None for its own."""
         if self.classes is not None:
@@ -163,6 +167,9 @@ class StreamPart:
         self._workers = 1 if workers is None else min(workers, 1)
         self._class_weight = class_weight
 
+    def largest(self, batch_size: int) -> None:
+        """Nothing is known of its batches' sizes: each is planned for by itself."""
+
     def order(self, seed: int, epoch: int, shuffle: bool) -> None:
         """An iterable keeps its own order."""
 
@@ -258,12 +265,13 @@ def test_pass(
     test, clock, interval = model.engine().test, time.perf_counter, shown.interval
     begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]
     tally = Tally(model.metrics, part.count or 0)
+    capacity = part.largest(batch_size)
     due = clock() + interval
     with closing(part.batches(model, batch_size)) as batches:
         for step, (x, y, weight) in enumerate(batches):
             for hook in begin:
                 hook(step, {})
-            tally.add(test(x, y, weight), y, weight)
+            tally.add(test(x, y, weight, capacity), y, weight)
             for hook in end:
                 hook(step, tally.logs())
             if clock() >= due:

@@ -33,11 +33,14 @@ from fastcnn.preparations import Statistics
 __all__ = ["History", "evaluate", "fit", "predict", "test_on_batch", "train_on_batch"]
 
 
+USUAL_BATCH = 32
+
+
 def fit(
     model: Any,
     x: Any,
     y: Any = None,
-    batch_size: int = 32,
+    batch_size: int = USUAL_BATCH,
     epochs: int = 1,
     verbose: str | int = "auto",
     callbacks: Callback | Sequence[Callback] | None = None,
@@ -108,7 +111,7 @@ def fit(
     )
     found = parts.make(model, given)
     hooks = Hooks(checks.callbacks(callbacks))
-    images = min(plan.batch_size, found.train.count or plan.batch_size)
+    images = found.train.largest(plan.batch_size) or plan.batch_size
     if arguments.flag("fit", "tune", tune):
         report = tuning.tune(model, images)
         progress.make(verbose).note(report.sentence)
@@ -149,7 +152,7 @@ def evaluate(
     model: Any,
     x: Any,
     y: Any = None,
-    batch_size: int = 32,
+    batch_size: int = USUAL_BATCH,
     verbose: str | int = 0,
     sample_weight: Any = None,
     return_dict: bool = False,
@@ -174,7 +177,7 @@ def evaluate(
     return _answer(logs, return_dict)
 
 
-def predict(model: Any, x: Any, batch_size: int = 32) -> NDArray[np.float32]:
+def predict(model: Any, x: Any, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
     """The model's outputs for images x: float32 [n, *output_shape].
 
     x: images, or any other source that fit takes; labels in it are not looked at.
@@ -186,10 +189,12 @@ def predict(model: Any, x: Any, batch_size: int = 32) -> NDArray[np.float32]:
         return np.concatenate([run(batch) for batch in passes.prepared_stream(model, source)])
     images = checks.images(model, source, "predict: x")
     outputs = np.empty((len(images), *model.output_shape), np.float32)
+    # Few images, whatever their number, go by the plan of a usual batch; one goes by itself.
+    capacity = min(size, max(len(images), USUAL_BATCH)) if len(images) > 1 else 1
     start = 0
     with closing(passes.prepared(model, images, size)) as batches:
         for batch in batches:
-            outputs[start : start + len(batch)] = run(batch)
+            outputs[start : start + len(batch)] = run(batch, capacity)
             start += len(batch)
     return outputs
 

@@ -67,7 +67,7 @@ class FakeEngine:
             ),
         )
 
-    def train(self, x, y, weight):
+    def train(self, x, y, weight, capacity=None):
         model = self.model
         assert x.dtype == np.float32 and x.flags.c_contiguous
         assert weight is None or weight.dtype == np.float32
@@ -84,10 +84,10 @@ class FakeEngine:
         model.state.step += 1
         return batch
 
-    def test(self, x, y, weight):
+    def test(self, x, y, weight, capacity=None):
         return self._forward(x, y, weight)[2]
 
-    def predict(self, x):
+    def predict(self, x, capacity=None):
         return self._forward(x, np.zeros(len(x), np.int32), None)[2].outputs
 
 

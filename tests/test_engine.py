@@ -14,7 +14,7 @@ from test_training_step import NETS
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
-from fastcnn.engines import executable
+from fastcnn.engines import cpu, executable
 from fastcnn.engines.executable import allocate
 from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
 from fastcnn.kernels.cpu.kernel import kernel, record
@@ -69,7 +69,8 @@ def test_memory_is_written_before_it_is_read(name, monkeypatch):
         memory[: size // 4 * 4].view(np.float32)[:] = np.nan
         return memory
 
-    monkeypatch.setattr(executable, "allocate", not_a_number)
+    for module in (executable, cpu):
+        monkeypatch.setattr(module, "allocate", not_a_number)
     np.testing.assert_array_equal(filled.predict(x), outputs)
     again, same = filled.gradients(x, y)
     assert again == loss

@@ -342,7 +342,7 @@ def test_the_loop_costs_little_a_step():
     answer = SimpleNamespace(
         loss=np.zeros(1, np.float32), rank=np.zeros(1, np.int32), outputs=None, penalty=0.0
     )
-    model.engine().train = lambda x, y, weight: answer
+    model.engine().train = lambda *arguments: answer
     order = np.arange(4000)
     best = {"fit": np.inf, "bare": np.inf}
     for _ in range(5):

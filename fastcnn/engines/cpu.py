@@ -16,7 +16,7 @@ from fastcnn.engines.engine import (
     outside_of,
     results_of,
 )
-from fastcnn.engines.executable import Executable
+from fastcnn.engines.executable import Executable, allocate
 from fastcnn.engines.lowering import Lowering
 from fastcnn.engines.update import append_update
 from fastcnn.kernels.call import Calls
@@ -77,6 +77,9 @@ class CpuEngine(Engine):
     def __init__(self, model: Sequential):
         super().__init__(model)
         self._gradients = np.zeros(0, np.float32)
+        # What lies between the inputs and outputs of a batch, by the kind of program: one runs at a
+        # time, so that those for batches of different sizes share it.
+        self._batch_memory: dict[str, np.ndarray] = {}
 
     def outputs_of(self, x: Any, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
@@ -116,8 +119,21 @@ class CpuEngine(Engine):
             stride = state.slots.shape[1]
             spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
         has_classes = model.loss is not None and model.loss.has_classes
-        executable = Executable(low.calls.made, capacity, low.constants, spans)
+        executable = Executable(
+            low.calls.made, capacity, low.constants, spans, lambda size: self._memory(kind, size)
+        )
         return _Planned(executable, low, roles, model.state, has_classes)
+
+    def _memory(self, kind: str, size: int) -> np.ndarray:
+        """Return at least `size` bytes for the batch of a kind of program."""
+        memory = self._batch_memory.get(kind)
+        if memory is None or len(memory) < size:
+            # Those that lie in the smaller memory go with it.
+            del memory
+            self._batch_memory.pop(kind, None)
+            self._drop_plans(kind)
+            memory = self._batch_memory[kind] = allocate(size)
+        return memory
 
 
 def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int) -> Lowering:

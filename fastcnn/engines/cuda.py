@@ -254,12 +254,14 @@ class CudaEngine(Engine):
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
         planned.run(x, **given)
 
-    def _plan(self, kind: str, images: int) -> Planned:
+    def _plan(self, kind: str, images: int, capacity: int | None = None) -> Planned:
         check_process()
         while True:
             try:
-                return super()._plan(kind, images)
+                return super()._plan(kind, images, capacity)
             except MemoryError:
+                if self._drop_plans(kind):
+                    continue
                 # A data set that is held costs others their place; it can be sent instead.
                 if not self.sets.give_up():
                     raise

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
+MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
 
 
@@ -56,6 +57,10 @@ class Planned(ABC):
 class Engine(ABC):
     """Runs a model's programs on one device.
 
+    A program is planned for a capacity, a number of images, on which the strategies and the order
+    of sums depend. So it is an argument of a call, or else the call's own number of images, never
+    what other calls were given: the same call gives the same bits, whatever came before.
+
     Where `SINGLE`, one image alone has a program of its own: it leaves threads idle otherwise.
     """
 
@@ -63,7 +68,8 @@ class Engine(ABC):
 
     def __init__(self, model: Sequential):
         self._model = model
-        self._planned: dict[tuple[str, bool], Planned] = {}
+        # By kind and capacity; the one used last stands last.
+        self._planned: dict[tuple[str, int], Planned] = {}
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = threading.RLock()
         self._random = np.zeros(2, np.int64)
@@ -102,14 +108,17 @@ class Engine(ABC):
         """
         return None
 
-    def train(self, x: Any, y: np.ndarray, weight: np.ndarray | None) -> Batch:
+    def train(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+    ) -> Batch:
         """Take one step; the weights stay as they were where a loss or gradient is not finite.
 
         x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or
-        None. Raises NonFiniteError.
+        None; capacity: the most images of a row of calls that share a plan, None for n. Raises
+        NonFiniteError.
         """
         with self._lock:
-            batch = self._step(x, y, weight, apply=True)
+            batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
                 gradients = self._flat_gradients()
                 raise NonFiniteError.found(self._model, self, np.asarray(x), gradients)
@@ -122,27 +131,36 @@ class Engine(ABC):
         """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
         factors = np.ones(len(x)) if weight is None else weight
         with self._lock:
-            batch = self._step(x, y, weight, apply=False)
+            batch = self._step(x, y, weight, False, None)
             loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
             return loss, self._flat_gradients()
 
-    def test(self, x: Any, y: np.ndarray, weight: np.ndarray | None) -> Batch:
-        """Return each image's loss and outputs at inference."""
+    def test(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+    ) -> Batch:
+        """Return each image's loss and outputs at inference; the arguments are those of `train`."""
         with self._lock:
-            planned = self._plan(TEST, len(x))
+            planned = self._plan(TEST, len(x), capacity)
             planned.run(x, **self._targets(y, weight))
             return self._batch(planned, len(x), self._model.penalty(), True)
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any, capacity: int | None = None) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
         with self._lock:
-            planned = self._plan(PREDICT, len(x))
+            planned = self._plan(PREDICT, len(x), capacity)
             planned.run(x)
             return planned.outputs[: len(x)].copy()
 
-    def _step(self, x: Any, y: np.ndarray, weight: np.ndarray | None, apply: bool) -> Batch:
+    def _step(
+        self,
+        x: Any,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        apply: bool,
+        capacity: int | None,
+    ) -> Batch:
         model = self._model
-        planned = self._plan(TRAIN, len(x))
+        planned = self._plan(TRAIN, len(x), capacity)
         self._random[:] = model.seed, model.state.step
         self._hyper[:] = model.optimizer.hyper(model.state.step)
         self._control[0] = apply
@@ -171,14 +189,24 @@ class Engine(ABC):
             finite=finite,
         )
 
-    def _plan(self, kind: str, images: int) -> Planned:
-        key = kind, self.SINGLE and images == 1 and kind != TRAIN
-        found = self._planned.get(key)
-        if found is None or found.capacity < images:
-            del found
-            self._planned.pop(key, None)  # its memory goes first
-            found = self._planned[key] = self._build(kind, images)
-        return found
+    def _plan(self, kind: str, images: int, capacity: int | None = None) -> Planned:
+        """Return the program of a kind for `images` images, planned for `capacity`."""
+        alone = self.SINGLE and images == 1 and kind != TRAIN
+        capacity = 1 if alone else max(images, capacity or 0)
+        planned = self._planned.pop((kind, capacity), None)
+        if planned is None:
+            alike = [key for key in self._planned if key[0] == kind]
+            if len(alike) >= MOST_PLANS:
+                del self._planned[alike[0]]  # its memory goes first
+            planned = self._build(kind, capacity)
+        self._planned[kind, capacity] = planned
+        return planned
+
+    def _drop_plans(self, kind: str) -> bool:
+        """Forget the programs of a kind, for their memory; say whether there were any."""
+        before = len(self._planned)
+        self._planned = {key: one for key, one in self._planned.items() if key[0] != kind}
+        return len(self._planned) < before
 
 
 def results_of(kind: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
@@ -50,7 +50,8 @@ class Executable:
     """Calls with their table and memory, for up to `capacity` images.
 
     `constants` are the fixed numbers that some regions hold; `spans` are the parameters' parts in a
-    training step's update (engines/update.py).
+    training step's update (engines/update.py); `batch_memory(size)` gives the bytes in which the
+    batch's regions lie, which other executables may use between runs.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Executable:
         capacity: int,
         constants: Sequence[float] = (),
         spans: np.ndarray | None = None,
+        batch_memory: Callable[[int], np.ndarray] | None = None,
     ):
         self.capacity = capacity
         calls = pad_scaled(calls)
@@ -80,7 +82,7 @@ class Executable:
         numbers = vector_zeros(len(constants))
         numbers[:] = constants
         self.memory = {
-            "batch": allocate(self.layout.batch_bytes),
+            "batch": (batch_memory or allocate)(self.layout.batch_bytes),
             "global": allocate(self.table.global_bytes),
             "partial": allocate(self.table.partial_bytes * self.chunks),
             "constants": numbers,
