@@ -20,7 +20,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import atomic, machine
+from fastcnn import atomic, machine, trust
 from fastcnn.kernels.cpu import simd
 from fastcnn.kernels.cpu.cache import source_stamp
 from fastcnn.kernels.strategy import FLOAT32
@@ -172,7 +172,7 @@ def _read(path: Path, device: str) -> Entries:
 
 def _write(path: Path, entries: Entries, device: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        trust.make_folder(path.parent)
         with atomic.replacing(path) as file:
             file.write(json.dumps(_described(entries, device), indent=1).encode())
     except OSError as error:

@@ -15,7 +15,7 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import devicearray, devices
 from numba.cuda.dispatcher import CUDADispatcher, _Kernel
 
-from fastcnn.kernels import store
+from fastcnn.kernels import code_file, store
 from fastcnn.kernels.cuda import activation, compiling, cubins, layout
 from fastcnn.kernels.cuda.device import pretend
 from fastcnn.kernels.cuda.kernel import Kernel, all_kernels, elements, register
@@ -144,12 +144,15 @@ def test_a_launch_hands_over_the_same(compilations, monkeypatch):
         "a pickle": lambda file: b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\n",
     }.values(),
 )
-def test_a_damaged_file_is_written_anew(kept, compilations, damage):
+def test_a_damaged_file_is_written_anew(kept, compilations, monkeypatch, damage):
     right = kept.read_bytes()
     kept.write_bytes(damage(right))
+    monkeypatch.setattr(code_file, "_warned", set())
     made = anew()
-    assert not made.in_cache()
-    made.load()
+    with pytest.warns(UserWarning, match="compiled anew") as said:
+        assert not made.in_cache()
+        made.load()
+    assert len(said) == 1
     assert compilations.count == 1
     assert anew().in_cache()
     assert len(kept.read_bytes()) == len(right)
@@ -157,8 +160,9 @@ def test_a_damaged_file_is_written_anew(kept, compilations, damage):
 
 def _headed(file: bytes, **changes) -> bytes:
     line, _, code = file.partition(b"\n")
-    head = {**json.loads(line or b"{}"), "sha256": cubins._checksum(code), **changes}
-    return json.dumps(head).encode() + b"\n" + code
+    head = {**json.loads(line or b"{}"), **changes}
+    head.pop("sha256", None)
+    return code_file.content(head.pop("of"), code, **head)
 
 
 def test_code_depends_on_how_it_is_compiled():
@@ -179,8 +183,7 @@ def test_code_depends_on_how_it_is_compiled():
 
 def test_a_change_in_any_source_is_another_folder(monkeypatch, tmp_path):
     """Not just one in the kernel's own file."""
-    for room in cubins.ROOMS:
-        shutil.copytree(PACKAGE / room, tmp_path / room, dirs_exist_ok=True)
+    shutil.copytree(PACKAGE / "kernels", tmp_path / "kernels")
     before = cubins.stamp.__wrapped__()
     monkeypatch.setattr(store, "PACKAGE", tmp_path)
     assert cubins.stamp.__wrapped__() == before
@@ -220,8 +223,9 @@ def test_all_code_of_kernels_is_in_the_digest():
     for one in all_kernels():
         sources(one.body, seen)
         assert isinstance(one.compiled, CUDADispatcher)
-    folders = {str(Path(inspect.getsourcefile(one)).parent) for one in seen}
-    assert folders == {str(PACKAGE / room) for room in cubins.ROOMS}
+    files = {Path(inspect.getsourcefile(one)) for one in seen}
+    assert files <= set(store.sources(cubins.ROOMS, cubins.WITHOUT))
+    assert {PACKAGE / "kernels", PACKAGE / "kernels" / "cuda"} <= {one.parent for one in files}
     assert len(seen) > 2 * len(all_kernels()) / 3
 
 
@@ -276,7 +280,7 @@ def test_missing_kernels_are_compiled_in_processes(monkeypatch, compilations, ca
     compiling.load([*made, made[0]])
     assert compilations.count == 0
     assert all(one.loaded for one in made)
-    assert len(list(cubins.folder().iterdir())) == 3
+    assert len(list(cubins.folder().glob("*.cubin"))) == 3
     assert capfd.readouterr().err == (
         "fastcnn: compiling for this GPU, first run only: add, fill_zero, copy_rows\n"
     )

@@ -17,21 +17,31 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _text(found: dict[str, Any]) -> str:
-    kept, cuda = found["kernel_cache"], found["cuda"]
-    directory = kept["directory"] or "none (FASTCNN_CACHE=0, or no home)"
+    cuda = found["cuda"]
     sizes = ", ".join(f"{name} {_size(size)}" for name, size in found["caches"].items())
     rows = {
         "processor": found["processor"],
         "vector width": f"{found['vector_bits']} bits, {found['vector_bits'] // 32} floats",
         "threads": f"{found['threads']} of {found['cores']} cores, {found['threading_layer']}",
         "caches": sizes or "unknown",
-        "kernel cache": f"{directory}, {_size(kept['bytes'])}",
+        "kernel cache": _kernel_cache(found["kernel_cache"]),
         "CUDA": _cuda(cuda),
         "system": found["system"],
         "versions": ", ".join(f"{name} {one}" for name, one in found["versions"].items()),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _kernel_cache(kept: dict[str, Any]) -> str:
+    if kept["directory"] is None:
+        return "none (FASTCNN_CACHE=0, or no home)"
+    text = f"{kept['directory']}, {kept['kernels']} kernels, {_size(kept['bytes'])}"
+    if kept["damaged"]:
+        text += f"; damaged, and compiled anew when needed: {', '.join(kept['damaged'])}"
+    if kept["refused"]:
+        text += f". {kept['refused']}"
+    return text
 
 
 def _cuda(found: dict[str, Any]) -> str:

@@ -82,14 +82,30 @@ def threading_layer() -> str:
     return str(numba.threading_layer())
 
 
+def kernel_cache() -> dict[str, Any]:
+    """Where compiled kernels are kept, how many, which of them are damaged, and why they are not
+    read where others could have written them."""
+    from fastcnn.kernels import store
+    from fastcnn.kernels.cpu import cache
+
+    folder = cache.cache_directory()
+    survey = store.survey()
+    return {
+        "directory": None if folder is None else str(folder),
+        "bytes": folder_size(folder),
+        "kernels": survey.kernels,
+        "damaged": [str(path) for path in survey.damaged],
+        "refused": survey.refused,
+    }
+
+
 def describe() -> dict[str, Any]:
     """All of it, as `fastcnn info` reports it."""
     import numba
 
     from fastcnn import devices
-    from fastcnn.kernels.cpu import cache, simd
+    from fastcnn.kernels.cpu import simd
 
-    folder = cache.cache_directory()
     return {
         "processor": processor(),
         "system": platform.platform(),
@@ -98,10 +114,7 @@ def describe() -> dict[str, Any]:
         "threading_layer": threading_layer(),
         "vector_bits": 32 * simd.LANES,
         "caches": caches(),
-        "kernel_cache": {
-            "directory": None if folder is None else str(folder),
-            "bytes": folder_size(folder),
-        },
+        "kernel_cache": kernel_cache(),
         "cuda": devices.describe_cuda(),
         "versions": versions(),
     }

@@ -1,24 +1,34 @@
 """Where compiled kernels are kept between processes, and the decorators that use it.
 
-Numba's own cache notices a change in a function's file, not one in a file it calls into, and it
-fails at import when it finds no writable place. Here all of a device's kernels and of
-`fastcnn/engines` are one stamp, and a directory that cannot be written only costs the compile time.
+Numba's own cache notices a change in a function's file, not one in a file it calls into; it fails
+at import when it finds no writable place; it unpickles what it finds, whoever wrote it. Here all of
+a device's kernels and of `fastcnn/engines` are one digest, which names a folder, and a function for
+given types is a file in it, with a checksum (`kernels/code_file.py`). A directory that cannot be
+written, or should not be read, only costs the compile time.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
-from numba.core import caching
+from numba.core import caching, serialize
+from numba.core.compiler import CompileResult
 
 from fastcnn import machine
-from fastcnn.kernels import store
+from fastcnn.kernels import code_file, store
 from fastcnn.kernels.cpu import simd
+
+ROOMS = ("kernels", "engines")
+OTHER_DEVICE = {"cpu": "cuda", "cuda": "cpu"}
 
 
 def cache_directory() -> Path | None:
@@ -30,63 +40,73 @@ def cache_directory() -> Path | None:
 @functools.cache
 def source_stamp(device: str = "cpu") -> str:
     """Return a digest of a device's kernels' sources and of what else machine code depends on."""
-    rooms = ("kernels", f"kernels/{device}", "engines")
-    return store.digest(rooms, numba.__version__, str(simd.LANES), str(simd.REGISTERS))
+    versions = numba.__version__, llvmlite.__version__, str(sys.implementation.cache_tag)
+    without = f"kernels/{OTHER_DEVICE[device]}"
+    return store.digest(ROOMS, without, *versions, str(simd.LANES), str(simd.REGISTERS))
 
 
-class _Locator(caching._CacheLocator):
-    """Tells Numba to keep a function under `cache_directory()/<stamp>`."""
+class KernelCache(caching.FunctionCache):
+    """A function's machine code on disk, in the place of Numba's own cache."""
 
-    def __init__(self, function: Callable, path: Path):
-        self._name = f"{function.__module__}.{function.__qualname__}"
-        self._path = path
+    def __init__(self, function: Callable):
+        self._py_func = function
 
-    @classmethod
-    def from_function(cls, function: Callable, source: str) -> _Locator | None:
+    @property
+    def cache_path(self) -> str:
+        """The folder, "" where nothing is kept."""
         root = cache_directory()
-        if root is None:
+        return "" if root is None else str(root / source_stamp())
+
+    def has(self, signature: Any, codegen: Any) -> bool:
+        """Say whether there is code for this CPU that can be used."""
+        return self._read(signature, codegen) is not None
+
+    def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
+        """Return what was compiled for a signature, or None."""
+        target_context.refresh()
+        code = self._read(signature, target_context.codegen())
+        if code is None:
             return None
-        path = root / source_stamp()
-        locator = cls(function, path)
         try:
-            store.prepare(path)
-            locator.ensure_cache_path()
-        except OSError:
+            # The file is this user's own, and whole: `code_file` has looked.
+            return CompileResult._rebuild(target_context, *pickle.loads(code))  # noqa: S301
+        except Exception as error:  # Numba's own affair, from one version to the next
+            path = self._path(self._key(signature, target_context.codegen()))
+            code_file.say_damaged(path, f"{type(error).__name__}: {error}")
             return None
-        return locator
 
-    def get_cache_path(self) -> str:
-        return str(self._path)
+    def save_overload(self, signature: Any, result: CompileResult) -> None:
+        """Write a function's file, where that is possible."""
+        keepable = not result.library.has_dynamic_globals
+        if not self.cache_path or not keepable or not all(one.can_cache for one in result.lifted):
+            return
+        key = self._key(signature, result.codegen)
+        # Without a place to write, or on a full disk, it costs the time to compile, no more.
+        with suppress(OSError):
+            store.prepare(Path(self.cache_path))
+            code_file.write(self._path(key), key, serialize.dumps(result._reduce()))
 
-    def get_source_stamp(self) -> str:
-        return source_stamp()
+    def enable(self) -> None:
+        """Do nothing: FASTCNN_CACHE says whether there is a cache."""
 
-    def get_disambiguator(self) -> str:
-        return hashlib.sha256(self._name.encode()).hexdigest()[:8]
+    disable = flush = enable
 
+    def _key(self, signature: Any, codegen: Any) -> str:
+        """Return what the code is of, but for the sources, in the same words in every process."""
+        name = f"{self._py_func.__module__}.{self._py_func.__qualname__}"
+        return repr((name, *map(str, self._index_key(signature, codegen))))
 
-class _Implementation(caching.CompileResultCacheImpl):
-    _locator_classes = (_Locator,)
+    def _path(self, key: str) -> Path:
+        name = self._py_func.__qualname__.replace("<", "").replace(">", "")
+        end = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return Path(self.cache_path) / f"{name}-{end}{code_file.CPU_SUFFIX}"
 
-
-class _KernelCache(caching.FunctionCache):
-    """Numba's function cache at our place; a full disk costs the entry, not the program."""
-
-    _impl_class = _Implementation
-
-    def save_overload(self, signature: Any, result: Any) -> None:
-        try:
-            super().save_overload(signature, result)
-        except OSError:
-            self.disable()
-
-
-def kernel_cache(function: Callable) -> caching._Cache:
-    """Return the cache for a function: ours, or an empty one where no directory can be written."""
-    try:
-        return _KernelCache(function)
-    except RuntimeError:
-        return caching.NullCache()
+    def _read(self, signature: Any, codegen: Any) -> bytes | None:
+        if not self.cache_path:
+            return None
+        key = self._key(signature, codegen)
+        file = code_file.read(self._path(key), key)
+        return None if file is None else file.code
 
 
 def cached_njit(**options: Any) -> Callable:
@@ -94,7 +114,7 @@ def cached_njit(**options: Any) -> Callable:
 
     def decorate(function: Callable) -> Callable:
         dispatcher = numba.njit(error_model="numpy", **options)(function)
-        dispatcher._cache = kernel_cache(function)
+        dispatcher._cache = KernelCache(function)
         return dispatcher
 
     return decorate

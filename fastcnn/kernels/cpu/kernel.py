@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.core.ccallback import CFunc
 
-from fastcnn.kernels.cpu.cache import kernel_cache
+from fastcnn.kernels.cpu.cache import KernelCache
 
 # Every record begins with these, written by the executor before each call:
 # images in this call (or in the batch), index of the first image (or of the part), chunks in use.
@@ -73,14 +73,10 @@ class Kernel:
     def in_cache(self) -> bool:
         """Say whether machine code for this CPU is on disk."""
         target = CFunc._targetdescr.target_context
-        cache = kernel_cache(self._body)
-        if not hasattr(cache, "_cache_file"):
-            return False
-        key = cache._index_key(self._compiled._sig, target.codegen())
-        return key in cache._cache_file._load_index()
+        return KernelCache(self._body).has(self._compiled._sig, target.codegen())
 
     def compile(self) -> None:
-        self._compiled._cache = kernel_cache(self._body)
+        self._compiled._cache = KernelCache(self._body)
         self._compiled.compile()
 
 

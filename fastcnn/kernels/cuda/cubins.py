@@ -3,8 +3,8 @@
 numba-cuda's own cache notices a change in a kernel's own file, not in the ones that it calls into;
 it tells closures apart by pickles, which differ from process to process; and it unpickles what it
 finds. Here the sources of all kernels and everything that compiles them are one digest, which names
-a folder. A file begins with a line of JSON: what the code is of, its entry and its checksum. Where
-anything is not as expected the kernel is compiled, and the file written anew.
+a folder. A file says what the code is of, and its entry (`kernels/code_file.py`). Where anything is
+not as expected the kernel is compiled, and the file written anew.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import atomic, machine
-from fastcnn.kernels import store
+from fastcnn import machine
+from fastcnn.kernels import code_file, store
 from fastcnn.kernels.cuda.device import capability, launchable
 
-ROOMS = ("kernels", "kernels/cuda")
+ROOMS, WITHOUT = ("kernels",), "kernels/cpu"
 # Whose versions count, besides the libraries that make PTX or cubins of what Numba makes.
 PACKAGES = ("numba", "numba-cuda", "llvmlite", "cuda-core", "cuda-bindings")
 LIBRARIES = ("nvvm", "nvJitLink")
@@ -78,12 +78,10 @@ class Cubins:
         except AttributeError as error:
             _give_up(f"numba-cuda does not show them ({error})")
             return
-        head = {"of": self._key(types), "entry": kernel.entry_name, "sha256": _checksum(cubin)}
         # Without a place to write it costs the time to compile, no more.
         with suppress(OSError):
             store.prepare(path.parent)
-            with atomic.replacing(path) as file:
-                file.write(json.dumps(head).encode() + b"\n" + cubin)
+            code_file.write(path, self._key(types), cubin, entry=kernel.entry_name)
 
     @property
     def _keepable(self) -> bool:
@@ -99,23 +97,21 @@ class Cubins:
     def _path(self, types: Sequence[Any]) -> Path | None:
         root = folder()
         end = hashlib.sha256(self._key(types).encode()).hexdigest()[:16]
-        return None if root is None else root / f"{self._name}-{end}.cubin"
+        return None if root is None else root / f"{self._name}-{end}{code_file.CUDA_SUFFIX}"
 
     def _read(self, types: Sequence[Any]) -> Code | None:
         """Return the file's code; None where there is none, or anything is wrong with it."""
         path = self._path(types)
         if path is None or not self._keepable:
             return None
-        try:
-            line, _, cubin = path.read_bytes().partition(b"\n")
-            head = json.loads(line)
-        except (OSError, ValueError, RecursionError):
+        file = code_file.read(path, self._key(types))
+        if file is None:
             return None
-        right = {"of": self._key(types), "sha256": _checksum(cubin)}
-        if not isinstance(head, dict) or not cubin.startswith(ELF):
+        entry = file.more.get("entry")
+        if not isinstance(entry, str) or not file.code.startswith(ELF):
+            code_file.say_damaged(path, "It holds no cubin")
             return None
-        entry = head.pop("entry", None)
-        return Code(entry, cubin) if head == right and isinstance(entry, str) else None
+        return Code(entry, file.code)
 
 
 def folder() -> Path | None:
@@ -130,14 +126,14 @@ def writable() -> bool:
     with suppress(OSError):
         if place is not None:
             store.prepare(place)
-            return os.access(place, os.W_OK)
+            return os.access(place, os.W_OK) and code_file.why_refused(place) is None
     return False
 
 
 @functools.cache
 def stamp() -> str:
     """Return a digest of the kernels' sources and of what compiles them."""
-    return store.digest(ROOMS, *_tools())
+    return store.digest(ROOMS, WITHOUT, *_tools())
 
 
 def _tools() -> list[str]:
@@ -154,10 +150,6 @@ def _tools() -> list[str]:
             path = Path(pathfinder.load_nvidia_dynamic_lib(name).abs_path).resolve()
             found.append(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}")
     return found
-
-
-def _checksum(cubin: bytes) -> str:
-    return hashlib.sha256(cubin).hexdigest()
 
 
 def _plain(value: Any) -> Any:
