@@ -114,11 +114,20 @@ def examples(
                 f"{name}y must be None where x is a Dataset, which has its own labels. "
                 f"Received {type(y).__name__}."
             )
-        y = _labels(found, f"{name}x", class_names or model.class_names)
-    one_hot = not isinstance(found, np.ndarray) or bool(made and made.mixing)
-    target = targets.labels(model, y, len(found), f"{name}y", one_hot)
+        target = dataset_targets(model, found, name, class_names)
+    else:
+        target = targets.labels(model, y, len(found), f"{name}y", bool(made and made.mixing))
     weight = targets.sample_weight(sample_weight, len(found), f"{name}sample_weight")
     return weighted(model, Examples(found, target, weight), class_weight, name)
+
+
+def dataset_targets(
+    model: Any, dataset: Any, name: str, class_names: Sequence[str] | None = None
+) -> NDArray[Any]:
+    """The targets of a Dataset's images in the form that the model's loss takes, counted as in
+    `class_names`, the model's where it is None."""
+    y = _labels(dataset, f"{name}x", class_names or model.class_names)
+    return targets.labels(model, y, len(dataset), f"{name}y", one_hot=True)
 
 
 def _labels(dataset: Any, name: str, known: Sequence[str] | None) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastcnn import arguments, checks, naming, preparations, targets
-from fastcnn.data import iterables
+from fastcnn.data import iterables, splitting
 from fastcnn.data.dataset import Subset, is_dataset
 from fastcnn.data.decoding import Decoder
 from fastcnn.data.preparation import Preparation
@@ -19,6 +23,9 @@ from fastcnn.passes import Part, StreamPart
 from fastcnn.preparations import Statistics
 
 SAMPLING = ("balanced",)
+
+Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Positions to train on, and those to validate on."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,10 @@ def make(model: Any, given: Given) -> Parts:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
     x = adapted(model, given.x, "fit: x")
 
+    sides = functools.cache(lambda: _sides(model, x, given))
+
     def training() -> Any:
-        return _training_images(model, x, given)
+        return _training_images(model, x, sides)
 
     made = preparations.make(model, x, given.augment, training)
     if made.mixing and model.loss.target == "sparse":
@@ -80,7 +89,7 @@ def make(model: Any, given: Given) -> Parts:
         x.known = model.class_names
         train = _of_stream(model, x, given, made)
     else:
-        train, validation = _of_examples(model, x, given, made)
+        train, validation = _of_examples(model, x, given, made, sides)
     names = getattr(x, "class_names", None)
     names = None if names is None else list(names)
     if given.validation_data is not None:
@@ -92,15 +101,16 @@ def make(model: Any, given: Given) -> Parts:
     return Parts(train, validation, list(made.preprocessing), names, decoder, statistics)
 
 
-def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[Part, Part | None]:
-    """The part to train on, and the last share of the examples to validate on."""
+def _of_examples(
+    model: Any, x: Any, given: Given, made: Preparation, sides: Callable[[], Sides | None]
+) -> tuple[Part, Part | None]:
+    """The part to train on, and the share of the examples that is held out to validate on."""
     examples = checks.examples(model, x, given.y, given.sample_weight, made=made)
     validation = indices = None
-    cut = _cut(given, len(examples))
-    if cut < len(examples):
-        every = np.arange(len(examples), dtype=np.int64)
-        indices = every[:cut]
-        validation = Part(examples, every[cut:], _unchanged(made), given.workers)
+    parted = sides()
+    if parted is not None:
+        indices, held = parted
+        validation = Part(examples, held, _unchanged(made), given.workers)
     weighted = checks.weighted(model, examples, given.class_weight, "fit: ", indices)
     train = Part(weighted, indices, made, given.workers)
     if given.sampling is not None:
@@ -111,21 +121,39 @@ def _of_examples(model: Any, x: Any, given: Given, made: Preparation) -> tuple[P
     return train, validation
 
 
-def _cut(given: Given, count: int) -> int:
-    """How many of so many examples are trained on, the first ones."""
+def _sides(model: Any, x: Any, given: Given) -> Sides | None:
+    """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
+    share of each class. None where nothing is held out."""
     share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
     if not share or given.validation_data is not None:
-        return count
-    cut = math.floor(count * (1.0 - share))
-    if cut in (0, count):
+        return None
+    if is_dataset(x):
+        return _sides_of_dataset(model, x, share)
+    every = np.arange(len(x), dtype=np.int64)
+    cut = math.floor(len(x) * (1.0 - share))
+    if cut in (0, len(x)):
         raise ValueError(
             "fit: validation_split must leave images on both sides. "
-            f"Received {share} for {count} images."
+            f"Received {share} for {len(x)} images."
         )
-    return cut
+    return every[:cut], every[cut:]
 
 
-def _training_images(model: Any, x: Any, given: Given) -> Any:
+def _sides_of_dataset(model: Any, x: Any, share: float) -> Sides:
+    y = checks.dataset_targets(model, x, "fit: ")
+    if not targets.has_classes(model):
+        return splitting.split_source(x, np.zeros(len(y), np.int64), share, model.seed)
+    classes = targets.classes(model, y)
+    sides = splitting.split_source(x, classes, share, model.seed)
+    names = model.class_names or getattr(x, "class_names", None)
+    names = list(names or map(str, range(int(classes.max()) + 1)))
+    found = splitting.notes(classes, names, *sides)
+    if found:
+        warnings.warn(f"fit: validation_split: {' '.join(found)}", stacklevel=6)
+    return sides
+
+
+def _training_images(model: Any, x: Any, sides: Callable[[], Sides | None]) -> Any:
     """The images to train on, as an array or a Dataset."""
     if isinstance(x, Stream):
         raise ValueError(
@@ -133,13 +161,13 @@ def _training_images(model: Any, x: Any, given: Given) -> Any:
             "Normalization, must be fitted before where x is an iterable of batches: call its "
             "fit(images) or adapt(images) first. Received one that is not."
         )
-    cut = _cut(given, len(x))
+    parted = sides()
     if not is_dataset(x):
-        return np.asarray(x)[:cut]
-    shape = preparations.source_shape(model, x)
-    if cut == len(x) and hasattr(x, "image_shape"):
+        return np.asarray(x) if parted is None else np.asarray(x)[: len(parted[0])]
+    if parted is None and hasattr(x, "image_shape"):
         return x
-    return Subset(x, np.arange(cut, dtype=np.int64), shape)
+    train = np.arange(len(x), dtype=np.int64) if parted is None else parted[0]
+    return Subset(x, train, preparations.source_shape(model, x))
 
 
 def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> StreamPart:

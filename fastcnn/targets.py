@@ -148,9 +148,14 @@ def classes(model: Any, targets: NDArray[Any]) -> NDArray[np.int64]:
     return (targets[:, 0] > 0.5).astype(np.int64) if _binary(model) else targets.argmax(axis=1)
 
 
+def has_classes(model: Any) -> bool:
+    """Whether the model's loss tells classes apart, so that an example has one."""
+    return bool(model.loss.has_classes) or _binary(model)
+
+
 def refuse_without_classes(model: Any, name: str, instead: str) -> None:
     """ValueError, with what to use instead, where the model's loss knows no classes."""
-    if not model.loss.has_classes and not _binary(model):
+    if not has_classes(model):
         raise ValueError(
             f"{name} needs a loss with classes. Received the loss '{model.loss.name}'; {instead}."
         )

@@ -62,11 +62,15 @@ def fit(
     `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an iterable of
     batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. What
     such sources give is copied, and they are told of epochs: `on_epoch_begin()`, `on_epoch_end()`
-    and, of PyTorch's samplers, `set_epoch(epoch)` are called where they have them. The last
-    fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any of
-    the sources above, is evaluated after each epoch. Where a Dataset has class_names in another
-    order than the model or the training set, its labels are counted as they do; ValueError for a
-    name that they do not know.
+    and, of PyTorch's samplers, `set_epoch(epoch)` are called where they have them.
+
+    The fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any
+    of the sources above, is evaluated after each epoch. Of arrays, the last images are held out, as
+    Keras does. Of a Dataset, which may be sorted by class, a share of each class is: the images
+    that `from_folder(validation_split=..., seed=model.seed)` holds out, chosen by the names of
+    their files, or else by their positions. Where a Dataset has class_names in another order than
+    the model or the training set, its labels are counted as they do; ValueError for a name that
+    they do not know.
 
     `augment` is a list of augmentations of `fastcnn.data`, applied to the batches of training
     alone: random ones of each image, MixUp and CutMix of a batch (several: one a batch, by

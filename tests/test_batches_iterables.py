@@ -17,6 +17,7 @@ from fastcnn.data.items import channels_last, pixels
 from fastcnn.data.iterables import adapted
 from fastcnn.data.mixing import MixUp
 from fastcnn.data.preprocessing import PerImageStandardization
+from fastcnn.data.splitting import split
 from fastcnn.data.stream import Stream
 
 COUNT = 22
@@ -131,7 +132,8 @@ def fit(model, *arguments, **options):
 def test_map_style_data_trains_as_its_arrays(kind, label):
     one, other = model(), model()
     source = MapStyle(IMAGES[kind], label)
-    expected = fit(one, X, Y, epochs=2, validation_split=0.3)
+    train, held = split([str(i) for i in range(COUNT)], Y, 0.3, one.seed)
+    expected = fit(one, X[train], Y[train], epochs=2, validation_data=(X[held], Y[held]))
     found = fit(other, source, epochs=2, validation_split=0.3)
     assert found.history == expected.history and np.array_equal(one.weights, other.weights)
     assert training.evaluate(other, source) == training.evaluate(one, X, Y)

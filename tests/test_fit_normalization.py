@@ -10,8 +10,7 @@ from test_preparations import Source
 import fastcnn
 from fastcnn import layers
 from fastcnn.data import PerImageStandardization
-
-CUT = 19  # of 24 images, with validation_split=0.2
+from fastcnn.data.splitting import split_source
 
 
 def net(*first, shape=(8, 8, 3), **options):
@@ -28,16 +27,22 @@ def expect(layer, images):
     np.testing.assert_allclose(layer.variance, colours.var(axis=0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("source", [lambda: (X, Y), lambda: (Source(), None)])
-def test_statistics_are_those_of_the_training_part_without_augmentation(source):
+@pytest.mark.parametrize(
+    ("source", "train"),
+    [
+        (lambda: (X, Y), range(19)),
+        (lambda: (Source(), None), split_source(Source(), Y, 0.2, 5)[0]),
+    ],
+)
+def test_statistics_are_those_of_the_training_part_without_augmentation(source, train):
     layer = layers.Normalization()
     model = net(layer)
     model.predict(X)  # plans the model while the layer does nothing
     fit(model, *source(), validation_split=0.2, augment=FULL[:1])
-    expect(layer, X[:CUT])
+    expect(layer, X[train])
     assert not np.allclose(layer.mean, X.reshape(-1, 3).mean(axis=0), rtol=1e-4)
-    given = net(layers.Normalization().adapt(X[:CUT]))
-    fit(given, X, Y, validation_split=0.2, augment=FULL[:1])
+    given = net(layers.Normalization().adapt(X[train]))
+    fit(given, *source(), validation_split=0.2, augment=FULL[:1])
     assert same(model, given)
     assert np.array_equal(model.predict(X), given.predict(X))
 

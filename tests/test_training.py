@@ -17,6 +17,7 @@ from fake_model import FakeModel, NonFiniteError, toy
 from fastcnn import optimizers, schedules, training
 from fastcnn.callbacks import Callback, LambdaCallback
 from fastcnn.data import Batches
+from fastcnn.data.splitting import split_source
 from fastcnn.passes import shuffled
 
 
@@ -183,7 +184,9 @@ class Images:
 def test_a_dataset_trains_like_its_arrays():
     arrays, dataset = FakeModel(), FakeModel()
     data = Images(30)
-    one = fit(arrays, data.x, data.labels, epochs=2, validation_split=0.2)
+    train, held = split_source(data, data.labels, 0.2, arrays.seed)
+    kept = (data.x[held], data.labels[held])
+    one = fit(arrays, data.x[train], data.labels[train], epochs=2, validation_data=kept)
     two = fit(dataset, data, epochs=2, validation_split=0.2)
     three = fit(FakeModel(), data, epochs=2, validation_data=Images(10))
     assert np.array_equal(arrays.weights, dataset.weights)

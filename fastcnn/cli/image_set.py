@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.part import Part
+from fastcnn.data.splitting import split_source
 
 MOST_CLASSES = 1 << 20
 
@@ -76,13 +76,11 @@ class ImageSet:
         part = self.to_train
         if not share:
             return self
-        held = _share_of_each_class(part.labels, share, np.random.default_rng(seed))
-        if not held.any() or held.all():
-            raise UsageError(
-                f"--validation-split must leave images on both sides. Received {share} for "
-                f"{len(held)} images."
-            )
-        return replace(self, train=part.part(~held), validation=part.part(held))
+        try:
+            train, held = split_source(part.dataset, part.labels, share, seed)
+        except ValueError as error:
+            raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
+        return replace(self, train=part.part(train), validation=part.part(held))
 
     def by_names(self, names: list[str] | None) -> ImageSet:
         """The set with its classes counted as a model does that calls them `names`."""
@@ -97,13 +95,3 @@ class ImageSet:
         except ValueError as error:
             raise UsageError(str(error)) from None
         return replace(self, class_names=names, **parts)
-
-
-def _share_of_each_class(
-    labels: NDArray[np.int32], share: float, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        held[generator.permutation(of_class)[: round(share * len(of_class))]] = True
-    return held

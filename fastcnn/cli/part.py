@@ -60,8 +60,8 @@ class Part:
         """(height, width, channels) of an image."""
         return tuple(self.dataset.image_shape)
 
-    def part(self, chosen: NDArray[np.bool_]) -> Part:
-        """Those of an array that are chosen, bool [n]."""
+    def part(self, chosen: NDArray[np.int64]) -> Part:
+        """Those of an array at these positions, int64 [n]."""
         return Part(self.x[chosen], self.labels[chosen])
 
     def called(self, names: list[str], known: list[str], owner: str) -> Part:

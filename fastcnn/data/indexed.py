@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -27,6 +28,8 @@ class Indexed:
     `indices`) where there is one, else by reading every item once. An item whose label is then
     another one is a ValueError when it is read. `first` is its first item.
 
+    `files` are the images' paths within a folder of classes, where the source lists them.
+
     Items are copied as they come, so that a source may give all of them in the same memory; it is
     then read by one thread at a time, however many workers there are.
     """
@@ -40,6 +43,7 @@ class Indexed:
         self.dtype = image.dtype
         self.labels = self._all_labels() if labelled else None
         self.class_names = class_names(source)
+        self.files = _files(source)
         self._turn = threading.Lock()
         self._refills: bool | None = None  # not known before two items were read
 
@@ -112,6 +116,21 @@ def _known_labels(source: Any) -> NDArray[Any] | None:
         if labels.ndim == 1 and labels.dtype.kind in "iub":
             return labels
     return None
+
+
+def _files(source: Any) -> list[str] | None:
+    """The images' paths within the folder of classes that a source was made of, as torchvision's
+    ImageFolder lists them, or None."""
+    if hasattr(source, "dataset") and hasattr(source, "indices"):
+        whole = _files(source.dataset)
+        return None if whole is None else [whole[int(index)] for index in source.indices]
+    root, samples = getattr(source, "root", None), getattr(source, "samples", None)
+    if not isinstance(root, str | os.PathLike) or not isinstance(samples, list):
+        return None
+    paths = [one[0] for one in samples if isinstance(one, tuple) and isinstance(one[0], str)]
+    if len(paths) != len(source):
+        return None
+    return [os.path.relpath(path, os.fspath(root)).replace(os.sep, "/") for path in paths]
 
 
 def _label(item: Any, name: str) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from fastcnn.data.decoding import Decoder, Pixels
 from fastcnn.data.hdf5 import File, in_words
 from fastcnn.data.listing import text
 from fastcnn.data.report import Report
-from fastcnn.data.splitting import notes, split_again
+from fastcnn.data.splitting import notes, split_source
 from fastcnn.formats.errors import FormatError
 from fastcnn.formats.hdf5_structures import Damage
 
@@ -168,7 +168,7 @@ def from_packed(path: PathLike, validation_split: float | None = None, seed: int
     if validation_split is None:
         return whole
     seed = arguments.whole("from_packed", "seed", seed, least=0)
-    sides = split_again(whole.files, whole.labels, whole.report, validation_split, seed)
+    sides = split_source(whole, whole.labels, validation_split, seed)
     whole.report.about_split = notes(whole.labels, whole.class_names, *sides)
     if whole.report.about_split:
         warnings.warn(f"from_packed: {' '.join(whole.report.about_split)}", stacklevel=2)

@@ -1,4 +1,5 @@
-"""Holding out a share of each class, decided by the files' names and a seed alone."""
+"""Holding out a share of each class, decided by the images' names and a seed alone: the one rule of
+folders, packed files, `fit` and the command line."""
 
 from __future__ import annotations
 
@@ -16,8 +17,25 @@ from fastcnn.data.report import Report
 Positions = npt.NDArray[np.int64]
 
 
+def split_source(
+    source: Any, labels: npt.NDArray[Any], share: float, seed: int
+) -> tuple[Positions, Positions]:
+    """Positions of a Dataset for training and for validation, as split() says; `labels` are the
+    classes of its images, whole numbers [n].
+
+    The images' names are the source's `files`, where it has such, and else their positions.
+    """
+    files = getattr(source, "files", None)
+    if not isinstance(files, list) or len(files) != len(labels):
+        files = [str(position) for position in range(len(labels))]
+    report = getattr(source, "report", None)
+    if isinstance(report, Report):
+        return split_again(files, source.labels, source.class_names, report, share, seed)
+    return split(files, labels, share, seed)
+
+
 def split(
-    files: Sequence[str], labels: npt.NDArray[np.int32], share: Any, seed: int
+    files: Sequence[str], labels: npt.NDArray[Any], share: Any, seed: int
 ) -> tuple[Positions, Positions]:
     """Positions for training and for validation, both ascending.
 
@@ -44,7 +62,7 @@ def split(
 
 
 def notes(
-    labels: npt.NDArray[np.int32], class_names: Sequence[str], train: Positions, held: Positions
+    labels: npt.NDArray[Any], class_names: Sequence[str], train: Positions, held: Positions
 ) -> list[str]:
     """Sentences on the classes that a split left without an image on one of its sides."""
     found = []
@@ -60,14 +78,23 @@ def notes(
 
 
 def split_again(
-    files: Sequence[str], labels: npt.NDArray[np.int32], report: Report, share: float, seed: int
+    files: Sequence[str],
+    labels: npt.NDArray[np.int32],
+    class_names: Sequence[str],
+    report: Report,
+    share: float,
+    seed: int,
 ) -> tuple[Positions, Positions]:
     """As split() decided before the files that the report lists as skipped were left out."""
-    by_name = {name: label for label, name in enumerate(report.class_names)}
+    by_name = {name: label for label, name in enumerate(class_names)}
+    # What turned out to be damaged in a batch is among the files still.
+    there = {text(path) for path in files} if report.skipped else set()
     skipped = [
         (left.path, by_name[left.path.split("/")[0]])
         for left in report.skipped
-        if left.path.split("/")[0] in by_name and not left.path.endswith("/")
+        if left.path.split("/")[0] in by_name
+        and not left.path.endswith("/")
+        and left.path not in there
     ]
     all_files = [*files, *(path for path, _ in skipped)]
     all_labels = np.append(labels, np.array([label for _, label in skipped], np.int32))
