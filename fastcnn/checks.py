@@ -57,12 +57,13 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
     seen = {"loss"}
     for metric in model.metrics:
         metric.prepare(model.loss, tuple(model.output_shape))
-        if metric.name in seen:
-            raise ValueError(
-                f"{method}: each metric must have a name of its own, other than 'loss'. "
-                f"Received '{metric.name}' twice; give one of them name=."
-            )
-        seen.add(metric.name)
+        for name in metric.log_names:
+            if name in seen:
+                raise ValueError(
+                    f"{method}: each metric must have a name of its own, other than 'loss'. "
+                    f"Received '{name}' twice; give one of them name=."
+                )
+            seen.add(name)
 
 
 def callbacks(value: Any) -> list[Callback]:

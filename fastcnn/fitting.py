@@ -52,7 +52,7 @@ class Fit:
 
     def _names(self) -> list[str]:
         """The names of each epoch's logs, in their order."""
-        names = list(self.tally.logs())
+        names = self.tally.names
         if self.validation is not None:
             names += [f"val_{name}" for name in names]
         if callable(self.model.optimizer.learning_rate):

@@ -40,7 +40,7 @@ class Monitor(Callback):
         if name in ("loss", "learning_rate"):
             return "min"
         for metric in getattr(self.model, "metrics", ()):
-            if metric.name == name:
+            if name in metric.log_names:
                 return str(metric.direction)
         raise ValueError(
             f"{type(self).__name__}: mode must be 'min' or 'max' for monitor '{self.monitor}', "

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastcnn import losses, metrics, optimizers
+from fastcnn.engines.batch import Batch
 
 
 class NonFiniteError(ArithmeticError):
@@ -62,9 +63,7 @@ class FakeEngine:
         return (
             flat,
             gradient,
-            SimpleNamespace(
-                loss=loss.astype(np.float32), rank=rank, outputs=outputs, penalty=model.penalty
-            ),
+            Batch(loss.astype(np.float32), rank, outputs, None, model.penalty, True),
         )
 
     def train(self, x, y, weight, capacity=None):

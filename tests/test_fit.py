@@ -11,6 +11,7 @@ from fake_model import toy
 import fastcnn
 from fastcnn import layers, losses, optimizers
 from fastcnn.callbacks import CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
+from fastcnn.metrics import F1Score, Metric, PerLabelAccuracy
 
 X, Y = toy(48, shape=(6, 6, 1))
 
@@ -145,3 +146,51 @@ def test_wrong_input_changes_nothing():
     with pytest.raises(ValueError, match="labels from 0 to 2: layer 'dense'"):
         model.fit(X, Y + 1, verbose=0)
     assert model.state.step == 0 and same(model.get_weights(), before)
+
+
+def test_a_metric_may_keep_what_it_is_given():
+    """The engine uses its arrays again for the next batch."""
+
+    class Kept(Metric):
+        name = "kept"
+
+        def reset(self):
+            self.outputs, self.targets = [], []
+
+        def update(self, batch, y, weight):
+            self.outputs.append(batch.outputs)
+            self.targets.append(y)
+
+        def result(self):
+            outputs = np.concatenate(self.outputs or [np.zeros((0, 3))])
+            targets = np.concatenate(self.targets or [np.zeros(0)])
+            return float(np.mean(outputs.argmax(axis=1) == targets))
+
+    rng = np.random.default_rng(1)
+    x, y = rng.random((50, 6), dtype=np.float32), rng.integers(0, 3, 50)
+    model = fastcnn.Sequential([layers.Dense(3, activation="softmax")], (6,))
+    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy", Kept()])
+    found = model.evaluate(x, y, batch_size=8, return_dict=True)
+    expected = np.mean(model.predict(x).argmax(axis=1) == y)
+    assert found["kept"] == pytest.approx(expected) == pytest.approx(found["accuracy"])
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_answers_of_several_labels(logits):
+    rng = np.random.default_rng(2)
+    x, y = rng.random((40, 6), dtype=np.float32), rng.integers(0, 2, (40, 4))
+    model = fastcnn.Sequential([layers.Dense(4, activation=None if logits else "sigmoid")], (6,))
+    loss = losses.BinaryCrossentropy(from_logits=logits)
+    names = ["accuracy", "binary_accuracy", "precision", "f1_score", "auc"]
+    model.compile("sgd", loss, [*names, PerLabelAccuracy(), F1Score(None, name="f1")])
+    history = model.fit(x, y, epochs=1, verbose=0, validation_data=(x, y)).history
+    assert [f"val_{name}" for name in names] == [name for name in history if name[4:] in names]
+    outputs = model.predict(x)
+    right = (outputs > (0 if logits else 0.5)) == (y > 0)
+    assert history["val_accuracy"] == pytest.approx([right.mean()])
+    assert history["val_binary_accuracy"] == pytest.approx([right.mean()])
+    for label in range(4):
+        name = f"val_per_label_accuracy_{label}"
+        assert history[name] == pytest.approx([right[:, label].mean()])
+    each = [history[f"val_f1_{label}"][0] for label in range(4)]
+    assert history["val_f1_score"] == pytest.approx([np.mean(each)])

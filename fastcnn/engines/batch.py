@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +31,15 @@ class Batch:
     penalty: float
     finite: bool
 
-    @property
+    @cached_property
     def outputs(self) -> np.ndarray:
         """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
         return self.scores if self.transform is None else self.transform(self.scores)
+
+    def owned(self) -> Batch:
+        """Return the same results in arrays of their own, which no step overwrites."""
+        arrays = {name: getattr(self, name).copy() for name in ("loss", "rank", "scores")}
+        return replace(self, **arrays)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Metrics of a pass over examples, by Keras's names; the confusion matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn import naming
+from fastcnn.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    PerLabelAccuracy,
+    TopKAccuracy,
+)
+from fastcnn.metrics.auc import AUC
+from fastcnn.metrics.base import Metric
+from fastcnn.metrics.confusion import confusion_matrix, precision_recall
+from fastcnn.metrics.counts import F1Score, Precision, Recall
+from fastcnn.metrics.differences import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+)
+from fastcnn.metrics.tally import Tally
+
+__all__ = [
+    "AUC",
+    "METRICS",
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "F1Score",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "PerLabelAccuracy",
+    "Precision",
+    "Recall",
+    "RootMeanSquaredError",
+    "Tally",
+    "TopKAccuracy",
+    "confusion_matrix",
+    "get",
+    "precision_recall",
+]
+
+METRICS: dict[str, type[Metric]] = {
+    "accuracy": Accuracy,
+    "acc": Accuracy,
+    "binary_accuracy": BinaryAccuracy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "sparse_categorical_accuracy": CategoricalAccuracy,
+    "per_label_accuracy": PerLabelAccuracy,
+    "top_k_categorical_accuracy": TopKAccuracy,
+    "sparse_top_k_categorical_accuracy": TopKAccuracy,
+    "top_k_accuracy": TopKAccuracy,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "root_mean_squared_error": RootMeanSquaredError,
+    "precision": Precision,
+    "recall": Recall,
+    "f1_score": F1Score,
+    "f1": F1Score,
+    "auc": AUC,
+}
+
+
+def get(identifier: Any) -> Metric:
+    """The metric meant by a name, a class, a {"class_name", "config"} dict or a metric.
+
+    A metric made from a name carries that name in the history. An unknown name is a ValueError
+    with the nearest known one.
+    """
+    if isinstance(identifier, str) and identifier in METRICS:
+        return METRICS[identifier](name=identifier)
+    return naming.resolve("metric", identifier, Metric, METRICS)

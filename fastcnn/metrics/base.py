@@ -1,0 +1,79 @@
+"""What every metric is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Metric:
+    """A weighted mean over examples of one number an example.
+
+    A subclass gives `values`, or, where it is no mean, `reset`, `update` and `result`. With
+    `weighted=True` the examples' weights (sample_weight times class_weight) count; by default, as
+    in Keras, every example counts the same. What `update` is given, arrays too, is the metric's to
+    keep: nothing overwrites it.
+    """
+
+    name = "metric"
+    direction = "max"
+    """Which way is better, "max" or "min": read by callbacks with mode="auto"."""
+    reads = "outputs"
+    """What `values` reads of a batch. "rank": no more than batch.rank, so that the metric can be
+    computed for a whole epoch at once, y being None; "outputs": anything."""
+
+    def __init__(self, name: str | None = None, weighted: bool = False) -> None:
+        self.name = name or type(self).name
+        self.weighted = weighted
+        self.reset()
+
+    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+        """Adapts to the model's loss and output shape; ValueError where they do not fit."""
+
+    @property
+    def log_names(self) -> tuple[str, ...]:
+        """The names of this metric's values in the logs; known once it is prepared."""
+        return (self.name,)
+
+    def reset(self) -> None:
+        """Forgets everything seen."""
+        self.total = 0.0
+        self.count = 0.0
+
+    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+        """One number for each of the batch's n examples, shape [n]."""
+        raise NotImplementedError(f"{type(self).__name__} must define values(batch, y).")
+
+    def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+        """Takes in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
+        the weights [n] or None."""
+        values = self.values(batch, y)
+        if self.weighted and weight is not None:
+            self.total += float(np.sum(values * weight, dtype=np.float64))
+            self.count += float(np.sum(weight, dtype=np.float64))
+        else:
+            self.total += float(np.sum(values, dtype=np.float64))
+            self.count += len(values)
+
+    def result(self) -> float:
+        """The mean so far; NaN before the first example."""
+        return self.total / self.count if self.count else float("nan")
+
+    def results(self) -> dict[str, float]:
+        """The values so far, by the names of `log_names`."""
+        return {self.name: self.result()}
+
+    def running(self) -> dict[str, float]:
+        """As `results`, to be shown while the pass runs: may be a little old where it is costly."""
+        return self.results()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal metric."""
+        return {"name": self.name, "weighted": self.weighted}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        """The metric that `get_config` described."""
+        return cls(**config)

@@ -1,0 +1,62 @@
+"""How often each class was taken for each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def confusion_matrix(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: int | None = None
+) -> NDArray[np.int64]:
+    """How often each true class (row) was predicted as each class (column), as counts.
+
+    Returns int64[classes, classes]. y_true and y_pred are labels [n], or one-hot rows and
+    probabilities [n, classes]. `classes` defaults to what the arrays show. ValueError for labels
+    outside 0 .. classes - 1.
+    """
+    true, predicted = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    if len(true) != len(predicted):
+        raise ValueError(
+            "confusion_matrix: y_true and y_pred must have equal lengths. "
+            f"Received {len(true)} and {len(predicted)}."
+        )
+    if classes is None:
+        widths = [np.shape(a)[1] for a in (y_true, y_pred) if np.ndim(a) == 2]
+        classes = max([*widths, int(true.max(initial=-1)) + 1, int(predicted.max(initial=-1)) + 1])
+    for name, labels in (("y_true", true), ("y_pred", predicted)):
+        outside = labels[(labels < 0) | (labels >= classes)]
+        if len(outside):
+            raise ValueError(
+                f"confusion_matrix: {name} must hold labels 0 to {classes - 1}. "
+                f"Received the label {outside[0]}."
+            )
+    counts = np.bincount(true * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def _labels(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.ndim == 2:
+        array = array.argmax(axis=1)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
+        raise ValueError(
+            f"confusion_matrix: {name} must hold whole-number labels of shape (n,) or rows of "
+            f"shape (n, classes). Received {array.dtype} of shape {array.shape}."
+        )
+    return array.astype(np.int64)
+
+
+def precision_recall(matrix: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per-class precision and recall, float64[classes] each, of a confusion matrix.
+
+    Precision is 0 for a class never predicted, recall 0 for a class that never occurs.
+    """
+    counts = np.asarray(matrix, dtype=np.float64)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(
+            f"precision_recall: the matrix must be square. Received shape {counts.shape}."
+        )
+    hits = counts.diagonal()
+    predicted, occurring = counts.sum(axis=0), counts.sum(axis=1)
+    return hits / np.maximum(predicted, 1.0), hits / np.maximum(occurring, 1.0)
