@@ -131,7 +131,7 @@ def _spans(calls: Sequence[Call], images: int) -> list[Span]:
     """Return from which call to which each region of the planner's own is alive."""
     alive: dict[Region, list[int]] = {}
     for number, call in enumerate(calls):
-        for region in (*call.reads(), *call.written()):
+        for region in (*call.reads, *call.written):
             if region.kind in OWN:
                 alive.setdefault(region, []).append(number)
     last = len(calls)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from fastcnn.kernels.call import Region
 
 # (start, end, size, region): alive from start to end, both included, in steps of some clock.
@@ -12,15 +14,24 @@ Span = tuple[int, int, int, Region]
 
 def place(spans: Iterable[Span]) -> tuple[dict[Region, int], int]:
     """Place spans, largest first, at the lowest free offset; return the offsets and the extent."""
-    placed: list[tuple[int, int, int, int]] = []
+    largest_first = sorted(spans, key=lambda span: -span[2])
+    # Of those placed: start, end, first byte, byte behind the last; by their first byte.
+    placed = np.zeros((4, len(largest_first)), np.int64)
     offsets: dict[Region, int] = {}
-    for start, end, size, region in sorted(spans, key=lambda span: -span[2]):
-        at = 0
-        rivals = [one for one in placed if one[0] <= end and start <= one[1]]
-        for _, _, low, high in sorted(rivals, key=lambda one: one[2]):
-            if at + size <= low:
-                break
-            at = max(at, high)
-        placed.append((start, end, at, at + size))
+    for count, (start, end, size, region) in enumerate(largest_first):
+        at = _lowest_gap(placed[:, :count], start, end, size)
         offsets[region] = at
-    return offsets, max((one[3] for one in placed), default=0)
+        here = int(np.searchsorted(placed[2, :count], at))
+        placed[:, here + 1 : count + 1] = placed[:, here:count]
+        placed[:, here] = start, end, at, at + size
+    return offsets, int(placed[3].max(initial=0))
+
+
+def _lowest_gap(placed: np.ndarray, start: int, end: int, size: int) -> int:
+    """Return the lowest offset at which `size` bytes are free from `start` to `end`."""
+    starts, ends, lows, highs = placed
+    rivals = (starts <= end) & (start <= ends)
+    # Below each rival, everything from `free` on; above the last one, all.
+    free = np.maximum.accumulate(np.concatenate([[0], highs[rivals]]))
+    gaps = np.flatnonzero(free[:-1] + size <= lows[rivals])
+    return int(free[gaps[0] if len(gaps) else -1])

@@ -21,9 +21,9 @@ def pad_scaled(calls: list[Call]) -> list[Call]:
     readers: dict[Region, list[Call]] = {}
     writers: dict[Region, list[Call]] = {}
     for call in calls:
-        for region in call.reads():
+        for region in call.reads:
             readers.setdefault(region, []).append(call)
-        for region in call.written():
+        for region in call.written:
             writers.setdefault(region, []).append(call)
     merged: dict[Call, Call | None] = {}
     for call in calls:

@@ -68,19 +68,19 @@ def _earliest(calls: list[Call]) -> dict[Call, int]:
     numbers: dict[Call, int] = {}
     for call in calls:
         batch_wide = call.scope == BATCH
-        touched = (*call.reads(), *call.written())
+        touched = (*call.reads, *call.written)
         number = 0
         if batch_wide:
             number = 1 if any(region.kind in OF_IMAGES for region in touched) else PREPARING
         before = [written[region] for region in touched if region in written]
-        before += [read[region] for region in call.written() if region in read]
+        before += [read[region] for region in call.written if region in read]
         for earlier in before:
             same_kind = (earlier % 2 != 0) == batch_wide
             gap = 1 if not same_kind else 2 if batch_wide else 0
             number = max(number, earlier + gap)
-        for region in call.reads():
+        for region in call.reads:
             read[region] = max(number, read.get(region, number))
-        for region in call.written():
+        for region in call.written:
             written[region] = max(number, written.get(region, number))
         numbers[call] = number
     return numbers
@@ -92,16 +92,16 @@ def _postpone(calls: list[Call], numbers: dict[Call, int]) -> dict[Call, int]:
     overwritten: dict[Region, int] = {}  # the last phase in which the old content may be read
     late: dict[Call, int] = {}
     for call in reversed(calls):
-        limits = [overwritten[r] for r in (*call.reads(), *call.written()) if r in overwritten]
-        limits += [used[region] for region in call.written() if region in used]
+        limits = [overwritten[r] for r in (*call.reads, *call.written) if r in overwritten]
+        limits += [used[region] for region in call.written if region in used]
         number = numbers[call]
-        if call.scope != BATCH and any(region in used for region in call.written()):
+        if call.scope != BATCH and any(region in used for region in call.written):
             number = max(number, min(limits))
         late[call] = number
         before = number if call.scope != BATCH else number - 1
-        for region in call.reads():
+        for region in call.reads:
             used[region] = min(before, used.get(region, before))
-        for region in call.written():
+        for region in call.written:
             overwritten[region] = min(before, overwritten.get(region, before))
     return late
 
@@ -182,7 +182,7 @@ def _lives(phases: list[Phase]) -> dict[Region, _Life]:
             segment_number += 1
             for call in segment.calls:
                 call_number += 1
-                for region in (*call.reads(), *call.written()):
+                for region in (*call.reads, *call.written):
                     if region.kind == LOCAL:
                         life = lives.setdefault(region, _Life())
                         life.phases.add(phase_number)

@@ -139,7 +139,7 @@ def _pieces(segment: Segment, layout: Layout) -> list[list[int]]:
     """
     pieces: dict[Region, list[int]] = {}
     for call in segment.calls:
-        for region in (*call.reads(), *call.written()):
+        for region in (*call.reads, *call.written):
             slot = layout.slots.get(region)
             if slot and slot.arena == "batch" and region.bytes >= WORTH_AHEAD:
                 pieces[region] = [slot.offset, slot.per_image, region.bytes]
@@ -151,16 +151,17 @@ def _timetable(
 ) -> dict[str, np.ndarray]:
     numbers = {call: number for number, call in enumerate(calls)}
     segments: list[list[int]] = []
-    items: list[list[int]] = []
+    shared: list[Call] = []
+    items = 0
     rows: list[list[int]] = []
     pieces: list[list[int]] = []
     for phase in phases:
         if phase.batch_wide:
-            first = len(items)
+            first = items
             for segment in phase.segments:
-                for call in segment.calls:
-                    items += [[numbers[call], part] for part in range(call.parts)]
-            rows.append([1, first, len(items)])
+                shared += segment.calls
+                items += sum(call.parts for call in segment.calls)
+            rows.append([1, first, items])
         else:
             first = len(segments)
             for segment in phase.segments:
@@ -172,7 +173,15 @@ def _timetable(
     return {
         "segments": np.array(segments, np.int64).reshape(-1, 5),
         "ahead": np.array(pieces, np.int64).reshape(-1, 3),
-        "items": np.array(items, np.int64).reshape(-1, 2),
+        "items": _items(shared, numbers),
         "phases": np.array(rows, np.int64).reshape(-1, 3),
         "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),
     }
+
+
+def _items(calls: list[Call], numbers: dict[Call, int]) -> np.ndarray:
+    """Return (number of the call, part) of each part of some calls, int64[parts, 2]."""
+    parts = np.array([call.parts for call in calls], np.int64)
+    begun = np.repeat(np.cumsum(parts) - parts, parts)
+    owners = np.repeat(np.array([numbers[call] for call in calls], np.int64), parts)
+    return np.column_stack([owners, np.arange(len(owners)) - begun])

@@ -7,6 +7,7 @@ places and packs the calls into the table that it runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 # How often a call runs.
@@ -67,12 +68,16 @@ class Call:
     label: str = ""
     after: tuple[Region, ...] = ()  # further regions that must be complete
 
-    def reads(self) -> list[Region]:
+    @cached_property
+    def reads(self) -> tuple[Region, ...]:
+        """The regions that must be complete before the call."""
         read = [place.region for name, place in self.places.items() if name not in self.writes]
-        return [*read, *self.after]
+        return (*read, *self.after)
 
-    def written(self) -> list[Region]:
-        return [self.places[name].region for name in self.writes]
+    @cached_property
+    def written(self) -> tuple[Region, ...]:
+        """The regions that the call fills or changes."""
+        return tuple(self.places[name].region for name in self.writes)
 
 
 @dataclass

@@ -148,7 +148,7 @@ def run(
     arrays: dict[Region, np.ndarray] = {}
     addresses: dict[Region, int] = {}
     for call in calls.made:
-        for region in (*call.reads(), *call.written()):
+        for region in (*call.reads, *call.written):
             if region not in arrays:
                 contents = np.full(_bytes(region, images) // 4, np.nan, np.float32)
                 arrays[region] = np.array(given.get(region, contents), order="C").reshape(-1)

@@ -7,6 +7,7 @@ What the rows, the columns and the inner dimension mean is decided by strides al
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 
 from numba import carray, njit
@@ -138,6 +139,7 @@ def _pieces(size: int, number: int) -> list[tuple[int, int]]:
     return [(short, number - longer), (short + 1, longer)][: 2 if longer else 1]
 
 
+@lru_cache(1 << 14)
 def width_cycles(outer: int, inner: int, columns: int, steps: int, width: int) -> float:
     """Estimate the cycles of a grid whose tiles span `width` vectors."""
     vectors = ceil(columns / LANES)
