@@ -78,7 +78,7 @@ def test_a_partial_last_batch_takes_no_plan_of_its_own():
     model = build(SHAPE, net(), LOSS)
     x, y = images(20, SHAPE), targets_for(model, 20)
     model.fit(x, y, batch_size=8, verbose=0, validation_data=(x, y))
-    assert sorted(model.engine()._planned) == [("test", 8), ("train", 8)]
+    assert sorted(model.engine()._planned) == [("test", "", 8), ("train", "", 8)]
 
 
 def test_plans_of_other_sizes_share_the_memory_of_the_largest():
@@ -86,7 +86,7 @@ def test_plans_of_other_sizes_share_the_memory_of_the_largest():
     for count in (9, 30, 4, 12, 30):
         model.train_on_batch(images(count, SHAPE), targets_for(model, count))
     plans = model.engine()._planned
-    assert [size for _, size in plans] == [4, 12, 30]
+    assert [size for *_, size in plans] == [4, 12, 30]
     memories = {id(one.executable.memory["batch"]) for one in plans.values()}
     assert len(memories) == 1
 
@@ -96,8 +96,29 @@ def test_plans_are_few():
     for count in range(MOST_PLANS + 4, 0, -1):
         model.train_on_batch(images(count, (4,)), targets_for(model, count))
         model.test_on_batch(images(count, (4,)), targets_for(model, count))
-    kinds = [kind for kind, _ in model.engine()._planned]
+    kinds = [kind for kind, *_ in model.engine()._planned]
     assert kinds.count(TRAIN) == MOST_PLANS and len(kinds) == 2 * MOST_PLANS
+
+
+def test_activations_are_planned_once_for_a_layer(monkeypatch):
+    model = build((4,), [L.Dense(3, name=f"layer{i}") for i in range(MOST_PLANS + 2)], "mse")
+    x = images(5, (4,))
+    expected = {layer.name: model.activations(x, layer) for layer in model.layers}
+    built = []
+    engine = model.engine()
+    build_plan = engine._build
+    monkeypatch.setattr(
+        engine, "_build", lambda *key: built.append(key) or build_plan(*key), raising=True
+    )
+    last = [layer.name for layer in model.layers[-MOST_PLANS:]]
+    for name in last:
+        np.testing.assert_array_equal(model.activations(x, name), expected[name])
+    assert not built
+    model.set_weights([2 * weights for weights in model.get_weights()])
+    doubled = model.activations(x, last[0])
+    assert not built and np.abs(doubled - expected[last[0]]).max() > 0.1
+    model.plan_anew()
+    np.testing.assert_array_equal(model.activations(x, last[0]), doubled)
 
 
 OPTIMIZERS = {

@@ -81,16 +81,6 @@ class CpuEngine(Engine):
         # time, so that those for batches of different sizes share it.
         self._batch_memory: dict[str, np.ndarray] = {}
 
-    def outputs_of(self, x: Any, path: str) -> np.ndarray:
-        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
-        program = self._model.program(False, fused=False, until=path, images=len(x))
-        low = _lower(program, {program.output}, {}, len(x))
-        executable = Executable(low.calls.made, len(x), low.constants)
-        roles = {"output": program.output}
-        planned = _Planned(executable, low, roles, self._model.state, False)
-        planned.run(x)
-        return planned.outputs.copy()
-
     def _flat_gradients(self) -> np.ndarray:
         return self._gradients.copy()
 
@@ -108,9 +98,9 @@ class CpuEngine(Engine):
                 state.moving[...] = moving
             state.changed()
 
-    def _build(self, kind: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
         model = self._model
-        program, roles = model.program_and_roles(kind, capacity)
+        program, roles = self._program(kind, path, capacity)
         low = _lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
         spans = None
         if kind == TRAIN:

@@ -16,7 +16,6 @@ from fastcnn.engines import device_memory
 from fastcnn.engines.device_memory import to_device
 from fastcnn.engines.engine import (
     NO_RANKS,
-    PREDICT,
     TRAIN,
     Engine,
     Planned,
@@ -236,17 +235,6 @@ class CudaEngine(Engine):
         """Return what puts a prepared batch on its way to the device."""
         return self.outbox.send
 
-    def outputs_of(self, x: Any, path: str) -> np.ndarray:
-        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
-        check_process()
-        program = self._model.program(False, fused=False, until=path, images=len(x))
-        with self._lock:
-            low = self._lower(program, {program.output}, {}, len(x))
-            work = _Work(low, {"output": program.output}, len(x), self, {}, False)
-            planned = _Planned(work, len(x), False, self)
-            planned.run(np.asarray(x))
-            return planned.outputs.copy()
-
     def _flat_gradients(self) -> np.ndarray:
         found: np.ndarray = self._gradients.copy_to_host()
         return found[: len(self._model.state.values)]
@@ -254,11 +242,11 @@ class CudaEngine(Engine):
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
         planned.run(x, **given)
 
-    def _plan(self, kind: str, images: int, capacity: int | None = None) -> Planned:
+    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
         check_process()
         while True:
             try:
-                return super()._plan(kind, images, capacity)
+                return super()._plan(kind, images, capacity, path)
             except MemoryError:
                 if self._drop_plans(kind):
                     continue
@@ -267,9 +255,9 @@ class CudaEngine(Engine):
                     raise
                 self._forget_gone()
 
-    def _build(self, kind: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
         model = self._model
-        program, roles = model.program_and_roles(kind, capacity)
+        program, roles = self._program(kind, path, capacity)
         low = self._lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
@@ -279,9 +267,10 @@ class CudaEngine(Engine):
                 self.residence.add_slots()
                 self._gradients = gradients
             tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
-        has_classes = kind != PREDICT and model.loss.has_classes
+        scored = "scores" in roles
+        has_classes = scored and model.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)
-        absorbed = kind != PREDICT and roles["scores"] != roles["output"]
+        absorbed = scored and roles["scores"] is not roles["output"]
         return _Planned(work, capacity, absorbed, self)
 
     def _lower(

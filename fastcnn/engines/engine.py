@@ -17,10 +17,11 @@ from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
 
 if TYPE_CHECKING:
     from fastcnn.model import Sequential
-    from fastcnn.program import Buffer
+    from fastcnn.program import Buffer, Program
 
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
+OUTPUTS = "outputs"  # what one layer makes of the images
 MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
 
@@ -68,8 +69,8 @@ class Engine(ABC):
 
     def __init__(self, model: Sequential):
         self._model = model
-        # By kind and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, int], Planned] = {}
+        # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
+        self._planned: dict[tuple[str, str, int], Planned] = {}
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = threading.RLock()
         self._random = np.zeros(2, np.int64)
@@ -77,7 +78,7 @@ class Engine(ABC):
         self._hyper = np.zeros(8, np.float32)
 
     @abstractmethod
-    def _build(self, kind: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
         """Return the program of a kind, planned for up to `capacity` images."""
 
     @abstractmethod
@@ -88,10 +89,6 @@ class Engine(ABC):
     @abstractmethod
     def _flat_gradients(self) -> np.ndarray:
         """Return the gradients of the last step, float32[P]."""
-
-    @abstractmethod
-    def outputs_of(self, x: Any, path: str) -> np.ndarray:
-        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
 
     def hold(self, images: np.ndarray, anew: bool) -> bool:
         """Keep a data set's images near the kernels, if that helps; say whether.
@@ -151,6 +148,13 @@ class Engine(ABC):
             planned.run(x)
             return planned.outputs[: len(x)].copy()
 
+    def outputs_of(self, x: Any, path: str) -> np.ndarray:
+        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+        with self._lock:
+            planned = self._plan(OUTPUTS, len(x), path=path)
+            planned.run(x)
+            return planned.outputs[: len(x)].copy()
+
     def _step(
         self,
         x: Any,
@@ -189,18 +193,26 @@ class Engine(ABC):
             finite=finite,
         )
 
-    def _plan(self, kind: str, images: int, capacity: int | None = None) -> Planned:
+    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
         """Return the program of a kind for `images` images, planned for `capacity`."""
         alone = self.SINGLE and images == 1 and kind != TRAIN
         capacity = 1 if alone else max(images, capacity or 0)
-        planned = self._planned.pop((kind, capacity), None)
+        key = kind, path, capacity
+        planned = self._planned.pop(key, None)
         if planned is None:
-            alike = [key for key in self._planned if key[0] == kind]
+            alike = [other for other in self._planned if other[0] == kind]
             if len(alike) >= MOST_PLANS:
                 del self._planned[alike[0]]  # its memory goes first
-            planned = self._build(kind, capacity)
-        self._planned[kind, capacity] = planned
+            planned = self._build(*key)
+        self._planned[key] = planned
         return planned
+
+    def _program(self, kind: str, path: str, capacity: int) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind and its buffers by role."""
+        if kind != OUTPUTS:
+            return self._model.program_and_roles(kind, capacity)
+        program = self._model.program(fused=False, until=path, images=capacity)
+        return program, {"output": program.output}
 
     def _drop_plans(self, kind: str) -> bool:
         """Forget the programs of a kind, for their memory; say whether there were any."""
@@ -211,7 +223,7 @@ class Engine(ABC):
 
 def results_of(kind: str) -> tuple[str, ...]:
     """Return the roles of the buffers that are read after a program's run."""
-    return ("output",) if kind == PREDICT else ("scores", "loss", "rank")
+    return ("output",) if kind in (PREDICT, OUTPUTS) else ("scores", "loss", "rank")
 
 
 def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:

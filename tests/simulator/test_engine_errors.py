@@ -61,7 +61,7 @@ class Stream:
 
 def watched(made: fastcnn.Sequential, failing: int = -1) -> Stream:
     engine = made.engine()
-    planned = engine._planned["train", len(X)]
+    planned = engine._planned["train", "", len(X)]
     planned._stream = Stream(engine.stream, failing)
     return planned._stream
 
@@ -84,7 +84,7 @@ def test_a_launch_that_fails_undoes_the_statistics(share, twice):
     """The weights are written last: as long as that is not begun, all is as before."""
     made, before = trained()
     stream = watched(made)
-    launches = made.engine()._planned["train", len(X)]._work.launches
+    launches = made.engine()._planned["train", "", len(X)]._work.launches
     whole = launches._bound[2]
     launches._bound[2] = Launching(whole, int(share * len(whole)))
     with pytest.raises(ZeroDivisionError):
@@ -100,7 +100,7 @@ def test_weights_that_a_failing_step_wrote_are_the_weights():
     """What the host shows and what the next step begins with are the same."""
     made, _ = trained()
     before = made.state.values.copy()
-    launches = made.engine()._planned["train", len(X)]._work.launches
+    launches = made.engine()._planned["train", "", len(X)]._work.launches
     whole = launches._bound[2]
     launches._bound[2] = Launching([*whole, None], len(whole))
     with pytest.raises(ZeroDivisionError):
@@ -167,7 +167,7 @@ def test_a_parcels_room_comes_back_after_an_error(monkeypatch):
     made, _ = trained()
     engine = made.engine()
     parcel = engine.sender()(X)
-    monkeypatch.setattr(engine._planned["train", len(X)]._work.launches, "launch", None)
+    monkeypatch.setattr(engine._planned["train", "", len(X)]._work.launches, "launch", None)
     with pytest.raises(TypeError):
         engine.train(parcel, Y, None)
     assert engine.outbox._free == [parcel.room]
@@ -197,7 +197,7 @@ def test_a_process_that_cannot_use_the_gpu_is_told(monkeypatch):
 def test_a_grid_that_is_too_large_is_told_before_anything_runs(monkeypatch):
     made, _ = trained()
     made.predict(X)
-    planned = made.engine()._planned["predict", training.USUAL_BATCH]
+    planned = made.engine()._planned["predict", "", training.USUAL_BATCH]
     call = planned._work.launches._calls[0]
     monkeypatch.setattr(planned._work.feed, "give", None)
     for least, advice in ((1, "Try smaller batches."), (9, "The layer is too large for a GPU.")):
