@@ -15,12 +15,11 @@ import math
 import os
 import re
 import sys
-import threading
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import atomic, machine, trust
+from fastcnn import atomic, forking, machine, trust
 from fastcnn.kernels.cpu import simd
 from fastcnn.kernels.cpu.cache import source_stamp
 from fastcnn.kernels.strategy import FLOAT32
@@ -44,7 +43,7 @@ Entries = dict[Key, dict[int, Times]]  # by images in the batch
 
 _held: dict[Path | None, Entries] = {}  # what this process knows, by the file that it is from
 _said: set[str] = set()
-_lock = threading.Lock()
+_lock = forking.shared_lock()
 
 
 def find(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn import forking
 from fastcnn.layers.base import Parameter
 from fastcnn.memory import LINE, vector_zeros
 
@@ -32,7 +33,9 @@ class State:
         self._slots: np.ndarray | None = None
         self._optimizer: Any = None
         self._bring_home: Callable[[State], None] | None = None
-        self.lock = threading.RLock()  # held while numbers go to another memory or come from it
+        self.lock = forking.freed_in_child(
+            threading.RLock()
+        )  # held while numbers go to another memory or come from it
         self._sizes = {"weight": 0, "moving": 0}
         for parameter in parameters:
             parameter.bind(self, self._sizes[parameter.kind])
@@ -45,7 +48,7 @@ class State:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.lock = threading.RLock()
+        self.lock = forking.freed_in_child(threading.RLock())
         # A copied array lacks the slack that vector loads may read.
         for name, copied in self._flat.items():
             self._flat[name] = vector_zeros(len(copied))

@@ -101,8 +101,7 @@ def kernel_cache() -> dict[str, Any]:
 
 def describe() -> dict[str, Any]:
     """All of it, as `fastcnn info` reports it."""
-    import numba
-
+    import fastcnn
     from fastcnn import devices
     from fastcnn.kernels.cpu import simd
 
@@ -110,7 +109,7 @@ def describe() -> dict[str, Any]:
         "processor": processor(),
         "system": platform.platform(),
         "cores": cores(),
-        "threads": numba.get_num_threads(),
+        "threads": fastcnn.num_threads(),
         "threading_layer": threading_layer(),
         "vector_bits": 32 * simd.LANES,
         "caches": caches(),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-from fastcnn.data import forking
+from fastcnn import forking
 from fastcnn.data.listing import text
 from fastcnn.data.report import LeftOut, Report
 
 LEFT_OUT = "What cannot be used is left out."
 
-_lock = forking.lock()
+_lock = forking.shared_lock()
 """Of all sets, so that one that is copied has none."""
 
 

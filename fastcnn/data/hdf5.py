@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastcnn.formats.hdf5_structures as hdf5
+from fastcnn import forking
 from fastcnn.data import capacity
 from fastcnn.data.chunks import Chunks, find_chunks, read_filters, unpacked
 from fastcnn.formats.errors import FormatError
@@ -37,7 +38,7 @@ class File:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._lock = threading.Lock()
+        self._lock = forking.freed_in_child(threading.Lock())
         self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
         # A data set keeps its file for as long as it lives, and needs no closing by hand.
         weakref.finalize(self, self._file.close)

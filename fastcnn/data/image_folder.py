@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn import forking
 from fastcnn._ext.batch import gather
 from fastcnn._ext.checks import check_indices
-from fastcnn.data import bar, capacity, crew, forking
+from fastcnn.data import bar, capacity, crew
 from fastcnn.data.crew import Chunk
 from fastcnn.data.damage import Damage
 from fastcnn.data.decoding import Decoder, Pixels
@@ -25,7 +26,7 @@ from fastcnn.data.stand_ins import StandIns
 STREAM_PIECE = 4
 """Files that a thread decodes at a time when a batch is due."""
 
-_lock = forking.lock()
+_lock = forking.shared_lock()
 """Of all folders, for making their threads."""
 
 MOVED = 256

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastcnn import forking
 from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Engine(ABC):
         # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
         self._planned: dict[tuple[str, str, int], Planned] = {}
         # Buffers are shared: one call at a time goes from its images to its results.
-        self._lock = threading.RLock()
+        self._lock = forking.freed_in_child(threading.RLock())
         self._random = np.zeros(2, np.int64)
         self._control = np.zeros(1, np.int64)
         self._hyper = np.zeros(8, np.float32)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 
-import numba
 import numpy as np
 
+from fastcnn import forking
 from fastcnn.engines import execute as executor
 from fastcnn.engines.rewrites import pad_scaled, split_single
 from fastcnn.engines.schedule import Layout, block_bytes, plan_memory, schedule
@@ -20,14 +19,16 @@ from fastcnn.kernels.cpu import host
 from fastcnn.kernels.cpu.ahead import QUEUE_WORDS
 from fastcnn.kernels.cpu.gemm import tiles
 from fastcnn.memory import SLACK, vector_zeros
+from fastcnn.threads import num_threads
 
 BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
 LEAST_CHUNKS, MOST_CHUNKS = 4, 16
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
 
-# Numba's simplest threading layer must not be entered by two Python threads at once.
-_launch = threading.Lock()
+# Numba's simplest threading layer must not be entered by two Python threads at once. A fork waits
+# for the step that runs, so that its child has no weights of which only some are updated.
+_launch = forking.shared_lock()
 
 
 def allocate(size: int) -> np.ndarray:
@@ -126,7 +127,7 @@ class Executable:
 
     def run(self, images: int, version: int) -> None:
         """Run for a number of images; `version` says whether the weights are as last time."""
-        threads = numba.get_num_threads() if images > 1 or self.parallel else 1
+        threads = num_threads() if images > 1 or self.parallel else 1
         if threads > len(self._runtime.words):
             self._runtime = self._for_threads(threads)
         plan = self._runtime.plan
@@ -139,7 +140,10 @@ class Executable:
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
         with _launch, host.run() if self._calls_host else nullcontext():
-            executor.execute(threads, plan)
+            if threads == 1:
+                executor.execute_alone(plan)
+            else:
+                executor.execute(threads, plan)
         self._prepared = version
 
     def use(self, table: Table) -> None:
@@ -156,7 +160,7 @@ class Executable:
     def workspace(self) -> int:
         """Bytes of memory for what comes between inputs and outputs, on the threads now set."""
         own = sum(self.memory[name].nbytes for name in ("batch", "global", "partial"))
-        return own + self.layout.thread_bytes * numba.get_num_threads()
+        return own + self.layout.thread_bytes * num_threads()
 
     def view(self, region: Region, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Return a kept region as [capacity, *shape], a view that each run overwrites."""

@@ -150,8 +150,12 @@ def _reset(plan):
 def execute(threads, plan):
     """Run a plan (int64[len(PLAN)]) on a number of threads."""
     _reset(plan)
-    if threads == 1:
-        _work(plan, 0)
-    else:
-        for thread in prange(threads):
-            _work(plan, thread)
+    for thread in prange(threads):
+        _work(plan, thread)
+
+
+@cached_njit(nogil=True)
+def execute_alone(plan):
+    """Run a plan on this thread, without OpenMP, which does not survive a fork."""
+    _reset(plan)
+    _work(plan, 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastcnn import forking
 from fastcnn.engines.device_memory import device_array, free_bytes, to_device, upload
 from fastcnn.kernels.cuda.images import gather_images
 from fastcnn.kernels.cuda.launch import launch
@@ -30,7 +31,7 @@ class Residence:
     def __init__(self, state: State):
         self._state = state
         self._version: int | None = None
-        self.busy = threading.Lock()
+        self.busy = forking.freed_in_child(threading.Lock())
         self.values = _like(state.values, "the weights")
         self.moving = _like(state.moving, "the moving statistics")
         self._moving_before = _like(state.moving, "the moving statistics")

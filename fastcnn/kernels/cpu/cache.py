@@ -20,12 +20,19 @@ from typing import Any
 
 import llvmlite
 import numba
+from llvmlite.binding import ffi
 from numba.core import caching, serialize
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 
-from fastcnn import machine
+from fastcnn import forking, machine
 from fastcnn.kernels import code_file, store
 from fastcnn.kernels.cpu import simd
+
+# A child must be able to compile: no other thread does so while the process forks. Numba takes its
+# own lock before LLVM's, and forks take first what comes last here.
+forking.hold_while_forking(ffi.lib._lock.__enter__, ffi.lib._lock.__exit__)
+forking.hold_while_forking(global_compiler_lock.acquire, global_compiler_lock.release)
 
 ROOMS = ("kernels", "engines")
 OTHER_DEVICE = {"cpu": "cuda", "cuda": "cpu"}
