@@ -17,6 +17,19 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def printable(text: str) -> str:
+    """A text without surrogates, which no file in UTF-8 and no JSON reader takes.
+
+    Python makes surrogates of a file's name, or of a command's argument, whose bytes it cannot
+    decode: those that are UTF-8, as under LC_ALL=C, are decoded, and others are shown escaped.
+    """
+    try:
+        found = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other ones, as Windows and JSON may have
+        found = text.encode("utf-8", "backslashreplace")
+    return found.decode("utf-8", "backslashreplace")
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 

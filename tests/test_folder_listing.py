@@ -9,19 +9,68 @@ import unicodedata
 import numpy as np
 import photos
 import pytest
+from fake_model import FakeModel
 from folders import SIZE, drawn, left_out, skipping
 
+from fastcnn import checks
 from fastcnn.data import from_folder
+from fastcnn.data.listing import files_under
 
 
-def test_an_empty_class_keeps_its_label_and_is_told(tmp_path):
+def test_an_empty_folder_is_no_class_and_is_told(tmp_path):
     root = photos.photo_folder(tmp_path / "photos", ("ant", "cat"))
-    (root / "bee").mkdir()
-    with pytest.warns(UserWarning, match="No image in 'bee'"):
+    (root / "bee" / "nested").mkdir(parents=True)
+    photos.write(root / "bee" / "Thumbs.db", b"a system's own")
+    with pytest.warns(UserWarning, match=r"No file in the folder 'bee': it is no class.*class_na"):
         found = from_folder(root, SIZE)
-    assert found.class_names == ["ant", "bee", "cat"]
-    np.testing.assert_array_equal(np.unique(found.labels), [0, 2])
-    assert "bee" in str(found.report)
+    assert found.class_names == ["ant", "cat"]
+    np.testing.assert_array_equal(np.bincount(found.labels), [6, 6])
+    assert "'bee'" in str(found.report) and "'bee'" in found.report.json()
+    with pytest.warns(UserWarning, match="No image in 'bee'"):
+        kept = from_folder(root, SIZE, class_names=["ant", "bee", "cat"])
+    assert kept.class_names == ["ant", "bee", "cat"] and np.unique(kept.labels).tolist() == [0, 2]
+
+
+def test_an_empty_folder_changes_no_label_of_a_validation_set(tmp_path):
+    root = photos.photo_folder(tmp_path / "held", ("ant", "cat"), 2)
+    (root / "bee").mkdir()
+    with pytest.warns(UserWarning, match="'bee': it is no class"):
+        held = from_folder(root, SIZE)
+    model = FakeModel(input_shape=(*SIZE, 3))
+    model.class_names = ["ant", "bee", "cat"]
+    assert checks.dataset_targets(model, held, "").tolist() == [0, 0, 2, 2]
+
+
+def test_a_class_whose_folder_cannot_be_opened_keeps_its_label(tmp_path, monkeypatch):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "bee", "cat"))
+    scandir = os.scandir
+
+    def refused(path):
+        if os.path.basename(path) == "bee":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found, warning = skipping(root)
+    assert found.class_names == ["ant", "bee", "cat"] and "cannot be opened" in warning
+
+
+SYSTEMS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found", ".git", ".ipynb_checkpoints")
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_folders_of_systems_are_passed_over_and_named(tmp_path, name):
+    root = photos.photo_folder(tmp_path / "photos", ("ant", "cat"))
+    for where in (root, root / "cat", root / "cat" / "deeper"):
+        photos.photo_folder(where, (name,), 1)
+    found, warning = skipping(root)
+    assert warning is None and found.class_names == ["ant", "cat"]
+    assert np.bincount(found.labels).tolist() == [6, 6]
+    places = (name, f"cat/{name}", f"cat/deeper/{name}")
+    assert left_out(found.report, "ignored") == dict.fromkeys(
+        places, "it is hidden or a system's own"
+    )
+    assert files_under(root) == found.files
 
 
 def test_a_single_class_is_told(tmp_path):

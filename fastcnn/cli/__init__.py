@@ -14,6 +14,7 @@ from fastcnn.cli import (
     data,
     evaluation,
     information,
+    output,
     prediction,
     summary,
     training,
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (default: this process's); returns 0, or 1 where the command failed,
     or 2 where it was used wrongly. --help and misspelt options end in SystemExit, as argparse
     does it."""
+    output.escape_unprintable()
     given = make_parser().parse_args(arguments)
     command: Callable[..., int] = COMMANDS[given.command].run
     try:

@@ -13,6 +13,7 @@ from fastcnn.cli import datasets, device_options, models
 from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.reading import Reading
 from fastcnn.model import Sequential
+from fastcnn.naming import printable
 
 
 def run(given: argparse.Namespace) -> int:
@@ -44,7 +45,7 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
     precision, recall = metrics.precision_recall(matrix)
     names = images.class_names or [str(label) for label in range(classes)]
     return {
-        "data": images.name,
+        "data": printable(images.name),
         "measured_on": "all" if kind == "training" else kind,
         "images": len(y),
         "loss": values["loss"],

@@ -22,6 +22,7 @@ from fastcnn.data import capacity, crew, listing
 from fastcnn.data.crew import Chunk
 from fastcnn.data.decoding import Decoder
 from fastcnn.model import Sequential
+from fastcnn.naming import printable
 
 GATHERED = 64
 """Images that are predicted at a time, unless so many take more than GATHERED_BYTES."""
@@ -111,7 +112,7 @@ def _named(
     if names is None or len(names) != shares.shape[1]:
         names = [str(label) for label in range(shares.shape[1])]
     return [
-        {"image": path, "classes": _likeliest(row, names, count)}
+        {"image": printable(path), "classes": _likeliest(row, names, count)}
         for path, row in zip(paths, shares, strict=True)
     ]
 

@@ -22,6 +22,7 @@ from fastcnn.cli.settings import Settings
 from fastcnn.data.mixing import Mixing
 from fastcnn.history import History
 from fastcnn.model import Sequential
+from fastcnn.naming import printable
 
 
 class Folder:
@@ -221,7 +222,7 @@ def _result(
         f"{kind}_images": len(y),
         "images_per_second": _rate(history),
         "seconds": sum(history.seconds),
-        "folder": str(folder.path),
+        "folder": printable(str(folder.path)),
         "files": [path.name for path in folder.files if path.exists()],
     }
 

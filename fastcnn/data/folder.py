@@ -16,7 +16,7 @@ from fastcnn.data import bar, capacity
 from fastcnn.data.decoding import MAX_PIXELS, Decoder
 from fastcnn.data.filling import fill
 from fastcnn.data.image_folder import ImageFolder
-from fastcnn.data.listing import list_folder
+from fastcnn.data.listing import list_folder, text
 from fastcnn.data.recognition import Unreadable
 from fastcnn.data.splitting import notes, split
 
@@ -77,7 +77,8 @@ def from_folder(
     sides = None
     if validation_split is not None:
         # Before any file is opened, so that damage does not change the side of another file.
-        sides = split(listing.files, listing.labels, validation_split, seed)
+        names = [text(path) for path in listing.files]
+        sides = split(names, listing.labels, validation_split, seed)
         listing.report.about_split = notes(listing.labels, listing.class_names, *sides)
     whole = ImageFolder(listing, decoder, on_error, workers)
     parts = [whole] if sides is None else [whole.part(side) for side in sides]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.naming import printable
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -25,7 +27,7 @@ def class_names(source: Any) -> list[str] | None:
         return None  # they belong to the labels before it
     names = getattr(source, "class_names", getattr(source, "classes", None))
     listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    return list(names) if names and listed else None
+    return [printable(name) for name in names] if names and listed else None
 
 
 def is_tensor(value: Any) -> bool:

@@ -12,9 +12,16 @@ import numpy.typing as npt
 
 from fastcnn.data.recognition import is_shortage
 from fastcnn.data.report import LeftOut, Report
+from fastcnn.naming import printable
 
-LITTER = {"thumbs.db", "desktop.ini"}
-"""Files that systems put into folders of pictures; so are those that begin with a dot."""
+SYSTEM = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
+    *("__macosx", "network trash folder", "temporary items"),
+    *("$recycle.bin", "recycler", "system volume information", "lost+found", "__pycache__"),
+}
+"""What systems put among pictures: files, folders of disk stations, archives and disks, in lower
+case; besides what begins with a dot."""
 
 
 @dataclass
@@ -31,7 +38,8 @@ class Listing:
 
 def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> Listing:
     """The listing of a folder that holds one folder a class; files of folders within these belong
-    to the class.
+    to the class. A folder without a file is no class, and the report names it; so does it what is
+    hidden or a system's own, as `@eaDir` and `__MACOSX`, which is passed over.
 
     Links are followed; a folder that is reached a second time, as by a link in a loop, is left
     out. class_names chooses classes and their order, and may name some that have no folder here;
@@ -45,18 +53,19 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     walk = _Walk(root)
     folders = walk.class_folders()
     names = _chosen(root, folders, class_names)
-    files: list[str] = []
-    counts = []
-    for name in names:
-        found = sorted(walk.files(folders[name])) if name in folders else []
-        files += found
-        counts.append(len(found))
+    found = {name: sorted(walk.files(folders[name])) if name in folders else [] for name in names}
+    empty = []
+    if class_names is None:
+        empty = [name for name in names if not found[name] and walk.is_empty(folders[name])]
+        names = [name for name in names if name not in empty]
+    files = [path for name in names for path in found[name]]
     if not files:
         raise ValueError(f"from_folder: the class folders of '{root}' hold no file.")
+    counts = [len(found[name]) for name in names]
     labels = np.repeat(np.arange(len(names), dtype=np.int32), counts)
     walk.skipped.sort(key=lambda left: left.path)
     walk.ignored.sort(key=lambda left: left.path)
-    report = Report(root, names, counts, walk.skipped, walk.ignored)
+    report = Report(printable(root), names, counts, walk.skipped, walk.ignored, empty=empty)
     return Listing(root, files, labels, names, report)
 
 
@@ -69,8 +78,8 @@ def files_under(root: str | os.PathLike[str]) -> list[str]:
 def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) -> list[str]:
     if not folders:
         raise ValueError(
-            f"from_folder: '{root}' must hold one folder a class, with the class's images in it. "
-            "It holds no folder."
+            f"from_folder: '{root}' must hold one folder a class, with the class's "
+            "images in it. It holds no folder, but for hidden ones and those of systems."
         )
     if wanted is None:
         return sorted(folders)
@@ -87,8 +96,8 @@ def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) ->
 def text(name: str) -> str:
     """A file's name as text that can be printed and stored, in Unicode's composed form: some
     systems give it decomposed, and some have names that are no text."""
-    printable = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", printable)
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", readable)
 
 
 class _Walk:
@@ -119,6 +128,11 @@ class _Walk:
         # Before any is walked through: a link into another class must not take its files away.
         self._classes = {name for name in folders.values() if self._enter(name)}
         return folders
+
+    def is_empty(self, name: str) -> bool:
+        """Whether a class's folder without a file could be looked into, all of it."""
+        within = f"{text(name)}/"
+        return not any(left.path.startswith(within) for left in self.skipped)
 
     def all_files(self) -> Iterator[str]:
         """The paths of all files, in no particular order."""
@@ -193,4 +207,4 @@ def _told(ask: Callable[[], bool]) -> bool:
 
 
 def _hidden(name: str) -> bool:
-    return name[0] == "." or name.lower() in LITTER
+    return name[0] == "." or name.lower() in SYSTEM

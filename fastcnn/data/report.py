@@ -28,7 +28,7 @@ class Report:
     counts: usable images by label. skipped: files that should be images and cannot be used.
     ignored: what does not count as an image to begin with, such as hidden files. remarked: files
     that are used though something is wrong about them. All three are sorted by path. about_split:
-    sentences about what was held out.
+    sentences about what was held out. empty: folders that hold no file, and so are no classes.
     """
 
     source: str
@@ -38,6 +38,7 @@ class Report:
     ignored: list[LeftOut] = field(default_factory=list)
     remarked: list[LeftOut] = field(default_factory=list)
     about_split: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:
@@ -51,8 +52,16 @@ class Report:
             name for name, count in zip(self.class_names, self.counts, strict=True) if not count
         ]
         found = []
+        if self.empty:
+            found.append(
+                f"No file in the folder {_listed(self.empty)}: it is no class. class_names=[...] "
+                "keeps a class without images."
+            )
         if empty:
-            found.append(f"No image in {_listed(empty)}: the class can be neither learned nor met.")
+            found.append(
+                f"No image in {_listed(empty)}: the class can be neither learned nor met. Remove "
+                "the folder, or leave its name out of class_names."
+            )
         if len(self.class_names) == 1:
             found.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."

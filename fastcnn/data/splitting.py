@@ -25,37 +25,40 @@ def split_source(
 
     The images' names are the source's `files`, where it has such, and else their positions.
     """
-    files = getattr(source, "files", None)
-    if not isinstance(files, list) or len(files) != len(labels):
-        files = [str(position) for position in range(len(labels))]
+    files: Any = getattr(source, "files", None)
+    if isinstance(files, list) and len(files) == len(labels):
+        names = [text(str(path)) for path in files]
+    else:
+        names = [str(position) for position in range(len(labels))]
     report = getattr(source, "report", None)
     if isinstance(report, Report):
-        return split_again(files, source.labels, source.class_names, report, share, seed)
-    return split(files, labels, share, seed)
+        return _split_again(names, source.labels, source.class_names, report, share, seed)
+    return split(names, labels, share, seed)
 
 
 def split(
-    files: Sequence[str], labels: npt.NDArray[Any], share: Any, seed: int
+    names: Sequence[str], labels: npt.NDArray[Any], share: Any, seed: int
 ) -> tuple[Positions, Positions]:
     """Positions for training and for validation, both ascending.
 
-    Of each class with n files, round(share * n) are held out, those whose names have the lowest
-    keyed hashes: whatever the order in which a system lists files, wherever the folder lies, and
-    whether or not other files are damaged. ValueError where either side would be empty.
+    names: of the images' files, as listing.text() gives them. Of each class with n files,
+    round(share * n) are held out, those whose names have the lowest keyed hashes: whatever the
+    order in which a system lists files, wherever the folder lies, and whether or not other files
+    are damaged. ValueError where either side would be empty.
     """
     if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
         raise ValueError(
             f"validation_split must be a number between 0 and 1, or None. Received {share!r}."
         )
-    ranks = _ranks(files, seed)
-    held = np.zeros(len(files), bool)
+    ranks = _ranks(names, seed)
+    held = np.zeros(len(names), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         order = np.argsort(ranks[members], kind="stable")
         held[members[order[: round(float(share) * len(members))]]] = True
     if not held.any() or held.all():
         raise ValueError(
-            f"validation_split must leave images on both sides. Received {share} for {len(files)} "
+            f"validation_split must leave images on both sides. Received {share} for {len(names)} "
             f"images in {len(np.unique(labels))} classes."
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
@@ -77,8 +80,8 @@ def notes(
     return found
 
 
-def split_again(
-    files: Sequence[str],
+def _split_again(
+    names: Sequence[str],
     labels: npt.NDArray[np.int32],
     class_names: Sequence[str],
     report: Report,
@@ -88,7 +91,7 @@ def split_again(
     """As split() decided before the files that the report lists as skipped were left out."""
     by_name = {name: label for label, name in enumerate(class_names)}
     # What turned out to be damaged in a batch is among the files still.
-    there = {text(path) for path in files} if report.skipped else set()
+    there = set(names)
     skipped = [
         (left.path, by_name[left.path.split("/")[0]])
         for left in report.skipped
@@ -96,18 +99,17 @@ def split_again(
         and not left.path.endswith("/")
         and left.path not in there
     ]
-    all_files = [*files, *(path for path, _ in skipped)]
+    all_names = [*names, *(path for path, _ in skipped)]
     all_labels = np.append(labels, np.array([label for _, label in skipped], np.int32))
-    train, held = split(all_files, all_labels, share, seed)
-    return train[train < len(files)], held[held < len(files)]
+    train, held = split(all_names, all_labels, share, seed)
+    return train[train < len(names)], held[held < len(names)]
 
 
-def _ranks(files: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
+def _ranks(names: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     if seed.bit_length() > 127:
         raise ValueError(f"seed must be a whole number below 2^127. Received {seed}.")
     key = seed.to_bytes(16, "little", signed=True)
     digests = b"".join(
-        hashlib.blake2b(text(path).encode("utf-8"), digest_size=8, key=key).digest()
-        for path in files
+        hashlib.blake2b(name.encode("utf-8"), digest_size=8, key=key).digest() for name in names
     )
     return np.frombuffer(digests, "<u8")
