@@ -19,7 +19,7 @@ help:
 	@echo "make clean   remove .venv and everything that was built (runs/ stays)"
 
 demo: $(VENV)/installed
-	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo
+	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo --overwrite
 
 test: lint
 	@PYTHON="$(BIN)/python" sh tools/run_tests.sh

@@ -70,7 +70,9 @@ def learn(folder: Path, out: Path, size: int = 64, epochs: int = 30, seed: int =
     print(train.report)
     out.mkdir(parents=True, exist_ok=True)
     model = network(size, len(train.class_names), seed)
-    best = callbacks.ModelCheckpoint(out / "model.h5", save_best_only=True)
+    # An earlier run's model is replaced by a finished one.
+    unfinished = out / "unfinished.h5"
+    best = callbacks.ModelCheckpoint(unfinished, save_best_only=True)
     history = model.fit(
         train,
         epochs=epochs,
@@ -79,7 +81,7 @@ def learn(folder: Path, out: Path, size: int = 64, epochs: int = 30, seed: int =
         class_weight="balanced",
         callbacks=[best],
     )
-    model = fastcnn.load(out / "model.h5")
+    model = fastcnn.load(unfinished.replace(out / "model.h5"))
     held = held.usable()  # without files that were damaged behind their headers
     draw(model, history, held, out)
     print(f"{out}: model.h5, report.html")

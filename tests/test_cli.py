@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,9 @@ import pytest
 from PIL import Image
 
 import fastcnn
-from fastcnn.cli import COMMANDS, machine, main, models, prediction
+from fastcnn.cli import COMMANDS, machine, main, models, prediction, run_folder, training
 from fastcnn.cli.parser import make_parser
+from fastcnn.cli.settings import Settings
 
 CLASSES = ("left", "middle", "right")
 FILES = {
@@ -133,23 +137,95 @@ def test_resuming_gives_the_same_bits(place, tmp_path):
     assert (out / "history.csv").read_text() == (place / "run" / "history.csv").read_text()
 
 
-def test_training_anew_removes_the_old_results(place, tmp_path):
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_training_has_a_folder_of_its_own(place, tmp_path, capsys):
     out = tmp_path / "run"
     out.mkdir()
     (out / "mine.txt").write_text("kept")
-    (out / "history.csv").write_text("epoch,loss\n0,9\n")
-    assert main([*train_arguments(place, out, 1), "--validation", "0"]) == 0
-    assert "val_loss" not in (out / "history.csv").read_text()
-    assert (out / "mine.txt").exists()
-
-
-def test_refused_data_leave_the_folder_as_it_was(place, tmp_path):
-    out = tmp_path / "run"
     assert main(train_arguments(place, out, 1)) == 0
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    refused = f"train --model @/net.py --data sample --out {out}"
-    assert main(filled(refused, place)) == 2
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    first = contents(out)
+    assert first.keys() == FILES | {"mine.txt"}
+    (tmp_path / "run-2").write_text("a file in the way")
+    assert main([*train_arguments(place, out, 1), "--validation", "0", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "run-3" in said.err and "--overwrite" in said.err
+    assert json.loads(said.out.splitlines()[-1])["folder"] == str(tmp_path / "run-3")
+    assert contents(out) == first
+    assert contents(tmp_path / "run-3").keys() == FILES
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("train --model @/net.py --data @/bars.npz --epochs 1 --lr 1e30", 1),
+        ("train --model @/net.py --data sample", 2),
+        ("train --model @/net.py --data @/none.npz", 2),
+    ],
+)
+def test_what_fails_leaves_nothing_and_removes_nothing(place, tmp_path, arguments, code, overwrite):
+    out = tmp_path / "run"
+    shutil.copytree(place / "run", out)
+    before = contents(out)
+    assert main([*filled(f"{arguments} --out {out}", place), *overwrite]) == code
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert contents(out) == before
+
+
+def test_overwrite_replaces_when_the_new_training_is_whole(place, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    shutil.copytree(place / "run", out)
+    (out / "mine.txt").write_text("kept")
+    before = contents(out)
+    seen = []
+    evaluate = training._result
+
+    def watching(*arguments):
+        seen.append(contents(out) == before)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(training, "_result", watching)
+    options = ["--validation", "0", "--overwrite", "--json"]
+    assert main([*train_arguments(place, out, 1), *options]) == 0
+    assert seen == [True]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert contents(out).keys() == before.keys()
+    assert "val_loss" not in (out / "history.csv").read_text()
+    assert (out / "mine.txt").read_text() == "kept"
+    assert json.loads(capsys.readouterr().out)["folder"] == str(out)
+    assert fastcnn.load(out / "last.h5").epoch == 1
+
+
+def test_trainings_at_once_never_share_a_folder(tmp_path):
+    def claim(_):
+        return run_folder.claimed(str(tmp_path / "run"), Settings(), False).path.name
+
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(claim, range(40)))
+    assert sorted(names) == sorted(["run", *(f"run-{number}" for number in range(2, 41))])
+
+
+def test_an_unusable_out_is_found_before_anything_is_done(place, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(training.datasets, "opened", None)  # nothing is read
+    for out, words in [("file", "not a folder"), ("file/run", "Not a directory")]:
+        assert main(train_arguments(place, tmp_path / out, 1)) == 2
+        assert words in capsys.readouterr().err
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert main(train_arguments(place, tmp_path / "run", 1)) == 2
+    assert "No space left" in capsys.readouterr().err
+    monkeypatch.setattr(run_folder.tempfile, "TemporaryFile", full)
+    resume = ["train", "--out", str(place / "run"), "--resume", "--epochs", "9"]
+    assert main(resume) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_network_by_name_takes_the_datas_shape(place, tmp_path, capsys):

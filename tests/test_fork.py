@@ -30,7 +30,7 @@ def build():
     model.compile("sgd", fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
-def in_child(function, seconds=60):
+def in_child(function, seconds=250):
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
@@ -61,7 +61,7 @@ def in_child(function, seconds=60):
 """
 
 
-def run(program: str, seconds: int = 300) -> str:
+def run(program: str, seconds: int = 600) -> str:
     done = subprocess.run(
         [sys.executable, "-c", PREAMBLE + program],
         capture_output=True,

@@ -88,7 +88,17 @@ def _train(commands: Any) -> None:
     reading.add_on_error(command)
     add("--augment", action="append", metavar="LIST", help=augmenting.HELP)
     device_options.add_options(command, "auto")
-    add("--out", default="runs/train", metavar="DIR", help="default: runs/train")
+    add(
+        "--out",
+        default="runs/train",
+        metavar="DIR",
+        help="default: runs/train; DIR-2, -3, ... where it holds an earlier training",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace an earlier training in --out, once the new one is finished",
+    )
     add(
         "--resume",
         action="store_true",

@@ -43,9 +43,9 @@ def given_settings(given: argparse.Namespace) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
-def write(settings: Settings, path: Path) -> None:
-    """Keeps the settings as JSON."""
-    path.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+def text(settings: Settings) -> str:
+    """The settings as JSON."""
+    return json.dumps(asdict(settings), indent=2) + "\n"
 
 
 def resumed(path: Path, given: dict[str, Any]) -> Settings:

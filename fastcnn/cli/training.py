@@ -14,10 +14,11 @@ from typing import Any
 
 import fastcnn
 from fastcnn import callbacks, metrics, plots
-from fastcnn.cli import augmenting, datasets, device_options, models, settings
+from fastcnn.cli import augmenting, datasets, device_options, models, run_folder, settings
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.reading import Reading
+from fastcnn.cli.run_folder import RunFolder
 from fastcnn.cli.settings import Settings
 from fastcnn.data.mixing import Mixing
 from fastcnn.history import History
@@ -25,29 +26,43 @@ from fastcnn.model import Sequential
 from fastcnn.naming import printable
 
 
-class Folder:
-    """The files that a training leaves."""
-
-    def __init__(self, path: str):
-        self.path = Path(path)
-        self.settings = self.path / "settings.json"
-        self.best = self.path / "model.h5"
-        self.last = self.path / "last.h5"
-        self.history = self.path / "history.csv"
-        self.curves = self.path / "curves.png"
-        self.confusion = self.path / "confusion.png"
-        self.mistakes = self.path / "mistakes.png"
-
-    @property
-    def files(self) -> list[Path]:
-        return [path for path in vars(self).values() if path != self.path]
-
-
 def run(given: argparse.Namespace) -> int:
     """Trains, evaluates the best epoch on the test images, and reports."""
-    folder = Folder(given.out)
+    if given.resume:
+        if given.overwrite:
+            raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
+        return _report(given, _resumed(given))
     asked = settings.given_settings(given)
-    wanted = settings.resumed(folder.settings, asked) if given.resume else Settings(**asked)
+    wanted = Settings(**asked)
+    settings.make_optimizer(wanted)
+    folder = run_folder.claimed(given.out, wanted, given.overwrite)
+    try:
+        report = _trained(given, wanted, asked, folder)
+    except BaseException:
+        folder.give_up()
+        raise
+    earlier = RunFolder(Path(given.out).resolve())
+    if given.overwrite and folder.path != earlier.path:
+        if report["interrupted"]:
+            print(f"Note: '{given.out}' stays as it was.", file=sys.stderr)
+        else:
+            folder.take_the_place_of(earlier)
+            report["folder"] = given.out
+    return _report(given, report)
+
+
+def _resumed(given: argparse.Namespace) -> dict[str, Any]:
+    folder = RunFolder(Path(given.out))
+    asked = settings.given_settings(given)
+    wanted = settings.resumed(folder.settings, asked)
+    folder.check_writable()
+    return _trained(given, wanted, asked, folder)
+
+
+def _trained(
+    given: argparse.Namespace, wanted: Settings, asked: dict[str, Any], folder: RunFolder
+) -> dict[str, Any]:
+    """Train and measure; what came of it."""
     optimizer = settings.make_optimizer(wanted)
     found = _continued(folder, given.epochs) if given.resume else _of_file(wanted)
     images = _images(wanted, found, given.threads)
@@ -80,12 +95,15 @@ def run(given: argparse.Namespace) -> int:
     if not folder.best.exists():
         model.save(folder.best)
     best = device_options.moved(fastcnn.load(folder.best), given)
-    report = _result(best, folder, images, history)
-    print(json.dumps(report) if given.json else _text(report, folder))
+    return _result(best, folder, images, history)
+
+
+def _report(given: argparse.Namespace, report: dict[str, Any]) -> int:
+    print(json.dumps(report) if given.json else _text(report))
     return 0
 
 
-def _continued(folder: Folder, epochs: int) -> Sequential:
+def _continued(folder: RunFolder, epochs: int) -> Sequential:
     if not folder.last.exists():
         raise UsageError(f"--resume: '{folder.path}' holds no finished epoch.")
     model = fastcnn.load(folder.last)
@@ -150,23 +168,7 @@ def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     )
 
 
-class Beginning(callbacks.Callback):
-    """Empties the folder of an earlier training's results, none of which may pass for this one's.
-
-    It does so when fit has accepted model and data, not before.
-    """
-
-    def __init__(self, folder: Folder, wanted: Settings):
-        self.folder, self.wanted = folder, wanted
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.folder.path.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.files:
-            path.unlink(missing_ok=True)
-        settings.write(self.wanted, self.folder.settings)
-
-
-def _callbacks(wanted: Settings, folder: Folder, resume: bool) -> list[callbacks.Callback]:
+def _callbacks(wanted: Settings, folder: RunFolder, resume: bool) -> list[callbacks.Callback]:
     """What keeps the training's files; the best epoch is that of the lowest validation loss."""
     best = callbacks.ModelCheckpoint(
         folder.best,
@@ -174,8 +176,7 @@ def _callbacks(wanted: Settings, folder: Folder, resume: bool) -> list[callbacks
         initial_value_threshold=_best_so_far(folder.history) if resume else None,
     )
     last = callbacks.ModelCheckpoint(folder.last)
-    kept = [best, last, callbacks.CSVLogger(folder.history, append=resume)]
-    return kept if resume else [Beginning(folder, wanted), *kept]
+    return [best, last, callbacks.CSVLogger(folder.history, append=resume)]
 
 
 def _best_so_far(history: Path) -> float | None:
@@ -194,7 +195,7 @@ def _read(history: Path) -> dict[str, list[float]]:
 
 
 def _result(
-    model: Sequential, folder: Folder, images: ImageSet, history: History
+    model: Sequential, folder: RunFolder, images: ImageSet, history: History
 ) -> dict[str, Any]:
     """Evaluates the best epoch's model on images it was not trained on, if there are any, and draws
     the pictures."""
@@ -232,7 +233,7 @@ def _rate(history: History) -> float | None:
     return statistics.median(rates) if rates else None
 
 
-def _text(report: dict[str, Any], folder: Folder) -> str:
+def _text(report: dict[str, Any]) -> str:
     rate = report["images_per_second"]
     speed = f"{rate:,.0f} images/s in training, " if rate else ""
     stopped = ", interrupted" if report["interrupted"] else ""
@@ -243,5 +244,5 @@ def _text(report: dict[str, Any], folder: Folder) -> str:
         f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
         f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"
-        f"{folder.path}: {', '.join(report['files'])}"
+        f"{report['folder']}: {', '.join(report['files'])}"
     )
