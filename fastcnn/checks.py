@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import targets
+from fastcnn import endings, targets
 from fastcnn.arrays import array, finite, shape_text
 from fastcnn.data import by_name
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
@@ -54,6 +54,7 @@ def compiled(model: Any, method: str, training: bool = False) -> None:
             f"Received outputs of shape {shape_text('n', model.output_shape)} from layer "
             f"'{model.layers[-1].name}'; add Flatten or GlobalAveragePooling2D, and Dense."
         )
+    endings.refuse_misfit(model, model.loss, method)
     seen = {"loss"}
     for metric in model.metrics:
         metric.prepare(model.loss, tuple(model.output_shape))

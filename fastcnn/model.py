@@ -12,6 +12,7 @@ from fastcnn import (
     arguments,
     checks,
     devices,
+    endings,
     losses,
     naming,
     optimizers,
@@ -104,6 +105,8 @@ class Sequential:
                 f"compile: metrics must be a list, such as ['accuracy']. Received {metrics!r}."
             )
         new_metrics = [known_metrics.get(metric) for metric in metrics]
+        if new_loss is not None:
+            endings.warn_of_misfit(self, new_loss)
         self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, new_metrics
         self.state.set_slots(new_optimizer)
         self._engine = None

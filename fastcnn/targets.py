@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -16,6 +17,9 @@ from fastcnn.arrays import finite, shape_text
 SIGNS = (-1.0, 1.0)
 """The range of targets that say no and yes by their sign."""
 
+MOST_NAMES = 10
+"""How many names of classes an error shows."""
+
 
 def labels(model: Any, y: Any, count: int, name: str = "y", one_hot: bool = False) -> NDArray[Any]:
     """Targets for `count` images in the form that the model's loss takes.
@@ -24,6 +28,7 @@ def labels(model: Any, y: Any, count: int, name: str = "y", one_hot: bool = Fals
     """
     if y is None:
         raise ValueError(f"{name} must hold the labels of the {count} images. Received None.")
+    _refuse_names(y, name)
     array = array_of(y, name)
     check = _sparse if model.loss.target == "sparse" else _dense
     if one_hot and check is _dense and model.loss.has_classes and array.ndim == 1:
@@ -36,6 +41,21 @@ def labels(model: Any, y: Any, count: int, name: str = "y", one_hot: bool = Fals
             f"Received {len(found)}."
         )
     return found
+
+
+def _refuse_names(y: Any, name: str) -> None:
+    """TypeError, with how to number them, for labels that are texts."""
+    with contextlib.suppress(ValueError):  # of rows of unequal lengths
+        array = np.asarray(y)
+        texts = array.dtype.kind == "O" and all(isinstance(one, str) for one in array.flat)
+        if array.size and (texts or array.dtype.kind in "US"):
+            names = sorted(set(array.astype(str).flat))
+            more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+            raise TypeError(
+                f"{name} must hold numbers. Received the names of {len(names)} classes, "
+                f"{', '.join(names[:MOST_NAMES])}{more}: number them with names, y = "
+                "numpy.unique(y, return_inverse=True), and set model.class_names = names.tolist()."
+            )
 
 
 def _sparse(model: Any, array: NDArray[Any], name: str) -> NDArray[np.int32]:

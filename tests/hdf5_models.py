@@ -76,7 +76,8 @@ def functional() -> Sequential:
 def normalized() -> Sequential:
     """A net with preprocessing constants that came out of NumPy."""
     mean = np.array([0.1, 1 / 3, 125.307], np.float64)
-    layers = [Normalization(mean, np.float32(0.7)), Flatten(), Dense(5, kernel_regularizer="l2")]
+    layers = [Normalization(mean, np.float32(0.7)), Flatten()]
+    layers.append(Dense(5, activation="softmax", kernel_regularizer="l2"))
     return Sequential(layers, input_shape=INPUT_SHAPE, seed=2**40 + 1)
 
 

@@ -158,6 +158,15 @@ def softmax_end():
     return L.Softmax()
 
 
+def own_softmax_end():
+    """A user's own layer, of which nothing is known: any loss may follow it."""
+    return type("Softmax", (L.Softmax,), {})()
+
+
+def own_sigmoid_end():
+    return type("Activation", (L.Activation,), {})("sigmoid")
+
+
 def sigmoid_end():
     return L.Activation("sigmoid")
 
@@ -168,9 +177,11 @@ LOSSES = {
     "sparse, softmax of the last dense": Net(
         (5,), lambda: [L.Dense(4, activation="softmax")], "sparse_categorical_crossentropy", 3
     ),
-    "sparse, other probabilities": classifier(losses.SparseCategoricalCrossentropy(), sigmoid_end),
+    "sparse, other probabilities": classifier(
+        losses.SparseCategoricalCrossentropy(), own_sigmoid_end
+    ),
     "sparse, logits that a softmax made": classifier(
-        losses.SparseCategoricalCrossentropy(from_logits=True), softmax_end
+        losses.SparseCategoricalCrossentropy(from_logits=True), own_softmax_end
     ),
     "dense, logits": classifier(losses.CategoricalCrossentropy(from_logits=True)),
     "dense, after softmax": classifier(losses.CategoricalCrossentropy(), softmax_end),
@@ -180,7 +191,7 @@ LOSSES = {
     "dense, smoothed, after softmax": classifier(
         losses.CategoricalCrossentropy(label_smoothing=0.1), softmax_end
     ),
-    "dense, other probabilities": classifier(losses.CategoricalCrossentropy(), sigmoid_end),
+    "dense, other probabilities": classifier(losses.CategoricalCrossentropy(), own_sigmoid_end),
     "binary, logits": classifier(losses.BinaryCrossentropy(from_logits=True)),
     "binary, after sigmoid": classifier(losses.BinaryCrossentropy(), sigmoid_end),
     "binary, an image of outputs": Net(
@@ -194,7 +205,7 @@ LOSSES = {
     "huber": classifier(losses.Huber(delta=0.5)),
     "divergence, logits": classifier(losses.KLDivergence(from_logits=True)),
     "divergence, after softmax": classifier(losses.KLDivergence(), softmax_end),
-    "divergence, other probabilities": classifier(losses.KLDivergence(), sigmoid_end),
+    "divergence, other probabilities": classifier(losses.KLDivergence(), own_sigmoid_end),
     "hinge": classifier(losses.Hinge()),
     "squared hinge": classifier(losses.SquaredHinge()),
     "hinge, one output": Net((5,), lambda: [L.Dense(1)], "hinge", 4),

@@ -29,7 +29,7 @@ HOUSE = """
     preparations
     callbacks passes plots
     checks monitors tuning
-    targets
+    endings targets
     history hooks interrupt metrics progress summary tuned
     state
     layers choices contest

@@ -53,6 +53,7 @@ ENDINGS: dict[str, tuple[str | None, ...]] = {
     "CategoricalCrossentropy": ("softmax", "sigmoid"),
     "SparseCategoricalCrossentropy": ("softmax", "sigmoid"),
     "BinaryCrossentropy": ("sigmoid", "softmax"),
+    "KLDivergence": ("softmax", "sigmoid"),
 }
 TINY_LOSSES = ("SparseCategoricalCrossentropy",)
 OPTIMIZERS = {

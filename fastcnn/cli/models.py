@@ -17,7 +17,8 @@ from fastcnn.cli.errors import UsageError
 from fastcnn.cli.image_set import ImageSet
 from fastcnn.data import preprocessing
 from fastcnn.data.decoding import COLOR_MODES, Decoder
-from fastcnn.layers import Dropout, Flatten, Layer, Normalization, Rescaling, Softmax
+from fastcnn.endings import ending
+from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.model import Sequential
 
 
@@ -95,15 +96,9 @@ def _from_python(path: Path) -> Sequential:
     return model
 
 
-def _last_activation(model: Sequential) -> str | None:
-    """The activation that the outputs come from."""
-    last = next((x for x in reversed(model.layers) if not isinstance(x, Dropout | Flatten)), None)
-    return "softmax" if isinstance(last, Softmax) else getattr(last, "activation", None)
-
-
 def probabilities(model: Sequential, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
     """The model's outputs as probabilities [n, classes]; a single output is the second class's."""
-    activation = _last_activation(model)
+    activation = ending(model.layers)
     if outputs.shape[1] == 1:
         second = outputs if activation == "sigmoid" else 0.5 * (1 + np.tanh(0.5 * outputs))
         return np.hstack([1 - second, second])
@@ -168,7 +163,7 @@ def begins_with_scaling(model: Sequential) -> bool:
 
 def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
     """Cross-entropy with labels, or with shares of `mixed` ones, from what the model ends in."""
-    activation = _last_activation(model)
+    activation = ending(model.layers)
     if model.output_shape == (1,):
         return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
     kind = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy

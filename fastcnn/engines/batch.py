@@ -88,11 +88,17 @@ class NonFiniteError(ArithmeticError):
 
     @classmethod
     def found(
-        cls, model: Sequential, engine: Any, x: np.ndarray, gradients: np.ndarray
+        cls,
+        model: Sequential,
+        engine: Any,
+        x: np.ndarray,
+        gradients: np.ndarray,
+        batch: Batch,
     ) -> NonFiniteError:
         """Return the error that names the first layer whose weights or outputs are not finite.
 
-        Where all of them are finite, it names the layer nearest the loss whose gradient is not.
+        Where all of them are finite, it tells of the loss; where that is finite too, it names the
+        layer nearest the loss whose gradient is not.
         """
         kept = "The weights are as before the step."
         if not np.isfinite(x).all():
@@ -104,13 +110,31 @@ class NonFiniteError(ArithmeticError):
             if not np.isfinite(engine.outputs_of(x, layer.path)).all():
                 message = f"The outputs of layer '{layer.path}' are no longer finite. {kept}"
                 return cls(message, layer.path)
+        last = model.layers[-1].path
+        wrong = np.flatnonzero(~np.isfinite(batch.loss))
+        if len(wrong):
+            what = _of_loss(model.loss, batch, int(wrong[0]))
+            return cls(f"The loss after layer '{last}' is no longer finite: {what} {kept}", last)
         for parameter in reversed([p for p in model.parameters if p.trainable]):
             own = gradients[parameter.offset : parameter.offset + parameter.size]
             if not np.isfinite(own).all():
                 message = f"The gradient of {parameter.path} is no longer finite. {kept}"
                 return cls(message, parameter.layer.path)
-        last = model.layers[-1].path
         return cls(f"The loss after layer '{last}' is no longer finite. {kept}", last)
+
+
+def _of_loss(loss: Any, batch: Batch, place: int) -> str:
+    """Say why the loss of the batch's image at a place is not finite."""
+    scores = batch.scores[place]
+    where = f"at position {place} of the batch"
+    if loss.kernel.startswith("cross_entropy") and batch.transform is None and not scores.sum():
+        return (
+            f"the outputs for the image {where} sum to 0, and '{loss.name}' divides probabilities "
+            "by their sum. End the network in softmax, or compile with from_logits=True and a last "
+            "layer without activation."
+        )
+    low, high = scores.min(), scores.max()
+    return f"it is {batch.loss[place]} for outputs from {low:g} to {high:g} {where}."
 
 
 def _inside_first(layer: Layer) -> Iterator[Layer]:

@@ -119,7 +119,7 @@ class Engine(ABC):
             batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
                 gradients = self._flat_gradients()
-                raise NonFiniteError.found(self._model, self, np.asarray(x), gradients)
+                raise NonFiniteError.found(self._model, self, np.asarray(x), gradients, batch)
             self._model.state.step += 1
         return batch
 

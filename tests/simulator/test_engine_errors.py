@@ -19,7 +19,8 @@ Y = np.array([0, 1], np.int32)
 def model(device: str = "cuda") -> fastcnn.Sequential:
     stack = [layers.BatchNormalization(), layers.Flatten(), layers.Dense(2)]
     made = fastcnn.Sequential(stack, (2, 1, 1), seed=1, device=device)
-    made.compile(fastcnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+    loss = fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True)
+    made.compile(fastcnn.optimizers.SGD(0.1, momentum=0.9), loss)
     return made
 
 

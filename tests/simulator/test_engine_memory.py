@@ -17,7 +17,8 @@ X, Y = np.ones((4, 2, 2, 1), np.float32), np.zeros(4, np.int32)
 
 
 def model() -> fastcnn.Sequential:
-    made = fastcnn.Sequential([layers.Flatten(), layers.Dense(3)], (2, 2, 1), device="cuda")
+    stack = [layers.Flatten(), layers.Dense(3, "softmax")]
+    made = fastcnn.Sequential(stack, (2, 2, 1), device="cuda")
     made.compile("adam", "sparse_categorical_crossentropy")
     return made
 
