@@ -266,3 +266,20 @@ def softmax(x) -> Array:
 
 def softmax_backward(dy, y) -> Array:
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+
+def random_bits(counter, key):
+    """32 random bits for each counter and key: the mixer of Wellons (2018)."""
+    z = (np.asarray(counter, np.uint64) * 0x9E3779B9 + key) % 2**32
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor) % 2**32
+    return z ^ (z >> np.uint64(16))
+
+
+def dropout_mask(random, stream, shape, rate) -> Array:
+    """Which elements a dropout keeps, for (seed, step), its number in the net, images [N, ...]."""
+    key = random_bits(stream, random_bits(*random))
+    images = random_bits(np.arange(shape[0]), key)
+    size = int(np.prod(shape[1:]))
+    bits = random_bits(np.arange(size)[None, :], images[:, None])
+    return (bits >= round(rate * 2**32)).reshape(shape)

@@ -121,6 +121,15 @@ def unchanged(run, layer, x):
     return x, lambda dy: dy
 
 
+def dropout(run, layer, x):
+    rate = layer.get_config()["rate"]
+    if not run.drops or rate == 0:
+        return unchanged(run, layer, x)
+    factor = ref.dropout_mask(run.random, run.streams, x.shape, rate) / (1 - rate)
+    run.streams += 1
+    return x * factor, lambda dy: dy * factor
+
+
 def rescaling(run, layer, x):
     scale, offset = (np.asarray(layer.get_config()[name], float) for name in ("scale", "offset"))
     return x * scale + offset, lambda dy: dy * scale
@@ -213,7 +222,7 @@ LAYERS = {
     ),
     "Flatten": flatten,
     "ZeroPadding2D": zero_padding,
-    "Dropout": unchanged,
+    "Dropout": dropout,
     "BatchNormalization": batch_normalization,
     "Rescaling": rescaling,
     "Normalization": normalization,

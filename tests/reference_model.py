@@ -17,18 +17,20 @@ def forward(model, x, training: bool = False) -> Array:
     return Run(model, training).layers(model.layers, np.asarray(x, np.float64))[0]
 
 
-def loss(model, x, y, weight=None, training: bool = True, values=None) -> float:
+def loss(model, x, y, weight=None, training: bool = True, values=None, **options) -> float:
     """What a training step minimises: sum of weight * loss over the batch / N, plus penalties."""
-    run = Run(model, training, values)
+    run = Run(model, training, values, **options)
     z, _ = run.layers(model.layers, np.asarray(x, np.float64))
     each, _ = loss_and_gradient(model.loss, z, y)
     weight = np.ones(len(each)) if weight is None else weight
     return float((weight * each).sum() / len(each) + penalty(model, run.values))
 
 
-def gradients(model, x, y, weight=None, training: bool = True) -> tuple[float, dict[str, Array]]:
+def gradients(
+    model, x, y, weight=None, training: bool = True, **options
+) -> tuple[float, dict[str, Array]]:
     """(loss, {path: gradient}) for every trainable parameter, by the chain rule."""
-    run = Run(model, training)
+    run = Run(model, training, **options)
     z, backward = run.layers(model.layers, np.asarray(x, np.float64))
     each, dz = loss_and_gradient(model.loss, z, y)
     weight = np.ones(len(each)) if weight is None else np.asarray(weight, np.float64)
@@ -78,14 +80,25 @@ def numeric_gradients(model, x, y, weight=None, training: bool = True, step: flo
 
 
 class Run:
-    """One pass through a model: `values` by parameter path, and what the pass leaves behind."""
+    """One pass through a model: `values` by parameter path, and what the pass leaves behind.
 
-    def __init__(self, model, training: bool, values=None):
+    With `dropout`, a training pass drops what the model's present step does; else nothing. `noise`
+    is added to every layer's input, relative to each value: what is then different cannot be
+    computed in less exact arithmetic either.
+    """
+
+    def __init__(self, model, training: bool, values=None, dropout: bool = False, noise: float = 0):
         self.training = training
         self.values = values or {p.path: np.array(p.value, np.float64) for p in model.parameters}
         self.paths = {(id(p.layer), p.name): p.path for p in model.parameters}
         self.gradients: dict[str, Array] = {}
         self.moving: dict[str, Array] = {}
+        self.outputs: dict[str, Array] = {}  # by the layer's path
+        self.drops = training and dropout
+        self.random = (model.seed, model.state.step)
+        self.streams = 0  # of random numbers, used so far
+        self.noise = noise
+        self.generator = np.random.default_rng(0)
 
     def value(self, layer, name):
         """The value of a layer's own parameter, None where it has none of that name."""
@@ -101,7 +114,10 @@ class Run:
         """(y, backward) of layers one after another, where backward(dy) returns dx."""
         steps = []
         for layer in layers:
+            if self.noise:
+                x = x * (1 + self.noise * self.generator.standard_normal(x.shape))
             x, step = LAYERS[type(layer).__name__](self, layer, x)
+            self.outputs[layer.path] = x
             steps.append(step)
 
         def backward(dy):
