@@ -119,7 +119,7 @@ class CSVLogger(Callback):
         os.replace(whole, self.filename)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        values = [repr(float((logs or {})[name])) for name in self.columns[1:]]
+        values = [repr(float((logs or {}).get(name, math.nan))) for name in self.columns[1:]]
         self._write(Path(self.filename), "a", [[str(epoch), *values]])
 
     def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:

@@ -16,6 +16,7 @@ from fastcnn.hooks import Hooks, Logs
 from fastcnn.interrupt import Interrupt
 from fastcnn.metrics import Tally
 from fastcnn.passes import Part, StreamPart, test_pass
+from fastcnn.stepped import Stepped
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Plan:
     first: int
     shuffle: bool
     verbose: str | int
+    validation_freq: int | frozenset[int] = 1
+
+    def validated(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, is validated: each so many, or those counted from 1."""
+        if isinstance(self.validation_freq, int):
+            return (epoch + 1) % self.validation_freq == 0
+        return epoch + 1 in self.validation_freq
 
 
 class Fit:
@@ -35,8 +43,8 @@ class Fit:
     def __init__(
         self,
         model: Any,
-        train: Part | StreamPart,
-        validation: Part | StreamPart | None,
+        train: Part | StreamPart | Stepped,
+        validation: Part | StreamPart | Stepped | None,
         plan: Plan,
         hooks: Hooks,
     ) -> None:
@@ -72,6 +80,9 @@ class Fit:
                 self._epochs()
             finally:
                 self.progress.close()
+                for part in (self.train, self.validation):
+                    if isinstance(part, Stepped):
+                        part.close()
             self.hooks.call("on_train_end", self._last())
         if self.failure is not None:
             raise self.failure
@@ -97,10 +108,17 @@ class Fit:
         for epoch in range(self.plan.first, self.plan.epochs):
             if self.failure or self.interrupt.requested or self.model.stop_training:
                 break
+            if self._exhausted:
+                break
             self._epoch(epoch)
         if self.interrupt.requested:
             self.history.interrupted = True
             self.progress.note("Interrupted: the weights and the history so far are kept.")
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether a generator has no more batches to train on."""
+        return isinstance(self.train, Stepped) and self.train.exhausted
 
     def _epoch(self, epoch: int) -> None:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
@@ -110,11 +128,12 @@ class Fit:
         start = time.perf_counter()
         finished = self._steps(epoch)
         seconds = time.perf_counter() - start
+        finished = finished and not (self._exhausted and not self.tally.count)
         if self.failure is not None or not (finished or self.tally.count):
             return
         logs, rate = self.tally.final(), self._learning_rate()
         if finished:
-            logs |= self._validate(title)
+            logs |= self._validate(title) if self.plan.validated(epoch) else {}
             self.model.epoch = epoch + 1
         if "learning_rate" in self.names:
             logs["learning_rate"] = rate
@@ -126,7 +145,8 @@ class Fit:
         else:
             logs = {name: logs.get(name, math.nan) for name in self.names}
             self.hooks.call("on_epoch_interrupted", epoch, logs)
-        self.history.add(epoch, logs, seconds, self.tally.count)
+        unmeasured = {name: math.nan for name in self.names if name not in logs}
+        self.history.add(epoch, logs | unmeasured, seconds, self.tally.count)
 
     def _steps(self, epoch: int) -> bool:
         """The training steps of an epoch, until its end or Ctrl-C; whether it reached its end, and

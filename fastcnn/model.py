@@ -13,6 +13,7 @@ from fastcnn import (
     checks,
     devices,
     endings,
+    lookup,
     losses,
     naming,
     optimizers,
@@ -197,6 +198,8 @@ class Sequential:
     predict = training.predict
     train_on_batch = training.train_on_batch
     test_on_batch = training.test_on_batch
+    layer = lookup.layer
+    get_layer = lookup.get_layer
 
     def gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -219,15 +222,6 @@ class Sequential:
         images = checks.images(self, x, "activations: x")
         batch = next(passes.prepared(self, images, len(images)))
         return self.engine().outputs_of(batch, found.path)
-
-    def layer(self, name: str) -> Layer:
-        """Return the layer of a name or path."""
-        every = [layer for top in self.layers for layer in top.walk()]
-        by_name = {layer.name: layer for layer in reversed(every)}
-        by_path = {layer.path: layer for layer in every}
-        if name in by_path or name in by_name:
-            return by_path.get(name) or by_name[name]
-        raise ValueError(naming.unknown("layer", str(name), by_path))
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all parameters, in Keras's order."""

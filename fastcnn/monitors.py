@@ -95,8 +95,8 @@ class EarlyStopping(Monitor):
         self.wait = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if epoch < self.start_from_epoch:
-            return
+        if epoch < self.start_from_epoch or self.monitor not in (logs or {}):
+            return  # also of an epoch without validation
         value = (logs or {})[self.monitor]
         self.wait += 1
         if self.improved(value, self.best):
@@ -160,7 +160,7 @@ class ModelCheckpoint(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}
         if self.save_best_only:
-            if not self.improved(logs[self.monitor], self.best):
+            if not self.improved(logs.get(self.monitor, math.nan), self.best):
                 return
             self.best = logs[self.monitor]
         path = self._path(epoch, logs)
@@ -172,7 +172,8 @@ class ModelCheckpoint(Monitor):
 
     def _path(self, epoch: int, logs: Logs) -> Path:
         try:
-            return Path(self.filepath.format(epoch=epoch + 1, **logs))
+            values = dict.fromkeys(self.params["metrics"], math.nan) | logs
+            return Path(self.filepath.format(epoch=epoch + 1, **values))
         except (KeyError, IndexError, ValueError) as error:
             names = ", ".join(["epoch", *logs])
             raise ValueError(
@@ -214,6 +215,8 @@ class ReduceLROnPlateau(Monitor):
         self.cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.monitor not in (logs or {}):
+            return  # of an epoch without validation
         value = (logs or {})[self.monitor]
         if self.cooling > 0:
             self.cooling -= 1

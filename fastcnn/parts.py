@@ -42,6 +42,8 @@ class Given:
     sampling: Any = None
     workers: int | None = None
     epochs: int = 1
+    steps: int | None = None
+    validation_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> S
     for name, value in arguments_of_arrays.items():
         if value is not None:
             _refuse_beside_stream("fit", name, value)
-    _refuse_once(stream, given.epochs)
+    _refuse_once(stream, given.epochs if given.steps is None else 1)
     table = None
     if given.class_weight is not None:
         table = targets.class_weight(model, given.class_weight, None, "fit: class_weight")
@@ -198,7 +200,7 @@ def _validation(
     if not isinstance(data, tuple | list):
         data = (adapted(model, data, name.rstrip(": ")),)
         if isinstance(data[0], Stream):
-            _refuse_once(data[0], given.epochs)
+            _refuse_once(data[0], given.epochs if given.validation_steps is None else 1)
             data[0].known = class_names
             return StreamPart(data[0], unchanged, given.workers)
         if not is_dataset(data[0]):

@@ -167,6 +167,11 @@ class StreamPart:
         self._workers = 1 if workers is None else min(workers, 1)
         self._class_weight = class_weight
 
+    @property
+    def once(self) -> bool:
+        """Whether it can be gone through only once, as a generator."""
+        return self._stream.once
+
     def largest(self, batch_size: int) -> None:
         """Nothing is known of its batches' sizes: each is planned for by itself."""
 
@@ -259,7 +264,7 @@ def _of_model(model: Any) -> Preparation:
 
 
 def test_pass(
-    model: Any, part: Part | StreamPart, batch_size: int, shown: Progress, hooks: Hooks
+    model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks
 ) -> Logs:
     """The loss and the metrics of a part, without training."""
     test, clock, interval = model.engine().test, time.perf_counter, shown.interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -29,6 +29,7 @@ from fastcnn.hooks import Callback, Hooks, Logs
 from fastcnn.metrics import Tally
 from fastcnn.passes import Part, test_pass
 from fastcnn.preparations import Statistics
+from fastcnn.stepped import Stepped
 
 __all__ = ["History", "evaluate", "fit", "predict", "test_on_batch", "train_on_batch"]
 
@@ -54,6 +55,9 @@ def fit(
     augment: Any = None,
     sampling: str | None = None,
     workers: int | None = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_freq: int | Collection[int] = 1,
 ) -> History:
     """Trains the model on images x and targets y, up to epoch number `epochs`, and returns the
     history.
@@ -84,6 +88,12 @@ def fit(
     classes come several times and some of others not at all; `class_weight="balanced"` weighs
     classes by how rare they are instead.
 
+    `steps_per_epoch` batches make an epoch, which begins where the last one ended; where the data
+    run out, it is shorter, with a warning, and the next one begins anew, as in Keras (with a
+    generator the training ends). Of the validation data the first `validation_steps` batches are
+    taken. `validation_freq` is how many epochs pass between validations, or the epochs, counted
+    from 1, to validate after; values that an epoch lacks are NaN in the history.
+
     What is random in an epoch, the order and the augmentation, depends on model.seed, the epoch's
     number and the images' alone, so that a training resumed with initial_epoch=model.epoch repeats.
     Ctrl-C ends the training after the running step and keeps the epoch's record; a second one
@@ -100,7 +110,10 @@ def fit(
         first=arguments.whole("fit", "initial_epoch", initial_epoch, least=0),
         shuffle=arguments.flag("fit", "shuffle", shuffle),
         verbose=verbose,
+        validation_freq=_frequency(validation_freq),
     )
+    steps = _steps("steps_per_epoch", steps_per_epoch)
+    measured = _steps("validation_steps", validation_steps)
     given = parts.Given(
         x=x,
         y=y,
@@ -112,6 +125,8 @@ def fit(
         sampling=sampling,
         workers=None if workers is None else arguments.whole("fit", "workers", workers, least=0),
         epochs=plan.epochs - plan.first,
+        steps=steps,
+        validation_steps=measured,
     )
     found = parts.make(model, given)
     hooks = Hooks(checks.callbacks(callbacks))
@@ -131,7 +146,26 @@ def fit(
         model.class_names = found.class_names
     if found.decoder is not None:
         model.decoder = found.decoder
-    return Fit(model, found.train, found.validation, plan, hooks).run()
+    train: Any = found.train
+    validation: Any = found.validation
+    if steps is not None:
+        train = Stepped(train, steps, plan.batch_size, "steps_per_epoch", goes_on=True)
+    if measured is not None and validation is not None:
+        size = plan.batch_size
+        validation = Stepped(validation, measured, size, "validation_steps", goes_on=False)
+    return Fit(model, train, validation, plan, hooks).run()
+
+
+def _steps(argument: str, value: int | None) -> int | None:
+    return None if value is None else arguments.whole("fit", argument, value, least=1)
+
+
+def _frequency(value: Any) -> int | frozenset[int]:
+    """validation_freq as a number of epochs, or as the epochs themselves."""
+    if isinstance(value, Collection) and not isinstance(value, str):
+        each = [arguments.whole("fit", "validation_freq", one, least=1) for one in value]
+        return frozenset(each)
+    return arguments.whole("fit", "validation_freq", value, least=1)
 
 
 def _give_statistics(model: Any, found: list[Statistics]) -> None:

@@ -26,12 +26,13 @@ HOUSE = """
     model
     training formats
     fitting parts
+    stepped
     preparations
     callbacks passes plots
     checks monitors tuning
     endings targets
     history hooks interrupt metrics progress summary tuned
-    state
+    lookup state
     layers choices contest
     losses optimizers convolutions
     schedules regularizers initializers
