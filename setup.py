@@ -9,7 +9,7 @@ import os
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-EXTENSIONS = ["augment", "batch", "effects", "mixing", "random"]
+EXTENSIONS = ["augment", "batch", "effects", "mixing", "product", "random"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
 # The same bits on every processor: no product is rounded together with a sum.
 FLAGS = [] if os.name == "nt" else ["-O0" if DEBUG else "-O3", "-ffp-contract=off"]

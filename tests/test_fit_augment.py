@@ -66,7 +66,7 @@ class Spy(FakeModel):
         train, test = self._engine.train, self._engine.test
 
         def spied(kept, run):
-            def step(x, y, weight):
+            def step(x, y, weight, capacity=None):
                 kept.append((x.copy(), y.copy(), None if weight is None else weight.copy()))
                 return run(x, y, weight)
 

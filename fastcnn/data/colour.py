@@ -15,14 +15,15 @@ from fastcnn import arguments
 from fastcnn.data import moments
 from fastcnn.data.augmentation_base import Augmentation, Range, Shape, interval, value_limits
 from fastcnn.data.randomness import Doubles, between, normals
+from fastcnn.data.small import inverse, product
 
 # The share of red, green and blue in brightness, of ITU-R BT.601 and of the YIQ colours.
 LUMA = np.array([0.299, 0.587, 0.114])
 # In-phase and quadrature of YIQ, as written in the FCC's rules of 1953.
 YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-RGB = np.linalg.inv(YIQ)
+RGB = inverse(YIQ)
 # A quarter turn in the plane of I and Q, and what is left of a colour without its brightness.
-QUARTER = RGB @ np.array([[0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ YIQ
+QUARTER = product(product(RGB, np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]])), YIQ)
 IDENTITY = np.eye(3)
 COLOURED = IDENTITY - np.ones((3, 1)) * LUMA
 # A saturation of "infinite": what factor 1 stands for, as in Keras.
@@ -56,7 +57,7 @@ class ColourMap:
         """Multiply the colours, red, green and blue, by [n, 3, 3]."""
         self.linear = _times(matrices, self.linear)
         self.mean = None if self.mean is None else _times(matrices, self.mean)
-        self.offset = (matrices @ self.offset[:, :, np.newaxis])[:, :, 0]
+        self.offset = product(matrices, self.offset[:, :, np.newaxis])[:, :, 0]
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32] | None]:
         """linear, offset and mean as resample() takes them."""
@@ -68,7 +69,7 @@ class ColourMap:
 
 
 def _times(matrices: Doubles, linear: Doubles) -> Doubles:
-    return matrices * linear if linear.shape[1] == 1 else matrices @ linear
+    return matrices * linear if linear.shape[1] == 1 else product(matrices, linear)
 
 
 class Colour(Augmentation):
