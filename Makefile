@@ -1,5 +1,5 @@
 # make demo    train LeNet-5 on the bundled images, results in runs/demo
-# make test    lint, types and the test suite
+# make test    lint, types and the test suite; make test-all: with every exhaustive case
 # Each makes .venv and installs the package into it first where that is needed.
 
 EPOCHS ?= 15
@@ -9,20 +9,24 @@ BIN := $(VENV)/bin
 # What the installed package is built from: when one of these changes, it is installed again.
 SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx fastcnn/_ext/*.pxd fastcnn/_ext/*.pxi)
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-all lint bench clean
 
 help:
-	@echo "make demo    train LeNet-5 on the bundled images for $(EPOCHS) epochs, results in runs/demo"
-	@echo "make test    ruff, mypy, pytest, and pytest with simulated CUDA kernels"
-	@echo "make lint    ruff and mypy alone"
-	@echo "make bench   the race against other frameworks that are installed"
-	@echo "make clean   remove .venv and everything that was built (runs/ stays)"
+	@echo "make demo      train LeNet-5 on the bundled images for $(EPOCHS) epochs, results in runs/demo"
+	@echo "make test      ruff, mypy, pytest, and pytest with simulated CUDA kernels"
+	@echo "make test-all  the same, with every case of which make test runs a covering sample"
+	@echo "make lint      ruff and mypy alone"
+	@echo "make bench     the race against other frameworks that are installed"
+	@echo "make clean     remove .venv and everything that was built (runs/ stays)"
 
 demo: $(VENV)/installed
 	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo --overwrite
 
 test: lint
 	@PYTHON="$(BIN)/python" sh tools/run_tests.sh
+
+test-all: lint
+	@PYTHON="$(BIN)/python" sh tools/run_tests.sh -m ''
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

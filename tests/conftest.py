@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 # The determinism tests run with 1, 2 and 3 threads whatever the machine has.
 os.environ.setdefault("NUMBA_NUM_THREADS", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# What is worth keeping from run to run is beside temporary files, not in the user's home.
+SCRATCH = Path(tempfile.gettempdir(), f"fastcnn-tests-{getattr(os, 'getuid', int)()}")
+os.environ.setdefault("FASTCNN_CACHE_DIR", str(SCRATCH / "cache"))
+os.environ.setdefault("MPLCONFIGDIR", str(SCRATCH / "matplotlib"))
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(SCRATCH / "hypothesis"))
 # No test sees what was tuned on this machine.
 os.environ["FASTCNN_MEASUREMENTS"] = "0"
 # Processes that tests start import the package that the tests do, installed or not, and not what

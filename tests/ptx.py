@@ -1,9 +1,10 @@
 """Compile CUDA kernels without a GPU, as a launch does; print what the assembler says of them.
 
-    python tests/ptx.py 0 2
+    python tests/ptx.py 0 2 8.0 9.0
 
-takes the first half of the kernels, and prints JSON: by kernel and compute capability, its
-registers, its bytes of stack frame, of spills and of shared memory, and how the latter is aligned.
+takes the first half of the kernels and two compute capabilities, and prints JSON: by kernel and
+compute capability, its registers, its bytes of stack frame, of spills and of shared memory, and how
+the latter is aligned.
 
 A launch has numba-cuda compile a kernel to LTO-IR, which nvJitLink optimizes once more, assembles
 and links, for sm_90a where the GPU is an sm_90. The PTX that numba-cuda shows is another program:
@@ -31,12 +32,16 @@ CAPABILITIES = ((7, 5), (8, 0), (9, 0))
 EXECUTABLE = 4  # of a section's flags
 OPCODE, MULTIPLY = 0xFFF, 0x23C  # of an instruction: HMMA, which PTX calls mma.sync
 
-__all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kernels"]
+__all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kernels", "name_of"]
 
 
 def capabilities(kernel: Kernel) -> list[tuple[int, int]]:
     """Those of the capabilities that have the kernel's instructions."""
     return [one for one in CAPABILITIES if one >= kernel.least_capability]
+
+
+def name_of(capability: tuple[int, int]) -> str:
+    return ".".join(map(str, capability))
 
 
 def compiled(kernel: Kernel) -> Any:
@@ -111,7 +116,8 @@ def share(number: int, of: int) -> list[Kernel]:
 
 
 def main() -> None:
-    first, step = map(int, sys.argv[1:])
+    first, step = map(int, sys.argv[1:3])
+    asked = set(sys.argv[3:])
     gc.disable()  # the compiler makes millions of objects that refer to each other and stay
     talk()
     device.pretend(CAPABILITIES[0])
@@ -120,7 +126,8 @@ def main() -> None:
     for kernel in share(first, step):
         library, made = compiled(kernel), found.setdefault(kernel.name, {})
         for capability in capabilities(kernel):
-            made[".".join(map(str, capability))] = assembled(library, capability)
+            if (name := name_of(capability)) in asked:
+                made[name] = assembled(library, capability)
     json.dump(found, sys.stdout)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import ptx
 import pytest
 
+from fastcnn import atomic, machine
+from fastcnn.kernels.cuda import cubins
 from fastcnn.kernels.cuda.access import VECTOR_BYTES
 from fastcnn.kernels.cuda.kernel import all_kernels
 from fastcnn.kernels.cuda.plans import TILES
@@ -18,39 +21,76 @@ from fastcnn.kernels.cuda.tensor_sums import INNER
 from fastcnn.kernels.cuda.tile import TF32
 
 ptx.import_kernels()
-KERNELS = [one.name for one in all_kernels()]
 PROCESSES = os.cpu_count() or 2
 MOST_SHARED = 48 << 10
+NEWEST = ptx.name_of(ptx.CAPABILITIES[-1])
+KERNELS = {kernel.name: kernel for kernel in all_kernels()}
+# Linking takes most of the time, so that `make test` does it for the newest capability alone.
+CASES = [
+    pytest.param(name, capability, marks=[] if capability == NEWEST else pytest.mark.exhaustive)
+    for name, kernel in KERNELS.items()
+    for capability in map(ptx.name_of, ptx.capabilities(kernel))
+]
+Assembled = dict[str, dict[str, dict[str, int]]]
 
 
 @pytest.fixture(scope="module")
-def assembled() -> dict[str, dict[str, dict[str, int]]]:
-    """What the assembler says of each kernel, by compute capability."""
+def assembled(request) -> Assembled:
+    """What the assembler says of each kernel, by each compute capability that a test asks for.
+
+    It is kept from run to run for the same sources and versions of what compiles them.
+    """
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = {call.params["capability"] for call in calls if call and "capability" in call.params}
+    sources = hashlib.sha256(cubins.stamp().encode() + Path(ptx.__file__).read_bytes())
+    name = f"assembled-{sources.hexdigest()[:16]}-{'-'.join(sorted(asked))}.json"
+    folder = machine.cache_directory()
+    path = None if folder is None else folder / name
+    if path is not None and path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    results = assemble(sorted(asked))
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(path) as file:
+            file.write(json.dumps(results).encode())
+    return results
+
+
+def assemble(capabilities: list[str]) -> Assembled:
+    """Compile and link all kernels in processes side by side."""
     script = str(Path(__file__).with_name("ptx.py"))
-    commands = [[sys.executable, script, str(i), str(PROCESSES)] for i in range(PROCESSES)]
-    running = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in commands]
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, str(number), str(PROCESSES), *capabilities],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(PROCESSES)
+    ]
+    results: Assembled = {}
     for process in running:
         out, _ = process.communicate()
         assert process.returncode == 0
-        found |= json.loads(out)
-    return found
+        results |= json.loads(out)
+    return results
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_kernel(assembled, name):
-    kernel = next(one for one in all_kernels() if one.name == name)
-    assert len(assembled[name]) == len(ptx.capabilities(kernel)) >= 2
-    for capability, found in assembled[name].items():
-        assert found["spills"] == found["stack"] == 0, capability
-        assert 0 < found["registers"] <= (kernel.most_registers or 255)
-        assert found["shared"] <= MOST_SHARED
-        # What shared memory a kernel reads in vectors must say so itself: no order of declarations
-        # may be relied on.
-        if found["vectors"] and found["shared"]:
-            assert found["alignment"] == VECTOR_BYTES
-        assert (found["copies"] > 0) == ("tf32" in name)
-        assert found["tensor_cores"] == multiplications(name)
+@pytest.mark.parametrize(("name", "capability"), CASES)
+def test_kernel(assembled, name, capability):
+    found = assembled[name][capability]
+    assert found["spills"] == found["stack"] == 0
+    assert 0 < found["registers"] <= (KERNELS[name].most_registers or 255)
+    assert found["shared"] <= MOST_SHARED
+    # What shared memory a kernel reads in vectors must say so itself: no order of declarations
+    # may be relied on.
+    if found["vectors"] and found["shared"]:
+        assert found["alignment"] == VECTOR_BYTES
+    assert (found["copies"] > 0) == ("tf32" in name)
+    assert found["tensor_cores"] == multiplications(name)
+
+
+def test_kernels_are_compiled_for_several_capabilities():
+    assert all(len(ptx.capabilities(kernel)) >= 2 for kernel in KERNELS.values())
 
 
 def multiplications(name: str) -> int:
