@@ -62,9 +62,10 @@ def _curve(
     axis.plot(epochs, train, "--", color=TRAIN, marker=marker, label="training", linewidth=1.6)
     watched = np.asarray(values[f"val_{name}"], float) if validated else train
     if validated:
-        axis.plot(
-            epochs, watched, "-", color=VALIDATION, marker=marker, label="validation", linewidth=2
-        )
+        measured = ~np.isnan(watched)  # not after each epoch, perhaps
+        marker = "o" if measured.sum() == 1 else None
+        (line,) = axis.plot(epochs[measured], watched[measured], "-", marker=marker, linewidth=2)
+        line.set(color=VALIDATION, label="validation")
     if best is not None and best < len(watched):
         colour = VALIDATION if validated else TRAIN
         axis.axvline(epochs[best], color=GRID, linewidth=1, zorder=0)

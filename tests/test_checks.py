@@ -61,7 +61,7 @@ WRONG = [
     ({"y": HOT[:, :2]}, ValueError, r"whole-number labels.*Received shape \(12, 2\)\."),
     ({"y": Y.astype(np.float32)}, TypeError, r"whole-number labels.*float32.*astype\('int32'\)"),
     ({"y": np.int32(1)}, ValueError, r"Received shape \(\)"),
-    ({"y": ["a"] * 12}, TypeError, "y must be an array of numbers"),
+    ({"y": ["a"] * 12}, TypeError, "y must hold numbers.*names of"),
     # weights
     ({"sample_weight": np.ones(11)}, ValueError, r"sample_weight.*shape \(12,\).*\(11,\)"),
     ({"sample_weight": np.ones((12, 1))}, ValueError, r"Received shape \(12, 1\)"),

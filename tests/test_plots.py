@@ -162,3 +162,12 @@ assert matplotlib.get_backend().lower() == "agg", matplotlib.get_backend()
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "curves.png").exists()
+
+
+def test_curves_of_epochs_without_validation():
+    """A line goes from one measured value to the next."""
+    nan = float("nan")
+    history = {"loss": [4.0, 3.0, 2.0, 1.0], "val_loss": [nan, 5.0, nan, 4.0]}
+    _, axes = plots.curves(history)
+    line = next(line for line in axes[0].lines if line.get_label() == "validation")
+    assert line.get_xdata().tolist() == [2, 4] and line.get_ydata().tolist() == [5, 4]
