@@ -12,6 +12,18 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**63 - 1
+"""The largest number of 64 bits, in which all are handed to compiled code."""
+
+MOST_PIXELS = 1 << 16
+"""The longest side of a window, of padding and of a step, in pixels: above that of any picture."""
+
+MOST_CHANNELS = 2**31 - 1
+"""Of filters, units and groups."""
+
+MOST_WORKERS = 1024
+"""Threads that may be asked for."""
+
 
 def number(
     owner: object,
@@ -39,12 +51,16 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def whole(owner: object, argument: str, value: Any, *, least: int) -> int:
-    """value as an int when it is a whole number of at least ``least``."""
+def whole(owner: object, argument: str, value: Any, *, least: int, most: int = LARGEST) -> int:
+    """value as an int when it is a whole number from ``least`` to ``most``. TypeError or ValueError
+    otherwise."""
     expected = _range("a whole number", least, math.inf, -math.inf, math.inf)
     if not is_whole(value) and not (isinstance(value, float) and value.is_integer()):
         raise TypeError(_sentence(owner, argument, expected, value))
     if value < least:
+        raise ValueError(_sentence(owner, argument, expected, value))
+    if value > most:
+        expected = f"a whole number from {least} to {most:,}"
         raise ValueError(_sentence(owner, argument, expected, value))
     return int(value)
 

@@ -27,7 +27,7 @@ from fastcnn.data.preprocessing import steps as preprocessing_steps
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
 from fastcnn.layers import from_config as layer_from_config
-from fastcnn.layers.base import Layer, Parameter, name_layers
+from fastcnn.layers.base import Layer, Parameter, check_bytes, name_layers
 from fastcnn.layers.combine import lower_chain
 from fastcnn.passes import Part
 from fastcnn.program import Buffer, Program
@@ -339,4 +339,5 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
             "Sequential: input_shape must be (height, width, channels) or (features,), all "
             f"positive. Received {shape!r}."
         )
+    check_bytes("Sequential", "an image", tuple(shape))
     return tuple(int(n) for n in shape)

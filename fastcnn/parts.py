@@ -245,7 +245,9 @@ def of_evaluation(
 ) -> Part | StreamPart:
     """What evaluate measures."""
     if workers is not None:
-        workers = arguments.whole("evaluate", "workers", workers, least=0)
+        workers = arguments.whole(
+            "evaluate", "workers", workers, least=0, most=arguments.MOST_WORKERS
+        )
     made = Preparation(preprocessing=model.preprocessing)
     x = adapted(model, x, "evaluate: x")
     if not isinstance(x, Stream):

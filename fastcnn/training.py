@@ -123,7 +123,9 @@ def fit(
         class_weight=class_weight,
         augment=augment,
         sampling=sampling,
-        workers=None if workers is None else arguments.whole("fit", "workers", workers, least=0),
+        workers=None
+        if workers is None
+        else arguments.whole("fit", "workers", workers, least=0, most=arguments.MOST_WORKERS),
         epochs=plan.epochs - plan.first,
         steps=steps,
         validation_steps=measured,

@@ -109,7 +109,7 @@ class Batches:
         if workers is None:
             gathered = isinstance(self._x, np.ndarray) and self._preparation.plain
             return 0 if gathered and self._send is None else 1
-        return arguments.whole("Batches", "workers", workers, least=0)
+        return arguments.whole("Batches", "workers", workers, least=0, most=arguments.MOST_WORKERS)
 
     def _gathered(self, x: npt.NDArray[Any]) -> Generator[Batch, None, None]:
         buffer = np.empty((min(self._batch_size, len(self._order)), *self._shape), np.float32)

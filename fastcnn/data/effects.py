@@ -15,6 +15,9 @@ from fastcnn.data.augmentation_base import Augmentation, Range, Shape, interval,
 from fastcnn.data.drawn import Erasing, Noise
 from fastcnn.data.randomness import Doubles, between, key, uniforms
 
+MOST_BLUR = 1 << 12
+"""Pixels of a window that blurs."""
+
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
@@ -64,7 +67,9 @@ class RandomGaussianBlur(Effect):
     def __init__(self, factor: Any = 1.0, kernel_size: int = 3, sigma: Any = 1.0):
         self.factor = factor
         self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
-        self.kernel_size = arguments.whole(self, "kernel_size", kernel_size, least=1)
+        self.kernel_size = arguments.whole(
+            self, "kernel_size", kernel_size, least=1, most=MOST_BLUR
+        )
         if self.kernel_size % 2 == 0:
             raise ValueError(
                 f"RandomGaussianBlur: kernel_size must be odd. Received {kernel_size!r}."

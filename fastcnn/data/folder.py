@@ -64,7 +64,9 @@ def from_folder(
     decoder = Decoder(*_size(image_size), color_mode, resize, interpolation, max_pixels)
     seed = arguments.whole("from_folder", "seed", seed, least=0)
     if workers is not None:
-        workers = arguments.whole("from_folder", "workers", workers, least=1)
+        workers = arguments.whole(
+            "from_folder", "workers", workers, least=1, most=arguments.MOST_WORKERS
+        )
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip'. Received {on_error!r}.")
     if in_memory is not None:

@@ -60,6 +60,10 @@ class RandomFlip(Geometric):
         return affine
 
 
+MOST_PADDING = 1 << 14
+"""Pixels; with those of the image they stay within what resampling reaches."""
+
+
 class RandomCrop(Geometric):
     """Cut out a window of height x width pixels, all places equally likely.
 
@@ -80,9 +84,9 @@ class RandomCrop(Geometric):
         fill_mode: str | None = None,
         fill_value: float = 0.0,
     ):
-        self.height = arguments.whole(self, "height", height, least=1)
-        self.width = arguments.whole(self, "width", width, least=1)
-        self.padding = arguments.whole(self, "padding", padding, least=0)
+        self.height = arguments.whole(self, "height", height, least=1, most=arguments.MOST_PIXELS)
+        self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
+        self.padding = arguments.whole(self, "padding", padding, least=0, most=MOST_PADDING)
         self.fill_mode = None if fill_mode is None else _known(self, "fill_mode", fill_mode)
         self.fill_value = arguments.number(self, "fill_value", fill_value)
 

@@ -25,8 +25,8 @@ class CenterCrop(Preprocessing):
     settings = ("height", "width")
 
     def __init__(self, height: int, width: int):
-        self.height = arguments.whole(self, "height", height, least=1)
-        self.width = arguments.whole(self, "width", width, least=1)
+        self.height = arguments.whole(self, "height", height, least=1, most=arguments.MOST_PIXELS)
+        self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
 
     def output_shape(self, shape: Shape) -> Shape:
         return (self.height, self.width, shape[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastcnn import initializers, naming, regularizers
+from fastcnn.memory import bytes_text
 
 if TYPE_CHECKING:
     from fastcnn.program import Buffer, Program
 
 Shape = tuple[int, ...]
+
+MOST_BYTES = 1 << 40
+"""Of one image behind a layer, and of a parameter: what no computer has room for is a slip."""
 
 
 class Parameter:
@@ -134,7 +139,10 @@ class Layer:
         self.path = f"{prefix}{self.name}"
         self.input_shape = tuple(input_shape)
         self.output_shape = self.shape_after(self.input_shape)
+        check_bytes(self.label, "its outputs for one image", self.output_shape)
         self.parameters = tuple(self.make_parameters(self.input_shape))
+        for parameter in self.parameters:
+            check_bytes(self.label, f"its {parameter.name}", parameter.shape)
         self.built = True
 
     @property
@@ -171,6 +179,16 @@ class Layer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def check_bytes(owner: str, what: str, shape: Shape) -> None:
+    """ValueError, in the name of ``owner``, for float32 numbers that no computer has room for."""
+    size = 4 * math.prod(shape)
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{owner}: {what}, float32 of shape {tuple(shape)}, would take {bytes_text(size)}; at "
+            f"most {bytes_text(MOST_BYTES)} are taken. Make its arguments or its input smaller."
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -94,8 +94,10 @@ class Conv2D(_Convolution):
             **common,
         )
         self.strategy = strategies.wish(self.label, strategy)
-        self.filters = arguments.whole(self, "filters", filters, least=1)
-        self.groups = arguments.whole(self, "groups", groups, least=1)
+        self.filters = arguments.whole(
+            self, "filters", filters, least=1, most=arguments.MOST_CHANNELS
+        )
+        self.groups = arguments.whole(self, "groups", groups, least=1, most=arguments.MOST_CHANNELS)
         if self.filters % self.groups:
             raise ValueError(
                 f"{self.label}: filters must be a multiple of groups. "
@@ -174,7 +176,9 @@ class DepthwiseConv2D(_Convolution):
             **common,
         )
         self.strategy = strategies.wish(self.label, strategy)
-        self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, least=1)
+        self.depth_multiplier = arguments.whole(
+            self, "depth_multiplier", depth_multiplier, least=1, most=arguments.MOST_CHANNELS
+        )
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
 
@@ -243,8 +247,12 @@ class SeparableConv2D(_Convolution):
             *(bias_initializer, bias_regularizer),
             **common,
         )
-        self.filters = arguments.whole(self, "filters", filters, least=1)
-        self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, least=1)
+        self.filters = arguments.whole(
+            self, "filters", filters, least=1, most=arguments.MOST_CHANNELS
+        )
+        self.depth_multiplier = arguments.whole(
+            self, "depth_multiplier", depth_multiplier, least=1, most=arguments.MOST_CHANNELS
+        )
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)

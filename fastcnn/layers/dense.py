@@ -33,7 +33,7 @@ class Dense(Layer):
         **common: Any,
     ):
         super().__init__(**common)
-        self.units = arguments.whole(self, "units", units, least=1)
+        self.units = arguments.whole(self, "units", units, least=1, most=arguments.MOST_CHANNELS)
         self.activation = activation_name(self, activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)

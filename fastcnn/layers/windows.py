@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn.arguments import is_whole
+from fastcnn.arguments import MOST_PIXELS, is_whole
 from fastcnn.problem import Padding, Pair, output_size, same_padding
 
 if TYPE_CHECKING:
@@ -18,10 +18,18 @@ def pair(layer: Layer, name: str, value: Any) -> Pair:
     if isinstance(value, tuple | list) and len(value) == 2:
         rows, columns = value
         if is_whole(rows) and is_whole(columns) and min(rows, columns) >= 1:
+            _check_most(layer, name, max(rows, columns))
             return int(rows), int(columns)
     raise ValueError(
         f"{layer.label}: {name} must be a positive integer or a pair of them. Received {value!r}."
     )
+
+
+def _check_most(layer: Layer, name: str, value: int) -> None:
+    if value > MOST_PIXELS:
+        raise ValueError(
+            f"{layer.label}: {name} must be at most {MOST_PIXELS:,} pixels. Received {value!r}."
+        )
 
 
 def pixels(layer: Layer, name: str, value: Any) -> Padding:
@@ -37,6 +45,7 @@ def pixels(layer: Layer, name: str, value: Any) -> Padding:
             for side in sides
         ):
             (top, bottom), (left, right) = sides
+            _check_most(layer, name, max(top, bottom, left, right))
             return (int(top), int(bottom)), (int(left), int(right))
     raise ValueError(
         f"{layer.label}: {name} must be an integer, (rows, columns) or ((top, bottom), "
