@@ -6,11 +6,11 @@ import csv
 import inspect
 import math
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fastcnn import messages
 from fastcnn.hooks import HOOKS, Callback, Logs, plain_rate
 from fastcnn.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 
@@ -72,7 +72,7 @@ class LearningRateScheduler(Callback):
             )
         self.model.optimizer.learning_rate = rate
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {rate:.6g}.", file=sys.stderr)
+            messages.say(f"Epoch {epoch + 1}: learning rate {rate:.6g}.")
 
 
 class CSVLogger(Callback):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
+
+from fastcnn import messages
 
 NOTE = "Ctrl-C: what is running is finished first. Press it again to stop at once."
 
@@ -35,9 +36,8 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
         # The signal may have come in the middle of another writing to stderr, which forbids it.
-        with contextlib.suppress(RuntimeError, OSError, ValueError):
-            if sys.stderr is not None:
-                print(f"\n{NOTE}", file=sys.stderr, flush=True)
+        with contextlib.suppress(RuntimeError):
+            messages.say(f"\n{NOTE}")
 
     def __exit__(
         self,

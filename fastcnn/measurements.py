@@ -14,12 +14,11 @@ import json
 import math
 import os
 import re
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import atomic, forking, machine, trust
+from fastcnn import atomic, forking, machine, messages, trust
 from fastcnn.kernels.cpu import simd
 from fastcnn.kernels.cpu.cache import source_stamp
 from fastcnn.kernels.strategy import FLOAT32
@@ -182,7 +181,7 @@ def _say(sentence: str) -> None:
     """Say something on stderr, once a process."""
     if sentence not in _said:
         _said.add(sentence)
-        print(f"fastcnn: {sentence}", file=sys.stderr, flush=True)
+        messages.say(f"fastcnn: {sentence}")
 
 
 def _described(entries: Entries, device: str) -> dict[str, Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from fastcnn import arguments
+from fastcnn import arguments, messages
 from fastcnn.hooks import Callback, Logs, plain_rate
 
 
@@ -59,7 +58,7 @@ class Monitor(Callback):
 
     def say(self, sentence: str) -> None:
         """Prints on stderr, where the progress goes."""
-        print(sentence, file=sys.stderr)
+        messages.say(sentence)
 
 
 class EarlyStopping(Monitor):

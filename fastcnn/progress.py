@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fastcnn import messages
+
 INTERVAL = 0.1
 """Seconds between two updates of a bar."""
 
@@ -42,7 +44,7 @@ class Lines(Progress):
     """One line a pass, on stderr, so that stdout is left for results."""
 
     def end(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        messages.say(line)
 
     def note(self, sentence: str) -> None:
         self.end(sentence)
@@ -71,7 +73,7 @@ class Bar(Lines):
             auto_refresh=False,
             transient=True,
             # What others print while the bar stands goes above it; piped results are left alone.
-            redirect_stdout=sys.stdout.isatty(),
+            redirect_stdout=messages.is_terminal(sys.stdout),
             redirect_stderr=True,
         )
         self._task: Any = None
@@ -103,8 +105,8 @@ class Bar(Lines):
 def make(verbose: str | int) -> Progress:
     """The progress for fit's `verbose`: 0 nothing, 1 a bar, 2 lines, "auto" what suits stderr."""
     if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 2
-    if verbose == 1 and sys.stderr.isatty():
+        verbose = 1 if messages.on_terminal() else 2
+    if verbose == 1 and messages.on_terminal():
         return Bar()
     return Lines() if verbose else Progress()
 
@@ -112,7 +114,7 @@ def make(verbose: str | int) -> Progress:
 @contextlib.contextmanager
 def tally(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
     """A function that shows how many of `total` are done and what runs now, on a terminal alone."""
-    if not sys.stderr.isatty():
+    if not messages.on_terminal():
         yield lambda done, now: None
         return
     from rich.console import Console

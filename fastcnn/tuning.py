@@ -9,12 +9,11 @@ From then on "auto" takes what was fastest on this machine with as many threads.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastcnn import arguments, choices, devices, measurements, strategies
+from fastcnn import arguments, choices, devices, measurements, messages, strategies
 from fastcnn.contest import Contest
 from fastcnn.interrupt import Interrupt
 from fastcnn.problem import Problem
@@ -140,7 +139,7 @@ def _of_problems(given: Any) -> Tasks:
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[int, str], None]]:
     """A function that shows how many are done and what runs: a bar, on a terminal alone."""
-    if not sys.stderr.isatty():
+    if not messages.on_terminal():
         yield lambda done, title: None
         return
     from rich.console import Console

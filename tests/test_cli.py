@@ -488,6 +488,33 @@ def test_misuse_ends_with_2(capsys, arguments, words):
     assert words in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("train --epochz 3", "train: there is no option --epochz, did you mean --epochs?"),
+        ("train --epochz=3", "did you mean --epochs? (fastcnn train --help)"),
+        ("evaluate --modle x", "did you mean --model? (fastcnn evaluate --help)"),
+        ("data pack a b --image-sze 3", "--image-size? (fastcnn data pack --help)"),
+        ("bench conv --drection all", "--direction? (fastcnn bench conv --help)"),
+        ("summary --model lenet5 -x", "there is no option -x. (fastcnn summary --help)"),
+        ("info more", "'more' is too much (fastcnn info --help)"),
+        ("--quiet train", "fastcnn: there is no option --quiet. (fastcnn --help)"),
+    ],
+)
+def test_a_misspelt_option_points_to_its_commands_help(capsys, arguments, words):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+def test_beginnings_of_options_and_words_after_two_dashes_are_taken():
+    given = make_parser().parse_args(["train", "--epoch", "3", "--overw"])
+    assert (given.epochs, given.overwrite) == (3, True)
+    assert make_parser().parse_args(["predict", "--model", "a", "--", "--b"]).images == ["--b"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example_that_parses(capsys, command):
     with pytest.raises(SystemExit) as exit:

@@ -55,7 +55,7 @@ HOUSE = """
     formats.errors
     _ext
     threads
-    arguments arrays atomic chain forking machine memory naming trust
+    arguments arrays atomic chain forking machine memory messages naming trust
 """
 LEVEL = {room: level for level, line in enumerate(HOUSE.split("\n")) for room in line.split()}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import argparse
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from fastcnn import messages
 from fastcnn.cli import (
     bench,
     data,
@@ -43,8 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (default: this process's); returns 0, or 1 where the command failed,
     or 2 where it was used wrongly. --help and misspelt options end in SystemExit, as argparse
     does it."""
+    output.open_missing()
     output.escape_unprintable()
-    given = make_parser().parse_args(arguments)
+    try:
+        try:
+            return _run(make_parser().parse_args(arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output.drop_unread()
+        return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Run a command; what it raises becomes a sentence and a code."""
     command: Callable[..., int] = COMMANDS[given.command].run
     try:
         if given.threads is not None:
@@ -53,13 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fastcnn.set_num_threads(given.threads)
         with warnings.catch_warnings():
             warnings.showwarning = _note
-            code = command(given)
-        sys.stdout.flush()
-        return code
+            return command(given)
     except BrokenPipeError:
-        # The reader of a pipe left, as `head` does; Python would complain again at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        raise
     except KeyboardInterrupt:
         return _failed(given.command, "interrupted.", 1)
     except Exception as error:
@@ -80,12 +89,12 @@ def _note(
     line: str | None = None,
 ) -> None:
     """Shows a warning: one for users in a line, any other with its place in the code."""
-    told = f"Note: {message}\n"
+    told = f"Note: {message}"
     if not issubclass(category, UserWarning):
-        told = warnings.formatwarning(message, category, filename, lineno)
-    sys.stderr.write(told)
+        told = warnings.formatwarning(message, category, filename, lineno).rstrip()
+    messages.say(told)
 
 
 def _failed(command: str, sentence: str, code: int) -> int:
-    print(f"fastcnn {command}: {sentence}", file=sys.stderr)
+    messages.say(f"fastcnn {command}: {sentence}")
     return code

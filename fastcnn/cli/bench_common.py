@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fastcnn import naming, progress
+from fastcnn import messages, naming, progress
 from fastcnn.cli import device_options
 from fastcnn.cli.bench_options import ALL, STDOUT
 from fastcnn.cli.errors import UsageError
@@ -94,5 +93,5 @@ def leave(given: argparse.Namespace, found: Report, draw: Draw, show: Show = rep
         show(found)
     if given.plot and any(one.verdict == "ok" for one in found.results):
         for path in draw(found, given.plot):
-            print(f"Drawn: {path}", file=sys.stderr)
+            messages.say(f"Drawn: {path}")
     return int(found.wrong or found.interrupted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import data
+from fastcnn import data, messages
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.image_set import ImageSet
 from fastcnn.cli.part import Part
@@ -95,7 +94,7 @@ def _from_folder(
     report = (found[0] if share else found).report
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {text}` names them all." if report.skipped else ""
-        print(f"Note: {report.complaint}{hint}", file=sys.stderr)
+        messages.say(f"Note: {report.complaint}{hint}")
     return _of_dataset(text, found)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import itertools
+import sys
 from typing import Any, NoReturn
 
 from fastcnn.cli import augmenting, bench, data_options, device_options, reading
@@ -20,7 +23,34 @@ DATA_HELP = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose complaints are one line."""
+    """An argparse parser whose complaints are one line, and come from the command at fault."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but what is not known is an error here: argparse would have the program
+        tell it, whose --help says nothing of a command's options."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is None:
+            # Before argparse misses something required, which is there in another spelling.
+            for word in itertools.takewhile(lambda word: word != "--", words):
+                self._check_option(word)
+        known, others = super().parse_known_args(words, namespace)
+        if others:
+            self._check_option(others[0])
+            option = others[0].startswith("-") and len(others[0]) > 1
+            self.error(
+                f"there is no option {others[0]}." if option else f"'{others[0]}' is too much"
+            )
+        return known, others
+
+    def _check_option(self, word: str) -> None:
+        name = word.split("=")[0]
+        options = list(self._option_string_actions)
+        if len(name) < 3 or not name.startswith("--"):
+            return
+        if not any(option.startswith(name) for option in options):  # argparse takes beginnings
+            closest = difflib.get_close_matches(name, options, 1)
+            meant = f", did you mean {closest[0]}?" if closest else ""
+            self.error(f"there is no option {name}{meant or '.'}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")

@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn import messages
 from fastcnn.cli import device_options, models
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.reading import Reading
@@ -37,10 +37,9 @@ def run(given: argparse.Namespace) -> int:
     decoder = Reading.of(given).decoder(models.decoder(model))
     paths = [path for argument in given.images for path in _files(Path(argument))]
     if given.scale == 1.0 and not models.begins_with_scaling(model):
-        print(
+        messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
-            "to 255. --scale multiplies them.",
-            file=sys.stderr,
+            "to 255. --scale multiplies them."
         )
     report = []
     try:
@@ -101,7 +100,7 @@ def _tell(chunk: Chunk, on_error: str | None) -> None:
     for _, error in chunk.failures:
         if on_error != "skip":
             raise ValueError(f"{error} --on-error skip leaves such files out.") from error
-        print(error, file=sys.stderr)
+        messages.say(error)
 
 
 def _named(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from fastcnn import messages
 from fastcnn.cli import settings
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.settings import Settings
@@ -110,10 +110,9 @@ def claimed(out: str, wanted: Settings, overwrite: bool) -> RunFolder:
             continue
         if folder.claim(wanted):
             if folder.path != first and not overwrite:
-                print(
+                messages.say(
                     f"Note: '{out}' holds an earlier training, and this one goes into "
-                    f"'{folder.path}'. --overwrite replaces the earlier one.",
-                    file=sys.stderr,
+                    f"'{folder.path}'. --overwrite replaces the earlier one."
                 )
             return folder
     raise UsageError(f"--out: there is no free name beside '{out}'.")

@@ -8,12 +8,11 @@ import functools
 import json
 import math
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 import fastcnn
-from fastcnn import callbacks, metrics, plots
+from fastcnn import callbacks, messages, metrics, plots
 from fastcnn.cli import augmenting, datasets, device_options, models, run_folder, settings
 from fastcnn.cli.errors import UsageError
 from fastcnn.cli.image_set import ImageSet
@@ -44,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     earlier = RunFolder(Path(given.out).resolve())
     if given.overwrite and folder.path != earlier.path:
         if report["interrupted"]:
-            print(f"Note: '{given.out}' stays as it was.", file=sys.stderr)
+            messages.say(f"Note: '{given.out}' stays as it was.")
         else:
             folder.take_the_place_of(earlier)
             report["folder"] = given.out
@@ -141,30 +140,25 @@ def _begin(model: Sequential, images: ImageSet) -> ImageSet:
     """Tells the model what it will learn to name; the images with their classes counted as it
     does, where it knows them all."""
     if images.raw and not models.begins_with_scaling(model):
-        print(
+        messages.say(
             f"Note: the images of '{images.name}' are pixel values from 0 to 255, and the model "
-            "does not begin with Rescaling(1 / 255).",
-            file=sys.stderr,
+            "does not begin with Rescaling(1 / 255)."
         )
     model.epoch = 0
     known, names = model.class_names, images.class_names
     if known and names and set(names) <= set(known):
         return images.by_names(known)
     if known:
-        print(
-            f"Note: the model, which knew {', '.join(known)}, is taught other classes.",
-            file=sys.stderr,
-        )
+        messages.say(f"Note: the model, which knew {', '.join(known)}, is taught other classes.")
     model.class_names = names
     return images
 
 
 def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     weights = sum(parameter.size for parameter in model.parameters if parameter.trainable)
-    print(
+    messages.say(
         f"Training {wanted.model} ({weights:,} weights) on {len(images.to_train):,} images of "
-        f"{wanted.data}: {model.optimizer.name}, batches of {wanted.batch_size}.",
-        file=sys.stderr,
+        f"{wanted.data}: {model.optimizer.name}, batches of {wanted.batch_size}."
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from fastcnn import measurements, tuning
+from fastcnn import measurements, messages, tuning
 from fastcnn.cli import device_options, models
 from fastcnn.cli.errors import UsageError
 
@@ -16,7 +15,7 @@ def run(given: argparse.Namespace) -> int:
     """Prints what was estimated and measured for each layer, direction and strategy."""
     device = device_options.device(given)
     if given.forget:
-        print(f"{measurements.forget(device)} measurements forgotten.", file=sys.stderr)
+        messages.say(f"{measurements.forget(device)} measurements forgotten.")
     if given.model is None and given.set is None and given.forget:
         return 0
     subject = _subject(given, device)
@@ -25,10 +24,9 @@ def run(given: argparse.Namespace) -> int:
     )
     print(json.dumps(report.described()) if given.json else report)
     if measurements.folder() is None:
-        print(
+        messages.say(
             "Note: nothing is kept (no cache directory, or switched off): other processes will "
-            "not know of it.",
-            file=sys.stderr,
+            "not know of it."
         )
     return 0
 

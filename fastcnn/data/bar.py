@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from typing import TypeVar
 
+from fastcnn import messages
 from fastcnn.data.crew import Chunk
 
 Some = TypeVar("Some", bound=Chunk)
@@ -18,7 +18,7 @@ def shown(
     """The chunks as they come; where stderr is a terminal, a bar shows how many files are done.
     They are closed with this generator, which whoever may leave off early has to close."""
     with closing(chunks):
-        if sys.stderr.isatty():
+        if messages.on_terminal():
             yield from _with_bar(title, chunks, total)
         else:
             yield from chunks

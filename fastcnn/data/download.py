@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import sys
 import tarfile
 import tempfile
 import zlib
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from fastcnn import messages
 from fastcnn.data.gzipped import GZIP_MAGIC
 from fastcnn.data.known import KnownSet, PublishedFile
 
@@ -30,7 +30,7 @@ def download(known: KnownSet, folder: Path) -> None:
         raise OSError("no address of it is known.")
     failure: Exception | None = None
     for source in known.sources:
-        print(f"Downloading {known.name} from {source} to {folder}", file=sys.stderr)
+        messages.say(f"Downloading {known.name} from {source} to {folder}")
         try:
             _download_from(source, known, folder)
         except (OSError, ValueError) as error:

@@ -7,7 +7,6 @@ table of (address, record), and running a network that was never seen before com
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 
 import numba
@@ -15,6 +14,7 @@ import numpy as np
 from numba import types
 from numba.core.ccallback import CFunc
 
+from fastcnn import messages
 from fastcnn.kernels.cpu.cache import KernelCache
 
 # Every record begins with these, written by the executor before each call:
@@ -100,11 +100,7 @@ def load(kernels: Iterable[Kernel]) -> None:
     waiting = [one for one in dict.fromkeys(kernels) if not one.loaded]
     missing = [one.name for one in waiting if not one.in_cache()]
     if missing:
-        print(
-            f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}",
-            file=sys.stderr,
-            flush=True,
-        )
+        messages.say(f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}")
     for one in waiting:
         one.compile()
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import fastcnn.kernels.cuda
+from fastcnn import messages
 from fastcnn.kernels import store
 from fastcnn.kernels.cuda import cubins
 from fastcnn.kernels.cuda.device import SIMULATED, capability, pretend
@@ -45,11 +46,7 @@ def compile_missing(kernels: Iterable[Kernel]) -> None:
         return
     missing = [one.name for one in kernels if not one.loaded and not one.in_cache()]
     if missing:
-        print(
-            f"fastcnn: compiling for this GPU, first run only: {', '.join(missing)}",
-            file=sys.stderr,
-            flush=True,
-        )
+        messages.say(f"fastcnn: compiling for this GPU, first run only: {', '.join(missing)}")
     processes = min(num_threads(), len(missing) // WORTH)
     # In a frozen application the executable is that application, not Python.
     is_python = bool(sys.executable) and not getattr(sys, "frozen", False)

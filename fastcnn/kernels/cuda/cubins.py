@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import machine
+from fastcnn import machine, messages
 from fastcnn.kernels import code_file, store
 from fastcnn.kernels.cuda.device import capability, launchable
 
@@ -164,4 +164,4 @@ def _give_up(reason: str) -> None:
     """Keep nothing for the rest of the process; say so, once."""
     if not _given_up:
         _given_up.append(reason)
-        print(f"fastcnn: compiled kernels are not kept: {reason}", file=sys.stderr, flush=True)
+        messages.say(f"fastcnn: compiled kernels are not kept: {reason}")

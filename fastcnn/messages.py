@@ -1,0 +1,36 @@
+"""What is said to the user while something runs: on stderr, where there is one.
+
+A windowed Python has none, and whoever read it may have left: no computation ends for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+
+def say(text: Any) -> None:
+    """Write a line to stderr, if it takes any; what its encoding lacks is written as an escape."""
+    stream = sys.stderr
+    if not _usable(stream):
+        return
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            print(str(text).encode("ascii", "backslashreplace").decode(), file=stream, flush=True)
+
+
+def on_terminal() -> bool:
+    """Say whether stderr is a terminal."""
+    return is_terminal(sys.stderr)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Say whether a stream is a terminal; None and a closed one are not."""
+    return _usable(stream) and bool(stream.isatty())
+
+
+def _usable(stream: Any) -> bool:
+    return stream is not None and not getattr(stream, "closed", False)
