@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -308,7 +307,9 @@ def step(number):
         print("a message", file=sys.stderr)
 
 model.engine().on_step = step
+start = time.monotonic()
 training.fit(model, *toy(100), batch_size=1, validation_data=toy(6))
+print("seconds:", time.monotonic() - start)
 """
 
 
@@ -319,7 +320,7 @@ def test_bar_on_a_terminal():
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
     with subprocess.Popen(
-        [sys.executable, "-c", BAR], cwd=Path(__file__).parent, stderr=its, env=environment
+        [sys.executable, "-c", BAR], stdout=subprocess.PIPE, stderr=its, env=environment
     ) as process:
         os.close(its)
         shown = b""
@@ -328,18 +329,20 @@ def test_bar_on_a_terminal():
                 shown += part
         except OSError:  # Linux's way to say that the other side is closed.
             pass
+        said = process.stdout.read()
     os.close(mine)
     assert process.returncode == 0, shown.decode()
     text = shown.decode()
     assert "━" in text
-    assert 3 <= text.count(" %") <= 12
+    assert 3 <= text.count(" %") <= 7 + 10 * float(said.split()[-1])
     assert "\na message" not in text and "\x1b[2Ka message\r\n" in text  # In place of the bar.
     (line,) = [part for part in text.splitlines() if "val_loss" in part]
     assert "Epoch 1/1  " in line and "images/s" in line
 
 
 def test_the_loop_costs_little_a_step():
-    """Against a bare loop over the same batches: the mean over a run, the best of five runs."""
+    """Against a bare loop over the same batches: the mean over a run, the best of five runs, of
+    this thread's own time, whatever else the machine does."""
     x, y = toy(4000)
     model = FakeModel()
     answer = SimpleNamespace(
@@ -349,11 +352,11 @@ def test_the_loop_costs_little_a_step():
     order = np.arange(4000)
     best = {"fit": np.inf, "bare": np.inf}
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         fit(model, x, y, batch_size=1)
-        best["fit"] = min(best["fit"], time.perf_counter() - start)
-        start = time.perf_counter()
+        best["fit"] = min(best["fit"], time.thread_time() - start)
+        start = time.thread_time()
         for batch in Batches(x, y, None, 1, order):
             model.engine().train(*batch)
-        best["bare"] = min(best["bare"], time.perf_counter() - start)
+        best["bare"] = min(best["bare"], time.thread_time() - start)
     assert (best["fit"] - best["bare"]) / 4000 < 20e-6
