@@ -263,9 +263,7 @@ def _of_model(model: Any) -> Preparation:
     return Preparation(preprocessing=model.preprocessing)
 
 
-def test_pass(
-    model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks
-) -> Logs:
+def test_pass(model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks) -> Logs:
     """The loss and the metrics of a part, without training."""
     test, clock, interval = model.engine().test, time.perf_counter, shown.interval
     begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]

@@ -142,3 +142,28 @@ def test_auto_does_not_take_much_memory_unasked():
     assert FFT.declines("forward", problem) is None
     assert FFT.cycles("forward", problem, 2048) == inf
     assert choose("forward", problem, 2048).name == "direct"
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_what_nothing_reaches_is_exactly_zero(direction):
+    """The background of a picture and what a gradient does not reach, as if summed tap by tap."""
+    problem = Problem(32, 32, 3, 8, (5, 5), padding=((2, 2), (2, 2)))
+    x, kernel, bias, dy = arrays(problem, 4)
+    x[:, 10:], bias[:], dy[:, 10:], dy[..., :2] = 0, 0, 0, 0
+    found = computed("fft", direction, problem, x, kernel, bias, dy)
+    right = expected(direction, problem, x, kernel, bias, dy)
+    assert (right == 0).any() and not found[right == 0].any()
+    assert np.abs(found - right).max() <= FFT.error * np.abs(right).max()
+
+
+def test_the_bias_gradient_of_a_background():
+    """Noise of 1e-8 that passes the ReLU would count every pixel of it."""
+    x = np.zeros((4, 32, 32, 1), np.float32)
+    x[:, 4:10, 4:10] = images(4, (6, 6, 1))
+    found = []
+    for strategy in ("direct", "fft"):
+        layers = [L.Conv2D(4, 5, padding="same", activation="relu", strategy=strategy), L.Flatten()]
+        model = build((32, 32, 1), layers)
+        model.parameters[1].value[...] = 0
+        found.append(model.gradients(x, np.ones((4, 4096), np.float32))[1]["conv2d/bias"])
+    assert_close(found[1], found[0], "chain", "bias")

@@ -15,6 +15,9 @@ C] of x, W[U, C, F] of the kernel and D[U, N, F] of dy:
 
 Transforms take sums to go round in a circle; none does, since SH >= PH and SW >= PW.
 
+Rounding spreads over a whole image, where it would make exact zeros numbers that pass a ReLU. So
+what is smaller than 2^-20 of a channel's largest result becomes 0, well within the stated error.
+
 Operations: 2.5 * SH * SW * log2(SH * SW) for each of the N * (C + F) + C * F transforms, and
 8 * U * N * C * F for the products. Workspace: 8 * U * (N * C + N * F + C * F) bytes for the three
 transforms, besides what NumPy takes for one call. At inference W stays as long as the weights do.

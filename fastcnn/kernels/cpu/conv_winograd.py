@@ -18,7 +18,9 @@ Operations: (m + 2)^2 / (9 m^2) of the direct multiply-adds, and some 25 additio
 transforms, so it pays from about 16 channels. Workspace: U; V and M, of a band of tiles for small
 kernels, of the whole batch for large ones; for dw V, W and D, which are the largest. At inference U
 stays as long as the weights do. The error is that of sums of unlike sizes, for numbers of both
-signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result.
+signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that is exactly 0
+stays so where its whole tile of inputs is 0; beside other numbers it is their rounding, and may
+pass a ReLU.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 """
