@@ -69,6 +69,8 @@ class Stepped:
             return
         with closing(self._part.batches(model, batch_size, order, epoch, training)) as batches:
             yield from self._counted(batches)
+            if isinstance(self._part, Part):
+                next(batches, None)  # its order has no more: the source hears that the pass ends
 
     def _counted(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
         for step in range(self._steps):

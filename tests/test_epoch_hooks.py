@@ -181,3 +181,5 @@ def test_sources_of_single_images_are_told_too(map_style):
     assert calls == ["begin", "end"] * 2
     training.predict(model, Source())
     assert calls == ["begin", "end"] * 3
+    fit(Source(), epochs=2, steps_per_epoch=2)
+    assert calls == ["begin", "end"] * 5
