@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import photos
 
+# A script finds the modules beside it, which tests do without.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -34,7 +37,7 @@ def test_photos_writes_one_page_that_needs_no_other_file(tmp_path):
     photos.write(root / "été" / "<script>alert(1)<!--.jpg", b"no picture")
     command = [sys.executable, EXAMPLES / "photos.py", root, "--out", tmp_path / "run"]
     command += ["--epochs", "1", "--size", "16"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     files = {path.name for path in (tmp_path / "run").iterdir()}
     pictures = {"curves.png", "confusion.png", "mistakes.png"}
@@ -57,6 +60,8 @@ def test_photos_of_a_folder_that_cannot_be_split_ends_in_one_line(tmp_path):
     photos.write(tmp_path / "flat" / "a.jpg", b"no picture")
     for name in ("tiny", "flat"):
         command = [sys.executable, EXAMPLES / "photos.py", tmp_path / name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT, cwd=tmp_path
+        )
         assert (done.returncode, done.stdout) == (1, "")
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

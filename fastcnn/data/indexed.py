@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn import forking
 from fastcnn.data.items import (
     channels_last,
     class_names,
@@ -44,7 +45,7 @@ class Indexed:
         self.labels = self._all_labels() if labelled else None
         self.class_names = class_names(source)
         self.files = _files(source)
-        self._turn = threading.Lock()
+        self._turn = forking.freed_in_child(threading.Lock())
         self._refills: bool | None = None  # not known before two items were read
 
     def __len__(self) -> int:
