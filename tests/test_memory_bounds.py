@@ -1,0 +1,82 @@
+"""Nothing is read or written beyond an array: users' arrays between protected pages, and memory of
+random nets that begins as NaN, with numbers around it that must stay."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+import numpy as np
+import pytest
+from building import build, images, targets_for
+from random_nets import draw
+
+from fastcnn.engines import cpu, executable
+from fastcnn.engines.executable import allocate
+
+PAGE = mmap.PAGESIZE
+GUARD = 1024  # bytes on either side, whole cache lines
+NETS = range(12)
+_mprotect = ctypes.CDLL(None, use_errno=True).mprotect
+
+
+def fenced(array, at_end):
+    """A copy that ends, or begins, at a page that may not be touched, and what keeps it alive."""
+    pages = -(-array.nbytes // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for place in (start, start + (pages + 1) * PAGE):
+        assert not _mprotect(ctypes.c_void_p(place), ctypes.c_size_t(PAGE), 0)
+    first = PAGE + (pages * PAGE - array.nbytes if at_end else 0)
+    copy = np.frombuffer(memory, array.dtype, array.size, first).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def made(number):
+    net = draw(number)
+    model = build(net.shape, net.layers, net.loss)
+    x, y = images(net.batch, net.shape), targets_for(model, net.batch)
+    return model, x, y, np.linspace(0.5, 1.5, net.batch, dtype=np.float32)
+
+
+def results(model, *given):
+    loss, gradients = model.gradients(*given)
+    tested = model.test_on_batch(*given)
+    return [
+        model.predict(given[0]),
+        loss,
+        *gradients.values(),
+        tested,
+        model.train_on_batch(*given),
+    ]
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("number", NETS)
+def test_users_arrays_between_protected_pages(number, at_end):
+    model, *given = made(number)
+    results(model, *(fenced(array, at_end) for array in given))
+
+
+@pytest.mark.parametrize("number", NETS)
+def test_memory_that_begins_as_nan_between_canaries(number, monkeypatch):
+    model, *given = made(number)
+    expected = results(model, *given)
+    kept = []
+
+    def poisoned(size):
+        memory = allocate(size + 2 * GUARD)
+        memory[:] = 0xFF  # NaN as float32
+        kept.append(memory)
+        return memory[GUARD:-GUARD]
+
+    for module in (executable, cpu):
+        monkeypatch.setattr(module, "allocate", poisoned)
+    model, *given = made(number)
+    for received, right in zip(results(model, *given), expected, strict=True):
+        assert np.isfinite(received).all()
+        np.testing.assert_array_equal(received, right)
+    assert kept
+    for memory in kept:
+        assert (memory[:GUARD] == 0xFF).all() and (memory[-GUARD:] == 0xFF).all()
