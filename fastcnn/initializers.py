@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn import arguments, naming
+from fastcnn.settings import Settings
 
 Shape = Sequence[int]
 
@@ -25,7 +26,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return int(shape[-2] * field), int(shape[-1] * field)
 
 
-class Initializer:
+class Initializer(Settings):
     """Makes float32 arrays of a shape from a random generator.
 
     An initializer with a ``seed`` of its own ignores the generator and always gives the same.
@@ -55,6 +56,11 @@ class Initializer:
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
         return f"{type(self).__name__}({options})"
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name in self._arguments():
+            return ": the first weights are drawn once. Make a new initializer"
+        return super()._why_fixed(name)
 
     def _set_seed(self, seed: int | None) -> None:
         self.seed = None if seed is None else arguments.whole(self, "seed", seed, least=0)

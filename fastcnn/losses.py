@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastcnn import arguments, naming
+from fastcnn.settings import Settings
 
 
-class Loss:
+class Loss(Settings):
     """What the program needs to know of a loss.
 
     ``kernel`` is the loss kernel for outputs as declared by ``from_logits``. Where the network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,29 +14,32 @@ from fastcnn import (
     checks,
     devices,
     endings,
+    forking,
     lookup,
     losses,
     naming,
     optimizers,
     passes,
+    settings,
     strategies,
     training,
 )
-from fastcnn import metrics as known_metrics
-from fastcnn.data.decoding import Decoder
-from fastcnn.data.preprocessing import steps as preprocessing_steps
 from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, Parameter, check_bytes, name_layers
 from fastcnn.layers.combine import lower_chain
+from fastcnn.model_settings import ModelSettings, metrics_of
 from fastcnn.passes import Part
 from fastcnn.program import Buffer, Program
+from fastcnn.settings import FixedList
 from fastcnn.state import State
 from fastcnn.summary import summary_text
 
+FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
-class Sequential:
+
+class Sequential(ModelSettings):
     """A network of layers, each fed by the one before.
 
     `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
@@ -60,22 +64,11 @@ class Sequential:
         preprocessing: Sequence[Any] = (),
         precision: str = "float32",
     ):
-        self.layers = _checked_layers(layers)
+        super().__init__(name, seed, error_bound, preprocessing)
+        self.layers = FixedList(_checked_layers(layers), FIXED_LAYERS)
         self.input_shape = _checked_shape(input_shape)
-        self.seed = arguments.whole("Sequential", "seed", seed, least=0)
         self.device = devices.found(device, precision)
         self.precision = precision
-        self.name = name
-        self.error_bound = arguments.number("Sequential", "error_bound", error_bound, above=0)
-        self.preprocessing = preprocessing_steps(preprocessing)
-        self.class_names: list[str] | None = None
-        self.decoder: Decoder | None = None
-        self.epoch = 0
-        self.optimizer: Any = None
-        self.loss: Any = None
-        self.metrics: list[Any] = []
-        self._engine: Any = None
-        self._engine_for: tuple[bool, ...] = ()  # which layers were trainable when it was made
         self._build()
         if self.device != "cpu":
             self._check_first_device(device)
@@ -87,9 +80,8 @@ class Sequential:
             layer.build(shape)
             shape = layer.output_shape
         self.output_shape = shape
-        self.parameters: list[Parameter] = [
-            parameter for layer in self.layers for parameter in layer.all_parameters()
-        ]
+        parameters = [one for layer in self.layers for one in layer.all_parameters()]
+        self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
         self.state = State(self.parameters, self.seed)
 
     def compile(
@@ -101,24 +93,19 @@ class Sequential:
         """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
-        if isinstance(metrics, str) or not isinstance(metrics, Sequence):
-            raise TypeError(
-                f"compile: metrics must be a list, such as ['accuracy']. Received {metrics!r}."
-            )
-        new_metrics = [known_metrics.get(metric) for metric in metrics]
+        new_metrics = metrics_of(metrics)
         if new_loss is not None:
             endings.warn_of_misfit(self, new_loss)
-        self.optimizer, self.loss, self.metrics = new_optimizer, new_loss, new_metrics
-        self.state.set_slots(new_optimizer)
-        self._engine = None
+        with self.lock:
+            self._loss, self._metrics = new_loss, new_metrics
+            self.optimizer = new_optimizer
 
     def engine(self) -> Any:
         """Return the engine that runs this model, made on first use."""
-        frozen = tuple(layer.trainable for top in self.layers for layer in top.walk())
-        if self._engine is None or self._engine_for != frozen:
-            self._engine = devices.engine(self)
-            self._engine_for = frozen
-        return self._engine
+        with self.lock:
+            if self._engine is None:
+                self._engine = devices.engine(self)
+            return self._engine
 
     def to(self, device: str, precision: str | None = None) -> Sequential:
         """Move to "cpu", "cuda" or "auto" (and another precision); return the model itself.
@@ -129,8 +116,8 @@ class Sequential:
         precision = precision or ("float32" if device == "cpu" else self.precision)
         found = devices.found(device, precision)
         strategies.check_program(self._ops(training=True), found)
-        self.device, self.precision = found, precision
-        self.plan_anew()
+        with self.lock:
+            self._assign(device=found, precision=precision, _engine=None)
         return self
 
     def _check_first_device(self, asked: str) -> None:
@@ -141,7 +128,7 @@ class Sequential:
             if asked != "auto":
                 raise
             warnings.warn(f"device='auto' takes the CPU: {error}", stacklevel=3)
-            self.device = "cpu"
+            self._assign(device="cpu")
 
     def program(
         self,
@@ -225,7 +212,8 @@ class Sequential:
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all parameters, in Keras's order."""
-        return [parameter.value.copy() for parameter in self.parameters]
+        with self.lock:
+            return [parameter.value.copy() for parameter in self.parameters]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
@@ -236,8 +224,9 @@ class Sequential:
             )
         pairs = zip(self.parameters, given, strict=True)
         arrays = [checks.weights(one, parameter) for parameter, one in pairs]
-        for parameter, array in zip(self.parameters, arrays, strict=True):
-            parameter.value[...] = array
+        with self.lock:
+            for parameter, array in zip(self.parameters, arrays, strict=True):
+                parameter.value[...] = array
 
     def summary(self, images: int = 32) -> None:
         """Print the layers with output shapes, parameters, multiply-adds and memory, and with the
@@ -264,24 +253,27 @@ class Sequential:
                 layer = self.layer(op.layer)
                 # A layer of two convolutions has a setting for each.
                 name = next(name for name in layer.settings if getattr(layer, name) is wished)
-                setattr(layer, name, pinned)
+                layer._assign(**{name: strategies.wish(layer.label, pinned)})
         self.plan_anew()
 
     def plan_anew(self) -> None:
         """Let the next run choose strategies by what is then known."""
-        self._engine = None
+        self._plans += 1
+        settings.changed()
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write model, optimizer state and epoch to one HDF5 file."""
         from fastcnn.formats import hdf5
 
-        hdf5.save_model(self, path, include_optimizer)
+        with self.lock:
+            hdf5.save_model(self, path, include_optimizer)
 
     def save_weights(self, path: Any) -> None:
         """Write the weights to an HDF5 file that Keras 3 reads too."""
         from fastcnn.formats import hdf5
 
-        hdf5.save_weights(self, path)
+        with self.lock:
+            hdf5.save_weights(self, path)
 
     def load_weights(self, path: Any, skip_mismatch: bool = False, by_name: bool = False) -> Any:
         """Read weights written by `save`, `save_weights` or Keras 3; return what was loaded.
@@ -291,7 +283,8 @@ class Sequential:
         """
         from fastcnn.formats import hdf5
 
-        return hdf5.load_weights(self, path, skip_mismatch, by_name)
+        with self.lock:
+            return hdf5.load_weights(self, path, skip_mismatch, by_name)
 
     def get_config(self) -> dict[str, Any]:
         """Return the architecture as plain data, without weights and other fitted arrays."""
@@ -318,7 +311,12 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but the engine, which knows addresses."""
-        return {**vars(self), "_engine": None}
+        with self.lock:
+            return {**vars(self), "_engine": None, "lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=forking.freed_in_child(threading.RLock()))
+        self._closed = True
 
     def __repr__(self) -> str:
         count = sum(parameter.size for parameter in self.parameters)

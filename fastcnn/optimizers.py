@@ -10,15 +10,18 @@ import numpy as np
 
 from fastcnn import arguments, naming, schedules
 from fastcnn.schedules import Schedule
+from fastcnn.settings import Settings
 
 
-class Optimizer:
+class Optimizer(Settings):
     """A rule that changes the weights by their gradients.
 
     ``kernel`` names the update kernel, ``slots`` the values it keeps for every weight and
     ``slot_values`` what they start with. Gradients are clipped before: each one to
     +-``clipvalue``, each parameter's norm to ``clipnorm``, or the norm of all to
-    ``global_clipnorm``; at most one of the three is set.
+    ``global_clipnorm``; at most one of the three is set. All may be changed at any time, also while
+    a model trains: what is set counts from the next step on. A value that is kept for every weight
+    begins anew where momentum, say, was 0 before.
     """
 
     kernel: str
@@ -68,6 +71,10 @@ class Optimizer:
         """The slots before the first step, float32[len(slots), size]."""
         values = np.array(self.slot_values, np.float32).reshape(-1, 1)
         return np.repeat(values, size, axis=1)
+
+    def plan_key(self) -> tuple[Any, ...]:
+        """Return all that the calls of an update depend on; numbers come with each step."""
+        return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of the update after ``step`` updates. ValueError when a schedule
@@ -256,6 +263,11 @@ class Adagrad(Optimizer):
             self, "initial_accumulator_value", initial_accumulator_value, least=0
         )
         self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name == "initial_accumulator_value":
+            return ": training begins with it. Compile with a new Adagrad"
+        return super()._why_fixed(name)
 
     @property
     def slot_values(self) -> tuple[float, ...]:

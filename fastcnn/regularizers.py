@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 
 from fastcnn import arguments, naming
+from fastcnn.settings import Settings
 
 
-class L1L2:
-    """The sum of both penalties. The name "l1_l2" alone means 0.01 of each, as Keras documents."""
+class L1L2(Settings):
+    """The sum of both penalties. The name "l1_l2" alone means 0.01 of each, as Keras documents.
+
+    What is set later, also while a model trains, counts from the next step on.
+    """
+
+    l1 = 0.0
+    l2 = 0.0
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = arguments.number(self, "l1", 0.0 if l1 is None else l1, least=0)

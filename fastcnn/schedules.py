@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastcnn import arguments, naming
+from fastcnn.settings import Settings
 
 
-class Schedule:
+class Schedule(Settings):
     """A learning rate that depends on the step: a subclass has __call__(step) and get_config()."""
 
     def __call__(self, step: int) -> float:
@@ -150,9 +151,9 @@ class PiecewiseConstantDecay(Schedule):
                 "PiecewiseConstantDecay: values must be one more than boundaries. "
                 f"Received {len(boundaries)} boundaries and {len(values)} values."
             )
-        self.boundaries = [arguments.whole(self, "boundaries", b, least=0) for b in boundaries]
-        self.values = [arguments.number(self, "values", v, least=0) for v in values]
-        if sorted(set(self.boundaries)) != self.boundaries:
+        self.boundaries = tuple(arguments.whole(self, "boundaries", b, least=0) for b in boundaries)
+        self.values = tuple(arguments.number(self, "values", v, least=0) for v in values)
+        if sorted(set(self.boundaries)) != list(self.boundaries):
             raise ValueError(
                 f"PiecewiseConstantDecay: boundaries must increase. Received {self.boundaries}."
             )

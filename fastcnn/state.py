@@ -6,6 +6,7 @@ import threading
 import weakref
 import zlib
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy as np
 from fastcnn import forking
 from fastcnn.layers.base import Parameter
 from fastcnn.memory import LINE, vector_zeros
+
+# Step, weights, moving statistics, slots by name.
+Snapshot = tuple[int, np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
 
@@ -31,6 +35,7 @@ class State:
         self._seed = seed
         self._flat: dict[str, np.ndarray] = {}
         self._slots: np.ndarray | None = None
+        self._slot_names: tuple[str, ...] = ()
         self._optimizer: Any = None
         self._bring_home: Callable[[State], None] | None = None
         self.lock = forking.freed_in_child(
@@ -66,18 +71,37 @@ class State:
 
     @property
     def slots(self) -> np.ndarray:
-        """The optimizer's slots, float32[slots, P]."""
+        """The optimizer's slots, float32[slots, P], as a step was last planned with them."""
         self.come_home()
-        if self._slots is None:
-            if self._optimizer is None:
-                raise ValueError("The model has no optimizer yet. Call compile() first.")
-            self._slots = self._optimizer.new_slots(self._sizes["weight"])
+        return self.fit_slots() if self._slots is None else self._slots
+
+    def fit_slots(self) -> np.ndarray:
+        """Return the slots for the optimizer as it is now set: those that it had keep their values,
+        others begin at their first ones."""
+        if self._optimizer is None:
+            raise ValueError("The model has no optimizer yet. Call compile() first.")
+        self.come_home()
+        optimizer = copy(self._optimizer)  # its settings may change meanwhile
+        names = tuple(optimizer.slots)
+        if self._slots is None or names != self._slot_names:
+            kept = self.slots_by_name()
+            slots = optimizer.new_slots(self._sizes["weight"])
+            for name, values in zip(names, slots, strict=True):
+                values[...] = kept.get(name, values)
+            self._slots, self._slot_names = slots, names
+            self.changed()
         return self._slots
+
+    def slots_by_name(self) -> dict[str, np.ndarray]:
+        """Return the slots that there are, float32[P] each."""
+        self.come_home()
+        return dict(zip(self._slot_names, () if self._slots is None else self._slots, strict=False))
 
     def set_slots(self, optimizer: Any) -> None:
         """Begin anew with an optimizer: slots at their first values, no steps done."""
         self.come_home()
         self._optimizer, self._slots, self.step = optimizer, None, 0
+        self.changed()
 
     def view(self, parameter: Parameter) -> np.ndarray:
         """Return a parameter's values, a view that the caller may write to."""
@@ -116,15 +140,19 @@ class State:
             self._version += 1
         return self._version
 
-    def snapshot(self) -> tuple[int, list[np.ndarray]]:
+    def snapshot(self) -> Snapshot:
         """Return the step and a copy of weights, moving statistics and slots."""
-        return self.step, [array.copy() for array in (self.values, self.moving, self.slots)]
+        slots = {name: values.copy() for name, values in self.slots_by_name().items()}
+        return self.step, self.values.copy(), self.moving.copy(), slots
 
-    def restore(self, snapshot: tuple[int, list[np.ndarray]]) -> None:
-        """Set step, weights, moving statistics and slots from a snapshot."""
-        self.step, arrays = snapshot
-        for array, kept in zip((self.values, self.moving, self.slots), arrays, strict=True):
-            array[...] = kept
+    def restore(self, snapshot: Snapshot) -> None:
+        """Set step, weights, moving statistics and slots from a snapshot; slots that it lacks begin
+        at their first values."""
+        self.step, self.values[...], self.moving[...], kept = snapshot
+        self._slots = None
+        self.fit_slots()
+        for name, values in self.slots_by_name().items():
+            values[...] = kept.get(name, values)
         self.changed()
 
     def _initialized(self, kind: str) -> np.ndarray:

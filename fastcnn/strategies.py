@@ -16,6 +16,7 @@ from fastcnn.kernels.cpu.convolution import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.rooms import kernels_of
 from fastcnn.problem import Problem
 from fastcnn.program import Program
+from fastcnn.settings import FixedDict
 
 __all__ = [
     *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
@@ -54,10 +55,11 @@ def wish(owner: str, given: Any) -> dict[str, str]:
             f"with one for any of {', '.join(DIRECTIONS)}. Received {given!r}."
         )
     names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
-    return {
+    wished = {
         direction: naming.lookup("strategy", given.get(direction, AUTO), names)
         for direction in DIRECTIONS
     }
+    return FixedDict(wished, f"{owner}: strategy cannot be changed in place.")
 
 
 def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "cpu") -> None:

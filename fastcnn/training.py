@@ -173,8 +173,6 @@ def _frequency(value: Any) -> int | frozenset[int]:
 def _give_statistics(model: Any, found: list[Statistics]) -> None:
     for one in found:
         one.layer.take(one.mean, one.variance)
-    if found:
-        model.plan_anew()  # the old plan holds others
 
 
 def _tell_measured(model: Any, images: int, verbose: str | int) -> None:
@@ -251,7 +249,7 @@ def train_on_batch(
     checks.compiled(model, "train_on_batch", training=True)
     batch = checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
     for layer in preparations.unfitted(model):
-        layer.mean, layer.variance = 0.0, 1.0  # what the weights are trained for from now on
+        layer.take_none()  # what the weights are trained for from now on
     return _answer(_on_batch(model, batch, model.engine().train), return_dict)
 
 

@@ -24,6 +24,7 @@ HOUSE = """
     lab
     zoo saving
     model
+    model_settings
     training formats
     fitting parts
     stepped
@@ -54,6 +55,7 @@ HOUSE = """
     formats.hdf5_structures
     formats.errors
     _ext
+    settings
     threads
     arguments arrays atomic chain forking machine memory messages naming trust
 """

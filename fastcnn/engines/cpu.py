@@ -13,6 +13,7 @@ from fastcnn.engines.engine import (
     TRAIN,
     Engine,
     Planned,
+    check_shape,
     outside_of,
     results_of,
 )
@@ -48,6 +49,7 @@ class _Planned(Planned):
         self.executable = executable
         self.capacity = executable.capacity
         self._state = state
+        self._shape = tuple(low.program.input.shape)
         if "scores" in roles:
             self.absorbed = roles["scores"] != roles["output"]
             self.scores = view("scores")
@@ -59,6 +61,7 @@ class _Planned(Planned):
     def run(self, x: Any, **given: np.ndarray) -> None:
         state = self._state
         x = np.ascontiguousarray(x, np.float32)
+        check_shape(x, self._shape)
         self.executable.give(values=state.values, moving=state.moving, x=x, **given)
         self.executable.run(len(x), state.version)
 
@@ -106,7 +109,7 @@ class CpuEngine(Engine):
         if kind == TRAIN:
             state = model.state
             self._gradients = vector_zeros(len(state.values))
-            stride = state.slots.shape[1]
+            stride = state.fit_slots().shape[1]
             spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
         has_classes = model.loss is not None and model.loss.has_classes
         executable = Executable(

@@ -263,9 +263,8 @@ class CudaEngine(Engine):
         if kind == TRAIN:
             if self._gradients is None:
                 zeros = np.zeros(len(model.state.values), np.float32)
-                gradients = to_device(zeros, "the gradients")
-                self.residence.add_slots()
-                self._gradients = gradients
+                self._gradients = to_device(zeros, "the gradients")
+            self.residence.fit_slots()
             tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
         scored = "scores" in roles
         has_classes = scored and model.loss.has_classes

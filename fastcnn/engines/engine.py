@@ -6,14 +6,13 @@ that, and what becomes of a step that is not finite, are the same everywhere.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastcnn import forking
+from fastcnn import settings
 from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class Planned(ABC):
     loss: np.ndarray
     rank: np.ndarray
     absorbed: bool = False
+    transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
 
     @abstractmethod
     def run(self, x: Any, **given: np.ndarray) -> None:
@@ -72,8 +72,11 @@ class Engine(ABC):
         self._model = model
         # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
         self._planned: dict[tuple[str, str, int], Planned] = {}
+        # What the plans of a kind were made from, as of a version of all settings.
+        self._keys: dict[str, tuple[Any, ...]] = {}
+        self._version = settings.version()
         # Buffers are shared: one call at a time goes from its images to its results.
-        self._lock = forking.freed_in_child(threading.RLock())
+        self._lock = model.lock
         self._random = np.zeros(2, np.int64)
         self._control = np.zeros(1, np.int64)
         self._hyper = np.zeros(8, np.float32)
@@ -139,7 +142,7 @@ class Engine(ABC):
         """Return each image's loss and outputs at inference; the arguments are those of `train`."""
         with self._lock:
             planned = self._plan(TEST, len(x), capacity)
-            planned.run(x, **self._targets(y, weight))
+            planned.run(x, **self._targets(len(x), y, weight))
             return self._batch(planned, len(x), self._model.penalty(), True)
 
     def predict(self, x: Any, capacity: int | None = None) -> np.ndarray:
@@ -165,23 +168,46 @@ class Engine(ABC):
         capacity: int | None,
     ) -> Batch:
         model = self._model
-        planned = self._plan(TRAIN, len(x), capacity)
         self._random[:] = model.seed, model.state.step
+        # First, since a schedule of a user's own may set anything.
         self._hyper[:] = model.optimizer.hyper(model.state.step)
+        planned = self._plan(TRAIN, len(x), capacity)
         self._control[0] = apply
-        given = self._targets(y, weight)
+        given = self._targets(len(x), y, weight)
         given |= {"random": self._random, "hyper": self._hyper, "control": self._control}
         self._take_step(planned, x, given)
         return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
 
-    def _targets(self, y: np.ndarray, weight: np.ndarray | None) -> dict[str, np.ndarray]:
-        sparse = self._model.loss.target == "sparse"
+    def _targets(
+        self, images: int, y: np.ndarray, weight: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        loss, outputs = self._model.loss, self._model.output_shape
+        sparse = loss.target == "sparse"
         target = np.ascontiguousarray(y, np.int32 if sparse else np.float32)
-        share = np.float32(1 / len(y))
+        expected = (images,) if sparse else (images, *outputs)
+        if target.shape != expected:
+            raise ValueError(
+                f"The loss '{loss.name}' takes targets of shape {expected} for these images. "
+                f"Received shape {target.shape}. A loss that is set while a model trains must take "
+                "the same targets."
+            )
+        # As unsigned numbers, those below 0 are the largest.
+        if sparse and target.view(np.uint32).max(initial=0) >= outputs[-1]:
+            wrong = target[(target < 0) | (target >= outputs[-1])]
+            raise ValueError(
+                f"The targets must be labels from 0 to {outputs[-1] - 1}. Received the label "
+                f"{wrong[0] if len(wrong) else 'that changes meanwhile'}."
+            )
+        share = np.float32(1 / images)
         if weight is None:
-            factors = np.full(len(y), share)
+            factors = np.full(images, share)
         else:
             factors = np.asarray(weight, np.float32) * share
+            if factors.shape != (images,):
+                raise ValueError(
+                    f"Expected a weight for each of {images} images. Received shape "
+                    f"{factors.shape}."
+                )
         return {"target": target, "weight": factors}
 
     def _batch(self, planned: Planned, images: int, penalty: float, finite: bool) -> Batch:
@@ -189,13 +215,16 @@ class Engine(ABC):
             loss=planned.loss[:images],
             rank=planned.rank[:images],
             scores=planned.scores[:images],
-            transform=ABSORBED[self._model.loss.fuses] if planned.absorbed else None,
+            transform=planned.transform,
             penalty=penalty,
             finite=finite,
         )
 
     def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
-        """Return the program of a kind for `images` images, planned for `capacity`."""
+        """Return the program of a kind for `images` images, planned for `capacity` from the
+        settings as they are now."""
+        if self._version != settings.version():
+            self._drop_stale()
         alone = self.SINGLE and images == 1 and kind != TRAIN
         capacity = 1 if alone else max(images, capacity or 0)
         key = kind, path, capacity
@@ -204,7 +233,7 @@ class Engine(ABC):
             alike = [other for other in self._planned if other[0] == kind]
             if len(alike) >= MOST_PLANS:
                 del self._planned[alike[0]]  # its memory goes first
-            planned = self._build(*key)
+            planned = self._build_settled(*key)
         self._planned[key] = planned
         return planned
 
@@ -215,11 +244,38 @@ class Engine(ABC):
         program = self._model.program(fused=False, until=path, images=capacity)
         return program, {"output": program.output}
 
+    def _build_settled(self, kind: str, path: str, capacity: int) -> Planned:
+        """Return a plan from settings that no other thread changed meanwhile."""
+        model = self._model
+        while True:
+            key = model.plan_key(kind)
+            absorbed = model.loss.fuses if kind in (TRAIN, TEST) else ""
+            planned = self._build(kind, path, capacity)
+            if key == model.plan_key(kind):
+                break
+            del planned  # its memory goes first
+        self._keys[kind] = key
+        planned.transform = ABSORBED[absorbed] if planned.absorbed else None
+        return planned
+
+    def _drop_stale(self) -> None:
+        """Forget the plans that were made from settings which have changed."""
+        self._version = settings.version()
+        for kind, key in self._keys.items():
+            if key != self._model.plan_key(kind):
+                self._drop_plans(kind)
+
     def _drop_plans(self, kind: str) -> bool:
         """Forget the programs of a kind, for their memory; say whether there were any."""
         before = len(self._planned)
         self._planned = {key: one for key, one in self._planned.items() if key[0] != kind}
         return len(self._planned) < before
+
+
+def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where images x do not have the shape that a program was planned for."""
+    if x.shape[1:] != shape:
+        raise ValueError(f"Expected images of shape {shape}. Received {x.shape[1:]}.")
 
 
 def results_of(kind: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn.engines.batch import Selection
+from fastcnn.engines.engine import check_shape
 from fastcnn.engines.mirror import Mirror
 from fastcnn.engines.outbox import Parcel
 from fastcnn.engines.resampling import Options, Resampling
@@ -42,6 +43,7 @@ class Feed:
 
     def __init__(self, capacity: int, shape: tuple[int, ...], sets: DataSets, stream: Any):
         self._capacity = capacity
+        self._shape = shape
         self._channels = shape[-1]
         self._size = prod(shape)
         self._sets = sets
@@ -65,10 +67,16 @@ class Feed:
             x.room.sent.wait(self._stream)
             self.x[: x.size].copy_to_device(x.room.device[: x.size], self._stream)
             return Way()
-        self._x.give(np.asarray(x))
+        images = np.asarray(x)
+        check_shape(images, self._shape)
+        self._x.give(images)
         return Way(uploaded=True)
 
     def _select(self, x: Selection, held: Images) -> Way:
+        if x.drawn is None:
+            check_shape(x.images, self._shape)
+        if x.indices.min(initial=0) < 0 or x.indices.max(initial=0) >= len(x.images):
+            raise IndexError(f"Expected numbers of {len(x.images)} images. Received {x.indices}.")
         self._indices.give(x.indices)
         options = None
         if x.drawn is not None:

@@ -38,12 +38,13 @@ class Residence:
         self._remembered = False  # in the run that is going on
         self.slots: Any = None
 
-    def add_slots(self) -> None:
-        """Make room for the optimizer's slots, float32[slots, P]."""
-        slots = self._state.slots
-        shape = [max(1, extent) for extent in slots.shape]
-        self.slots = device_array(shape, np.float32, "the optimizer's slots")
-        self._version = None
+    def fit_slots(self) -> None:
+        """Make room for the optimizer's slots, float32[slots, P], as they are now."""
+        shape = _room(self._state.fit_slots())
+        if self.slots is None or self.slots.shape != shape:
+            self.slots = None  # its memory goes first
+            self.slots = device_array(shape, np.float32, "the optimizer's slots")
+            self._version = None
 
     def settle(self) -> None:
         """Copy to the device what is newer on the host."""
@@ -54,7 +55,8 @@ class Residence:
                 _copy(state.values, self.values)
                 _copy(state.moving, self.moving)
                 _copy(state.moving, self._moving_before)
-                if self.slots is not None:
+                # Of another shape, they wait for the training step that is planned anew for them.
+                if self.slots is not None and self.slots.shape == _room(state.slots):
                     _copy(state.slots, self.slots)
                 self._version = version
 
@@ -209,6 +211,10 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 def _like(array: np.ndarray, what: str) -> Any:
     return device_array(max(1, array.size), np.float32, what)
+
+
+def _room(slots: np.ndarray) -> tuple[int, ...]:
+    return tuple(max(1, extent) for extent in slots.shape)
 
 
 def _copy(source: np.ndarray, to: Any) -> None:

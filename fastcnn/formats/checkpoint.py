@@ -46,7 +46,8 @@ def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> 
     _refuse_unknown(model, contents)
     places = _places(model)
     if compiled and places and model.state.step > 0:
-        for name, values in zip(model.optimizer.slots, model.state.slots, strict=True):
+        model.state.fit_slots()
+        for name, values in model.state.slots_by_name().items():
             trained = np.concatenate([values[place] for place in places])
             contents.arrays[f"fastcnn/optimizer/{name}"] = trained
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from fastcnn import initializers, naming, regularizers
 from fastcnn.memory import bytes_text
+from fastcnn.settings import Settings
 
 if TYPE_CHECKING:
     from fastcnn.program import Buffer, Program
@@ -21,12 +23,19 @@ MOST_BYTES = 1 << 40
 """Of one image behind a layer, and of a parameter: what no computer has room for is a slip."""
 
 
-class Parameter:
+class Parameter(Settings):
     """One array that a layer owns: a weight that is trained, or a moving statistic.
 
     `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write
-    into it with `parameter.value[...] = a`.
+    into it with `parameter.value[...] = a`. Nothing else of a parameter can be changed.
     """
+
+    def _why_fixed(self, name: str) -> str | None:
+        hints = {
+            "value": ": write into it, parameter.value[...] = array",
+            "trainable": ": it is its layer's, parameter.layer.trainable = flag",
+        }
+        return hints.get(name, ": its model is built")
 
     def __init__(
         self,
@@ -61,14 +70,32 @@ class Parameter:
 
     def bind(self, state: Any, offset: int) -> None:
         """Give the parameter its place in a model's flat arrays."""
-        self._state, self.offset = state, offset
+        self._assign(_state=state, offset=offset)
 
     def __repr__(self) -> str:
         return f"Parameter({self.path}, shape={self.shape}, trainable={self.trainable})"
 
 
-class Layer:
+# What a layer's place in a model decides.
+PLACE = ("name", "given_name", "path", "parameters", "input_shape", "output_shape", "built")
+
+
+def _opening(build: Callable[..., None]) -> Callable[..., None]:
+    """Return a layer's method that may set any of its attributes."""
+
+    @wraps(build)
+    def opened(self: Layer, *given: Any, **named: Any) -> None:
+        with self._open():
+            build(self, *given, **named)
+
+    return opened
+
+
+class Layer(Settings):
     """A step of a network.
+
+    Once it is built into a model its settings cannot change, but for `trainable`, which may at any
+    time and counts from the next step on.
 
     A layer's class says with `settings` which constructor arguments make up its configuration,
     with `shape_after` what it does to a shape, with `make_parameters` what it learns, and with
@@ -77,6 +104,11 @@ class Layer:
 
     settings: ClassVar[tuple[str, ...]] = ()
     rank: ClassVar[int | None] = None  # dimensions of the input it takes, without the batch
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "build" in vars(cls):
+            cls.build = _opening(vars(cls)["build"])  # type: ignore[method-assign]
 
     def __init__(self, name: str | None = None, trainable: bool = True, **unknown: Any):
         if unknown:
@@ -123,6 +155,24 @@ class Layer:
         """Return this layer's own parameters by their names."""
         return {parameter.name: parameter for parameter in self.parameters}
 
+    def _why_fixed(self, name: str) -> str | None:
+        if self.built and name in (*self.settings, *PLACE):
+            return ": its model is built. Make a new model"
+        return super()._why_fixed(name)
+
+    def plan_key(self) -> tuple[Any, ...]:
+        """Return what the ops of a built layer depend on and that may change."""
+        return self._trainable, self._changes
+
+    @classmethod
+    def _arguments(cls) -> tuple[str, ...]:
+        ours = cls._our_class()
+        return ours.settings if issubclass(ours, Layer) else ()
+
+    def _given(self) -> dict[str, Any]:
+        return {**super()._given(), "name": self.given_name, "trainable": self._trainable}
+
+    @_opening
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         """Fix the shapes and declare the parameters; nothing is allocated."""
         if self.built:
@@ -196,7 +246,7 @@ def _plain(value: Any) -> Any:
         return naming.serialize(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value
+    return dict(value) if isinstance(value, dict) else value
 
 
 def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
@@ -213,6 +263,6 @@ def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
         if layer.given_name is None:
             base = naming.snake_case(type(layer).__name__)
             names = (base if i == 0 else f"{base}_{i}" for i in range(len(layers) + len(taken) + 1))
-            layer.name = next(name for name in names if name not in taken)
+            layer._assign(name=next(name for name in names if name not in taken))
             taken.add(layer.name)
         name_layers(list(layer.sublayers))

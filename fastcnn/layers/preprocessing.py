@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,12 @@ if TYPE_CHECKING:
 
 CONSTANT = 1e-6
 """Deviations of so much of the mean are the rounding of float32."""
+
+
+def _kept(value: Any) -> Any:
+    """Return a number, or numbers that nobody else can change."""
+    many = isinstance(value, list | tuple | np.ndarray)
+    return tuple(np.ravel(value).tolist()) if many else value
 
 
 class _Affine(Layer):
@@ -50,7 +55,7 @@ class Rescaling(_Affine):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
         super().__init__(**common)
-        self.scale, self.offset = copy(scale), copy(offset)
+        self.scale, self.offset = _kept(scale), _kept(offset)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         scale = self._per_channel("scale", self.scale, self.input_shape)
@@ -69,7 +74,7 @@ class Normalization(_Affine):
 
     def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
         super().__init__(**common)
-        self.mean, self.variance = copy(mean), copy(variance)
+        self.mean, self.variance = _kept(mean), _kept(variance)
         if self.fitted:
             self.mean = 0.0 if mean is None else self.mean
             self.variance = 1.0 if variance is None else self.variance
@@ -81,8 +86,8 @@ class Normalization(_Affine):
 
     def adapt(self, images: Any) -> Normalization:
         """Take mean and variance of each channel from the training images, as they reach this
-        layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns itself.
-        It comes before the model's first run."""
+        layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
+        itself."""
         found = moments.of_colours(images, f"{self.label}: adapt")
         self.take(found.mean, found.variance)
         return self
@@ -91,7 +96,17 @@ class Normalization(_Affine):
         """Take measured statistics, float64 [channels]. A channel that is the same everywhere
         becomes 0."""
         constant = variance <= np.square(CONSTANT * mean)
-        self.mean, self.variance = mean.tolist(), np.where(constant, 1.0, variance).tolist()
+        self._assign(mean=_kept(mean), variance=_kept(np.where(constant, 1.0, variance)))
+
+    def take_none(self) -> None:
+        """Keep mean 0 and variance 1 for good, where there are no statistics."""
+        if not self.fitted:
+            self._assign(mean=0.0, variance=1.0)
+
+    def _why_fixed(self, name: str) -> str | None:
+        if self.built and name in self.settings:
+            return ": its model is built. Let adapt(images) take them"
+        return super()._why_fixed(name)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         given = (self.mean, self.variance) if self.fitted else (0.0, 1.0)
