@@ -5,6 +5,7 @@ Each function returns the figure and its axes, and writes the file named by `sav
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastcnn import atomic
 from fastcnn.data.dataset import is_dataset, read
 
 if TYPE_CHECKING:
@@ -302,8 +304,19 @@ def _quiet(axis: Axes) -> None:
 def _finish(figure: Figure, save: Save) -> Figure:
     """Writes the file; a figure that went to a file is not also shown by pyplot.show()."""
     if save is not None:
-        path = Path(save)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, facecolor="white")
+        write(figure, save, dpi=130)
         _pyplot().close(figure)
     return figure
+
+
+def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
+    """Writes a picture as a whole or not at all, in the format that its name ends in (PNG where it
+    has no ending), and makes the folder where there is none."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    drawn = io.BytesIO()
+    kind = target.suffix.removeprefix(".").lower() or "png"
+    figure.savefig(drawn, format=kind, dpi=dpi, facecolor="white")
+    with atomic.replacing(target) as file:
+        file.write(drawn.getvalue())
+    return target

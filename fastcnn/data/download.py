@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from fastcnn import messages
+from fastcnn import atomic, messages
 from fastcnn.data.gzipped import GZIP_MAGIC
 from fastcnn.data.known import KnownSet, PublishedFile
 
@@ -107,9 +107,5 @@ def _store(
             f"{address}: the content of {file.name} must have the SHA-256 {file.sha256}. "
             f"Received {found}."
         )
-    partial = folder / f".{file.name}-{os.getpid()}"
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, folder / file.name)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic.replacing(folder / file.name) as opened:
+        opened.write(content)

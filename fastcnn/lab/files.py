@@ -7,7 +7,6 @@ import io
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fastcnn import atomic
@@ -55,18 +54,12 @@ def _row(report: Report, one: Result) -> dict[str, Any]:
     }
 
 
-def write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file, as a whole or not at all; OSError in words."""
-    with atomic.replacing(path) as file:
-        file.write(text.encode())
+write = atomic.write_text
 
 
 def check(path: str | os.PathLike[str]) -> None:
     """ValueError in words unless a file can be written there: worth asking before measuring."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise ValueError(f"'{path}' cannot be written: there is no folder '{folder}'.")
-    if Path(path).is_dir():
-        raise ValueError(f"'{path}' cannot be written: it is a folder.")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"'{path}' cannot be written: the folder '{folder}' is read-only.")
+    try:
+        atomic.check(path)
+    except OSError as error:
+        raise ValueError(str(error)) from error

@@ -5,13 +5,12 @@ Okabe and Ito's palette: readers with any colour vision can tell its colours apa
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import atomic
+from fastcnn import plots
 from fastcnn.plots import GRID, INK, MUTED
 
 if TYPE_CHECKING:
@@ -130,14 +129,7 @@ def beside(path: str | os.PathLike[str], name: str) -> Path:
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Writes the picture as a whole or not at all; makes the folder where there is none."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    drawn = io.BytesIO()
-    kind = target.suffix.removeprefix(".").lower()
-    figure.savefig(drawn, format=kind, dpi=DOTS_PER_INCH, facecolor="white")
-    with atomic.replacing(target) as file:
-        file.write(drawn.getvalue())
-    return target
+    return plots.write(figure, path, DOTS_PER_INCH)
 
 
 def ink_on(colour: str) -> str:
