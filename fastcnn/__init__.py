@@ -19,12 +19,14 @@ from fastcnn.engines.batch import NonFiniteError
 from fastcnn.model import Sequential
 from fastcnn.saving import load
 from fastcnn.threads import num_threads, set_num_threads
+from fastcnn.training_warning import TrainingWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
     "NonFiniteError",
     "Sequential",
+    "TrainingWarning",
     "__version__",
     "callbacks",
     "data",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import progress
+from fastcnn import fit_warnings, progress
 from fastcnn.history import History
 from fastcnn.hooks import Hooks, Logs
 from fastcnn.interrupt import Interrupt
@@ -57,6 +57,7 @@ class Fit:
         self.tally = Tally(model.metrics, train.count or 0)
         self.failure: ArithmeticError | None = None
         self.names = self._names()
+        self.unseen = isinstance(train, StreamPart)  # nobody looked at its images before
 
     def _names(self) -> list[str]:
         """The names of each epoch's logs, in their order."""
@@ -164,6 +165,9 @@ class Fit:
             for step, (x, y, weight) in enumerate(batches):
                 if self.interrupt.requested:  # while the batch was waited for
                     return False
+                if self.unseen:
+                    self.unseen = False
+                    fit_warnings.of_batch(self.model, x)
                 for hook in begin:
                     hook(step, {})
                 try:

@@ -14,6 +14,16 @@ def output_size(size: int, window: int, stride: int, dilation: int, pad: Pair) -
     return (size + pad[0] + pad[1] - reach) // stride + 1
 
 
+def unread_pixels(size: int, window: int, stride: int, dilation: int, pad: Pair) -> int:
+    """Return how many pixels at the end of an axis no window reads, since the strides do not fit.
+
+    Those that strides wider than the window skip everywhere do not count, nor does padding.
+    """
+    reach = (window - 1) * dilation + 1
+    rest = (size + sum(pad) - reach) % stride
+    return max(0, rest - pad[1] - max(0, stride - reach))
+
+
 def same_padding(size: int, window: int, stride: int, dilation: int) -> Pair:
     """Return TensorFlow's "same" padding along one axis: the odd pixel goes to the end."""
     reach = (window - 1) * dilation + 1

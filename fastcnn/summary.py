@@ -11,6 +11,7 @@ from fastcnn.choices import Chosen
 from fastcnn.problem import Problem
 from fastcnn.strategies import DIRECTIONS
 from fastcnn.threads import num_threads
+from fastcnn.window_remainder import unread_in, unread_words
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
+UNREAD = "~"
+"""Marks a layer whose strides leave pixels of its input out."""
 
 
 def summary_text(model: Sequential, images: int = 32) -> str:
@@ -27,7 +30,10 @@ def summary_text(model: Sequential, images: int = 32) -> str:
     """
     chosen = choices.of_training(model, images)
     by_layer = _strategies(chosen)
-    rows = [_row(layer, depth, by_layer) for top in model.layers for layer, depth in _walk(top, 0)]
+    unread = unread_in(model)
+    marked = {layer.path for layer in unread}
+    every = [found for top in model.layers for found in _walk(top, 0)]
+    rows = [_row(layer, depth, by_layer, layer.path in marked) for layer, depth in every]
     head = ("layer", "output", "parameters", "multiply-adds", "memory", "strategy")
     columns = len(head) if chosen else len(head) - 1
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(columns)]
@@ -35,6 +41,7 @@ def summary_text(model: Sequential, images: int = 32) -> str:
     rule = "-" * max(map(len, lines))
     notes = _notes(model, chosen, images) if chosen else []
     table = [repr_name(model), rule, lines[0], rule, *lines[1:], rule]
+    notes += [f"{UNREAD} {unread_words(layer, pixels)}" for layer, pixels in unread.items()]
     return "\n".join([*table, *_totals(model), *notes])
 
 
@@ -49,12 +56,12 @@ def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
         yield from _walk(inside, depth + 1)
 
 
-def _row(layer: Layer, depth: int, strategies: dict[str, str]) -> tuple[str, ...]:
+def _row(layer: Layer, depth: int, strategies: dict[str, str], unread: bool) -> tuple[str, ...]:
     own = sum(parameter.size for parameter in layer.parameters)
     work = layer.multiply_adds() if not layer.sublayers else 0
     return (
         f"{'  ' * depth}{layer.name} ({type(layer).__name__})",
-        " x ".join(map(str, layer.output_shape)),
+        " x ".join(map(str, layer.output_shape)) + (f" {UNREAD}" if unread else ""),
         f"{own:,}" if own else "",
         f"{work:,}" if work else "",
         _bytes(4 * prod(layer.output_shape)) if not layer.sublayers else "",

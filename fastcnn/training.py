@@ -14,6 +14,7 @@ from fastcnn import (
     arguments,
     checks,
     choices,
+    fit_warnings,
     measurements,
     parts,
     passes,
@@ -132,6 +133,7 @@ def fit(
     )
     found = parts.make(model, given)
     hooks = Hooks(checks.callbacks(callbacks))
+    fit_warnings.before_training(model, found.train, found.validation)
     images = found.train.largest(plan.batch_size) or plan.batch_size
     if arguments.flag("fit", "tune", tune):
         report = tuning.tune(model, images)

@@ -214,6 +214,7 @@ def test_wrong_arguments_are_refused_before_anything_changes(change, kind, words
 RARE = np.array([0] * 18 + [1] * 4 + [2] * 2, np.int32)
 
 
+@pytest.mark.filterwarnings("ignore:fit. the labels are grouped by class")
 def test_balanced_class_weights_count_the_training_images():
     model = spy()
     fit(model, y=np.roll(RARE, 6), class_weight="balanced", validation_split=0.25, shuffle=False)

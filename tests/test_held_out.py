@@ -157,6 +157,7 @@ def test_targets_without_classes_are_held_out_by_chance(root):
     assert len(found) == 9 and found != list(range(27, 36))
 
 
+@pytest.mark.filterwarnings("ignore:fit. the labels are grouped by class")
 def test_arrays_keep_the_last_fraction(root):
     folder = data.from_folder(root, SIZE)
     model = Watching()

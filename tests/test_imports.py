@@ -27,12 +27,13 @@ HOUSE = """
     model_settings
     training formats
     fitting parts
-    stepped
+    fit_warnings stepped
     preparations
     callbacks passes plots
     checks monitors tuning
     endings targets
     history hooks interrupt metrics progress summary tuned
+    window_remainder
     lookup state
     layers choices contest
     losses optimizers convolutions
@@ -57,7 +58,8 @@ HOUSE = """
     _ext
     settings
     threads
-    arguments arrays atomic chain forking machine memory messages naming trust
+    arguments arrays atomic chain forking machine memory messages naming training_warning trust
+    file_lock
 """
 LEVEL = {room: level for level, line in enumerate(HOUSE.split("\n")) for room in line.split()}
 

@@ -32,6 +32,7 @@ def test_threads_that_predict_on_one_model_get_their_own_answers():
     assert not wrong
 
 
+@pytest.mark.filterwarnings("ignore:fit. the model expects values near 1")
 def test_an_update_that_overflows_leaves_the_weights_of_the_epochs_start():
     model = build((6, 6, 1), [L.Conv2D(3, 3), L.Flatten(), L.Dense(3)], "mse")
     model.compile(optimizers.SGD(3e38), "mse")

@@ -9,7 +9,7 @@ import pytest
 
 import fastcnn
 from fastcnn.data import RandomFlip, from_packed, pack
-from fastcnn.layers import Dense, Flatten, MaxPooling2D
+from fastcnn.layers import Dense, Flatten, MaxPooling2D, Rescaling
 
 SIDE = 32
 IMAGE = SIDE * SIDE * 3
@@ -35,7 +35,7 @@ class Noise:
 def memory_of_training(path, workers):
     """Bytes that an epoch takes at most, above what there was before."""
     images = from_packed(path)
-    layers = [MaxPooling2D(8), Flatten(), Dense(2)]
+    layers = [Rescaling(1 / 255), MaxPooling2D(8), Flatten(), Dense(2)]
     model = fastcnn.Sequential(layers, input_shape=images.image_shape)
     model.compile("sgd", fastcnn.losses.SparseCategoricalCrossentropy(from_logits=True))
     tracemalloc.start()

@@ -216,6 +216,11 @@ class Layer(Settings):
         """Multiply-adds for one image, of this layer and those inside it."""
         return sum(layer.multiply_adds() for layer in self.sublayers)
 
+    def unread(self) -> tuple[int, int]:
+        """Return how many rows and columns at the end of the input no window of this layer reads,
+        since its strides do not fit."""
+        return 0, 0
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
         config = {name: _plain(getattr(self, name)) for name in self.settings}

@@ -51,6 +51,11 @@ class _Convolution(Layer):
         window = (self.kernel_size, self.strides, pad, self.dilation_rate)
         return Problem(height, width, channels, filters, *window, groups)
 
+    def unread(self) -> tuple[int, int]:
+        shape, window = self.input_shape, (self.kernel_size, self.strides)
+        pad = windows.resolve_padding(self.padding, shape, *window, self.dilation_rate)
+        return windows.unread(shape, *window, pad, self.dilation_rate)
+
     def bias(self, filters: int) -> list[Parameter]:
         if not self.use_bias:
             return []

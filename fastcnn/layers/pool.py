@@ -41,6 +41,11 @@ class _Pooling(Layer):
         window = (self.pool_size, self.strides, pad)
         return Problem(height, width, channels, channels, *window, groups=channels)
 
+    def unread(self) -> tuple[int, int]:
+        shape, window = self.input_shape, (self.pool_size, self.strides)
+        pad = windows.resolve_padding(self.padding, shape, *window, (1, 1))
+        return windows.unread(shape, *window, pad)
+
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._problem(shape)
         return problem.out_height, problem.out_width, shape[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastcnn.arguments import MOST_PIXELS, is_whole
-from fastcnn.problem import Padding, Pair, output_size, same_padding
+from fastcnn.problem import Padding, Pair, output_size, same_padding, unread_pixels
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
@@ -94,3 +94,13 @@ def window_output(
             f"input of {shape[0]}x{shape[1]} pixels with padding {pad}."
         )
     return out[0], out[1]
+
+
+def unread(
+    shape: tuple[int, ...], window: Pair, strides: Pair, pad: Padding, dilation: Pair = (1, 1)
+) -> Pair:
+    """Return how many rows and columns at the end of an input no window reads."""
+    rows, columns = (
+        unread_pixels(shape[i], window[i], strides[i], dilation[i], pad[i]) for i in range(2)
+    )
+    return rows, columns
