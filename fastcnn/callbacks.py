@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import inspect
+import io
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from fastcnn import messages
+from fastcnn import atomic, messages
 from fastcnn.hooks import HOOKS, Callback, Logs, plain_rate
 from fastcnn.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 
@@ -79,7 +80,9 @@ class CSVLogger(Callback):
     """Writes each epoch's logs as a row of a CSV file: epoch (from 0) and the history's values.
 
     Numbers are written so that they read back exactly. With `append` a training that resumes at
-    initial_epoch keeps the rows before that epoch and replaces those after it.
+    initial_epoch keeps the rows before that epoch and replaces those after it. A symbolic link
+    stays one, what it points to is written. To a device or a FIFO, as "/dev/stdout", rows are sent
+    as they come; there `append` only leaves out the header.
     """
 
     def __init__(
@@ -91,8 +94,12 @@ class CSVLogger(Callback):
 
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
+        atomic.check(self.filename, stream=True, make_folders=True)
+        self._stream: TextIO | None = None
         self.columns = ["epoch", *params["metrics"]]
-        self._kept = self._rows_before(params["initial_epoch"]) if self.append else []
+        stream = atomic.is_stream(self.filename)
+        kept = self.append and not stream
+        self._kept = self._rows_before(params["initial_epoch"]) if kept else []
 
     def _rows_before(self, epoch: int) -> list[list[str]]:
         if not os.path.exists(self.filename) or not os.path.getsize(self.filename):
@@ -113,21 +120,38 @@ class CSVLogger(Callback):
             ) from error
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        if atomic.is_stream(self.filename):
+            self._stream = atomic.opened_stream(self.filename)
+            if not self.append:
+                self._send([self.columns])
+            return
         Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
-        whole = Path(f"{self.filename}.part")
-        self._write(whole, "w", [self.columns, *self._kept])
-        os.replace(whole, self.filename)
+        atomic.write_text(self.filename, self._text([self.columns, *self._kept]))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         values = [repr(float((logs or {}).get(name, math.nan))) for name in self.columns[1:]]
-        self._write(Path(self.filename), "a", [[str(epoch), *values]])
+        self._send([[str(epoch), *values]])
 
     def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:
         self.on_epoch_end(epoch, logs)
 
-    def _write(self, path: Path, mode: str, rows: list[list[str]]) -> None:
-        with open(path, mode, newline="", encoding="utf-8") as file:
-            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(rows)
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _send(self, rows: list[list[str]]) -> None:
+        """Puts rows behind those that are there."""
+        if self._stream is not None:
+            self._stream.write(self._text(rows))
+            return
+        with atomic.appending(self.filename) as file:
+            file.write(self._text(rows))
+
+    def _text(self, rows: list[list[str]]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.separator, lineterminator="\n").writerows(rows)
+        return text.getvalue()
 
 
 def _positional(function: Callable[..., Any]) -> int:

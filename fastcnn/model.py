@@ -268,6 +268,12 @@ class Sequential(ModelSettings):
         with self.lock:
             hdf5.save_model(self, path, include_optimizer)
 
+    def check_save(self) -> None:
+        """Raise ValueError where `save` could not write a file that loads again."""
+        from fastcnn.formats import hdf5
+
+        hdf5.check_save(self)
+
     def save_weights(self, path: Any) -> None:
         """Write the weights to an HDF5 file that Keras 3 reads too."""
         from fastcnn.formats import hdf5
@@ -305,8 +311,7 @@ class Sequential(ModelSettings):
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
         bound = config.get("error_bound", strategies.ERROR_BOUND)
-        steps = config.get("preprocessing", ())
-        name = config.get("name", "sequential")
+        steps, name = config.get("preprocessing", ()), config.get("name", "sequential")
         return cls(layers, shape, seed, device, name, bound, steps, precision)
 
     def __getstate__(self) -> dict[str, Any]:

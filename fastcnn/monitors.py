@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fastcnn import arguments, messages
+from fastcnn import arguments, atomic, messages, naming, training_warning
 from fastcnn.hooks import Callback, Logs, plain_rate
 
 
@@ -27,10 +27,10 @@ class Monitor(Callback):
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         if self.monitor not in params["metrics"]:
-            hint = " Give fit validation data." if self.monitor.startswith("val_") else ""
             raise ValueError(
                 f"{type(self).__name__}: monitor must be one of the values of this training: "
-                f"{', '.join(params['metrics'])}. Received '{self.monitor}'.{hint}"
+                f"{', '.join(params['metrics'])}. Received '{self.monitor}'."
+                f"{_hint(self.monitor, params['metrics'])}"
             )
         self.direction = self._direction() if self.mode == "auto" else self.mode
 
@@ -46,6 +46,10 @@ class Monitor(Callback):
             "whose better direction is not known. Received 'auto'."
         )
 
+    def watched(self, logs: Logs | None) -> float | None:
+        """The monitored value; None after an epoch that did not measure it."""
+        return (logs or {}).get(self.monitor)
+
     def improved(self, value: float, reference: float | None) -> bool:
         """Whether value is better than reference by more than min_delta; NaN never is."""
         if math.isnan(value):
@@ -59,6 +63,19 @@ class Monitor(Callback):
     def say(self, sentence: str) -> None:
         """Prints on stderr, where the progress goes."""
         messages.say(sentence)
+
+
+def _hint(name: str, names: list[str]) -> str:
+    """What was probably meant by a name that is none of the values of a training."""
+    validated = any(known.startswith("val_") for known in names)
+    others = [] if validated else [f"val_{known}" for known in names]
+    if name in others:
+        return " Give fit validation data."
+    meant = naming.nearest(name, [*names, *others])
+    if meant is None:
+        return ""
+    needed = ", for which fit needs validation data" if meant in others else ""
+    return f" Did you mean '{meant}'{needed}?"
 
 
 class EarlyStopping(Monitor):
@@ -94,9 +111,9 @@ class EarlyStopping(Monitor):
         self.wait = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if epoch < self.start_from_epoch or self.monitor not in (logs or {}):
-            return  # also of an epoch without validation
-        value = (logs or {})[self.monitor]
+        value = self.watched(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
         self.wait += 1
         if self.improved(value, self.best):
             self._keep(epoch, value)
@@ -130,42 +147,72 @@ class ModelCheckpoint(Monitor):
 
     `filepath` may hold {epoch}, counted from 1, and names of logs, as "{epoch:02d}-{loss:.3f}.h5".
     Folders are made as needed. A file is replaced at once: a crash leaves the old or the new one.
+    What could not be saved is refused before the first epoch.
+
+    The best value, of `monitor` ("val_loss" where it is None), is remembered from one fit to the
+    next. An object that was not there when the file was written does not know how good it is:
+    `initial_value_threshold` says which value must be bettered, and without it a TrainingWarning
+    tells that the first epoch replaces the file.
     """
 
     def __init__(
         self,
         filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
+        monitor: str | None = None,
         verbose: int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",
         initial_value_threshold: float | None = None,
     ) -> None:
-        super().__init__(monitor, mode)
+        super().__init__("val_loss" if monitor is None else monitor, mode)
         self.filepath = os.fspath(filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.best = initial_value_threshold
+        if not save_best_only:
+            given = {"monitor": monitor, "initial_value_threshold": initial_value_threshold}
+            self._warn_without_effect([name for name, value in given.items() if value is not None])
+
+    def _warn_without_effect(self, names: list[str]) -> None:
+        if names:
+            training_warning.warn(
+                f"ModelCheckpoint: {' and '.join(names)} has no effect without "
+                f"save_best_only=True. Every epoch is saved to '{self.filepath}', also one that "
+                "is worse than what is there."
+            )
 
     def set_params(self, params: dict[str, Any]) -> None:
         if self.save_best_only:
             super().set_params(params)
         else:
             self.params = params
-        self._path(0, dict.fromkeys(params["metrics"], 0.0))
+        path = self._path(0, dict.fromkeys(params["metrics"], 0.0))
+        atomic.check(path, make_folders=True)
+        if not self.save_weights_only:
+            self.model.check_save()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self.save_best_only and self.best is None and Path(self.filepath).exists():
+            training_warning.warn(
+                f"ModelCheckpoint: '{self.filepath}' is there, of an earlier training, and the "
+                "first epoch of this one replaces it, be it better or worse. To keep the better "
+                "one, give its value as initial_value_threshold, or use the earlier callback."
+            )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        logs = logs or {}
         if self.save_best_only:
-            if not self.improved(logs.get(self.monitor, math.nan), self.best):
+            value = self.watched(logs)
+            if value is None or not self.improved(value, self.best):
                 return
-            self.best = logs[self.monitor]
-        path = self._path(epoch, logs)
+        unmeasured = dict.fromkeys(self.params["metrics"], math.nan)
+        path = self._path(epoch, {**unmeasured, **(logs or {})})
         path.parent.mkdir(parents=True, exist_ok=True)
         save = self.model.save_weights if self.save_weights_only else self.model.save
         save(path)
+        if self.save_best_only:
+            self.best = value
         if self.verbose:
             self.say(f"Epoch {epoch + 1}: saved {path}.")
 
@@ -214,9 +261,9 @@ class ReduceLROnPlateau(Monitor):
         self.cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.monitor not in (logs or {}):
-            return  # of an epoch without validation
-        value = (logs or {})[self.monitor]
+        value = self.watched(logs)
+        if value is None:
+            return
         if self.cooling > 0:
             self.cooling -= 1
             self.wait = 0

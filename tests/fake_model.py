@@ -123,6 +123,9 @@ class FakeModel:
     def set_weights(self, weights):
         self.weights[...], self.bias[...] = weights
 
+    def check_save(self):
+        pass
+
     def save(self, path):
         self._save("model", path)
 

@@ -6,12 +6,16 @@ import csv
 import math
 import os
 import signal
+import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from fake_model import FakeModel, NonFiniteError, toy
 
-from fastcnn import optimizers, schedules, training
+import fastcnn
+from fastcnn import TrainingWarning, metrics, optimizers, schedules, training
 from fastcnn.callbacks import (
     Callback,
     CSVLogger,
@@ -361,7 +365,9 @@ def scheduled():
 
 WRONG_FITS = [
     (EarlyStopping(), "EarlyStopping: monitor.*loss, accuracy.*'val_loss'. Give fit validation"),
-    (EarlyStopping("val_los"), "Received 'val_los'"),
+    (EarlyStopping("val_los"), "'val_los'. Did you mean 'val_loss', for which fit needs valid"),
+    (EarlyStopping("acc"), r"'acc'. Did you mean 'accuracy'\?"),
+    (ReduceLROnPlateau("val_acc"), "'val_acc'. Did you mean 'val_accuracy', for which"),
     (ModelCheckpoint("{epoch}.h5", save_best_only=True), "ModelCheckpoint: monitor.*'val_loss'"),
     (ModelCheckpoint("{step}.h5"), "filepath may hold.*epoch, loss, accuracy.*{step}"),
     (ModelCheckpoint("{}.h5"), "filepath may hold"),
@@ -417,3 +423,144 @@ def test_a_scheduler_must_return_a_rate(rate):
         training.fit(
             FakeModel(), *toy(), verbose=0, callbacks=LearningRateScheduler(lambda epoch: rate)
         )
+
+
+def test_a_monitor_that_is_nearly_there_is_named():
+    for monitor in (EarlyStopping, ReduceLROnPlateau):
+        words = r"val_loss, val_accuracy.*. Received 'val_acc'. Did you mean 'val_accuracy'\?$"
+        with pytest.raises(ValueError, match=words):
+            run([1.0], monitor("val_acc"))
+
+
+def test_an_epoch_that_did_not_measure_the_monitor_changes_nothing(tmp_path):
+    """As with a validation of every second epoch."""
+
+    class Forget(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch % 2:
+                del logs["val_loss"]
+
+    best = ModelCheckpoint(tmp_path / "{epoch}.h5", save_best_only=True)
+    each = ModelCheckpoint(tmp_path / "each-{val_loss}.h5", save_weights_only=True)
+    path = tmp_path / "history.csv"
+    stopping = EarlyStopping(patience=2)
+    model = FakeModel()
+    training.fit(
+        model,
+        *toy(),
+        epochs=9,
+        verbose=0,
+        validation_data=toy(6),
+        callbacks=[Script(3, 9, 2, 9, 2, 9, 2, 9, 1), Forget(), best, each, stopping, CSVLogger(path)],
+    )
+    assert [name for kind, name, _ in model.saved if kind == "model"] == ["1.h5", "3.h5"]
+    assert (tmp_path / "each-nan.h5").exists()
+    assert [row["val_loss"] for row in rows(path)] == [
+        *("3.0", "nan", "2.0", "nan", "2.0", "nan", "2.0")
+    ]
+
+
+def test_a_checkpoint_remembers_its_best_from_fit_to_fit(tmp_path):
+    best = ModelCheckpoint(tmp_path / "best.h5", save_best_only=True)
+    model, _ = run([3, 2], best)
+    run([5, 2.5], best, model=model)
+    assert [epoch for _, _, epoch in model.saved] == [1, 2]
+    run([5, 1.5], best, model=model)
+    assert len(model.saved) == 3
+
+
+def test_a_better_file_of_an_earlier_training_is_not_replaced_silently(tmp_path):
+    path = tmp_path / "best.h5"
+    run([2], ModelCheckpoint(path, save_best_only=True))
+    again = ModelCheckpoint(path, save_best_only=True)
+    with pytest.warns(TrainingWarning, match="best.h5' is there.*initial_value_threshold"):
+        run([3], again)
+    model, _ = run([3], ModelCheckpoint(path, save_best_only=True, initial_value_threshold=2.0))
+    assert not model.saved
+
+
+@pytest.mark.parametrize("options", [{"monitor": "val_loss"}, {"initial_value_threshold": 1.0}])
+def test_a_checkpoint_of_every_epoch_watches_nothing(options):
+    with pytest.warns(TrainingWarning, match="no effect without save_best_only=True"):
+        ModelCheckpoint("best.h5", **options)
+
+
+class OwnMetric(metrics.Metric):
+    direction = "max"
+
+    def reset(self):
+        pass
+
+    def update(self, batch, y, weight):
+        pass
+
+    def result(self):
+        return 0.0
+
+
+def unsavable():
+    model = fastcnn.Sequential([fastcnn.layers.Dense(2)], input_shape=(3,))
+    model.compile("sgd", "mse")
+    model._metrics = model.metrics = [OwnMetric("own")]
+    return model
+
+
+def test_what_cannot_be_saved_is_refused_before_the_first_epoch(tmp_path):
+    model = unsavable()
+    x, y = np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    words = "cannot be saved.*OwnMetric"
+    with pytest.raises(ValueError, match=words):
+        model.fit(x, y, verbose=0, callbacks=ModelCheckpoint(tmp_path / "m.h5"))
+    assert model.state.step == 0 and not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_epoch(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, words in (
+        (tmp_path / "file" / "m.h5", "there is no folder"),
+        (tmp_path, "it is a folder"),
+        ("/dev/null", "not a regular file"),
+    ):
+        model = FakeModel()
+        for callback in (ModelCheckpoint(path), CSVLogger(path)):
+            if (type(callback), path) == (CSVLogger, "/dev/null"):
+                continue
+            with pytest.raises(OSError, match=words):
+                training.fit(model, *toy(), verbose=0, callbacks=callback)
+        assert model.state.step == 0
+
+
+def test_a_csv_file_behind_a_link_is_written_there(tmp_path):
+    path, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    path.write_text("an old file")
+    link.symlink_to(path)
+    _, history = run([3, 2], CSVLogger(link))
+    assert link.is_symlink() and as_history(path) == (history.epoch, history.history)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["link.csv", "real.csv"]
+
+
+def test_csv_rows_go_to_a_fifo_as_they_come(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="nobody reads it"):
+        run([3], CSVLogger(path))
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    _, history = run([3, 2], CSVLogger(path))
+    header, *lines = os.read(reader, 9999).decode().splitlines()
+    os.close(reader)
+    assert header == ",".join(["epoch", *history.history]) and len(lines) == 2
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_csv_rows_go_to_standard_output(tmp_path):
+    """Which may be a file: it is not replaced, and what was written before stays."""
+    code = "import test_callbacks as t; print('before', flush=True); "
+    code += "t.run([3, 2], t.CSVLogger('/dev/stdout'))"
+    path = tmp_path / "log"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with open(path, "wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", code], stdout=file, env=environment, check=True, timeout=300
+        )
+    before, header, *lines = path.read_text().splitlines()
+    assert before == "before" and header.startswith("epoch,loss") and len(lines) == 2

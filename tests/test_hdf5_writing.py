@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastcnn
-from fastcnn import atomic
+from fastcnn import atomic, file_lock
+from fastcnn.formats import weights
+from fastcnn.formats.errors import FormatError
 from fastcnn.formats.hdf5_reader import reading
 from fastcnn.formats.hdf5_writer import Contents, write
 
@@ -130,17 +134,130 @@ def test_permissions_stay_and_new_files_get_the_usual_ones(tmp_path):
     assert new.stat().st_mode == plain.stat().st_mode
 
 
+HALF = """
+import sys, time
+from fastcnn import atomic
+with atomic.replacing(sys.argv[1]) as file:
+    file.write(b"half")
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def half_written(path):
+    """A process in the midst of writing path."""
+    process = subprocess.Popen(program(HALF, path), stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
+def killed(process):
+    with process:
+        process.kill()
+
+
 def test_what_killed_writers_left_is_removed(tmp_path):
-    stale, fresh, foreign = (
-        tmp_path / f".{name}.partial" for name in ("model.h5.1-1", "model.h5.2-2", "other.h5.1-1")
-    )
-    for path in (stale, fresh, foreign):
+    path = tmp_path / "model.h5"
+    other = tmp_path / ".other.h5.1-1.partial"
+    other.write_text("")
+    for _ in range(3):
+        killed(half_written(path))
+        assert len(list(tmp_path.glob(".model.h5.*.partial"))) == 1
+    write(path, small(1))
+    assert sorted(os.listdir(tmp_path)) == sorted([other.name, "model.h5"])
+
+
+def test_what_another_process_writes_stays(tmp_path):
+    path = tmp_path / "model.h5"
+    writer = half_written(path)
+    write(path, small(1))
+    left = list(tmp_path.glob(".*.partial"))
+    killed(writer)
+    assert len(left) == 1
+    write(path, small(2))
+    assert os.listdir(tmp_path) == ["model.h5"]
+
+
+def test_where_nothing_can_be_locked_age_decides(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_lock, "take", lambda descriptor: None)
+    stale, fresh = (tmp_path / f".model.h5.{n}-{n}.partial" for n in (1, 2))
+    for path in (stale, fresh):
         path.write_text("")
     long_ago = time.time() - 2 * atomic.STALE_SECONDS
-    for path in (stale, foreign):
-        os.utime(path, (long_ago, long_ago))
+    os.utime(stale, (long_ago, long_ago))
     write(tmp_path / "model.h5", small(1))
-    assert sorted(os.listdir(tmp_path)) == sorted([fresh.name, foreign.name, "model.h5"])
+    assert sorted(os.listdir(tmp_path)) == sorted([fresh.name, "model.h5"])
+
+
+@pytest.mark.parametrize("kind", ["device", "fifo", "stdout"])
+def test_what_is_no_file_is_not_replaced(kind, tmp_path):
+    path = {"device": "/dev/null", "fifo": tmp_path / "fifo", "stdout": "/dev/stdout"}[kind]
+    if kind == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        write(path, small(1))
+    with pytest.raises(OSError, match="not a regular file"):
+        atomic.check(path)
+    assert atomic.is_stream(path)
+    assert not atomic.is_stream("/dev/shm/model.h5") and not atomic.is_stream(tmp_path / "new")
+
+
+def test_a_path_that_cannot_be_written_is_told_beforehand(tmp_path):
+    (tmp_path / "file").write_text("")
+    atomic.check(tmp_path / "new.h5")
+    atomic.check(tmp_path / "file")
+    atomic.check(tmp_path / "a" / "b" / "new.h5", make_folders=True)
+    with pytest.raises(OSError, match="there is no folder"):
+        atomic.check(tmp_path / "a" / "new.h5")
+    with pytest.raises(OSError, match="it is a folder"):
+        atomic.check(tmp_path, make_folders=True)
+    with pytest.raises(OSError, match=r"there is no folder '.*file'"):
+        atomic.check(tmp_path / "file" / "a" / "new.h5", make_folders=True)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+WRITES = re.compile(
+    r"open\([^()]*,\s*[\"'][wax]|\.open\(\s*[\"'][wax]|write_text\(|write_bytes\(|savefig\("
+    r"|os\.rename\(|os\.replace\(|np\.save|\.tofile\("
+)
+
+
+def test_every_write_goes_through_one_door():
+    """Whoever writes otherwise replaces devices and links, or leaves half a file."""
+    package = Path(fastcnn.__file__).parent
+    found = {
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in package.rglob("*.py")
+        if path.name != "atomic.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if WRITES.search(line) and "atomic.write_text(" not in line
+    }
+    # Into memory; and another process's standard output.
+    expected = ("figure.savefig(drawn,", 'os.fdopen(os.dup(1), "w")')
+    assert {one for one in found if not any(words in one for words in expected)} == set()
+
+
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, monkeypatch):
+    path = tmp_path / "model.h5"
+    model = fastcnn.Sequential([fastcnn.layers.Dense(2, name="d")], input_shape=(3,))
+    model.compile("sgd", "mse")
+    model.save(path)
+    before = path.read_bytes()
+    good = model.get_weights()
+    model.parameters[0].value[0, 1] = np.nan
+    for save in (model.save, model.save_weights, lambda path: model.check_save()):
+        with pytest.raises(ValueError, match="1 of the 6 numbers of 'd/kernel' are not finite"):
+            save(path)
+    assert path.read_bytes() == before
+    monkeypatch.setattr(weights, "_refuse_not_finite", lambda parameter: None)
+    model.save(path)  # as an earlier version did, with a right checksum
+    model.set_weights(good)
+    words = "model.h5.*1 of the 6 numbers of '/layers/dense/vars/0' are not finite"
+    with pytest.raises(FormatError, match=words):
+        fastcnn.load(path)
+    with pytest.raises(FormatError, match=words):
+        model.load_weights(path)
+    assert all(map(np.array_equal, model.get_weights(), good))
 
 
 class OwnSchedule(fastcnn.schedules.Schedule):

@@ -176,7 +176,7 @@ def read_preprocessing(model: Sequential, root: Group) -> None:
     """Gives the steps of the model's preprocessing the arrays that they were fitted with."""
     for number, step in _fitted_steps(model):
         stored = root.group("fastcnn").group("preprocessing").group(number)
-        arrays = {name: stored.dataset(name).floats() for name in stored}
+        arrays = {name: stored.dataset(name).finite_floats() for name in stored}
         try:
             step.set_arrays(arrays)
         except (KeyError, ValueError) as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fastcnn.formats import checkpoint, hdf5_writer, weights
 from fastcnn.formats.archive import weights_file
 from fastcnn.formats.hdf5_reader import reading
+from fastcnn.formats.hdf5_writer import Contents
 from fastcnn.formats.weights import LoadReport
 
 if TYPE_CHECKING:
@@ -28,11 +29,21 @@ def save_model(model: Sequential, path: Path, include_optimizer: bool = True) ->
     optimizer with its slots, step, epoch, seed, class names.
 
     Without the optimizer the file is a half to a third as large and loads uncompiled.
-    A crash leaves the old file or the new one; OSError in words when it cannot be written.
+    A crash leaves the old file or the new one; OSError in words when it cannot be written, and
+    ValueError for what could not be loaded again, weights that are not finite among it.
     """
+    hdf5_writer.write(path, _contents(model, include_optimizer))
+
+
+def check_save(model: Sequential) -> None:
+    """Finds out, without a file, whether save_model can write the model; ValueError in words."""
+    _contents(model, include_optimizer=True)
+
+
+def _contents(model: Sequential, include_optimizer: bool) -> Contents:
     contents = weights.describe(model)
     checkpoint.describe(model, contents, include_optimizer)
-    hdf5_writer.write(path, contents)
+    return contents
 
 
 def load_model(path: Path, model_class: type[Sequential]) -> Sequential:
@@ -67,8 +78,9 @@ def load_weights(
     `.weights.h5` or its `.keras` archive. Returns what was loaded and what was skipped.
 
     Layers are paired in order; with by_name those of the same name, as for a network whose last
-    layers are new. skip_mismatch leaves out layers that do not fit instead of raising FormatError,
-    which names the layer and both shapes. When anything is raised, the model is as before.
+    layers are new; FormatError where there is none. skip_mismatch leaves out layers that do not fit
+    instead of raising FormatError, which names the layer and both shapes. Numbers that are not
+    finite are refused. When anything is raised, the model is as before.
     """
     with weights_file(path) as file, reading(path, file) as root:
         checkpoint.refuse_legacy(path, root)

@@ -144,6 +144,17 @@ class Dataset(_Object):
         self._read(array.reshape(-1).view(np.uint8).data)
         return array.astype(np.float32, copy=False)
 
+    def finite_floats(self) -> NDArray[np.float32]:
+        """As `floats`; numbers that are not finite are refused."""
+        array = self.floats()
+        wrong = int(np.count_nonzero(~np.isfinite(array)))
+        if wrong:
+            raise Damage(
+                f"{wrong:,} of the {array.size:,} numbers of '{self.path}' are not finite, as "
+                "after a training whose loss became NaN"
+            )
+        return array
+
     def text(self, limit: int) -> str:
         """A text of at most limit bytes."""
         if not self.type.text or self.shape != ():

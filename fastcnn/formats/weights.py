@@ -42,14 +42,26 @@ class StoredLayer:
 
 
 def describe(model: Any) -> Contents:
-    """The model's weights and moving statistics in Keras's layout."""
+    """The model's weights and moving statistics in Keras's layout; ValueError where they are not
+    finite, which reading refuses."""
     contents = Contents()
     for key, layer in keras_layout.keyed(model.layers):
         if layer.parameters:
             contents.names[f"layers/{key}/vars"] = layer.name
         for number, parameter in enumerate(layer.parameters):
+            _refuse_not_finite(parameter)
             contents.arrays[f"layers/{key}/vars/{number}"] = parameter.value
     return contents
+
+
+def _refuse_not_finite(parameter: Any) -> None:
+    wrong = int(np.count_nonzero(~np.isfinite(parameter.value)))
+    if wrong:
+        raise ValueError(
+            f"The model cannot be saved: {wrong:,} of the {parameter.size:,} numbers of "
+            f"'{parameter.path}' are not finite. Go back to an earlier file of its weights, and "
+            "train with a lower learning rate."
+        )
 
 
 def stored_layers(root: Group) -> list[StoredLayer]:
@@ -94,11 +106,12 @@ class Matching:
         self._source = source
         self._skip = skip
         self._by_name = by_name
+        self._unfit = False  # whether a partner was left out for its shapes
 
     def match(self, model: Any, stored: Iterable[StoredLayer]) -> None:
         """Fills pairs and report; changes nothing in the model."""
         left = self._labelled(stored)
-        known = ", ".join(left) or "none"
+        known = _listed(left)
         for key, layer in keras_layout.keyed(model.layers):
             if not layer.parameters:
                 continue
@@ -114,8 +127,19 @@ class Matching:
                     f"expected weights {shapes} under 'layers/{key}', and there are none "
                     f"(layers with weights in the file: {known})",
                 )
+        if self._by_name and not self.report.loaded and not self._unfit:
+            self._refuse_nothing(model, left)
         for label, extra in left.items():
             self._leave(label, extra)
+
+    def _refuse_nothing(self, model: Any, stored: Iterable[str]) -> None:
+        """FormatError where no name is in both."""
+        weighted = [layer for _, layer in keras_layout.keyed(model.layers) if layer.parameters]
+        raise FormatError(
+            f"'{self._source}' has no layer with a name of the model's, so that nothing would be "
+            f"loaded. The model's layers with weights: {_listed(one.name for one in weighted)}. "
+            f"The file's: {_listed(stored)}. Without by_name, layers are paired in order."
+        )
 
     def _labelled(self, stored: Iterable[StoredLayer]) -> dict[str, StoredLayer]:
         labelled: dict[str, StoredLayer] = {}
@@ -149,7 +173,12 @@ class Matching:
                 f"'{self._source}' does not fit the model. Layer '{label}': {reason}. "
                 "Nothing was loaded."
             )
+        self._unfit = True
         self.report.skipped[label] = reason
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _path(layer: Any) -> str:
@@ -180,7 +209,7 @@ def _difference(layer: Any, stored: StoredLayer) -> str | None:
 
 def read(pairs: Pairs) -> list[tuple[Any, NDArray[np.float32]]]:
     """The arrays for each parameter; the model is not touched."""
-    return [(parameter, dataset.floats()) for parameter, dataset in pairs]
+    return [(parameter, dataset.finite_floats()) for parameter, dataset in pairs]
 
 
 def assign(arrays: list[tuple[Any, NDArray[np.float32]]]) -> None:
