@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from fastcnn import training_warning
 from fastcnn.layers import (
     ELU,
     Activation,
@@ -107,8 +107,7 @@ def warn_of_misfit(model: Any, loss: Any) -> None:
     elif loss.has_classes and not maker and end in ("softmax", "sigmoid"):
         doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
     if doubt:
-        warnings.warn(
+        training_warning.warn(
             f"Layer '{name}' ends in {end}, but the loss '{loss.name}' {doubt}, unless this is "
-            "meant.",
-            stacklevel=3,
+            "meant."
         )

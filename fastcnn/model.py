@@ -137,10 +137,8 @@ class Sequential(ModelSettings):
         until: str | None = None,
         images: int = 32,
     ) -> Program:
-        """Return the network as ops, after fusion, with the strategies for batches of `images`.
-
-        `until` stops behind the layer at a path.
-        """
+        """Return the network as ops, after fusion, with the strategies for batches of `images`;
+        `until` stops behind the layer at a path."""
         program = self._ops(training, fused, until)
         strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program
@@ -229,8 +227,7 @@ class Sequential(ModelSettings):
                 parameter.value[...] = array
 
     def summary(self, images: int = 32) -> None:
-        """Print the layers with output shapes, parameters, multiply-adds and memory, and with the
-        convolutions' strategies for batches of `images`."""
+        """Print the table of layers, with the strategies for batches of `images`."""
         print(summary_text(self, images))
 
     def pin_strategies(self, images: int = 32) -> None:
@@ -324,8 +321,8 @@ class Sequential(ModelSettings):
         self._closed = True
 
     def __repr__(self) -> str:
-        count = sum(parameter.size for parameter in self.parameters)
-        return f"Sequential({len(self.layers)} layers, {count:,} parameters)"
+        weights = f"{sum(p.size for p in self.parameters):,} parameters"
+        return f"Sequential({len(self.layers)} layers, {weights})"
 
 
 def _checked_layers(layers: Any) -> list[Layer]:
