@@ -451,7 +451,14 @@ def test_an_epoch_that_did_not_measure_the_monitor_changes_nothing(tmp_path):
         epochs=9,
         verbose=0,
         validation_data=toy(6),
-        callbacks=[Script(3, 9, 2, 9, 2, 9, 2, 9, 1), Forget(), best, each, stopping, CSVLogger(path)],
+        callbacks=[
+            Script(3, 9, 2, 9, 2, 9, 2, 9, 1),
+            Forget(),
+            best,
+            each,
+            stopping,
+            CSVLogger(path),
+        ],
     )
     assert [name for kind, name, _ in model.saved if kind == "model"] == ["1.h5", "3.h5"]
     assert (tmp_path / "each-nan.h5").exists()
