@@ -167,3 +167,17 @@ def test_going_on_is_save_load_and_going_on(optimizer, between, tmp_path):
     np.testing.assert_array_equal(model.state.slots, loaded.state.slots)
     assert model.state.step == loaded.state.step
     same([model.predict(x)], [loaded.predict(x)])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_gives_the_same_for_any_threads(strategy):
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            fastcnn.set_num_threads(threads)
+            model = build(SHAPE, net(strategy), LOSS, optimizers.Adam(1e-3))
+            found.append([*results(model, "predict", 19), *results(model, "train_on_batch", 19)])
+    finally:
+        fastcnn.set_num_threads(2)
+    for other in found[1:]:
+        same(found[0], other)
