@@ -104,7 +104,7 @@ def test_validation_freq(frequency, validated, tmp_path):
     callbacks = [
         LambdaCallback(on_epoch_end=lambda epoch, logs: told.append("val_loss" in logs)),
         EarlyStopping(patience=3),
-        ModelCheckpoint("best-{epoch}-{val_loss:.2f}.h5", save_best_only=True),
+        ModelCheckpoint(tmp_path / "best-{epoch}-{val_loss:.2f}.h5", save_best_only=True),
         CSVLogger(tmp_path / "log.csv"),
     ]
     options = {"validation_data": (X, Y), "validation_freq": frequency, "callbacks": callbacks}
