@@ -12,6 +12,9 @@ from fastcnn import arguments, naming, schedules
 from fastcnn.schedules import Schedule
 from fastcnn.settings import Settings
 
+LARGEST = float(np.finfo(np.float32).max)
+"""What float32 can hold."""
+
 
 class Optimizer(Settings):
     """A rule that changes the weights by their gradients.
@@ -60,7 +63,9 @@ class Optimizer(Settings):
         if isinstance(value, Schedule | dict):
             self._learning_rate: float | Schedule = schedules.get(value)
         else:
-            self._learning_rate = arguments.number(self, "learning_rate", value, above=0)
+            self._learning_rate = arguments.number(
+                self, "learning_rate", value, above=0, below=LARGEST
+            )
 
     @property
     def slot_values(self) -> tuple[float, ...]:

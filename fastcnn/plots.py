@@ -223,7 +223,7 @@ def images(
     """A grid of images, each below the name of its class.
 
     x: images [n, H, W, C] with C 1, 3 or 4, or [n, H, W], n > 0; labels: [n], or None. uint8 is
-    drawn as it is, of other types the least value black and the largest white.
+    drawn as it is, of other types the least value of all images black and the largest white.
     """
     shown = np.asarray(x)
     if shown.ndim not in (3, 4) or not len(shown) or shown.shape[3:] not in ((), (1,), (3,), (4,)):
@@ -248,11 +248,14 @@ def images(
 
 
 def _range(images: NDArray[Any]) -> tuple[float, float]:
-    """What is black and what is white: 0 and 255 of uint8, else 0 and 1 or what is there."""
+    """What is black and what is white, of all images alike: 0 and 255 of uint8, else the least and
+    the largest value; grey where there is one value alone."""
     if images.dtype == np.uint8:
         return 0.0, 255.0
-    low, high = float(images.min(initial=0.0)), float(images.max(initial=0.0))
-    return low, max(high, low + 1.0)
+    if not images.size:
+        return 0.0, 1.0
+    low, high = float(images.min()), float(images.max())
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
 def _names(class_names: Sequence[str] | None, classes: int, where: str) -> list[str]:

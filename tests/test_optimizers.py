@@ -209,3 +209,10 @@ def test_get():
 def test_errors_in_words(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_a_rate_that_float32_cannot_hold_is_refused():
+    with pytest.raises(
+        ValueError, match=r"SGD: learning_rate must be .*below 3.4.*Received 1e\+39"
+    ):
+        optimizers.SGD(1e39)

@@ -171,3 +171,12 @@ def test_curves_of_epochs_without_validation():
     _, axes = plots.curves(history)
     line = next(line for line in axes[0].lines if line.get_label() == "validation")
     assert line.get_xdata().tolist() == [2, 4] and line.get_ydata().tolist() == [5, 4]
+
+
+def test_small_values_are_drawn_from_black_to_white():
+    x = np.array([-0.05, 0.0, 0.05, 0.05], np.float32).reshape(1, 2, 2, 1)
+    _, axes = plots.images(x)
+    drawn = axes[0, 0].images[0].get_array()
+    np.testing.assert_allclose(np.ravel(drawn), [0.0, 0.5, 1.0, 1.0])
+    _, axes = plots.images(np.full((1, 2, 2), 7.0))
+    assert (axes[0, 0].images[0].get_array() == 0.5).all()
