@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
+@lru_cache(1 << 10)
 def snake_case(name: str) -> str:
     """Keras's snake case of a class name: "MaxPooling2D" -> "max_pooling2d"."""
     name = re.sub(r"\W+", "", name)

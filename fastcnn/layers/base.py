@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from inspect import signature
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -254,9 +255,9 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
 
 
-def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
+def name_layers(layers: Sequence[Layer]) -> None:
     """Give unnamed layers unique names, as Keras does, and refuse names given twice."""
-    taken = set() if taken is None else taken
+    taken: set[str] = set()
     for layer in layers:
         if layer.given_name is not None:
             if layer.given_name in taken:
@@ -264,10 +265,17 @@ def name_layers(layers: list[Layer], taken: set[str] | None = None) -> None:
                     f"Two layers are named '{layer.given_name}': names must be unique."
                 )
             taken.add(layer.given_name)
+    unused: dict[str, Iterator[str]] = {}  # by the name of a class, which others may have taken
     for layer in layers:
         if layer.given_name is None:
             base = naming.snake_case(type(layer).__name__)
-            names = (base if i == 0 else f"{base}_{i}" for i in range(len(layers) + len(taken) + 1))
+            names = unused.setdefault(base, _numbered(base))
             layer._assign(name=next(name for name in names if name not in taken))
             taken.add(layer.name)
-        name_layers(list(layer.sublayers))
+        name_layers(layer.sublayers)
+
+
+def _numbered(base: str) -> Iterator[str]:
+    """Yield base, base_1, base_2, ..."""
+    yield base
+    yield from (f"{base}_{number}" for number in count(1))
