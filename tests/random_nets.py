@@ -49,6 +49,8 @@ class _Drawing:
         if self.chance(0.5):
             end, loss = self.classifier()
             layers += [*([] if len(after(layers, shape)) == 1 else [self.to_vector()]), *end]
+        elif after(layers, shape)[-1] == 1:
+            layers.append(L.Activation("tanh"))  # a softmax of a single number is refused
         return Net(shape, layers, self.batch, loss)
 
     def classifier(self):

@@ -22,6 +22,7 @@ GROUP = 20  # nets a test
 # a change of so much of the largest gradient: near a kink, say, or with a vanishing variance.
 NOISE, MOST_CHANGE = 1e-5, 1e-3
 STEP = 1e-7  # of the differences
+CLIPPED = 4.0  # the mean loss of up to 18 images above which one may be clipped
 
 
 @pytest.mark.parametrize("first", range(FIRST, LAST, GROUP))
@@ -55,7 +56,9 @@ def compare(net: Net) -> bool:
     path = sorted(outputs)[net.batch % len(outputs)]
     assert_close(model.activations(x, path), outputs[path], "statistics", path)
     loss, expected = reference_model.gradients(model, x, y, dropout=True)
-    if too_sensitive(model, x, y, expected):
+    # The reference keeps probabilities off 0, which a fused cross-entropy need not.
+    clipped = model.loss.fuses is not None and loss > CLIPPED
+    if clipped or too_sensitive(model, x, y, expected):
         return False
     received_loss, received = model.gradients(x, y)
     assert received_loss == pytest.approx(loss, rel=2e-5, abs=1e-7)
@@ -65,7 +68,8 @@ def compare(net: Net) -> bool:
     model.train_on_batch(x, y)
     for parameter in model.parameters:
         if parameter.path in moving:
-            assert_close(parameter.value, moving[parameter.path], "statistics", parameter.path)
+            expected_value = moving[parameter.path]
+            assert_close(parameter.value, expected_value, "statistics", parameter.path, floor=0.01)
     return True
 
 
