@@ -18,7 +18,7 @@ from fastcnn.arrays import array, finite, shape_text
 from fastcnn.data import by_name
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.preparation import Preparation
-from fastcnn.hooks import Callback
+from fastcnn.hooks import Callback, check_hooks
 from fastcnn.targets import labels
 
 __all__ = ["Examples", "callbacks", "compiled", "examples", "images", "labels", "weights"]
@@ -77,6 +77,7 @@ def callbacks(value: Any) -> list[Callback]:
                 "fit: callbacks must be a list of fastcnn.callbacks.Callback objects. "
                 f"Received {callback!r}{hint}."
             )
+        check_hooks(callback)
     return list(given)
 
 

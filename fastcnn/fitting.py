@@ -55,6 +55,7 @@ class Fit:
         self.hooks = hooks
         self.history = History()
         self.tally = Tally(model.metrics, train.count or 0)
+        self.loss = model.loss
         self.failure: ArithmeticError | None = None
         self.names = self._names()
         self.unseen = isinstance(train, StreamPart)  # nobody looked at its images before
@@ -74,7 +75,6 @@ class Fit:
         self._introduce()
         self.progress = progress.make(self.plan.verbose)
         self.model.stop_training = False
-        self.engine = self.model.engine()
         with Interrupt() as self.interrupt:
             try:
                 self.hooks.call("on_train_begin", {})
@@ -156,7 +156,7 @@ class Fit:
         # Looked up once: a step may take half a millisecond.
         tally, interrupt, clock = self.tally, self.interrupt, time.perf_counter
         begin, end = self.hooks["on_train_batch_begin"], self.hooks["on_train_batch_end"]
-        train, interval = self.engine.train, self.progress.interval
+        model, interval = self.model, self.progress.interval
         due = clock() + interval
         tally.reset()
         size = self.plan.batch_size
@@ -171,11 +171,13 @@ class Fit:
                 for hook in begin:
                     hook(step, {})
                 try:
-                    batch = train(x, y, weight, capacity)
+                    with model.lock:  # the results are overwritten by the next step
+                        if model.loss is not self.loss:
+                            self._check_loss()
+                        tally.add(model.engine().train(x, y, weight, capacity), y, weight)
                 except ArithmeticError as error:
                     self._fail(error, epoch, step)
                     return False
-                tally.add(batch, y, weight)
                 for hook in end:
                     hook(step, tally.logs())
                 if clock() >= due:
@@ -184,6 +186,17 @@ class Fit:
                 if interrupt.requested:
                     return tally.count == self.train.count and self.validation is None
         return True
+
+    def _check_loss(self) -> None:
+        """Take over a loss that was set meanwhile, if what is measured goes with it."""
+        loss = self.model.loss
+        if loss is None or loss.has_classes != self.loss.has_classes:
+            name = None if loss is None else loss.name
+            raise ValueError(
+                f"fit: a loss that is set while the model trains must measure the same, as "
+                f"'{self.loss.name}' does. Received {name!r}: set it before fit."
+            )
+        self.loss = loss
 
     def _validate(self, title: str) -> Logs:
         if self.validation is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fastcnn import naming
+
 Logs = dict[str, float]
 
 HOOKS = (
@@ -20,6 +22,9 @@ HOOKS = (
     "on_test_batch_begin",
     "on_test_batch_end",
 )
+
+# Keras's shorter names.
+ALIASES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
 class Callback:
@@ -79,6 +84,22 @@ class Callback:
         """After a batch of the validation; logs are the means so far."""
 
 
+def check_hooks(callback: Callback) -> None:
+    """Raise ValueError where a callback defines a hook that nobody calls."""
+    for name in dir(callback):
+        hook = name.startswith("on_") and callable(getattr(callback, name))
+        if hook and name not in HOOKS and name not in ALIASES.values():
+            wrong = naming.unknown("hook", name, HOOKS)
+            raise ValueError(f"{type(callback).__name__}: {wrong}")
+
+
+def _hook(callback: Callback, name: str) -> Callable[..., None]:
+    """A hook of a callback, also where it has Keras's shorter name."""
+    function: Callable[..., None] = getattr(callback, name)
+    plain = getattr(function, "__func__", None) is getattr(Callback, name)
+    return getattr(callback, ALIASES.get(name, name), function) if plain else function
+
+
 class Hooks:
     """The hooks of several callbacks: one list of functions a hook, only the overridden ones."""
 
@@ -87,7 +108,7 @@ class Hooks:
         self._functions = {name: self._overridden(name) for name in HOOKS}
 
     def _overridden(self, name: str) -> list[Callable[..., None]]:
-        found = [getattr(callback, name) for callback in self.callbacks]
+        found = [_hook(callback, name) for callback in self.callbacks]
         base = getattr(Callback, name)
         return [function for function in found if getattr(function, "__func__", None) is not base]
 

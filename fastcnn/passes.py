@@ -265,7 +265,7 @@ def _of_model(model: Any) -> Preparation:
 
 def test_pass(model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks) -> Logs:
     """The loss and the metrics of a part, without training."""
-    test, clock, interval = model.engine().test, time.perf_counter, shown.interval
+    clock, interval = time.perf_counter, shown.interval
     begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]
     tally = Tally(model.metrics, part.count or 0)
     capacity = part.largest(batch_size)
@@ -274,7 +274,8 @@ def test_pass(model: Any, part: Any, batch_size: int, shown: Progress, hooks: Ho
         for step, (x, y, weight) in enumerate(batches):
             for hook in begin:
                 hook(step, {})
-            tally.add(test(x, y, weight, capacity), y, weight)
+            with model.lock:  # the results are overwritten by the next step
+                tally.add(model.engine().test(x, y, weight, capacity), y, weight)
             for hook in end:
                 hook(step, tally.logs())
             if clock() >= due:

@@ -248,20 +248,22 @@ def train_on_batch(
     return_dict: bool = False,
 ) -> Any:
     """One training step on x and y; the loss before it and the metrics, as `evaluate` gives."""
-    checks.compiled(model, "train_on_batch", training=True)
-    batch = checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
-    for layer in preparations.unfitted(model):
-        layer.take_none()  # what the weights are trained for from now on
-    return _answer(_on_batch(model, batch, model.engine().train), return_dict)
+    with model.lock:
+        checks.compiled(model, "train_on_batch", training=True)
+        batch = checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
+        for layer in preparations.unfitted(model):
+            layer.take_none()  # what the weights are trained for from now on
+        return _answer(_on_batch(model, batch, model.engine().train), return_dict)
 
 
 def test_on_batch(
     model: Any, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
 ) -> Any:
     """The loss and the metrics of one batch, as `evaluate` gives them."""
-    checks.compiled(model, "test_on_batch")
-    batch = checks.examples(model, x, y, sample_weight, name="test_on_batch: ")
-    return _answer(_on_batch(model, batch, model.engine().test), return_dict)
+    with model.lock:
+        checks.compiled(model, "test_on_batch")
+        batch = checks.examples(model, x, y, sample_weight, name="test_on_batch: ")
+        return _answer(_on_batch(model, batch, model.engine().test), return_dict)
 
 
 def _on_batch(model: Any, examples: Examples, run: Any) -> Logs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,6 +114,7 @@ class FakeModel:
         self.preprocessing, self.class_names = [], None
         self.saved = []  # (kind, path, epoch) of every save
         self._engine = FakeEngine(self)
+        self.lock = threading.RLock()
 
     def engine(self):
         return self._engine

@@ -52,9 +52,12 @@ def _sparse_loss(function: Callable) -> Callable:
     def loss(pointer):
         op = carray(pointer, 1)[0]
         scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
-        label = np.int64(ints(op.target, 1)[0])
+        target = np.int64(ints(op.target, 1)[0])
+        # Whatever another thread may write there, nothing is read or written elsewhere.
+        label = min(max(target, 0), op.size - 1)
         weight = floats(op.weight, 1)[0]
-        floats(op.loss, 1)[0] = function(scores, label, gradient, weight, as_float(op.option))
+        loss = function(scores, label, gradient, weight, as_float(op.option))
+        floats(op.loss, 1)[0] = loss if label == target else np.float32(np.nan)
         ints(op.rank, 1)[0] = rank_of(scores, label)
 
     return loss

@@ -86,11 +86,13 @@ def _sparse_loss(function: Callable) -> Callable:
     ):
         for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
             at, end = row * size, (row + 1) * size
-            z, label = scores[at:end], int(target[row])
+            # Whatever another thread may write there, nothing is read or written elsewhere.
+            z, label = scores[at:end], min(max(int(target[row]), 0), size - 1)
             value = function(z, label, gradient[at:end], weight[row], option)
             place = rank_of(z, label)
             if cuda.threadIdx.x == 0:
-                loss[row], rank[row] = value, place
+                loss[row] = value if label == target[row] else f32(math.nan)
+                rank[row] = place
 
     return loss
 
