@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +24,7 @@ ALIASES = {"lr": "learning_rate"}
 
 _counter = itertools.count(1)
 _latest = 0
+_own = threading.local()
 
 
 def version() -> int:
@@ -33,7 +35,23 @@ def version() -> int:
 def changed() -> None:
     """Note that a setting has changed."""
     global _latest
-    _latest = next(_counter)
+    if not _is_uncounted():
+        _latest = next(_counter)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Count no change that this thread makes meanwhile: for what is noted while a plan is made,
+    which would otherwise be out of date at once and be made anew for ever."""
+    before, _own.uncounted = _is_uncounted(), True
+    try:
+        yield
+    finally:
+        _own.uncounted = before
+
+
+def _is_uncounted() -> bool:
+    return getattr(_own, "uncounted", False)
 
 
 class Settings:
@@ -129,8 +147,9 @@ class Settings:
         """Set attributes that others cannot set."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._changes_made = self._changes + 1
-        changed()
+        if not _is_uncounted():
+            self._changes_made = self._changes + 1
+            changed()
 
     @property
     def _changes(self) -> int:

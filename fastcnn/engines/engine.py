@@ -250,7 +250,8 @@ class Engine(ABC):
         while True:
             key = model.plan_key(kind)
             absorbed = model.loss.fuses if kind in (TRAIN, TEST) else ""
-            planned = self._build(kind, path, capacity)
+            with settings.uncounted():  # a user's own layer may note something in itself
+                planned = self._build(kind, path, capacity)
             if key == model.plan_key(kind):
                 break
             del planned  # its memory goes first
