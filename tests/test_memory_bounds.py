@@ -3,34 +3,17 @@ random nets that begins as NaN, with numbers around it that must stay."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-
 import numpy as np
 import pytest
 from building import build, images, targets_for
+from fences import fenced
 from random_nets import draw
 
 from fastcnn.engines import cpu, executable
 from fastcnn.engines.executable import allocate
 
-PAGE = mmap.PAGESIZE
 GUARD = 1024  # bytes on either side, whole cache lines
 NETS = range(12)
-_mprotect = ctypes.CDLL(None, use_errno=True).mprotect
-
-
-def fenced(array, at_end):
-    """A copy that ends, or begins, at a page that may not be touched, and what keeps it alive."""
-    pages = -(-array.nbytes // PAGE)
-    memory = mmap.mmap(-1, (pages + 2) * PAGE)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    for place in (start, start + (pages + 1) * PAGE):
-        assert not _mprotect(ctypes.c_void_p(place), ctypes.c_size_t(PAGE), 0)
-    first = PAGE + (pages * PAGE - array.nbytes if at_end else 0)
-    copy = np.frombuffer(memory, array.dtype, array.size, first).reshape(array.shape)
-    copy[...] = array
-    return copy
 
 
 def made(number):
