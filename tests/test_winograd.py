@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from building import build, images, targets_for
+from test_strategies import arrays, computed
 
 from fastcnn import layers as L
 from fastcnn import optimizers
 from fastcnn.kernels import winograd
+from fastcnn.problem import Problem
+from fastcnn.strategies import STRATEGIES
 
 
 def filtered(m, d, g, dtype=np.float64, points=None):
@@ -107,3 +110,18 @@ def test_batch_normalization_folds_into_the_transformed_kernel():
     direct.set_weights(model.get_weights())
     x = images(3, (10, 11, 17))
     np.testing.assert_allclose(model.predict(x), direct.predict(x), rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name.startswith("winograd")])
+def test_tiles_of_zeros_give_exactly_zero(name):
+    """Whatever stands in other tiles: a background and what no gradient reaches stay as they are,
+    for a ReLU to stop. Beside other numbers a zero is their rounding, as the docstring says."""
+    problem = Problem(24, 24, 17, 20, (3, 3), padding=((1, 1), (1, 1)))
+    x, kernel, bias, dy = arrays(problem, 3)
+    x[:, 7:], x[..., 5], bias[:], dy[:, 7:], dy[..., 6] = 0, 0, 0, 0, 0
+    beyond = 8 + 4  # what the numbers reach, and the rest of the largest tile
+    for direction in ("forward", "dx"):
+        received = computed(name, direction, problem, x, kernel, bias, dy)
+        assert received[:, :7].all() and not received[:, beyond:].any()
+    received = computed(name, "dw", problem, x, kernel, bias, dy)
+    assert not received[:, :, 5].any() and not received[..., 6].any()
