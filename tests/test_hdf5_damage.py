@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tracemalloc
 
 import hdf5_models as nets
@@ -15,16 +16,20 @@ from fastcnn.model import Sequential
 
 
 def mutations(data, generator, count):
-    """Versions of data, cut short or with bytes flipped, replaced, or moved elsewhere."""
+    """Versions of data, cut short or with bytes flipped, replaced, zeroed, or moved elsewhere."""
     for _ in range(count):
         mutant = bytearray(data)
-        kind = generator.integers(0, 8)
+        kind = generator.integers(0, 9)
         if kind == 0:
             mutant = mutant[: generator.integers(0, len(data))]
         elif kind == 1:
             here, there, size = generator.integers(0, len(data) - 64, 3)
             mutant[here : here + size % 64] = data[there : there + size % 64]
-        for _ in range(generator.choice([1, 2, 4, 16]) if kind > 1 else 0):
+        elif kind == 2:
+            first, size = generator.integers(0, len(data)), generator.choice([8, 64, 512, 4096])
+            size = min(size, len(data) - first)
+            mutant[first : first + size] = bytes(size)
+        for _ in range(generator.choice([1, 2, 4, 16]) if kind > 2 else 0):
             place = generator.integers(0, len(data))
             mutant[place] = generator.choice(
                 [0, 255, mutant[place] ^ (1 << place % 8), place % 256]
@@ -59,10 +64,14 @@ def test_damage_is_an_error_or_harmless(origin, weights, tmp_path):
     assert peak < 64 << 20
 
 
-def test_a_damaged_model_is_an_error_or_the_same_model(weights, tmp_path):
+@pytest.mark.parametrize(("fixed", "count"), [(8, 300), (None, 60)])
+def test_a_damaged_model_is_an_error_or_the_same_model(fixed, count, weights, tmp_path):
+    """The same damages each time, and some that no run had before."""
+    seed = secrets.randbits(32) if fixed is None else fixed
+    print("seed", seed)
     path = tmp_path / "damaged.h5"
     good = nets.bits(hdf5.load_model(weights, Sequential))
-    for mutant in mutations(weights.read_bytes(), np.random.default_rng(8), 300):
+    for mutant in mutations(weights.read_bytes(), np.random.default_rng(seed), count):
         path.write_bytes(mutant)
         try:
             with within():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +15,10 @@ from building import build, images
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
+from fastcnn.callbacks import LambdaCallback, ModelCheckpoint
+
+STEPS = 2  # an epoch of the trainings that are killed
+KILLED = np.random.default_rng(0).random((64, 50), np.float32), np.zeros((64, 3), np.float32)
 
 
 def test_threads_that_predict_on_one_model_get_their_own_answers():
@@ -52,3 +60,47 @@ def test_the_error_names_the_layer_inside_a_branch():
     with pytest.raises(fastcnn.NonFiniteError, match=r"inner") as caught:
         model.train_on_batch(images(2, (4, 4, 1)), np.zeros((2, 2), np.float32))
     assert caught.value.layer.endswith("inner")
+
+
+def _train(path, steps):
+    """Train for ever, from the checkpoint if there is one; send the step before each is saved."""
+    if os.path.exists(path):
+        model = fastcnn.load(path)
+    else:
+        model = fastcnn.Sequential([L.Dense(64), L.Dense(3)], input_shape=(50,))
+        model.compile("adam", "mse")
+
+    said = LambdaCallback(on_epoch_end=lambda epoch, logs: steps.send(model.state.step))
+    model.fit(*KILLED, epochs=10**6, verbose=0, callbacks=[said, ModelCheckpoint(path)])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process of POSIX is killed")
+def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(tmp_path):
+    """Ten trainings, each of which goes on where the one before it was killed."""
+    path = tmp_path / "model.h5"
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["fastcnn", __name__])
+    waits, step = random.Random(5), 0
+    for _ in range(10):
+        receiver, sender = processes.Pipe(duplex=False)
+        training = processes.Process(target=_train, args=(path, sender))
+        training.start()
+        sender.close()
+        for epoch in range(waits.randint(1, 4)):
+            assert receiver.recv() == step + STEPS * (epoch + 1)
+        time.sleep(waits.uniform(0, 0.02))
+        training.kill()
+        training.join()
+        left = [one.name for one in tmp_path.iterdir() if one != path]
+        assert len(left) <= 1 and all(name.endswith(".partial") for name in left)
+        if path.exists():
+            reached = fastcnn.load(path).state.step
+            assert reached >= step + STEPS * epoch and reached % STEPS == 0
+            step = reached
+        else:
+            assert not step and not epoch
+    model = fastcnn.load(path)
+    history = model.fit(*KILLED, verbose=0, callbacks=[ModelCheckpoint(path)])
+    assert np.isfinite(history.history["loss"]).all()
+    assert list(tmp_path.iterdir()) == [path]
+    assert fastcnn.load(path).state.step == step + STEPS
