@@ -40,8 +40,9 @@ def assembled(request) -> Assembled:
 
     It is kept from run to run for the same sources and versions of what compiles them.
     """
-    calls = [getattr(item, "callspec", None) for item in request.session.items]
-    asked = {call.params["capability"] for call in calls if call and "capability" in call.params}
+    items = [item for item in request.session.items if item.path == request.path]
+    calls = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    asked = {params["capability"] for params in calls if "capability" in params}
     sources = hashlib.sha256(cubins.stamp().encode() + Path(ptx.__file__).read_bytes())
     name = f"assembled-{sources.hexdigest()[:16]}-{'-'.join(sorted(asked))}.json"
     folder = machine.cache_directory()

@@ -74,6 +74,8 @@ def test_labels_must_be_as_many(tmp_path):
         read_labelled(path)
 
 
+# Six images of noise are no training set.
+@pytest.mark.filterwarnings("ignore::fastcnn.TrainingWarning")
 def test_the_command_line_takes_them(tmp_path, capsys):
     path = write_idx(tmp_path, gzip.compress, ".gz")
     assert cli.main(["data", "stats", str(path), "--json"]) == 0

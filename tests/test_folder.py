@@ -174,7 +174,8 @@ def test_training_ends_with_the_name_of_the_file_that_is_gone(tmp_path):
 def test_a_training_goes_on_where_a_file_is_deleted_while_the_epoch_runs(tmp_path, workers):
     root = photos.photo_folder(tmp_path / "photos", count=8, height=10, width=12)
     found = from_folder(root, SIZE, in_memory=False, on_error="skip")
-    model = fastcnn.Sequential([Flatten(), Dense(2, activation="softmax")], (10, 12, 3))
+    layers = [Rescaling(1 / 255), Flatten(), Dense(2, activation="softmax")]
+    model = fastcnn.Sequential(layers, (10, 12, 3))
     model.compile("sgd", "sparse_categorical_crossentropy")
 
     class Deleting(fastcnn.callbacks.Callback):

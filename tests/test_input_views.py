@@ -60,6 +60,8 @@ def distributions(model, images):
     return y / y.sum(axis=-1, keepdims=True)
 
 
+# Whether a loss suits an ending is not what is looked at here.
+@pytest.mark.filterwarnings("ignore::fastcnn.TrainingWarning")
 @pytest.mark.parametrize(("name", "loss"), CASES)
 def test_every_call(name, loss):
     model = build(SHAPE, CASES[name, loss](), loss)
