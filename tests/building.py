@@ -52,27 +52,34 @@ def targets_for(model, batch, seed=2):
     return rng.standard_normal((batch, *model.output_shape)).astype(np.float32)
 
 
-def assert_close(received, expected, tolerance, what, floor=0.0) -> None:
-    """Every element within `tolerance` times the largest of `expected`, or times `floor`."""
+def assert_close(received, expected, tolerance, what, floor=0.0, summed=0.0) -> None:
+    """Every element within `tolerance` times the largest of `expected`, or times `floor`.
+
+    `summed`, of the shape of `expected`, are the sums of the magnitudes of each element's terms: of
+    terms that cancel their rounding is left.
+    """
     received, expected = np.asarray(received), np.asarray(expected)
     assert received.shape == expected.shape, f"{what}: {received.shape} for {expected.shape}"
     assert np.isfinite(received).all(), f"{what}: not finite"
     limit = TOLERANCE[tolerance] * max(np.abs(expected).max(initial=0.0), floor)
-    error = np.abs(received - expected)
-    assert error.max(initial=0.0) <= limit, (
-        f"{what}: error {error.max():.3g} at {np.unravel_index(error.argmax(), error.shape)}, "
-        f"allowed {limit:.3g} ({tolerance})"
+    excess = np.abs(received - expected) - np.maximum(limit, TOLERANCE["sum"] * summed)
+    at = np.unravel_index(excess.argmax(), excess.shape) if excess.size else ()
+    assert excess.max(initial=0.0) <= 0.0, (
+        f"{what}: error {abs(received[at] - expected[at]):.3g} at {at}, "
+        f"{excess[at]:.3g} more than allowed ({tolerance})"
     )
 
 
-def assert_gradients(received, expected, tolerance, what="") -> None:
+def assert_gradients(received, expected, tolerance, what="", summed=None) -> None:
     """The same parameters, and every element of each gradient.
 
     A gradient below a tenth of the model's largest is held to that tenth: a bias in front
-    of a batch normalization, say, has none but rounding.
+    of a batch normalization, say, has none but rounding. `summed`: see `assert_close`, by path.
     """
     assert sorted(received) == sorted(expected)
     floor = 0.1 * max((np.abs(g).max() for g in expected.values()), default=0.0)
     for path, gradient in expected.items():
         assert received[path].dtype == np.float32
-        assert_close(received[path], gradient, tolerance, f"{what} gradient of {path}", floor)
+        sizes = summed[path] if summed else 0.0
+        name = f"{what} gradient of {path}"
+        assert_close(received[path], gradient, tolerance, name, floor, sizes)

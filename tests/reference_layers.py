@@ -10,23 +10,29 @@ import numpy as np
 import reference as ref
 
 
-def activate(x, name, table=ref.ACTIVATIONS):
+def activate(run, x, name, table=ref.ACTIVATIONS):
     if name == "softmax":
         y = ref.softmax(x)
-        return y, lambda dy: ref.softmax_backward(dy, y)
+        return y, lambda dy: ref.softmax_backward(dy, run.disturbed(y))
     function, derivative = table[name or "linear"]
     y = function(x)
-    return y, lambda dy: dy * derivative(x, y)
+    # A derivative may be computed from the output as it was stored: 1 - y^2 of a saturated tanh
+    # keeps few digits of it.
+    return y, lambda dy: dy * derivative(x, run.disturbed(y))
+
+
+def by_channel(values):
+    return values.sum(axis=tuple(range(values.ndim - 1)))
 
 
 def biased_and_activated(run, layer, x):
     """What ends every convolution and dense layer."""
     bias = run.value(layer, "bias")
-    y, inner = activate(x if bias is None else x + bias, layer.get_config()["activation"])
+    y, inner = activate(run, x if bias is None else x + bias, layer.get_config()["activation"])
 
     def backward(dy):
         dy = inner(dy)
-        run.add(layer, "bias", dy.sum(axis=tuple(range(dy.ndim - 1))))
+        run.add(layer, "bias", by_channel(dy), by_channel(np.abs(dy)))
         return dy
 
     return y, backward
@@ -36,15 +42,22 @@ def window_arguments(config):
     return config["strides"], config["padding"], config.get("dilation_rate", 1)
 
 
+def add_kernel(run, layer, name, function_backward, dy, x, *arguments):
+    """Add a convolution's gradient of a kernel and return that of its input."""
+    kernel = run.value(layer, name)
+    dx, dkernel = function_backward(dy, x, kernel, *arguments)
+    _, summed = function_backward(np.abs(dy), np.abs(x), kernel, *arguments)
+    run.add(layer, name, dkernel, summed)
+    return dx
+
+
 def conv2d(run, layer, x):
     config, kernel = layer.get_config(), run.value(layer, "kernel")
     arguments = (*window_arguments(config), config["groups"])
     y, end = biased_and_activated(run, layer, ref.conv2d(x, kernel, *arguments))
 
     def backward(dy):
-        dx, dkernel = ref.conv2d_backward(end(dy), x, kernel, *arguments)
-        run.add(layer, "kernel", dkernel)
-        return dx
+        return add_kernel(run, layer, "kernel", ref.conv2d_backward, end(dy), x, *arguments)
 
     return y, backward
 
@@ -54,9 +67,7 @@ def depthwise_conv2d(run, layer, x):
     y, end = biased_and_activated(run, layer, ref.depthwise_conv2d(x, kernel, *arguments))
 
     def backward(dy):
-        dx, dkernel = ref.depthwise_conv2d_backward(end(dy), x, kernel, *arguments)
-        run.add(layer, "kernel", dkernel)
-        return dx
+        return add_kernel(run, layer, "kernel", ref.depthwise_conv2d_backward, end(dy), x, *arguments)
 
     return y, backward
 
@@ -69,11 +80,9 @@ def separable_conv2d(run, layer, x):
     y, end = biased_and_activated(run, layer, ref.conv2d(middle, pointwise))
 
     def backward(dy):
-        dmiddle, dpointwise = ref.conv2d_backward(end(dy), middle, pointwise)
-        run.add(layer, "pointwise_kernel", dpointwise)
-        dx, ddepthwise = ref.depthwise_conv2d_backward(dmiddle, x, depthwise, *arguments)
-        run.add(layer, "depthwise_kernel", ddepthwise)
-        return dx
+        dy = add_kernel(run, layer, "pointwise_kernel", ref.conv2d_backward, end(dy), middle)
+        depthwise_backward = ref.depthwise_conv2d_backward
+        return add_kernel(run, layer, "depthwise_kernel", depthwise_backward, dy, x, *arguments)
 
     return y, backward
 
@@ -84,7 +93,8 @@ def dense(run, layer, x):
 
     def backward(dy):
         dy = end(dy)
-        run.add(layer, "kernel", x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1]))
+        flat_x, flat_dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        run.add(layer, "kernel", flat_x.T @ flat_dy, np.abs(flat_x).T @ np.abs(flat_dy))
         return dy @ kernel.T
 
     return y, backward
@@ -157,27 +167,26 @@ def batch_normalization(run, layer, x):
             run.moving[path] = ref.moving_average(old, new, momentum)
 
     def backward(dy):
+        unit = ref.batch_norm(x, 1.0, 0.0, mean, variance, epsilon)
         if of_batch:
             dx, dgamma, dbeta = ref.batch_norm_backward(dy, x, gamma, epsilon)
         else:
-            unit = ref.batch_norm(x, 1.0, 0.0, mean, variance, epsilon)
-            axes = tuple(range(x.ndim - 1))
-            dgamma, dbeta = (dy * unit).sum(axis=axes), dy.sum(axis=axes)
+            dgamma, dbeta = by_channel(dy * unit), by_channel(dy)
             dx = dy * gamma / np.sqrt(variance + epsilon)
-        run.add(layer, "gamma", dgamma)
-        run.add(layer, "beta", dbeta)
+        run.add(layer, "gamma", dgamma, by_channel(np.abs(dy * unit)))
+        run.add(layer, "beta", dbeta, by_channel(np.abs(dy)))
         return dx
 
     return ref.batch_norm(x, gamma, beta, mean, variance, epsilon), backward
 
 
 def activation(run, layer, x):
-    return activate(x, layer.get_config()["activation"])
+    return activate(run, x, layer.get_config()["activation"])
 
 
 def relu(run, layer, x):
     config = layer.get_config()
-    y, inner = activate(x, "own", {"own": ref.leaky_relu(config.get("negative_slope") or 0.0)})
+    y, inner = activate(run, x, "own", {"own": ref.leaky_relu(config.get("negative_slope") or 0.0)})
     limit = config.get("max_value")
     if limit is None:
         return y, inner
@@ -185,11 +194,11 @@ def relu(run, layer, x):
 
 
 def elu(run, layer, x):
-    return activate(x, "own", {"own": ref.elu(layer.get_config()["alpha"])})
+    return activate(run, x, "own", {"own": ref.elu(layer.get_config()["alpha"])})
 
 
 def softmax(run, layer, x):
-    return activate(x, "softmax")
+    return activate(run, x, "softmax")
 
 
 def residual(run, layer, x):

@@ -27,10 +27,14 @@ def loss(model, x, y, weight=None, training: bool = True, values=None, **options
 
 
 def gradients(
-    model, x, y, weight=None, training: bool = True, **options
+    model, x, y, weight=None, training: bool = True, summed=None, **options
 ) -> tuple[float, dict[str, Array]]:
-    """(loss, {path: gradient}) for every trainable parameter, by the chain rule."""
-    run = Run(model, training, **options)
+    """(loss, {path: gradient}) for every trainable parameter, by the chain rule.
+
+    A dictionary `summed` gets, by path, the sum of the magnitudes of what each gradient sums: its
+    terms' roundings stay where the terms cancel.
+    """
+    run = Run(model, training, summed=summed, **options)
     z, backward = run.layers(model.layers, np.asarray(x, np.float64))
     each, dz = loss_and_gradient(model.loss, z, y)
     weight = np.ones(len(each)) if weight is None else np.asarray(weight, np.float64)
@@ -83,11 +87,19 @@ class Run:
     """One pass through a model: `values` by parameter path, and what the pass leaves behind.
 
     With `dropout`, a training pass drops what the model's present step does; else nothing. `noise`
-    is added to every layer's input, relative to each value: what is then different cannot be
-    computed in less exact arithmetic either.
+    is added to every layer's input, and to the outputs that a derivative reads, relative to each
+    value: what is then different cannot be computed in less exact arithmetic either.
     """
 
-    def __init__(self, model, training: bool, values=None, dropout: bool = False, noise: float = 0):
+    def __init__(
+        self,
+        model,
+        training: bool,
+        values=None,
+        dropout: bool = False,
+        noise: float = 0,
+        summed: dict[str, Array] | None = None,
+    ):
         self.training = training
         self.values = values or {p.path: np.array(p.value, np.float64) for p in model.parameters}
         self.paths = {(id(p.layer), p.name): p.path for p in model.parameters}
@@ -99,24 +111,31 @@ class Run:
         self.streams = 0  # of random numbers, used so far
         self.noise = noise
         self.generator = np.random.default_rng(0)
+        self.summed = {} if summed is None else summed
 
     def value(self, layer, name):
         """The value of a layer's own parameter, None where it has none of that name."""
         path = self.paths.get((id(layer), name))
         return None if path is None else self.values[path]
 
-    def add(self, layer, name, gradient):
+    def add(self, layer, name, gradient, summed):
+        """Add to a gradient; `summed` is the sum of the magnitudes of its terms."""
         path = self.paths.get((id(layer), name))
         if path is not None:
             self.gradients[path] = self.gradients.get(path, 0.0) + gradient
+            self.summed[path] = self.summed.get(path, 0.0) + summed
+
+    def disturbed(self, values):
+        """The values with the run's noise."""
+        if not self.noise:
+            return values
+        return values * (1 + self.noise * self.generator.standard_normal(values.shape))
 
     def layers(self, layers, x):
         """(y, backward) of layers one after another, where backward(dy) returns dx."""
         steps = []
         for layer in layers:
-            if self.noise:
-                x = x * (1 + self.noise * self.generator.standard_normal(x.shape))
-            x, step = LAYERS[type(layer).__name__](self, layer, x)
+            x, step = LAYERS[type(layer).__name__](self, layer, self.disturbed(x))
             self.outputs[layer.path] = x
             steps.append(step)
 

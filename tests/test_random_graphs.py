@@ -55,14 +55,15 @@ def compare(net: Net) -> bool:
     )
     path = sorted(outputs)[net.batch % len(outputs)]
     assert_close(model.activations(x, path), outputs[path], "statistics", path)
-    loss, expected = reference_model.gradients(model, x, y, dropout=True)
+    summed: dict[str, np.ndarray] = {}
+    loss, expected = reference_model.gradients(model, x, y, summed=summed, dropout=True)
     # The reference keeps probabilities off 0, which a fused cross-entropy need not.
     clipped = model.loss.fuses is not None and loss > CLIPPED
     if clipped or too_sensitive(model, x, y, expected):
         return False
     received_loss, received = model.gradients(x, y)
     assert received_loss == pytest.approx(loss, rel=2e-5, abs=1e-7)
-    assert_gradients(received, expected, "statistics")
+    assert_gradients(received, expected, "statistics", summed=summed)
     assert_slope(model, x, y, received)
     moving = moving_of(model, x)
     model.train_on_batch(x, y)
