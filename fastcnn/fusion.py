@@ -114,7 +114,7 @@ def drop_unused(program: Program, wanted: set[Buffer]) -> None:
 
 
 def _is_relu(op: Op) -> bool:
-    return op.kind == "activation" and op.attributes["function"] == "relu"
+    return op.kind == "activation" and op.attributes.get("function") == "relu"
 
 
 def _only_consumer(program: Program, buffer: Buffer) -> Op | None:

@@ -48,6 +48,7 @@ def append_loss(program: Program, loss: Loss) -> dict[str, Buffer]:
         "loss",
         (scores, roles["target"], roles["weight"]),
         (roles["gradient"], roles["loss"], roles["rank"]),
+        loss=type(loss).__name__,
         kernel=kernel,
         option=loss.option,
         classes=loss.has_classes,
@@ -188,7 +189,7 @@ def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> 
 
 def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     # GELU's slope needs its input; every other one follows from the output.
-    saved = op.inputs[0] if op.attributes["function"] == "gelu" else op.outputs[0]
+    saved = op.inputs[0] if op.attributes.get("function") == "gelu" else op.outputs[0]
     dx = program.add("activation_dx", [saved, dy], dy.shape, **op.attributes)
     return [(op.inputs[0], dx)]
 

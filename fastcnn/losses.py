@@ -19,7 +19,7 @@ class Loss(Settings):
     ``threshold``. ``option`` is the kernel's one extra number.
     """
 
-    kernel: str
+    kernel = ""
     target = "dense"
     target_range: tuple[float, float] | None = None
     has_classes = False

@@ -28,7 +28,7 @@ from fastcnn.fusion import drop_unused, fuse
 from fastcnn.gradients import append_backward, append_loss
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, Parameter, check_bytes, name_layers
-from fastcnn.layers.combine import lower_chain
+from fastcnn.layers.combine import append_trace, lower_chain
 from fastcnn.model_settings import ModelSettings, metrics_of
 from fastcnn.passes import Part
 from fastcnn.program import Buffer, Program
@@ -136,19 +136,24 @@ class Sequential(ModelSettings):
         fused: bool = True,
         until: str | None = None,
         images: int = 32,
+        traced: bool = False,
     ) -> Program:
         """Return the network as ops, after fusion, with the strategies for batches of `images`;
-        `until` stops behind the layer at a path."""
-        program = self._ops(training, fused, until)
+        `until` stops behind the layer at a path, `traced` ends in the outputs of all layers."""
+        program = self._ops(training, fused, until, traced)
         strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program
 
-    def _ops(self, training: bool, fused: bool = True, until: str | None = None) -> Program:
+    def _ops(
+        self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
+    ) -> Program:
         program = Program(self.input_shape, training)
         program.output = lower_chain(self.layers, program, program.input)
         program.layer = ""
         if until is not None:
             program.output = program.outputs_of[until]
+        if traced:
+            program.output = append_trace(program)
         program.output = program.readable(program.output)
         if fused:
             fuse(program)

@@ -76,6 +76,14 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     raise ValueError(unknown(kind, name, table))
 
 
+def entry(owner: str, kind: str, name: Any, table: Mapping[str, T]) -> T:
+    """Return table[name]; ValueError in the name of ``owner``, with what is known, where there is
+    none."""
+    if not isinstance(name, str) or name not in table:
+        raise ValueError(f"{owner}: {unknown(kind, str(name), table)}")
+    return table[name]
+
+
 def serialize(thing: Any) -> dict[str, Any]:
     """{"class_name", "config"} of an object with get_config()."""
     return {"class_name": type(thing).__name__, "config": thing.get_config()}

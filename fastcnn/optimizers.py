@@ -27,7 +27,7 @@ class Optimizer(Settings):
     begins anew where momentum, say, was 0 before.
     """
 
-    kernel: str
+    kernel = ""
     slots: tuple[str, ...] = ()
 
     def __init__(

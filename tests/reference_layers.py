@@ -67,7 +67,9 @@ def depthwise_conv2d(run, layer, x):
     y, end = biased_and_activated(run, layer, ref.depthwise_conv2d(x, kernel, *arguments))
 
     def backward(dy):
-        return add_kernel(run, layer, "kernel", ref.depthwise_conv2d_backward, end(dy), x, *arguments)
+        return add_kernel(
+            run, layer, "kernel", ref.depthwise_conv2d_backward, end(dy), x, *arguments
+        )
 
     return y, backward
 

@@ -175,7 +175,7 @@ DESCRIPTIONS = {
     "no JSON": (lambda f: text(f, "model", "{"), "is not JSON"),
     "a list": (lambda f: text(f, "model", "[]"), "should be a JSON object"),
     "no layers": (lambda f: text(f, "model", "{}"), "does not describe a model"),
-    "deep JSON": (lambda f: text(f, "model", '{"a":' + "[" * 100_000), "is not JSON"),
+    "deep JSON": (lambda f: text(f, "model", '{"a":' + "[" * 100_000), "too deep"),
     "a long number": (lambda f: text(f, "model", '{"a": ' + "9" * 9999 + "}"), "is not JSON"),
     "much JSON": (lambda f: text(f, "model", " " * (5 << 20)), "the limit is"),
     "no UTF-8": (lambda f: text(f, "model", b"\xff\xfe{}"), "not UTF-8"),
@@ -183,7 +183,7 @@ DESCRIPTIONS = {
     "a layer from elsewhere": (config(**{"0__class_name": "os.system"}), "Unknown layer"),
     "an unknown argument": (config(**{"0__config": {"shell": "rm"}}), "does not describe a model"),
     "an impossible argument": (config(**{"0__config__filters": -1}), "does not describe a model"),
-    "a huge layer": (config(**{"10__config__units": 10**15}), "Layer 'head': kernel has shape"),
+    "a huge layer": (config(**{"10__config__units": 10**15}), "units must be a whole number"),
     "layers of text": (config(**{"0": "Conv2D"}), "does not describe a model"),
     "an unknown optimizer": (
         training(optimizer={"class_name": "Adamm", "config": {}}),

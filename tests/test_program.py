@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+
 import numpy as np
 import pytest
 from building import build, images, targets_for
 
-from fastcnn import Sequential, initializers
+import fastcnn
+from fastcnn import Sequential, initializers, losses, optimizers
 from fastcnn import layers as L
-from fastcnn.layers.base import Layer, Parameter
+from fastcnn.engines.batch import inside_first
+from fastcnn.formats import checkpoint
+from fastcnn.formats.errors import FormatError
+from fastcnn.layers.activation import lower_activation
+from fastcnn.layers.base import MOST_DEPTH, Layer, Parameter
 from fastcnn.program import Program
 
 
@@ -165,6 +174,82 @@ def test_an_op_without_a_kernel_is_named_with_its_layer(call):
         getattr(model, call)(*arguments[call])
 
 
+@pytest.mark.parametrize("call", ["gradients", "predict"])
+def test_an_unknown_activation_function_is_named_with_its_layer(call):
+    def swish(program, x, parameters):
+        return program.add("activation", [x], x.shape, parameters, function="sigmoids")
+
+    def no_function(program, x, parameters):
+        return program.add("activation", [x], x.shape)
+
+    def lowered(program, x, parameters):
+        return lower_activation(program, x, "sigmoids")
+
+    for lower_by, name in ((swish, "sigmoids"), (no_function, "None"), (lowered, "sigmoids")):
+        model = build((3,), [Custom(lower_by, trainable=False), L.Dense(2)])
+        x = images(2, (3,))
+        message = f"Layer 'custom'.*Unknown activation.* '{name}'.* Known: .*relu.*tanh"
+        with pytest.raises(ValueError, match=message):
+            getattr(model, call)(x, *([targets_for(model, 2)] if call == "gradients" else []))
+
+
+class NoLossKernel(losses.Loss):
+    pass
+
+
+class MisspeltLoss(losses.Loss):
+    kernel = "hinges"
+
+
+class NoUpdateKernel(optimizers.SGD):
+    kernel = ""
+
+
+class MisspeltOptimizer(optimizers.SGD):
+    kernel = "momentums"
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (NoLossKernel, r"The loss NoLossKernel: Unknown loss kernel ''\. Known: .*hinge"),
+        (MisspeltLoss, r"MisspeltLoss: Unknown loss kernel 'hinges'\. Did you mean 'hinge'"),
+        (NoUpdateKernel, r"NoUpdateKernel: Unknown update kernel ''\. Known: .*adam"),
+        (MisspeltOptimizer, r"MisspeltOptimizer: Unknown update kernel 'momentums'\. Did you mean"),
+    ],
+)
+def test_an_unknown_kernel_is_named_with_its_class(own, message):
+    loss, optimizer = (own(), "sgd") if issubclass(own, losses.Loss) else ("mse", own())
+    model = build((3,), [L.Dense(2)], loss=loss, optimizer=optimizer)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(images(2, (3,)), targets_for(model, 2))
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_a_trace_ends_in_the_outputs_of_all_layers():
+    layers = [L.Dropout(0.5), L.Residual([L.Conv2D(2, 1), L.ReLU()]), L.Flatten(), L.Dense(3)]
+    model = build((2, 2, 2), layers)
+    program = model.program(fused=False, traced=True)
+    check_index(program)
+    assert [*program.outputs_of] == [one.path for one in inside_first(model.layers)]
+    assert program.output.shape == (8 + 8 + 8 + 8 + 8 + 3,)
+
+
+def test_a_weight_that_is_not_finite_is_found_by_one_plan():
+    layers = [L.Residual([L.Conv2D(2, 1), L.ReLU()]) for _ in range(40)]
+    model = build((2, 2, 2), [*layers, L.Flatten(), L.Dense(2, name="last")])
+    x, y = images(3, (2, 2, 2)), targets_for(model, 3)
+    model.train_on_batch(x, y)
+    engine, built = model.engine(), []
+    engine._build = lambda *key, build=engine._build: built.append(key) or build(*key)
+    model.layer("last").named_parameters()["kernel"].value[0] = np.nan
+    with pytest.raises(fastcnn.NonFiniteError, match="last/kernel") as caught:
+        model.train_on_batch(x, y)
+    assert caught.value.layer == "last"
+    assert built == [("trace", "", 1)]
+
+
 def test_what_is_frozen_needs_no_rule():
     model = build((3,), [Custom(transposed, trainable=False), L.Dense(2)])
     x = images(4, (3,))
@@ -175,3 +260,76 @@ def test_what_is_frozen_needs_no_rule():
     gradients = model.gradients(x, y)[1]
     assert sorted(gradients) == ["dense/bias", "dense/kernel"]
     np.testing.assert_allclose(gradients["dense/kernel"], middle.T @ error, rtol=1e-4, atol=1e-5)
+
+
+def nested(depth: int) -> L.Layer:
+    layer: L.Layer = L.ReLU()
+    for _ in range(depth):
+        layer = L.Residual([layer])
+    return layer
+
+
+def nested_config(depth: int) -> dict:
+    entry = {"class_name": "ReLU", "config": {}}
+    for _ in range(depth):
+        entry = {"class_name": "Residual", "config": {"body": [entry]}}
+    return entry
+
+
+def test_the_deepest_layers_work_in_all_that_walks_through_them(tmp_path):
+    model = build((2,), [nested(MOST_DEPTH), L.Dense(2)])
+    x = images(3, (2,))
+    model.train_on_batch(x, targets_for(model, 3))
+    expected = model.predict(x)
+    model.summary()
+    model.save(tmp_path / "deep.h5")
+    again = [fastcnn.load(tmp_path / "deep.h5"), copy.deepcopy(model)]
+    again.append(pickle.loads(pickle.dumps(model)))
+    for one in again:
+        np.testing.assert_array_equal(one.predict(x), expected)
+
+
+TOO_DEEP = f"layers may lie within each other {MOST_DEPTH} deep"
+
+
+@pytest.mark.parametrize("depth", [MOST_DEPTH + 1, 300, 5000])
+def test_deeper_layers_are_refused(depth):
+    with pytest.raises(ValueError, match=f"^Residual.*{TOO_DEEP}"):
+        nested(depth)
+    with pytest.raises(ValueError, match=f"^Residual.*{TOO_DEEP}"):
+        L.from_config(nested_config(depth))
+
+
+class Holder(Layer):
+    """A user's own layer that holds another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    @property
+    def sublayers(self):
+        return (self.inner,)
+
+
+def test_own_layers_too_deep_are_refused():
+    layer = L.ReLU()
+    for _ in range(2000):
+        layer = Holder(layer)
+    with pytest.raises(ValueError, match=TOO_DEEP):
+        Sequential([layer], input_shape=(2,))
+
+
+@pytest.mark.parametrize("depth", [MOST_DEPTH + 1, 200, 20_000])
+def test_a_file_of_layers_too_deep_is_refused(tmp_path, monkeypatch, depth):
+    model = build((2,), [L.ReLU(), L.Dense(2)])
+    inner, whole = '{"class_name": "ReLU", "config": {}}', Sequential.get_config(model)
+    body = '{"class_name": "Residual", "config": {"body": ['
+    whole["layers"][0] = "DEEP"
+    text = json.dumps(whole).replace('"DEEP"', body * depth + inner + "]}}" * depth)
+    write = checkpoint._json
+    monkeypatch.setattr(checkpoint, "_json", lambda v: text if "layers" in v else write(v))
+    monkeypatch.setattr(checkpoint, "_refuse_unknown", lambda model, contents: None)
+    model.save(tmp_path / "deep.h5")
+    with pytest.raises(FormatError, match=f"{TOO_DEEP}|lies too deep within itself"):
+        fastcnn.load(tmp_path / "deep.h5")

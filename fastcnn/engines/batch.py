@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -103,11 +103,12 @@ class NonFiniteError(ArithmeticError):
         kept = "The weights are as before the step."
         if not np.isfinite(x).all():
             return cls(f"The images hold NaN or infinite values. {kept}", "input")
-        for layer in (one for top in model.layers for one in _inside_first(top)):
+        not_finite = engine.not_finite(x)
+        for layer in inside_first(model.layers):
             for parameter in layer.parameters:
                 if not np.isfinite(parameter.value).all():
                     return cls(f"The weights {parameter.path} are not finite.", layer.path)
-            if not np.isfinite(engine.outputs_of(x, layer.path)).all():
+            if layer.path in not_finite:
                 message = f"The outputs of layer '{layer.path}' are no longer finite. {kept}"
                 return cls(message, layer.path)
         last = model.layers[-1].path
@@ -137,8 +138,6 @@ def _of_loss(loss: Any, batch: Batch, place: int) -> str:
     return f"it is {batch.loss[place]} for outputs from {low:g} to {high:g} {where}."
 
 
-def _inside_first(layer: Layer) -> Iterator[Layer]:
-    """Yield the layers inside a layer, then the layer: the order in which their outputs appear."""
-    for inside in layer.sublayers:
-        yield from _inside_first(inside)
-    yield layer
+def inside_first(layers: Sequence[Layer]) -> list[Layer]:
+    """Return each layer behind those inside it: the order in which their outputs appear."""
+    return [one for layer in layers for one in (*inside_first(layer.sublayers), layer)]

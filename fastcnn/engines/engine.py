@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastcnn import settings
-from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError
+from fastcnn.engines.batch import ABSORBED, Batch, NonFiniteError, inside_first
 
 if TYPE_CHECKING:
     from fastcnn.model import Sequential
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
 OUTPUTS = "outputs"  # what one layer makes of the images
+TRACE = "trace"  # what each layer makes of them, in a row
 MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
 
@@ -159,6 +161,21 @@ class Engine(ABC):
             planned.run(x)
             return planned.outputs[: len(x)].copy()
 
+    def not_finite(self, x: Any) -> set[str]:
+        """Return the paths of the layers whose outputs for x at inference are not all finite.
+
+        Images go one by one: all layers' outputs stay in memory."""
+        layers = inside_first(self._model.layers)
+        ends = np.cumsum([0, *(prod(layer.output_shape) for layer in layers)])
+        with self._lock:
+            planned = self._plan(TRACE, 1)
+            wrong = np.zeros(ends[-1], bool)
+            for image in range(len(x)):
+                planned.run(x[image : image + 1])
+                wrong |= ~np.isfinite(planned.outputs[0])
+        spans = zip(layers, ends, ends[1:], strict=False)
+        return {layer.path for layer, start, end in spans if wrong[start:end].any()}
+
     def _step(
         self,
         x: Any,
@@ -239,9 +256,11 @@ class Engine(ABC):
 
     def _program(self, kind: str, path: str, capacity: int) -> tuple[Program, dict[str, Buffer]]:
         """Return the program of a kind and its buffers by role."""
-        if kind != OUTPUTS:
+        if kind not in (OUTPUTS, TRACE):
             return self._model.program_and_roles(kind, capacity)
-        program = self._model.program(fused=False, until=path, images=capacity)
+        program = self._model.program(
+            fused=False, until=path or None, images=capacity, traced=kind == TRACE
+        )
         return program, {"output": program.output}
 
     def _build_settled(self, kind: str, path: str, capacity: int) -> Planned:
@@ -281,7 +300,7 @@ def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
 
 def results_of(kind: str) -> tuple[str, ...]:
     """Return the roles of the buffers that are read after a program's run."""
-    return ("output",) if kind in (PREDICT, OUTPUTS) else ("scores", "loss", "rank")
+    return ("output",) if kind in (PREDICT, OUTPUTS, TRACE) else ("scores", "loss", "rank")
 
 
 def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastcnn.engines.lowering import Lowering
-from fastcnn.engines.update import trained_parameters
+from fastcnn.engines.update import trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Place, Region
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
     )
     low.calls.label = "update"
     low.calls.emit(
-        training.UPDATES[optimizer.kernel],
+        update_kernel(optimizer, training.UPDATES),
         BATCH,
         ("values", "slots"),
         _named("values", "slots", "hyper", "factors", parts="parts", gradient="gradients"),

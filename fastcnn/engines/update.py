@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastcnn import naming
 from fastcnn.engines.lowering import Lowering
 from fastcnn.kernels.call import BATCH, Place, Region
 from fastcnn.kernels.cpu import training
@@ -24,6 +26,11 @@ def trained_parameters(low: Lowering) -> list[Parameter]:
         for name in op.gradient_of
     }
     return [found[offset] for offset in sorted(found)]
+
+
+def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
+    """Return the kernel that an optimizer names; ValueError where there is none."""
+    return naming.entry(type(optimizer).__name__, "update kernel", optimizer.kernel, kernels)
 
 
 def append_update(
@@ -112,7 +119,7 @@ def _update(
     slots = Region(0, "slots", 4 * parameter.offset, False)
     low.calls.label = f"update {parameter.path}"
     low.calls.emit(
-        training.UPDATES[optimizer.kernel],
+        update_kernel(optimizer, training.UPDATES),
         BATCH,
         ("values",),
         {

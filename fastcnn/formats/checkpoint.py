@@ -135,8 +135,10 @@ def _object(group: Group, name: str) -> dict[str, Any]:
     text = group.dataset(name).text(TEXT_LIMIT)
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise Damage(f"'{group.path}/{name}' is not JSON") from None
+    except RecursionError:
+        raise Damage(f"'{group.path}/{name}' is JSON that lies too deep within itself") from None
     if not isinstance(value, dict):
         raise Damage(f"'{group.path}/{name}' should be a JSON object")
     return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastcnn import naming
 from fastcnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
-from fastcnn.layers.base import Layer, Parameter
+from fastcnn.layers.base import MOST_DEPTH, Layer, Parameter, check_depth
 from fastcnn.layers.combine import Concat, Residual
 from fastcnn.layers.conv import Conv2D, DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dense import Dense
@@ -62,4 +63,25 @@ LAYERS: dict[str, type[Layer]] = {
 def from_config(entry: dict[str, Any]) -> Layer:
     """Make a layer from {"class_name": ..., "config": {...}}; only fastcnn's own are known."""
     cls = naming.lookup("layer", entry["class_name"], LAYERS)
+    check_depth(cls.__name__, _depth(entry))
     return cls.from_config(dict(entry["config"]))
+
+
+def _depth(entry: dict[str, Any]) -> int:
+    """Return how many configurations of layers lie within each other below this one."""
+    depth, inside = -1, [entry]
+    while inside and depth <= MOST_DEPTH:
+        depth += 1
+        inside = [one for outer in inside for one in _inner_entries(outer.get("config"))]
+    return depth
+
+
+def _inner_entries(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield the configurations in the lists of a layer's, and in lists in them."""
+    lists = [value for value in config.values() if isinstance(value, list)] if config else []
+    while lists:
+        for value in lists.pop():
+            if isinstance(value, list):
+                lists.append(value)
+            elif isinstance(value, dict) and "class_name" in value:
+                yield value

@@ -40,7 +40,8 @@ def lower_activation(
         return x
     if name == "softmax":
         return program.add("softmax", [x], x.shape)
-    constant = ACTIVATIONS[name] if constant is None else constant
+    default = naming.entry(f"Layer '{program.layer}'", "activation", name, ACTIVATIONS)
+    constant = default if constant is None else constant
     return program.add("activation", [x], x.shape, function=name, constant=constant)
 
 

@@ -23,6 +23,9 @@ Shape = tuple[int, ...]
 MOST_BYTES = 1 << 40
 """Of one image behind a layer, and of a parameter: what no computer has room for is a slip."""
 
+MOST_DEPTH = 32
+"""Of layers within layers: whatever walks through them then fits into Python's stack."""
+
 
 class Parameter(Settings):
     """One array that a layer owns: a weight that is trained, or a moving statistic.
@@ -255,10 +258,20 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
 
 
-def name_layers(layers: Sequence[Layer]) -> None:
+def check_depth(label: str, depth: int) -> None:
+    """ValueError, in the name of ``label``, for layers within more layers than are taken."""
+    if depth > MOST_DEPTH:
+        raise ValueError(
+            f"{label}: layers may lie within each other {MOST_DEPTH} deep, as in a Residual within "
+            "a Residual. Put them one after another where they can be."
+        )
+
+
+def name_layers(layers: Sequence[Layer], depth: int = 0) -> None:
     """Give unnamed layers unique names, as Keras does, and refuse names given twice."""
     taken: set[str] = set()
     for layer in layers:
+        check_depth(layer.label, depth)
         if layer.given_name is not None:
             if layer.given_name in taken:
                 raise ValueError(
@@ -272,7 +285,7 @@ def name_layers(layers: Sequence[Layer]) -> None:
             names = unused.setdefault(base, _numbered(base))
             layer._assign(name=next(name for name in names if name not in taken))
             taken.add(layer.name)
-        name_layers(layer.sublayers)
+        name_layers(layer.sublayers, depth + 1)
 
 
 def _numbered(base: str) -> Iterator[str]:

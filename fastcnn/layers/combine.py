@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastcnn import naming
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, Shape, check_depth
 
 if TYPE_CHECKING:
     from fastcnn.program import Buffer, Program
@@ -42,6 +42,9 @@ class _Branches(Layer):
     def __init__(self, chains: Sequence[tuple[Layer, ...]], **common: Any):
         super().__init__(**common)
         self.chains = tuple(chains)
+        inside = (getattr(layer, "depth", 0) for layer in self.sublayers)
+        self.depth = 1 + max(inside, default=0)  # of layers within layers
+        check_depth(self.label, self.depth)
         if not self._trainable:
             self.trainable = False
 
@@ -59,6 +62,13 @@ class _Branches(Layer):
         ends = [lower_chain(chain, program, x) for chain in self.chains]
         program.layer = self.path
         return ends
+
+
+def append_trace(program: Program) -> Buffer:
+    """Append the outputs of all layers side by side, flat, in the order of `outputs_of`."""
+    outputs = program.outputs_of.values()
+    flat = [program.add("reshape", [output], (output.size,)) for output in outputs]
+    return program.add("concat", flat, (sum(one.size for one in flat),))
 
 
 def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from fastcnn import naming
 from fastcnn.engines.lowering.arguments import has_relu, rows
 from fastcnn.engines.lowering.regions import Regions
 from fastcnn.kernels.call import IMAGE, Region
@@ -11,10 +12,12 @@ from fastcnn.program import Op
 
 
 def _function(low: Regions, op: Op) -> dict[str, int | float]:
+    numbers = {name: n for n, name in enumerate(low.kernels.activation.FUNCTIONS)}
+    function = op.attributes.get("function")
     return {
         "size": op.outputs[0].size,
-        "function": low.kernels.activation.FUNCTIONS.index(op.attributes["function"]),
-        "constant": float(op.attributes["constant"]),
+        "function": naming.entry(op.where, "activation function", function, numbers),
+        "constant": float(op.attributes.get("constant", 0.0)),
     }
 
 

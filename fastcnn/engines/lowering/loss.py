@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastcnn import naming
 from fastcnn.engines.lowering.regions import Regions
 from fastcnn.kernels.call import IMAGE
 from fastcnn.program import Op
@@ -13,7 +14,10 @@ def loss(low: Regions, op: Op) -> None:
     places = {"scores": scores, "target": target, "weight": weight}
     places |= {"gradient": gradient, "loss": loss, "rank": rank}
     low.emit(
-        low.kernels.training.LOSSES[op.attributes["kernel"]],
+        naming.entry(
+            *(f"The loss {op.attributes['loss']}", "loss kernel"),
+            *(op.attributes["kernel"], low.kernels.training.LOSSES),
+        ),
         IMAGE,
         ("gradient", "loss", "rank"),
         places,
