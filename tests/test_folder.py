@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -349,7 +350,7 @@ def test_a_bar_is_shown_on_a_terminal_alone(tmp_path, monkeypatch, capsys):
     root = photos.photo_folder(tmp_path / "photos")
     from_folder(root, SIZE)
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(folder_module.bar.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     from_folder(root, SIZE)
     out, err = capsys.readouterr()
     assert out == ""
