@@ -166,9 +166,10 @@ def test_our_file_is_laid_out_as_keras_wrote_it(net, tmp_path):
 
 
 def test_by_name_takes_the_layers_of_the_same_name(tmp_path):
-    model = nets.scrambled(nets.sequential(head=7))
+    config = nets.sequential(head=7).get_config()
+    config["layers"][-1]["config"]["name"] = "new_head"
+    model = nets.scrambled(Sequential.from_config(config))
     kept = model.layers[-2].output_shape, model.parameters[-1].value.copy()
-    model.layers[-1].name = "new_head"
     report = hdf5.load_weights(model, nets.KERAS / "sequential.weights.h5", by_name=True)
     assert "stem" in report.loaded
     assert set(report.skipped) == {model.layers[-1].path, "head"}
