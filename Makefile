@@ -34,7 +34,7 @@ lint: $(VENV)/installed-test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length=100 fastcnn/_ext
 
 bench: $(VENV)/installed-test
-	$(BIN)/python bench/race.py
+	$(BIN)/python bench/compare.py
 
 $(VENV)/installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -26,15 +26,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from contestants import Contestant
+from competitors import Contestant
 from gpu import checking, curve, problems, racing
-from gpu.clock import Clock
-from gpu.paper import Paper
-from gpu.preparation import prepare
+from gpu.deadline import Clock
+from gpu.precompile import prepare
+from gpu.report import Paper
 from gpu.scale import FULL, QUICK, TINY, Scale
 
 from fastcnn import devices
-from fastcnn.lab import measuring
+from fastcnn.lab.measure import runner
 
 PARTS = ("check", "curve", "race", "conv")
 # How much of the time a part may take, beside the others asked for; what one leaves is the next's.
@@ -135,7 +135,7 @@ def main() -> int:
         print(f"gpu.py: {error}", file=sys.stderr)
         return 2
     scale = TINY if given.tiny else QUICK if given.quick else FULL
-    paper = Paper(given.out, measuring.described(device="cuda"))
+    paper = Paper(given.out, runner.described(device="cuda"))
     run = Run(scale, given.peer_python, paper)
     todo = [*given.only, *(["race_compiled"] if "race" in given.only and scale.compiled else [])]
     ends = itertools.accumulate(WEIGHTS[part] for part in todo)

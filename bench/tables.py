@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from contestants import FASTCNN, ONNX, TORCH, Result
+from competitors import FASTCNN, ONNX, TORCH, Result
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table

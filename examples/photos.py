@@ -25,8 +25,8 @@ from fastcnn.data import (
     RandomTranslation,
     RandomZoom,
     dataset,
-    listing,
 )
+from fastcnn.data.folder import file_list
 from fastcnn.layers import (
     BatchNormalization,
     Conv2D,
@@ -115,7 +115,7 @@ def draw(model: fastcnn.Sequential, history: Any, held: Any, out: Path) -> None:
     mistakes = [
         report.Mistake(
             image=image,
-            file=listing.text(held.files[position]),
+            file=file_list.text(held.files[position]),
             true=names[held.labels[position]],
             predicted=names[shares[position].argmax()],
             probability=float(shares[position].max()),

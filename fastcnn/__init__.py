@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastcnn import (
+    applications,
     callbacks,
     data,
     initializers,
@@ -15,11 +16,11 @@ from fastcnn import (
     schedules,
     zoo,
 )
-from fastcnn.engines.batch import NonFiniteError
-from fastcnn.model import Sequential
-from fastcnn.saving import load
-from fastcnn.threads import num_threads, set_num_threads
-from fastcnn.training_warning import TrainingWarning
+from fastcnn.backends.step import NonFiniteError
+from fastcnn.models.loading import load
+from fastcnn.models.sequential import Sequential
+from fastcnn.utils.threads import num_threads, set_num_threads
+from fastcnn.utils.training_warning import TrainingWarning
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "Sequential",
     "TrainingWarning",
     "__version__",
+    "applications",
     "callbacks",
     "data",
     "initializers",

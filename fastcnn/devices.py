@@ -7,10 +7,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import naming
+from fastcnn.utils import naming
 
 if TYPE_CHECKING:
-    from fastcnn.model import Sequential
+    from fastcnn.models.sequential import Sequential
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32")
@@ -41,10 +41,10 @@ def found(device: str, precision: str = "float32") -> str:
 def engine(model: Sequential) -> Any:
     """Return a new engine for a model on its device."""
     if model.device == "cuda":
-        from fastcnn.engines.cuda import CudaEngine
+        from fastcnn.backends.cuda.engine import CudaEngine
 
         return CudaEngine(model)
-    from fastcnn.engines.cpu import CpuEngine
+    from fastcnn.backends.cpu.engine import CpuEngine
 
     return CpuEngine(model)
 
@@ -52,7 +52,7 @@ def engine(model: Sequential) -> Any:
 def why_not_cuda() -> str | None:
     """Return why no GPU can be used, or None where one can."""
     try:
-        from fastcnn.kernels.cuda.device import why_not
+        from fastcnn.kernels.cuda.runtime.device import why_not
     except ImportError as error:
         return f"numba.cuda cannot be imported ({error})"
     return why_not()
@@ -61,7 +61,7 @@ def why_not_cuda() -> str | None:
 def describe_cuda() -> dict[str, Any]:
     """Return what there is of CUDA as plain data: whether it can be used, or why not."""
     try:
-        from fastcnn.kernels.cuda.device import describe
+        from fastcnn.kernels.cuda.runtime.device import describe
     except ImportError as error:
         return {"available": False, "reason": f"numba.cuda cannot be imported ({error})"}
     return describe()
@@ -84,7 +84,7 @@ def _simulated() -> bool:
 def _check_tf32(device: str) -> None:
     if device != "cuda":
         raise ValueError("precision='tf32' needs a GPU: on device='cpu' there is 'float32' alone.")
-    from fastcnn.kernels.cuda.device import capability
+    from fastcnn.kernels.cuda.runtime.device import capability
 
     major, minor = capability()
     if not _simulated() and major < 8:

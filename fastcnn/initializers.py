@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, naming
-from fastcnn.settings import Settings
+from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 Shape = Sequence[int]
 

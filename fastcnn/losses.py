@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastcnn import arguments, naming
-from fastcnn.settings import Settings
+from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 
 class Loss(Settings):

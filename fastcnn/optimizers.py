@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import arguments, naming, schedules
+from fastcnn import schedules
 from fastcnn.schedules import Schedule
-from fastcnn.settings import Settings
+from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 LARGEST = float(np.finfo(np.float32).max)
 """What float32 can hold."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn import atomic
 from fastcnn.data.dataset import is_dataset, read
+from fastcnn.utils import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -320,6 +320,6 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
     drawn = io.BytesIO()
     kind = target.suffix.removeprefix(".").lower() or "png"
     figure.savefig(drawn, format=kind, dpi=dpi, facecolor="white")
-    with atomic.replacing(target) as file:
+    with atomic_file.replacing(target) as file:
         file.write(drawn.getvalue())
     return target

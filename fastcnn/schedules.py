@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fastcnn import arguments, naming
-from fastcnn.settings import Settings
+from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 
 class Schedule(Settings):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.sets import SAMPLE_FILE, load
+from fastcnn.data.datasets import SAMPLE_FILE, load
 
 TRAIN_PER_CLASS = 600
 TEST_PER_CLASS = 100

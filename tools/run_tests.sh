@@ -5,7 +5,7 @@
 python=${PYTHON:-python}
 logs=$(mktemp -d) || exit 1
 set -- -P -m pytest -p no:cacheprovider --durations=20 "$@"
-NUMBA_ENABLE_CUDASIM=1 "$python" "$@" tests/simulator >"$logs/simulator" 2>&1 &
+NUMBA_ENABLE_CUDASIM=1 "$python" "$@" tests/cuda/simulator >"$logs/simulator" 2>&1 &
 simulator=$!
 trap 'kill "$simulator" 2>/dev/null; rm -rf "$logs"' EXIT
 trap 'exit 130' INT TERM
@@ -13,7 +13,7 @@ trap 'exit 130' INT TERM
 { "$python" "$@" 2>&1; echo $? >"$logs/status"; } | tee "$logs/suite"
 status=$(cat "$logs/status")
 if wait "$simulator"; then
-    echo "tests/simulator:"
+    echo "tests/cuda/simulator:"
     sed -n '/ slowest .* ===/,$p' "$logs/simulator"
 else
     status=1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fastcnn import data, losses
+from fastcnn.graph.problem import Problem
 from fastcnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from fastcnn.problem import Problem
 
 AROUND = ((1, 1), (1, 1))
 PROBLEMS = {
@@ -33,7 +33,7 @@ TINY_PROBLEMS = {"2x2": Problem(3, 4, 2, 3, (2, 2), padding=((1, 0), (0, 0)))}
 TINY_IMAGES = 2
 SLOW = ("winograd", "winograd-2x2")  # minutes in the simulator, where they have their own tests
 
-# Of tests/layer_cases.py, one of each kind, where not all of them are checked.
+# Of tests/reference/layer_cases.py, one of each kind, where not all of them are checked.
 LAYERS = (
     *("3x3 same", "3x3 stride 2 same, odd", "3x3 gelu", "1x1", "2 groups", "depthwise 3x3"),
     *(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn import data, optimizers, zoo
-from fastcnn.model import Sequential
+from fastcnn import applications, data, optimizers
+from fastcnn.models.sequential import Sequential
 from gpu import nets
 from gpu.scale import Scale
 
@@ -44,7 +44,7 @@ def _losses(scale: Scale, device: str) -> list[float]:
 
 def _lenet(device: str) -> tuple[Sequential, np.ndarray, np.ndarray]:
     (x, y), _ = data.load("sample")
-    model = zoo.lenet5(seed=0, device=device, input_shape=x.shape[1:])
+    model = applications.lenet5(seed=0, device=device, input_shape=x.shape[1:])
     return model, x.astype(np.float32) / 255, y.astype(np.int32)
 
 

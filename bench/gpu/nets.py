@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcnn import Sequential, zoo
+from fastcnn import Sequential, applications
 from fastcnn import layers as L
 from gpu.scale import TINY_NET
 
@@ -24,7 +24,7 @@ def made(net: str, precision: str) -> Sequential:
     """Return a network on the GPU."""
     if net == TINY_NET:
         return tiny("cuda", precision)
-    return zoo.get(net)(seed=0, device="cpu").to("cuda", precision)
+    return applications.get(net)(seed=0, device="cpu").to("cuda", precision)
 
 
 def images(shape: tuple[int, ...], batch: int) -> np.ndarray:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from fastcnn.lab import measuring, sets
-from fastcnn.lab.bout import Task
-from fastcnn.lab.peer import Peer, PeerError
+from fastcnn.lab.measure import runner
+from fastcnn.lab.measure.peer import Peer, PeerError
+from fastcnn.lab.measure.problem_run import Task
+from fastcnn.lab.problems import sets
 from fastcnn.lab.results import Ceilings, NamedProblem, Report
 from fastcnn.strategies import AUTO, DIRECTIONS, table
 from gpu import cases
@@ -42,7 +43,7 @@ def _measured(
     names = [one for one in table("cuda") if not (scale.tiny and one in cases.SLOW)]
     asked = tuple(names) if scale.tiny else (*names, AUTO)
     tasks = [Task(problem, direction, asked) for direction in DIRECTIONS]
-    return measuring.measure(tasks, scale.repeat, peer, _quietly, "cuda", precision, past)
+    return runner.measure(tasks, scale.repeat, peer, _quietly, "cuda", precision, past)
 
 
 def _quietly(done: int, now: str) -> None:

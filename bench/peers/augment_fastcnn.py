@@ -1,4 +1,4 @@
-"""fastcnn in bench/augment.py, and the ceiling: copying float batches from memory to memory."""
+"""fastcnn in bench/data_augment.py, and the ceiling: copying float batches in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 import protocol  # noqa: E402
 
 import fastcnn  # noqa: E402
-from fastcnn.data import augmentation as of  # noqa: E402
+from fastcnn.data.augment import augment as of  # noqa: E402
 
 THREADS = int(os.environ.get("FASTCNN_RACE_THREADS", "1"))
 CHUNK = 512

@@ -1,4 +1,4 @@
-"""albumentations, torchvision v2, Keras's layers and Pillow in bench/augment.py, where installed.
+"""albumentations, torchvision v2, Keras's layers, Pillow in bench/data_augment.py, where installed.
 
 Those that work on one image at a time run in as many processes as fastcnn has threads, or in as
 many threads; each image draws its own parameters. Keras's layers work on batches with the threads

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastcnn import Sequential
-from fastcnn.convolutions import Convolution
+from fastcnn.functional import Convolution
 from fastcnn.layers import Conv2D
 from fastcnn.strategies import DIRECTIONS
 

@@ -15,13 +15,13 @@ import numpy as np  # noqa: E402
 import protocol  # noqa: E402
 
 import fastcnn  # noqa: E402
-from fastcnn import zoo  # noqa: E402
+from fastcnn import applications  # noqa: E402
 from fastcnn.layers import Conv2D  # noqa: E402
 
 
 def weights() -> dict[str, int]:
     """How many numbers each network trains."""
-    models = {name: network() for name, network in zoo.NETWORKS.items()}
+    models = {name: network() for name, network in applications.NETWORKS.items()}
     return {name: sum(p.size for p in m.parameters if p.trainable) for name, m in models.items()}
 
 
@@ -47,7 +47,7 @@ class FastCnn:
         if task.mode in directions.DIRECTIONS:
             layer = Conv2D(64, 3, padding="same", use_bias=False)
             return directions.make(task.mode, layer, (28, 28, 64), task.batch)
-        model = zoo.get(task.net)(seed=0)
+        model = applications.get(task.net)(seed=0)
         x = np.random.default_rng(0).random((task.batch, *model.input_shape), dtype=np.float32)
         if task.mode == "infer":
             predict = model.engine().predict

@@ -1,4 +1,4 @@
-"""What the contestants of bench/augment.py share: images, sizes and figures of the two tasks."""
+"""What the contestants of bench/data_augment.py share: images, sizes, figures of two tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The race's nets in PyTorch, layer for layer what fastcnn.zoo builds, ending in logits."""
+"""The race's nets in PyTorch, layer for layer those of fastcnn.applications, ending in logits."""
 
 from __future__ import annotations
 

@@ -9,32 +9,22 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from fastcnn import messages
-from fastcnn.cli import (
-    bench,
-    data,
-    evaluation,
-    information,
-    output,
-    prediction,
-    summary,
-    training,
-    tune,
-    warming,
-)
-from fastcnn.cli.errors import UsageError
+from fastcnn.cli import output
+from fastcnn.cli.commands import bench, data, evaluate, info, predict, summary, train, tune, warmup
+from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.parser import make_parser
+from fastcnn.utils import messages
 
 COMMANDS: dict[str, ModuleType] = {
-    "train": training,
-    "evaluate": evaluation,
-    "predict": prediction,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
     "summary": summary,
     "tune": tune,
     "bench": bench,
     "data": data,
-    "info": information,
-    "warmup": warming,
+    "info": info,
+    "warmup": warmup,
 }
 EXPECTED = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
 """What the library raises in words; anything else is fastcnn's own mistake."""

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 
-from fastcnn.naming import printable
+from fastcnn.utils.naming import printable
 
 ERRORS = "fastcnn-escaped"
 

@@ -8,12 +8,13 @@ import itertools
 import sys
 from typing import Any, NoReturn
 
-from fastcnn.cli import augmenting, bench, data_options, device_options, reading
-from fastcnn.cli.option_types import MODEL_HELP, number, positive, rate, seed, share
-from fastcnn.data.decoding import RESIZE_MODES
-from fastcnn.data.known import KNOWN_SETS
+from fastcnn.autotune.tuner import SECONDS
+from fastcnn.cli.commands import bench
+from fastcnn.cli.options import augment, data, decoding, device
+from fastcnn.cli.options.types import MODEL_HELP, number, positive, rate, seed, share
+from fastcnn.data.datasets.catalog import KNOWN_SETS
+from fastcnn.data.images.decoder import RESIZE_MODES
 from fastcnn.optimizers import OPTIMIZERS
-from fastcnn.tuning import SECONDS
 
 DATA_HELP = (
     f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
@@ -73,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     _summary(commands)
     _tune(commands)
     bench.add_options(commands)
-    data_options.add(commands, _command)
+    data.add(commands, _command)
     _info(commands)
     _warmup(commands)
     return parser
@@ -114,10 +115,10 @@ def _train(commands: Any) -> None:
         metavar="SHARE",
         help="of the training images, held out to choose the best epoch (default: 0.1)",
     )
-    reading.add_options(command, "default: the model's, or ")
-    reading.add_on_error(command)
-    add("--augment", action="append", metavar="LIST", help=augmenting.HELP)
-    device_options.add_options(command, "auto")
+    decoding.add_options(command, "default: the model's, or ")
+    decoding.add_on_error(command)
+    add("--augment", action="append", metavar="LIST", help=augment.HELP)
+    device.add_options(command, "auto")
     add(
         "--out",
         default="runs/train",
@@ -156,9 +157,9 @@ def _evaluate(commands: Any) -> None:
         help="measure only the images that `train` holds out with this share (and --seed)",
     )
     add("--seed", type=seed, default=0, metavar="N", help="of held-out images (default: 0)")
-    reading.add_options(command, "default: as in training, or ")
-    reading.add_on_error(command)
-    device_options.add_options(command, "auto")
+    decoding.add_options(command, "default: as in training, or ")
+    decoding.add_on_error(command)
+    device.add_options(command, "auto")
 
 
 def _predict(commands: Any) -> None:
@@ -177,7 +178,7 @@ def _predict(commands: Any) -> None:
         choices=RESIZE_MODES,
         help="how pictures of other proportions are made to fit (default: as in training)",
     )
-    reading.add_on_error(command, "raise")
+    decoding.add_on_error(command, "raise")
     command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
     command.add_argument(
         "--scale",
@@ -186,7 +187,7 @@ def _predict(commands: Any) -> None:
         metavar="FACTOR",
         help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
     )
-    device_options.add_options(command, "auto")
+    device.add_options(command, "auto")
 
 
 def _summary(commands: Any) -> None:
@@ -219,7 +220,7 @@ def _tune(commands: Any) -> None:
         help=f"for each direction of each problem (default: {SECONDS})",
     )
     add("--forget", action="store_true", help="first forget all that was timed on this processor")
-    device_options.add_options(command, "auto")
+    device.add_options(command, "auto")
 
 
 def _info(commands: Any) -> None:

@@ -1,20 +1,15 @@
 """Images in: folders, packed files, data sets by name, the bundled sample, and batches."""
 
-from fastcnn.data.augmentation import AUGMENTATIONS, Augment
-from fastcnn.data.batches import Batches
-from fastcnn.data.cifar import read_cifar10, read_cifar100
-from fastcnn.data.colour import (
+from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.color import (
     PCAColor,
     RandomBrightness,
     RandomContrast,
     RandomHue,
     RandomSaturation,
 )
-from fastcnn.data.dataset import Dataset
-from fastcnn.data.decoding import Decoder
-from fastcnn.data.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
-from fastcnn.data.folder import ImageFolder, from_folder
-from fastcnn.data.geometry import (
+from fastcnn.data.augment.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
+from fastcnn.data.augment.geometry import (
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -22,16 +17,21 @@ from fastcnn.data.geometry import (
     RandomTranslation,
     RandomZoom,
 )
-from fastcnn.data.hdf5 import read_hdf5
-from fastcnn.data.idx import read_idx
-from fastcnn.data.mixing import CutMix, MixUp
-from fastcnn.data.npz import read_npz
-from fastcnn.data.packed import PackedImages, from_packed
-from fastcnn.data.packing import pack
-from fastcnn.data.preprocessing import CenterCrop
-from fastcnn.data.recognition import Unreadable
-from fastcnn.data.sets import class_names, load, sample
-from fastcnn.data.whitening import PerImageStandardization, ZCAWhitening
+from fastcnn.data.augment.mixing import CutMix, MixUp
+from fastcnn.data.augment.preprocessing import CenterCrop
+from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
+from fastcnn.data.dataset import Dataset
+from fastcnn.data.datasets import class_names, load, sample
+from fastcnn.data.datasets.cifar import read_cifar10, read_cifar100
+from fastcnn.data.datasets.idx import read_idx
+from fastcnn.data.files.npz import read_npz
+from fastcnn.data.files.pack import pack
+from fastcnn.data.files.packed import PackedImages, from_packed
+from fastcnn.data.folder import ImageFolder, from_folder
+from fastcnn.data.images.decoder import Decoder
+from fastcnn.data.images.file_format import Unreadable
+from fastcnn.data.pipeline.batches import Batches
+from fastcnn.hdf5.arrays import read_hdf5
 
 __all__ = [
     "AUGMENTATIONS",

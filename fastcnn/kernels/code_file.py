@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastcnn import atomic, machine, trust
+from fastcnn.utils import atomic_file, system, trust
 
 CPU_SUFFIX, CUDA_SUFFIX = ".nbc", ".cubin"
 
@@ -58,7 +58,7 @@ def write(path: Path, of: str, code: bytes, **more: Any) -> None:
     refused = why_refused(path.parent)
     if refused is not None:
         raise PermissionError(refused)
-    with atomic.replacing(path) as file:
+    with atomic_file.replacing(path) as file:
         trust.keep_from_others(file)
         file.write(content(of, code, **more))
 
@@ -86,7 +86,7 @@ def why_refused(folder: Path) -> str | None:
     does not matter: who may write there can put another in the place of ours, but not one that
     belongs to us.
     """
-    root = machine.cache_directory()
+    root = system.cache_directory()
     above = [one for one in folder.parents if root is not None and one.is_relative_to(root)]
     untrusted = trust.first_untrusted([*reversed(above), folder])
     if untrusted is None:

@@ -7,7 +7,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastcnn.problem import Problem
+from fastcnn.graph.problem import Problem
 
 DIRECTIONS = ("forward", "dx", "dw")
 FLOAT32, TF32 = "float32", "tf32"  # precisions
@@ -48,7 +48,7 @@ class Strategy(NamedTuple):
 
 def strategy(name: str, module: ModuleType, error: float, **setting: int) -> Strategy:
     """Return the strategy that stands in a module; `setting` is passed to its functions."""
-    function = f"conv2d_{module.__name__.rpartition('.conv_')[2]}"
+    function = f"conv2d_{module.__name__.rpartition('.')[2]}"
     parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
     emitters = [partial(part, **setting) for part in parts]
     cycles = partial(module.cycles, **setting)

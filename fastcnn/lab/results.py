@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from fastcnn.problem import Problem
+from fastcnn.graph.problem import Problem
 
 Verdict = Literal["ok", "WRONG", "declined"]
 

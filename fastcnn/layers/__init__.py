@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastcnn import naming
 from fastcnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from fastcnn.layers.base import MOST_DEPTH, Layer, Parameter, check_depth
-from fastcnn.layers.combine import Concat, Residual
-from fastcnn.layers.conv import Conv2D, DepthwiseConv2D, SeparableConv2D
+from fastcnn.layers.containers import Concat, Residual
+from fastcnn.layers.convolution import Conv2D, DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.normalization import BatchNormalization
-from fastcnn.layers.pool import (
+from fastcnn.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
-from fastcnn.layers.preprocessing import Normalization, Rescaling
-from fastcnn.layers.shape import Flatten, ZeroPadding2D
+from fastcnn.layers.rescaling import Normalization, Rescaling
+from fastcnn.layers.reshaping import Flatten, ZeroPadding2D
+from fastcnn.utils import naming
 
 __all__ = [
     "ELU",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import arguments, naming
 from fastcnn.layers.base import Layer
+from fastcnn.utils import arguments, naming
 
 if TYPE_CHECKING:
-    from fastcnn.program import Buffer, Program
+    from fastcnn.graph.program import Buffer, Program
 
 # Name -> the default of its one constant (slope of leaky_relu, scale of elu).
 ACTIVATIONS: dict[str, float] = {

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastcnn import initializers, naming, regularizers
-from fastcnn.memory import bytes_text
-from fastcnn.settings import Settings
+from fastcnn import initializers, regularizers
+from fastcnn.utils import naming
+from fastcnn.utils.aligned_memory import bytes_text
+from fastcnn.utils.settings import Settings
 
 if TYPE_CHECKING:
-    from fastcnn.program import Buffer, Program
+    from fastcnn.graph.program import Buffer, Program
 
 Shape = tuple[int, ...]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import arguments
 from fastcnn.layers.base import Layer
+from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
-    from fastcnn.program import Buffer, Program
+    from fastcnn.graph.program import Buffer, Program
 
 
 class Dropout(Layer):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import arguments, initializers, regularizers
+from fastcnn import initializers, regularizers
 from fastcnn.layers.base import Layer, Parameter, Shape
+from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
-    from fastcnn.program import Buffer, Program
+    from fastcnn.graph.program import Buffer, Program
 
 
 class BatchNormalization(Layer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastcnn import naming
 from fastcnn.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -22,6 +21,7 @@ from fastcnn.metrics.differences import (
     RootMeanSquaredError,
 )
 from fastcnn.metrics.tally import Tally
+from fastcnn.utils import naming
 
 __all__ = [
     "AUC",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.engines.batch import softmax
+from fastcnn.backends.step import softmax
 
 
 @dataclass(frozen=True)

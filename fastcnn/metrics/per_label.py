@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import arguments
 from fastcnn.metrics.answers import Answers
 from fastcnn.metrics.base import Metric
+from fastcnn.utils import arguments
 
 AVERAGES = ("auto", "macro", "micro", None)
 

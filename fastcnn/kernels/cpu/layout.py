@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from fastcnn.kernels.cpu.kernel import kernel, record
-from fastcnn.kernels.cpu.memory import floats
-from fastcnn.kernels.cpu.simd import LANES, VECTOR_BYTES
-from fastcnn.kernels.cpu.vector import (
+from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector import (
     add,
     copy,
     fill,

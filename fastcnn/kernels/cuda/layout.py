@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fastcnn.kernels.cuda.activation import rectified
-from fastcnn.kernels.cuda.device import cuda
-from fastcnn.kernels.cuda.grid import per_image, quotient
-from fastcnn.kernels.cuda.kernel import Floats, Int, kernel, once
+from fastcnn.kernels.cuda.nn.activation import rectified
+from fastcnn.kernels.cuda.runtime.device import cuda
+from fastcnn.kernels.cuda.runtime.indexing import per_image, quotient
+from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel, once
 
 ZERO = np.float32(0)
 

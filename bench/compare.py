@@ -1,0 +1,225 @@
+"""fastcnn against PyTorch and ONNX Runtime: the same nets, data and threads, in turns.
+
+    python bench/compare.py --peer-python ~/torch-env/bin/python
+    python bench/compare.py --quick --nets lenet5 --parts steps
+
+Peers run in the interpreter of --peer-python, $FASTCNN_PEER_PYTHON, or this one; those that are not
+installed there stay away. Figures are medians over rounds in which each contestant ran once while
+the others were suspended; ratios are medians of the rounds' ratios, above 1 if fastcnn is faster.
+A full run takes about a quarter of an hour, most of it for what torch.compile compiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import competitors
+from competitors import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
+from disturbance import Disturbance
+from tables import Rate, Row, show
+
+NETS = ("lenet5", "caffe-lenet", "cifar-small", "resnet20")
+PARTS = ("steps", "kernels", "memory", "startup")
+SGEMM_SIZE = 2048
+SGEMM_FLOPS = 2 * SGEMM_SIZE**3
+DIRECTIONS = ("forward", "dx", "dw")
+KERNEL_BATCH = 32
+OTHERS = Disturbance()
+KERNEL_FLOPS = 2 * KERNEL_BATCH * 28 * 28 * 64 * 64 * 3 * 3
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS, metavar="NET")
+    parser.add_argument(
+        "--modes", nargs="+", choices=("train", "infer"), default=("train", "infer")
+    )
+    parser.add_argument("--batch", nargs="+", type=int, metavar="N", help="default: 32 128, and 1")
+    parser.add_argument("--repeat", type=int, default=7, metavar="N", help="rounds (default 7)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a contestant in a round")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--without", nargs="+", default=(), metavar="VARIANT", help="e.g. compile")
+    parser.add_argument("--peer-python", metavar="PATH", help="the peers' interpreter")
+    parser.add_argument("--json", metavar="FILE", help="also write everything measured")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing compiled")
+    given = parser.parse_args()
+    if given.quick:
+        given.repeat, given.seconds = 3, 0.2
+        given.without = ("compile", "compile channels-last")
+    return given
+
+
+def machine(setting: Setting) -> dict[str, Any]:
+    """What the figures were taken on."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": setting.threads,
+        "system": platform.platform(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def start(setting: Setting) -> list[Contestant]:
+    """fastcnn, the ceiling, and the peers that are installed."""
+    running = [Contestant(FASTCNN, setting), Contestant(SGEMM, setting)]
+    for kind in (TORCH, ONNX):
+        try:
+            running.append(Contestant(kind, setting))
+        except RuntimeError as absence:
+            print(f"{kind.name} does not race: {absence}", file=sys.stderr)
+    return running
+
+
+def check_nets(running: list[Contestant]) -> None:
+    """RuntimeError unless a net means the same network to every contestant."""
+    for net in NETS:
+        counts = {one.name: one.about["weights"][net] for one in running if "weights" in one.about}
+        if len(set(counts.values())) > 1:
+            raise RuntimeError(f"the contestants' {net} differ in their weights: {counts}")
+
+
+def steps(given: argparse.Namespace, running: list[Contestant]) -> list[Row]:
+    """Time of a training step and of an inference, every net and batch size."""
+    nets = [one for one in running if one.name != SGEMM.name]
+    rows = []
+    for net in given.nets:
+        for mode in given.modes:
+            for batch in given.batch or ((1, 32, 128) if mode == "infer" else (32, 128)):
+                field = competitors.entries(nets, net, mode, batch)
+                field = [entry for entry in field if entry.variant not in given.without]
+                print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
+                results = competitors.race(field, given.repeat, given.seconds, OTHERS)
+                rows.append(Row(net, mode, batch, results))
+    return rows
+
+
+def ceiling(running: list[Contestant]) -> float:
+    """The run's rate of NumPy's matrix product, in GFLOP/s."""
+    (result,) = competitors.race(_sgemm(running), 3, 0.5, OTHERS)
+    return SGEMM_FLOPS / result.ms / 1e6
+
+
+def _sgemm(running: list[Contestant]) -> list[Entry]:
+    sgemm = [one for one in running if one.name == SGEMM.name]
+    return competitors.entries(sgemm, "sgemm", "infer", SGEMM_SIZE)
+
+
+def kernels(given: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
+    """Rates of each direction of a 3x3 convolution, 64 to 64 channels at 28x28, beside sgemm's."""
+    own = [one for one in running if one.name == FASTCNN.name]
+    rates = []
+    for direction in DIRECTIONS:
+        field = competitors.entries(own, "conv3x3", direction, KERNEL_BATCH) + _sgemm(running)
+        convolution, sgemm = competitors.race(field, given.repeat, given.seconds, OTHERS)
+        # Equal work a second would be a ratio of times like that of the work.
+        share = convolution.times_faster_than(sgemm) * KERNEL_FLOPS / SGEMM_FLOPS
+        rates.append(Rate(direction, KERNEL_FLOPS / convolution.ms / 1e6, share))
+    return rates
+
+
+def memory(setting: Setting, racing: set[str]) -> list[Result]:
+    """Peak MiB of a fresh process that trains cifar-small at batch 128."""
+    variants = [(FASTCNN, "fastcnn"), (TORCH, "eager"), (TORCH, "eager channels-last")]
+    return [
+        Result(
+            kind.name,
+            variant,
+            [
+                competitors.fresh_process(kind, setting, "memory", "cifar-small", "128", variant)[
+                    "mib"
+                ]
+            ],
+        )
+        for kind, variant in variants
+        if kind.name in racing
+    ]
+
+
+def startup(setting: Setting, racing: set[str]) -> list[Result]:
+    """Seconds of a fresh process from its imports to the end of its first LeNet-5 training step."""
+    task = ("startup", "lenet5", "32")
+    with tempfile.TemporaryDirectory() as cache:
+        cold = competitors.fresh_process(
+            FASTCNN, setting, *task, "fastcnn", FASTCNN_CACHE_DIR=cache
+        )
+        warm = [
+            competitors.fresh_process(FASTCNN, setting, *task, "fastcnn", FASTCNN_CACHE_DIR=cache)
+            for _ in range(3)
+        ]
+    found = [
+        Result(FASTCNN.name, "empty kernel cache", [cold["seconds"]]),
+        Result(FASTCNN.name, "warm kernel cache", [one["seconds"] for one in warm]),
+    ]
+    if TORCH.name in racing:
+        eager = [competitors.fresh_process(TORCH, setting, *task, "eager") for _ in range(3)]
+        found.append(Result(TORCH.name, "eager", [one["seconds"] for one in eager]))
+    return found
+
+
+def main() -> int:
+    given = arguments()
+    python = given.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
+    setting = Setting(given.threads, python)
+    running = start(setting)
+    try:
+        check_nets(running)
+        report: dict[str, Any] = {
+            "machine": machine(setting),
+            "versions": {one.name: one.about["versions"] for one in running},
+            "rounds": given.repeat,
+            "sgemm": ceiling(running),
+        }
+        if "steps" in given.parts:
+            report["steps"] = steps(given, running)
+        if "kernels" in given.parts:
+            report["kernels"] = kernels(given, running)
+    finally:
+        for contestant in running:
+            contestant.close()
+    racing = {contestant.name for contestant in running}
+    report["others"] = OTHERS.share
+    if "memory" in given.parts:
+        report["memory"] = memory(setting, racing)
+    if "startup" in given.parts:
+        report["startup"] = startup(setting, racing)
+    show(report)
+    if given.json:
+        Path(given.json).write_text(json.dumps(_plain(report), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    """Named tuples as dicts, for JSON."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(one) for name, one in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"race.py: {error}")

@@ -1,0 +1,96 @@
+"""Training steps and inference beside PyTorch, in turns."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from competitors import Contestant, Entry, Kind, Result, Setting, entries
+
+from gpu.scale import Scale
+from gpu.self_peer import NAME, Own
+
+TORCH = Kind("PyTorch", "torch_gpu_peer.py")
+COMPILE = "compile"
+DEVICE = "FASTCNN_RACE_DEVICE"  # of the peer; the simulator's run has it on the CPU
+
+
+class Race(NamedTuple):
+    """One net, mode, batch and precision, and what each contestant reached."""
+
+    net: str
+    mode: str
+    batch: int
+    precision: str
+    results: list[Result]
+
+    def own(self) -> Result | None:
+        """What fastcnn reached."""
+        return next((one for one in self.results if one.name == NAME), None)
+
+    def best(self, way: str) -> Result | None:
+        """The fastest of the peer's variants whose names begin with a word."""
+        peers = [one for one in self.results if one.variant.startswith(way) and one.name != NAME]
+        return min(peers, key=lambda one: one.ms, default=None)
+
+
+def peer(python: str, simulated: bool) -> Contestant | str:
+    """Return the running peer, or why there is none."""
+    os.environ[DEVICE] = "cpu" if simulated else "cuda"
+    try:
+        return Contestant(TORCH, Setting(os.cpu_count() or 1, python))
+    except (OSError, RuntimeError) as error:
+        return str(error)
+
+
+def races(
+    scale: Scale, other: Contestant | None, compiled: bool, stopped: Callable[[], bool]
+) -> Iterable[Race]:
+    """Yield the races of a scale: those against torch.compile, or those against all the rest."""
+    running: list[Any] = [Own(scale), *([other] if other else [])]
+    for net in scale.nets:
+        for mode in scale.modes:
+            for batch in scale.batches_of(net):
+                for precision in scale.timed:
+                    if stopped():
+                        return
+                    field = [
+                        one
+                        for one in entries(running, net, mode, batch)
+                        if one.variant.endswith("tf32") == (precision == "tf32")
+                        and (one.contestant.name == NAME or _compiled(one) == compiled)
+                    ]
+                    print(f"{net}, {mode}, batch {batch}, {precision} ...", file=sys.stderr)
+                    found = _race(field, scale.rounds, scale.seconds)
+                    yield Race(net, mode, batch, precision, found)
+
+
+def _compiled(entry: Entry) -> bool:
+    return entry.variant.startswith(COMPILE)
+
+
+def _race(field: list[Entry], rounds: int, seconds: float) -> list[Result]:
+    """Let every entry that can be prepared run once a round; another one begins each round."""
+    ready = [entry for entry in field if _prepared(entry)]
+    results = [Result(entry.contestant.name, entry.variant, []) for entry in ready]
+    for turn in range(rounds):
+        for offset in range(len(ready)):
+            index = (turn + offset) % len(ready)
+            contestant, task = ready[index]
+            times = contestant.ask(command="run", task=task, seconds=seconds)["ms"]
+            results[index].rounds.append(statistics.median(times))
+    for contestant, task in ready:
+        contestant.ask(command="drop", task=task)
+    return results
+
+
+def _prepared(entry: Entry) -> bool:
+    try:
+        entry.contestant.ask(command="prepare", task=entry.task)
+    except (MemoryError, RuntimeError, ValueError) as error:
+        print(f"left out, {entry.task}: {error}", file=sys.stderr)
+        return False
+    return True

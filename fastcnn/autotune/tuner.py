@@ -1,0 +1,158 @@
+"""Tuning: time every strategy on a model's convolutions, and remember the times.
+
+    report = fastcnn.autotune.tuner.tune(model, batch_size=128)
+    print(report)
+
+From then on "auto" takes what was fastest on this machine with as many threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fastcnn import devices, strategies
+from fastcnn.autotune.benchmark import Contest
+from fastcnn.autotune.report import Report, Row, describe
+from fastcnn.graph.problem import Problem
+from fastcnn.strategies import DIRECTIONS, choices, timing_cache
+from fastcnn.utils import arguments, messages
+from fastcnn.utils.interrupt import Interrupt
+from fastcnn.utils.threads import num_threads
+
+Tasks = dict[tuple[str, Problem], list[str]]  # names of layers by direction and problem
+
+SECONDS = 0.5  # for one direction of one problem, once all code is compiled
+MOST_DISTURBANCE = 0.15  # the share of other programs above which times say too little to be kept
+
+
+def tune(
+    given: Any,
+    batch_size: int = 32,
+    training: bool = True,
+    seconds: float = SECONDS,
+    device: str | None = None,
+    precision: str = "float32",
+) -> Report:
+    """Time every strategy that can compute a model's convolutions, and remember the times.
+
+    `given` is a model, problems, or a mapping of names to problems. With `training` all three
+    directions are timed, else the forward one alone. Each takes about `seconds`; layers whose
+    strategy has a name need none, nor does what was timed before (`measurements.forget()` makes
+    that undone). Ctrl-C ends it, and what was timed until then is remembered; times that other
+    programs disturbed are not. The model chooses anew in its next run.
+
+    A model is tuned for its own device and precision; problems for `device`, "cpu" where none is
+    named.
+    """
+    images = arguments.whole("tune", "batch_size", batch_size, least=1)
+    directions = DIRECTIONS if arguments.flag("tune", "training", training) else ("forward",)
+    seconds = arguments.number("tune", "seconds", seconds, above=0)
+    is_model = hasattr(given, "program_and_roles")
+    if is_model:
+        device, precision = given.device, given.precision
+    else:
+        device = devices.found(device or "cpu", precision)
+    tasks = _of_model(given, images) if is_model else _of_problems(given)
+    bound = given.error_bound if is_model else strategies.ERROR_BOUND
+    rows = [
+        Row.begun(tasks[direction, problem], direction, problem, images, bound, device, precision)
+        for problem in dict.fromkeys(problem for _, problem in tasks)
+        for direction in directions
+        if (direction, problem) in tasks
+    ]
+    start = time.perf_counter()
+    with Interrupt() as interrupt, _progress(len(rows)) as show:
+        for number, row in enumerate(rows):
+            show(number, row.title)
+            key = row.direction, row.problem, images
+            if not timing_cache.measured(*key, device, precision):
+                contest = Contest(row.direction, row.problem, images, device, precision)
+                _time(row, contest, seconds, lambda: interrupt.requested)
+            if interrupt.requested:
+                break
+    for row in rows:
+        row.finish(images, bound)
+    if is_model:
+        given.plan_anew()
+    took = time.perf_counter() - start
+    place = _place(device, precision)
+    threads = num_threads() if device == "cpu" else 1
+    return Report(
+        *(images, threads, bound, rows, took, interrupt.requested, device, precision, place)
+    )
+
+
+def _place(device: str, precision: str) -> str:
+    """Return where it was: "2 threads", or a GPU's name and what is not its usual precision."""
+    if device == "cpu":
+        threads = num_threads()
+        return "1 thread" if threads == 1 else f"{threads} threads"
+    from fastcnn.kernels.cuda.runtime.device import device_name
+
+    return device_name() + (f" in {precision}" if precision != "float32" else "")
+
+
+def _time(row: Row, contest: Contest, seconds: float, stopped: Callable[[], bool]) -> None:
+    # A contender that is alone has won without running.
+    if len(contest.contenders) < 2 or not contest.run(seconds, stopped):
+        return
+    row.times, row.left_out = contest.times, contest.left_out
+    row.disturbed = contest.disturbance > MOST_DISTURBANCE
+    if not row.disturbed:
+        key = row.direction, row.problem, contest.images
+        timing_cache.remember(*key, row.times, row.device, row.precision)
+
+
+def _of_model(model: Any, images: int) -> Tasks:
+    """Return what a model leaves to fastcnn, with the paths of the layers that have it."""
+    # Inference is fused in its own way.
+    program = model.program(images=images)
+    inference = choices.of_program(program, model.device, model.precision)
+    chosen = [*choices.of_training(model, images), *inference]
+    # A training goes through the layers twice, the second time backwards.
+    order = list(dict.fromkeys(one.layer for one in chosen))
+    tasks: Tasks = {}
+    for one in sorted(chosen, key=lambda one: order.index(one.layer)):
+        if one.why != "asked for":
+            names = tasks.setdefault((one.direction, one.problem), [])
+            if one.layer not in names:
+                names.append(one.layer)
+    return tasks
+
+
+def _of_problems(given: Any) -> Tasks:
+    named = given.items() if isinstance(given, Mapping) else ((None, one) for one in given)
+    tasks: Tasks = {}
+    for name, problem in named:
+        if not isinstance(problem, Problem):
+            raise TypeError(
+                "tune: expected a model, problems, or a mapping of names to problems. "
+                f"Received {problem!r}."
+            )
+        for direction in DIRECTIONS:
+            tasks.setdefault((direction, problem), []).append(name or describe(problem))
+    return tasks
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, str], None]]:
+    """A function that shows how many are done and what runs: a bar, on a terminal alone."""
+    if not messages.on_terminal():
+        yield lambda done, title: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("Tuning"), BarColumn(24), TextColumn("{task.completed}/{task.total}"))
+    title = TextColumn("{task.description}", style="dim")
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, title, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("", total=total)
+
+        def show(done: int, title: str) -> None:
+            bar.update(task, completed=done, description=title, refresh=True)
+
+        yield show

@@ -1,0 +1,182 @@
+"""A schedule as the arrays that the executor runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcnn.backends.cpu.executor import COUNTER_WORDS, SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE
+from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
+from fastcnn.kernels.call import (
+    BATCH,
+    BLOCK,
+    CHUNK,
+    GLOBAL,
+    IMAGE,
+    LOCAL,
+    PARTIAL,
+    Call,
+    Place,
+    Region,
+)
+from fastcnn.kernels.cpu.runtime import kernel as kernels
+from fastcnn.kernels.cpu.runtime.prefetch import MOST_PIECES
+
+# Every address in a table is one of these arrays' plus an offset.
+BASES = (
+    *("batch", "ahead", "thread", "global", "partial", "values", "gradients", "moving", "slots"),
+    *("x", "target", "weight", "constants", "one", "random", "hyper", "control"),
+    *("sums", "spans", "factors", "totals", "tiles"),
+)
+WORTH_AHEAD = 4096  # bytes of an image's piece below which it is not fetched ahead
+_NOTHING = np.zeros(0, np.int64)
+_SCOPES = {IMAGE: SCOPE_IMAGE, BLOCK: SCOPE_BLOCK, CHUNK: SCOPE_CHUNK}
+
+
+@dataclass
+class Table:
+    """The executor's arrays, and the sizes of the memory that they address."""
+
+    calls: np.ndarray
+    operands: np.ndarray
+    segments: np.ndarray
+    phases: np.ndarray
+    items: np.ndarray
+    ahead: np.ndarray
+    words: np.ndarray  # one thread's records
+    counters: np.ndarray
+    labels: tuple[str, ...]  # of the calls
+    preparing: int  # leading phases that depend on the weights alone
+    global_bytes: int
+    partial_bytes: int  # of one chunk
+
+
+class _Places:
+    """Offsets of the regions that the planner leaves: global ones and partial sums."""
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        self.offsets: dict[Region, int] = {}
+        self.sizes = {GLOBAL: 0, PARTIAL: 0}
+
+    def operand(self, word: int, region: Region, offset: int) -> list[int]:
+        """Return an operand's row: field, base, offset and steps per image, slot and chunk."""
+        if region.kind == LOCAL:
+            slot = self.layout.slots[region]
+            at = slot.offset + offset
+            return [word, BASES.index(slot.arena), at, slot.per_image, slot.per_slot, 0]
+        base = BASES.index(region.kind)
+        if region.kind in self.sizes:
+            if region not in self.offsets:
+                self.offsets[region] = self.sizes[region.kind]
+                self.sizes[region.kind] += region.stride
+            # A reader of all chunks steps through them by itself, from the first one.
+            return [word, base, self.offsets[region] + offset, 0, 0, 0]
+        step = region.bytes if region.per_image and region.kind in ("x", "target", "weight") else 0
+        return [word, base, region.offset + offset, step, 0, 0]
+
+
+def build_table(phases: list[Phase], layout: Layout) -> Table:
+    """Load the kernels and lay the schedule out."""
+    calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
+    kernels.load(call.kernel for call in calls)
+    places = _Places(layout)
+    ahead = _read_ahead(phases, layout)
+    fetching = {call for segment in ahead for call in segment.calls}
+    rows: list[list[int]] = []
+    operands: list[tuple[Call, list[int], Region]] = []
+    records: list[np.ndarray] = []
+    length = 0
+    for call in calls:
+        first = len(operands)
+        reads_ahead = call in fetching and "ahead" in call.kernel.fields
+        queue = {"ahead": Place(Region(0, "ahead", per_image=False))} if reads_ahead else {}
+        for name, place in {**call.places, **queue}.items():
+            field = call.kernel.fields.index(name)
+            operands.append((call, places.operand(field, place.region, place.offset), place.region))
+        rows.append([call.kernel.address, length, first, len(operands)])
+        values = kernels.as_record(call.kernel.dtype, call.values)
+        records.append(np.frombuffer(values.tobytes(), np.int64))
+        length += len(records[-1])
+    partial_stride = places.sizes[PARTIAL]
+    for call, row, region in operands:
+        if region.kind == PARTIAL and call.scope != BATCH:
+            row[-1] = partial_stride
+    words = np.concatenate([_NOTHING, *records])
+    for call, (_, record, *_) in zip(calls, rows, strict=True):
+        # Those that sum over the chunks step from one to the next by themselves.
+        if "partial_stride" in call.kernel.fields:
+            words[record + call.kernel.fields.index("partial_stride")] = partial_stride
+    return Table(
+        calls=np.array(rows, np.int64).reshape(-1, 4),
+        operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
+        **_timetable(phases, calls, ahead),
+        words=words,
+        labels=tuple(call.label for call in calls),
+        preparing=sum(phase.number < 0 for phase in phases),
+        global_bytes=places.sizes[GLOBAL],
+        partial_bytes=partial_stride,
+    )
+
+
+def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:
+    """Return what each image-wise segment needs of an image's memory, if worth fetching."""
+    segments = [segment for phase in phases if not phase.batch_wide for segment in phase.segments]
+    found = {one: _pieces(one, layout) for one in segments if one.scope == IMAGE}
+    return {segment: pieces for segment, pieces in found.items() if pieces}
+
+
+def _pieces(segment: Segment, layout: Layout) -> list[list[int]]:
+    """Return (offset, bytes between images, bytes) of what a segment reads or writes.
+
+    What is only written is fetched too: a store waits for its cache line like a load.
+    """
+    pieces: dict[Region, list[int]] = {}
+    for call in segment.calls:
+        for region in (*call.reads, *call.written):
+            slot = layout.slots.get(region)
+            if slot and slot.arena == "batch" and region.bytes >= WORTH_AHEAD:
+                pieces[region] = [slot.offset, slot.per_image, region.bytes]
+    return list(pieces.values())[:MOST_PIECES]
+
+
+def _timetable(
+    phases: list[Phase], calls: list[Call], ahead: dict[Segment, list[list[int]]]
+) -> dict[str, np.ndarray]:
+    numbers = {call: number for number, call in enumerate(calls)}
+    segments: list[list[int]] = []
+    shared: list[Call] = []
+    items = 0
+    rows: list[list[int]] = []
+    pieces: list[list[int]] = []
+    for phase in phases:
+        if phase.batch_wide:
+            first = items
+            for segment in phase.segments:
+                shared += segment.calls
+                items += sum(call.parts for call in segment.calls)
+            rows.append([1, first, items])
+        else:
+            first = len(segments)
+            for segment in phase.segments:
+                start, before = numbers[segment.calls[0]], len(pieces)
+                pieces += ahead.get(segment, [])
+                row = [start, start + len(segment.calls), before, len(pieces)]
+                segments.append([_SCOPES[segment.scope], *row])
+            rows.append([0, first, len(segments)])
+    return {
+        "segments": np.array(segments, np.int64).reshape(-1, 5),
+        "ahead": np.array(pieces, np.int64).reshape(-1, 3),
+        "items": _items(shared, numbers),
+        "phases": np.array(rows, np.int64).reshape(-1, 3),
+        "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),
+    }
+
+
+def _items(calls: list[Call], numbers: dict[Call, int]) -> np.ndarray:
+    """Return (number of the call, part) of each part of some calls, int64[parts, 2]."""
+    parts = np.array([call.parts for call in calls], np.int64)
+    begun = np.repeat(np.cumsum(parts) - parts, parts)
+    owners = np.repeat(np.array([numbers[call] for call in calls], np.int64), parts)
+    return np.column_stack([owners, np.arange(len(owners)) - begun])

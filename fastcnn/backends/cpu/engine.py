@@ -1,0 +1,134 @@
+"""The CPU engine: each program one table of calls, run as one call a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.cpu.executable import Executable, allocate
+from fastcnn.backends.cpu.optimizer_step import append_update
+from fastcnn.backends.engine import (
+    NO_RANKS,
+    PREDICT,
+    TEST,
+    TRAIN,
+    Engine,
+    Planned,
+    check_shape,
+    outside_of,
+    results_of,
+)
+from fastcnn.backends.lowering import Lowering
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.kernels.call import Calls
+from fastcnn.kernels.registry import kernels_of
+from fastcnn.utils.aligned_memory import vector_zeros
+
+if TYPE_CHECKING:
+    from fastcnn.graph.state import State
+    from fastcnn.models.sequential import Sequential
+
+__all__ = ["PREDICT", "TEST", "TRAIN", "CpuEngine"]
+
+
+class _Planned(Planned):
+    """An executable and views of what it leaves behind."""
+
+    def __init__(
+        self,
+        executable: Executable,
+        low: Lowering,
+        roles: dict[str, Buffer],
+        state: State,
+        has_classes: bool,
+    ):
+        def view(role: str, dtype: type = np.float32) -> np.ndarray:
+            return executable.view(low.region(roles[role]), roles[role].shape, dtype)
+
+        self.executable = executable
+        self.capacity = executable.capacity
+        self._state = state
+        self._shape = tuple(low.program.input.shape)
+        if "scores" in roles:
+            self.absorbed = roles["scores"] != roles["output"]
+            self.scores = view("scores")
+            self.loss = view("loss")
+            self.rank = view("rank", np.int32) if has_classes else NO_RANKS
+        else:
+            self.outputs = view("output")
+
+    def run(self, x: Any, **given: np.ndarray) -> None:
+        state = self._state
+        x = np.ascontiguousarray(x, np.float32)
+        check_shape(x, self._shape)
+        self.executable.give(values=state.values, moving=state.moving, x=x, **given)
+        self.executable.run(len(x), state.version)
+
+    @property
+    def finite(self) -> bool:
+        return bool(self.executable.memory["factors"][-1] == 1)
+
+    @property
+    def penalty(self) -> float:
+        return float(self.executable.memory["totals"][1])
+
+
+class CpuEngine(Engine):
+    """Runs a model's programs on the CPU."""
+
+    def __init__(self, model: Sequential):
+        super().__init__(model)
+        self._gradients = np.zeros(0, np.float32)
+        # What lies between the inputs and outputs of a batch, by the kind of program: one runs at a
+        # time, so that those for batches of different sizes share it.
+        self._batch_memory: dict[str, np.ndarray] = {}
+
+    def _flat_gradients(self) -> np.ndarray:
+        return self._gradients.copy()
+
+    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+        state = self._model.state
+        # A step changes the weights: what was prepared from them before or in it is stale.
+        state.changed()
+        moving = state.moving.copy()
+        counts = False
+        try:
+            planned.run(x, gradients=self._gradients, slots=state.slots, **given)
+            counts = bool(given["control"][0]) and planned.finite
+        finally:  # a host kernel may end the step before it updates the weights
+            if not counts:
+                state.moving[...] = moving
+            state.changed()
+
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+        model = self._model
+        program, roles = self._program(kind, path, capacity)
+        low = _lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
+        spans = None
+        if kind == TRAIN:
+            state = model.state
+            self._gradients = vector_zeros(len(state.values))
+            stride = state.fit_slots().shape[1]
+            spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
+        has_classes = model.loss is not None and model.loss.has_classes
+        executable = Executable(
+            low.calls.made, capacity, low.constants, spans, lambda size: self._memory(kind, size)
+        )
+        return _Planned(executable, low, roles, model.state, has_classes)
+
+    def _memory(self, kind: str, size: int) -> np.ndarray:
+        """Return at least `size` bytes for the batch of a kind of program."""
+        memory = self._batch_memory.get(kind)
+        if memory is None or len(memory) < size:
+            # Those that lie in the smaller memory go with it.
+            del memory
+            self._batch_memory.pop(kind, None)
+            self._drop_plans(kind)
+            memory = self._batch_memory[kind] = allocate(size)
+        return memory
+
+
+def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int) -> Lowering:
+    outside = outside_of(program.input, roles)
+    return Lowering(program, kernels_of("cpu"), Calls(images), outside, kept)

@@ -1,0 +1,172 @@
+"""A program ready to run: its table, its memory, its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from fastcnn.backends.cpu import executor
+from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
+from fastcnn.backends.cpu.call_table import BASES, Table, build_table
+from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
+from fastcnn.kernels.call import Call, Region
+from fastcnn.kernels.cpu.gemm.tiled import tiles
+from fastcnn.kernels.cpu.runtime import host_kernel
+from fastcnn.kernels.cpu.runtime.prefetch import QUEUE_WORDS
+from fastcnn.utils import forking
+from fastcnn.utils.aligned_memory import SLACK, vector_zeros
+from fastcnn.utils.threads import num_threads
+
+BLOCK = 8  # images that a thread takes through a block-wise call together
+BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
+LEAST_CHUNKS, MOST_CHUNKS = 4, 16
+PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
+
+# Numba's simplest threading layer must not be entered by two Python threads at once. A fork waits
+# for the step that runs, so that its child has no weights of which only some are updated.
+_launch = forking.shared_lock()
+
+
+def allocate(size: int) -> np.ndarray:
+    """Return at least `size` zeroed bytes for vector code."""
+    return vector_zeros(-(-size // 4)).view(np.uint8)
+
+
+@dataclass
+class _Runtime:
+    """The plan, and the arrays it points to that depend on the number of threads."""
+
+    plan: np.ndarray
+    words: np.ndarray
+    bases: np.ndarray
+    arena: np.ndarray
+    queues: np.ndarray
+
+
+class Executable:
+    """Calls with their table and memory, for up to `capacity` images.
+
+    `constants` are the fixed numbers that some regions hold; `spans` are the parameters' parts in a
+    training step's update (engines/update.py); `batch_memory(size)` gives the bytes in which the
+    batch's regions lie, which other executables may use between runs.
+    """
+
+    def __init__(
+        self,
+        calls: list[Call],
+        capacity: int,
+        constants: Sequence[float] = (),
+        spans: np.ndarray | None = None,
+        batch_memory: Callable[[int], np.ndarray] | None = None,
+    ):
+        self.capacity = capacity
+        calls = pad_scaled(calls)
+        if capacity == 1 and spans is None:
+            calls = split_single(calls)
+        phases = schedule(calls)
+        self.block = BLOCK
+        while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
+            self.block //= 2
+        self.layout: Layout = plan_memory(phases, self.block, capacity)
+        self.table: Table = build_table(phases, self.layout)
+        self._calls_host = any(isinstance(call.kernel, host_kernel.HostKernel) for call in calls)
+        self.parallel = any(
+            row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :]
+        )
+        self.chunks = MOST_CHUNKS
+        while self.chunks > 2 and self.chunks * self.table.partial_bytes > PARTIAL_MEMORY:
+            self.chunks //= 2
+        numbers = vector_zeros(len(constants))
+        numbers[:] = constants
+        self.memory = {
+            "batch": (batch_memory or allocate)(self.layout.batch_bytes),
+            "global": allocate(self.table.global_bytes),
+            "partial": allocate(self.table.partial_bytes * self.chunks),
+            "constants": numbers,
+            "one": np.ones(1, np.float32),
+        }
+        if spans is not None:
+            self.memory["spans"] = spans
+            self.memory["sums"] = np.zeros(2 * int(spans[:, 1].sum()) + 2)
+            self.memory["factors"] = np.ones(len(spans) + 1, np.float32)
+            self.memory["totals"] = np.zeros(2)
+        self._given: dict[str, np.ndarray] = {}
+        self._prepared: int | None = None
+        self._runtime = self._for_threads(1)
+
+    def _for_threads(self, threads: int) -> _Runtime:
+        table = self.table
+        thread_bytes = -(-self.layout.thread_bytes // 4096) * 4096 + SLACK
+        arena = allocate(thread_bytes * threads)
+        # Whole cache lines apart, so that threads never write to the same one.
+        words = np.zeros((threads, -(-len(table.words) // 16) * 16 + 80), np.int64)
+        words[:, : len(table.words)] = table.words
+        bases = np.zeros((threads, -(-len(BASES) // 16) * 16), np.int64)
+        for name, array in {**self.memory, **self._given}.items():
+            bases[:, BASES.index(name)] = array.ctypes.data
+        bases[:, BASES.index("tiles")] = tiles.address
+        bases[:, BASES.index("thread")] = arena.ctypes.data + np.arange(threads) * thread_bytes
+        queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
+        bases[:, BASES.index("ahead")] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
+        tables = (table.calls, table.operands, table.segments, table.phases, table.items)
+        at = [
+            array.ctypes.data for array in (*tables, table.ahead, table.counters, host_kernel.stop)
+        ]
+        rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
+        plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
+        return _Runtime(plan, words, bases, arena, queues)
+
+    def give(self, **arrays: np.ndarray) -> None:
+        """Name the outside arrays that the program works on; they stay until others come."""
+        for name, array in arrays.items():
+            if self._given.get(name) is not array:
+                self._given[name] = array
+                self._runtime.bases[:, BASES.index(name)] = array.ctypes.data
+
+    def run(self, images: int, version: int) -> None:
+        """Run for a number of images; `version` says whether the weights are as last time."""
+        threads = num_threads() if images > 1 or self.parallel else 1
+        if threads > len(self._runtime.words):
+            self._runtime = self._for_threads(threads)
+        plan = self._runtime.plan
+        if plan[executor.IMAGES] != images:
+            # Few images go in smaller blocks, so that several threads find work.
+            block = min(self.block, max(1, images // LEAST_CHUNKS))
+            blocks = -(-images // block)
+            per_chunk = -(-blocks // self.chunks)
+            plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
+        plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
+        self._prepared = None
+        with _launch, host_kernel.run() if self._calls_host else nullcontext():
+            if threads == 1:
+                executor.execute_alone(plan)
+            else:
+                executor.execute(threads, plan)
+        self._prepared = version
+
+    def use(self, table: Table) -> None:
+        """Run another form of the table from now on: the same calls, laid out differently."""
+        self.table = table
+        self._runtime = self._for_threads(len(self._runtime.words))
+
+    @property
+    def records(self) -> np.ndarray:
+        """The words of each thread's records, int64[threads, words], as the last run left them."""
+        return self._runtime.words
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of memory for what comes between inputs and outputs, on the threads now set."""
+        own = sum(self.memory[name].nbytes for name in ("batch", "global", "partial"))
+        return own + self.layout.thread_bytes * num_threads()
+
+    def view(self, region: Region, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+        """Return a kept region as [capacity, *shape], a view that each run overwrites."""
+        slot = self.layout.slots[region]
+        rows = self.memory["batch"][slot.offset : slot.offset + self.capacity * slot.per_image]
+        rows = rows.view(dtype).reshape(self.capacity, -1)[:, : prod(shape)]
+        return rows.reshape(self.capacity, *shape)

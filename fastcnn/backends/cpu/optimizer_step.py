@@ -1,0 +1,137 @@
+"""The calls that end a training step: finish each gradient, check them all, update the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.lowering import Lowering
+from fastcnn.kernels.call import BATCH, Place, Region
+from fastcnn.kernels.cpu.nn import train_step
+from fastcnn.utils import naming
+
+if TYPE_CHECKING:
+    from fastcnn.layers.base import Parameter
+    from fastcnn.optimizers import Optimizer
+
+
+def trained_parameters(low: Lowering) -> list[Parameter]:
+    """Return the parameters whose gradients the program produces, in the flat array's order."""
+    found = {
+        op.parameters[name].offset: op.parameters[name]
+        for op in low.program.ops
+        for name in op.gradient_of
+    }
+    return [found[offset] for offset in sorted(found)]
+
+
+def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
+    """Return the kernel that an optimizer names; ValueError where there is none."""
+    return naming.entry(type(optimizer).__name__, "update kernel", optimizer.kernel, kernels)
+
+
+def append_update(
+    low: Lowering, optimizer: Optimizer, loss: Region, slot_stride: int
+) -> np.ndarray:
+    """Append the calls; returns the spans (first part, parts) of each trained parameter.
+
+    `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
+    """
+    parameters = trained_parameters(low)
+    spans, finished = [], []
+    parts_before = 0
+    for parameter in parameters:
+        parts = ceil(parameter.size / train_step.PART)
+        sums = Region(16 * parts, "sums", 16 * parts_before, False)
+        _finish(low, parameter, optimizer.clipvalue or 0.0, sums, parts)
+        spans.append((parts_before, parts))
+        finished.append(sums)
+        parts_before += parts
+    factors = Region(4 * (len(parameters) + 1), "factors", per_image=False)
+    _check(low, optimizer, loss, factors, len(parameters), tuple(finished))
+    for number, (parameter, (_, parts)) in enumerate(zip(parameters, spans, strict=True)):
+        _update(low, parameter, optimizer, factors, number, len(parameters), parts, slot_stride)
+    return np.array(spans, np.int64).reshape(-1, 2)
+
+
+def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:
+    regularizer = parameter.regularizer
+    low.calls.label = f"finish {parameter.path}"
+    low.calls.emit(
+        train_step.finish_gradient,
+        BATCH,
+        ("sums", "gradient"),
+        {
+            "values": low.parameter(parameter),
+            "gradient": low.parameter(parameter, "gradients"),
+            "sums": sums,
+        },
+        parts=parts,
+        size=parameter.size,
+        l1=float(regularizer.l1) if regularizer else 0.0,
+        l2=float(regularizer.l2) if regularizer else 0.0,
+        clip=float(clip),
+    )
+
+
+def _check(
+    low: Lowering,
+    optimizer: Optimizer,
+    loss: Region,
+    factors: Region,
+    parameters: int,
+    finished: tuple[Region, ...],
+) -> None:
+    low.calls.label = "check gradients"
+    low.calls.emit(
+        train_step.check_gradients,
+        BATCH,
+        ("factors", "totals"),
+        {
+            "sums": Region(0, "sums", per_image=False),
+            "spans": Region(0, "spans", per_image=False),
+            "control": Region(0, "control", per_image=False),
+            "loss": loss,
+            "factors": factors,
+            "totals": Region(16, "totals", per_image=False),
+        },
+        after=finished,
+        loss_stride=loss.stride,
+        parameters=parameters,
+        clip_each=float(optimizer.clipnorm or 0.0),
+        clip_all=float(optimizer.global_clipnorm or 0.0),
+    )
+
+
+def _update(
+    low: Lowering,
+    parameter: Parameter,
+    optimizer: Optimizer,
+    factors: Region,
+    number: int,
+    parameters: int,
+    parts: int,
+    slot_stride: int,
+) -> None:
+    slots = Region(0, "slots", 4 * parameter.offset, False)
+    low.calls.label = f"update {parameter.path}"
+    low.calls.emit(
+        update_kernel(optimizer, train_step.UPDATES),
+        BATCH,
+        ("values",),
+        {
+            "values": low.parameter(parameter),
+            "gradient": low.parameter(parameter, "gradients"),
+            "slots": slots,
+            "hyper": Region(32, "hyper", per_image=False),
+            "factors": Place(factors, 4 * number),
+            "status": Place(factors, 4 * parameters),
+        },
+        parts=parts,
+        size=parameter.size,
+        slot_count=len(optimizer.slots),
+        slot_stride=slot_stride,
+    )

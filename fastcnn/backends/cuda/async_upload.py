@@ -1,0 +1,75 @@
+"""Batches on their way to the GPU, while the step before them still runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastcnn.backends.cuda.memory import device_array, lack_told, pinned_array
+from fastcnn.backends.cuda.streams import new_stream
+from fastcnn.kernels.cuda.runtime.device import cuda
+
+
+class Room:
+    """Memory for a batch of so many floats, on both sides, and the event of its arrival."""
+
+    def __init__(self, size: int):
+        self._pinned = pinned_array(size, np.float32, "batches that are sent ahead")
+        self.device = device_array(size, np.float32, "batches that are sent ahead")
+        with lack_told("the events of batches that are sent ahead"):
+            self.sent = cuda.event()
+
+    def fill(self, x: np.ndarray, stream: Any) -> None:
+        """Put a copy of the images on its way."""
+        self._pinned[: x.size].reshape(x.shape)[...] = x
+        self.device[: x.size].copy_to_device(self._pinned[: x.size], stream)
+        self.sent.record(stream)
+
+    def __len__(self) -> int:
+        return len(self._pinned)
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """A batch of images float32 [n, H, W, C] and where they are on the device.
+
+    It stands for the host's array wherever a step takes images.
+    """
+
+    x: np.ndarray
+    room: Room
+
+    @property
+    def size(self) -> int:
+        return int(self.x.size)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.x, dtype)
+
+
+class Outbox:
+    """Sends batches from the threads that prepare them, over a stream of its own."""
+
+    def __init__(self) -> None:
+        self._stream = new_stream()
+        self._free: list[Room] = []  # appended to and popped from by several threads
+
+    def send(self, x: np.ndarray) -> Parcel:
+        """Return the images as a parcel that is on its way."""
+        try:
+            room = self._free.pop()
+        except IndexError:
+            room = Room(x.size)
+        if len(room) < x.size:
+            room = Room(x.size)
+        room.fill(x, self._stream)
+        return Parcel(x, room)
+
+    def take_back(self, room: Room) -> None:
+        """Use a parcel's room again, once the step that took it has ended."""
+        self._free.append(room)

@@ -1,0 +1,273 @@
+"""The CUDA engine: each program a row of launches on one stream, everything resident on the GPU.
+
+A step copies its images (or their numbers and what is drawn for their augmentation, where the
+data set lies on the device), runs, and copies back what the host reads; the driver repeats all of
+it as one graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.cuda import memory
+from fastcnn.backends.cuda.async_upload import Outbox, Parcel
+from fastcnn.backends.cuda.graphs import Replay
+from fastcnn.backends.cuda.input_feed import Feed, Way
+from fastcnn.backends.cuda.launches import MOST_SIZES, Launches, extent
+from fastcnn.backends.cuda.memory import to_device
+from fastcnn.backends.cuda.model_arrays import DataSets, Residence
+from fastcnn.backends.cuda.optimizer_step import append_flat_update
+from fastcnn.backends.cuda.pinned_buffer import Mirror
+from fastcnn.backends.cuda.streams import new_stream
+from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, Planned, outside_of, results_of
+from fastcnn.backends.lowering import Lowering
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.kernels.call import Calls
+from fastcnn.kernels.cuda.runtime.device import check_process, cuda
+from fastcnn.kernels.registry import kernels_of
+
+if TYPE_CHECKING:
+    from fastcnn.models.sequential import Sequential
+
+
+class _Work:
+    """What a run puts on the stream: copies to fixed buffers, the launches, copies of results."""
+
+    def __init__(
+        self,
+        low: Lowering,
+        roles: dict[str, Buffer],
+        capacity: int,
+        engine: CudaEngine,
+        tables: dict[str, np.ndarray],
+        has_classes: bool,
+    ):
+        self._capacity = capacity
+        self._stream = engine.stream
+        self._residence = engine.residence
+        with memory.batch(capacity, _extent(low, roles)):
+            self._tables = {
+                name: to_device(table, "the table of an update") for name, table in tables.items()
+            }
+            self.feed = Feed(capacity, tuple(low.program.input.shape), engine.sets, engine.stream)
+            self.inputs = self._make_inputs(low, roles)
+            constants = np.array(low.constants, np.float32)
+            arrays = {
+                **{name: mirror.device for name, mirror in self.inputs.items()},
+                **self._tables,
+                "x": self.feed.x,
+                "constants": to_device(constants, "a program's constants"),
+                **engine.arrays(),
+            }
+            self.launches = Launches(low.calls.made, capacity, arrays)
+            self.outputs = self._make_outputs(low, roles, has_classes)
+
+    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, Mirror]:
+        size = self._capacity
+        made: dict[str, Mirror] = {}
+        if "target" in roles:
+            target = roles["target"]
+            made["target"] = Mirror((size * target.size,), target.dtype)
+            made["weight"] = Mirror((size,), np.float32)
+        if low.program.training:
+            made["random"] = Mirror((2,), np.int64)
+            made["control"] = Mirror((1,), np.int64)
+            made["hyper"] = Mirror((8,), np.float32)
+        return made
+
+    def _make_outputs(
+        self, low: Lowering, roles: dict[str, Buffer], has_classes: bool
+    ) -> dict[str, Mirror]:
+        wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
+        made: dict[str, Mirror] = {}
+        for role in wanted if "scores" in roles else ["output"]:
+            buffer = roles[role]
+            device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
+            made[role] = Mirror(device.shape, buffer.dtype, device)
+        for name in ("factors", "totals"):
+            if name in self._tables:
+                device = self._tables[name]
+                made[name] = Mirror(device.shape, device.dtype, device)
+        return made
+
+    def enqueue(self, way: Way, images: int, names: list[str]) -> None:
+        """Put a run on the stream: its images, what else is given to it, its launches, what is
+        read of it."""
+        stream = self._stream
+        if "control" in names:  # a training step
+            self._residence.remember_moving(stream)
+        self.feed.enqueue(way, images)
+        for name in names:
+            mirror = self.inputs[name]
+            per_image = name in ("target", "weight")
+            length = len(mirror.host) // self._capacity * images if per_image else len(mirror.host)
+            mirror.upload(length, stream)
+        self.launches.launch(images, stream)
+        for name, mirror in self.outputs.items():
+            length = len(mirror.host) if name in ("factors", "totals") else images
+            mirror.download(length, stream)
+
+
+def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
+    """Return the function that says how many bytes a batch takes on the device."""
+    inputs = [low.program.input, *([roles["target"]] if "target" in roles else [])]
+    each = sum(buffer.size * np.dtype(buffer.dtype).itemsize for buffer in inputs)
+    return lambda images: extent(low.calls.made, images) + images * each
+
+
+class _Planned(Planned):
+    """A program's work on the GPU, recorded for each way and number of images.
+
+    It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
+    """
+
+    def __init__(self, work: _Work, capacity: int, absorbed: bool, engine: CudaEngine):
+        self.capacity = capacity
+        self.absorbed = absorbed
+        self._work = work
+        self._stream, self._outbox = engine.stream, engine.outbox
+        self._residence = engine.residence
+        self._outputs = work.outputs
+        self._replays: dict[tuple[Way, int], Replay] = {}
+        if "scores" in self._outputs:
+            self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
+            self.rank = self._outputs["rank"].host if "rank" in self._outputs else NO_RANKS
+        else:
+            self.outputs = self._outputs["output"].host
+
+    def run(self, x: Any, **given: np.ndarray) -> None:
+        def counts() -> bool:
+            return bool(given["control"][0]) and self.finite
+
+        cuda.current_context()  # from now on this thread's
+        try:
+            self._residence.settle()
+            with memory.lack_told("what its kernels need to run"):
+                self._residence.run(
+                    self._stream,
+                    lambda: self._put(x, given),
+                    counts if "control" in given else None,
+                )
+        finally:
+            if isinstance(x, Parcel):
+                self._outbox.take_back(x.room)
+
+    def _put(self, x: Any, given: dict[str, np.ndarray]) -> None:
+        """Put a run on the stream."""
+        self._work.launches.prepare(len(x))  # what is wrong with a launch is told before the first
+        for name, array in given.items():
+            self._work.inputs[name].give(array)
+        way = self._work.feed.give(x)
+        self._replay(way, len(x), [*given]).run()
+
+    def _replay(self, way: Way, images: int, names: list[str]) -> Replay:
+        key = way, images
+        if key not in self._replays:
+            if len(self._replays) >= MOST_SIZES:
+                self._replays.pop(next(iter(self._replays)))
+            work = self._work
+            self._replays[key] = Replay(self._stream, lambda: work.enqueue(way, images, names))
+        return self._replays[key]
+
+    def forget_gone(self) -> None:
+        """Drop what was recorded of data sets that nobody holds any more."""
+        self._replays = {key: one for key, one in self._replays.items() if not key[0].gone}
+
+    @property
+    def finite(self) -> bool:
+        return bool(self._outputs["factors"].host[-1] == 1)
+
+    @property
+    def penalty(self) -> float:
+        return float(self._outputs["totals"].host[1])
+
+
+class CudaEngine(Engine):
+    """Runs a model's programs on the GPU."""
+
+    SINGLE = False
+
+    def __init__(self, model: Sequential):
+        super().__init__(model)
+        check_process()
+        with memory.lack_told("its streams"):
+            self.stream = new_stream()
+            self.outbox = Outbox()
+        self.residence = Residence(model.state)
+        self._gradients: Any = None
+        self.sets = DataSets()
+
+    def arrays(self) -> dict[str, Any]:
+        """Return the model's flat arrays on the device, by the names of their regions."""
+        made = {"values": self.residence.values, "moving": self.residence.moving}
+        if self._gradients is not None:
+            made |= {"gradients": self._gradients, "slots": self.residence.slots}
+        return made
+
+    def hold(self, images: np.ndarray, anew: bool) -> bool:
+        """Keep a data set's images on the device, if they fit beside the model; say whether.
+
+        images: uint8 or float32 [N, H, W, C]. A batch of them may then come as a `Selection`.
+        `anew` says that they may have changed since they were last held.
+        """
+        check_process()
+        with self._lock:
+            self.sets.drop_gone()
+            self._forget_gone()
+            return self.sets.hold(images, anew)
+
+    def _forget_gone(self) -> None:
+        for planned in self._planned.values():
+            if isinstance(planned, _Planned):
+                planned.forget_gone()
+
+    def sender(self) -> Callable[[np.ndarray], Any]:
+        """Return what puts a prepared batch on its way to the device."""
+        return self.outbox.send
+
+    def _flat_gradients(self) -> np.ndarray:
+        found: np.ndarray = self._gradients.copy_to_host()
+        return found[: len(self._model.state.values)]
+
+    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+        planned.run(x, **given)
+
+    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
+        check_process()
+        while True:
+            try:
+                return super()._plan(kind, images, capacity, path)
+            except MemoryError:
+                if self._drop_plans(kind):
+                    continue
+                # A data set that is held costs others their place; it can be sent instead.
+                if not self.sets.give_up():
+                    raise
+                self._forget_gone()
+
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+        model = self._model
+        program, roles = self._program(kind, path, capacity)
+        low = self._lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
+        tables: dict[str, np.ndarray] = {}
+        if kind == TRAIN:
+            if self._gradients is None:
+                zeros = np.zeros(len(model.state.values), np.float32)
+                self._gradients = to_device(zeros, "the gradients")
+            self.residence.fit_slots()
+            tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
+        scored = "scores" in roles
+        has_classes = scored and model.loss.has_classes
+        work = _Work(low, roles, capacity, self, tables, has_classes)
+        absorbed = scored and roles["scores"] is not roles["output"]
+        return _Planned(work, capacity, absorbed, self)
+
+    def _lower(
+        self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int
+    ) -> Lowering:
+        calls = Calls(images, self._model.precision)
+        outside = outside_of(program.input, roles)
+        return Lowering(program, kernels_of("cuda"), calls, outside, kept)

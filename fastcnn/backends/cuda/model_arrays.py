@@ -1,0 +1,227 @@
+"""What stays on the GPU from step to step: a model's numbers, and a data set's images."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.cuda.memory import device_array, free_bytes, to_device, upload
+from fastcnn.kernels.cuda.data.gather import gather_images
+from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images
+from fastcnn.kernels.cuda.runtime.launch import launch
+from fastcnn.utils import forking
+
+if TYPE_CHECKING:
+    from fastcnn.graph.state import State
+
+
+class Residence:
+    """Weights, moving statistics and optimizer slots, and which side has the newer ones.
+
+    They are copied to the device when they changed on the host, and back when the host asks
+    `State` for them after the device changed them: by any thread, but not while a run, which holds
+    `busy`, changes them.
+    """
+
+    def __init__(self, state: State):
+        self._state = state
+        self._version: int | None = None
+        self.busy = forking.freed_in_child(threading.Lock())
+        self.values = _like(state.values, "the weights")
+        self.moving = _like(state.moving, "the moving statistics")
+        self._moving_before = _like(state.moving, "the moving statistics")
+        self._remembered = False  # in the run that is going on
+        self.slots: Any = None
+
+    def fit_slots(self) -> None:
+        """Make room for the optimizer's slots, float32[slots, P], as they are now."""
+        shape = _room(self._state.fit_slots())
+        if self.slots is None or self.slots.shape != shape:
+            self.slots = None  # its memory goes first
+            self.slots = device_array(shape, np.float32, "the optimizer's slots")
+            self._version = None
+
+    def settle(self) -> None:
+        """Copy to the device what is newer on the host."""
+        state = self._state
+        with state.lock:
+            version = state.version
+            if version != self._version:
+                _copy(state.values, self.values)
+                _copy(state.moving, self.moving)
+                _copy(state.moving, self._moving_before)
+                # Of another shape, they wait for the training step that is planned anew for them.
+                if self.slots is not None and self.slots.shape == _room(state.slots):
+                    _copy(state.slots, self.slots)
+                self._version = version
+
+    def run(
+        self, stream: Any, work: Callable[[], None], counts: Callable[[], bool] | None = None
+    ) -> None:
+        """Put `work` on a stream and wait until it is over, also after an error.
+
+        Of a training step `counts()` says then whether it counts. Where it does not, or not all of
+        it was put there, the moving statistics are as before it when anybody else reads them.
+        """
+        queued = over = counted = False
+        try:
+            with self.busy:
+                self._remembered = False
+                try:
+                    work()
+                    queued = True
+                    stream.synchronize()
+                    over = True
+                finally:
+                    if not over:  # an interruption comes here too, perhaps while waiting
+                        stream.synchronize()
+                        over = True
+                    if counts is not None:
+                        counted = queued and counts()
+                        if not counted and (queued or self._remembered):
+                            self._restore_moving(stream)
+        finally:
+            # A part of a step may have changed weights. Where not even waiting is possible, the
+            # GPU's numbers are lost, and the host's are the last.
+            if counts is not None and over and (counted or not queued):
+                self._stepped()
+
+    def _stepped(self) -> None:
+        """Note that the device's numbers are newer now; the host fetches them when it asks."""
+        self._state.leave(self._fetch)
+        if self._state.lent:
+            self._state.come_home()  # somebody holds a view that must show them
+
+    def remember_moving(self, stream: Any) -> None:
+        """Keep the moving statistics as they are before a step."""
+        self._moving_before.copy_to_device(self.moving, stream)
+        self._remembered = True
+
+    def _restore_moving(self, stream: Any) -> None:
+        """Undo what a step that does not count did to them."""
+        self.moving.copy_to_device(self._moving_before, stream)
+        stream.synchronize()
+
+    def _fetch(self, state: State) -> None:
+        with self.busy:
+            _copy_back(self.values, state.values)
+            _copy_back(self.moving, state.moving)
+            if self.slots is not None and state.slots.size:
+                self.slots.copy_to_host(state.slots)
+        self._version = state.version
+
+
+class Images:
+    """A data set's images on the device: uint8 or float32 [N, H, W, C].
+
+    `source` is the host's array that they were copied from, as long as somebody holds it and they
+    are not given up.
+    """
+
+    DTYPES = tuple(gather_images)
+
+    def __init__(self, source: np.ndarray):
+        self._source: Callable[[], np.ndarray | None] = weakref.ref(source)
+        self._shape = source.shape[1:]
+        self._dtype = source.dtype.name
+        self._device = to_device(_flat(source), "a data set's images")
+
+    @property
+    def source(self) -> np.ndarray | None:
+        return self._source()
+
+    def give_up(self) -> None:
+        """Have no batch come from here any more."""
+        self._source = lambda: None
+
+    def refresh(self) -> None:
+        """Copy the source's images again: they may have changed."""
+        source = self.source
+        if source is not None:
+            upload(_flat(source), self._device)
+
+    def gather(self, indices: Any, count: int, x: Any, stream: Any) -> None:
+        """Put a launch on the stream that writes the images of these numbers into x."""
+        given = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
+        launch(gather_images[self._dtype], count, stream, given)
+
+    def resample(
+        self, given: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
+    ) -> None:
+        """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
+        an image's `mean` colour is looked at."""
+        height, width, channels = self._shape
+        given = given | {"images": self._device, "indices": indices, "x": x, "channels": channels}
+        given |= {"height": height, "width": width, "pixels": height * width}
+        if given["mean"]:
+            launch(add_mean_colour[self._dtype], count, stream, given)
+        launch(resample_images[self._dtype], count, stream, given)
+
+
+class DataSets:
+    """The data sets whose images lie on the device."""
+
+    def __init__(self) -> None:
+        self._images: list[Images] = []
+
+    def hold(self, images: np.ndarray, anew: bool) -> bool:
+        """Keep a data set's images, if they fit beside the model; say whether.
+
+        images: uint8 or float32 [N, H, W, C]; `anew` says that they may have changed since they
+        were last held.
+        """
+        found = next((one for one in self._images if one.source is images), None)
+        if found is None:
+            if images.nbytes > free_bytes() / 4 or images.dtype.name not in Images.DTYPES:
+                return False
+            try:
+                self._images.append(Images(images))
+            except MemoryError:
+                return False  # not in one piece
+        elif anew:
+            found.refresh()
+        return True
+
+    def drop_gone(self) -> None:
+        """Forget the images of data sets that nobody holds any more."""
+        self._images = [one for one in self._images if one.source is not None]
+
+    def give_up(self) -> bool:
+        """Make room: forget the images of data sets that nobody holds any more, or of all where
+        there are no such; say whether there were any."""
+        gone = [one for one in self._images if one.source is None] or self._images
+        for one in gone:
+            one.give_up()
+        self.drop_gone()
+        return bool(gone)
+
+    def of(self, source: np.ndarray) -> Images | None:
+        """Return a data set's images, if they are held."""
+        return next((one for one in self._images if one.source is source), None)
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images).reshape(-1)
+
+
+def _like(array: np.ndarray, what: str) -> Any:
+    return device_array(max(1, array.size), np.float32, what)
+
+
+def _room(slots: np.ndarray) -> tuple[int, ...]:
+    return tuple(max(1, extent) for extent in slots.shape)
+
+
+def _copy(source: np.ndarray, to: Any) -> None:
+    if source.size:
+        upload(source, to[: len(source)] if source.ndim == 1 else to)
+
+
+def _copy_back(source: Any, to: np.ndarray) -> None:
+    if to.size:
+        source[: len(to)].copy_to_host(to)

@@ -1,0 +1,96 @@
+"""The launches that end a training step on the GPU: all parameters at once, on their flat arrays.
+
+A launch for each parameter, as the CPU has calls, would cost more than the update itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.cpu.optimizer_step import trained_parameters, update_kernel
+from fastcnn.backends.lowering import Lowering
+from fastcnn.kernels.call import BATCH, Place, Region
+
+if TYPE_CHECKING:
+    from fastcnn.layers.base import Parameter
+    from fastcnn.optimizers import Optimizer
+
+
+def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dict[str, np.ndarray]:
+    """Append the launches; return the arrays that they read and write besides the model's own.
+
+    parts int64 [parts, 3] are (parameter, first float, floats) of each block's share, spans int64
+    [parameters, 2] (first part, parts) of each parameter, penalties float32 [parameters, 2] its
+    (l1, l2), all flat; sums, factors and totals are what one launch tells the next.
+    """
+    parameters = trained_parameters(low)
+    training = low.kernels.train_step
+    parts, spans = _cut(parameters, training.PART)
+    low.calls.label = "finish gradients"
+    low.calls.emit(
+        training.finish_gradient,
+        BATCH,
+        ("sums", "gradient"),
+        _named("values", "penalties", "sums", parts="parts", gradient="gradients"),
+        part_count=len(parts),
+        clip=float(optimizer.clipvalue or 0.0),
+    )
+    low.calls.label = "check gradients"
+    low.calls.emit(
+        training.sum_parts,
+        BATCH,
+        ("sums",),
+        _named("sums", "spans"),
+        parameters=len(parameters),
+    )
+    low.calls.emit(
+        training.check_gradients,
+        BATCH,
+        ("factors", "totals"),
+        {**_named("sums", "spans", "control", "factors", "totals"), "loss": Place(loss)},
+        parameters=len(parameters),
+        clip_each=float(optimizer.clipnorm or 0.0),
+        clip_all=float(optimizer.global_clipnorm or 0.0),
+    )
+    low.calls.label = "update"
+    low.calls.emit(
+        update_kernel(optimizer, training.UPDATES),
+        BATCH,
+        ("values", "slots"),
+        _named("values", "slots", "hyper", "factors", parts="parts", gradient="gradients"),
+        part_count=len(parts),
+        parameters=len(parameters),
+    )
+    return {
+        "parts": parts.ravel(),
+        "spans": spans.ravel(),
+        "penalties": np.array([_penalties(one) for one in parameters], np.float32).ravel(),
+        "sums": np.zeros(2 * len(parts)),
+        "factors": np.ones(len(parameters) + 1, np.float32),
+        "totals": np.zeros(2),
+    }
+
+
+def _cut(parameters: list[Parameter], most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the parameters into parts of at most so many floats; return parts and spans."""
+    parts: list[tuple[int, int, int]] = []
+    spans: list[tuple[int, int]] = []
+    for number, parameter in enumerate(parameters):
+        first = len(parts)
+        for at in range(0, parameter.size, most):
+            parts.append((number, parameter.offset + at, min(most, parameter.size - at)))
+        spans.append((first, len(parts) - first))
+    return np.array(parts, np.int64).reshape(-1, 3), np.array(spans, np.int64).reshape(-1, 2)
+
+
+def _penalties(parameter: Parameter) -> tuple[float, float]:
+    regularizer = parameter.regularizer
+    return (regularizer.l1, regularizer.l2) if regularizer else (0.0, 0.0)
+
+
+def _named(*same: str, **fields: str) -> dict[str, Any]:
+    """Return whole arrays by the fields that take them: `same` are named like their fields."""
+    found = {**{name: name for name in same}, **fields}
+    return {field: Region(0, name, per_image=False) for field, name in found.items()}

@@ -1,0 +1,309 @@
+"""What the engines have in common: a model's programs, each planned once, and the steps they take.
+
+An engine of a device plans a program for so many images and runs it; the order of things around
+that, and what becomes of a step that is not finite, are the same everywhere.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.backends.step import ABSORBED, Batch, NonFiniteError, inside_first
+from fastcnn.utils import settings
+
+if TYPE_CHECKING:
+    from fastcnn.graph.program import Buffer, Program
+    from fastcnn.models.sequential import Sequential
+
+# The kinds of program an engine runs.
+TRAIN, TEST, PREDICT = "train", "test", "predict"
+OUTPUTS = "outputs"  # what one layer makes of the images
+TRACE = "trace"  # what each layer makes of them, in a row
+MOST_PLANS = 8  # of a kind, for batches of different sizes
+NO_RANKS = np.zeros(0, np.int32)
+
+
+class Planned(ABC):
+    """A program ready to run for up to `capacity` images, and what its last run left behind.
+
+    outputs: float32[capacity, ...], of a program that predicts; of the others, scores
+    float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `Batch`.
+    """
+
+    capacity: int
+    outputs: np.ndarray
+    scores: np.ndarray
+    loss: np.ndarray
+    rank: np.ndarray
+    absorbed: bool = False
+    transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
+
+    @abstractmethod
+    def run(self, x: Any, **given: np.ndarray) -> None:
+        """Run for the images x [n, ...] and the other arrays by their names."""
+
+    @property
+    @abstractmethod
+    def finite(self) -> bool:
+        """Whether the loss and the gradients of the last training step were finite."""
+
+    @property
+    @abstractmethod
+    def penalty(self) -> float:
+        """The regularizers' penalties, before the last training step."""
+
+
+class Engine(ABC):
+    """Runs a model's programs on one device.
+
+    A program is planned for a capacity, a number of images, on which the strategies and the order
+    of sums depend. So it is an argument of a call, or else the call's own number of images, never
+    what other calls were given: the same call gives the same bits, whatever came before.
+
+    Where `SINGLE`, one image alone has a program of its own: it leaves threads idle otherwise.
+    """
+
+    SINGLE = True
+
+    def __init__(self, model: Sequential):
+        self._model = model
+        # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
+        self._planned: dict[tuple[str, str, int], Planned] = {}
+        # What the plans of a kind were made from, as of a version of all settings.
+        self._keys: dict[str, tuple[Any, ...]] = {}
+        self._version = settings.version()
+        # Buffers are shared: one call at a time goes from its images to its results.
+        self._lock = model.lock
+        self._random = np.zeros(2, np.int64)
+        self._control = np.zeros(1, np.int64)
+        self._hyper = np.zeros(8, np.float32)
+
+    @abstractmethod
+    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+        """Return the program of a kind, planned for up to `capacity` images."""
+
+    @abstractmethod
+    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+        """Run a training step; the moving statistics stay where it does not count: where it is
+        not finite or `control` is 0."""
+
+    @abstractmethod
+    def _flat_gradients(self) -> np.ndarray:
+        """Return the gradients of the last step, float32[P]."""
+
+    def hold(self, images: np.ndarray, anew: bool) -> bool:
+        """Keep a data set's images near the kernels, if that helps; say whether.
+
+        A batch of images that are held may come as a `Selection`. `anew` says that they may have
+        changed since they were last held.
+        """
+        return False
+
+    def sender(self) -> Callable[[np.ndarray], Any] | None:
+        """Return what brings a prepared batch of images near the kernels, if that helps.
+
+        It may be called by any thread, and its result stands for the images in a step.
+        """
+        return None
+
+    def train(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+    ) -> Batch:
+        """Take one step; the weights stay as they were where a loss or gradient is not finite.
+
+        x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or
+        None; capacity: the most images of a row of calls that share a plan, None for n. Raises
+        NonFiniteError.
+        """
+        with self._lock:
+            batch = self._step(x, y, weight, True, capacity)
+            if not batch.finite:
+                gradients = self._flat_gradients()
+                raise NonFiniteError.found(self._model, self, np.asarray(x), gradients, batch)
+            self._model.state.step += 1
+        return batch
+
+    def gradients(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[float, np.ndarray]:
+        """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
+        factors = np.ones(len(x)) if weight is None else weight
+        with self._lock:
+            batch = self._step(x, y, weight, False, None)
+            loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
+            return loss, self._flat_gradients()
+
+    def test(
+        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+    ) -> Batch:
+        """Return each image's loss and outputs at inference; the arguments are those of `train`."""
+        with self._lock:
+            planned = self._plan(TEST, len(x), capacity)
+            planned.run(x, **self._targets(len(x), y, weight))
+            return self._batch(planned, len(x), self._model.penalty(), True)
+
+    def predict(self, x: Any, capacity: int | None = None) -> np.ndarray:
+        """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
+        with self._lock:
+            planned = self._plan(PREDICT, len(x), capacity)
+            planned.run(x)
+            return planned.outputs[: len(x)].copy()
+
+    def outputs_of(self, x: Any, path: str) -> np.ndarray:
+        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+        with self._lock:
+            planned = self._plan(OUTPUTS, len(x), path=path)
+            planned.run(x)
+            return planned.outputs[: len(x)].copy()
+
+    def not_finite(self, x: Any) -> set[str]:
+        """Return the paths of the layers whose outputs for x at inference are not all finite.
+
+        Images go one by one: all layers' outputs stay in memory."""
+        layers = inside_first(self._model.layers)
+        ends = np.cumsum([0, *(prod(layer.output_shape) for layer in layers)])
+        with self._lock:
+            planned = self._plan(TRACE, 1)
+            wrong = np.zeros(ends[-1], bool)
+            for image in range(len(x)):
+                planned.run(x[image : image + 1])
+                wrong |= ~np.isfinite(planned.outputs[0])
+        spans = zip(layers, ends, ends[1:], strict=False)
+        return {layer.path for layer, start, end in spans if wrong[start:end].any()}
+
+    def _step(
+        self,
+        x: Any,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        apply: bool,
+        capacity: int | None,
+    ) -> Batch:
+        model = self._model
+        self._random[:] = model.seed, model.state.step
+        # First, since a schedule of a user's own may set anything.
+        self._hyper[:] = model.optimizer.hyper(model.state.step)
+        planned = self._plan(TRAIN, len(x), capacity)
+        self._control[0] = apply
+        given = self._targets(len(x), y, weight)
+        given |= {"random": self._random, "hyper": self._hyper, "control": self._control}
+        self._take_step(planned, x, given)
+        return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
+
+    def _targets(
+        self, images: int, y: np.ndarray, weight: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        loss, outputs = self._model.loss, self._model.output_shape
+        sparse = loss.target == "sparse"
+        target = np.ascontiguousarray(y, np.int32 if sparse else np.float32)
+        expected = (images,) if sparse else (images, *outputs)
+        if target.shape != expected:
+            raise ValueError(
+                f"The loss '{loss.name}' takes targets of shape {expected} for these images. "
+                f"Received shape {target.shape}. A loss that is set while a model trains must take "
+                "the same targets."
+            )
+        # As unsigned numbers, those below 0 are the largest.
+        if sparse and target.view(np.uint32).max(initial=0) >= outputs[-1]:
+            wrong = target[(target < 0) | (target >= outputs[-1])]
+            raise ValueError(
+                f"The targets must be labels from 0 to {outputs[-1] - 1}. Received the label "
+                f"{wrong[0] if len(wrong) else 'that changes meanwhile'}."
+            )
+        share = np.float32(1 / images)
+        if weight is None:
+            factors = np.full(images, share)
+        else:
+            factors = np.asarray(weight, np.float32) * share
+            if factors.shape != (images,):
+                raise ValueError(
+                    f"Expected a weight for each of {images} images. Received shape "
+                    f"{factors.shape}."
+                )
+        return {"target": target, "weight": factors}
+
+    def _batch(self, planned: Planned, images: int, penalty: float, finite: bool) -> Batch:
+        return Batch(
+            loss=planned.loss[:images],
+            rank=planned.rank[:images],
+            scores=planned.scores[:images],
+            transform=planned.transform,
+            penalty=penalty,
+            finite=finite,
+        )
+
+    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
+        """Return the program of a kind for `images` images, planned for `capacity` from the
+        settings as they are now."""
+        if self._version != settings.version():
+            self._drop_stale()
+        alone = self.SINGLE and images == 1 and kind != TRAIN
+        capacity = 1 if alone else max(images, capacity or 0)
+        key = kind, path, capacity
+        planned = self._planned.pop(key, None)
+        if planned is None:
+            alike = [other for other in self._planned if other[0] == kind]
+            if len(alike) >= MOST_PLANS:
+                del self._planned[alike[0]]  # its memory goes first
+            planned = self._build_settled(*key)
+        self._planned[key] = planned
+        return planned
+
+    def _program(self, kind: str, path: str, capacity: int) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind and its buffers by role."""
+        if kind not in (OUTPUTS, TRACE):
+            return self._model.program_and_roles(kind, capacity)
+        program = self._model.program(
+            fused=False, until=path or None, images=capacity, traced=kind == TRACE
+        )
+        return program, {"output": program.output}
+
+    def _build_settled(self, kind: str, path: str, capacity: int) -> Planned:
+        """Return a plan from settings that no other thread changed meanwhile."""
+        model = self._model
+        while True:
+            key = model.plan_key(kind)
+            absorbed = model.loss.fuses if kind in (TRAIN, TEST) else ""
+            with settings.uncounted():  # a user's own layer may note something in itself
+                planned = self._build(kind, path, capacity)
+            if key == model.plan_key(kind):
+                break
+            del planned  # its memory goes first
+        self._keys[kind] = key
+        planned.transform = ABSORBED[absorbed] if planned.absorbed else None
+        return planned
+
+    def _drop_stale(self) -> None:
+        """Forget the plans that were made from settings which have changed."""
+        self._version = settings.version()
+        for kind, key in self._keys.items():
+            if key != self._model.plan_key(kind):
+                self._drop_plans(kind)
+
+    def _drop_plans(self, kind: str) -> bool:
+        """Forget the programs of a kind, for their memory; say whether there were any."""
+        before = len(self._planned)
+        self._planned = {key: one for key, one in self._planned.items() if key[0] != kind}
+        return len(self._planned) < before
+
+
+def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where images x do not have the shape that a program was planned for."""
+    if x.shape[1:] != shape:
+        raise ValueError(f"Expected images of shape {shape}. Received {x.shape[1:]}.")
+
+
+def results_of(kind: str) -> tuple[str, ...]:
+    """Return the roles of the buffers that are read after a program's run."""
+    return ("output",) if kind in (PREDICT, OUTPUTS, TRACE) else ("scores", "loss", "rank")
+
+
+def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:
+    """Return the names of the arrays that come from outside, by the buffers that stand for them."""
+    named = {roles[name]: name for name in ("target", "weight") if name in roles}
+    return {x: "x", **named}

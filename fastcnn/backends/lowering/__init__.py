@@ -1,0 +1,81 @@
+"""From a program's ops to calls of a device's kernels: one small function a kind of op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastcnn.backends.lowering import (
+    convolution,
+    elementwise,
+    loss,
+    matmul,
+    normalization,
+    pooling,
+    shape,
+)
+from fastcnn.backends.lowering.regions import Regions
+from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.kernels.call import Calls
+from fastcnn.kernels.registry import Kernels
+from fastcnn.utils import naming
+
+__all__ = ["LOWER", "Lowering"]
+
+LOWER: dict[str, Callable[[Regions, Op], None]] = {
+    "activation": elementwise.activation,
+    "activation_dx": elementwise.activation_dx,
+    "add": elementwise.add,
+    "affine": elementwise.affine,
+    "average_pool": pooling.average_pool,
+    "average_pool_dx": pooling.average_pool_dx,
+    "batch_moments": normalization.batch_moments,
+    "batch_norm_dw": normalization.batch_norm_dw,
+    "batch_norm_dx": normalization.batch_norm_dx,
+    "batch_norm_sums": normalization.batch_norm_sums,
+    "batch_scale_shift": normalization.batch_scale_shift,
+    "concat": shape.concat,
+    "concat_dx": shape.concat_dx,
+    "conv2d": convolution.conv2d,
+    "conv2d_dw": convolution.conv2d_dw,
+    "conv2d_dx": convolution.conv2d_dx,
+    "copy": shape.copy,
+    "dropout": elementwise.dropout,
+    "loss": loss.loss,
+    "matmul": matmul.matmul,
+    "matmul_dw": matmul.matmul_dw,
+    "matmul_dx": matmul.matmul_dx,
+    "max_pool": pooling.max_pool,
+    "max_pool_dx": pooling.max_pool_dx,
+    "moving_scale_shift": normalization.moving_scale_shift,
+    "pad": shape.pad,
+    "pad_dx": shape.pad_dx,
+    "reshape": shape.reshape,
+    "scale_dx": elementwise.scale_dx,
+    "scale_shift": elementwise.scale_shift,
+    "softmax": elementwise.softmax,
+    "softmax_dx": elementwise.softmax_dx,
+}
+
+
+class Lowering(Regions):
+    """A program as calls, each op's in its turn, and the regions that they work on."""
+
+    def __init__(
+        self,
+        program: Program,
+        kernels: Kernels,
+        calls: Calls,
+        outside: dict[Buffer, str],
+        kept: set[Buffer],
+    ):
+        """`calls` is where they go. `outside` names the arrays that some buffers are; `kept` are
+        read after the run. Raises ValueError where an op has no kernel."""
+        super().__init__(program, kernels, calls, outside, kept)
+        for number, op in enumerate(program.ops):
+            # By its number the lab finds the op again, to which it adds the time of a call.
+            self.calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"
+            if op.kind not in LOWER:
+                raise ValueError(
+                    f"{op.where} has no kernel. {naming.unknown('op', op.kind, LOWER)}"
+                )
+            LOWER[op.kind](self, op)

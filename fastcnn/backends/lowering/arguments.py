@@ -1,0 +1,31 @@
+"""What several kinds of ops hand to their kernels."""
+
+from __future__ import annotations
+
+from math import prod
+
+from fastcnn.backends.lowering.regions import Regions
+from fastcnn.graph.program import Op
+from fastcnn.kernels.call import BATCH, GLOBAL, Region
+
+
+def has_relu(op: Op) -> bool:
+    return op.attributes.get("activation") == "relu"
+
+
+def rows(op: Op) -> dict[str, int]:
+    shape = op.outputs[0].shape
+    return {"rows": prod(shape[:-1]), "columns": shape[-1]}
+
+
+def folded(low: Regions, op: Op) -> tuple[Region | None, Region | None]:
+    """Return an op's bias and the scale of its kernel, with batch normalization folded in."""
+    bias = low.weights(op, "bias")
+    if len(op.inputs) == 1:
+        return bias, None
+    scale, shift = low.region(op.inputs[1]), low.region(op.inputs[2])
+    size = op.inputs[1].size
+    made = Region(4 * size, GLOBAL, label="folded bias")
+    places = {"bias": bias, "scale": scale, "shift": shift, "y": made}
+    low.emit(low.kernels.layout.fold_bias, BATCH, "y", places, size=size)
+    return made, scale

@@ -1,0 +1,38 @@
+"""Convolutions and their gradients, by the strategy that each op names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.backends.lowering.arguments import folded, has_relu
+from fastcnn.backends.lowering.regions import Regions
+from fastcnn.graph.program import Op
+
+
+def _strategy(low: Regions, op: Op) -> Any:
+    return low.kernels.conv.STRATEGIES[op.attributes["strategy"]]
+
+
+def conv2d(low: Regions, op: Op) -> None:
+    x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
+    kernel = low.parameter(op.parameters["kernel"])
+    bias, scale = folded(low, op)
+    problem, relu = op.attributes["problem"], has_relu(op)
+    _strategy(low, op).forward(low.calls, problem, x, kernel, bias, y, relu, scale)
+
+
+def conv2d_dx(low: Regions, op: Op) -> None:
+    dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
+    kernel = low.parameter(op.parameters["kernel"])
+    _strategy(low, op).dx(low.calls, op.attributes["problem"], dy, kernel, out)
+
+
+def conv2d_dw(low: Regions, op: Op) -> None:
+    x, dy = (low.region(buffer) for buffer in op.inputs)
+    problem = op.attributes["problem"]
+    gradient, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
+    if gradient is not None:
+        _strategy(low, op).dw(low.calls, problem, x, dy, gradient)
+    if bias is not None:
+        pixels = problem.out_height * problem.out_width
+        low.kernels.bias.bias_dw(low.calls, pixels, problem.filters, dy, bias)

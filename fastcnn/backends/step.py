@@ -1,0 +1,143 @@
+"""What a step of any engine takes and returns, and the error of a step that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastcnn.data.augment.params import Drawn
+    from fastcnn.layers.base import Layer
+    from fastcnn.models.sequential import Sequential
+
+
+@dataclass
+class Batch:
+    """Results of one batch; the arrays are views that the next step overwrites.
+
+    loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than
+    the true one; empty where the loss knows no classes. scores: float32[n, ...], what the loss
+    read. penalty: the sum of the regularizers' penalties, before a training step.
+    """
+
+    loss: np.ndarray
+    rank: np.ndarray
+    scores: np.ndarray
+    transform: Callable[[np.ndarray], np.ndarray] | None
+    penalty: float
+    finite: bool
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
+        return self.scores if self.transform is None else self.transform(self.scores)
+
+    def owned(self) -> Batch:
+        """Return the same results in arrays of their own, which no step overwrites."""
+        arrays = {name: getattr(self, name).copy() for name in ("loss", "rank", "scores")}
+        return replace(self, **arrays)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of a data set by their numbers, for an engine that holds the data set.
+
+    images: uint8 or float32 [N, H, W, C]; indices: int [n]. `drawn` is what augmentation does to
+    each of them, if anything.
+    """
+
+    images: np.ndarray
+    indices: np.ndarray
+    drawn: Drawn | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        images = self.images[self.indices]
+        if self.drawn is not None:
+            images = self.drawn.applied(images, np.arange(len(images)))
+        return images.astype(dtype or np.float32)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Return softmax along the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(scores: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + e^-scores)."""
+    return (0.5 * (1 + np.tanh(0.5 * scores))).astype(scores.dtype)
+
+
+# What a loss may absorb from the end of a network.
+ABSORBED = {"softmax": softmax, "sigmoid": sigmoid}
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss, an activation or a gradient became infinite or NaN; the weights were left alone."""
+
+    def __init__(self, message: str, layer: str):
+        super().__init__(message)
+        self.layer = layer
+
+    @classmethod
+    def found(
+        cls,
+        model: Sequential,
+        engine: Any,
+        x: np.ndarray,
+        gradients: np.ndarray,
+        batch: Batch,
+    ) -> NonFiniteError:
+        """Return the error that names the first layer whose weights or outputs are not finite.
+
+        Where all of them are finite, it tells of the loss; where that is finite too, it names the
+        layer nearest the loss whose gradient is not.
+        """
+        kept = "The weights are as before the step."
+        if not np.isfinite(x).all():
+            return cls(f"The images hold NaN or infinite values. {kept}", "input")
+        not_finite = engine.not_finite(x)
+        for layer in inside_first(model.layers):
+            for parameter in layer.parameters:
+                if not np.isfinite(parameter.value).all():
+                    return cls(f"The weights {parameter.path} are not finite.", layer.path)
+            if layer.path in not_finite:
+                message = f"The outputs of layer '{layer.path}' are no longer finite. {kept}"
+                return cls(message, layer.path)
+        last = model.layers[-1].path
+        wrong = np.flatnonzero(~np.isfinite(batch.loss))
+        if len(wrong):
+            what = _of_loss(model.loss, batch, int(wrong[0]))
+            return cls(f"The loss after layer '{last}' is no longer finite: {what} {kept}", last)
+        for parameter in reversed([p for p in model.parameters if p.trainable]):
+            own = gradients[parameter.offset : parameter.offset + parameter.size]
+            if not np.isfinite(own).all():
+                message = f"The gradient of {parameter.path} is no longer finite. {kept}"
+                return cls(message, parameter.layer.path)
+        return cls(f"The loss after layer '{last}' is no longer finite. {kept}", last)
+
+
+def _of_loss(loss: Any, batch: Batch, place: int) -> str:
+    """Say why the loss of the batch's image at a place is not finite."""
+    scores = batch.scores[place]
+    where = f"at position {place} of the batch"
+    if loss.kernel.startswith("cross_entropy") and batch.transform is None and not scores.sum():
+        return (
+            f"the outputs for the image {where} sum to 0, and '{loss.name}' divides probabilities "
+            "by their sum. End the network in softmax, or compile with from_logits=True and a last "
+            "layer without activation."
+        )
+    low, high = scores.min(), scores.max()
+    return f"it is {batch.loss[place]} for outputs from {low:g} to {high:g} {where}."
+
+
+def inside_first(layers: Sequence[Layer]) -> list[Layer]:
+    """Return each layer behind those inside it: the order in which their outputs appear."""
+    return [one for layer in layers for one in (*inside_first(layer.sublayers), layer)]

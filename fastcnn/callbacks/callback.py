@@ -1,0 +1,132 @@
+"""The hooks of a training: what a callback may override, and how fit calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastcnn.utils import naming
+
+Logs = dict[str, float]
+
+HOOKS = (
+    "on_train_begin",
+    "on_train_end",
+    "on_epoch_begin",
+    "on_epoch_end",
+    "on_epoch_interrupted",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+
+# Keras's shorter names.
+ALIASES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+class Callback:
+    """What fit calls while it trains. Override the hooks you need: others cost nothing.
+
+    `self.model` is the model; setting `self.model.stop_training = True` ends the training after
+    the epoch. `self.params` holds "epochs", "initial_epoch", "steps" (an epoch; None where an
+    iterable of batches has not shown it yet), "verbose" and "metrics" (the names that each epoch's
+    logs will have). Epochs and batches count from 0.
+    """
+
+    log_names: tuple[str, ...] = ()
+    """The names that this callback adds to the logs of an epoch, or whose value it changes."""
+
+    model: Any = None
+    params: dict[str, Any]
+
+    def set_model(self, model: Any) -> None:
+        """Called before the training with the model."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called before the training, and before anything is changed: may refuse it."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch, also of an interrupted training; logs are the last epoch's."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before an epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After an epoch and its validation; logs may be added to."""
+
+    def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:
+        """In place of on_epoch_end where Ctrl-C ended the epoch early; val_... are NaN."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training step."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a training step; logs are the means over the epoch so far."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before the validation."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After the validation, with its values."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of the validation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of the validation; logs are the means so far."""
+
+
+def check_hooks(callback: Callback) -> None:
+    """Raise ValueError where a callback defines a hook that nobody calls."""
+    for name in dir(callback):
+        hook = name.startswith("on_") and callable(getattr(callback, name))
+        if hook and name not in HOOKS and name not in ALIASES.values():
+            wrong = naming.unknown("hook", name, HOOKS)
+            raise ValueError(f"{type(callback).__name__}: {wrong}")
+
+
+def _hook(callback: Callback, name: str) -> Callable[..., None]:
+    """A hook of a callback, also where it has Keras's shorter name."""
+    function: Callable[..., None] = getattr(callback, name)
+    plain = getattr(function, "__func__", None) is getattr(Callback, name)
+    return getattr(callback, ALIASES.get(name, name), function) if plain else function
+
+
+class Hooks:
+    """The hooks of several callbacks: one list of functions a hook, only the overridden ones."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = list(callbacks)
+        self._functions = {name: self._overridden(name) for name in HOOKS}
+
+    def _overridden(self, name: str) -> list[Callable[..., None]]:
+        found = [_hook(callback, name) for callback in self.callbacks]
+        base = getattr(Callback, name)
+        return [function for function in found if getattr(function, "__func__", None) is not base]
+
+    def __getitem__(self, name: str) -> list[Callable[..., None]]:
+        return self._functions[name]
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls one hook of each callback that overrides it, in order."""
+        for function in self._functions[name]:
+            function(*arguments)
+
+
+def plain_rate(callback: Callback) -> float:
+    """The optimizer's learning rate as a number; ValueError where it is a schedule."""
+    rate = callback.model.optimizer.learning_rate
+    if callable(rate):
+        raise ValueError(
+            f"{type(callback).__name__}: the optimizer's learning rate must be a number to be "
+            f"changed by a callback. Received the schedule {type(rate).__name__}."
+        )
+    return float(rate)

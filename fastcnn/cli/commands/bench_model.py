@@ -1,0 +1,109 @@
+"""`fastcnn bench model`: the time of a training step, layer by layer."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from typing import Any
+
+from fastcnn import optimizers
+from fastcnn.cli.commands import bench_common
+from fastcnn.cli.options import bench
+from fastcnn.cli.options.bench import STDOUT
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.options.types import MODEL_HELP, positive
+from fastcnn.cli.resolve import model as models
+from fastcnn.devices import DEVICES
+from fastcnn.lab.measure import layer_times
+from fastcnn.lab.measure.layer_times import StepTime
+from fastcnn.lab.report import files, layer_table
+from fastcnn.losses import MeanSquaredError
+from fastcnn.models.sequential import Sequential
+from fastcnn.training import progress
+
+EXAMPLE = "fastcnn bench model resnet20 --batch 32"
+RATE = 1e-7  # of learning: the weights stay as they are, as far as anyone can see
+
+
+def add_options(benches: Any) -> None:
+    """Adds the subcommand."""
+    text = "time each layer of a network's training step, forward and backward"
+    command = bench.subcommand(benches, "model", text, EXAMPLE)
+    add = command.add_argument
+    add("model", metavar="MODEL", help=MODEL_HELP)
+    add("--batch", type=positive, default=32, metavar="N", help="images a step (default: 32)")
+    add(
+        "--repeat",
+        type=positive,
+        default=layer_times.REPEAT,
+        metavar="N",
+        help=f"steps, whose medians are reported (default: {layer_times.REPEAT})",
+    )
+    add("--device", choices=DEVICES, default="cpu", help="cpu alone")
+    bench.files(command)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints the layers' times forward and backward; returns 1 where it was interrupted."""
+    if given.device == "cuda":
+        raise UsageError(
+            "--device cuda: layers are timed by a clock inside the CPU's executor, which a GPU has "
+            "not. `fastcnn bench conv --device cuda` times convolutions."
+        )
+    with bench_common.usage():
+        for path in (given.json, given.csv):
+            if path and path != STDOUT:
+                files.check(path)
+    model = models.named(given.model).to("cpu")
+    _prepare(model)
+    with progress.tally("bench model", given.repeat) as show:
+        step = layer_times.measure(model, given.batch, given.repeat, show)
+    _leave(given, step)
+    return int(step.interrupted)
+
+
+def _prepare(model: Sequential) -> None:
+    """Compile the model where that was not done, and keep its weights in place."""
+    if not any(parameter.trainable for parameter in model.parameters):
+        raise UsageError("MODEL has no weights to train: there is no training step to time.")
+    if model.optimizer is None or model.loss is None:
+        classifies = len(model.output_shape) == 1
+        loss = models.fitting_loss(model) if classifies else MeanSquaredError()
+        model.compile(optimizers.SGD(RATE, momentum=0.9), loss)
+    model.optimizer.learning_rate = RATE
+
+
+def _leave(given: argparse.Namespace, step: StepTime) -> None:
+    data = json.dumps(layer_table.described(step), indent=1)
+    if given.json == STDOUT:
+        print(data)
+    else:
+        _print(step)
+    if given.json and given.json != STDOUT:
+        files.write(given.json, data)
+    if given.csv:
+        files.write(given.csv, _csv(step))
+
+
+def _print(step: StepTime) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=layer_table.WIDTH)
+    console.print(layer_table.heading(step), style="bold", markup=False)
+    console.print(layer_table.table(step))
+    for line in layer_table.notes(step):
+        console.print(line, markup=False)
+    sys.stdout.flush()
+
+
+def _csv(step: StepTime) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(layer_table.CSV_HEADER)
+    writer.writerows(layer_table.lines(step))
+    return text.getvalue()

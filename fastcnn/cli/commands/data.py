@@ -1,0 +1,165 @@
+"""`fastcnn data`: pack, check, measure and show images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn import plots
+from fastcnn.cli.commands import data_check
+from fastcnn.cli.options import augment
+from fastcnn.cli.options.decoding import Reading
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.resolve import dataset, source
+from fastcnn.data.augment.preprocessing import CenterCrop
+from fastcnn.data.files import pack, packed
+from fastcnn.data.folder import inspection
+from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.data.pipeline.batches import Batches
+from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.hdf5.errors import FormatError
+from fastcnn.training import augment_argument
+
+
+def run(given: argparse.Namespace) -> int:
+    """Does what the action says, and prints what came of it."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "pack": _pack,
+        "check": _check,
+        "stats": _stats,
+        "show": _show,
+    }
+    return actions[given.action](given)
+
+
+def _pack(given: argparse.Namespace) -> int:
+    images = source.opened(given)
+    out = Path(given.out)
+    if out.exists() and Path(given.source).exists() and os.path.samefile(out, given.source):
+        raise UsageError(f"'{out}' cannot be packed into itself.")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* cannot be used, or no longer")  # see below
+        pack.pack(images, out)
+    written = packed.from_packed(out)
+    shape = " x ".join(str(side) for side in written.image_shape)
+    size = out.stat().st_size
+    sentence = f"{out}: {len(written):,} images of {shape}, {size / 2**20:,.1f} MiB."
+    described = {
+        "file": str(out),
+        "bytes": size,
+        "image_shape": list(written.image_shape),
+        **written.report.described(),
+    }
+    _print(given, described, f"{written.report}\n{sentence}")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    path = Path(given.source)
+    if path.is_dir():
+        folder = inspection.inspect_folder(path, workers=given.threads)
+        _print(given, folder.described(), str(folder))
+        return 1 if folder.report.skipped or not folder.report.images else 0
+    try:
+        images = dataset.opened(given.source, Reading.of(given))
+        if images.train is not None and isinstance(images.train.x, packed.PackedImages):
+            return _check_packed(given, images.train.x)
+        seen = data_check.looked_at(images)
+    except UsageError as error:
+        if not path.is_file():
+            raise
+        raise FormatError(str(error)) from error  # the file is at fault, not its user
+    _print(given, seen.described(), str(seen))
+    return 1 if seen.damage else 0
+
+
+def _check_packed(given: argparse.Namespace, images: packed.PackedImages) -> int:
+    damaged = [position for _, wrong in images.damaged() for position in wrong]
+    names = [images.files[position] for position in damaged]
+    described = {"file": images.path, **images.report.described(), "damaged": names}
+    words = f"{len(damaged):,} images are damaged: {', '.join(names[:20])}"
+    verdict = words if damaged else "Every image is as it was packed."
+    _print(given, described, f"{images.report}\n{verdict}")
+    return 1 if damaged else 0
+
+
+def _stats(given: argparse.Namespace) -> int:
+    images = source.opened(given)
+    if images.dtype == np.uint8:
+        found = inspection.measure(images)
+        text = str(found)
+    else:
+        found = data_check.measure_floats(images)
+        text = data_check.of_floats(found)
+    _print(given, found.described(), text)
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    out = Path(given.out)
+    if not out.parent.is_dir():
+        raise UsageError(f"--out: there is no folder '{out.parent}' to write '{out.name}' into.")
+    images = source.opened(given)
+    made = _preparation(images, given)
+    chosen = np.random.default_rng(given.seed).permutation(len(images))[: given.count]
+    seen, targets = _batch(images, made, chosen, given.epoch)
+    if all(isinstance(step, CenterCrop) for step in made.preprocessing):
+        seen = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+    titles = [_title(shares, images.class_names) for shares in targets]
+    plots.images(seen, range(len(seen)), titles, save=out)
+    _print(
+        given,
+        {"file": given.out, "images": len(seen), "image_shape": list(seen.shape[1:])},
+        f"{given.out}: {len(seen)} of {len(images):,} images.",
+    )
+    return 0
+
+
+def _preparation(images: Any, given: argparse.Namespace) -> Preparation:
+    """What a training with the augmentations would do to the images."""
+    listed = augment.made(given.augment, images.image_shape)
+    model = SimpleNamespace(
+        seed=given.seed, preprocessing=[], input_shape=tuple(images.image_shape)
+    )
+    try:
+        return augment_argument.make(model, images, listed, lambda: images)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--augment: {error}") from None
+
+
+def _batch(
+    images: Any, made: Preparation, chosen: NDArray[np.int64], epoch: int
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The chosen images as one batch of training, and how much of each class is in each."""
+    shares = np.eye(len(images.class_names), dtype=np.float32)[np.asarray(images.labels)]
+    settings = {**vars(made), "epoch": epoch, "workers": 0, "leave_out": True}
+    batches = Batches(images, shares, None, len(chosen), chosen, **settings)
+    with closing(iter(batches)) as found:
+        seen, targets, _ = next(found, (None, None, None))
+    if isinstance(images, ImageFolder):
+        images.damage.warn()
+    if seen is None or targets is None:
+        raise UsageError("None of the images that were drawn can be read.")
+    return seen, targets
+
+
+def _title(shares: NDArray[np.float32], names: list[str]) -> str:
+    """The class of an image, or how it is mixed."""
+    parts = [(names[label], float(shares[label])) for label in np.flatnonzero(shares > 0.005)]
+    if len(parts) == 1:
+        return parts[0][0]
+    return ", ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
+
+
+def _print(given: argparse.Namespace, described: dict[str, Any], text: str) -> None:
+    print(json.dumps(described) if given.json else text)

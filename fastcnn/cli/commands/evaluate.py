@@ -1,0 +1,86 @@
+"""`fastcnn evaluate`: measure a model on images whose classes are known."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import time
+from typing import Any
+
+from fastcnn import metrics
+from fastcnn.cli.options import device
+from fastcnn.cli.options.decoding import Reading
+from fastcnn.cli.resolve import dataset
+from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.models.sequential import Sequential
+from fastcnn.utils.naming import printable
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints loss, accuracy, and precision and recall of each class."""
+    model = device.moved(models.with_weights(given.model, given.weights), given)
+    base = functools.partial(models.decoder, model)
+    reading = Reading.of(given, given.threads)
+    found = dataset.opened(given.data, reading, base, given.validation, given.seed)
+    models.check_shape(model, found)
+    images = found.by_names(model.class_names)
+    models.check_classes(model, images)
+    report = _measured(model, images, given.batch_size)
+    print(json.dumps(report) if given.json else _text(report))
+    return 0
+
+
+def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str, Any]:
+    if model.loss is None:
+        model.compile("sgd", models.fitting_loss(model), ["accuracy"])
+    kind, part = ("validation", images.validation) if images.validation else images.measured()
+    values = model.evaluate(part.dataset, batch_size=batch_size, return_dict=True)
+    part = part.usable
+    x, y = part.dataset, part.labels
+    start = time.perf_counter()
+    outputs = models.probabilities(model, model.predict(x, batch_size=batch_size))
+    seconds = time.perf_counter() - start
+    classes = outputs.shape[1]
+    matrix = metrics.confusion_matrix(y, outputs, classes)
+    precision, recall = metrics.precision_recall(matrix)
+    names = images.class_names or [str(label) for label in range(classes)]
+    return {
+        "data": printable(images.name),
+        "measured_on": "all" if kind == "training" else kind,
+        "images": len(y),
+        "loss": values["loss"],
+        "accuracy": float((outputs.argmax(axis=1) == y).mean()),
+        "images_per_second": len(y) / max(seconds, 1e-9),
+        "classes": [
+            {
+                "name": name,
+                "images": int(count),
+                "precision": float(precise),
+                "recall": float(recalled),
+            }
+            for name, count, precise, recalled in zip(
+                names, matrix.sum(axis=1), precision, recall, strict=True
+            )
+        ],
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def _text(report: dict[str, Any]) -> str:
+    words = {"test": "test images", "validation": "held-out images", "all": "images"}
+    width = max(len("class"), *(len(one["name"]) for one in report["classes"]))
+    lines = [
+        f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
+        f"{report['images']:,} {words[report['measured_on']]} of {report['data']} "
+        f"({report['images_per_second']:,.0f} images/s).",
+        "",
+        f"{'class':<{width}}  precision   recall   images",
+    ]
+    for one in report["classes"]:
+        lines.append(
+            f"{one['name']:<{width}}  {100 * one['precision']:7.2f} %  "
+            f"{100 * one['recall']:5.2f} %  {one['images']:7,}"
+        )
+    return "\n".join(lines)

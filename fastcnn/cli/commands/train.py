@@ -1,0 +1,250 @@
+"""`fastcnn train`: train a network and leave weights, history and pictures in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import fastcnn
+from fastcnn import callbacks, metrics, plots
+from fastcnn.callbacks.history import History
+from fastcnn.cli.options import augment as augmenting
+from fastcnn.cli.options import device, train_settings
+from fastcnn.cli.options.decoding import Reading
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.options.train_settings import Settings
+from fastcnn.cli.resolve import dataset, run_folder
+from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.cli.resolve.run_folder import RunFolder
+from fastcnn.data.augment.mixing import Mixing
+from fastcnn.models.sequential import Sequential
+from fastcnn.utils import messages
+from fastcnn.utils.naming import printable
+
+
+def run(given: argparse.Namespace) -> int:
+    """Trains, evaluates the best epoch on the test images, and reports."""
+    if given.resume:
+        if given.overwrite:
+            raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
+        return _report(given, _resumed(given))
+    asked = train_settings.given_settings(given)
+    wanted = Settings(**asked)
+    train_settings.make_optimizer(wanted)
+    folder = run_folder.claimed(given.out, wanted, given.overwrite)
+    try:
+        report = _trained(given, wanted, asked, folder)
+    except BaseException:
+        folder.give_up()
+        raise
+    earlier = RunFolder(Path(given.out).resolve())
+    if given.overwrite and folder.path != earlier.path:
+        if report["interrupted"]:
+            messages.say(f"Note: '{given.out}' stays as it was.")
+        else:
+            folder.take_the_place_of(earlier)
+            report["folder"] = given.out
+    return _report(given, report)
+
+
+def _resumed(given: argparse.Namespace) -> dict[str, Any]:
+    folder = RunFolder(Path(given.out))
+    asked = train_settings.given_settings(given)
+    wanted = train_settings.resumed(folder.settings, asked)
+    folder.check_writable()
+    return _trained(given, wanted, asked, folder)
+
+
+def _trained(
+    given: argparse.Namespace, wanted: Settings, asked: dict[str, Any], folder: RunFolder
+) -> dict[str, Any]:
+    """Train and measure; what came of it."""
+    optimizer = train_settings.make_optimizer(wanted)
+    found = _continued(folder, given.epochs) if given.resume else _of_file(wanted)
+    images = _images(wanted, found, given.threads)
+    augment = augmenting.made(wanted.augment, images.shape)
+    shape = augmenting.shape_after(augment, images.shape)
+    model = _network(wanted, images, shape) if found is None else found
+    device.moved(model, given)
+    if given.resume:
+        images = images.by_names(model.class_names)
+    else:
+        images = _begin(model, images)
+        if (
+            model.optimizer is None
+            or model.loss is None
+            or train_settings.OF_OPTIMIZER & set(asked)
+        ):
+            mixed = any(isinstance(one, Mixing) for one in augment)
+            loss = model.loss or models.fitting_loss(model, mixed)
+            model.compile(optimizer, loss, ["accuracy"])
+    models.check_shape(model, images, shape)
+    models.check_classes(model, images)
+    _announce(model, wanted, images)
+    train, held = images.to_train, images.validation
+    history = model.fit(
+        train.x,
+        train.y,
+        batch_size=wanted.batch_size,
+        epochs=given.epochs,
+        initial_epoch=model.epoch,
+        validation_data=None if held is None else held.dataset,
+        augment=augment or None,
+        callbacks=_callbacks(wanted, folder, given.resume),
+    )
+    if not folder.best.exists():
+        model.save(folder.best)
+    best = device.moved(fastcnn.load(folder.best), given)
+    return _result(best, folder, images, history)
+
+
+def _report(given: argparse.Namespace, report: dict[str, Any]) -> int:
+    print(json.dumps(report) if given.json else _text(report))
+    return 0
+
+
+def _continued(folder: RunFolder, epochs: int) -> Sequential:
+    if not folder.last.exists():
+        raise UsageError(f"--resume: '{folder.path}' holds no finished epoch.")
+    model = fastcnn.load(folder.last)
+    if model.epoch >= epochs:
+        raise UsageError(
+            f"--resume: the training in '{folder.path}' has {model.epoch} epochs; "
+            f"give more than that with --epochs. Received {epochs}."
+        )
+    return model
+
+
+def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> ImageSet:
+    """The images to train on, those of files made as the model takes them where it is there."""
+    base = None if model is None else functools.partial(models.decoder, model)
+    reading = Reading.of(wanted, threads)
+    return dataset.opened(wanted.data, reading, base, wanted.validation, wanted.seed)
+
+
+def _of_file(wanted: Settings) -> Sequential | None:
+    """The model of a file; None for a network's name, which waits for the images' shape."""
+    return None if models.is_network(wanted.model) else models.named(wanted.model)
+
+
+def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequential:
+    return models.named(
+        wanted.model,
+        input_shape=shape,
+        classes=images.classes,
+        rescale=images.raw,
+        seed=wanted.seed,
+    )
+
+
+def _begin(model: Sequential, images: ImageSet) -> ImageSet:
+    """Tells the model what it will learn to name; the images with their classes counted as it
+    does, where it knows them all."""
+    if images.raw and not models.begins_with_scaling(model):
+        messages.say(
+            f"Note: the images of '{images.name}' are pixel values from 0 to 255, and the model "
+            "does not begin with Rescaling(1 / 255)."
+        )
+    model.epoch = 0
+    known, names = model.class_names, images.class_names
+    if known and names and set(names) <= set(known):
+        return images.by_names(known)
+    if known:
+        messages.say(f"Note: the model, which knew {', '.join(known)}, is taught other classes.")
+    model.class_names = names
+    return images
+
+
+def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
+    weights = sum(parameter.size for parameter in model.parameters if parameter.trainable)
+    messages.say(
+        f"Training {wanted.model} ({weights:,} weights) on {len(images.to_train):,} images of "
+        f"{wanted.data}: {model.optimizer.name}, batches of {wanted.batch_size}."
+    )
+
+
+def _callbacks(wanted: Settings, folder: RunFolder, resume: bool) -> list[callbacks.Callback]:
+    """What keeps the training's files; the best epoch is that of the lowest validation loss."""
+    best = callbacks.ModelCheckpoint(
+        folder.best,
+        save_best_only=wanted.validation > 0,
+        initial_value_threshold=_best_so_far(folder.history) if resume else None,
+    )
+    last = callbacks.ModelCheckpoint(folder.last)
+    return [best, last, callbacks.CSVLogger(folder.history, append=resume)]
+
+
+def _best_so_far(history: Path) -> float | None:
+    """The lowest validation loss of the training's earlier part."""
+    if not history.exists():
+        return None
+    values = _read(history).get("val_loss", [])
+    return min((value for value in values if not math.isnan(value)), default=None)
+
+
+def _read(history: Path) -> dict[str, list[float]]:
+    """The columns of a history.csv."""
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+
+def _result(
+    model: Sequential, folder: RunFolder, images: ImageSet, history: History
+) -> dict[str, Any]:
+    """Evaluates the best epoch's model on images it was not trained on, if there are any, and draws
+    the pictures."""
+    kind, part = images.measured()
+    values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
+    part = part.usable
+    x, y = part.dataset, part.labels
+    probabilities = models.probabilities(model, model.predict(x, batch_size=128))
+    predicted = probabilities.argmax(axis=1)
+    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
+    columns = _read(folder.history) if folder.history.exists() else {}
+    columns.pop("epoch", None)
+    if columns:
+        plots.curves(columns, save=folder.curves)
+    plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
+    if part.shape[-1] in (1, 3):
+        plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
+    return {
+        "epochs": len(columns.get("loss", ())),
+        "interrupted": history.interrupted,
+        "best_epoch": model.epoch,
+        "measured_on": kind,
+        f"{kind}_loss": values["loss"],
+        f"{kind}_accuracy": float((predicted == y).mean()),
+        f"{kind}_images": len(y),
+        "images_per_second": _rate(history),
+        "seconds": sum(history.seconds),
+        "folder": printable(str(folder.path)),
+        "files": [path.name for path in folder.files if path.exists()],
+    }
+
+
+def _rate(history: History) -> float | None:
+    rates = history.images_per_second
+    return statistics.median(rates) if rates else None
+
+
+def _text(report: dict[str, Any]) -> str:
+    rate = report["images_per_second"]
+    speed = f"{rate:,.0f} images/s in training, " if rate else ""
+    stopped = ", interrupted" if report["interrupted"] else ""
+    kind = report["measured_on"]
+    chosen = ", which also chose the epoch" if kind == "validation" else ""
+    return (
+        f"{kind.capitalize()} accuracy {100 * report[f'{kind}_accuracy']:.2f} % on "
+        f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
+        f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
+        f"{speed}{report['seconds']:.1f} s.\n"
+        f"{report['folder']}: {', '.join(report['files'])}"
+    )

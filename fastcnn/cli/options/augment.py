@@ -1,0 +1,83 @@
+"""The augmentations that --augment names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.mixing import MIXINGS, Mixing
+from fastcnn.utils import naming
+
+SHORT = {
+    "flip": "RandomFlip('horizontal')",
+    "crop": "RandomCrop({height}, {width}, padding={eighth})",
+    "rotation": "RandomRotation(0.05)",
+    "zoom": "RandomZoom(0.15)",
+    "translation": "RandomTranslation(0.1, 0.1)",
+    "shear": "RandomShear(0.1, 0.1)",
+    "brightness": "RandomBrightness(0.1)",
+    "contrast": "RandomContrast(0.2)",
+    "saturation": "RandomSaturation((0.4, 0.6))",
+    "hue": "RandomHue(0.05)",
+    "blur": "RandomGaussianBlur()",
+    "noise": "GaussianNoise(8)",
+    "erasing": "RandomErasing()",
+    "mixup": "MixUp()",
+    "cutmix": "CutMix()",
+}
+"""What short names stand for; in "crop", the size is the images' own."""
+
+HELP = (
+    f"augmentations separated by commas: {', '.join(SHORT)}; or names of classes of fastcnn.data "
+    "with arguments as in Python, such as 'RandomRotation(0.1),flip'; may be given many times"
+)
+
+
+def made(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
+    """The augmentations of all texts, for images of the shape (H, W, C)."""
+    return [one for text in texts for one in _of_text(text, shape)]
+
+
+def shape_after(listed: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an image after the augmentations."""
+    # What is still to be fitted needs images before it knows their shape, and keeps it.
+    changing = [
+        one for one in listed if not isinstance(one, Mixing) and getattr(one, "fitted", True)
+    ]
+    if not changing:
+        return shape
+    try:
+        return tuple(Augment(changing).output_shape(shape))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(f"--augment: {error}") from None
+
+
+def _of_text(text: str, shape: tuple[int, ...]) -> list[Any]:
+    try:
+        listed = ast.parse(text.strip(), mode="eval").body
+        return [_one(part, shape) for part in getattr(listed, "elts", [listed])]
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise UsageError(f"--augment '{text}': {error}") from None
+
+
+def _one(call: ast.expr, shape: tuple[int, ...]) -> Any:
+    """The object of a name, or of a name with arguments."""
+    if isinstance(call, ast.Name) and call.id in SHORT:
+        height, width = shape[:2]
+        sizes = {"height": height, "width": width, "eighth": max(1, min(height, width) // 8)}
+        call = ast.parse(SHORT[call.id].format(**sizes), mode="eval").body
+    name = call.func if isinstance(call, ast.Call) else call
+    if not isinstance(name, ast.Name):
+        raise ValueError("expected a name, or a name with arguments in parentheses")
+    known: dict[str, Any] = {**AUGMENTATIONS, **MIXINGS}
+    if name.id not in SHORT:
+        known |= SHORT  # for the nearest name in the complaint
+    kind = naming.lookup("augmentation", name.id, known)
+    given, named = [], {}
+    if isinstance(call, ast.Call):
+        given = [ast.literal_eval(one) for one in call.args]
+        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+    return kind(*given, **named)

@@ -1,0 +1,84 @@
+"""The options of `fastcnn data`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from fastcnn.cli.options import augment, decoding
+from fastcnn.cli.options.types import positive, seed
+
+Make = Callable[[Any, str, str, str], argparse.ArgumentParser]
+
+SOURCE_HELP = (
+    "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz or "
+    "HDF5 file of x_test, y_test, x_train and y_train, a CIFAR binary, an IDX file with its labels "
+    "beside it, or the name of a known data set"
+)
+
+
+def add(commands: Any, make: Make) -> None:
+    """Adds the command; make(commands, name, text, example) makes one with the usual options."""
+    data = commands.add_parser(
+        "data",
+        help="pack, check, measure or show images",
+        description="Pack, check, measure or show images.",
+        epilog="Example: fastcnn data check photos/",
+    )
+    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _pack(actions, make)
+    _check(actions, make)
+    _stats(actions, make)
+    _show(actions, make)
+
+
+def _pack(actions: Any, make: Make) -> None:
+    command = make(
+        actions,
+        "pack",
+        "decode a folder of images into one file that trains straight from the disk",
+        "fastcnn data pack photos/ photos.h5 --image-size 64",
+    )
+    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    command.add_argument("out", metavar="FILE", help="the HDF5 file to write")
+    decoding.add_options(command, "default: ")
+    decoding.add_on_error(command)
+
+
+def _check(actions: Any, make: Make) -> None:
+    command = make(
+        actions,
+        "check",
+        "read every image and list what cannot be used; ends with code 1 if there is any",
+        "fastcnn data check photos/ --json",
+    )
+    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+
+
+def _stats(actions: Any, make: Make) -> None:
+    command = make(
+        actions,
+        "stats",
+        "measure mean and deviation of each channel, and count the classes",
+        "fastcnn data stats photos/",
+    )
+    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    decoding.add_options(command, "default: ")
+
+
+def _show(actions: Any, make: Make) -> None:
+    command = make(
+        actions,
+        "show",
+        "draw some images as a network will see them, augmented",
+        "fastcnn data show photos/ --augment 'RandomRotation(0.1),flip'",
+    )
+    add = command.add_argument
+    add("source", metavar="SOURCE", help=SOURCE_HELP)
+    decoding.add_options(command, "default: ")
+    add("--out", default="batch.png", metavar="FILE", help="default: batch.png")
+    add("--count", type=positive, default=32, metavar="N", help="images (default: 32)")
+    add("--seed", type=seed, default=0, metavar="N", help="of choice and augmentation")
+    add("--epoch", type=seed, default=0, metavar="N", help="another look (default: 0)")
+    add("--augment", action="append", default=[], metavar="LIST", help=augment.HELP)

@@ -1,0 +1,63 @@
+"""What options take: texts as numbers, or argparse's complaint in words; what MODEL may be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from fastcnn.applications import NETWORKS
+
+MODEL_HELP = (
+    f"a network's name ({', '.join(NETWORKS)}), a Python file that defines `model`, or a saved "
+    "model"
+)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Return height and width of "64" or "48x64"."""
+    height, _, width = text.partition("x")
+    sides = (height, width or height)
+    if not all(side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(f"expected a size such as 64 or 48x64, not '{text}'")
+    return int(sides[0]), int(sides[1])
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not '{text}'")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return a whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, not '{text}'")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Return a number above 0."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
+    return value
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to below 1."""
+    value = number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, not '{text}'")
+    return value
+
+
+def number(text: str) -> float:
+    """Return a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, not '{text}'")
+    return value

@@ -1,0 +1,180 @@
+"""The images that --data and SOURCE mean: a folder, a file or a data set's name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn import data
+from fastcnn.cli.options.decoding import Reading
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.data.datasets import SAMPLE
+from fastcnn.data.datasets.catalog import KNOWN_SETS
+from fastcnn.data.datasets.local_file import read_labelled
+from fastcnn.data.files.packed import from_packed
+from fastcnn.data.folder import from_folder
+from fastcnn.data.images.decoder import Decoder
+from fastcnn.hdf5.arrays import File
+from fastcnn.hdf5.structures import SIGNATURE
+from fastcnn.utils import messages
+
+PACKED = (".h5", ".hdf5")
+ZIPPED = b"PK\3\4"
+ARRAYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
+
+
+def opened(
+    text: str,
+    reading: Reading,
+    base: Callable[[], Decoder] | None = None,
+    share: float = 0.0,
+    seed: int = 0,
+) -> ImageSet:
+    """The set that `text` means, with a share of each class held out where that is not 0. What is
+    wrong with a folder's files is printed.
+
+    base: gives what makes images of files, as far as `reading` does not say it.
+    """
+    path = Path(text)
+    known = text in (SAMPLE, *KNOWN_SETS)
+    if path.is_dir() and not known:
+        return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
+    reading.refuse_for(text)
+    if path.is_file() and _is_packed(path):
+        return _of_dataset(text, from_packed(path, share or None, seed))
+    found = _from_file(path) if path.is_file() else _known(text)
+    return found.held_out(share, seed) if share else found
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is a packed set, and not one of arrays; UsageError for other HDF5 files."""
+    if not _is(path, SIGNATURE, PACKED):
+        return False
+    with File(path) as file:
+        if any(name in file for name in ARRAYS):
+            return False
+        if "fastcnn" in file:
+            return True
+        raise UsageError(
+            f"'{path}' must be a file of `fastcnn data pack`, or hold x_test and y_test, and to "
+            f"train x_train and y_train. It holds {', '.join(file) or 'nothing'}."
+        )
+
+
+def _is(path: Path, begin: bytes, endings: tuple[str, ...]) -> bool:
+    """Whether a file's content, or else its name, says that it is of a kind."""
+    with open(path, "rb") as file:
+        return file.read(len(begin)) == begin or path.suffix.lower() in endings
+
+
+def _from_folder(
+    text: str, reading: Reading, decoder: Decoder, share: float, seed: int
+) -> ImageSet:
+    with warnings.catch_warnings():
+        # Told by the command, in its own words.
+        warnings.filterwarnings("ignore", message="from_folder: ")
+        found = from_folder(
+            text,
+            (decoder.height, decoder.width),
+            color_mode=decoder.color_mode,
+            resize=decoder.resize,
+            interpolation=decoder.interpolation,
+            validation_split=share or None,
+            seed=seed,
+            on_error=reading.on_error,
+            in_memory=reading.in_memory,
+            workers=reading.workers,
+        )
+    report = (found[0] if share else found).report
+    if report.complaint and not reading.quiet:
+        hint = f" `fastcnn data check {text}` names them all." if report.skipped else ""
+        messages.say(f"Note: {report.complaint}{hint}")
+    return _of_dataset(text, found)
+
+
+def _of_dataset(name: str, found: Any) -> ImageSet:
+    """The set of a Dataset, or of a pair of them for training and validation."""
+    train, held = found if isinstance(found, tuple) else (found, None)
+    validation = None if held is None else Part(held, held.labels)
+    return ImageSet(name, Part(train, train.labels), None, list(train.class_names), validation)
+
+
+def _known(text: str) -> ImageSet:
+    path = Path(text)
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(f"There is no folder and no file '{path}'.")
+    try:
+        names = data.class_names(text)
+    except ValueError as error:
+        raise UsageError(f"{error} Or give a folder, an .h5 or an .npz file.") from None
+    train, test = data.load(text)
+    return ImageSet(text, Part(*train), Part(*test), names)
+
+
+def _from_file(path: Path) -> ImageSet:
+    """The set of a file in a published layout, which its content tells."""
+    if _is(path, SIGNATURE, PACKED):
+        with File(path) as file:
+            names = [name for name in ARRAYS if name in file]
+        return _of_arrays(path, data.read_hdf5(path, *names))
+    if _is(path, ZIPPED, (".npz",)):
+        return _from_npz(path)
+    try:
+        x, y, class_names = read_labelled(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"'{path}' is neither a folder, nor an .h5 or .npz file, and cannot be read: {error}"
+        ) from error
+    return ImageSet(str(path), Part(x, y), None, class_names)
+
+
+def _from_npz(path: Path) -> ImageSet:
+    try:
+        found = data.read_npz(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}") from error
+    return _of_arrays(path, found)
+
+
+def _of_arrays(path: Path, found: dict[str, NDArray[Any]]) -> ImageSet:
+    """The set of arrays x_train, y_train, x_test, y_test and class_names."""
+    names = found.get("class_names")
+    return ImageSet(
+        name=str(path),
+        train=_part(path, found, "train") if "x_train" in found else None,
+        test=_part(path, found, "test"),
+        class_names=None if names is None else [str(name) for name in names],
+    )
+
+
+def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Part:
+    """x_<part> and y_<part>; grey images may lack the channel axis."""
+    missing = [name for name in (f"x_{part}", f"y_{part}") if name not in arrays]
+    if missing:
+        raise UsageError(
+            f"'{path}' must hold {' and '.join(missing)}. It holds "
+            f"{', '.join(arrays) or 'nothing'}."
+        )
+    images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.dtype.kind not in "fu":
+        raise UsageError(
+            f"x_{part} in '{path}' must be images [n, height, width, channels], uint8 or "
+            f"float32. It is {images.dtype} of shape {images.shape}."
+        )
+    if labels.dtype.kind not in "iu" or labels.size != len(images):
+        raise UsageError(
+            f"y_{part} in '{path}' must be {len(images)} whole-number labels. "
+            f"It is {labels.dtype} of shape {labels.shape}."
+        )
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
+    return Part(images, labels.reshape(-1).astype(np.int32))

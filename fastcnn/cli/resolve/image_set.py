@@ -1,0 +1,97 @@
+"""The images of a data set, in the parts that a command uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.data.folder.splitting import split_source
+
+MOST_CLASSES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to train on, those of them that are held out, and those to test with."""
+
+    name: str
+    train: Part | None
+    test: Part | None
+    class_names: list[str] | None
+    validation: Part | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """Those that there are."""
+        return [part for part in (self.train, self.validation, self.test) if part is not None]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image."""
+        return self.parts[-1].shape
+
+    @property
+    def raw(self) -> bool:
+        """Whether the images are pixel values, 0 to 255."""
+        return self.parts[-1].dtype == np.uint8
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        if self.class_names is not None:
+            return len(self.class_names)
+        return int(max(part.labels.max(initial=0) for part in self.parts)) + 1
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the classes by label, their numbers where they have none; UsageError where
+        labels are too large to be those of classes."""
+        if self.class_names is not None:
+            return self.class_names
+        if self.classes > MOST_CLASSES:
+            raise UsageError(
+                f"The labels of '{self.name}' must be below {MOST_CLASSES:,}. "
+                f"Received {self.classes - 1:,}."
+            )
+        return [str(label) for label in range(self.classes)]
+
+    @property
+    def to_train(self) -> Part:
+        """The images to train on; UsageError where there are none."""
+        if self.train is None:
+            raise UsageError(f"'{self.name}' must hold x_train and y_train to train on.")
+        return self.train
+
+    def measured(self) -> tuple[str, Part]:
+        """The images that tell how good a model is, and their kind: "test" images where there are
+        some, else those held out for "validation", else those of the "training"."""
+        kinds = {"test": self.test, "validation": self.validation, "training": self.train}
+        return next((kind, part) for kind, part in kinds.items() if part is not None)
+
+    def held_out(self, share: float, seed: int) -> ImageSet:
+        """The set with a share of each class of its training images held out, drawn by `seed`."""
+        part = self.to_train
+        if not share:
+            return self
+        try:
+            train, held = split_source(part.dataset, part.labels, share, seed)
+        except ValueError as error:
+            raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
+        return replace(self, train=part.part(train), validation=part.part(held))
+
+    def by_names(self, names: list[str] | None) -> ImageSet:
+        """The set with its classes counted as a model does that calls them `names`."""
+        if names is None or self.class_names is None or names == self.class_names:
+            return self
+        try:
+            parts = {
+                kind: part and part.called(self.class_names, names, f"The data '{self.name}'")
+                for kind, part in vars(self).items()
+                if kind in ("train", "test", "validation")
+            }
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return replace(self, class_names=names, **parts)

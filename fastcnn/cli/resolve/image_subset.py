@@ -1,0 +1,83 @@
+"""Some images of a data set with their labels: an array, or a Dataset that reads them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data import class_labels
+from fastcnn.data.folder.image_folder import ImageFolder
+
+
+class Labelled:
+    """The images of an array with their labels, as a Dataset."""
+
+    def __init__(self, x: NDArray[Any], labels: NDArray[np.int32]):
+        self._x = x
+        self.labels = labels
+        self.dtype = x.dtype
+        self.image_shape = x.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Writes the images into out."""
+        np.take(self._x, indices, axis=0, out=out, mode="clip")
+
+
+@dataclass(frozen=True)
+class Part:
+    """x: an array uint8 or float32 [n, H, W, C], or a Dataset of such images; labels: int32 [n]."""
+
+    x: Any
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def dataset(self) -> Any:
+        """The images as a Dataset."""
+        return Labelled(self.x, self.labels) if isinstance(self.x, np.ndarray) else self.x
+
+    @property
+    def y(self) -> NDArray[np.int32] | None:
+        """What `fit` is given beside x: a Dataset has its labels itself."""
+        return self.labels if isinstance(self.x, np.ndarray) else None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the images."""
+        return np.dtype(self.x.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image."""
+        return tuple(self.dataset.image_shape)
+
+    def part(self, chosen: NDArray[np.int64]) -> Part:
+        """Those of an array at these positions, int64 [n]."""
+        return Part(self.x[chosen], self.labels[chosen])
+
+    def called(self, names: list[str], known: list[str], owner: str) -> Part:
+        """The same images with their classes, `names`, counted as in `known`; ValueError, in the
+        name of `owner`, where one is not known."""
+        labels = class_labels.counted(self.labels, names, known, owner)
+        if isinstance(self.x, np.ndarray):
+            return Part(self.x, labels)
+        dataset = copy.copy(self.x)
+        dataset.labels, dataset.class_names = labels, known
+        return Part(dataset, labels)
+
+    @property
+    def usable(self) -> Part:
+        """Those that are not known to be damaged: predict, unlike evaluate, leaves out nothing."""
+        if not isinstance(self.x, ImageFolder):
+            return self
+        found = self.x.usable()
+        return Part(found, found.labels)

@@ -1,0 +1,170 @@
+"""The model that MODEL means: a network's name, a Python file or a saved model."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastcnn
+from fastcnn import applications, losses
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.data.augment import preprocessing
+from fastcnn.data.images.decoder import COLOR_MODES, Decoder
+from fastcnn.layers import Layer, Normalization, Rescaling
+from fastcnn.models.sequential import Sequential
+from fastcnn.training.loss_checks import ending
+
+
+def named(text: str, **options: Any) -> Sequential:
+    """The model that `text` means; `options` go to the function of a network's name."""
+    path = Path(text)
+    if path.suffix == ".py":
+        return _from_python(path)
+    if path.suffix in (".h5", ".hdf5"):
+        return fastcnn.load(_file("MODEL", path))
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(
+            f"MODEL must be a network's name ({', '.join(applications.NETWORKS)}), a .py file or a "
+            f"saved model, an .h5 file. Received '{text}'."
+        )
+    try:
+        network = applications.get(text)
+    except ValueError as error:
+        raise UsageError(f"MODEL: {error}") from None
+    return network(**options)
+
+
+def with_weights(text: str, weights: str | None) -> Sequential:
+    """The model that `text` means, with a file's weights where one is given.
+
+    UsageError for a named network without weights: its answers would be chance.
+    """
+    if weights is None and is_network(text):
+        raise UsageError(
+            f"--model {text} has no trained weights: give a saved model (--model FILE.h5), or "
+            "--weights FILE."
+        )
+    model = named(text, **({"rescale": True} if is_network(text) else {}))
+    if weights is not None:
+        model.load_weights(_file("--weights", Path(weights)))
+    return model
+
+
+def _file(option: str, path: Path) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{option}: there is no file '{path}'.")
+    return path
+
+
+def is_network(text: str) -> bool:
+    """Whether MODEL names a network, whose shape and seed are still open."""
+    return not Path(text).suffix
+
+
+def _from_python(path: Path) -> Sequential:
+    """What a user's file defines as `model`: a Sequential, or a function that returns one."""
+    name = f"model_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, _file("MODEL", path))
+    if spec is None or spec.loader is None:
+        raise UsageError(f"MODEL: '{path}' cannot be read as Python.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses, for one, look their module up by its name.
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+        model = getattr(module, "model", None)
+        if callable(model) and not isinstance(model, Sequential):
+            model = model()
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"MODEL: '{path}' fails: {type(error).__name__}: {error}") from error
+    finally:
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
+    if not isinstance(model, Sequential):
+        raise UsageError(
+            f"MODEL: '{path}' must define `model`, a fastcnn.Sequential or a function without "
+            f"arguments that returns one. Found {type(model).__name__}."
+        )
+    return model
+
+
+def probabilities(model: Sequential, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The model's outputs as probabilities [n, classes]; a single output is the second class's."""
+    activation = ending(model.layers)
+    if outputs.shape[1] == 1:
+        second = outputs if activation == "sigmoid" else 0.5 * (1 + np.tanh(0.5 * outputs))
+        return np.hstack([1 - second, second])
+    if activation in ("softmax", "sigmoid"):
+        return outputs
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def class_count(model: Sequential) -> int:
+    """How many classes the model tells apart; UsageError where its outputs are no scores."""
+    if len(model.output_shape) != 1:
+        raise UsageError(
+            f"The model must give one score a class. Its outputs have shape {model.output_shape}."
+        )
+    return max(2, model.output_shape[0])
+
+
+def decoder(model: Sequential) -> Decoder:
+    """What makes images of files for the model: that of its training, or one for its input."""
+    if model.decoder is not None:
+        return model.decoder
+    shape = model.input_shape
+    modes = {len(mode): name for name, mode in COLOR_MODES.items()}
+    if len(shape) != 3 or shape[2] not in modes:
+        raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
+    return Decoder(shape[0], shape[1], modes[shape[2]])
+
+
+def check_shape(
+    model: Sequential, images: ImageSet, augmented: tuple[int, ...] | None = None
+) -> None:
+    """UsageError where the model takes images of another shape; `augmented` is theirs after
+    augmentation."""
+    shape = augmented or images.shape
+    with suppress(ValueError):
+        shape = preprocessing.output_shape(model.preprocessing, shape)
+    if shape != model.input_shape:
+        taken = ", ".join(["n", *map(str, model.input_shape)])
+        raise UsageError(
+            f"The model takes images of shape ({taken}). Those of '{images.name}' have shape "
+            f"{shape}{' after augmentation and preprocessing' if shape != images.shape else ''}."
+        )
+
+
+def check_classes(model: Sequential, images: ImageSet) -> None:
+    """UsageError where model and data have different classes."""
+    classes = class_count(model)
+    named = images.class_names is not None
+    if images.classes > classes or (named and images.classes != classes):
+        raise UsageError(
+            f"The model tells {classes} classes apart. The data '{images.name}' have "
+            f"{images.classes}."
+        )
+
+
+def begins_with_scaling(model: Sequential) -> bool:
+    """Whether the model itself brings pixel values into its range."""
+    first: Layer = model.layers[0]
+    return isinstance(first, Rescaling | Normalization)
+
+
+def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
+    """Cross-entropy with labels, or with shares of `mixed` ones, from what the model ends in."""
+    activation = ending(model.layers)
+    if model.output_shape == (1,):
+        return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
+    kind = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
+    return kind(from_logits=activation != "softmax")

@@ -1,0 +1,124 @@
+"""The folder of a training's files: one for each training, claimed before anything is done."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from fastcnn.cli.options import train_settings
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.options.train_settings import Settings
+from fastcnn.utils import messages
+
+
+class RunFolder:
+    """The files that a training leaves in a folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.settings = path / "settings.json"
+        self.best = path / "model.h5"
+        self.last = path / "last.h5"
+        self.history = path / "history.csv"
+        self.curves = path / "curves.png"
+        self.confusion = path / "confusion.png"
+        self.mistakes = path / "mistakes.png"
+        self._made = False
+
+    @property
+    def files(self) -> list[Path]:
+        return [one for one in vars(self).values() if isinstance(one, Path) and one != self.path]
+
+    @property
+    def used(self) -> bool:
+        """Whether a training has left anything here."""
+        return any(path.exists() for path in self.files)
+
+    def claim(self, wanted: Settings) -> bool:
+        """Take the folder for a training, unless another has it; say whether.
+
+        Of two processes that want one folder at once, the one that creates its settings gets it.
+
+        Raises:
+            UsageError: Nothing can be written there.
+        """
+        try:
+            self._made = not self.path.exists()
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self.used:
+                return False
+            with self.settings.open("x", encoding="utf-8") as file:
+                file.write(train_settings.text(wanted))
+        except FileExistsError:
+            if self.path.is_dir():
+                return False
+            raise UsageError(f"--out: '{self.path}' is not a folder. Name another one.") from None
+        except OSError as error:
+            self.give_up()
+            raise self._unwritable(error) from error
+        return True
+
+    def check_writable(self) -> None:
+        """Raise UsageError unless files can be written."""
+        try:
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                file.write(b"x")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def give_up(self) -> None:
+        """Remove what a training began that has finished no epoch, and the folder if it made it."""
+        if self.best.exists() or self.last.exists():
+            return
+        with suppress(OSError):
+            self.settings.unlink(missing_ok=True)
+            self.history.unlink(missing_ok=True)
+            if self._made:
+                self.path.rmdir()
+
+    def take_the_place_of(self, earlier: RunFolder) -> None:
+        """Move the files of a finished training over those of an earlier one."""
+        for new, old in zip(self.files, earlier.files, strict=True):
+            if new.exists():
+                os.replace(new, old)
+            else:
+                old.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's files keep it
+            self.path.rmdir()
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"--out: '{self.path}' cannot be written ({error.strerror or error}). "
+            "Name another folder."
+        )
+
+
+def claimed(out: str, wanted: Settings, overwrite: bool) -> RunFolder:
+    """The folder of a new training: `out`, or with the first free number where it is used.
+
+    With `overwrite` the numbered one is there for the time of the training.
+    """
+    first = Path(out) if Path(out).name not in ("", "..") else Path(out).resolve()
+    if overwrite:  # a link's target is on the same disk as what is beside it
+        first = first.resolve()
+    for folder in _numbered(first):
+        if folder.path != first and folder.path.exists() and not folder.path.is_dir():
+            continue
+        if folder.claim(wanted):
+            if folder.path != first and not overwrite:
+                messages.say(
+                    f"Note: '{out}' holds an earlier training, and this one goes into "
+                    f"'{folder.path}'. --overwrite replaces the earlier one."
+                )
+            return folder
+    raise UsageError(f"--out: there is no free name beside '{out}'.")
+
+
+def _numbered(first: Path) -> Iterator[RunFolder]:
+    yield RunFolder(first)
+    for number in itertools.count(2):
+        yield RunFolder(first.with_name(f"{first.name}-{number}"))

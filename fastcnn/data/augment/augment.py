@@ -1,0 +1,297 @@
+"""Augmentations of images, and a list of them that is applied in one pass over a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn._ext.checks import check_target
+from fastcnn.data import counter_rng
+from fastcnn.data.augment.base import Augmentation, Range, Shape
+from fastcnn.data.augment.borders import agreed_fill
+from fastcnn.data.augment.color import (
+    Colour,
+    ColourMap,
+    PCAColor,
+    RandomBrightness,
+    RandomContrast,
+    RandomHue,
+    RandomSaturation,
+)
+from fastcnn.data.augment.effects import (
+    PIXELS,
+    Effect,
+    GaussianNoise,
+    Pointwise,
+    RandomErasing,
+    RandomGaussianBlur,
+)
+from fastcnn.data.augment.geometry import (
+    Geometric,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+    composed,
+)
+from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.preprocessing import STEPS, check_order
+from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.data.counter_rng import Doubles, key
+from fastcnn.utils import arguments, naming
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Kind = TypeVar("Kind", bound=Augmentation)
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    naming.snake_case(cls.__name__): cls
+    for cls in (
+        RandomFlip,
+        RandomCrop,
+        RandomTranslation,
+        RandomRotation,
+        RandomZoom,
+        RandomShear,
+        RandomBrightness,
+        RandomContrast,
+        RandomSaturation,
+        RandomHue,
+        PCAColor,
+        RandomGaussianBlur,
+        GaussianNoise,
+        RandomErasing,
+        *STEPS.values(),
+    )
+}
+
+# Effects act in this order, whatever that of the list.
+EFFECTS: tuple[type[Effect], ...] = (RandomGaussianBlur, GaussianNoise, RandomErasing)
+
+
+# Layers that a list of augmentations is often expected to take.
+LAYERS = ("Rescaling", "Normalization")
+
+
+def resolved(one: Any) -> Augmentation:
+    """The augmentation that an object, a class, a name or a configuration stands for; ValueError or
+    TypeError in words otherwise."""
+    named = one.get("class_name") if isinstance(one, dict) else one
+    kind = one if isinstance(one, type) else type(one)
+    layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
+    if layer in map(naming.snake_case, LAYERS):
+        raise TypeError(
+            f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
+            f"prediction has them too. Received {one!r}."
+        )
+    return naming.resolve("augmentation", one, Augmentation, AUGMENTATIONS)
+
+
+class Augment:
+    """A list of augmentations, applied to the images of a batch.
+
+    augmentations: objects, names or configurations. What moves pixels comes first and is one
+    resampling; then colours, one map an image, cut to the value range once; then blur, noise and
+    erasing; then preprocessing, which must stand last. Within each of these the list's order
+    counts. seed: a whole number. scale, offset: one finite number or one a channel; value * scale +
+    offset is written, last of all.
+
+    What becomes of an image depends on seed, epoch, its place in the set and the augmentation's
+    number in the list alone: not on the batch, nor on the thread. Any number of threads may use
+    one object. ValueError or TypeError for what cannot be combined.
+    """
+
+    def __init__(
+        self, augmentations: Sequence[Any], seed: int = 0, *, scale: Any = None, offset: Any = None
+    ):
+        self.augmentations = tuple(resolved(one) for one in augmentations)
+        check_order(self.augmentations)
+        self.seed = arguments.whole(self, "seed", seed, least=0)
+        self.scale, self.offset = copy(scale), copy(offset)
+        self._geometric = self._numbered(Geometric)
+        self._colours = self._numbered(Colour)
+        self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]
+        self._fill = agreed_fill([one for _, one in self._geometric])
+        self._limits = _agreed_limits([one for _, one in self._colours])
+        self.preprocessing = tuple(one for _, one in self._numbered(Preprocessing))
+        self._shapes: dict[Shape, tuple[Shape, Shape]] = {}
+
+    def _numbered(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
+        """The augmentations of a kind with their numbers in the list."""
+        return [(k, one) for k, one in enumerate(self.augmentations) if isinstance(one, kind)]
+
+    def with_seed(self, seed: int) -> Augment:
+        """The same list with another seed."""
+        return Augment(self.augmentations, seed, scale=self.scale, offset=self.offset)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(H, W, C) after all of them; ValueError when one cannot work on what reaches it."""
+        return self._shapes_after(_image_shape(shape))[1]
+
+    def _shapes_after(self, shape: Shape) -> tuple[Shape, Shape]:
+        """(H, W, C) after those that are drawn anew for each image, and after all of them."""
+        if shape not in self._shapes:
+            drawn = shape
+            for _, one in (*self._geometric, *self._colours, *self._effects):
+                drawn = one.output_shape(drawn)
+            after = drawn
+            for step in self.preprocessing:
+                after = step.output_shape(after)
+            self._shapes[shape] = drawn, after
+        return self._shapes[shape]
+
+    @property
+    def drawable(self) -> bool:
+        """Whether draw() can tell all that becomes of an image."""
+        # One with a change() of its own may do anything.
+        drawn = all(type(one).change is Pointwise.change for _, one in self._effects)
+        return drawn and not self.preprocessing and not (self._effects and self._scaled)
+
+    @property
+    def _scaled(self) -> bool:
+        return self.scale is not None or self.offset is not None
+
+    def draw(self, shape: Shape, indices: Indices, epoch: int) -> Drawn:
+        """What is drawn for the images at ``indices`` (int64 [n]) of a set of images of ``shape``:
+        all that apply() does to them, of a `drawable` list."""
+        shape = _image_shape(shape)
+        tables = self._tables(indices, epoch)
+        drawn = self._drawn(tables, shape, len(indices))
+        effects = (
+            one.drawn(drawn.shape, tables[k], indices, key(self.seed, epoch, k, PIXELS))
+            for k, one in self._effects
+            if isinstance(one, Pointwise)
+        )
+        return replace(drawn, effects=tuple(effects))
+
+    def check_values(self, images: npt.NDArray[Any]) -> None:
+        """ValueError where images, float32 [n, H, W, C] of a first batch, lie about 0 to 1 and an
+        augmentation reckons with 0 to 255: brightness and noise would be far too strong."""
+        bytewise = [one for one in self.augmentations if one.limits == (0.0, 255.0)]
+        if images.dtype == np.uint8 or not bytewise or not images.size:
+            return
+        low, high = float(images.min()), float(images.max())
+        if low < high <= 1.5:
+            instead = "(0, 1)" if low >= 0 else f"({low:.3g}, {high:.3g})"
+            raise ValueError(
+                f"augment: {bytewise[0]!r} expects pixels from 0 to 255. Received floats from "
+                f"{low:.3g} to {high:.3g} in the first batch: give value_range={instead}."
+            )
+
+    def apply(
+        self, x: npt.NDArray[Any], indices: Indices, epoch: int, out: Floats | None = None
+    ) -> Floats:
+        """The augmented images ``x[indices]``, float32 [n, *output_shape]; written into ``out``
+        where it is given.
+
+        x: the whole set, C-contiguous uint8 or float32 [N, H, W, C]; indices: int64 [n], each from
+        0 to N - 1; out: C-contiguous, apart from x. The GIL is released for most of the time.
+        TypeError, ValueError or IndexError for arguments that do not fit.
+        """
+        return self._apply(x, indices, indices, epoch, out)
+
+    def apply_batch(
+        self, images: npt.NDArray[Any], indices: Indices, epoch: int, out: Floats | None = None
+    ) -> Floats:
+        """As apply(), of ``images`` [n, H, W, C] that have been gathered: those at ``indices`` of
+        the set, which only choose the random numbers."""
+        if len(images) != len(indices):
+            raise ValueError(
+                f"Augment: {len(images)} images need as many indices. Received {len(indices)}."
+            )
+        return self._apply(images, np.arange(len(images)), indices, epoch, out)
+
+    def _apply(
+        self, x: npt.NDArray[Any], places: Indices, indices: Indices, epoch: int, out: Floats | None
+    ) -> Floats:
+        shape = _image_shape(x.shape[1:])
+        drawn, after = ((len(indices), *each) for each in self._shapes_after(shape))
+        if out is None:
+            out = np.empty(after, np.float32)
+        else:
+            check_target("Augment", "out", out, after)
+        made = out if drawn == after else np.empty(drawn, np.float32)
+        tables = self._tables(indices, epoch)
+        self._drawn(tables, shape, len(indices)).applied(x, places, made)
+        for number, effect in self._effects:
+            pixels = key(self.seed, epoch, number, PIXELS)
+            effect.change(made, tables[number], indices, pixels)
+        for step in self.preprocessing:
+            made = step.apply(made)
+        if made is not out:
+            out[...] = made
+        if self._scaled and (self._effects or self.preprocessing):
+            out *= np.float32(1) if self.scale is None else np.asarray(self.scale, np.float32)
+            out += np.float32(0) if self.offset is None else np.asarray(self.offset, np.float32)
+        return out
+
+    def _tables(self, indices: Indices, epoch: int) -> list[Doubles]:
+        """Each augmentation's random numbers, float64 [n, draws]."""
+        keys = [key(self.seed, epoch, number) for number in range(len(self.augmentations))]
+        return counter_rng.tables(keys, indices, [one.draws for one in self.augmentations])
+
+    def _drawn(self, tables: list[Doubles], shape: Shape, count: int) -> Drawn:
+        """What the tables make of the resampling and the colours of images of that shape."""
+        moves = [(one, tables[number]) for number, one in self._geometric]
+        last = not (self._effects or self.preprocessing)
+        return Drawn(
+            shape=self._shapes_after(shape)[0],
+            fill=self._fill,
+            matrices=composed(moves, shape, count),
+            **self._colouring(tables, shape[2], count),
+            limits=self._limits,
+            scale=self.scale if last else None,
+            shift=self.offset if last else None,
+        )
+
+    def _colouring(self, tables: list[Doubles], channels: int, count: int) -> dict[str, Any]:
+        if not self._colours:
+            return {}
+        colours = ColourMap(count, channels)
+        for number, one in self._colours:
+            one.change(colours, tables[number])
+        return colours.arrays()
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that makes another one like it, as JSON can hold it."""
+        return {
+            "augmentations": [naming.serialize(one) for one in self.augmentations],
+            "seed": self.seed,
+            "scale": None if self.scale is None else np.asarray(self.scale).tolist(),
+            "offset": None if self.offset is None else np.asarray(self.offset).tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Augment:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(repr(one) for one in self.augmentations)
+        return f"Augment([{listed}], seed={self.seed})"
+
+
+def _image_shape(shape: Sequence[int]) -> Shape:
+    if len(shape) != 3:
+        raise ValueError(
+            f"Augment: an image must have the shape (H, W, C). Received {tuple(shape)}."
+        )
+    height, width, channels = (int(length) for length in shape)
+    return height, width, channels
+
+
+def _agreed_limits(colours: Sequence[Colour]) -> Range:
+    """The one value range of a list; ValueError where two of them differ."""
+    for one in colours[1:]:
+        if one.limits != colours[0].limits:
+            raise ValueError(
+                "Augment: colour augmentations become one map, so they must agree on value_range. "
+                f"Received {colours[0]!r} and {one!r}."
+            )
+    return colours[0].limits if colours else (0.0, 255.0)

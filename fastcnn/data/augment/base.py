@@ -1,0 +1,97 @@
+"""What every augmentation is: a configuration, and a number of random numbers an image."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastcnn.utils import arguments, naming
+
+# (height, width, channels) of an image.
+Shape = tuple[int, int, int]
+Range = tuple[float, float]
+
+
+class Augmentation:
+    """One entry of a list of augmentations.
+
+    ``settings`` names the constructor's arguments; each is kept under its own name. ``draws`` is
+    how many uniform random numbers an image takes.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ()
+    draws: ClassVar[int] = 0
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it needs no fit(images) any more, with the training images."""
+        return True
+
+    @property
+    def limits(self) -> Range | None:
+        """The lowest and the highest value of a pixel that it reckons with; None for any."""
+        return None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of an image after it; ValueError for a shape that it cannot work on."""
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them."""
+        return {name: _plain(getattr(self, name)) for name in self.settings}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Augmentation:
+        known = signature(cls.__init__).parameters
+        for name in config:
+            if name not in known:
+                kind = f"argument of {cls.__name__}"
+                raise ValueError(naming.unknown(kind, name, list(known)[1:]))
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({settings})"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def interval(
+    owner: object, argument: str, value: Any, low: float, high: float, *, mirrored: bool
+) -> Range:
+    """(lower, upper), both from ``low`` to ``high``, of a pair or of one number f, which stands
+    for -f to f where ``mirrored`` and for 0 to f otherwise."""
+    if isinstance(value, tuple | list | np.ndarray):
+        if len(value) != 2:
+            raise ValueError(
+                f"{type(owner).__name__}: {argument} must be a number or a pair (lower, upper). "
+                f"Received {value!r}."
+            )
+        ends = [arguments.number(owner, argument, end, least=low, most=high) for end in value]
+        return min(ends), max(ends)
+    size = arguments.number(owner, argument, value, least=low, most=high)
+    if mirrored:
+        return -abs(size), abs(size)
+    return min(size, 0.0), max(size, 0.0)
+
+
+def value_limits(owner: object, value_range: Any) -> Range:
+    """(lowest, highest) value of a pixel, the lower one first."""
+    if not isinstance(value_range, tuple | list | np.ndarray) or len(value_range) != 2:
+        raise ValueError(
+            f"{type(owner).__name__}: value_range must be a pair (lowest, highest). "
+            f"Received {value_range!r}."
+        )
+    low, high = sorted(arguments.number(owner, "value_range", end) for end in value_range)
+    if low == high:
+        raise ValueError(
+            f"{type(owner).__name__}: value_range must have two different ends. "
+            f"Received {value_range!r}."
+        )
+    return low, high

@@ -1,0 +1,264 @@
+"""Colour augmentations: one affine map of the colours an image, the same for all of its pixels.
+
+Maps of a list are composed in its order into one, and values are cut to ``value_range`` once, at
+the end, where a chain of layers would cut after each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.augment import statistics
+from fastcnn.data.augment.base import Augmentation, Range, Shape, interval, value_limits
+from fastcnn.data.augment.small_matrices import inverse, product
+from fastcnn.data.counter_rng import Doubles, between, normals
+from fastcnn.utils import arguments
+
+# The share of red, green and blue in brightness, of ITU-R BT.601 and of the YIQ colours.
+LUMA = np.array([0.299, 0.587, 0.114])
+# In-phase and quadrature of YIQ, as written in the FCC's rules of 1953.
+YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+RGB = inverse(YIQ)
+# A quarter turn in the plane of I and Q, and what is left of a colour without its brightness.
+QUARTER = product(product(RGB, np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]])), YIQ)
+IDENTITY = np.eye(3)
+COLOURED = IDENTITY - np.ones((3, 1)) * LUMA
+# A saturation of "infinite": what factor 1 stands for, as in Keras.
+ALMOST_ZERO = 1e-7
+
+
+class ColourMap:
+    """n maps of colours: linear colour + offset + mean (mean colour of the image).
+
+    linear: float64 [n, 1, 1], one factor, or [n, 3, 3]; offset: [n, C]; mean: as linear, or None
+    for 0.
+    """
+
+    def __init__(self, count: int, channels: int):
+        self.linear: Doubles = np.ones((count, 1, 1))
+        self.offset: Doubles = np.zeros((count, channels))
+        self.mean: Doubles | None = None
+
+    def add(self, offset: Doubles) -> None:
+        """Add [n, 1] or [n, C] to the colours."""
+        self.offset = self.offset + offset
+
+    def stretch(self, factor: Doubles) -> None:
+        """Multiply what differs from the image's mean colour by [n]."""
+        factor = factor[:, np.newaxis, np.newaxis]
+        own = 0.0 if self.mean is None else self.mean
+        self.mean = own + (1 - factor) * self.linear
+        self.linear = factor * self.linear
+
+    def mix(self, matrices: Doubles) -> None:
+        """Multiply the colours, red, green and blue, by [n, 3, 3]."""
+        self.linear = _times(matrices, self.linear)
+        self.mean = None if self.mean is None else _times(matrices, self.mean)
+        self.offset = product(matrices, self.offset[:, :, np.newaxis])[:, :, 0]
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32] | None]:
+        """linear, offset and mean as resample() takes them."""
+        parts = {"linear": self.linear, "offset": self.offset, "mean": self.mean}
+        return {
+            name: None if part is None else np.ascontiguousarray(part, np.float32)
+            for name, part in parts.items()
+        }
+
+
+def _times(matrices: Doubles, linear: Doubles) -> Doubles:
+    return matrices * linear if linear.shape[1] == 1 else product(matrices, linear)
+
+
+class Colour(Augmentation):
+    """An augmentation of colours within ``value_range``, (lowest, highest)."""
+
+    value_range: Any
+    _limits: Range
+
+    @property
+    def limits(self) -> Range:
+        return self._limits
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        """Change the maps of n images by their random numbers float64 [n, draws]."""
+        raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
+
+    def _set_value_range(self, value_range: Any) -> None:
+        self.value_range = value_range
+        self._limits = value_limits(self, value_range)
+
+
+class _OfThreeChannels(Colour):
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[2] != 3:
+            raise ValueError(
+                f"{type(self).__name__}: images must have 3 channels, red, green and blue. "
+                f"Received images with {shape[2]}."
+            )
+        return shape
+
+
+class RandomBrightness(Colour):
+    """Make images brighter or darker: add one number to all channels.
+
+    factor: a part of the value range, from -1 (black) to 1 (white); a pair (lower, upper), or one
+    number f for -f to f. value_range: (lowest, highest) value of the pixels, which results are cut
+    to.
+    """
+
+    settings = ("factor", "value_range")
+    draws = 1
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+        self.factor = factor
+        self._part = interval(self, "factor", factor, -1, 1, mirrored=True)
+        self._set_value_range(value_range)
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        low, high = self.limits
+        colours.add((high - low) * between(u, *self._part))
+
+
+class RandomContrast(Colour):
+    """Stretch or shrink the differences to the mean colour of the image, before it is resampled.
+
+    factor: a pair (lower, upper): differences are multiplied by a number from 1 - lower to
+    1 + upper; one number f stands for (f, f); from 0 to 1. value_range: as RandomBrightness.
+    """
+
+    settings = ("factor", "value_range")
+    draws = 1
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+        self.factor = factor
+        pair = factor if isinstance(factor, tuple | list | np.ndarray) else (factor, factor)
+        if len(pair) != 2:
+            raise ValueError(
+                "RandomContrast: factor must be a number or a pair (lower, upper). "
+                f"Received {factor!r}."
+            )
+        lower, upper = (arguments.number(self, "factor", end, least=0, most=1) for end in pair)
+        self._stretch = (1 - lower, 1 + upper)
+        self._set_value_range(value_range)
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        colours.stretch(between(u[:, 0], *self._stretch))
+
+
+class RandomSaturation(_OfThreeChannels):
+    """Make colours greyer or stronger at the same brightness.
+
+    factor: 0 is grey, 0.5 leaves the image as it is, 1 is fully saturated; a pair (lower, upper),
+    or one number f for 0 to f; from 0 to 1. The difference to the grey of the same luma is
+    multiplied by factor / (1 - factor) (Haeberli, "Matrix Operations for Image Processing", 1993;
+    Keras multiplies the saturation of HSV, which is no linear map). value_range: as
+    RandomBrightness.
+    """
+
+    settings = ("factor", "value_range")
+    draws = 1
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+        self.factor = factor
+        self._part = interval(self, "factor", factor, 0, 1, mirrored=False)
+        self._set_value_range(value_range)
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        factor = between(u[:, :, np.newaxis], *self._part)
+        strength = factor / np.maximum(1 - factor, ALMOST_ZERO)
+        colours.mix(IDENTITY + (strength - 1) * COLOURED)
+
+
+class RandomHue(_OfThreeChannels):
+    """Turn the hues of an image at the same brightness.
+
+    factor: in half turns of the colour circle, taken with a random sign; a pair (lower, upper), or
+    one number f for 0 to f; from 0 to 1. Colours are turned in the plane of I and Q of YIQ
+    (Haeberli, 1993; Keras turns the hue of HSV, which is no linear map). value_range: as
+    RandomBrightness.
+    """
+
+    settings = ("factor", "value_range")
+    draws = 2
+
+    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+        self.factor = factor
+        self._half_turns = interval(self, "factor", factor, 0, 1, mirrored=False)
+        self._set_value_range(value_range)
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        sign = np.where(u[:, 1] > 0.5, -1.0, 1.0)
+        angle = np.pi * sign * between(u[:, 0], *self._half_turns)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        turned = (cosine - 1)[:, np.newaxis, np.newaxis] * COLOURED
+        colours.mix(IDENTITY + turned + sine[:, np.newaxis, np.newaxis] * QUARTER)
+
+
+class PCAColor(_OfThreeChannels):
+    """Add the principal components of the training set's colours to all pixels of an image, each
+    times its standard deviation and a normal number (Krizhevsky, Sutskever and Hinton, 2012, who
+    multiply by the variance in units of 255).
+
+    stddev: standard deviation of the normal numbers, 0.1 in the paper. deviations: [3], those of
+    the colours along the components, in units of the pixels, and components: [3, 3], one a row;
+    both are found by fit(images), which `fit` of a model does with its training images
+    where it is not done. value_range: as RandomBrightness.
+    """
+
+    settings = ("stddev", "deviations", "components", "value_range")
+    draws = 4
+
+    def __init__(
+        self,
+        stddev: float = 0.1,
+        deviations: Any = None,
+        components: Any = None,
+        value_range: Any = (0, 255),
+    ):
+        self.stddev = arguments.number(self, "stddev", stddev, least=0)
+        self.deviations, self.components = deviations, components
+        if (deviations is None) != (components is None):
+            raise ValueError("PCAColor: deviations and components must be given together.")
+        if deviations is not None and components is not None:
+            self._set_components(np.array(deviations, float), np.array(components, float))
+        self._set_value_range(value_range)
+
+    @property
+    def fitted(self) -> bool:
+        return self.components is not None
+
+    def fit(self, images: Any) -> PCAColor:
+        """Find the components of the colours of images [N, H, W, 3], an array or a Dataset; returns
+        itself."""
+        shape = statistics.shape(images, "PCAColor: fit")
+        if len(shape) != 4 or shape[3] != 3:
+            raise ValueError(f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {shape}.")
+        found = statistics.of_colours(images, "PCAColor: fit", full=True)
+        variances, vectors = np.linalg.eigh(found.variance)
+        # Largest first; of the two signs of a vector the one whose largest entry is positive.
+        vectors = vectors.T[::-1]
+        largest = np.abs(vectors).argmax(axis=1, keepdims=True)
+        vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
+        self._set_components(np.sqrt(np.maximum(variances[::-1], 0)), vectors)
+        return self
+
+    def _set_components(self, deviations: Doubles, components: Doubles) -> None:
+        if deviations.shape != (3,) or components.shape != (3, 3):
+            raise ValueError(
+                "PCAColor: deviations must have the shape (3,) and components (3, 3). "
+                f"Received {deviations.shape} and {components.shape}."
+            )
+        self.deviations, self.components = deviations, components
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.components is None:
+            raise ValueError("PCAColor: call fit(images), or give deviations and components.")
+        return super().output_shape(shape)
+
+    def change(self, colours: ColourMap, u: Doubles) -> None:
+        strength = self.stddev * normals(u)[:, :3] * self.deviations
+        # Written out: a matrix product may round differently for another number of images.
+        colours.add(sum(strength[:, k : k + 1] * self.components[k] for k in range(3)))

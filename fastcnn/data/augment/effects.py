@@ -1,0 +1,197 @@
+"""Augmentations of finished images, in place: blur, noise, erased boxes."""
+
+from __future__ import annotations
+
+from copy import copy
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn._ext import effects
+from fastcnn.data.augment.base import Augmentation, Range, Shape, interval, value_limits
+from fastcnn.data.augment.params import Erasing, Noise
+from fastcnn.data.counter_rng import Doubles, between, key, uniforms
+from fastcnn.utils import arguments
+
+MOST_BLUR = 1 << 12
+"""Pixels of a window that blurs."""
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+# What the second argument of key() tells apart: an augmentation's parameters and its pixels.
+PIXELS = 1
+
+
+class Effect(Augmentation):
+    """An augmentation that works on finished images."""
+
+    def apply(self, images: Floats, indices: Indices, seed: int, epoch: int, number: int) -> None:
+        """Change float32 [n, H, W, C] in place: the images ``indices`` of the set, of an epoch;
+        ``number`` is the augmentation's in its list."""
+        u = uniforms(key(seed, epoch, number), indices, self.draws)
+        self.change(images, u, indices, key(seed, epoch, number, PIXELS))
+
+    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
+        """As apply(), with the parameters' random numbers [n, draws] and a key for the pixels'."""
+        raise NotImplementedError(f"{type(self).__name__} must define change(...).")
+
+
+class Pointwise(Effect):
+    """An effect that looks at no other value of the image than the one it changes."""
+
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise | Erasing:
+        """What change() does to images of a shape, drawn."""
+        raise NotImplementedError(f"{type(self).__name__} must define drawn(...).")
+
+    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
+        height, width, channels = images.shape[1:]
+        self.drawn((height, width, channels), u, indices, pixel_key).apply(images)
+
+
+class RandomGaussianBlur(Effect):
+    """Blur some of the images with a Gaussian.
+
+    factor: the probability; a pair (lower, upper) stands for one drawn between them for each
+    image, one number f for (0, f), as in Keras: 1.0 blurs half of the images, (1, 1) all.
+    kernel_size: odd, in pixels. sigma: standard deviation in pixels, above 0, or a pair
+    (lower, upper) to draw it from. Outside of the image is its reflection
+    (d c b a | a b c d | d c b a).
+    """
+
+    settings = ("factor", "kernel_size", "sigma")
+    draws = 3
+
+    def __init__(self, factor: Any = 1.0, kernel_size: int = 3, sigma: Any = 1.0):
+        self.factor = factor
+        self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
+        self.kernel_size = arguments.whole(
+            self, "kernel_size", kernel_size, least=1, most=MOST_BLUR
+        )
+        if self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"RandomGaussianBlur: kernel_size must be odd. Received {kernel_size!r}."
+            )
+        self.sigma = sigma
+        pair = sigma if isinstance(sigma, tuple | list | np.ndarray) else (sigma, sigma)
+        if len(pair) != 2:
+            raise ValueError(
+                "RandomGaussianBlur: sigma must be a number or a pair (lower, upper). "
+                f"Received {sigma!r}."
+            )
+        low, high = sorted(arguments.number(self, "sigma", end, above=0) for end in pair)
+        self._width = (low, high)
+
+    def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
+        sigma = between(u[:, 2:], *self._width)
+        distance = np.arange(self.kernel_size // 2 + 1)
+        weights = np.exp(-0.5 * np.square(distance / sigma))
+        weights /= 2 * weights[:, 1:].sum(axis=1, keepdims=True) + 1
+        weights[_spared(u, self._chance)] = distance == 0
+        effects.blur(images, weights.astype(np.float32))
+
+
+class GaussianNoise(Pointwise):
+    """Add a normal number to every value of an image.
+
+    stddev: its standard deviation, in units of the pixels; a pair (lower, upper) draws it for each
+    image. value_range: (lowest, highest) value of the pixels, which results are cut to. A normal
+    number is the sum of two, each one of 4096 quantiles; none is farther out than 5.1 standard
+    deviations.
+    """
+
+    settings = ("stddev", "value_range")
+    draws = 1
+
+    def __init__(self, stddev: Any, value_range: Any = (0, 255)):
+        self.stddev = stddev
+        pair = stddev if isinstance(stddev, tuple | list | np.ndarray) else (stddev, stddev)
+        if len(pair) != 2:
+            raise ValueError(
+                "GaussianNoise: stddev must be a number or a pair (lower, upper). "
+                f"Received {stddev!r}."
+            )
+        low, high = sorted(arguments.number(self, "stddev", end, least=0) for end in pair)
+        self._stddev = (low, high)
+        self.value_range = value_range
+        self._limits = value_limits(self, value_range)
+        self._levels = normal_levels()
+
+    @property
+    def limits(self) -> Range:
+        return self._limits
+
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise:
+        stddev = between(u[:, 0], *self._stddev).astype(np.float32)
+        return Noise(pixel_key, indices, stddev, self._levels, self._limits)
+
+
+def normal_levels() -> Floats:
+    """float32 [4096]: the middles of equally likely slices of a normal distribution, scaled so
+    that the sum of two has variance 1."""
+    middles = (np.arange(effects.LEVELS) + 0.5) / effects.LEVELS
+    levels = np.array([NormalDist().inv_cdf(middle) for middle in middles])
+    return (levels / np.sqrt(2 * np.mean(np.square(levels)))).astype(np.float32)
+
+
+class RandomErasing(Pointwise):
+    """Overwrite a box in some of the images (Zhong et al., "Random Erasing Data Augmentation",
+    2017), with sizes drawn as in Keras.
+
+    factor: the probability, as RandomGaussianBlur's: 1.0 erases in half of the images, (1, 1) in
+    all. scale: (lower, upper), from 0 to 1: the square of the box's part of the height, and that
+    of the width, are drawn from it. fill_value: a number, one a channel, or None for a number that
+    is uniform in value_range, (lowest, highest), for each value of the box.
+    """
+
+    settings = ("factor", "scale", "fill_value", "value_range")
+    draws = 6
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: Any = (0.02, 0.33),
+        fill_value: Any = None,
+        value_range: Any = (0, 255),
+    ):
+        self.factor, self.scale, self.fill_value = factor, scale, copy(fill_value)
+        self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
+        self._scale = interval(self, "scale", scale, 0, 1, mirrored=False)
+        self.value_range = value_range
+        self._limits = value_limits(self, value_range)
+
+    @property
+    def limits(self) -> Range | None:
+        return self._limits if self.fill_value is None else None
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        self._fill(shape[2])
+        return shape
+
+    def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Erasing:
+        boxes = np.zeros((len(u), 4), np.int64)
+        for axis, size in enumerate(shape[:2]):
+            length = size * np.sqrt(between(u[:, 2 + axis], *self._scale))
+            start = u[:, 4 + axis] * (size - length)
+            boxes[:, 2 * axis] = np.ceil(start)
+            boxes[:, 2 * axis + 1] = np.ceil(start + length)
+        boxes[_spared(u, self._chance)] = 0
+        return Erasing(pixel_key, indices, boxes, self._fill(shape[2]), self._limits)
+
+    def _fill(self, channels: int) -> Floats | None:
+        if self.fill_value is None:
+            return None
+        given = np.asarray(self.fill_value, np.float32).reshape(-1)
+        if given.size not in (1, channels):
+            raise ValueError(
+                f"RandomErasing: fill_value must be one number or one for each of the {channels} "
+                f"channels. Received {self.fill_value!r}."
+            )
+        return np.array(np.broadcast_to(given, channels))
+
+
+def _spared(u: Doubles, chance: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Which images are left alone, by the first two random numbers of each."""
+    return u[:, 1] >= between(u[:, 0], *chance)

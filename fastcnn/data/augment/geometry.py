@@ -1,0 +1,272 @@
+"""Geometric augmentations: where in the image each pixel of the result is taken from.
+
+Each gives one affine map an image, from places in the result to places in the image, in pixels,
+rows before columns, pixel centres at whole numbers. Maps of a list are composed into one, so that
+pixels are interpolated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn._ext.augment import FILL_MODES
+from fastcnn.data.augment.affine import Affine
+from fastcnn.data.augment.base import Augmentation, Shape, interval
+from fastcnn.data.augment.borders import INTERPOLATIONS
+from fastcnn.data.counter_rng import Doubles, between
+from fastcnn.utils import arguments, naming
+
+
+class Geometric(Augmentation):
+    """An augmentation that moves pixels. What it has no wish about, of Fill's entries, is None."""
+
+    fill_mode: str | None = None
+    interpolation: str | None = None
+    fill_value: float | None = None
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        """The maps of n images of the shape, by their random numbers float64 [n, draws]."""
+        raise NotImplementedError(f"{type(self).__name__} must define affine(u, shape).")
+
+
+class RandomFlip(Geometric):
+    """Turn images round, each with probability 1/2.
+
+    mode: "horizontal" (left and right), "vertical" (top and bottom) or "horizontal_and_vertical",
+    two independent decisions (Keras makes one for both).
+    """
+
+    MODES: ClassVar[tuple[str, ...]] = ("horizontal", "vertical", "horizontal_and_vertical")
+    settings = ("mode",)
+    draws = 2
+
+    def __init__(self, mode: str = "horizontal_and_vertical"):
+        if mode not in self.MODES:
+            raise ValueError(naming.unknown("mode of RandomFlip", str(mode), self.MODES))
+        self.mode = mode
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        down, across = (u < 0.5).T
+        height, width, _ = shape
+        affine = Affine()
+        if self.mode != "horizontal":
+            affine = affine._replace(yy=1 - 2.0 * down, y=down * (height - 1.0))
+        if self.mode != "vertical":
+            affine = affine._replace(xx=1 - 2.0 * across, x=across * (width - 1.0))
+        return affine
+
+
+MOST_PADDING = 1 << 14
+"""Pixels; with those of the image they stay within what resampling reaches."""
+
+
+class RandomCrop(Geometric):
+    """Cut out a window of height x width pixels, all places equally likely.
+
+    padding: pixels added on every side before, as in the crops of 32 x 32 out of 40 x 40 that
+    CIFAR networks are trained with (He et al., 2015). fill_mode: what the padding shows, as
+    RandomTranslation; None means what the other augmentations of the list wish, or else
+    "constant", with fill_value.
+    """
+
+    settings = ("height", "width", "padding", "fill_mode", "fill_value")
+    draws = 2
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        padding: int = 0,
+        fill_mode: str | None = None,
+        fill_value: float = 0.0,
+    ):
+        self.height = arguments.whole(self, "height", height, least=1, most=arguments.MOST_PIXELS)
+        self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
+        self.padding = arguments.whole(self, "padding", padding, least=0, most=MOST_PADDING)
+        self.fill_mode = None if fill_mode is None else _known(self, "fill_mode", fill_mode)
+        self.fill_value = arguments.number(self, "fill_value", fill_value)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        height, width, channels = shape
+        spare = 2 * self.padding
+        if self.height > height + spare or self.width > width + spare:
+            raise ValueError(
+                f"RandomCrop: a window of {self.height} x {self.width} must fit into the image "
+                f"with its padding, {height + spare} x {width + spare}. Received images of "
+                f"{height} x {width}."
+            )
+        return self.height, self.width, channels
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        height, width, _ = shape
+        spare = 2 * self.padding + 1
+        places = np.array((height + spare - self.height, width + spare - self.width))
+        rows, columns = (np.floor(u * places) - self.padding).T
+        return Affine(y=rows, x=columns)
+
+
+class _Resampling(Geometric):
+    """One that takes values between pixels."""
+
+    FILL_SETTINGS: ClassVar[tuple[str, ...]] = ("fill_mode", "interpolation", "fill_value")
+
+    def _set_fill(self, fill_mode: str, interpolation: str, fill_value: float) -> None:
+        self.fill_mode = _known(self, "fill_mode", fill_mode)
+        self.interpolation = _known(self, "interpolation", interpolation)
+        self.fill_value = arguments.number(self, "fill_value", fill_value)
+
+
+def _known(owner: Geometric, argument: str, name: str) -> str:
+    known = FILL_MODES if argument == "fill_mode" else INTERPOLATIONS
+    if name not in known:
+        kind = f"{argument} of {type(owner).__name__}"
+        raise ValueError(naming.unknown(kind, str(name), known))
+    return name
+
+
+def _centre(shape: Shape) -> tuple[float, float]:
+    return (shape[0] - 1) / 2, (shape[1] - 1) / 2
+
+
+class RandomTranslation(_Resampling):
+    """Move images by a random part of their size.
+
+    height_factor: a part of the height, positive for down; a pair (lower, upper), or one number f
+    for -f to f; from -1 to 1. width_factor: likewise, of the width, positive for right.
+    fill_mode, interpolation, fill_value: as Fill says.
+    """
+
+    settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
+    draws = 2
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+    ):
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._down = interval(self, "height_factor", height_factor, -1, 1, mirrored=True)
+        self._right = interval(self, "width_factor", width_factor, -1, 1, mirrored=True)
+        self._set_fill(fill_mode, interpolation, fill_value)
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        height, width, _ = shape
+        return Affine(
+            y=-height * between(u[:, 0], *self._down), x=-width * between(u[:, 1], *self._right)
+        )
+
+
+class RandomRotation(_Resampling):
+    """Turn images about their centre.
+
+    factor: in whole turns (0.1 is 36 degrees), positive for counter-clockwise; a pair
+    (lower, upper), or one number f for -f to f; from -1 to 1.
+    fill_mode, interpolation, fill_value: as Fill says.
+    """
+
+    settings = ("factor", *_Resampling.FILL_SETTINGS)
+    draws = 1
+
+    def __init__(
+        self,
+        factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+    ):
+        self.factor = factor
+        self._turns = interval(self, "factor", factor, -1, 1, mirrored=True)
+        self._set_fill(fill_mode, interpolation, fill_value)
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        angle = 2 * np.pi * between(u[:, 0], *self._turns)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        return Affine(yy=cosine, yx=sine, xy=-sine, xx=cosine).about(*_centre(shape))
+
+
+class RandomZoom(_Resampling):
+    """Zoom images about their centre.
+
+    height_factor: 0.2 shows a field that is 20 % higher (zooms out), -0.2 one that is 20 % lower
+    (zooms in); a pair (lower, upper), or one number f for -f to f; above -1, at most 1.
+    width_factor: likewise; None means the height's, which keeps the proportions.
+    fill_mode, interpolation, fill_value: as Fill says.
+    """
+
+    settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
+    draws = 2
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+    ):
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._down = self._range("height_factor", height_factor)
+        self._across = None if width_factor is None else self._range("width_factor", width_factor)
+        self._set_fill(fill_mode, interpolation, fill_value)
+
+    def _range(self, argument: str, factor: Any) -> tuple[float, float]:
+        low, high = interval(self, argument, factor, -1, 1, mirrored=True)
+        if low == -1:
+            raise ValueError(f"RandomZoom: {argument} must be above -1. Received {factor!r}.")
+        return low, high
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        down = across = 1 + between(u[:, 0], *self._down)
+        if self._across is not None:
+            across = 1 + between(u[:, 1], *self._across)
+        return Affine(yy=down, xx=across).about(*_centre(shape))
+
+
+class RandomShear(_Resampling):
+    """Shear images: each row is shown from a place that is further on by a part of its
+    number, each column likewise; the upper left corner stays, as in Keras.
+
+    x_factor: columns a row; a pair (lower, upper), or one number f for 0 to f; from 0 to 1.
+    y_factor: rows a column. Both are taken with the same random sign.
+    fill_mode, interpolation, fill_value: as Fill says.
+    """
+
+    settings = ("x_factor", "y_factor", *_Resampling.FILL_SETTINGS)
+    draws = 3
+
+    def __init__(
+        self,
+        x_factor: Any = 0.0,
+        y_factor: Any = 0.0,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+    ):
+        self.x_factor, self.y_factor = x_factor, y_factor
+        self._across = interval(self, "x_factor", x_factor, 0, 1, mirrored=False)
+        self._down = interval(self, "y_factor", y_factor, 0, 1, mirrored=False)
+        self._set_fill(fill_mode, interpolation, fill_value)
+
+    def affine(self, u: Doubles, shape: Shape) -> Affine:
+        sign = np.where(u[:, 2] > 0.5, -1.0, 1.0)
+        down = sign * between(u[:, 0], *self._down)
+        return Affine(yx=down, xy=sign * between(u[:, 1], *self._across))
+
+
+def composed(
+    augmentations: Sequence[tuple[Geometric, Doubles]], shape: Shape, count: int
+) -> npt.NDArray[np.float64] | None:
+    """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
+    whole = None
+    for one, u in augmentations:
+        affine = one.affine(u, shape)
+        whole = affine if whole is None else affine.after(whole)
+        shape = one.output_shape(shape)
+    return None if whole is None else whole.matrices(count)

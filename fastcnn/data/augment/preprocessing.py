@@ -1,0 +1,95 @@
+"""A model's preprocessing: fixed steps on its images that are no layers.
+
+They come after augmentation, in training, evaluation and prediction alike, and travel with a saved
+model, the arrays that they were fitted with included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data.augment.base import Augmentation, Shape
+from fastcnn.data.augment.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
+from fastcnn.utils import arguments, naming
+
+Floats = NDArray[np.float32]
+
+
+class CenterCrop(Preprocessing):
+    """The middle of each image, height x width; zeros around it where the image is smaller."""
+
+    settings = ("height", "width")
+
+    def __init__(self, height: int, width: int):
+        self.height = arguments.whole(self, "height", height, least=1, most=arguments.MOST_PIXELS)
+        self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.height, self.width, shape[2])
+
+    def apply(self, images: Floats) -> Floats:
+        if images.shape[1:3] == (self.height, self.width):
+            return images
+        out = np.zeros((len(images), *self.output_shape(images.shape[1:])), np.float32)
+        (top, above), (left, before) = (
+            _middle(given, kept)
+            for given, kept in zip(images.shape[1:3], out.shape[1:3], strict=True)
+        )
+        middle = images[:, top : top + self.height, left : left + self.width]
+        out[:, above : above + middle.shape[1], before : before + middle.shape[2]] = middle
+        return out
+
+
+def _middle(given: int, kept: int) -> tuple[int, int]:
+    """Where the middle begins in what is given, and where it is put in what is kept."""
+    return max(0, (given - kept) // 2), max(0, (kept - given) // 2)
+
+
+STEPS: dict[str, type[Preprocessing]] = {
+    naming.snake_case(step.__name__): step
+    for step in (CenterCrop, PerImageStandardization, ZCAWhitening)
+}
+
+
+def steps(given: Any) -> list[Preprocessing]:
+    """A model's preprocessing as a list of steps, made of steps, names or configurations."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise TypeError(
+            "preprocessing must be a list, such as [PerImageStandardization()]. "
+            f"Received {given!r}."
+        )
+    return [naming.resolve("preprocessing step", one, Preprocessing, STEPS) for one in given]
+
+
+def check_order(given: Sequence[Any]) -> None:
+    """ValueError where a fixed step stands before an augmentation that is drawn: it acts behind all
+    of them, as it must in prediction, which draws nothing."""
+    augmentations = [one for one in given if isinstance(one, Augmentation)]
+    order = sorted(augmentations, key=lambda one: isinstance(one, Preprocessing))
+    if order == augmentations:
+        return
+    raise ValueError(
+        "augment: the same steps for every image act after what is drawn for each, and must stand "
+        f"behind it. Expected {order!r}. Received {augmentations!r}."
+    )
+
+
+def output_shape(given: Iterable[Preprocessing], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an image after all steps; ValueError where such images do not fit."""
+    for step in given:
+        if len(shape) != 3:
+            raise ValueError(f"{step!r} needs images of shape (h, w, c). Received {shape}.")
+        height, width, channels = shape
+        shape = step.output_shape((height, width, channels))
+    return shape
+
+
+def apply(given: Iterable[Preprocessing], images: Floats) -> Floats:
+    """The images after all steps, C-contiguous; ``images`` may be overwritten."""
+    for step in given:
+        images = np.ascontiguousarray(step.apply(images), np.float32)
+    return images

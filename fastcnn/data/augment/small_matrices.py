@@ -1,0 +1,26 @@
+"""Products and inverses of matrices as small as those of colours, number by number: BLAS and LAPACK
+round otherwise on another processor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastcnn.data.counter_rng import Doubles
+
+
+def product(left: Doubles, right: Doubles) -> Doubles:
+    """Return left @ right, [..., n, m], of [..., n, d] and [..., d, m], terms added in order."""
+    terms = left[..., :, :, np.newaxis] * right[..., np.newaxis, :, :]
+    found: Doubles = terms[..., 0, :]
+    for k in range(1, terms.shape[-2]):
+        found = found + terms[..., k, :]
+    return found
+
+
+def inverse(matrix: Doubles) -> Doubles:
+    """Return the inverse of a matrix [3, 3], by its cofactors."""
+    first, second, third = matrix
+    columns = np.cross(second, third), np.cross(third, first), np.cross(first, second)
+    determinant = sum(float(a) * float(b) for a, b in zip(first, columns[0], strict=True))
+    found: Doubles = np.stack(columns, axis=1) / determinant
+    return found

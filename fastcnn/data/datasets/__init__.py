@@ -1,0 +1,128 @@
+"""Loading a data set by name: found on this computer, or downloaded; and the bundled sample."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.datasets import paths
+from fastcnn.data.datasets.catalog import FASHION_MNIST, KNOWN_SETS, KnownSet
+from fastcnn.data.datasets.cifar import read_cifar10, read_cifar100
+from fastcnn.data.datasets.idx import read_idx
+from fastcnn.utils import naming
+
+Split = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+
+SAMPLE = "sample"
+SAMPLE_FILE = Path(__file__).parents[1] / "samples" / "fashion-mnist-sample.npz"
+
+
+def load(name: str) -> tuple[Split, Split]:
+    """The training and the test images of a data set, (x_train, y_train), (x_test, y_test).
+
+    name: "fashion-mnist", "mnist", "cifar10", "cifar100" (its fine labels), or "sample" for the
+    images that come with fastcnn. x: uint8 [N, H, W, C]; y: int32 [N]. The files, gzipped or not,
+    are looked for in the set's folder (fashion-mnist, mnist, cifar-10-batches-bin,
+    cifar-100-binary) under $FASTCNN_DATA and under the user's data directory, then where the system
+    may keep them; else they are downloaded, but for cifar100, and checked.
+    Raises FileNotFoundError when they are nowhere and cannot be downloaded, ValueError for an
+    unknown name or a malformed file.
+    """
+    known = naming.lookup("data set", name, {SAMPLE: None, **KNOWN_SETS})
+    if known is None:
+        return sample()
+    folder = paths.find(known) or _downloaded(known)
+    return read(known, folder)
+
+
+def sample() -> tuple[Split, Split]:
+    """The bundled sample of Fashion-MNIST: 6,000 training and 1,000 test images, as load()."""
+    with np.load(SAMPLE_FILE, allow_pickle=False) as arrays:
+        return (
+            (arrays["x_train"], arrays["y_train"].astype(np.int32)),
+            (arrays["x_test"], arrays["y_test"].astype(np.int32)),
+        )
+
+
+def class_names(name: str) -> list[str]:
+    """The names of the classes of a data set of load(), by label."""
+    table = {SAMPLE: FASHION_MNIST, **KNOWN_SETS}
+    return list(naming.lookup("data set", name, table).class_names)
+
+
+def read(known: KnownSet, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
+    """The set as load() gives it, from the files in ``folder``."""
+    if known.layout == "idx":
+        return _read_idx_pair(known, Path(folder), "train"), _read_idx_pair(
+            known, Path(folder), "t10k"
+        )
+    reader = {"cifar10": read_cifar10, "cifar100": _read_cifar100}[known.layout]
+    parts = [_labelled(known, path, *reader(path)) for path in _paths(known, Path(folder))]
+    images, labels = zip(*parts[:-1], strict=True)
+    return (np.concatenate(images), np.concatenate(labels)), parts[-1]
+
+
+def _read_idx_pair(known: KnownSet, folder: Path, part: str) -> Split:
+    images_path, labels_path = (path for path in _paths(known, folder) if part in path.name)
+    images = read_idx(images_path, axes=3)
+    return _labelled(known, labels_path, images[..., np.newaxis], read_idx(labels_path, axes=1))
+
+
+def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Images and fine labels."""
+    images, fine, _ = read_cifar100(path)
+    return images, fine
+
+
+def _paths(known: KnownSet, folder: Path) -> list[Path]:
+    """The files of the set in the folder, in the order in which they are published."""
+    found = {file.name: paths.locate(folder, file.name) for file in known.files}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise FileNotFoundError(f"{folder}: {known.name} needs {', '.join(missing)} there.")
+    return [path for path in found.values() if path is not None]
+
+
+def _labelled(
+    known: KnownSet, path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
+) -> Split:
+    """Images with their labels as int32, or ValueError when they do not belong together."""
+    classes = len(known.class_names)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{path}: {len(images)} images need as many labels. Found {len(labels)} labels."
+        )
+    if labels.max() >= classes:
+        raise ValueError(
+            f"{path}: every label of {known.name} must be from 0 to {classes - 1}. "
+            f"Found {labels.max()}."
+        )
+    return images, labels.astype(np.int32)
+
+
+def _downloaded(known: KnownSet) -> Path:
+    """The folder that the set was downloaded into; FileNotFoundError says where to put files."""
+    from fastcnn.data.datasets.download import download
+
+    directory = paths.data_directory()
+    if directory is None:
+        raise FileNotFoundError(
+            f"The data set '{known.name}' is not on this computer, and this user has no home to "
+            f"download it to. Set {paths.ENVIRONMENT} to a directory."
+        )
+    folder = directory / known.folder
+    try:
+        download(known, folder)
+    except (OSError, ValueError) as error:
+        searched = "\n".join(f"  {path}" for path in paths.folders(known))
+        files = ", ".join(file.name for file in known.files)
+        raise FileNotFoundError(
+            f"The data set '{known.name}' is not on this computer, and downloading it failed: "
+            f"{error}\nPut its files ({files}; each may be gzipped) into one of\n{searched}\n"
+            f"or set {paths.ENVIRONMENT} to a directory that holds the folder '{known.folder}'."
+        ) from error
+    return folder

@@ -1,0 +1,49 @@
+"""Where a known data set may lie on this computer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastcnn.data.datasets.catalog import KnownSet
+
+ENVIRONMENT = "FASTCNN_DATA"
+
+
+def data_directory() -> Path | None:
+    """$FASTCNN_DATA where it is set, else the user's data directory; downloads go there."""
+    chosen = os.environ.get(ENVIRONMENT)
+    return Path(chosen).expanduser() if chosen else user_directory()
+
+
+def user_directory() -> Path | None:
+    """The user's data directory of fastcnn, as the operating system has it; None for a user
+    without a home, as a container may have."""
+    import platformdirs
+
+    try:
+        return platformdirs.user_data_path("fastcnn", appauthor=False)
+    except RuntimeError:
+        return None
+
+
+def folders(known: KnownSet) -> list[Path]:
+    """The folders where the set may lie, in the order in which they are searched."""
+    directories = dict.fromkeys((data_directory(), user_directory()))
+    return [*(path / known.folder for path in directories if path), *map(Path, known.places)]
+
+
+def find(known: KnownSet) -> Path | None:
+    """The first folder that holds every file of the set, or None."""
+    for folder in folders(known):
+        if all(locate(folder, file.name) for file in known.files):
+            return folder
+    return None
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """The file ``name``, or ``name`` with .gz, in the folder; None where neither is there."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    return None

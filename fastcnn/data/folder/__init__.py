@@ -1,0 +1,136 @@
+"""Folders of images, one folder a class, read as data sets."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.filling import fill
+from fastcnn.data.folder.file_list import list_folder, text
+from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.data.folder.splitting import notes, split
+from fastcnn.data.images import progress_bar
+from fastcnn.data.images.decoder import MAX_PIXELS, Decoder
+from fastcnn.data.images.file_format import Unreadable
+from fastcnn.utils import arguments, capacity
+
+__all__ = ["ImageFolder", "from_folder", "pieces"]
+
+PIECE = 64
+"""Images that are taken at a time from a set that is read through."""
+
+PathLike = str | os.PathLike[str]
+
+
+def from_folder(
+    path: PathLike,
+    image_size: tuple[int, int] = (64, 64),
+    *,
+    color_mode: str = "rgb",
+    resize: str = "stretch",
+    interpolation: str = "bilinear",
+    class_names: Sequence[str] | None = None,
+    validation_split: float | None = None,
+    seed: int = 0,
+    on_error: str = "raise",
+    in_memory: bool | None = None,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+) -> Any:
+    """The images of a folder that holds one folder a class, as an ImageFolder; with
+    validation_split, a share of each class, as two: (training, validation).
+
+    image_size is (height, width). Files are recognised by content, whatever they are called;
+    fastcnn.data.images.decoder says how colours are converted, and Decoder what color_mode, resize,
+    interpolation and max_pixels mean. Classes are the folders, sorted by name, or class_names, such
+    as those of another set, of which some may have no folder here. Which images are held out
+    depends on their names and the seed alone.
+
+    on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves such
+    files out, warns, and lists them in `.report`. in_memory: True decodes all images now, False
+    whenever a batch needs them (files are then checked by their headers only; ImageFolder says
+    what becomes of damage behind that); None takes the first where the images need at most a
+    quarter of the free memory. workers: threads that decode, by default one a processor.
+
+    Raises ValueError, TypeError, FileNotFoundError or NotADirectoryError in words where there is
+    nothing to read or an argument is none of these.
+    """
+    decoder = Decoder(*_size(image_size), color_mode, resize, interpolation, max_pixels)
+    seed = arguments.whole("from_folder", "seed", seed, least=0)
+    if workers is not None:
+        workers = arguments.whole(
+            "from_folder", "workers", workers, least=1, most=arguments.MOST_WORKERS
+        )
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip'. Received {on_error!r}.")
+    if in_memory is not None:
+        in_memory = arguments.flag("from_folder", "in_memory", in_memory)
+    _check_texts(path, class_names)
+    listing = list_folder(path, class_names)
+    if on_error == "raise" and listing.report.skipped:
+        first = listing.report.skipped[0]
+        raise Unreadable(os.path.join(listing.root, first.path), first.reason)
+    sides = None
+    if validation_split is not None:
+        # Before any file is opened, so that damage does not change the side of another file.
+        names = [text(path) for path in listing.files]
+        sides = split(names, listing.labels, validation_split, seed)
+        listing.report.about_split = notes(listing.labels, listing.class_names, *sides)
+    whole = ImageFolder(listing, decoder, on_error, workers)
+    parts = [whole] if sides is None else [whole.part(side) for side in sides]
+    needed = len(whole) * int(np.prod(decoder.shape))
+    if in_memory is None:
+        in_memory = needed <= capacity.SHARE * capacity.available_memory()
+    for part in parts:
+        part.load() if in_memory else part.check_headers()
+        if not len(part):
+            raise ValueError(
+                f"from_folder: none of the files of '{whole.root}' can be used. {whole.report}"
+            )
+    whole.damage.told()  # the complaint tells it
+    if whole.report.complaint:
+        listed = " .report lists what was skipped." if whole.report.skipped else ""
+        warnings.warn(f"from_folder: {whole.report.complaint}{listed}", stacklevel=2)
+    return whole if sides is None else tuple(parts)
+
+
+def _check_texts(path: Any, class_names: Any) -> None:
+    if not isinstance(os.fspath(path), str):
+        raise TypeError(f"from_folder: path must be a str or a Path. Received {path!r}.")
+    if isinstance(class_names, str | bytes):
+        raise ValueError(
+            f"from_folder: class_names must be a list of classes. Received {class_names!r}."
+        )
+
+
+def _size(image_size: Any) -> tuple[int, int]:
+    try:
+        height, width = image_size
+    except (TypeError, ValueError):
+        raise ValueError(f"image_size must be (height, width). Received {image_size!r}.") from None
+    return height, width
+
+
+def pieces(
+    images: Any, dtype: Any = np.uint8
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+    """(positions, images) of a whole Dataset that has `image_shape` and that dtype, some at a time,
+    in order; valid until the next ones are asked for. An ImageFolder is decoded ahead, and leaves
+    out what cannot be read where its on_error says so."""
+    if isinstance(images, ImageFolder) and images.x is None:
+        with closing(progress_bar.shown("Decoding", images.decoded(), len(images))) as chunks:
+            for chunk in chunks:
+                yield chunk.positions, chunk.images
+        images.damage.warn()
+        return
+    for start in range(0, len(images), PIECE):
+        positions = np.arange(start, min(start + PIECE, len(images)), dtype=np.int64)
+        out = np.empty((len(positions), *images.image_shape), dtype)
+        fill(images, positions, out, checked=not start)
+        yield positions, out

@@ -1,0 +1,143 @@
+"""Looking closely at a set of images: every file decoded, or every packed image's checksum."""
+
+from __future__ import annotations
+
+import functools
+import os
+import statistics
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.augment.statistics import Moments
+from fastcnn.data.folder import pieces
+from fastcnn.data.folder.file_list import list_folder
+from fastcnn.data.folder.scan_report import Report
+from fastcnn.data.folder.unreadable_files import Damage
+from fastcnn.data.images import parallel_decode, progress_bar
+from fastcnn.data.images.decoder import MAX_PIXELS, Decoder, Found
+from fastcnn.utils import capacity
+
+SIDE = 32
+"""Pictures are decoded to so many pixels when a folder is checked; JPEG files are read whole then,
+but cost less."""
+
+
+@dataclass
+class Inspection:
+    """What the files of a folder are like: `report` says which can be used, `found` what these
+    are."""
+
+    report: Report
+    found: list[Found] = field(default_factory=list)
+
+    def described(self) -> dict[str, Any]:
+        """All of it as a dict that JSON can hold."""
+        return {
+            **self.report.described(),
+            "formats": dict(Counter(one.format for one in self.found).most_common()),
+            "modes": dict(Counter(one.mode for one in self.found).most_common()),
+            "width": _spread([one.width for one in self.found]),
+            "height": _spread([one.height for one in self.found]),
+        }
+
+    def __str__(self) -> str:
+        if not self.found:
+            return str(self.report)
+        described = self.described()
+        kinds = ", ".join(f"{count:,} {name}" for name, count in described["formats"].items())
+        modes = ", ".join(f"{count:,} {name}" for name, count in described["modes"].items())
+        width, height = described["width"], described["height"]
+        return (
+            f"{self.report}\n"
+            f"Formats: {kinds}. Colours: {modes}.\n"
+            f"Width {width['least']} to {width['most']}, median {width['median']:g}; "
+            f"height {height['least']} to {height['most']}, median {height['median']:g}."
+        )
+
+
+def inspect_folder(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, workers: int | None = None
+) -> Inspection:
+    """Decodes every file of a folder with one folder a class, and says what was found."""
+    listing = list_folder(path)
+    result = Inspection(listing.report)
+    decoder = Decoder(SIDE, SIDE, max_pixels=max_pixels)
+
+    damage = Damage(listing.report)
+
+    def look(position: int) -> None:
+        name = listing.files[position]
+        file = os.path.join(listing.root, name)
+        found = decoder.inspect(file)
+        decoder(file, functools.partial(damage.remark, name))
+        result.found.append(found)
+
+    count = len(listing.files)
+    chunks = parallel_decode.read_all(look, count, workers or capacity.cores())
+    with closing(progress_bar.shown("Decoding", chunks, count)) as seen:
+        for chunk in seen:
+            for position, error in chunk.failures:
+                damage.add(listing.files[position], error.reason)
+    return result
+
+
+def _spread(values: list[int]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {"least": min(values), "median": statistics.median(values), "most": max(values)}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """images: how many. mean, deviation: float64 [channels], of the pixel values, 0 to 255, over
+    all images. counts: images by label. class_names: by label, or None."""
+
+    images: int
+    mean: npt.NDArray[np.float64]
+    deviation: npt.NDArray[np.float64]
+    counts: list[int]
+    class_names: list[str] | None
+
+    def described(self) -> dict[str, Any]:
+        """All of it as a dict that JSON can hold."""
+        names = self.class_names or [str(label) for label in range(len(self.counts))]
+        return {
+            "images": self.images,
+            "mean": self.mean.tolist(),
+            "deviation": self.deviation.tolist(),
+            "classes": [
+                {"name": name, "images": count}
+                for name, count in zip(names, self.counts, strict=True)
+            ],
+        }
+
+    def __str__(self) -> str:
+        described = self.described()
+        width = max(len(one["name"]) for one in described["classes"])
+        lines = [f"{self.images:,} images. Pixel values by channel, of 255 and of 1:"]
+        for kind in ("mean", "deviation"):
+            values = described[kind]
+            of_255 = "  ".join(f"{value:8.4f}" for value in values)
+            of_1 = "  ".join(f"{value / 255:.5f}" for value in values)
+            lines.append(f"  {kind:<9}  {of_255}   {of_1}")
+        lines += [f"  {one['name']:<{width}}  {one['images']:>9,}" for one in described["classes"]]
+        return "\n".join(lines)
+
+
+def measure(images: Any) -> Statistics:
+    """The statistics of a Dataset of uint8 images that has `image_shape`."""
+    channels = images.image_shape[-1]
+    found, labels = Moments(channels), []
+    for positions, pixels in pieces(images):
+        found.add(pixels.reshape(-1, channels))
+        labels.append(np.asarray(images.labels)[positions])
+    names = getattr(images, "class_names", None)
+    all_labels = np.concatenate(labels)
+    counts = np.bincount(all_labels, minlength=len(names) if names else 0).tolist()
+    deviation = np.sqrt(found.variance)
+    return Statistics(len(all_labels), found.mean, deviation, counts, names and list(names))

@@ -1,0 +1,69 @@
+"""The files of a folder that turn out to be no images after they were listed."""
+
+from __future__ import annotations
+
+import warnings
+
+from fastcnn.data.folder.file_list import text
+from fastcnn.data.folder.scan_report import LeftOut, Report
+from fastcnn.utils import forking
+
+LEFT_OUT = "What cannot be used is left out."
+
+_lock = forking.shared_lock()
+"""Of all sets, so that one that is copied has none."""
+
+
+class Damage:
+    """What is wrong with which file, known to all parts of a set and written into its report once,
+    sorted by path. Threads may add at any time."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._labels = {name: label for label, name in enumerate(report.class_names)}
+        self._reasons: dict[str, str] = {}
+        self._untold: list[LeftOut] = []
+        self._remarks: dict[str, LeftOut] = {}
+
+    def add(self, name: str, reason: str) -> None:
+        """Takes a file, by its path within the folder, out of those that can be used."""
+        with _lock:
+            if name in self._reasons:
+                return
+            self._reasons[name] = reason
+            found = LeftOut(text(name), reason)
+            self._report.skip(found, self._labels[found.path.split("/")[0]])
+            self._report.remark(None, self._remarks.pop(name, None))
+            self._untold.append(found)
+
+    def remark(self, name: str, words: str) -> None:
+        """Notes what is wrong about a file that can be used; what was noted of its header before
+        is said again where the whole file is read."""
+        remark = LeftOut(text(name), words)
+        with _lock:
+            before = self._remarks.get(name)
+            self._remarks[name] = remark
+            self._report.remark(remark, before)
+
+    def reason(self, name: str) -> str:
+        """Why a file that was added cannot be used."""
+        return self._reasons[name]
+
+    def told(self) -> list[LeftOut]:
+        """The files added since this was last asked for."""
+        with _lock:
+            found, self._untold = self._untold, []
+        return found
+
+    def warn(self, consequence: str = LEFT_OUT) -> None:
+        """One warning of the files that nobody was told of yet, and of what comes of it."""
+        found = self.told()
+        if found:
+            one = len(found) == 1
+            files = "A file" if one else f"{len(found):,} files"
+            warnings.warn(
+                f"{files} of '{self._report.source}' cannot be used, or no longer"
+                f"{':' if one else ', among them'} '{found[0].path}' ({found[0].reason}). "
+                f"{consequence} .report lists {'it' if one else 'them all'}.",
+                stacklevel=2,
+            )

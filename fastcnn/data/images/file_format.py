@@ -1,0 +1,164 @@
+"""Image files recognised by their content, whatever their names, and why others are none."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from fastcnn.data.images import pillow_warnings
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+SIGNATURES = (
+    ("JPEG", b"\xff\xd8\xff"),
+    ("PNG", b"\x89PNG\r\n\x1a\n"),
+    ("BMP", b"BM"),
+    ("GIF", b"GIF87a"),
+    ("GIF", b"GIF89a"),
+    ("TIFF", b"II*\0"),
+    ("TIFF", b"MM\0*"),
+    ("TIFF", b"II+\0"),
+    ("TIFF", b"MM\0+"),
+)
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of opening and reading that say nothing about the file: it may be read a moment later."""
+
+Result = TypeVar("Result")
+Tell = Callable[[str], None]
+
+
+class Unreadable(ValueError):
+    """A file that cannot be used as an image; `reason` completes "... because"."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"'{path}' cannot be read as an image: {reason}.")
+        self.path, self.reason = path, reason
+
+
+def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = None) -> Result:
+    """how(path, the open file); Unreadable says why a file cannot be read. What the system is short
+    of, memory or open files, is no fault of the file: OSError or MemoryError, with its path.
+
+    tell: called with what Pillow warns of, where that costs the picture nothing.
+    """
+    with pillow_warnings.Heard() as heard:
+        try:
+            with open(path, "rb") as file:
+                result = how(path, file)
+        except Exception as error:
+            raise _translated(path, error) from error
+    if tell is not None and heard:
+        tell("; ".join(dict.fromkeys(heard)))
+    return result
+
+
+def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
+    """The file as Pillow's image, of which only the header is read.
+
+    Unreadable where it is no image, or one of more than max_pixels.
+    """
+    start = file.read(16)
+    kind = _kind(start)
+    if kind is None:
+        raise Unreadable(path, _what_it_is(file))
+    file.seek(0)
+    try:
+        image: ImageFile = _plugin(kind)(file)
+    except Exception as error:
+        if is_shortage(error):
+            raise
+        reason = _cut(kind, start, file) or f"its {kind} header is damaged ({_plain(error)})"
+        raise Unreadable(path, reason) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise Unreadable(
+            path, f"it has {width} x {height} pixels, and at most {max_pixels:,} are decoded"
+        )
+    return image
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether the system had too little of something, whatever the file."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES
+
+
+def _translated(path: str, error: Exception) -> Exception:
+    """The same failure in words. Pillow's plugins meet damage with exceptions of every kind."""
+    if isinstance(error, MemoryError):
+        return MemoryError(f"There is not enough memory now to decode '{path}'.")
+    if isinstance(error, OSError) and is_shortage(error):
+        return OSError(error.errno, f"This cannot be read now: {error.strerror}", path)
+    return error if isinstance(error, Unreadable) else Unreadable(path, _reason(error))
+
+
+def _cut(kind: str, start: bytes, file: BinaryIO) -> str | None:
+    """Whether a file is shorter than it says, in words. A WebP file is opened as a whole, and its
+    decoder does not say what is wrong."""
+    declared = 8 + int.from_bytes(start[4:8], "little") if kind == "WEBP" else 0
+    there = os.fstat(file.fileno()).st_size
+    if there >= declared:
+        return None
+    return f"it is cut short ({there:,} of {declared:,} bytes are there)"
+
+
+def _kind(start: bytes) -> str | None:
+    """The format that a file's first 16 bytes belong to."""
+    for kind, sign in SIGNATURES:
+        if start.startswith(sign):
+            return kind
+    return "WEBP" if start[:4] == b"RIFF" and start[8:12] == b"WEBP" else None
+
+
+@functools.cache
+def _plugin(kind: str) -> Any:
+    """Pillow's class for a format. Image.open would try others, and has a limit of its own."""
+    from PIL import (
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    return {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+    }[kind]
+
+
+def _what_it_is(file: BinaryIO) -> str:
+    file.seek(0)
+    start = file.read(512)
+    if not start:
+        return "it is empty (zero bytes)"
+    if not start.strip(b"\0"):
+        return "it begins with zeros, as a file does that was never written out"
+    if not set(start) & (set(range(32)) - set(b"\t\n\f\r\x1b")):
+        return "it is text"
+    return "its content is of no known image format (JPEG, PNG, BMP, GIF, WebP, TIFF)"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is not there, or no longer"
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be opened ({error.strerror})"
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return f"it is cut short ({_plain(error)})"
+    return f"its data is damaged ({_plain(error)})"
+
+
+def _plain(error: Exception) -> str:
+    """A foreign message on one line, without the file object that it may show."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if "<_io" not in text else type(error).__name__

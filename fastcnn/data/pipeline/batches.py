@@ -1,0 +1,209 @@
+"""Batches: images, labels and weights gathered into arrays that the engine can take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn._ext.batch import gather
+from fastcnn.data.augment.augment import Augment
+from fastcnn.data.augment.mixing import Mixing
+from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.data.dataset import Dataset, image_shape
+from fastcnn.data.filling import fill
+from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.data.images.file_format import Unreadable
+from fastcnn.data.pipeline.transform import Batch, Floats, Indices, Preparation
+from fastcnn.data.prefetch import ahead
+from fastcnn.utils import arguments
+
+
+class Batches:
+    """The batches of one epoch; each iteration starts anew, in the same order.
+
+    x: an array, uint8 or float32 [N, ...], or a Dataset; for one without ``image_shape``,
+    ``shape`` is the shape of one image (the model's input shape). y: labels or targets [N, ...]
+    or None; for a Dataset, None means its own labels. weight: float32 [N] or None. order: int64
+    [n], the images to visit, each from 0 to N - 1 (a permutation, a part of the set, or one with
+    repetitions); None means all of them from first to last. Every entry of the order comes
+    exactly once; the last batch may be smaller.
+
+    The images go through ``augment`` (an Augment), the steps of ``preprocessing`` and, batch by
+    batch, one of ``mixing`` (for which y must be dense targets, float32). What is random in that
+    is decided by (seed, epoch, number of the image); an image that the order repeats gets other
+    randomness each time.
+
+    Iterating gives (x float32 [b, ...], y or None, weight or None), all C-contiguous. The x of a
+    batch is overwritten by a later batch: copy what has to stay. ``workers`` threads prepare as
+    many batches ahead of the step; with 0, each is prepared when it is due. None means 1, but 0
+    for an array that is only gathered and not sent, which costs less than handing it to a thread.
+    The bits are the same for any number. Memory for workers + 1 batches is all that is used.
+    ``send`` is called with each prepared x, in the thread that prepared it, and gives what comes
+    in its place; an array that is only gathered when it is due is not sent.
+    With ``leave_out``, batches lack those images of an ImageFolder that cannot be read.
+    """
+
+    def __init__(
+        self,
+        x: npt.NDArray[Any] | Dataset,
+        y: npt.NDArray[Any] | None,
+        weight: npt.NDArray[Any] | None,
+        batch_size: int,
+        order: npt.NDArray[Any] | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
+        augment: Augment | None = None,
+        mixing: Sequence[Mixing] = (),
+        preprocessing: Sequence[Preprocessing] = (),
+        seed: int = 0,
+        epoch: int = 0,
+        workers: int | None = None,
+        send: Callable[[Floats], Any] | None = None,
+        leave_out: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"Batches: batch_size must be at least 1. Received {batch_size}.")
+        self._x: npt.NDArray[Any] | Dataset = x
+        if isinstance(x, np.ndarray):
+            self._x = np.ascontiguousarray(x)
+            shape = x.shape[1:]
+        elif shape is None and not hasattr(x, "image_shape"):
+            raise ValueError("Batches: a Dataset needs shape, the shape of one image.")
+        else:
+            shape = image_shape(x, shape or ())
+            y = _labels(x) if y is None else y
+        self._shape = tuple(shape)
+        self._y = y
+        self._weight = None if weight is None else np.asarray(weight, np.float32)
+        self._order = _checked_order(order, len(x))
+        self._batch_size = batch_size
+        self._preparation = Preparation(augment, mixing, preprocessing, seed)
+        self._epoch = epoch
+        self._keys = self._preparation.keys(self._order, len(x))
+        self._send = send
+        self._workers = self._threads(workers)
+        self._folder = x if leave_out and isinstance(x, ImageFolder) else None
+        for name, array in (("y", self._y), ("weight", self._weight)):
+            if array is not None and len(array) != len(x):
+                raise ValueError(
+                    f"Batches: {name} must have one entry per image, {len(x)}. "
+                    f"Received {len(array)}."
+                )
+
+    def __len__(self) -> int:
+        """Number of batches, the last partial one included."""
+        return -(-len(self._order) // self._batch_size)
+
+    def __iter__(self) -> Generator[Batch, None, None]:
+        if isinstance(self._x, np.ndarray) and self._preparation.plain and not self._workers:
+            return self._gathered(self._x)
+        slots = [self._slot() for _ in range(self._workers + 1)]
+        batches = ahead(self._prepared, range(len(self)), slots, self._workers)
+        return batches if self._folder is None else _filled(batches)
+
+    def _threads(self, workers: int | None) -> int:
+        if workers is None:
+            gathered = isinstance(self._x, np.ndarray) and self._preparation.plain
+            return 0 if gathered and self._send is None else 1
+        return arguments.whole("Batches", "workers", workers, least=0, most=arguments.MOST_WORKERS)
+
+    def _gathered(self, x: npt.NDArray[Any]) -> Generator[Batch, None, None]:
+        buffer = np.empty((min(self._batch_size, len(self._order)), *self._shape), np.float32)
+        for start in range(0, len(self._order), self._batch_size):
+            indices = self._order[start : start + self._batch_size]
+            images = gather(x, indices, buffer[: len(indices)])
+            yield images, *self._targets(indices)
+
+    def _slot(self) -> _Slot:
+        """Memory for one batch; what is never written costs none."""
+        count = min(self._batch_size, len(self._order))
+        return _Slot(
+            np.empty((count, *self._preparation.augmented_shape(self._shape)), np.float32),
+            np.empty((count, *self._shape), getattr(self._x, "dtype", np.float32)),
+        )
+
+    def _prepared(self, number: int, slot: _Slot) -> Batch:
+        """The batch of that number, made in the slot's memory."""
+        part = slice(number * self._batch_size, (number + 1) * self._batch_size)
+        indices, keys, made = self._order[part], self._keys[part], self._preparation
+        out = slot.made[: len(indices)]
+        if isinstance(self._x, np.ndarray) and self._keys is self._order:
+            if not number:
+                made.check_values(self._x[indices])
+            images = made.gathered(self._x, indices, self._epoch, out)
+        else:
+            kept = self._read(indices, slot.raw, first=not number)
+            if not len(kept):
+                return slot.made[:0], None, None
+            if len(kept) < len(indices):
+                indices, keys, out = indices[kept], keys[kept], out[: len(kept)]
+            raw = slot.raw[: len(indices)]
+            if not number:
+                made.check_values(raw)
+            images = made.made(raw, keys, self._epoch, out)
+        images, y, weight = made.mixed(images, *self._targets(indices), self._epoch, number)
+        return (images if self._send is None else self._send(images)), y, weight
+
+    def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
+        """Gets images into the beginning of raw; returns the places in `indices` of those that it
+        got, all unless some are left out."""
+        kept = np.arange(len(indices))
+        if isinstance(self._x, np.ndarray):
+            np.take(self._x, indices, axis=0, out=raw[: len(indices)], mode="clip")
+            return kept
+        while len(kept):
+            try:
+                fill(self._x, indices[kept], raw[: len(kept)], checked=first)
+                break
+            except Unreadable:
+                folder = self._folder
+                readable = None if folder is None else folder.readable(indices[kept])
+                if readable is None or readable.all():
+                    raise
+                kept = kept[readable]
+        return kept
+
+    def _targets(self, indices: Indices) -> tuple[npt.NDArray[Any] | None, Floats | None]:
+        y = None if self._y is None else self._y.take(indices, axis=0)
+        weight = None if self._weight is None else self._weight.take(indices)
+        return y, weight
+
+
+def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+    """The batches that have images."""
+    with closing(batches):
+        yield from (batch for batch in batches if len(batch[0]))
+
+
+class _Slot:
+    """Memory of one batch: images as their source gives them, and as they are made."""
+
+    def __init__(self, made: Floats, raw: npt.NDArray[Any]) -> None:
+        self.made = made
+        self.raw = raw
+
+
+def _labels(dataset: Dataset) -> npt.NDArray[np.int32] | None:
+    return None if dataset.labels is None else np.asarray(dataset.labels, np.int32)
+
+
+def _checked_order(order: npt.NDArray[Any] | None, count: int) -> Indices:
+    """The order as int64 [n], all of it inside the images, or IndexError."""
+    if order is None:
+        return np.arange(count, dtype=np.int64)
+    order = np.asarray(order)
+    if order.ndim != 1 or order.dtype.kind not in "iu":
+        raise TypeError(
+            f"Batches: order must be a one-dimensional array of integers. "
+            f"Received {order.dtype}{list(order.shape)}."
+        )
+    if order.size and (order.min() < 0 or order.max() >= count):
+        raise IndexError(
+            f"Batches: order must hold positions from 0 to {count - 1} ({count} images). "
+            f"Received {order.min()} to {order.max()}."
+        )
+    return np.ascontiguousarray(order, np.int64)

@@ -1,0 +1,74 @@
+"""Images and labels as other libraries hand them over, as arrays: tensors, PIL pictures, arrays
+with channels last or first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.utils.naming import printable
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def refuse_mapping(item: Any, name: str, wanted: str) -> None:
+    if isinstance(item, Mapping):
+        keys = ", ".join(map(str, item))
+        raise TypeError(f"{name} must be {wanted}. Received a dict with the keys {keys}.")
+
+
+def class_names(source: Any) -> list[str] | None:
+    """What a source calls its classes, by label, or None; a loader's are those of its data set."""
+    source = getattr(source, "dataset", source)
+    if getattr(source, "target_transform", None) is not None:
+        return None  # they belong to the labels before it
+    names = getattr(source, "class_names", getattr(source, "classes", None))
+    listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return [printable(name) for name in names] if names and listed else None
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of PyTorch's, whose images have their channels first."""
+    return hasattr(value, "detach")
+
+
+def detached(value: Any) -> Any:
+    """A tensor as an array; anything else as it is."""
+    if is_tensor(value):
+        return value.detach().cpu().numpy()
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+def pixels(value: Any, channels: int, name: str) -> NDArray[Any]:
+    """An array, a tensor or a PIL picture as uint8 or float32, whatever its axes."""
+    if hasattr(value, "convert") and hasattr(value, "mode"):
+        if value.mode[0] in "IF":
+            raise ValueError(f"{name} must have 8 bits a channel. Received mode '{value.mode}'.")
+        mode = MODES.get(channels, value.mode)
+        value = value if value.mode == mode else value.convert(mode)
+    array = np.asarray(detached(value))
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"{name} must be images of dtype uint8 or float32. "
+            f"Received {type(value).__name__} of dtype {array.dtype}."
+        )
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def channels_last(images: NDArray[Any], channels: int, tensor: bool) -> NDArray[Any]:
+    """Images [n, H, W, C] of [n, H, W, C], [n, C, H, W] or, for one channel, [n, H, W].
+
+    Where both could be meant, a tensor has its channels first, an array last.
+    """
+    if images.ndim == 3 and channels == 1:
+        return images[..., None]
+    first = images.ndim == 4 and images.shape[1] == channels
+    if first and (tensor or images.shape[3] != channels):
+        return images.transpose(0, 2, 3, 1)
+    return images

@@ -1,0 +1,126 @@
+"""What happens to the images of a batch between their source and the training step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn._ext.batch import gather
+from fastcnn.data.augment import mixing as mixings
+from fastcnn.data.augment import preprocessing as steps
+from fastcnn.data.augment.augment import Augment
+from fastcnn.data.augment.mixing import Draws, Mixing
+from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.preprocessing import CenterCrop
+from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.data.sampling import repeats
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+Batch = tuple[Floats, NDArray[Any] | None, Floats | None]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Augmentation of each image, then fixed preprocessing, then mixing within the batch.
+
+    Everything random is decided by (seed, epoch, number of the image or the batch).
+    """
+
+    augment: Augment | None = None
+    mixing: Sequence[Mixing] = ()
+    preprocessing: Sequence[Preprocessing] = ()
+    seed: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether images only become float32."""
+        return self.augment is None and not self.mixing and not self.preprocessing
+
+    def drawable(self, shape: tuple[int, ...]) -> bool:
+        """Whether `drawn` tells all that becomes of images of a shape."""
+        # An object of another kind may do anything.
+        if type(self.augment) is not Augment or not self.augment.drawable or self.mixing:
+            return False
+        after = self.augmented_shape(shape)
+        return all(
+            isinstance(step, CenterCrop) and (step.height, step.width) == after[:2]
+            for step in self.preprocessing
+        )
+
+    def drawn(self, shape: tuple[int, ...], keys: Indices, epoch: int) -> Drawn | None:
+        """What is drawn for the images of these numbers; None where nothing is. Only where images
+        are `plain` or `drawable`."""
+        if self.augment is None:
+            return None
+        height, width, channels = shape
+        return self.augment.draw((height, width, channels), keys, epoch)
+
+    def keys(self, order: Indices, count: int) -> Indices:
+        """What the randomness of each entry of an order of `count` images goes by: the image's
+        number, and another one above all of them for each time that it comes again."""
+        if self.augment is None:
+            return order
+        again = repeats(order, count)
+        return order + count * again if again.any() else order
+
+    def augmented_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an image after augmentation; ValueError where such images do not fit."""
+        if self.augment is None:
+            return shape
+        if len(shape) != 3:
+            raise ValueError(f"Augmentation needs images of shape (h, w, c). Received {shape}.")
+        height, width, channels = shape
+        return tuple(self.augment.output_shape((height, width, channels)))
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an image after all steps; ValueError where such images do not fit."""
+        return steps.output_shape(self.preprocessing, self.augmented_shape(shape))
+
+    def check_values(self, images: NDArray[Any]) -> None:
+        """ValueError where the images of a first batch are not in the range that augmentation
+        reckons with."""
+        if self.augment is not None:
+            self.augment.check_values(images)
+
+    def gathered(self, source: NDArray[Any], indices: Indices, epoch: int, out: Floats) -> Floats:
+        """The images source[indices] as the network sees them, float32 [n, ...].
+
+        source: C-contiguous uint8 or float32 [N, ...]; out: float32 [n, *augmented_shape], memory
+        for the result, which may be another array.
+        """
+        if self.augment is None:
+            gather(source, indices, out)
+        else:
+            self.augment.apply(source, indices, epoch, out)
+        return steps.apply(self.preprocessing, out)
+
+    def made(self, images: NDArray[Any], keys: Indices, epoch: int, out: Floats) -> Floats:
+        """As `gathered`, of images that are there: uint8 or float32 [n, ...], may be overwritten.
+
+        keys: the number of each image, by which its randomness goes.
+        """
+        if self.augment is not None:
+            images = self.augment.apply_batch(images, keys, epoch, out)
+        elif images.dtype != np.float32:
+            images = gather(images, np.arange(len(images)), out)
+        return steps.apply(self.preprocessing, images)
+
+    def mixed(
+        self,
+        images: Floats,
+        y: NDArray[Any] | None,
+        weight: Floats | None,
+        epoch: int,
+        number: int,
+    ) -> Batch:
+        """The batch of that number in its epoch, mixed where that is asked for."""
+        if not self.mixing or y is None:
+            return images, y, weight
+        random = Draws(self.seed, epoch, number)
+        y, weight = mixings.mix(self.mixing, images, y, weight, random)
+        return images, y, weight

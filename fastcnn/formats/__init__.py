@@ -1,1 +1,0 @@
-"""Files: saved models, checkpoints and weights."""

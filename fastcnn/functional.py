@@ -1,0 +1,222 @@
+"""Convolutions by themselves: arrays in, an array out, by any strategy.
+
+The same calls that a training step makes, for measurements, for tests, and for a reader who wants
+to see one convolution at work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import numpy as np
+
+from fastcnn import strategies
+from fastcnn.backends.cpu.executable import Executable
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import Call, Calls, Region
+from fastcnn.strategies import DIRECTIONS
+from fastcnn.utils.aligned_memory import vector_zeros
+
+
+def conv2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    problem: Problem,
+    strategy: str = "direct",
+) -> np.ndarray:
+    """Return y float32[N, OH, OW, F] for x float32[N, H, W, C], kernel [KH, KW, C / groups, F]."""
+    return Convolution(strategy, "forward", problem, x, kernel, bias)().copy()
+
+
+def conv2d_dx(
+    dy: np.ndarray, kernel: np.ndarray, problem: Problem, strategy: str = "direct"
+) -> np.ndarray:
+    """Return dx float32[N, H, W, C] for dy float32[N, OH, OW, F]."""
+    return Convolution(strategy, "dx", problem, dy, kernel)().copy()
+
+
+def conv2d_dw(
+    x: np.ndarray, dy: np.ndarray, problem: Problem, strategy: str = "direct"
+) -> np.ndarray:
+    """Return dw float32[KH, KW, C / groups, F], summed over the batch."""
+    return Convolution(strategy, "dw", problem, x, dy)().copy()
+
+
+class Convolution:
+    """One direction of a problem by one strategy, on arrays that stay: call it to compute.
+
+    `first` and `second` are (x, kernel) for "forward", (dy, kernel) for "dx", (x, dy) for "dw". A
+    call returns the same array each time, computed anew, kernel packing included; `timed` makes
+    one and returns its seconds, on a GPU without copies from and to the host. Raises ValueError
+    where the strategy declines or an array's shape is not the problem's.
+    """
+
+    def __init__(
+        self,
+        strategy: str,
+        direction: str,
+        problem: Problem,
+        first: np.ndarray,
+        second: np.ndarray,
+        bias: np.ndarray | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
+    ):
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction must be one of {DIRECTIONS}. Received {direction!r}.")
+        wished = strategies.wish("convolution", {direction: strategy})
+        strategies.check("convolution", wished, problem, device)
+        self.images = len(first)
+        if wished[direction] == strategies.AUTO:
+            self.strategy = strategies.choose(
+                direction, problem, self.images, device=device, precision=precision
+            ).name
+        else:
+            self.strategy = wished[direction]
+        arrays, self._result = _arrays(direction, problem, first, second, bias)
+        calls = Calls(self.images, precision)
+        at = _regions(arrays, self.images)
+        emit = strategies.table(device)[self.strategy].emitter(direction)
+        if direction == "forward":
+            emit(calls, problem, at["x"], at["values"], at.get("moving"), at["weight"], False, None)
+        elif direction == "dx":
+            emit(calls, problem, at["x"], at["values"], at["weight"])
+        else:
+            emit(calls, problem, at["x"], at["target"], at["gradients"])
+        ready = _OnCpu if device == "cpu" else _OnCuda
+        self._ready: _OnCpu | _OnCuda = ready(calls.made, self.images, arrays)
+
+    @property
+    def workspace(self) -> int:
+        """Bytes that the computation needs besides its arrays, on the threads now set."""
+        return self._ready.workspace
+
+    def __call__(self) -> np.ndarray:
+        self._ready.run()
+        self._ready.read(self._result)
+        return self._result
+
+    def timed(self) -> float:
+        """Compute once; return the seconds that it took."""
+        return self._ready.timed()
+
+
+class _OnCpu:
+    """Calls ready to run on the host's own arrays."""
+
+    def __init__(self, calls: list[Call], images: int, arrays: dict[str, np.ndarray]):
+        self._executable = Executable(calls, images)
+        self._executable.give(**arrays)
+        self._images = images
+        self._versions = itertools.count()
+
+    @property
+    def workspace(self) -> int:
+        return self._executable.workspace
+
+    def run(self) -> None:
+        self._executable.run(self._images, next(self._versions))
+
+    def timed(self) -> float:
+        start = time.perf_counter()
+        self.run()
+        return time.perf_counter() - start
+
+    def read(self, result: np.ndarray) -> None:
+        """Nothing to do: the result is the array that the calls wrote."""
+
+
+class _OnCuda:
+    """Launches ready to run on the device's copies of the arrays."""
+
+    def __init__(self, calls: list[Call], images: int, arrays: dict[str, np.ndarray]):
+        from fastcnn.backends.cuda.graphs import Replay
+        from fastcnn.backends.cuda.launches import Launches
+        from fastcnn.backends.cuda.memory import lack_told, to_device
+        from fastcnn.backends.cuda.streams import new_stream
+        from fastcnn.kernels.cuda.runtime.device import cuda
+
+        device = {
+            name: to_device(array.reshape(-1), "a convolution's arrays")
+            for name, array in arrays.items()
+        }
+        self._launches = Launches(calls, images, device)
+        self._result = device[list(arrays)[-1]]
+        self._default = cuda.default_stream()
+        with lack_told("a stream and its events"):
+            self._stream = stream = new_stream()
+            self._before, self._start, self._end = (cuda.event() for _ in range(3))
+        # As a training step runs them: without the host's time between one launch and the next.
+        self._replay = Replay(stream, lambda: self._launches.launch(images, stream))
+        self._repeats = False
+
+    @property
+    def workspace(self) -> int:
+        return self._launches.workspace
+
+    def run(self) -> None:
+        self._replay.run()
+        self._stream.synchronize()
+
+    def timed(self) -> float:
+        if not self._repeats:
+            # The first run compiles, the second records: from then on it is the same work.
+            for _ in range(2):
+                self.run()
+            self._repeats = True
+        # A contest puts a copy on the default stream that clears the caches and must be over.
+        self._before.record(self._default)
+        self._before.wait(self._stream)
+        self._start.record(self._stream)
+        self._replay.run()
+        self._end.record(self._stream)
+        self._end.synchronize()
+        return 1e-3 * float(self._start.elapsed_time(self._end))
+
+    def read(self, result: np.ndarray) -> None:
+        """Copy what the launches wrote to the host."""
+        self._result.copy_to_host(result.reshape(-1))
+
+
+def _arrays(
+    direction: str, problem: Problem, first: Any, second: Any, bias: Any
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the arrays by the names that the executor knows, and the one for the result."""
+    batch = len(first)
+    image = (batch, problem.height, problem.width, problem.channels)
+    output = (batch, problem.out_height, problem.out_width, problem.filters)
+    weights = (*problem.kernel, problem.channels_per_group, problem.filters)
+    wanted = {
+        "forward": (image, weights, output),
+        "dx": (output, weights, image),
+        "dw": (image, output, weights),
+    }[direction]
+    arrays = {"x": _padded(first, wanted[0])}
+    # Of x and dy, each image has its own piece; kernel and gradient are there once.
+    arrays["target" if direction == "dw" else "values"] = _padded(second, wanted[1])
+    if bias is not None:
+        arrays["moving"] = _padded(bias, (problem.filters,))
+    result = np.empty(wanted[2], np.float32)
+    arrays["gradients" if direction == "dw" else "weight"] = result
+    return arrays, result
+
+
+def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a contiguous float32 copy that vector loads may read a little past."""
+    given = np.asarray(array, np.float32)
+    if given.shape != shape:
+        raise ValueError(f"Expected an array of shape {shape}. Received {given.shape}.")
+    room = vector_zeros(given.size).reshape(shape)
+    room[...] = given
+    return room
+
+
+def _regions(arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:
+    single = ("values", "moving", "gradients")
+    sizes = {
+        name: array.nbytes // (1 if name in single else batch) for name, array in arrays.items()
+    }
+    return {name: Region(sizes[name], name, per_image=name not in single) for name in arrays}

@@ -1,0 +1,282 @@
+"""The backward ops of a program, derived op by op: one rule a kind.
+
+A rule gets the op and the gradient of its output, appends backward ops, and returns pairs of an
+input and a gradient of it, one for each way that leads through the op: an input that it reads
+twice has two. `append_backward` alone adds up what arrives at a buffer. Backward kinds are named
+after the forward ones: `conv2d_dx` is the gradient of the input, `conv2d_dw` that of the
+parameters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastcnn.graph.program import Buffer, Op, Program
+
+if TYPE_CHECKING:
+    from fastcnn.losses import Loss
+
+Paths = list[tuple[Buffer, Buffer]]  # (an input, a gradient of it)
+Rule = Callable[[Program, Op, Buffer, set[Buffer]], Paths]
+
+
+def append_loss(program: Program, loss: Loss) -> dict[str, Buffer]:
+    """Append the loss op; returns its buffers by role.
+
+    Roles: target, weight (each image's factor), gradient (of the loss's input), loss, rank. A final
+    softmax that the loss fuses with is skipped: the loss reads what went into it.
+    """
+    program.layer = "loss"
+    scores = program.output
+    maker = program.producer(scores)
+    kernel = loss.kernel
+    if maker is not None and loss.fuses and loss.fused_kernel and _ends_in(maker, loss.fuses):
+        scores, kernel = program.readable(maker.inputs[0]), loss.fused_kernel
+    sparse = loss.target == "sparse"
+    roles = {
+        "target": program.buffer(
+            () if sparse else scores.shape, dtype="int32" if sparse else "float32"
+        ),
+        "weight": program.buffer(()),
+        "gradient": program.buffer(scores.shape),
+        "loss": program.buffer(()),
+        "rank": program.buffer((), dtype="int32"),
+    }
+    program.append(
+        "loss",
+        (scores, roles["target"], roles["weight"]),
+        (roles["gradient"], roles["loss"], roles["rank"]),
+        loss=type(loss).__name__,
+        kernel=kernel,
+        option=loss.option,
+        classes=loss.has_classes,
+    )
+    return {"scores": scores, **roles}
+
+
+def _ends_in(op: Op, function: str) -> bool:
+    return op.kind == function or op.attributes.get("function") == function
+
+
+def append_backward(program: Program, scores: Buffer, gradient: Buffer) -> None:
+    """Append the backward ops of everything that a trainable parameter depends on.
+
+    Raises ValueError where a gradient arrives at an op that cannot pass it on, or where a second op
+    trains a parameter.
+    """
+    forward = program.ops
+    needed = _needing_gradients(program)
+    arriving: dict[Buffer, list[Buffer]] = {scores: [gradient]}
+    for op in reversed(forward):
+        arrived = [one for buffer in op.outputs for one in arriving.pop(buffer, [])]
+        if not arrived or needed.isdisjoint((*op.inputs, *op.outputs)):
+            continue
+        if op.kind not in RULES:
+            raise ValueError(
+                f"{op.where} has no backward rule, so nothing up to there can be trained. Freeze "
+                f"those layers (trainable=False), or use ops that have one: {', '.join(RULES)}."
+            )
+        program.layer = op.layer
+        dy = arrived[0] if len(arrived) == 1 else program.add("add", arrived, arrived[0].shape)
+        paths = [path for path in RULES[op.kind](program, op, dy, needed) if path[0] in needed]
+        for source, made in paths:
+            arriving.setdefault(source, []).append(made)
+        _check_nothing_lost(program, op, needed, paths)
+
+
+def _check_nothing_lost(program: Program, op: Op, needed: set[Buffer], paths: Paths) -> None:
+    """Raise ValueError where a rule has left out what needs a gradient."""
+    ways = Counter(source for source, _ in paths)
+    for source in op.inputs:
+        maker = program.producer(source)
+        if maker is None or source not in needed or TAKEN_ALONG.get(maker.kind) == op.kind:
+            continue
+        ways[source] -= 1
+        if ways[source] < 0:
+            raise ValueError(
+                f"{op.where} passes no gradient on to the op {maker.kind} of layer "
+                f"'{maker.layer}', which depends on trainable weights. Freeze those layers "
+                "(trainable=False)."
+            )
+    for parameter in op.parameters.values():
+        if parameter.trainable and program.trainer(parameter) is None:
+            raise ValueError(
+                f"{op.where} has no gradient for its parameter '{parameter.path}'. Freeze the "
+                "layer (trainable=False)."
+            )
+
+
+def _needing_gradients(program: Program) -> set[Buffer]:
+    needed: set[Buffer] = set()
+    for op in program.ops:
+        own = any(parameter.trainable for parameter in op.parameters.values())
+        if own or needed.intersection(op.inputs):
+            needed.update(op.outputs)
+    return needed
+
+
+def _through_relu(program: Program, op: Op, dy: Buffer) -> Buffer:
+    if op.attributes.get("activation") != "relu":
+        return dy
+    return program.add(
+        "activation_dx", [op.outputs[0], dy], dy.shape, function="relu", constant=0.0
+    )
+
+
+def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    """Convolutions and the matrix product: gradients of input, kernel and bias."""
+    dy = _through_relu(program, op, dy)
+    x = op.inputs[0]
+    wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
+    if wanted:
+        program.append(
+            f"{op.kind}_dw",
+            [_again(program, x), dy],
+            [],
+            op.parameters,
+            gradient_of=wanted,
+            **_geometry(op),
+        )
+    if x not in needed:
+        return []
+    dx = program.buffer(x.shape)
+    kernel = {"kernel": op.parameters["kernel"]}
+    program.append(f"{op.kind}_dx", [dy], [dx], kernel, **_geometry(op))
+    return [(x, dx)]
+
+
+def _again(program: Program, x: Buffer) -> Buffer:
+    """Return x, computed once more where that is cheaper than to keep it.
+
+    A normalized activation that only a convolution reads is one multiply-add a number away from
+    what batch normalization has to keep anyway; kept itself, it would go to memory and back.
+    """
+    maker = program.producer(x)
+    if maker is None or not _normalizes(program, maker) or len(program.consumers(x)) > 1:
+        return x
+    if len(maker.inputs) > 3:
+        return x
+    return program.add("scale_shift", maker.inputs, x.shape, **maker.attributes)
+
+
+def _normalizes(program: Program, op: Op) -> bool:
+    """Say whether an op applies the statistics of the batch."""
+    if op.kind != "scale_shift":
+        return False
+    constants = program.producer(op.inputs[1])
+    return constants is not None and constants.kind == "batch_scale_shift"
+
+
+def _geometry(op: Op) -> dict:
+    """What a backward op takes over: the convolution's problem and the wished strategies."""
+    return {name: op.attributes[name] for name in ("problem", "strategy") if name in op.attributes}
+
+
+def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, y = op.inputs[0], op.outputs[0]
+    index = program.buffer(y.shape, dtype="int32")
+    program.rewire(op, outputs=(y, index))
+    reads = [dy, index, y] if op.attributes.get("activation") else [dy, index]
+    return [(x, program.add("max_pool_dx", reads, x.shape, problem=op.attributes["problem"]))]
+
+
+def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x = op.inputs[0]
+    return [(x, program.add("average_pool_dx", [dy], x.shape, problem=op.attributes["problem"]))]
+
+
+def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    # GELU's slope needs its input; every other one follows from the output.
+    saved = op.inputs[0] if op.attributes.get("function") == "gelu" else op.outputs[0]
+    dx = program.add("activation_dx", [saved, dy], dy.shape, **op.attributes)
+    return [(op.inputs[0], dx)]
+
+
+def _softmax(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("softmax_dx", [op.outputs[0], dy], dy.shape))]
+
+
+def _scale_shift(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, scale, shift = op.inputs[:3]
+    constants = program.producer(scale)
+    summand = op.inputs[3:]
+    if constants is None or not _normalizes(program, op):
+        dy = _through_relu(program, op, dy)
+        paths = [(x, program.add("scale_dx", [dy, scale], x.shape))]
+        return [*paths, *((other, dy) for other in summand)]
+    # Without a residual, what ReLU let through follows from x: no masked copy of dy is made.
+    gate = [scale, shift] if op.attributes.get("activation") and not summand else []
+    if not gate:
+        dy = _through_relu(program, op, dy)
+    moments = constants.inputs[0]
+    sums = program.buffer(moments.shape, per_image=False)
+    program.append("batch_norm_sums", [x, dy, moments, *gate], [sums], **constants.attributes)
+    coefficients = program.buffer((3, x.shape[-1]), per_image=False)
+    program.append(
+        "batch_norm_dw",
+        [sums, moments],
+        [coefficients],
+        constants.parameters,
+        gradient_of=[n for n in ("gamma", "beta") if n in constants.parameters],
+        **constants.attributes,
+    )
+    dx = program.add("batch_norm_dx", [x, dy, coefficients, *gate], x.shape)
+    return [(x, dx), *((other, dy) for other in summand)]
+
+
+def _dropout(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("dropout", [dy], dy.shape, **op.attributes))]
+
+
+def _reshape(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("reshape", [dy], op.inputs[0].shape))]
+
+
+def _copy(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], dy)]
+
+
+def _pad(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("pad_dx", [dy], op.inputs[0].shape, **op.attributes))]
+
+
+def _add(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    dy = _through_relu(program, op, dy)
+    return [(x, dy) for x in op.inputs]
+
+
+def _concat(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    paths = []
+    first = 0
+    for x in op.inputs:
+        paths.append((x, program.add("concat_dx", [dy], x.shape, first=first)))
+        first += x.shape[-1]
+    return paths
+
+
+def _affine(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    attributes = {**op.attributes, "offset": [0.0] * len(op.attributes["offset"])}
+    return [(op.inputs[0], program.add("affine", [dy], dy.shape, **attributes))]
+
+
+RULES: dict[str, Rule] = {
+    "activation": _activation,
+    "add": _add,
+    "affine": _affine,
+    "average_pool": _average_pool,
+    "concat": _concat,
+    "conv2d": _weighted,
+    "copy": _copy,
+    "dropout": _dropout,
+    "matmul": _weighted,
+    "max_pool": _max_pool,
+    "pad": _pad,
+    "reshape": _reshape,
+    "scale_shift": _scale_shift,
+    "softmax": _softmax,
+}
+
+# Ops whose gradient is not passed to them: the rule of the op that reads them takes it along.
+TAKEN_ALONG = {"batch_moments": "scale_shift", "batch_scale_shift": "scale_shift"}

@@ -1,0 +1,171 @@
+"""The numbers of a model: flat arrays of weights, moving statistics and optimizer slots."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+import zlib
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import numpy as np
+
+from fastcnn.layers.base import Parameter
+from fastcnn.utils import forking
+from fastcnn.utils.aligned_memory import LINE, vector_zeros
+
+# Step, weights, moving statistics, slots by name.
+Snapshot = tuple[int, np.ndarray, np.ndarray, dict[str, np.ndarray]]
+
+ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
+
+
+class State:
+    """All weights in one array, all moving statistics in another, the optimizer's slots beside.
+
+    Nothing is allocated before it is used, so that a model's summary costs no memory.
+    """
+
+    def __init__(self, parameters: list[Parameter], seed: int):
+        self.step = 0
+        self._version = 0
+        self._lent: list[weakref.ref] = []
+        self._parameters = parameters
+        self._seed = seed
+        self._flat: dict[str, np.ndarray] = {}
+        self._slots: np.ndarray | None = None
+        self._slot_names: tuple[str, ...] = ()
+        self._optimizer: Any = None
+        self._bring_home: Callable[[State], None] | None = None
+        self.lock = forking.freed_in_child(
+            threading.RLock()
+        )  # held while numbers go to another memory or come from it
+        self._sizes = {"weight": 0, "moving": 0}
+        for parameter in parameters:
+            parameter.bind(self, self._sizes[parameter.kind])
+            self._sizes[parameter.kind] += -(-parameter.size // ALIGNMENT) * ALIGNMENT
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: not who may write to the arrays of this one."""
+        self.come_home()
+        return {**vars(self), "_lent": [], "lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.lock = forking.freed_in_child(threading.RLock())
+        # A copied array lacks the slack that vector loads may read.
+        for name, copied in self._flat.items():
+            self._flat[name] = vector_zeros(len(copied))
+            self._flat[name][...] = copied
+
+    @property
+    def values(self) -> np.ndarray:
+        """Weights, float32[P]."""
+        return self._initialized("weight")
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Moving statistics, float32[Q]."""
+        return self._initialized("moving")
+
+    @property
+    def slots(self) -> np.ndarray:
+        """The optimizer's slots, float32[slots, P], as a step was last planned with them."""
+        self.come_home()
+        return self.fit_slots() if self._slots is None else self._slots
+
+    def fit_slots(self) -> np.ndarray:
+        """Return the slots for the optimizer as it is now set: those that it had keep their values,
+        others begin at their first ones."""
+        if self._optimizer is None:
+            raise ValueError("The model has no optimizer yet. Call compile() first.")
+        self.come_home()
+        optimizer = copy(self._optimizer)  # its settings may change meanwhile
+        names = tuple(optimizer.slots)
+        if self._slots is None or names != self._slot_names:
+            kept = self.slots_by_name()
+            slots = optimizer.new_slots(self._sizes["weight"])
+            for name, values in zip(names, slots, strict=True):
+                values[...] = kept.get(name, values)
+            self._slots, self._slot_names = slots, names
+            self.changed()
+        return self._slots
+
+    def slots_by_name(self) -> dict[str, np.ndarray]:
+        """Return the slots that there are, float32[P] each."""
+        self.come_home()
+        return dict(zip(self._slot_names, () if self._slots is None else self._slots, strict=False))
+
+    def set_slots(self, optimizer: Any) -> None:
+        """Begin anew with an optimizer: slots at their first values, no steps done."""
+        self.come_home()
+        self._optimizer, self._slots, self.step = optimizer, None, 0
+        self.changed()
+
+    def view(self, parameter: Parameter) -> np.ndarray:
+        """Return a parameter's values, a view that the caller may write to."""
+        flat = self.values if parameter.kind == "weight" else self.moving
+        # Everything cut from this array keeps it alive, so it tells how long a caller may write.
+        lent = np.frombuffer(flat.data, np.float32, parameter.size, 4 * parameter.offset)
+        self._lent.append(weakref.ref(lent))
+        self.changed()
+        return lent.reshape(parameter.shape)
+
+    def leave(self, bring_home: Callable[[State], None]) -> None:
+        """Note that another memory holds newer numbers; `bring_home(state)` copies them here."""
+        self._bring_home = bring_home
+
+    def come_home(self) -> None:
+        """Fetch the numbers from where they are newer, if they are."""
+        with self.lock:
+            if self._bring_home is not None:
+                bring, self._bring_home = self._bring_home, None
+                bring(self)
+
+    @property
+    def lent(self) -> bool:
+        """Whether somebody holds a view of these arrays."""
+        return any(lent() is not None for lent in self._lent)
+
+    def changed(self) -> None:
+        """Note that the weights are no longer what they were."""
+        self._version += 1
+
+    @property
+    def version(self) -> int:
+        """A number that differs whenever the weights may: what was made of them is then stale."""
+        if self._lent:  # also after the last view is gone: it may have been written to until then
+            self._lent = [lent for lent in self._lent if lent() is not None]
+            self._version += 1
+        return self._version
+
+    def snapshot(self) -> Snapshot:
+        """Return the step and a copy of weights, moving statistics and slots."""
+        slots = {name: values.copy() for name, values in self.slots_by_name().items()}
+        return self.step, self.values.copy(), self.moving.copy(), slots
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Set step, weights, moving statistics and slots from a snapshot; slots that it lacks begin
+        at their first values."""
+        self.step, self.values[...], self.moving[...], kept = snapshot
+        self._slots = None
+        self.fit_slots()
+        for name, values in self.slots_by_name().items():
+            values[...] = kept.get(name, values)
+        self.changed()
+
+    def _initialized(self, kind: str) -> np.ndarray:
+        """Return one of the flat arrays, both made on first use."""
+        self.come_home()
+        if not self._flat:
+            self._flat = {name: vector_zeros(size) for name, size in self._sizes.items()}
+            self._draw()
+        return self._flat[kind]
+
+    def _draw(self) -> None:
+        for parameter in self._parameters:
+            # By path, so that a layer's weights do not depend on what stands before it.
+            stream = zlib.crc32(parameter.path.encode())
+            generator = np.random.default_rng([self._seed, stream])
+            self.view(parameter)[...] = parameter.initializer(parameter.shape, generator)

@@ -1,0 +1,106 @@
+"""Folders of machine code, each named by a digest of what the code was compiled from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from fastcnn.kernels import code_file
+from fastcnn.utils import atomic_file, system, trust
+
+PACKAGE = Path(__file__).resolve().parents[1]
+UNUSED = 30 * 86400  # seconds without a write after which the code of other sources goes
+DIGEST = re.compile("[0-9a-f]{16}")
+# A folder without just this file was not made here, and is never touched.
+MARK = "CACHEDIR.TAG"
+MARK_TEXT = (
+    b"Signature: 8a477f597d28d172789f06886806bc55\n"
+    b"# Kernels that fastcnn compiled for this computer. They may be deleted at any time.\n"
+)
+OWN_FILES = (f"*{code_file.CPU_SUFFIX}", f"*{code_file.CUDA_SUFFIX}", ".*.partial")
+
+
+class Survey(NamedTuple):
+    """What is in the folders of machine code.
+
+    `kernels` are files that can be used, `damaged` those that cannot. `refused` says why none of
+    them is read, if so.
+    """
+
+    kernels: int
+    damaged: list[Path]
+    refused: str | None
+
+
+def sources(rooms: Iterable[str], without: str) -> list[Path]:
+    """Return the Python files under folders of the package, but for those under one of them."""
+    left_out = PACKAGE / without
+    paths = {path for room in rooms for path in (PACKAGE / room).rglob("*.py")}
+    return sorted(path for path in paths if left_out not in path.parents)
+
+
+def digest(rooms: Iterable[str], without: str, *facts: str) -> str:
+    """Return a digest of these sources, by their places in the package, and of further facts."""
+    digested = hashlib.sha256(" ".join(facts).encode())
+    for path in sources(rooms, without):
+        digested.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    return digested.hexdigest()[:16]
+
+
+def prepare(folder: Path) -> None:
+    """Make a folder with our mark where there is none, and remove our old ones beside it.
+
+    Raises:
+        OSError: It cannot be made or written.
+    """
+    if (folder / MARK).is_file():
+        return
+    if not folder.exists():
+        for old in folder.parent.glob("*"):
+            with suppress(OSError):
+                if time.time() - old.stat().st_mtime > UNUSED and _is_own(old):
+                    _remove(old)
+    trust.make_folder(folder)
+    with atomic_file.replacing(folder / MARK) as file:
+        trust.keep_from_others(file)
+        file.write(MARK_TEXT)
+
+
+def survey() -> Survey:
+    """Read all files of machine code in the user's cache directory."""
+    root = system.cache_directory()
+    kernels, damaged, refused = 0, [], None
+    folders = [] if root is None else [root / name for name in ("kernels", "cubins")]
+    for folder in (one for parent in folders for one in sorted(parent.glob("*")) if _is_own(one)):
+        refused = refused or code_file.why_refused(folder)
+        for path in sorted(one for pattern in OWN_FILES[:2] for one in folder.glob(pattern)):
+            if code_file.is_intact(path):
+                kernels += 1
+            else:
+                damaged.append(path)
+    return Survey(kernels, damaged, refused)
+
+
+def _is_own(folder: Path) -> bool:
+    """Say whether `prepare` made a folder."""
+    if not DIGEST.fullmatch(folder.name) or folder.is_symlink():
+        return False
+    try:
+        return (folder / MARK).read_bytes() == MARK_TEXT
+    except OSError:
+        return False
+
+
+def _remove(folder: Path) -> None:
+    """Remove our files in a folder of ours, and the folder where nothing else is in it."""
+    for pattern in OWN_FILES:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+    if [path.name for path in folder.iterdir()] == [MARK]:
+        (folder / MARK).unlink()
+        folder.rmdir()

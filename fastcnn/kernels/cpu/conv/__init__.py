@@ -1,0 +1,25 @@
+"""The CPU's strategies: ways to compute a convolution and its gradients, in a table.
+
+Each stands in a file of its own, `conv_<name>.py`, as three functions that emit calls. A strategy
+declines what it cannot do with a reason in words.
+"""
+
+from __future__ import annotations
+
+from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, winograd
+from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
+
+__all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
+
+# The errors are those of the longest sums, ten thousand products and more, with room to spare.
+STRATEGIES: dict[str, Strategy] = {
+    one.name: one
+    for one in (
+        strategy("direct", direct, 1e-5),
+        strategy("im2col", im2col, 1e-5),
+        strategy("im2col-blas", im2col_blas, 1e-5),
+        strategy("winograd", winograd, 4e-5, m=4),
+        strategy("winograd-2x2", winograd, 1e-5, m=2),
+        strategy("fft", fft, 1e-5),
+    )
+}

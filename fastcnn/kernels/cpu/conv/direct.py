@@ -1,0 +1,311 @@
+"""Direct convolution: the register tile on the image's own rows, no column matrix.
+
+With channels last, the KW * C numbers that one output pixel needs from one image row lie side by
+side, and the next pixel's begin stride * C further on. So a row of output pixels is a matrix
+product whose A is the image itself, read through strides (`gemm.tiles`): rows are pixels, columns
+are filters, and the inner dimension runs over kernel rows and then KW * C neighbours. The gradient
+of the kernel is the same product with pixels as the inner dimension, the gradient of the input is a
+convolution of the padded output gradient with the flipped kernel.
+
+Few filters would leave most of a vector empty. Then P neighbouring pixels are computed as one: a
+convolution with P * filters columns, stride P, and a kernel widened by (P - 1) * stride columns of
+zeros, packed once a step. For LeNet-5's first layer (6 filters, P = 2) that takes 15 vector
+multiply-adds a pixel in place of 25.
+
+Shapes: x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image; every stride,
+padding, dilation and group. Operations: OH * OW * KH * KW * F * C / groups multiply-adds an image
+and direction. Workspace: the padded image of each thread, the packed kernel, partial sums of dw.
+
+E. Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures,
+2018, for the idea of a tile that walks the image itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
+from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated
+from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+
+CHUNKS = 16  # of images in a large batch, engines/executable.py
+NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
+
+
+def pixels_at_once(problem: Problem) -> int:
+    """Return P, the neighbouring pixels computed as one; it divides the output's width."""
+    if problem.groups > 1 or problem.dilation[1] > 1:
+        return 1
+    candidates = [p for p in range(1, 9) if problem.out_width % p == 0]
+    return min(candidates, key=lambda p: (forward_cycles(problem, p), p))
+
+
+def forward_cycles(problem: Problem, pixels: int) -> float:
+    """Estimate the cycles of one image, forward, with `pixels` computed as one."""
+    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    steps = problem.kernel[0] * taps_w * problem.channels_per_group
+    rows, columns = problem.out_width // pixels, pixels * problem.filters_per_group
+    return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
+
+
+def _dw_cycles(problem: Problem) -> float:
+    pixels = pixels_at_once(problem)
+    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    rows, columns = taps_w * problem.channels_per_group, pixels * problem.filters_per_group
+    steps = problem.out_height * problem.out_width // pixels
+    return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps)
+
+
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return None: direct convolution takes every problem."""
+    return None
+
+
+def cycles(direction: str, problem: Problem, images: int) -> float:
+    """Estimate the cycles of one image on one thread."""
+    if problem.depthwise:
+        return problem.multiply_adds / LANES
+    if direction == "dw":
+        return _dw_cycles(problem)
+    if direction == "forward":
+        return forward_cycles(problem, pixels_at_once(problem))
+    rows, backward = direct_input_gradient.dx_cycles(problem), transposed(problem)
+    if backward is None:
+        return rows
+    return min(rows, forward_cycles(backward, pixels_at_once(backward)))
+
+
+def convolve(
+    calls: Calls,
+    problem: Problem,
+    source: Region,
+    packed: Region,
+    bias: Region | None,
+    y: Region,
+    pixels: int,
+    relu: bool = False,
+) -> None:
+    """Emit y = source * packed (+ bias): `source` is padded, `packed` is from `packed_kernel`."""
+    channels, filters = problem.channels, problem.filters
+    inner, outputs = problem.channels_per_group, problem.filters_per_group
+    row = 4 * problem.padded_width * channels
+    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    steps = problem.kernel[0] * wide_w * inner
+    vectors = ceil(pixels * outputs / LANES)
+    columns = pixels * outputs
+    grid = {
+        "rows_outer": problem.out_height,
+        "a_outer": problem.strides[0] * row,
+        "c_outer": 4 * problem.out_width * filters,
+        "a_inner": 4 * pixels * problem.strides[1] * channels,
+        "c_inner": 4 * pixels * filters,
+        "groups": problem.groups,
+        "a_group": 4 * inner,
+        "b_group": vectors * steps * VECTOR_BYTES,
+        "c_group": 4 * outputs,
+        "b_vector": steps * VECTOR_BYTES,
+        **_taps(problem, row, wide_w, inner),
+    }
+    rows = problem.out_width // pixels
+    if problem.kernel == (1, 1) and problem.strides == (1, 1):
+        # Pixels follow each other without a gap: one long row, whole tiles.
+        rows, grid["rows_outer"] = rows * problem.out_height, 1
+    bias_place = bias if pixels == 1 or bias is None else repeated(calls, bias, outputs, pixels)
+    calls.emit(
+        tiles,
+        IMAGE,
+        "c",
+        {"a": source, "b": packed, "bias": bias_place, "c": y},
+        **grid_values(rows, columns, relu=relu, **grid),
+    )
+
+
+def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]:
+    """The inner dimension's three loops over the padded image."""
+    dilation_h, dilation_w = problem.dilation
+    contiguous = problem.groups == 1 and dilation_w == 1
+    loops = (
+        (1, 0, problem.kernel[0], dilation_h * row, wide_w * inner, 4)
+        if contiguous
+        else (
+            problem.kernel[0],
+            dilation_h * row,
+            wide_w,
+            4 * dilation_w * problem.channels,
+            inner,
+            4,
+        )
+    )
+    k2, a_k2, k1, a_k1, k0, a_k0 = loops
+    return {
+        "k2": k2,
+        "a_k2": a_k2,
+        "b_k2": k1 * k0 * VECTOR_BYTES,
+        "k1": k1,
+        "a_k1": a_k1,
+        "b_k1": k0 * VECTOR_BYTES,
+        "k0": k0,
+        "a_k0": a_k0,
+        "b_k0": VECTOR_BYTES,
+    }
+
+
+def conv2d_direct(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    if problem.depthwise:
+        depthwise.forward(calls, problem, x, kernel, bias, y, relu, scale)
+        return
+    pixels = pixels_at_once(problem)
+    packed = packed_kernel(calls, problem, kernel, pixels, scale=scale)
+    source = padded_source(calls, problem, x)
+    convolve(calls, problem, source, packed, bias, y, pixels, relu)
+
+
+def transposed(problem: Problem) -> Problem | None:
+    """Return dx as a convolution of the output gradient; None where strides or padding forbid."""
+    if problem.strides != (1, 1):
+        return None
+    reach = [(k - 1) * d for k, d in zip(problem.kernel, problem.dilation, strict=True)]
+    pads = tuple(
+        (far - before, far - after)
+        for far, (before, after) in zip(reach, problem.padding, strict=True)
+    )
+    if min(min(side) for side in pads) < 0:
+        return None
+    return replace(
+        problem,
+        height=problem.out_height,
+        width=problem.out_width,
+        channels=problem.filters,
+        filters=problem.channels,
+        padding=pads,
+    )
+
+
+def conv2d_direct_dx(
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
+) -> None:
+    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row."""
+    if problem.depthwise:
+        depthwise.dx(calls, problem, dy, kernel, out)
+        return
+    backward = transposed(problem)
+    pixels = pixels_at_once(backward) if backward else 1
+    if backward is None or direct_input_gradient.dx_cycles(problem) < forward_cycles(
+        backward, pixels
+    ):
+        direct_input_gradient.dx(calls, problem, dy, kernel, out)
+        return
+    packed = packed_kernel(calls, backward, kernel, pixels, flipped=True)
+    source = padded_source(calls, backward, dy)
+    convolve(calls, backward, source, packed, None, out, pixels)
+
+
+def conv2d_direct_dw(
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
+) -> None:
+    """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels.
+
+    Each chunk of images has sums of its own, which are added in order at the end. Where those
+    would be larger than the images, the sums run over the whole batch at once.
+    """
+    if problem.depthwise:
+        depthwise.dw(calls, problem, x, dy, gradient)
+        return
+    pixels = pixels_at_once(problem)
+    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    rows = problem.kernel[0] * wide_w * problem.channels_per_group
+    size = 4 * rows * pixels * problem.filters
+    chunks = min(CHUNKS, calls.images)
+    if pixels == 1 and chunks * size > 2 * calls.images * (x.bytes + dy.bytes):
+        source = padded_source(calls, problem, x)
+        _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
+        return
+    partial = Region(size, PARTIAL, label="partial dw")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=size // 4)
+    source = padded_source(calls, problem, x)
+    _sum_pixels(calls, problem, pixels, source, dy, partial)
+    rows = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group
+    calls.emit(
+        fold_gradient,
+        BATCH,
+        "gradient",
+        {"partial": partial, "gradient": gradient},
+        parts=max(1, min(rows, rows * problem.filters // 4096)),
+        taps_h=problem.kernel[0],
+        taps_w=problem.kernel[1],
+        wide_w=wide_w,
+        inner=problem.channels_per_group,
+        outputs=problem.filters,
+        pixels=pixels,
+        shift=problem.strides[1],
+    )
+
+
+def _sum_pixels(
+    calls: Calls,
+    problem: Problem,
+    pixels: int,
+    source: Region,
+    dy: Region,
+    sums: Region,
+    over_batch: bool = False,
+) -> None:
+    """Emit sums[KH, wide KW, C / groups, P * F] (+)= source^T dy, over pixels; groups lie side by
+    side."""
+    taps_h, taps_w = problem.kernel[0], problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    inner, outputs = problem.channels_per_group, problem.filters_per_group
+    channels, filters = problem.channels, problem.filters
+    row = 4 * problem.padded_width * channels
+    step = 4 * pixels * filters  # bytes of one row of the sums
+    a_k1, b_k1 = problem.strides[0] * row, 4 * problem.out_width * filters
+    loops = {
+        "k1": problem.out_height,
+        "a_k1": a_k1,
+        "b_k1": b_k1,
+        "k1_pass": max(1, NEAR // (a_k1 + b_k1)),
+        "k0": problem.out_width // pixels,
+        "a_k0": 4 * pixels * problem.strides[1] * channels,
+        "b_k0": 4 * pixels * filters,
+        "groups": problem.groups,
+        "a_group": 4 * inner,
+        "b_group": 4 * outputs,
+        "c_group": 4 * outputs,
+        "a_inner": 4,
+        "c_inner": step,
+        "accumulate": 1,
+    }
+    scope, parts = IMAGE, 1
+    if over_batch:
+        scope, parts = BATCH, max(1, min(16, taps_w * inner // 14))
+        loops |= {"k2_is_images": 1, "a_k2": source.stride, "b_k2": dy.stride, "k1_pass": 0}
+        loops |= {"accumulate": 0, "split": SPLIT_INNER}
+    if problem.groups == 1 and problem.dilation[1] == 1:
+        rows = taps_w * inner
+        loops |= {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row}
+        values = grid_values(rows, pixels * outputs, c_outer=rows * step, **loops)
+        calls.emit(tiles, scope, "c", {"a": source, "b": dy, "c": sums}, parts=parts, **values)
+        return
+    loops |= {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
+    for tap_h in range(taps_h):
+        places = {
+            "a": Place(source, tap_h * problem.dilation[0] * row),
+            "b": Place(dy),
+            "c": Place(sums, tap_h * taps_w * inner * step),
+        }
+        values = grid_values(inner, pixels * outputs, c_outer=inner * step, **loops)
+        calls.emit(tiles, scope, "c", places, parts=parts, **values)

@@ -1,0 +1,205 @@
+"""Convolution as one matrix product: im2col, and col2im on the way back.
+
+The window of KH * KW * C numbers that an output pixel looks at is copied into one row of a matrix,
+so that a convolution is nothing but the product of that matrix with the kernel. The gradient of the
+kernel is the product of the transposed matrix with dy. For the gradient of the input, dy times the
+transposed kernel gives the gradients of all windows, and each image pixel sums those that it is in.
+
+Shapes, for each group with c = C / groups and f = F / groups:
+
+    columns[OH * OW, KH * KW * c]        of one image; zero where a window hangs over the edge
+    y[OH * OW, f]      = columns @ kernel[KH * KW * c, f] + bias[f]
+    dw[KH * KW * c, f] = columns^T @ dy[OH * OW, f], summed over the images
+    dx[H, W, c]        = the sums over dy @ kernel^T, a matrix of the columns' shape
+
+Operations: OH * OW * KH * KW * F * C / groups multiply-adds an image and direction, as many as
+direct convolution does, and some KH * KW / (stride * stride) copies of each number of the image.
+
+Workspace: one image's columns per thread. A 1 x 1 kernel with stride 1 and no padding needs none:
+the image already is the column matrix and is used without a copy.
+
+K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document
+Processing, 2006; made popular by Y. Jia's Caffe, 2014.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Region
+from fastcnn.kernels.cpu.conv.im2col_columns import (
+    columns_of,
+    copy_cycles,
+    empty_columns,
+    is_columns,
+    pixels,
+    sum_columns,
+    window_size,
+)
+from fastcnn.kernels.cpu.gemm.packing import packed_kernel
+from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient, pack_kernel
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+
+# Bytes of columns and dy that every tile of the kernel's gradient goes through before the next: a
+# tile reads down the columns, numbers far apart, which stay near for the next tile.
+NEAR = 512 << 10
+
+
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return None: im2col takes every problem."""
+    return None
+
+
+def cycles(direction: str, problem: Problem, images: int) -> float:
+    """Estimate the cycles of one image on one thread."""
+    window, outputs = window_size(problem), problem.filters_per_group
+    rows, columns, inner = {
+        "forward": (pixels(problem), outputs, window),
+        "dx": (pixels(problem), window, outputs),
+        "dw": (window, outputs, pixels(problem)),
+    }[direction]
+    product = problem.groups * grid_cycles(1, rows, columns, inner)
+    if is_columns(problem):
+        return product
+    # The columns also displace what the calls before and after have in the cache.
+    return 1.05 * (product + copy_cycles(direction, problem))
+
+
+def conv2d_im2col(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    window, outputs = window_size(problem), problem.filters_per_group
+    packed = packed_kernel(calls, problem, kernel, 1, scale=scale)
+    columns = columns_of(calls, problem, x)
+    values = grid_values(
+        pixels(problem),
+        outputs,
+        groups=problem.groups,
+        a_group=columns.group,
+        b_group=ceil(outputs / LANES) * window * VECTOR_BYTES,
+        c_group=4 * outputs,
+        a_inner=columns.row,
+        c_inner=4 * problem.filters,
+        b_vector=window * VECTOR_BYTES,
+        k0=window,
+        a_k0=4,
+        b_k0=VECTOR_BYTES,
+        relu=relu,
+    )
+    places = {"a": columns.region, "b": packed, "bias": bias, "c": y}
+    calls.emit(tiles, IMAGE, "c", places, **values)
+
+
+def conv2d_im2col_dx(
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
+) -> None:
+    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im."""
+    window, outputs = window_size(problem), problem.filters_per_group
+    packed = _transposed_kernel(calls, problem, kernel)
+    columns = empty_columns(problem, out)
+    values = grid_values(
+        pixels(problem),
+        window,
+        groups=problem.groups,
+        a_group=4 * outputs,
+        b_group=ceil(window / LANES) * outputs * VECTOR_BYTES,
+        c_group=columns.group,
+        a_inner=4 * problem.filters,
+        c_inner=columns.row,
+        b_vector=outputs * VECTOR_BYTES,
+        k0=outputs,
+        a_k0=4,
+        b_k0=VECTOR_BYTES,
+    )
+    calls.emit(tiles, IMAGE, "c", {"a": dy, "b": packed, "c": columns.region}, **values)
+    sum_columns(calls, problem, columns, out)
+
+
+def _transposed_kernel(calls: Calls, problem: Problem, kernel: Region) -> Region:
+    """Return packed[group][vector][f][LANES]: rows are filters, columns the window's numbers."""
+    window, outputs = window_size(problem), problem.filters_per_group
+    vectors = problem.groups * ceil(window / LANES)
+    packed = Region(vectors * outputs * VECTOR_BYTES, GLOBAL, label="kernel^T")
+    calls.emit(
+        pack_kernel,
+        BATCH,
+        "packed",
+        {"kernel": kernel, "packed": packed},
+        parts=min(16, vectors),
+        taps_h=1,
+        taps_w=1,
+        wide_w=1,
+        pixels=1,
+        inner=outputs,
+        outputs=window,
+        groups=problem.groups,
+        s_i=1,
+        s_o=problem.filters,
+        s_g=outputs,
+    )
+    return packed
+
+
+def conv2d_im2col_dw(
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
+) -> None:
+    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
+    window, outputs = window_size(problem), problem.filters_per_group
+    partial = empty_partial(calls, problem)
+    columns = columns_of(calls, problem, x)
+    a_row, b_row = problem.out_width * columns.row, 4 * problem.out_width * problem.filters
+    values = grid_values(
+        window,
+        outputs,
+        groups=problem.groups,
+        a_group=columns.group,
+        b_group=4 * outputs,
+        c_group=4 * outputs,
+        a_inner=4,
+        c_inner=4 * problem.filters,
+        k1=problem.out_height,
+        a_k1=a_row,
+        b_k1=b_row,
+        k1_pass=max(1, NEAR // (a_row + b_row)),
+        k0=problem.out_width,
+        a_k0=columns.row,
+        b_k0=4 * problem.filters,
+        accumulate=1,
+    )
+    calls.emit(tiles, IMAGE, "c", {"a": columns.region, "b": dy, "c": partial}, **values)
+    fold_partial(calls, problem, partial, gradient)
+
+
+def empty_partial(calls: Calls, problem: Problem) -> Region:
+    """Return each chunk's sum of the kernel's gradient, [KH * KW * C / groups, F], zeroed."""
+    size = window_size(problem) * problem.filters
+    partial = Region(4 * size, PARTIAL, label="partial dw")
+    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=size)
+    return partial
+
+
+def fold_partial(calls: Calls, problem: Problem, partial: Region, gradient: Region) -> None:
+    """Emit the sum over the chunks."""
+    rows = window_size(problem)
+    calls.emit(
+        fold_gradient,
+        BATCH,
+        "gradient",
+        {"partial": partial, "gradient": gradient},
+        parts=max(1, min(rows, rows * problem.filters // 4096)),
+        taps_h=1,
+        taps_w=1,
+        inner=rows,
+        outputs=problem.filters,
+        pixels=1,
+    )

@@ -1,0 +1,350 @@
+"""Winograd convolution: tiles of the image are transformed, multiplied, and transformed back.
+
+A 3x3 convolution at stride 1 computes each m x m tile of outputs from (m + 2) x (m + 2) inputs. In
+another basis (`winograd.py`) these inputs and the kernel multiply element by element, (m + 2)^2
+products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the channels, the
+products of one basis element over all tiles are one matrix product, so a convolution becomes
+
+    V[e] [tiles, C] = B^T d B           of every tile d, for each basis element e
+    M[e] [tiles, F] = V[e] @ U[e]       (m + 2)^2 products on the register tiles, U = G g G^T
+    y               = A^T M A           m x m pixels of every tile
+
+The gradient of the input is the same with the flipped kernel. That of the kernel exchanges the
+parts: D[e] [C, F] = V[e]^T @ W[e] with W = A dy A^T, then dw = G^T D G.
+
+Shapes: x [H, W, C], kernel [3, 3, C, F], y [OH, OW, F] of each image, any padding.
+
+Operations: (m + 2)^2 / (9 m^2) of the direct multiply-adds, and some 25 additions a number for the
+transforms, so it pays from about 16 channels. Workspace: U; V and M, of a band of tiles for small
+kernels, of the whole batch for large ones; for dw V, W and D, which are the largest. At inference U
+stays as long as the weights do. The error is that of sums of unlike sizes, for numbers of both
+signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that is exactly 0
+stays so where its whole tile of inputs is 0; beside other numbers it is their rounding, and may
+pass a ReLU.
+
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+from typing import NamedTuple
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import (
+    BATCH,
+    BLOCK,
+    CHUNK,
+    GLOBAL,
+    IMAGE,
+    PARTIAL,
+    Calls,
+    Place,
+    Region,
+)
+from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
+from fastcnn.kernels.cpu.conv.direct import transposed
+from fastcnn.kernels.cpu.gemm.packing import padded_source
+from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.layout import fill_zero
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+
+FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
+MANY = 150  # tiles of an image that are worth reading a large U for
+SPARES = 4  # parts of a call for a single image, engines/rewrites.py
+CHUNKS = 16  # of images in a large batch, engines/executable.py
+NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
+MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
+ROWS = 28  # rows of products that keep the register tiles busy
+PARTS = 16  # of a batch-wide call
+
+
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return why a problem cannot be done, or None."""
+    if problem.kernel != (3, 3):
+        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
+    if problem.strides != (1, 1) or problem.dilation != (1, 1):
+        return "it takes strides and dilation of 1 only"
+    if problem.groups != 1:
+        return "it takes one group of channels only"
+    if direction == "dx" and transposed(problem) is None:
+        return "its gradient of the input takes padding of at most 2"
+    return None
+
+
+class _Tiling:
+    """An image cut into tiles of m x m outputs, and the strides of what is made of them."""
+
+    def __init__(self, problem: Problem, m: int):
+        self.m = m
+        self.elements = (m + 2) ** 2
+        self.high, self.wide = ceil(problem.out_height / m), ceil(problem.out_width / m)
+        self.count = self.high * self.wide
+        bottom = self.high * m - problem.out_height
+        right = self.wide * m - problem.out_width
+        (top, below), (left, beyond) = problem.padding
+        # Whole tiles: those at the end reach further than the image.
+        self.source = replace(problem, padding=((top, below + bottom), (left, beyond + right)))
+        # The output's gradient, filled up to whole tiles; a 1x1 problem's padding is its own.
+        self.target = replace(
+            problem,
+            height=problem.out_height,
+            width=problem.out_width,
+            channels=problem.filters,
+            padding=((0, bottom), (0, right)),
+        )
+
+    def steps(self, tiles: int, columns: int) -> tuple[int, int]:
+        """Return the bytes between tiles of so many floats, and between basis elements of them."""
+        tile = (
+            4 * columns if columns % LANES or columns < MANY_CHANNELS else _odd_lines(4 * columns)
+        )
+        return tile, _odd_lines(tiles * tile)
+
+    def geometry(self, source: Problem) -> dict[str, int]:
+        return {
+            "m": self.m,
+            "tiles_h": self.high,
+            "tiles_w": self.wide,
+            "x_row": 4 * source.padded_width * source.channels,
+            "x_column": 4 * source.channels,
+            "channels": source.channels,
+        }
+
+
+def _odd_lines(size: int) -> int:
+    """Round a number of bytes up to an odd number of cache lines."""
+    lines = ceil(size / 64)
+    return 64 * (lines + 1 - lines % 2)
+
+
+def _transformed_kernel(
+    calls: Calls, problem: Problem, m: int, kernel: Region, scale: Region | None, flipped: bool
+) -> tuple[Region, int]:
+    """Return U[e][vector][C][LANES] and the bytes between its basis elements.
+
+    `kernel` is [3, 3, C, F]. With `flipped`, `problem` is that of dx: both axes of the kernel run
+    backwards and channels and filters change places.
+    """
+    inner, outputs = problem.channels, problem.filters
+    vectors = ceil(outputs / LANES)
+    step = _odd_lines(vectors * inner * VECTOR_BYTES)
+    parts = min(PARTS, vectors * ceil(inner / LANES))
+    u = Region((m + 2) ** 2 * step, GLOBAL, label="U")
+    room = 9 * kernels.TAP_BYTES + (m + 2) ** 2 * kernels.ELEMENT_BYTES
+    block = Region(parts * room, GLOBAL, label="block")
+    tap = inner * outputs
+    if flipped:
+        strides = {"s_tap": -tap, "s_i": 1, "s_o": inner}
+        source = Place(kernel, 4 * 8 * tap)
+    else:
+        strides = {"s_tap": tap, "s_i": outputs, "s_o": 1}
+        source = Place(kernel)
+    calls.emit(
+        kernels.winograd_kernel,
+        BATCH,
+        ("u", "block"),
+        {"kernel": source, "u": u, "block": block, "scale": scale},
+        parts=parts,
+        m=m,
+        inner=inner,
+        outputs=outputs,
+        u_step=step,
+        large=u.bytes > FAR,
+        **strides,
+    )
+    return u, step
+
+
+def conv2d_winograd(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+    m: int = 4,
+    flipped: bool = False,
+) -> None:
+    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
+    tiling = _Tiling(problem, m)
+    channels, filters = problem.channels, problem.filters
+    u, u_step = _transformed_kernel(calls, problem, m, kernel, scale, flipped)
+    source = padded_source(calls, tiling.source, x)
+    plan = _plan(tiling, channels, filters, calls.images)
+    rows = plan.tiles
+    v_tile, v_step = tiling.steps(rows, channels)
+    products_tile, products_step = tiling.steps(rows, filters)
+    v = Region(tiling.elements * v_step, label="V")
+    products = Region(tiling.elements * products_step, label="M")
+    spare = Region(SPARES * m * m * VECTOR_BYTES, label="spare")
+    grid = grid_values(
+        rows,
+        filters,
+        groups=tiling.elements,
+        a_group=v_step,
+        b_group=u_step,
+        c_group=products_step,
+        a_inner=v_tile,
+        c_inner=products_tile,
+        b_vector=channels * VECTOR_BYTES,
+        k0=channels,
+        a_k0=4,
+        b_k0=VECTOR_BYTES,
+    )
+    before = {**tiling.geometry(tiling.source), "v_tile": v_tile, "v_step": v_step}
+    after = {
+        "m": m,
+        "tiles_h": tiling.high,
+        "tiles_w": tiling.wide,
+        "out_height": problem.out_height,
+        "out_width": problem.out_width,
+        "filters": filters,
+        "products_tile": products_tile,
+        "products_step": products_step,
+        "rectified": relu,
+    }
+    outputs = {"products": products, "y": y, "spare": spare, "offset": bias}
+    if plan.scope is None:
+        calls.emit(
+            kernels.winograd_bands,
+            IMAGE,
+            ("v", "products", "y", "spare"),
+            {"x": source, "v": v, "b": u, "tiles": Region(0, "tiles"), **outputs},
+            **{**grid, **before, **after},
+            band=plan.band,
+        )
+        return
+    calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": v}, **before)
+    values = {**grid, "a_outer": v.stride, "c_outer": products.stride}
+    _product(calls, plan.scope, {"a": v, "b": u, "c": products}, values, "outer_is_images")
+    calls.emit(kernels.winograd_outputs, IMAGE, ("y", "spare"), outputs, **after)
+
+
+def _product(
+    calls: Calls, scope: str, places: dict[str, Region], grid: dict[str, int], over_images: str
+) -> None:
+    """Emit the products of all basis elements, at IMAGE scope or over the images of a scope."""
+    values = dict(grid)
+    parts = 1
+    if scope != IMAGE:
+        values[over_images] = 1
+    if scope == BATCH:
+        values["split"], parts = SPLIT_GROUPS, values["groups"]
+    calls.emit(tiles, scope, "c", places, parts=parts, **values)
+
+
+class _Plan(NamedTuple):
+    """How the products run: in bands within one call (scope None), or in a call of a scope."""
+
+    scope: str | None
+    tiles: int  # in V and M at once
+    band: int = 0
+
+
+def _plan(tiling: _Tiling, channels: int, filters: int, images: int) -> _Plan:
+    u_bytes = 4 * tiling.elements * channels * filters
+    tile_bytes = 4 * tiling.elements * (channels + filters)
+    if images == 1:
+        return _Plan(IMAGE, tiling.count)
+    if u_bytes > FAR and tiling.count < MANY:
+        return _Plan(BATCH, tiling.count)
+    if tiling.count < ROWS // 2:
+        return _Plan(BLOCK, tiling.count)
+    budget = NEAR if u_bytes <= NEAR else 2 * NEAR
+    band = max(1, min(tiling.high, budget // (tile_bytes * tiling.wide)))
+    band = ceil(tiling.high / ceil(tiling.high / band))
+    return _Plan(None, band * tiling.wide, band)
+
+
+def conv2d_winograd_dx(
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
+) -> None:
+    """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
+    conv2d_winograd(calls, transposed(problem), dy, kernel, None, out, m=m, flipped=True)
+
+
+def conv2d_winograd_dw(
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
+) -> None:
+    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
+    tiling = _Tiling(problem, m)
+    channels, filters = problem.channels, problem.filters
+    v_tile, v_step = tiling.steps(tiling.count, channels)
+    w_tile, w_step = tiling.steps(tiling.count, filters)
+    d_step = _odd_lines(4 * channels * filters)
+    v = Region(tiling.elements * v_step, label="V")
+    w = Region(tiling.elements * w_step, label="W")
+    d_bytes = tiling.elements * d_step
+    # Sums of each chunk of images, or V and W of the whole batch: what moves less memory.
+    chunks = min(CHUNKS, calls.images)
+    both = calls.images * tiling.elements * (v_step + w_step)
+    small = d_bytes <= NEAR or chunks * d_bytes <= 2 * both
+    d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
+    if small:
+        calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)
+    for one, area, made, tile, step, turned in (
+        (x, tiling.source, v, v_tile, v_step, 0),
+        (dy, tiling.target, w, w_tile, w_step, 1),
+    ):
+        source = padded_source(calls, area, one)
+        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step, "turned": turned}
+        calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": made}, **values)
+    grid = grid_values(
+        channels,
+        filters,
+        groups=tiling.elements,
+        a_group=v_step,
+        b_group=w_step,
+        c_group=d_step,
+        a_inner=4,
+        c_inner=4 * filters,
+        k1=1,
+        a_k1=v.stride,
+        b_k1=w.stride,
+        k0=tiling.count,
+        a_k0=v_tile,
+        b_k0=w_tile,
+        accumulate=small,
+    )
+    scope = BATCH if not small else IMAGE if tiling.count >= ROWS // 2 else BLOCK
+    _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
+    calls.emit(
+        kernels.winograd_gradient,
+        BATCH,
+        ("gradient", "d"),
+        {"d": d, "gradient": gradient},
+        parts=min(PARTS, channels),
+        several=small,
+        m=m,
+        channels=channels,
+        filters=filters,
+        d_step=d_step,
+    )
+
+
+# Cycles of one transform of a tile's vector, in and out, and of a kernel's.
+TRANSFORM_CYCLES = {2: 45, 4: 110}
+# A single image's threads meet before and after the products.
+MEETINGS = 40_000
+
+
+def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
+    """Estimate the cycles of one image on one thread."""
+    problem = transposed(problem) if direction == "dx" else problem
+    tiling = _Tiling(problem, m)
+    channels, filters = problem.channels, problem.filters
+    vectors = ceil(channels / LANES) + ceil(filters / LANES)
+    transforms = tiling.count * vectors + channels * ceil(filters / LANES) / images
+    if direction == "dw":
+        # Images that are multiplied together lengthen the sums, not their number.
+        together = 1 if tiling.count >= ROWS // 2 else images
+        product = grid_cycles(1, channels, filters, tiling.count * together) / together
+    else:
+        product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
+        product *= tiling.count / max(tiling.count, ROWS)
+    meetings = MEETINGS if images == 1 else 0
+    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms + meetings

@@ -1,0 +1,246 @@
+"""The kernels of Winograd convolution: transforms of tiles, of kernels and of their gradients.
+
+The basis elements e = (i, j) of a transformed array lie one after the other: V[e][tile][C] and so
+on. They are `step` bytes apart, an odd number of cache lines, since under a power of two all would
+compete for the same few lines of the cache; so are the tiles of many channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray, njit
+
+from fastcnn.kernels.cpu.gemm.tiled import GRID
+from fastcnn.kernels.cpu.runtime.kernel import HEADER, kernel, record
+from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
+from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
+from fastcnn.kernels.shared.winograd import TAPS, matrices
+
+# A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
+# x_column are bytes from one pixel to the next; `band` is how many tile rows go through at once.
+WINOGRAD = record(
+    *GRID.names[len(HEADER) :],
+    *("x", "v", "products", "y", "spare", "offset", "tiles"),
+    *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_tile", "v_step"),
+    *("out_height", "out_width", "filters", "products_tile", "products_step"),
+    *("rectified", "turned"),
+)
+KERNEL = record(
+    *("kernel", "u", "block", "scale"),
+    *("m", "inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "large", "parts"),
+)
+GRADIENT = record(
+    *("d", "gradient", "partial_stride", "several"),
+    *("m", "channels", "filters", "d_step", "parts"),
+)
+# A block of LANES rows of a vector: for the kernel's taps side by side, for basis elements not a
+# power of two apart.
+TAP_BYTES = LANES * VECTOR_BYTES
+ELEMENT_BYTES = TAP_BYTES + VECTOR_BYTES
+
+_OUTPUT_2, _KERNEL_2, _INPUT_2 = matrices(2)
+_OUTPUT_4, _KERNEL_4, _INPUT_4 = matrices(4)
+_input_2 = two_sided("winograd_input_2", _INPUT_2)
+_input_4 = two_sided("winograd_input_4", _INPUT_4)
+_output_2 = two_sided("winograd_output_2", _OUTPUT_2, finished=True)
+_output_4 = two_sided("winograd_output_4", _OUTPUT_4, finished=True)
+_kernel_2 = two_sided("winograd_kernel_2", _KERNEL_2)
+_kernel_4 = two_sided("winograd_kernel_4", _KERNEL_4)
+# For the gradient of the kernel, outputs and kernel change places.
+_turned_output_2 = two_sided("winograd_turned_output_2", _OUTPUT_2.T)
+_turned_output_4 = two_sided("winograd_turned_output_4", _OUTPUT_4.T)
+_turned_kernel_2 = two_sided("winograd_turned_kernel_2", _KERNEL_2.T)
+_turned_kernel_4 = two_sided("winograd_turned_kernel_4", _KERNEL_4.T)
+
+
+@njit
+def _transform_inputs(op, first, end):
+    """v[e][tile, C] = B^T d B for the tiles of tile rows first..end; A d A^T where `turned`."""
+    size = op.m + TAPS - 1
+    v_row = size * op.v_step
+    for row in range(first, end):
+        for column in range(op.tiles_w):
+            source = op.x + op.m * (row * op.x_row + column * op.x_column)
+            target = op.v + op.v_tile * ((row - first) * op.tiles_w + column)
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                at, to = source + 4 * c, target + 4 * c
+                if op.m == 4:
+                    if op.turned:
+                        _turned_output_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                    else:
+                        _input_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                elif op.turned:
+                    _turned_output_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                else:
+                    _input_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+
+
+@njit
+def _transform_outputs(op, first, end):
+    """y[OH, OW, F] = A^T products A (+ offset, then ReLU) for the tiles of tile rows first..end."""
+    size = op.m + TAPS - 1
+    from_row = size * op.products_step
+    pixel = 4 * op.filters
+    floor = splat(np.float32(0)) if op.rectified else splat(np.float32(-np.inf))
+    for row in range(first, end):
+        high = min(op.m, op.out_height - row * op.m)
+        for column in range(op.tiles_w):
+            wide = min(op.m, op.out_width - column * op.m)
+            whole = high == op.m and wide == op.m
+            source = op.products + op.products_tile * ((row - first) * op.tiles_w + column)
+            target = op.y + pixel * op.m * (row * op.out_width + column)
+            for f in range(0, op.filters, LANES):
+                lanes = min(LANES, op.filters - f)
+                start = load(op.offset + 4 * f, lanes) if op.offset else splat(np.float32(0))
+                # A tile that the image's edge cuts is made aside, and its inside copied.
+                to, to_row, to_column = target + 4 * f, pixel * op.out_width, pixel
+                if not whole:
+                    to, to_row, to_column = op.spare, op.m * VECTOR_BYTES, VECTOR_BYTES
+                at = source + 4 * f
+                if op.m == 4:
+                    _output_4(
+                        at, from_row, op.products_step, lanes, to, to_row, to_column, start, floor
+                    )
+                else:
+                    _output_2(
+                        at, from_row, op.products_step, lanes, to, to_row, to_column, start, floor
+                    )
+                if not whole:
+                    for i in range(high):
+                        for j in range(wide):
+                            inside = load(op.spare + (op.m * i + j) * VECTOR_BYTES, lanes)
+                            store(inside, target + 4 * f + pixel * (i * op.out_width + j), lanes)
+
+
+@njit
+def _part(op):
+    """Return the tile rows of this part of a call."""
+    if op.split == 0:
+        return 0, op.tiles_h
+    return op.tiles_h * op.first // op.parts, op.tiles_h * (op.first + 1) // op.parts
+
+
+@kernel(WINOGRAD)
+def winograd_inputs(pointer):
+    """Transform an image's tiles, or a part of its tile rows."""
+    op = carray(pointer, 1)[0]
+    first, end = _part(op)
+    op.v += op.v_tile * first * op.tiles_w
+    _transform_inputs(op, first, end)
+
+
+@kernel(WINOGRAD)
+def winograd_outputs(pointer):
+    """Transform an image's products back, or a part of its tile rows."""
+    op = carray(pointer, 1)[0]
+    first, end = _part(op)
+    op.products += op.products_tile * first * op.tiles_w
+    op.spare += op.first * op.m * op.m * VECTOR_BYTES if op.split else 0
+    _transform_outputs(op, first, end)
+
+
+@kernel(WINOGRAD)
+def winograd_bands(pointer):
+    """Convolve an image, band by band, so that what lies between stays in the cache."""
+    op = carray(pointer, 1)[0]
+    here = address_of(pointer)
+    op.a, op.c = op.v, op.products
+    for first in range(0, op.tiles_h, op.band):
+        end = min(op.tiles_h, first + op.band)
+        _transform_inputs(op, first, end)
+        op.rows_inner = (end - first) * op.tiles_w
+        call(op.tiles, here)
+        _transform_outputs(op, first, end)
+
+
+@njit
+def _gather_block(op, i, o, height, lanes):
+    """block[tap][row][lane] = kernel[tap, i + row, o + lane] * scale[o + lane]."""
+    for tap in range(TAPS * TAPS):
+        source = op.kernel + 4 * (tap * op.s_tap + i * op.s_i + o * op.s_o)
+        target = op.block + tap * TAP_BYTES
+        if op.s_o == 1:
+            for row in range(height):
+                store(load(source + 4 * row * op.s_i, lanes), target + row * VECTOR_BYTES, lanes)
+        elif height == LANES and lanes == LANES:
+            transpose(source, 4 * op.s_o, target, VECTOR_BYTES)
+        else:
+            numbers = floats(source, (height - 1) * op.s_i + (lanes - 1) * op.s_o + 1)
+            rows = floats(target, LANES * LANES)
+            for row in range(height):
+                for lane in range(lanes):
+                    rows[row * LANES + lane] = numbers[row * op.s_i + lane * op.s_o]
+        if op.scale:
+            scale = load(op.scale + 4 * o, lanes)
+            for row in range(height):
+                at = target + row * VECTOR_BYTES
+                store(multiply(load(at, lanes), scale), at, lanes)
+
+
+@njit
+def _write_out(op, source, target, height):
+    """u[e][i + row][LANES] = the transformed block's rows, in runs that fill whole pages fast."""
+    for e in range((op.m + TAPS - 1) ** 2):
+        for row in range(height):
+            value = load(source + e * ELEMENT_BYTES + row * VECTOR_BYTES, LANES)
+            if op.large:
+                stream(value, target + e * op.u_step + row * VECTOR_BYTES)
+            else:
+                store(value, target + e * op.u_step + row * VECTOR_BYTES, LANES)
+
+
+@kernel(KERNEL)
+def winograd_kernel(pointer):
+    """u[e][vector][inner][LANES] = G g G^T, packed for the tiles; strides s_* are in floats.
+
+    The kernel goes through block by block of LANES x LANES numbers a tap; each part has a block of
+    its own, and room for it transformed. `s_i` is 1 or `s_o` is.
+    """
+    op = carray(pointer, 1)[0]
+    size = op.m + TAPS - 1
+    op.block += op.first * (TAPS * TAPS * TAP_BYTES + size * size * ELEMENT_BYTES)
+    made = op.block + TAPS * TAPS * TAP_BYTES
+    vectors = (op.outputs + LANES - 1) // LANES
+    heaps = (op.inner + LANES - 1) // LANES
+    items = vectors * heaps
+    for item in range(items * op.first // op.parts, items * (op.first + 1) // op.parts):
+        vector, i = item // heaps, item % heaps * LANES
+        height, lanes = min(LANES, op.inner - i), min(LANES, op.outputs - vector * LANES)
+        _gather_block(op, i, vector * LANES, height, lanes)
+        for row in range(height):
+            source, target = op.block + row * VECTOR_BYTES, made + row * VECTOR_BYTES
+            rows = TAPS * TAP_BYTES, size * ELEMENT_BYTES
+            if op.m == 4:
+                _kernel_4(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
+            else:
+                _kernel_2(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
+        _write_out(op, made, op.u + (vector * op.inner + i) * VECTOR_BYTES, height)
+
+
+@kernel(GRADIENT)
+def winograd_gradient(pointer):
+    """gradient[3, 3, C, F] = G^T d G, d[e][C, F] being the sum of the chunks' in order."""
+    op = carray(pointer, 1)[0]
+    elements = (op.m + TAPS - 1) ** 2
+    d_row = (op.m + TAPS - 1) * op.d_step
+    tap = 4 * op.channels * op.filters
+    chunks = op.chunks if op.several else 1
+    for c in range(op.channels * op.first // op.parts, op.channels * (op.first + 1) // op.parts):
+        for f in range(0, op.filters, LANES):
+            lanes = min(LANES, op.filters - f)
+            at = op.d + 4 * (c * op.filters + f)
+            for e in range(elements):
+                place = at + e * op.d_step
+                total = load(place, lanes)
+                for chunk in range(1, chunks):
+                    total = add(total, load(place + chunk * op.partial_stride, lanes))
+                if chunks > 1:
+                    store(total, place, lanes)
+            to = op.gradient + 4 * (c * op.filters + f)
+            if op.m == 4:
+                _turned_kernel_4(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
+            else:
+                _turned_kernel_2(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)

@@ -1,0 +1,174 @@
+"""The grid of tiles: the one kernel behind every convolution, gradient and matrix product.
+
+A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops
+(image row and pixel, kernel row and tap, or just rows), cut into register tiles (`simd.make_tile`).
+What the rows, the columns and the inner dimension mean is decided by strides alone, on the host.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+
+from numba import carray, njit
+
+from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
+from fastcnn.kernels.cpu.simd.pointers import address_of
+from fastcnn.kernels.cpu.simd.register_tile import (
+    LANES,
+    TALLEST,
+    VECTOR_BYTES,
+    WIDEST,
+    make_tile,
+    sets_of_sums,
+    tile_rows,
+)
+
+# All strides are in bytes. `split` says which loop the parts of a batch-wide call divide; with
+# `k1_pass`, so many steps of the middle inner loop go through all tiles before the next ones, so
+# that what they read stays near.
+GRID = record(
+    *("a", "b", "c", "bias", "ahead"),
+    *("groups", "a_group", "b_group", "c_group"),
+    *("rows_outer", "a_outer", "c_outer"),
+    *("rows_inner", "a_inner", "c_inner"),
+    *("columns", "width", "b_vector", "lanes"),
+    *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
+    *("accumulate", "relu"),
+    *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
+    *("k1_pass", "split", "parts"),
+)
+NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
+
+_tile = make_tile(GRID)
+_ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
+
+
+@kernel(GRID)
+def tiles(pointer):
+    """Compute one grid, or one part of it."""
+    grid = carray(pointer, 1)[0]
+    here = address_of(pointer)
+    if grid.rows_are_images:
+        grid.rows_inner = grid.count
+    if grid.outer_is_images:
+        grid.rows_outer = grid.count
+    if grid.k0_is_images:
+        grid.k0 = grid.count
+    if grid.k1_is_images:
+        grid.k1 = grid.count
+    if grid.k2_is_images:
+        grid.k2 = grid.count
+    a, b, steps, accumulate = grid.a, grid.b, grid.k1, grid.accumulate
+    at_once = grid.k1_pass if grid.k1_pass else steps
+    for start in range(0, steps, at_once):
+        grid.k1 = min(at_once, steps - start)
+        grid.a, grid.b = a + start * grid.a_k1, b + start * grid.b_k1
+        grid.accumulate = 1 if start else accumulate
+        _sweep(grid, here)
+    grid.k1, grid.accumulate = steps, accumulate
+
+
+@njit
+def _sweep(grid, here):
+    """Compute every tile of a part."""
+    vectors = (grid.columns + LANES - 1) // LANES
+    first_row, last_row = 0, grid.rows_inner
+    first_outer, last_outer = 0, grid.rows_outer
+    first_vector, last_vector = 0, vectors
+    first_group, last_group = 0, grid.groups
+    part, parts = grid.first, grid.parts
+    if grid.split == SPLIT_OUTER:
+        first_outer, last_outer = last_outer * part // parts, last_outer * (part + 1) // parts
+    elif grid.split == SPLIT_INNER:
+        first_row, last_row = last_row * part // parts, last_row * (part + 1) // parts
+    elif grid.split == SPLIT_COLUMNS:
+        first_vector, last_vector = vectors * part // parts, vectors * (part + 1) // parts
+    elif grid.split == SPLIT_GROUPS:
+        first_group, last_group = last_group * part // parts, last_group * (part + 1) // parts
+    rows = last_row - first_row
+    bands = (last_vector - first_vector + grid.width - 1) // grid.width
+    for group in range(first_group, last_group):
+        a_group = grid.a + group * grid.a_group + first_row * grid.a_inner
+        b_group = grid.b + group * grid.b_group
+        c_group = grid.c + group * grid.c_group + first_row * grid.c_inner
+        bias_group = grid.bias + group * grid.columns * 4 if grid.bias else 0
+        for band in range(bands):
+            # Bands and tiles are balanced: 15 rows are 8 + 7, never 14 + 1.
+            vector = first_vector + (last_vector - first_vector) * band // bands
+            next_vector = first_vector + (last_vector - first_vector) * (band + 1) // bands
+            width = next_vector - vector
+            grid.lanes = min(LANES, grid.columns - (next_vector - 1) * LANES)
+            b = b_group + vector * grid.b_vector
+            bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
+            stacks = (rows + min(TALLEST, _ROWS[width]) - 1) // min(TALLEST, _ROWS[width])
+            # Short rows go two at a time, as the halves of one tile.
+            step = 2 if 2 * ((rows + stacks - 1) // stacks) <= _ROWS[width] else 1
+            for outer in range(first_outer, last_outer, step):
+                halves = min(step, last_outer - outer)
+                a = a_group + outer * grid.a_outer
+                c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
+                for stack in range(stacks):
+                    row = rows * stack // stacks
+                    height = rows * (stack + 1) // stacks - row
+                    a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
+                    if grid.ahead:
+                        look_ahead(grid.ahead)
+                    _tile(height, halves, width, here, a_row, b, c_row, bias)
+
+
+# What a tile costs besides its multiply-adds: reading its record, the first and the last values.
+TILE_OVERHEAD = 50
+
+
+def tile_cycles(rows: int, width: int, steps: int) -> float:
+    """Estimate a tile's cycles for `steps` steps of the inner dimension.
+
+    Two fused multiply-adds and two loads start each cycle; a sum can be added to every fourth
+    cycle, less often where the tile keeps more sets of sums.
+    """
+    latency = 4 / sets_of_sums(rows * width)
+    each = max(rows * width / 2, (rows + width) / 2, latency)
+    return each * steps + TILE_OVERHEAD + 2 * rows * width
+
+
+def _pieces(size: int, number: int) -> list[tuple[int, int]]:
+    """Return (length, how many) of the balanced pieces of a size."""
+    short, longer = divmod(size, number)
+    return [(short, number - longer), (short + 1, longer)][: 2 if longer else 1]
+
+
+@lru_cache(1 << 14)
+def width_cycles(outer: int, inner: int, columns: int, steps: int, width: int) -> float:
+    """Estimate the cycles of a grid whose tiles span `width` vectors."""
+    vectors = ceil(columns / LANES)
+    total = 0.0
+    for across, bands in _pieces(vectors, ceil(vectors / width)):
+        stacks = ceil(inner / min(TALLEST, tile_rows(across)))
+        step = 2 if 2 * ceil(inner / stacks) <= tile_rows(across) else 1
+        for height, tiles_down in _pieces(inner, stacks):
+            pair = outer // step * tile_cycles(step * height, across, steps)
+            rest = outer % step * tile_cycles(height, across, steps)
+            total += bands * tiles_down * (pair + rest)
+    return total
+
+
+def best_width(outer: int, inner: int, columns: int, steps: int) -> int:
+    """Return the vectors a tile should span."""
+    candidates = range(1, min(WIDEST, ceil(columns / LANES)) + 1)
+    return min(candidates, key=lambda width: width_cycles(outer, inner, columns, steps, width))
+
+
+def grid_cycles(outer: int, inner: int, columns: int, steps: int) -> float:
+    """Estimate the cycles of a grid: `outer` x `inner` rows, at its best width."""
+    width = best_width(outer, inner, columns, steps)
+    return width_cycles(outer, inner, columns, steps, width)
+
+
+def grid_values(rows: int, columns: int, **values: int) -> dict[str, int]:
+    """Return a grid's fields: one group, one outer row and single steps unless given otherwise."""
+    defaults = {"groups": 1, "rows_outer": 1, "k2": 1, "k1": 1, "k0": 1, "b_vector": VECTOR_BYTES}
+    grid = {**defaults, "rows_inner": rows, "columns": columns, **values}
+    steps = grid["k2"] * grid["k1"] * grid["k0"]
+    return {"width": best_width(grid["rows_outer"], rows, columns, steps), **grid}

@@ -1,0 +1,185 @@
+"""Matrix products of a dense layer: y = x @ kernel + bias and its gradients, on the grid of tiles.
+
+Rows are images. A small product runs with each block of images, while the block is in the cache;
+one whose kernel outgrows the cache runs once for the whole batch, each part taking some of the
+columns.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, Region
+from fastcnn.kernels.cpu.gemm.panels import product_by_panels
+from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
+from fastcnn.kernels.cpu.layout import pack_kernel
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+
+BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
+DEPTH = 128  # rows of a panel
+LARGE = 512 << 10  # bytes of a kernel that should be read once a batch
+HUGE = 64 << 20  # bytes of a kernel of which no copy is made
+
+
+def _product(
+    calls: Calls,
+    a: Region,
+    b: Region,
+    c: Region,
+    bias: Region | None,
+    inner: int,
+    columns: int,
+    **values: int,
+) -> None:
+    """Emit c = a @ b for a matrix b in the tiles' order, or in rows that are not far apart."""
+    large = 4 * inner * columns > LARGE
+    parts = min(16, ceil(columns / LANES)) if large else 1
+    calls.emit(
+        tiles,
+        BATCH if large else BLOCK,
+        "c",
+        {"a": a, "b": b, "c": c, "bias": bias},
+        parts=parts,
+        **{**_images_by_columns(a, c, inner, columns), **values},
+        split=SPLIT_COLUMNS if large else 0,
+    )
+
+
+def _panels(
+    calls: Calls,
+    a: Region,
+    b: Region,
+    c: Region,
+    bias: Region | None,
+    inner: int,
+    columns: int,
+    s_i: int,
+    s_o: int,
+    relu: bool = False,
+) -> None:
+    """Emit c = a @ b for a large matrix b whose element (i, o) lies at i * s_i + o * s_o floats."""
+    vectors = ceil(columns / LANES)
+    parts = max(1, min(16, vectors // 4))
+    panel_bytes = ceil(vectors / parts) * DEPTH * VECTOR_BYTES
+    panel = Region(parts * panel_bytes, GLOBAL, label="panels")
+    calls.emit(
+        product_by_panels,
+        BATCH,
+        ("c", "panel"),
+        {"a": a, "matrix": b, "c": c, "bias": bias, "panel": panel, "tiles": Region(0, "tiles")},
+        parts=parts,
+        **_images_by_columns(a, c, inner, columns),
+        b_k0=VECTOR_BYTES,
+        panel_bytes=panel_bytes,
+        s_i=s_i,
+        s_o=s_o,
+        inner=inner,
+        depth=DEPTH,
+        all_columns=columns,
+        rectified=relu,
+    )
+
+
+def _images_by_columns(a: Region, c: Region, inner: int, columns: int) -> dict[str, int]:
+    """Return the grid of a product whose rows are images."""
+    strides = {"a_inner": a.stride, "c_inner": c.stride, "k0": inner, "a_k0": 4}
+    return grid_values(BLOCK_ROWS, columns, **strides, rows_are_images=1)
+
+
+def forward(
+    calls: Calls,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    sizes: tuple[int, int],
+    relu: bool = False,
+    scale: Region | None = None,
+    training: bool = False,
+) -> None:
+    """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units).
+
+    Where the weights stay, a large kernel is packed, so that each thread reads one stream.
+    """
+    features, units = sizes
+    size = 4 * features * units
+    if scale is not None or (not training and LARGE < size < HUGE):
+        kernel = packed(calls, kernel, features, units, units, 1, scale)
+        steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
+        _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
+    elif size > LARGE:
+        _panels(calls, x, kernel, y, bias, features, units, units, 1, relu)
+    else:
+        _product(calls, x, kernel, y, bias, features, units, relu=relu, b_k0=4 * units)
+
+
+def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
+    """Emit dx[features] = dy[units] @ kernel^T."""
+    features, units = sizes
+    if 4 * features * units > LARGE:
+        _panels(calls, dy, kernel, out, None, units, features, 1, units)
+        return
+    turned = packed(calls, kernel, units, features, 1, units)
+    steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
+    _product(calls, dy, turned, out, None, units, features, **steps)
+
+
+def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, int]) -> None:
+    """Emit the kernel's gradient x^T @ dy: rows are features, the inner dimension is the batch."""
+    features, units = sizes
+    calls.emit(
+        tiles,
+        BATCH,
+        "c",
+        {"a": x, "b": dy, "c": gradient},
+        parts=max(1, min(32, features // 14)),
+        **grid_values(
+            min(features, 14),
+            units,
+            k0_is_images=1,
+            a_k0=x.stride,
+            b_k0=dy.stride,
+            a_inner=4,
+            c_inner=4 * units,
+            split=SPLIT_INNER,
+        )
+        | {"rows_inner": features},
+    )
+
+
+def bias_dw(calls: Calls, dy: Region, gradient: Region, units: int) -> None:
+    """Emit the bias's gradient: a row of ones times dy, over the batch."""
+    steps = {"k0_is_images": 1, "a_k0": 0, "b_k0": dy.stride}
+    places = {"a": Region(4, "one"), "b": dy, "c": gradient}
+    calls.emit(tiles, BATCH, "c", places, **grid_values(1, units, **steps))
+
+
+def packed(
+    calls: Calls,
+    kernel: Region,
+    inner: int,
+    columns: int,
+    s_i: int,
+    s_o: int,
+    scale: Region | None = None,
+) -> Region:
+    """Return a matrix packed for the tiles: element (i, o) lies at i * s_i + o * s_o floats."""
+    vectors = ceil(columns / LANES)
+    made = Region(vectors * inner * VECTOR_BYTES, GLOBAL, label="packed")
+    calls.emit(
+        pack_kernel,
+        BATCH,
+        "packed",
+        {"kernel": kernel, "packed": made, "scale": scale},
+        parts=min(vectors, 16),
+        taps_h=1,
+        taps_w=1,
+        wide_w=1,
+        pixels=1,
+        groups=1,
+        inner=inner,
+        outputs=columns,
+        s_i=s_i,
+        s_o=s_o,
+    )
+    return made

@@ -1,0 +1,226 @@
+"""Max and average pooling, forward and backward, one image at a time.
+
+A window is cut at the image's edge: padding is never the largest and does not count in a mean.
+"""
+
+from __future__ import annotations
+
+from numba import carray, njit
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.cpu.simd.vector import (
+    add,
+    load,
+    multiply,
+    splat,
+    store,
+    where_equal,
+    where_larger,
+)
+from fastcnn.kernels.shared.pooling import geometry
+
+GEOMETRY = (
+    *("height", "width", "channels", "out_height", "out_width"),
+    *("window_h", "window_w", "stride_h", "stride_w", "top", "left", "relu", "covers", "four"),
+)
+MAX_POOL = record("x", "y", "index", *GEOMETRY)
+MAX_POOL_DX = record("dy", "index", "y", "dx", *GEOMETRY)
+AVERAGE_POOL = record("x", "y", *GEOMETRY)
+AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY)
+
+
+@njit
+def _window(op, out_row, out_column):
+    """Return the window's part inside the image: first and end of rows, then of columns."""
+    row = out_row * op.stride_h - op.top
+    column = out_column * op.stride_w - op.left
+    last_row = min(row + op.window_h, op.height)
+    last_column = min(column + op.window_w, op.width)
+    return max(row, 0), last_row, max(column, 0), last_column
+
+
+@njit
+def _max_of_four(op):
+    """Max pooling by windows of 2x2 inside the image, unrolled."""
+    zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
+    pixel, line = 4 * op.channels, 4 * op.width * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        to = 4 * c
+        for out_row in range(op.out_height):
+            at = op.x + out_row * op.stride_h * line + 4 * c
+            for _ in range(op.out_width):
+                best, value = load(at, lanes), load(at + pixel, lanes)
+                place = where_larger(value, best, one, zero)
+                best = where_larger(value, best, value, best)
+                value = load(at + line, lanes)
+                place = where_larger(value, best, two, place)
+                best = where_larger(value, best, value, best)
+                value = load(at + line + pixel, lanes)
+                place = where_larger(value, best, three, place)
+                best = where_larger(value, best, value, best)
+                if op.index:
+                    store(place, op.index + to, lanes)
+                if op.relu:
+                    best = where_larger(best, zero, best, zero)
+                store(best, op.y + to, lanes)
+                at += op.stride_w * pixel
+                to += pixel
+
+
+@njit
+def _four_from_max(op):
+    """Its gradient, for windows that tile the image."""
+    zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
+    pixel, line = 4 * op.channels, 4 * op.width * op.channels
+    for c in range(0, op.channels, LANES):
+        lanes = min(LANES, op.channels - c)
+        start = 4 * c
+        for out_row in range(op.out_height):
+            at = op.dx + 2 * out_row * line + 4 * c
+            for _ in range(op.out_width):
+                dy = load(op.dy + start, lanes)
+                if op.relu:
+                    dy = where_larger(load(op.y + start, lanes), zero, dy, zero)
+                place = load(op.index + start, lanes)
+                store(where_equal(place, zero, dy, zero), at, lanes)
+                store(where_equal(place, one, dy, zero), at + pixel, lanes)
+                store(where_equal(place, two, dy, zero), at + line, lanes)
+                store(where_equal(place, three, dy, zero), at + line + pixel, lanes)
+                at += 2 * pixel
+                start += pixel
+
+
+@kernel(MAX_POOL)
+def max_pool(pointer):
+    """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
+    op = carray(pointer, 1)[0]
+    if op.four:
+        _max_of_four(op)
+        return
+    zero = splat(0.0)
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            to = 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                best = load(op.x + 4 * ((row * op.width + column) * op.channels + c), lanes)
+                place = zero
+                number = 0
+                for i in range(row, last_row):
+                    at = op.x + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        value = load(at, lanes)
+                        place = where_larger(value, best, splat(number), place)
+                        best = where_larger(value, best, value, best)
+                        at += 4 * op.channels
+                        number += 1
+                if op.index:
+                    store(place, op.index + to + 4 * c, lanes)
+                if op.relu:
+                    best = where_larger(best, zero, best, zero)
+                store(best, op.y + to + 4 * c, lanes)
+
+
+@kernel(MAX_POOL_DX)
+def max_pool_dx(pointer):
+    """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
+    op = carray(pointer, 1)[0]
+    if op.four and op.covers:
+        _four_from_max(op)
+        return
+    zero = splat(0.0)
+    if not op.covers:
+        floats(op.dx, op.height * op.width * op.channels)[:] = 0
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            start = 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                dy = load(op.dy + start + 4 * c, lanes)
+                if op.relu:
+                    dy = where_larger(load(op.y + start + 4 * c, lanes), zero, dy, zero)
+                place = load(op.index + start + 4 * c, lanes)
+                number = 0
+                for i in range(row, last_row):
+                    at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        found = where_equal(place, splat(number), dy, zero)
+                        if not op.covers:
+                            found = add(found, load(at, lanes))
+                        store(found, at, lanes)
+                        at += 4 * op.channels
+                        number += 1
+
+
+@kernel(AVERAGE_POOL)
+def average_pool(pointer):
+    """y[OH, OW, C] = the mean of each window's part inside the image."""
+    op = carray(pointer, 1)[0]
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            to = op.y + 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                total = splat(0.0)
+                for i in range(row, last_row):
+                    at = op.x + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        total = add(total, load(at, lanes))
+                        at += 4 * op.channels
+                store(multiply(total, share), to + 4 * c, lanes)
+
+
+@kernel(AVERAGE_POOL_DX)
+def average_pool_dx(pointer):
+    """dx[H, W, C] = dy shared among each window's part inside the image."""
+    op = carray(pointer, 1)[0]
+    floats(op.dx, op.height * op.width * op.channels)[:] = 0
+    for out_row in range(op.out_height):
+        for out_column in range(op.out_width):
+            row, last_row, column, last_column = _window(op, out_row, out_column)
+            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            start = op.dy + 4 * (out_row * op.out_width + out_column) * op.channels
+            for c in range(0, op.channels, LANES):
+                lanes = min(LANES, op.channels - c)
+                dy = multiply(load(start + 4 * c, lanes), share)
+                for i in range(row, last_row):
+                    at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
+                    for _ in range(column, last_column):
+                        store(add(dy, load(at, lanes)), at, lanes)
+                        at += 4 * op.channels
+
+
+def max_forward(
+    calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
+) -> None:
+    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
+    writes = ("y",) if index is None else ("y", "index")
+    places = {"x": x, "y": y, "index": index}
+    calls.emit(max_pool, IMAGE, writes, places, **geometry(problem, relu))
+
+
+def max_dx(
+    calls: Calls, problem: Problem, dy: Region, index: Region, y: Region | None, dx: Region
+) -> None:
+    """Emit its gradient; with `y`, also that of the ReLU after it."""
+    places = {"dy": dy, "index": index, "y": y, "dx": dx}
+    calls.emit(max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
+
+
+def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
+    """Emit average pooling."""
+    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
+
+
+def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
+    """Emit its gradient."""
+    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))

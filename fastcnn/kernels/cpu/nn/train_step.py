@@ -1,0 +1,177 @@
+"""The kernels at the end of a training step: the losses, finishing the gradients, the updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numba import carray, njit
+from numba.extending import register_jitable
+
+from fastcnn.kernels.cpu.nn.activation import as_float
+from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
+from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, ints, longs
+from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, store
+from fastcnn.kernels.shared import losses as loss_functions
+from fastcnn.kernels.shared import optimizers as update_functions
+
+LOSS = record(
+    *("scores", "target", "weight", "gradient", "loss", "rank", "size", "option", "classes"),
+)
+FINISH = record("values", "gradient", "sums", "size", "l1", "l2", "clip", "parts")
+CHECK = record(
+    *("sums", "spans", "control", "loss", "loss_stride", "factors", "totals"),
+    *("parameters", "clip_each", "clip_all"),
+)
+UPDATE = record(
+    *("values", "gradient", "slots", "hyper", "factors", "status"),
+    *("size", "slot_count", "slot_stride", "parts"),
+)
+PART = 16384  # floats of one part of an update
+
+_jitable = register_jitable(error_model="numpy")
+_clip_value = _jitable(update_functions.clip_value)
+_scale = _jitable(update_functions.scale)
+_add_penalty = _jitable(update_functions.add_penalty)
+_penalty = _jitable(update_functions.penalty)
+
+
+@register_jitable
+def rank_of(scores, label):
+    """Return how many classes score higher than the label, ties going to the lower class."""
+    rank = 0
+    for j in range(scores.size):
+        if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
+            rank += 1
+    return rank
+
+
+def _sparse_loss(function: Callable) -> Callable:
+    def loss(pointer):
+        op = carray(pointer, 1)[0]
+        scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
+        target = np.int64(ints(op.target, 1)[0])
+        # Whatever another thread may write there, nothing is read or written elsewhere.
+        label = min(max(target, 0), op.size - 1)
+        weight = floats(op.weight, 1)[0]
+        loss = function(scores, label, gradient, weight, as_float(op.option))
+        floats(op.loss, 1)[0] = loss if label == target else np.float32(np.nan)
+        ints(op.rank, 1)[0] = rank_of(scores, label)
+
+    return loss
+
+
+def _dense_loss(function: Callable) -> Callable:
+    def loss(pointer):
+        op = carray(pointer, 1)[0]
+        scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
+        target = floats(op.target, op.size)
+        weight = floats(op.weight, 1)[0]
+        floats(op.loss, 1)[0] = function(scores, target, gradient, weight, as_float(op.option))
+        if op.classes:
+            ints(op.rank, 1)[0] = rank_of(scores, np.argmax(target))
+
+    return loss
+
+
+def _named(body: Callable, name: str, dtype: np.dtype) -> Kernel:
+    body.__name__ = body.__qualname__ = name
+    return kernel(dtype)(body)
+
+
+def _loss_kernel(name: str, function: Callable) -> Kernel:
+    sparse = name.endswith("_sparse") or name == "multiclass_hinge"
+    made = (_sparse_loss if sparse else _dense_loss)(_jitable(function))
+    return _named(made, f"loss_{name}", LOSS)
+
+
+def _update_kernel(name: str, function: Callable) -> Kernel:
+    function = _jitable(function)
+
+    def update(pointer):
+        op = carray(pointer, 1)[0]
+        if floats(op.status, 1)[0] == 0:
+            return
+        low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
+        values, gradient = (
+            floats(op.values, op.size)[low:high],
+            floats(op.gradient, op.size)[low:high],
+        )
+        slots = float_rows(op.slots + 4 * low, op.slot_count, op.slot_stride)
+        factor = floats(op.factors, 1)[0]
+        if factor != 1:
+            _scale(gradient, factor)
+        function(values, gradient, slots, floats(op.hyper, 8))
+
+    return _named(update, f"update_{name}", UPDATE)
+
+
+LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS.items()}
+UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
+
+
+@njit
+def _sum_of_squares(address, size):
+    """Return the sum of squares of float32[size]; lane by lane in float32, the lanes in float64."""
+    even, odd = splat(0.0), splat(0.0)
+    for i in range(0, size, 2 * LANES):
+        first = load(address + 4 * i, min(LANES, size - i))
+        second = load(address + 4 * (i + LANES), max(0, min(LANES, size - i - LANES)))
+        even, odd = fma(first, first, even), fma(second, second, odd)
+    lanes = np.empty(LANES, np.float32)
+    store(add(even, odd), lanes.ctypes.data, LANES)
+    total = 0.0
+    for lane in lanes:
+        total += np.float64(lane)
+    return total
+
+
+@kernel(FINISH)
+def finish_gradient(pointer):
+    """Add the regularizer's gradient, clip values, and note the sum of squares and the penalty."""
+    op = carray(pointer, 1)[0]
+    low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
+    values, gradient = floats(op.values, op.size)[low:high], floats(op.gradient, op.size)[low:high]
+    sums = doubles(op.sums, 2 * op.parts)
+    l1, l2, clip = as_float(op.l1), as_float(op.l2), as_float(op.clip)
+    sums[2 * op.first + 1] = 0.0
+    if l1 > 0 or l2 > 0:
+        _add_penalty(values, gradient, l1, l2)
+        sums[2 * op.first + 1] = _penalty(values, l1, l2)
+    if clip > 0:
+        _clip_value(gradient, clip)
+    sums[2 * op.first] = _sum_of_squares(op.gradient + 4 * low, high - low)
+
+
+@kernel(CHECK)
+def check_gradients(pointer):
+    """Decide whether the step may update, and by which factor each gradient is clipped.
+
+    factors[p] scales parameter p's gradient; factors[parameters] is 1 where every loss and gradient
+    is finite and control[0] is set, else 0. totals = (sum of squares, penalty). Keras's rule: g *
+    clip / max(norm, clip).
+    """
+    op = carray(pointer, 1)[0]
+    spans = longs(op.spans, 2 * op.parameters)
+    factors = floats(op.factors, op.parameters + 1)
+    totals = doubles(op.totals, 2)
+    limit = np.float64(as_float(op.clip_each))
+    squares, penalty, losses = 0.0, 0.0, 0.0
+    for p in range(op.parameters):
+        own = 0.0
+        for part in range(spans[2 * p], spans[2 * p] + spans[2 * p + 1]):
+            sums = doubles(op.sums + 16 * part, 2)
+            own += sums[0]
+            penalty += sums[1]
+        squares += own
+        factors[p] = limit / max(math.sqrt(own), limit) if limit > 0 else 1.0
+    limit = np.float64(as_float(op.clip_all))
+    if limit > 0:
+        factors[: op.parameters] = limit / max(math.sqrt(squares), limit)
+    for image in range(op.count):
+        losses += np.float64(floats(op.loss + image * op.loss_stride, 1)[0])
+    totals[0], totals[1] = squares, penalty
+    fine = math.isfinite(squares) and math.isfinite(losses) and math.isfinite(penalty)
+    factors[op.parameters] = 1.0 if fine and longs(op.control, 1)[0] else 0.0

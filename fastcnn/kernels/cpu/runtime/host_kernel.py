@@ -1,0 +1,120 @@
+"""Host kernels: kernels whose code is Python, to call a library such as NumPy's BLAS or its FFT.
+
+The executor calls one through its address like any other kernel, on any of its threads. The call
+takes Python's lock, which NumPy gives back while it computes. What a host kernel raises ends the
+run: the executor takes no further item, and the exception comes out of the run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fastcnn.kernels.cpu.runtime import blas_threads
+from fastcnn.kernels.cpu.runtime.kernel import Kernel, register
+
+_Code = ctypes.CFUNCTYPE(None, ctypes.c_size_t)
+
+# Not zero after a host kernel has raised: the executor then skips what is left of the run.
+stop = np.zeros(1, np.int64)
+_raised: list[BaseException] = []
+
+
+# All of memory as one buffer, in which an address is an offset: the cheapest way to an array. It
+# begins at 1, since NumPy takes a buffer at 0 for none.
+_memory = (ctypes.c_char * (sys.maxsize - 1)).from_address(1)
+
+
+def view(
+    address: int,
+    shape: tuple[int, ...],
+    dtype: type = np.float32,
+    strides: tuple[int, ...] | None = None,
+) -> np.ndarray:
+    """Return the array at an address; strides are in bytes, by default those of a packed array."""
+    return np.ndarray(shape, dtype, _memory, address - 1, strides)
+
+
+class HostKernel(Kernel):
+    """A kernel whose body takes the record as a named tuple of whole numbers."""
+
+    loaded = True
+
+    def __init__(self, body: Callable[[Any], None], dtype: np.dtype):
+        self.name = body.__name__
+        self.dtype = dtype
+        self._body = body
+        self._record = namedtuple("Record", self.fields)
+        self._code = _Code(self._call)  # tables hold its address alone, so it must stay
+
+    @property
+    def address(self) -> int:
+        """The address of the entry from machine code."""
+        return ctypes.cast(self._code, ctypes.c_void_p).value
+
+    def in_cache(self) -> bool:
+        """Say yes: there is nothing to compile."""
+        return True
+
+    def compile(self) -> None:
+        """Do nothing."""
+
+    def _call(self, address: int) -> None:
+        if stop[0]:
+            return
+        try:
+            words = view(address, (len(self.fields),), np.int64)
+            # Numbers that are not finite are the engine's to notice, after the step.
+            with np.errstate(all="ignore"):
+                self._body(self._record(*words.tolist()))
+        except BaseException as error:
+            stop[0] = 1
+            _raised.append(error)
+
+
+def host_kernel(dtype: np.dtype) -> Callable[[Callable[[Any], None]], HostKernel]:
+    """Make a Python function of one record a kernel, known by its name."""
+
+    def decorate(body: Callable[[Any], None]) -> HostKernel:
+        return register(HostKernel(body, dtype))
+
+    return decorate
+
+
+@contextmanager
+def run() -> Iterator[None]:
+    """Surround one run that calls host kernels; afterwards raise what one of them raised.
+
+    A library gets one thread a call: the executor's threads are there to be shared already.
+    """
+    try:
+        with blas_threads.limited(1):
+            yield
+        if _raised:
+            raise _raised[0]
+    finally:
+        _raised.clear()
+        stop[0] = 0
+
+
+def share(record: Any, size: int) -> slice:
+    """Return the part of `size` that a call has to do: all of it where it is not split."""
+    if record.parts == 1:
+        return slice(0, size)
+    return slice(size * record.first // record.parts, size * (record.first + 1) // record.parts)
+
+
+def finish(y: np.ndarray, op, shape: tuple[int, ...]) -> None:
+    """Scale and shift y by the record's scale and bias, seen in a shape, then apply its ReLU."""
+    if op.scale:
+        y *= view(op.scale, shape)
+    if op.bias:
+        y += view(op.bias, shape)
+    if op.relu:
+        np.maximum(y, np.float32(0), out=y)

@@ -1,0 +1,110 @@
+"""Kernels behind addresses: a record of numbers in, no result.
+
+A kernel is one compiled function `void(record *)`. Its record names every number it needs:
+addresses of buffers first, then sizes. Because every kernel has the same signature, a network is a
+table of (address, record), and running a network that was never seen before compiles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numba
+import numpy as np
+from numba import types
+from numba.core.ccallback import CFunc
+
+from fastcnn.kernels.cpu.runtime.compile_cache import KernelCache
+from fastcnn.utils import messages
+
+# Every record begins with these, written by the executor before each call:
+# images in this call (or in the batch), index of the first image (or of the part), chunks in use.
+HEADER = ("count", "first", "chunks")
+
+_KERNELS: dict[str, Kernel] = {}
+
+
+def record(*names: str) -> np.dtype:
+    """Return the record type of a kernel: the header, then the given fields, all int64."""
+    return np.dtype([(name, np.int64) for name in (*HEADER, *names)])
+
+
+def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
+    """Return one record with the given fields set and all others zero.
+
+    Fractions travel as float32 bits in the low half of an int64. Raises KeyError for a field that
+    the record does not have.
+    """
+    row = np.zeros(1, dtype)
+    for name, value in values.items():
+        if name not in dtype.fields:
+            raise KeyError(f"The record has no field {name!r}; it has {', '.join(dtype.names)}.")
+        row[name] = np.float32(value).view(np.int32) if isinstance(value, float) else value
+    return row
+
+
+class Kernel:
+    """A kernel's Python body, its record type and, once loaded, its machine code."""
+
+    def __init__(self, body: Callable, dtype: np.dtype, fastmath: bool | set[str]):
+        self.name = body.__name__
+        self.dtype = dtype
+        signature = types.void(types.CPointer(numba.from_dtype(dtype)))
+        options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath}
+        self._compiled = CFunc(body, (signature.args, signature.return_type), {}, options)
+        self._body = body
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the record's fields."""
+        return self.dtype.names or ()
+
+    @property
+    def loaded(self) -> bool:
+        return self._compiled.address is not None
+
+    @property
+    def address(self) -> int:
+        """The machine code's address; loads or compiles it the first time."""
+        if not self.loaded:
+            load([self])
+        return self._compiled.address
+
+    def in_cache(self) -> bool:
+        """Say whether machine code for this CPU is on disk."""
+        target = CFunc._targetdescr.target_context
+        return KernelCache(self._body).has(self._compiled._sig, target.codegen())
+
+    def compile(self) -> None:
+        self._compiled._cache = KernelCache(self._body)
+        self._compiled.compile()
+
+
+def kernel(dtype: np.dtype, fastmath: bool | set[str] = False) -> Callable[[Callable], Kernel]:
+    """Make a function of one record pointer a `Kernel`, known by its name."""
+
+    def decorate(body: Callable) -> Kernel:
+        return register(Kernel(body, dtype, fastmath))
+
+    return decorate
+
+
+def register(made: Kernel) -> Kernel:
+    """Count a kernel among `all_kernels` and return it."""
+    _KERNELS[made.name] = made
+    return made
+
+
+def load(kernels: Iterable[Kernel]) -> None:
+    """Load the kernels' machine code, compiling what the cache lacks after saying so on stderr."""
+    waiting = [one for one in dict.fromkeys(kernels) if not one.loaded]
+    missing = [one.name for one in waiting if not one.in_cache()]
+    if missing:
+        messages.say(f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}")
+    for one in waiting:
+        one.compile()
+
+
+def all_kernels() -> list[Kernel]:
+    """Return every kernel that has been imported."""
+    return list(_KERNELS.values())

@@ -1,0 +1,194 @@
+"""Vector values for kernels: LANES floats in one register, loaded and stored at integer addresses.
+
+For loops over channels that a compiler would not vectorise well: few channels, several results a
+loop. `lanes` is how many floats of a vector count; those beyond are neither read nor written.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR, VECTOR_BYTES, Memory, splat_lanes
+
+
+class VectorType(types.Type):
+    """The Numba type of a vector value."""
+
+    def __init__(self):
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector_type = VectorType()
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, frontend):
+        super().__init__(manager, frontend, VECTOR)
+
+
+@intrinsic
+def load(typing, address, lanes):
+    """Return the vector at an address; zero beyond `lanes`."""
+
+    def emit(context, builder, signature, arguments):
+        return Memory(builder, arguments[1]).load_last(arguments[0], 0)
+
+    return vector_type(types.int64, types.int64), emit
+
+
+@intrinsic
+def load_between(typing, address, first, end):
+    """Return the vector at an address with zero in the lanes outside first..end, which are not
+    read."""
+
+    def emit(context, builder, signature, arguments):
+        address, first, end = arguments
+        memory = Memory(builder, end)
+        memory.mask = builder.and_(memory.mask, builder.not_(Memory(builder, first).mask))
+        return memory.load_last(address, 0)
+
+    return vector_type(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def store(typing, value, address, lanes):
+    """Write the first `lanes` floats of a vector."""
+
+    def emit(context, builder, signature, arguments):
+        value, address, lanes = arguments
+        Memory(builder, lanes).store_last(value, address, 0)
+        return context.get_dummy_value()
+
+    return types.void(vector_type, types.int64, types.int64), emit
+
+
+@intrinsic
+def stream(typing, value, address):
+    """Write a vector to an address that is a multiple of its size, past the caches."""
+
+    def emit(context, builder, signature, arguments):
+        value, address = arguments
+        place = builder.inttoptr(address, VECTOR.as_pointer())
+        written = builder.store(value, place, align=VECTOR_BYTES)
+        once = builder.module.add_metadata([ir.IntType(32)(1)])
+        written.set_metadata("nontemporal", once)
+        return context.get_dummy_value()
+
+    return types.void(vector_type, types.int64), emit
+
+
+@intrinsic
+def splat(typing, number):
+    """Return a vector with one number in every lane."""
+
+    def emit(context, builder, signature, arguments):
+        return splat_lanes(builder, arguments[0], VECTOR)
+
+    return vector_type(types.float32), emit
+
+
+@njit
+def fill(address, size, value):
+    """Set `size` floats."""
+    for i in range(0, size, LANES):
+        store(value, address + 4 * i, min(LANES, size - i))
+
+
+@njit
+def copy(target, source, size):
+    """Copy `size` floats."""
+    for i in range(0, size, LANES):
+        lanes = min(LANES, size - i)
+        store(load(source + 4 * i, lanes), target + 4 * i, lanes)
+
+
+@intrinsic
+def transpose(typing, source, source_step, target, target_step):
+    """Write a block of LANES x LANES floats transposed; steps are the bytes between its rows."""
+
+    def emit(context, builder, signature, arguments):
+        source, source_step, target, target_step = arguments
+        pointer = VECTOR.as_pointer()
+        rows = []
+        for _ in range(LANES):
+            rows.append(builder.load(builder.inttoptr(source, pointer), align=4))
+            source = builder.add(source, source_step)
+        for row in _transposed(builder, rows):
+            builder.store(row, builder.inttoptr(target, pointer), align=4)
+            target = builder.add(target, target_step)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), emit
+
+
+def _transposed(builder: ir.IRBuilder, rows: list) -> list:
+    """Emit log2(LANES) rounds that swap ever larger blocks between pairs of rows."""
+    indices = ir.VectorType(ir.IntType(32), LANES)
+    size = 1
+    while size < LANES:
+        # In groups of 2 * size lanes: the first halves of both rows, then the second halves.
+        first = [i + (LANES - size if i // size % 2 else 0) for i in range(LANES)]
+        second = [i + (LANES if i // size % 2 else size) for i in range(LANES)]
+        swapped = list(rows)
+        for low in range(LANES):
+            if low // size % 2 == 0:
+                pair = rows[low], rows[low + size]
+                swapped[low] = builder.shuffle_vector(*pair, ir.Constant(indices, first))
+                swapped[low + size] = builder.shuffle_vector(*pair, ir.Constant(indices, second))
+        rows = swapped
+        size *= 2
+    return rows
+
+
+def _binary(instruction: str):
+    @intrinsic
+    def operation(typing, a, b):
+        def emit(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments)
+
+        return vector_type(vector_type, vector_type), emit
+
+    return operation
+
+
+add = _binary("fadd")
+multiply = _binary("fmul")
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """Return a * b + c, rounded once."""
+
+    def emit(context, builder, signature, arguments):
+        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+        name = f"llvm.fma.v{LANES}f32"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, arguments)
+
+    return vector_type(vector_type, vector_type, vector_type), emit
+
+
+def _selecting(condition):
+    @intrinsic
+    def choose(typing, a, b, yes, no):
+        def emit(context, builder, signature, arguments):
+            a, b, yes, no = arguments
+            return builder.select(condition(builder, a, b), yes, no)
+
+        return vector_type(vector_type, vector_type, vector_type, vector_type), emit
+
+    return choose
+
+
+def _replaces(builder, a, b):
+    # A NaN wins over every number and is never replaced, as in every framework's max pooling.
+    larger = builder.fcmp_ordered(">", a, b)
+    return builder.or_(larger, builder.fcmp_unordered("uno", a, a))
+
+
+where_larger = _selecting(_replaces)  # a > b or a is NaN ? yes : no
+where_equal = _selecting(lambda builder, a, b: builder.fcmp_ordered("==", a, b))

@@ -1,0 +1,18 @@
+"""The GPU's strategies, in a table like the CPU's; `cycles` are nanoseconds here."""
+
+from __future__ import annotations
+
+from fastcnn.kernels.cuda.conv import direct, im2col, winograd
+from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
+
+__all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
+
+STRATEGIES: dict[str, Strategy] = {
+    one.name: one
+    for one in (
+        strategy("direct", direct, 1e-5),
+        strategy("im2col", im2col, 1e-5),
+        strategy("winograd", winograd, 4e-5, m=4),
+        strategy("winograd-2x2", winograd, 1e-5, m=2),
+    )
+}

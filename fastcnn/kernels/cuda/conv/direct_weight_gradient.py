@@ -1,0 +1,194 @@
+"""The kernel's gradient by direct convolution: tiles of pixels, splits of the batch, sums in order.
+
+The number of splits depends on the problem and on the largest batch only, and split s takes the
+tiles s, s + splits, ...: the same images give the same bits, however many there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import BATCH, Calls, Region
+from fastcnn.kernels.cuda.conv.axis import Axis, forward_axis
+from fastcnn.kernels.cuda.conv.direct_naive import direct_plain_gradient
+from fastcnn.kernels.cuda.conv.direct_tile_selection import BUSY
+from fastcnn.kernels.cuda.conv.weight_gradient_kernel import gradient_kernel
+from fastcnn.kernels.cuda.conv.weight_gradient_loading import GROUPED_THREADS, GradientTile
+from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, split_region
+from fastcnn.kernels.cuda.runtime.cost_model import LAUNCH, MULTIPLY_ADDS, PROCESSORS, kernel_time
+
+TILES = (GradientTile(64, 8, 2, 16), GradientTile(32, 8, 2, 16), GradientTile(16, 4, 1, 4))
+KERNELS = {tile: gradient_kernel(tile) for tile in TILES}
+
+COLUMN_BITS = range(2, 6)  # tiles are 4, 8, 16 or 32 pixels wide
+SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+SCRATCH = 16 << 20  # floats of all splits together
+EACH_LOAD = 14  # instructions that bring four floats into shared memory
+EACH_TILE = 400  # instructions, or as much waiting, of four meetings of the threads and the table
+PLAIN_SHARE = 0.05  # of the instructions of the kernel without tiles that are multiply-adds
+
+
+@dataclass(frozen=True)
+class GradientPlan:
+    """A tile, how it is laid over pixels and taps, and its time in nanoseconds.
+
+    The names are those of the kernel's numbers.
+    """
+
+    tile: GradientTile
+    tile_rows: int
+    column_bits: int
+    plane_rows: int
+    phase: int
+    row_threads: int
+    pixel_groups: int
+    row_tiles: int
+    splits: int
+    time: float
+
+    @property
+    def values(self) -> dict[str, int]:
+        return {name: value for name, value in vars(self).items() if name not in ("tile", "time")}
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: Problem, images: int) -> GradientPlan | None:
+    """Return the cheapest plan; None where no tile's part of the image fits in shared memory."""
+    plans = [
+        made
+        for tile in TILES
+        for column_bits in COLUMN_BITS
+        for made in _plans(tile, column_bits, problem, images)
+    ]
+    return min(plans, key=lambda made: made.time, default=None)
+
+
+def _plans(
+    tile: GradientTile, column_bits: int, problem: Problem, images: int
+) -> list[GradientPlan]:
+    rows, columns = forward_axis(problem, 0), forward_axis(problem, 1)
+    wide = 1 << column_bits
+    # Columns of each remainder by the stride, those that no output of the tile meets included.
+    phase = ceil(((wide - 1) * columns.stride + columns.reach) / columns.stride)
+    most = min(rows.out_size, tile.pixels // wide)
+    while most > 0 and _plane_rows(rows, most) * phase * columns.stride > tile.positions:
+        most -= 1
+    if most == 0 or (wide > 4 and wide >= 2 * columns.out_size):
+        return []
+    high = ceil(rows.out_size / ceil(rows.out_size / most))
+    tiles = ceil(rows.out_size / high) * ceil(columns.out_size / wide) * images
+
+    across = tile.filters // tile.wide
+    row_threads = ceil(rows.taps * columns.taps * tile.slice / 4 / tile.quads)
+    row_tiles = ceil(row_threads * across / GROUPED_THREADS)
+    row_threads = ceil(row_threads / row_tiles)
+    groups = 1
+    while 2 * groups * row_threads * across <= GROUPED_THREADS and 8 * groups <= high * wide:
+        groups *= 2
+    laid = (tile, high, column_bits, _plane_rows(rows, high), phase, row_threads, groups, row_tiles)
+    size = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group * problem.filters
+    return [
+        GradientPlan(*laid, splits, _time(*laid, splits, columns.stride, problem, tiles, images))
+        for splits in SPLITS
+        if splits == 1 or (splits <= tiles and splits * size <= SCRATCH)
+    ]
+
+
+def _plane_rows(axis: Axis, rows: int) -> int:
+    return (rows - 1) * axis.stride + axis.reach
+
+
+def _time(
+    tile: GradientTile,
+    high: int,
+    column_bits: int,
+    plane_rows: int,
+    phase: int,
+    row_threads: int,
+    groups: int,
+    row_tiles: int,
+    splits: int,
+    stride: int,
+    problem: Problem,
+    tiles: int,
+    images: int,
+) -> float:
+    """Estimate the nanoseconds of the sums and of adding up the splits."""
+    threads = row_threads * groups * (tile.filters // tile.wide)
+    pixels, sums = high << column_bits, 4 * tile.quads * tile.wide
+    each_pixel = sums + tile.quads + tile.wide // 4 + 3
+    loads = plane_rows * phase * stride * tile.slice + pixels * tile.filters
+    instructions = pixels / groups * each_pixel + EACH_LOAD * loads / 4 / threads + EACH_TILE
+    blocks = row_tiles * problem.groups * ceil(problem.filters_per_group / tile.filters)
+    blocks *= ceil(problem.channels_per_group / tile.slice)
+    done = ceil(tiles / splits) * splits * blocks * threads * pixels / groups * sums
+    kernel = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group * problem.filters
+    traffic = problem.height * problem.width * problem.channels
+    traffic += problem.out_height * problem.out_width * problem.filters
+    main = kernel_time(
+        done,
+        4.0 * images * traffic + 4.0 * splits * kernel,
+        ceil(blocks * splits * threads / GROUPED_THREADS),
+        BUSY * pixels / groups * sums / instructions,
+    )
+    return main + fold_time(kernel, splits)
+
+
+def time(problem: Problem, images: int) -> float:
+    """Estimate the nanoseconds of a batch."""
+    made = plan(problem, images)
+    if made is not None:
+        return made.time
+    return LAUNCH + images * problem.multiply_adds / (MULTIPLY_ADDS * PLAIN_SHARE)
+
+
+def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
+    """Emit gradient[KH, KW, C / groups, F] = the sum over images and pixels of x dy."""
+    rows, columns = forward_axis(problem, 0), forward_axis(problem, 1)
+    taps = problem.kernel[0] * problem.kernel[1]
+    size = taps * problem.channels_per_group * problem.filters
+    channels = problem.channels
+    values = {
+        "height": rows.size,
+        "width": columns.size,
+        "x_first": (rows.in_first * problem.width + columns.in_first) * channels,
+        "x_image": problem.height * problem.width * channels,
+        "x_row": rows.in_step * problem.width * channels,
+        "x_pixel": columns.in_step * channels,
+        "inner": problem.channels_per_group,
+        "out_height": rows.out_size,
+        "out_width": columns.out_size,
+        "outputs": problem.filters_per_group,
+        "groups": problem.groups,
+        "taps_h": rows.taps,
+        "taps_w": columns.taps,
+        "stride_h": rows.stride,
+        "stride_w": columns.stride,
+        "dilation_h": rows.dilation,
+        "dilation_w": columns.dilation,
+        "top": rows.pad,
+        "left": columns.pad,
+    }
+    made = plan(problem, calls.images)
+    if made is None:
+        kernel, splits = direct_plain_gradient, _plain_splits(size, calls.images)
+        values["splits"] = splits
+    else:
+        kernel, splits = KERNELS[made.tile], made.splits
+        # Vectors of four numbers, where every row of them begins at 16 bytes.
+        values |= made.values | {
+            "x_fours": problem.channels_per_group % 4 == 0,
+            "y_fours": problem.filters_per_group % 4 == 0,
+        }
+    sums = gradient if splits == 1 else split_region(splits, size)
+    calls.emit(kernel, BATCH, "partial", {"x": x, "dy": dy, "partial": sums}, **values)
+    if splits > 1:
+        fold(calls, sums, gradient, splits, size)
+
+
+def _plain_splits(size: int, images: int) -> int:
+    """Return how many splits give every multiprocessor some threads."""
+    return max(1, min(images, PROCESSORS * 1024 // size))

@@ -1,0 +1,232 @@
+"""Winograd convolution: tiles of the image are transformed, multiplied, and transformed back.
+
+A 3x3 convolution at stride 1 computes each m x m tile of outputs from (m + 2) x (m + 2) inputs. In
+another basis (`kernels/winograd.py`) these inputs and the kernel multiply element by element,
+(m + 2)^2 products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the channels,
+the products of one basis element over all tiles of the batch are one matrix product, so a
+convolution becomes four launches:
+
+    U[e] [C, F]                         of the kernel, U = G g G^T
+    V[tile][e][C] = B^T d B             of every tile d
+    M[tile][e] = V[tile][e] @ U[e]      (m + 2)^2 products [tiles, C] @ [C, F]
+    y             = A^T M A             m x m pixels of every tile
+
+The gradient of the input is the same with the flipped kernel and U[e] turned, so its kernel
+transform is the same too. That of the kernel exchanges the parts: D[e] [C, F] = sum over the tiles
+of V[tile][e]^T @ W[tile][e] with W = A dy A^T, then dw = G^T D G.
+
+Shapes: x [H, W, C], kernel [3, 3, C, F], y [OH, OW, F] of each image, any padding.
+
+Operations: (m + 2)^2 / (9 m^2) of the direct multiply-adds. Workspace: U; V and M, each
+(m + 2)^2 / m^2 times as large as x and y; for dw V, W and D. The transforms are bound by memory,
+so the more channels and filters, the better.
+
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
+from fastcnn.kernels.cuda.conv import winograd_kernels as kernels
+from fastcnn.kernels.cuda.gemm import gemm
+from fastcnn.kernels.cuda.runtime.cost_model import kernel_time
+from fastcnn.kernels.cuda.runtime.kernel import Kernel
+from fastcnn.kernels.shared.winograd import TAPS
+
+
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return why a problem cannot be done, or None."""
+    if problem.kernel != (TAPS, TAPS):
+        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
+    if problem.strides != (1, 1) or problem.dilation != (1, 1):
+        return "it takes strides and dilation of 1 only"
+    if problem.groups != 1:
+        return "it takes one group of channels only"
+    return None
+
+
+def _backward(problem: Problem) -> Problem:
+    """Return dx as a convolution of the output gradient; padding below 0 leaves out its edge."""
+    reach = TAPS - 1
+    (top, bottom), (left, right) = problem.padding
+    return replace(
+        problem,
+        height=problem.out_height,
+        width=problem.out_width,
+        channels=problem.filters,
+        filters=problem.channels,
+        padding=((reach - top, reach - bottom), (reach - left, reach - right)),
+    )
+
+
+class _Tiling:
+    """An image cut into tiles of m x m outputs."""
+
+    def __init__(self, problem: Problem, m: int):
+        self.elements = (m + TAPS - 1) ** 2
+        self.high, self.wide = ceil(problem.out_height / m), ceil(problem.out_width / m)
+        self.count = self.high * self.wide
+
+    def elements_of(self, channels: int, label: str) -> Region:
+        """Return room for all tiles of an image, transformed: [tiles][e][channels]."""
+        return Region(4 * self.count * self.elements * channels, label=label)
+
+    @property
+    def grid(self) -> dict[str, int]:
+        return {"tiles_h": self.high, "tiles_w": self.wide}
+
+
+def conv2d_winograd(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+    m: int = 4,
+    flipped: bool = False,
+) -> None:
+    """Emit y = x * kernel + bias by F(m x m, 3 x 3).
+
+    With `flipped`, `problem` is that of dx: both axes of the kernel run backwards and channels and
+    filters change places.
+    """
+    tiling = _Tiling(problem, m)
+    channels, filters, elements = problem.channels, problem.filters, tiling.elements
+    u = Region(4 * elements * channels * filters, GLOBAL, label="U")
+    v, products = tiling.elements_of(channels, "V"), tiling.elements_of(filters, "M")
+    calls.emit(
+        kernels.winograd_kernel[m],
+        BATCH,
+        "u",
+        {"kernel": kernel, "u": u, "scale": scale},
+        inner=filters if flipped else channels,
+        outputs=channels if flipped else filters,
+        flipped=flipped,
+    )
+    _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, x, v)
+    gemm.product(
+        calls,
+        v,
+        u,
+        products,
+        tiling.count,
+        filters,
+        channels,
+        groups=elements,
+        a_row=elements * channels,
+        c_row=elements * filters,
+        a_group=channels,
+        b_group=channels * filters,
+        c_group=filters,
+        turned=flipped,
+    )
+    calls.emit(
+        kernels.winograd_outputs[m],
+        IMAGE,
+        "y",
+        {"products": products, "y": y, "offset": bias},
+        **tiling.grid,
+        out_height=problem.out_height,
+        out_width=problem.out_width,
+        filters=filters,
+        rectified=relu,
+    )
+
+
+def _transform_inputs(
+    calls: Calls, kernel: Kernel, tiling: _Tiling, problem: Problem, x: Region, v: Region
+) -> None:
+    calls.emit(
+        kernel,
+        IMAGE,
+        "v",
+        {"x": x, "v": v},
+        **tiling.grid,
+        height=problem.height,
+        width=problem.width,
+        top=problem.padding[0][0],
+        left=problem.padding[1][0],
+        channels=problem.channels,
+    )
+
+
+def conv2d_winograd_dx(
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
+) -> None:
+    """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
+    conv2d_winograd(calls, _backward(problem), dy, kernel, None, out, m=m, flipped=True)
+
+
+def conv2d_winograd_dw(
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
+) -> None:
+    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
+    tiling = _Tiling(problem, m)
+    channels, filters, elements = problem.channels, problem.filters, tiling.elements
+    v, w = tiling.elements_of(channels, "V"), tiling.elements_of(filters, "W")
+    d = Region(4 * elements * channels * filters, GLOBAL, label="D")
+    _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, x, v)
+    # The tiles of dy are its m x m pixels, from its corner on.
+    target = replace(_backward(problem), padding=((0, 0), (0, 0)))
+    _transform_inputs(calls, kernels.winograd_turned_outputs[m], tiling, target, dy, w)
+    gemm.sum_of_products(
+        calls,
+        v,
+        w,
+        d,
+        channels,
+        filters,
+        tiling.count,
+        groups=elements,
+        a_row=elements * channels,
+        b_row=elements * filters,
+        a_group=channels,
+        b_group=filters,
+        c_group=channels * filters,
+    )
+    calls.emit(
+        kernels.winograd_gradient[m],
+        BATCH,
+        "gradient",
+        {"d": d, "gradient": gradient},
+        channels=channels,
+        filters=filters,
+    )
+
+
+# What a thread of a transform costs, of a tile and of a kernel, in multiply-adds that would take as
+# many instructions.
+TILE_WORK = {2: 350, 4: 700}
+KERNEL_WORK = {2: 300, 4: 500}
+
+
+def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
+    """Estimate the nanoseconds of one image of a batch of so many."""
+    problem = _backward(problem) if direction == "dx" else problem
+    tiling = _Tiling(problem, m)
+    channels, filters, elements = problem.channels, problem.filters, tiling.elements
+    tiles, taps = images * tiling.count, TAPS * TAPS
+    source = images * problem.height * problem.width
+    target = images * problem.out_height * problem.out_width
+    total = _transform_time(tiles, channels, TILE_WORK[m], source * channels, elements)
+    total += _transform_time(tiles, filters, TILE_WORK[m], target * filters, elements)
+    total += _transform_time(channels, filters, KERNEL_WORK[m], taps * channels * filters, elements)
+    if direction == "dw":
+        total += gemm.sum_time(channels, filters, tiles, groups=elements)
+    else:
+        total += gemm.product_time(tiles, filters, channels, groups=elements)
+    return total / images
+
+
+def _transform_time(rows: int, columns: int, work: int, plain: int, elements: int) -> float:
+    """Estimate a transform between `plain` numbers and so many elements of rows x columns."""
+    threads = rows * columns
+    blocks = ceil(threads / kernels.THREADS)
+    return kernel_time(work * threads, 4 * (plain + elements * threads), blocks, 1.0)

@@ -1,0 +1,279 @@
+"""Matrix products on the GPU: C = A @ B for groups of matrices, and sums of products over a batch.
+
+Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the card,
+the inner dimension is split: each part writes its own C into scratch memory, and `split_sums` adds
+them in order. How many parts there are is decided on the host, for the largest batch, so that the
+bits of a result do not change from run to run.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, NamedTuple
+
+from numba import float32, int32, int64
+
+from fastcnn.kernels.call import BATCH, Calls, Place, Region
+from fastcnn.kernels.cuda.gemm.loader import Loader
+from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
+from fastcnn.kernels.cuda.gemm.matrix_loader import across, along
+from fastcnn.kernels.cuda.gemm.split_k import fold, split_region
+from fastcnn.kernels.cuda.gemm.tile import VECTOR, Tile, make_place, part_of, row_at, tile_kernel
+from fastcnn.kernels.cuda.gemm.tile_selection import (
+    ALL_TILES,
+    Plan,
+    best_plan,
+    in_fours,
+    product_time,
+    sum_time,
+)
+from fastcnn.kernels.cuda.runtime.device import cuda
+from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel
+from fastcnn.kernels.cuda.runtime.memory_access import is_aligned
+
+__all__ = [
+    "KERNELS",
+    "Lines",
+    "Plan",
+    "best_plan",
+    "check_counts",
+    "emit_plan",
+    "make_kernel",
+    "product",
+    "product_time",
+    "sum_of_products",
+    "sum_time",
+]
+
+PRODUCT, TURNED, SUM = "product", "product_turned", "sum_of_products"
+MOST_COUNTED = 2**31 - 2**16  # rows, or floats from where a block begins: a tile goes beyond
+
+
+def _loaders(kind: str, tile: Tile) -> tuple[Loader, Loader]:
+    of_a, of_b = along if kind == SUM else across, across if kind == TURNED else along
+    return of_a(tile, tile.rows), of_b(tile, tile.columns)
+
+
+def make_kernel(kind: str, tile: Tile) -> Kernel:
+    """Return the kernel of one kind of product in tiles of one size."""
+    sweep, storing = make_sweep(tile, *_loaders(kind, tile))
+    store, size = storing(row_at), tile.sums
+    place, depth = make_place(tile), tile.depth
+    over_images = kind == SUM
+
+    def body(
+        count: Int,
+        a: Floats,
+        b: Floats,
+        c: Floats,
+        scale: Floats,
+        bias: Floats,
+        rows: Int,
+        columns: Int,
+        inner: Int,
+        groups: Int,
+        a_group: Int,
+        a_row: Int,
+        b_group: Int,
+        b_row: Int,
+        c_group: Int,
+        c_row: Int,
+        c_split: Int,
+        splits: Int,
+        relu: Int,
+    ):
+        """C[group] = A[group] @ B[group]; a block computes one tile of one split of a group."""
+        sums = cuda.local.array(size, float32)
+        if over_images:
+            inner *= count
+        else:
+            rows *= count
+        row, column, group, split = place(columns, splits)
+        first, last = part_of(inner, split, splits, depth)
+        a_shape = (int32(rows), a_row, int64(group) * a_group)
+        b_shape = (columns, b_row, int64(group) * b_group)
+        sweep(sums, a, a_shape, row, b, b_shape, column, first, last)
+        start = int64(split) * c_split + int64(group) * c_group
+        four = is_aligned(c) and (c_split | c_group | c_row) % 4 == 0
+        limits = (row, column, int32(rows), columns, group * columns, start, four, relu)
+        store(sums, c, scale, bias, c_row, limits)
+
+    def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
+        rows = values["rows"] * (1 if over_images else count)
+        blocks = tile.blocks(rows, values["columns"])
+        return (blocks, 1, values["groups"] * values["splits"]), tile.threads
+
+    body.__name__ = f"{kind}_{tile.name}"
+    return tile_kernel(launch, tile)(body)
+
+
+KERNELS = {
+    (kind, tile): make_kernel(kind, tile) for kind in (PRODUCT, TURNED, SUM) for tile in ALL_TILES
+}
+
+
+class Lines(NamedTuple):
+    """Where the rows of a product's C lie: `rows` of each image, or in all.
+
+    They lie without gaps: the groups side by side in each row, or one after the other.
+    """
+
+    rows: int
+    columns: int
+    groups: int
+    c_group: int
+    c_row: int
+    each_image: bool = True
+
+    @property
+    def floats(self) -> tuple[int, int]:
+        """The floats of C that do not depend on the number of images, and those of each."""
+        before = (self.groups - 1) * self.c_group if self.c_row == self.columns else 0
+        own = self.rows * self.c_row
+        return (before, own) if self.each_image else (before + own, 0)
+
+
+def product(
+    calls: Calls,
+    a: Region | Place,
+    b: Region | Place,
+    c: Region | Place,
+    rows: int,
+    columns: int,
+    inner: int,
+    *,
+    groups: int = 1,
+    a_row: int | None = None,
+    b_row: int | None = None,
+    c_row: int | None = None,
+    a_group: int = 0,
+    b_group: int = 0,
+    c_group: int = 0,
+    turned: bool = False,
+    bias: Region | None = None,
+    scale: Region | None = None,
+    relu: bool = False,
+) -> None:
+    """Emit C[g][r, o] = relu(scale[g, o] * sum of A[g][r, k] * B[g][k, o] + bias[g, o]).
+
+    There are `rows` rows per image. (g, r, k) of A lies at g * a_group + r * a_row + k, (g, r, o)
+    of C at g * c_group + r * c_row + o, (g, k, o) of B at g * b_group + k * b_row + o, or where it
+    is `turned` at g * b_group + o * b_row + k.
+    """
+    _emit(
+        calls,
+        TURNED if turned else PRODUCT,
+        {"a": a, "b": b, "c": c, "scale": scale, "bias": bias},
+        rows=rows,
+        columns=columns,
+        inner=inner,
+        groups=groups,
+        a_group=a_group,
+        a_row=inner if a_row is None else a_row,
+        b_group=b_group,
+        b_row=(inner if turned else columns) if b_row is None else b_row,
+        c_group=c_group,
+        c_row=columns if c_row is None else c_row,
+        relu=relu,
+    )
+
+
+def sum_of_products(
+    calls: Calls,
+    a: Region | Place,
+    b: Region | Place,
+    c: Region | Place,
+    rows: int,
+    columns: int,
+    inner: int,
+    *,
+    groups: int = 1,
+    a_row: int | None = None,
+    b_row: int | None = None,
+    c_row: int | None = None,
+    a_group: int = 0,
+    b_group: int = 0,
+    c_group: int = 0,
+) -> None:
+    """Emit C[g][i, o] = the sum over k of A[g][k, i] * B[g][k, o], with `inner` k per image."""
+    _emit(
+        calls,
+        SUM,
+        {"a": a, "b": b, "c": c},
+        rows=rows,
+        columns=columns,
+        inner=inner,
+        groups=groups,
+        a_group=a_group,
+        a_row=rows if a_row is None else a_row,
+        b_group=b_group,
+        b_row=columns if b_row is None else b_row,
+        c_group=c_group,
+        c_row=columns if c_row is None else c_row,
+    )
+
+
+def _emit(calls: Calls, kind: str, places: dict[str, Any], **values: int) -> None:
+    """Emit a product in its best tiles."""
+    rows, inner = values["rows"], values["inner"]
+    if kind == SUM:
+        inner *= calls.images
+    else:
+        rows *= calls.images
+    columns, groups = values["columns"], values["groups"]
+    fours = in_fours((places["a"], places["b"]), *_vectors(kind, values))
+    plan = best_plan(rows, columns, inner, groups, calls.precision, fours)
+    check_counts(calls, rows, inner, *_reached(kind, plan.tile, values))
+    lines = Lines(*(values[name] for name in Lines._fields[:-1]), each_image=kind != SUM)
+    emit_plan(calls, plan, KERNELS[kind, plan.tile], places, "c", lines, **values)
+
+
+def _vectors(kind: str, values: dict[str, int]) -> list[int]:
+    """Return what must be whole vectors for these to be moved: how far the matrices go in the order
+    of memory, and where their rows and groups begin."""
+    of_a = "rows" if kind == SUM else "inner"
+    of_b = "inner" if kind == TURNED else "columns"
+    return [values[name] for name in (of_a, of_b, "a_row", "b_row", "a_group", "b_group")]
+
+
+def _reached(kind: str, tile: Tile, values: dict[str, int]) -> list[int]:
+    """Return how far a block goes at once: in matrices loaded across their rows from where it
+    begins, in those loaded along them from slice to slice."""
+    of_a = tile.depth if kind == SUM else tile.rows
+    of_b = tile.columns if kind == TURNED else tile.depth
+    return [of_a * values["a_row"], of_b * values["b_row"]]
+
+
+def check_counts(calls: Calls, *counts: int) -> None:
+    """Raise ValueError where the kernels cannot count that far, in 32 bits."""
+    if max(counts) > MOST_COUNTED:
+        raise ValueError(
+            f"{calls.label or 'A product'}: in a batch of {calls.images} images a kernel would "
+            f"count to {max(counts)}, but it can to {MOST_COUNTED}. Try smaller batches."
+        )
+
+
+def emit_plan(
+    calls: Calls,
+    plan: Plan,
+    tiled: Kernel,
+    places: dict[str, Any],
+    output: str,
+    lines: Lines,
+    **values: int,
+) -> None:
+    """Emit a kernel of tiles; where it is split, with the sum over the splits behind it."""
+    if plan.splits == 1:
+        calls.emit(tiled, BATCH, output, places, **values, splits=1)
+        return
+    size, each_image = lines.floats
+    # Splits begin at multiples of 16 bytes.
+    c_split = ceil((size + calls.images * each_image) / VECTOR) * VECTOR
+    partial = split_region(plan.splits, c_split)
+    without = {name: place for name, place in places.items() if name not in ("scale", "bias")}
+    values, relu = {**values, "relu": 0}, bool(values.get("relu", 0))
+    written = {**without, output: partial}
+    calls.emit(tiled, BATCH, output, written, **values, c_split=c_split, splits=plan.splits)
+    scale, bias, columns = places.get("scale"), places.get("bias"), lines.c_row
+    where = partial, places[output], plan.splits
+    fold(calls, *where, size, each_image, c_split, columns, scale, bias, relu)

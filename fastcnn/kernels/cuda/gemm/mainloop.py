@@ -1,0 +1,102 @@
+"""How a block of threads goes through the inner dimension of a product, slice by slice.
+
+In float32: while the threads multiply one slice, in shared memory, they have the next one's numbers
+on the way from global memory into registers; then they put them into the other of two copies. So
+they meet once a slice. In TF32 the numbers go straight into shared memory (`pipeline`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from numba import float32, int32, int64
+
+from fastcnn.kernels.cuda.gemm.loader import Loader, slice_size
+from fastcnn.kernels.cuda.gemm.mainloop_pipelined import pipelined
+from fastcnn.kernels.cuda.gemm.mma_float32 import register_sums
+from fastcnn.kernels.cuda.gemm.mma_tf32 import tensor_sums
+from fastcnn.kernels.cuda.gemm.tile import TF32, Sums, Tile
+from fastcnn.kernels.cuda.runtime.device import cuda
+from fastcnn.kernels.cuda.runtime.kernel import inline
+from fastcnn.kernels.cuda.runtime.memory_access import shared_floats, write
+
+
+class Sweep(NamedTuple):
+    """How a block computes a tile, and how its threads store their sums.
+
+    run(sums, a, a_shape, row, b, b_shape, column, first, last) sums from `first` to `last` of the
+    inner dimension, with the tile's first row and column; `storing` is that of `Sums`.
+    """
+
+    run: Callable
+    storing: Callable[[Callable], Callable]
+
+
+def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Sweep:
+    """Return the way to compute a tile of the product of what two loaders find."""
+    layouts = of_a.share.layout, of_b.share.layout
+    if tile.precision == TF32:
+        # The sums are the same whichever way numbers move, and so is their code.
+        sums_of = tensor_sums(tile._replace(width=1), *layouts)
+        return Sweep(pipelined(tile, sums_of, of_a, of_b), sums_of.storing)
+    sums_of = register_sums(tile, *layouts)
+    return Sweep(_through_registers(tile, sums_of, of_a, of_b), sums_of.storing)
+
+
+@cache
+def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
+    slice_a, one_slice = of_a.share.layout.size, slice_size(of_a, of_b)
+    near_a_size, far_a_size, each_a = of_a.near, of_a.far, of_a.share.each
+    near_b_size, far_b_size, each_b = of_b.near, of_b.far, of_b.share.each
+    begin_a, load_a, begin_b, load_b = of_a.begin, of_a.load, of_b.begin, of_b.load
+    put_a, put_b = _putter(tile, of_a), _putter(tile, of_b)
+    place, multiply, size, depth = sums_of.place, sums_of.multiply, tile.sums, tile.depth
+    two_slices = 2 * one_slice
+
+    @inline
+    def sweep(sums, a, a_shape, row, b, b_shape, column, first, last):
+        shared = shared_floats(two_slices)
+        next_a = cuda.local.array(each_a, float32)
+        next_b = cuda.local.array(each_b, float32)
+        near_a = cuda.local.array(near_a_size, int32)
+        near_b = cuda.local.array(near_b_size, int32)
+        far_a = cuda.local.array(far_a_size, int64)
+        far_b = cuda.local.array(far_b_size, int64)
+        for i in range(size):
+            sums[i] = float32(0)
+        begin_a(near_a, far_a, a, a_shape, row, first)
+        begin_b(near_b, far_b, b, b_shape, column, first)
+        down, across = place()
+        half = int32(0)
+        load_a(next_a, a, near_a, far_a, a_shape, last)
+        load_b(next_b, b, near_b, far_b, b_shape, last)
+        put_a(shared, half, next_a)
+        put_b(shared, half + slice_a, next_b)
+        while first < last:
+            first += depth
+            cuda.syncthreads()
+            load_a(next_a, a, near_a, far_a, a_shape, last)
+            load_b(next_b, b, near_b, far_b, b_shape, last)
+            multiply(shared, half, down, across, sums)
+            half = int32(one_slice - half)
+            put_a(shared, half, next_a)
+            put_b(shared, half + slice_a, next_b)
+
+    return sweep
+
+
+@cache
+def _putter(tile: Tile, loader: Loader) -> Callable:
+    """Return the device function that puts a slice's numbers into shared memory."""
+    each, target = loader.share.each, loader.share.target
+    step = tile.stride * loader.share.layout.row
+
+    @inline
+    def put(shared, start, values):
+        to = target(start)
+        for i in range(each):
+            write(shared, to, i * step, values[i])
+
+    return put

@@ -1,0 +1,279 @@
+"""Max and average pooling, forward and backward.
+
+A window is cut at the image's edge: padding is never the largest and does not count in a mean. The
+way back gathers: a thread has a pixel and visits the windows that cover it, so nothing is added by
+two threads.
+"""
+
+import numpy as np
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cuda.nn.activation import rectified
+from fastcnn.kernels.cuda.runtime.device import cuda
+from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel
+from fastcnn.kernels.cuda.runtime.memory_access import read, write
+from fastcnn.kernels.shared.pooling import geometry
+
+ZERO, ONE = np.float32(0), np.float32(1)
+
+_outputs = per_image("out_height", "out_width", "channels")
+_pixels = per_image("height", "width", "channels")
+
+
+def _tiles_or_pixels(count, values):
+    return (_outputs if values["four"] and values["covers"] else _pixels)(count, values)
+
+
+@inline
+def _inside(out, window, stride, before, size):
+    """Return the first and the end of a window's rows, or columns, inside the image."""
+    first = out * stride - before
+    return max(first, 0), min(first + window, size)
+
+
+@inline
+def _covering(at, window, stride, before, outputs):
+    """Return the first and the end of the windows that cover a row, or a column."""
+    first = quotient(max(at + before - window, -1) + stride, stride)
+    return first, min(quotient(at + before, stride) + 1, outputs)
+
+
+@inline
+def _larger(value, number, best, place):
+    """Return the larger value and its place; a NaN counts as larger than all."""
+    if value > best or value != value:
+        return value, number
+    return best, place
+
+
+@kernel(_outputs)
+def max_pool(
+    count: Int,
+    x: Floats,
+    y: Floats,
+    index: Floats,
+    height: Int,
+    width: Int,
+    channels: Int,
+    out_height: Int,
+    out_width: Int,
+    window_h: Int,
+    window_w: Int,
+    stride_h: Int,
+    stride_w: Int,
+    top: Int,
+    left: Int,
+    relu: Int,
+    covers: Int,
+    four: Int,
+):
+    """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
+    e, n = cuda.grid(2)
+    outputs = out_height * out_width * channels
+    if e >= outputs:
+        return
+    out_row, out_column, c = position(e, out_width, channels)
+    row, last_row = _inside(out_row, window_h, stride_h, top, height)
+    column, last_column = _inside(out_column, window_w, stride_w, left, width)
+    first = (row * width + column) * channels + c
+    line = width * channels
+    while n < count:
+        at = n * height * line + first
+        best, place = read(x, at, 0), 0
+        if four:
+            second, third = read(x, at, channels), read(x, at, line)
+            fourth = read(x, at, line + channels)
+            best, place = _larger(second, 1, best, place)
+            best, place = _larger(third, 2, best, place)
+            best, place = _larger(fourth, 3, best, place)
+        else:
+            number = 0
+            for _ in range(row, last_row):
+                to = at
+                for _ in range(column, last_column):
+                    best, place = _larger(read(x, to, 0), number, best, place)
+                    to += channels
+                    number += 1
+                at += line
+        if index.size > 0:
+            index[n * outputs + e] = np.float32(place)
+        y[n * outputs + e] = rectified(best, relu)
+        n += cuda.gridDim.y
+
+
+@kernel(_tiles_or_pixels)
+def max_pool_dx(
+    count: Int,
+    dy: Floats,
+    index: Floats,
+    y: Floats,
+    dx: Floats,
+    height: Int,
+    width: Int,
+    channels: Int,
+    out_height: Int,
+    out_width: Int,
+    window_h: Int,
+    window_w: Int,
+    stride_h: Int,
+    stride_w: Int,
+    top: Int,
+    left: Int,
+    relu: Int,
+    covers: Int,
+    four: Int,
+):
+    """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
+    e, n = cuda.grid(2)
+    size, outputs = height * width * channels, out_height * out_width * channels
+    line = width * channels
+    if four and covers:
+        # Windows of 2x2 that tile the image: a thread has a window and writes all of it.
+        if e >= outputs:
+            return
+        out_row, out_column, c = position(e, out_width, channels)
+        first = (2 * out_row * width + 2 * out_column) * channels + c
+        while n < count:
+            at = n * outputs + e
+            place, value = read(index, at, 0), read(dy, at, 0)
+            if relu and read(y, at, 0) <= ZERO:
+                value = ZERO
+            at = n * size + first
+            write(dx, at, 0, value if place == ZERO else ZERO)
+            write(dx, at, channels, value if place == ONE else ZERO)
+            write(dx, at, line, value if place == np.float32(2) else ZERO)
+            write(dx, at, line + channels, value if place == np.float32(3) else ZERO)
+            n += cuda.gridDim.y
+        return
+    if e >= size:
+        return
+    row, column, c = position(e, width, channels)
+    first_row, end_row = _covering(row, window_h, stride_h, top, out_height)
+    first_column, end_column = _covering(column, window_w, stride_w, left, out_width)
+    while n < count:
+        total = ZERO
+        for out_row in range(first_row, end_row):
+            above, _ = _inside(out_row, window_h, stride_h, top, height)
+            at = n * outputs + (out_row * out_width + first_column) * channels + c
+            for out_column in range(first_column, end_column):
+                before, after = _inside(out_column, window_w, stride_w, left, width)
+                number = (row - above) * (after - before) + column - before
+                if read(index, at, 0) == np.float32(number):
+                    value = read(dy, at, 0)
+                    total += ZERO if relu and read(y, at, 0) <= ZERO else value
+                at += channels
+        dx[n * size + e] = total
+        n += cuda.gridDim.y
+
+
+@kernel(_outputs)
+def average_pool(
+    count: Int,
+    x: Floats,
+    y: Floats,
+    height: Int,
+    width: Int,
+    channels: Int,
+    out_height: Int,
+    out_width: Int,
+    window_h: Int,
+    window_w: Int,
+    stride_h: Int,
+    stride_w: Int,
+    top: Int,
+    left: Int,
+    relu: Int,
+    covers: Int,
+    four: Int,
+):
+    """y[OH, OW, C] = the mean of each window's part inside the image."""
+    e, n = cuda.grid(2)
+    outputs = out_height * out_width * channels
+    if e >= outputs:
+        return
+    out_row, out_column, c = position(e, out_width, channels)
+    row, last_row = _inside(out_row, window_h, stride_h, top, height)
+    column, last_column = _inside(out_column, window_w, stride_w, left, width)
+    share = ONE / np.float32((last_row - row) * (last_column - column))
+    first = (row * width + column) * channels + c
+    while n < count:
+        total = ZERO
+        at = n * height * width * channels + first
+        for _ in range(row, last_row):
+            to = at
+            for _ in range(column, last_column):
+                total += read(x, to, 0)
+                to += channels
+            at += width * channels
+        y[n * outputs + e] = total * share
+        n += cuda.gridDim.y
+
+
+@kernel(_pixels)
+def average_pool_dx(
+    count: Int,
+    dy: Floats,
+    dx: Floats,
+    height: Int,
+    width: Int,
+    channels: Int,
+    out_height: Int,
+    out_width: Int,
+    window_h: Int,
+    window_w: Int,
+    stride_h: Int,
+    stride_w: Int,
+    top: Int,
+    left: Int,
+    relu: Int,
+    covers: Int,
+    four: Int,
+):
+    """dx[H, W, C] = dy shared among each window's part inside the image."""
+    e, n = cuda.grid(2)
+    size = height * width * channels
+    if e >= size:
+        return
+    row, column, c = position(e, width, channels)
+    first_row, end_row = _covering(row, window_h, stride_h, top, out_height)
+    first_column, end_column = _covering(column, window_w, stride_w, left, out_width)
+    while n < count:
+        total = ZERO
+        for out_row in range(first_row, end_row):
+            above, below = _inside(out_row, window_h, stride_h, top, height)
+            at = ((n * out_height + out_row) * out_width + first_column) * channels + c
+            for out_column in range(first_column, end_column):
+                before, after = _inside(out_column, window_w, stride_w, left, width)
+                total += read(dy, at, 0) / np.float32((below - above) * (after - before))
+                at += channels
+        dx[n * size + e] = total
+        n += cuda.gridDim.y
+
+
+def max_forward(
+    calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
+) -> None:
+    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
+    writes = ("y",) if index is None else ("y", "index")
+    places = {"x": x, "y": y, "index": index}
+    calls.emit(max_pool, IMAGE, writes, places, **geometry(problem, relu))
+
+
+def max_dx(
+    calls: Calls, problem: Problem, dy: Region, index: Region, y: Region | None, dx: Region
+) -> None:
+    """Emit its gradient; with `y`, also that of the ReLU after it."""
+    places = {"dy": dy, "index": index, "y": y, "dx": dx}
+    calls.emit(max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
+
+
+def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
+    """Emit average pooling."""
+    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
+
+
+def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
+    """Emit its gradient."""
+    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))

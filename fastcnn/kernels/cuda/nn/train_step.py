@@ -1,0 +1,302 @@
+"""The kernels at the end of a training step: the losses, finishing the gradients, the updates.
+
+The last two go through all parameters at once, on the flat arrays, a block a part: `parts` is
+[parts, 3] with a part's parameter, its first float and its floats, at most PART of them. A
+parameter's parts follow one another.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastcnn.kernels.cuda.nn.row_reduction import a_block_a_row, teamed
+from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
+from fastcnn.kernels.cuda.runtime.kernel import (
+    Doubles,
+    Float,
+    Floats,
+    Int,
+    Ints,
+    Kernel,
+    Longs,
+    Rows,
+    inline,
+    kernel,
+)
+from fastcnn.kernels.cuda.runtime.reduction import sum_rows
+from fastcnn.kernels.shared import losses as loss_functions
+from fastcnn.kernels.shared import optimizers as update_functions
+from fastcnn.kernels.shared.row import every, first, largest, summed
+
+f32, f64 = np.float32, np.float64
+ZERO, ONE = f32(0), f32(1)
+
+PART = 1024  # floats of a block's share of an update, at most
+THREADS = 256 if not SIMULATED else 32  # where each is a thread of the host, and they often meet
+PAIRS = 2 * THREADS
+GROUPS = 8  # parameters that `check_gradients` sums at once
+LANES = THREADS // GROUPS  # threads of each
+# Of a parameter's parts, each of which a block of `sum_parts` sums.
+SHARES = 32 if not SIMULATED else 2
+
+_clip_value = inline(update_functions.clip_value)
+_scale = inline(update_functions.scale)
+_add_penalty = inline(update_functions.add_penalty)
+_penalty = inline(update_functions.penalty)
+
+
+@teamed
+def rank_of(scores, label):
+    """Return how many classes score higher than the label, ties going to the lower class."""
+    rank = ZERO
+    for j in every(scores.size):
+        if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
+            rank += ONE
+    return int(summed(rank))
+
+
+@teamed
+def largest_place(values):
+    """Return the first place of the largest value; the last of all where one is NaN."""
+    top = values[0]
+    for j in every(values.size):
+        if values[j] > top:
+            top = values[j]
+    top, place = largest(top), values.size - 1
+    for j in every(values.size):
+        if values[j] == top and j < place:
+            place = j
+    return first(place)
+
+
+def _sparse_loss(function: Callable) -> Callable:
+    def loss(
+        count: Int,
+        scores: Floats,
+        target: Ints,
+        weight: Floats,
+        gradient: Floats,
+        loss: Floats,
+        rank: Ints,
+        size: Int,
+        option: Float,
+        classes: Int,
+    ):
+        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
+            at, end = row * size, (row + 1) * size
+            # Whatever another thread may write there, nothing is read or written elsewhere.
+            z, label = scores[at:end], min(max(int(target[row]), 0), size - 1)
+            value = function(z, label, gradient[at:end], weight[row], option)
+            place = rank_of(z, label)
+            if cuda.threadIdx.x == 0:
+                loss[row] = value if label == target[row] else f32(math.nan)
+                rank[row] = place
+
+    return loss
+
+
+def _dense_loss(function: Callable) -> Callable:
+    def loss(
+        count: Int,
+        scores: Floats,
+        target: Floats,
+        weight: Floats,
+        gradient: Floats,
+        loss: Floats,
+        rank: Ints,
+        size: Int,
+        option: Float,
+        classes: Int,
+    ):
+        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
+            at, end = row * size, (row + 1) * size
+            z, wanted = scores[at:end], target[at:end]
+            value = function(z, wanted, gradient[at:end], weight[row], option)
+            if cuda.threadIdx.x == 0:
+                loss[row] = value
+            if classes:
+                place = rank_of(z, largest_place(wanted))
+                if cuda.threadIdx.x == 0:
+                    rank[row] = place
+
+    return loss
+
+
+def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
+    return max(1, values["part_count"]), THREADS
+
+
+def _loss_kernel(name: str, function: Callable) -> Kernel:
+    """Return the kernel loss_<name>: each row's loss, its gradient times the row's weight, and the
+    rank of its class, where the loss has classes."""
+    sparse = name.endswith("_sparse") or name == "multiclass_hinge"
+    made = (_sparse_loss if sparse else _dense_loss)(teamed(function))
+    made.__name__ = made.__qualname__ = f"loss_{name}"
+    return kernel(lambda count, values: a_block_a_row(count))(made)
+
+
+def _update_kernel(name: str, function: Callable) -> Kernel:
+    """Return the kernel update_<name>: gradients times their parameters' factors, then the step.
+
+    `slots` is [slots, length of the flat arrays]. Where factors[parameters] is 0 nothing changes.
+    """
+    function = inline(function)
+
+    def update(
+        parts: Longs,
+        values: Floats,
+        gradient: Floats,
+        slots: Rows,
+        hyper: Floats,
+        factors: Floats,
+        parameters: Int,
+        part_count: Int,
+    ):
+        part = cuda.blockIdx.x
+        if part < part_count and factors[parameters] != ZERO:
+            factor = factors[parts[3 * part]]
+            first = parts[3 * part + 1] + cuda.threadIdx.x
+            end = parts[3 * part + 1] + parts[3 * part + 2]
+            own = gradient[first:end:THREADS]
+            if factor != ONE:
+                _scale(own, factor)
+            function(values[first:end:THREADS], own, slots[:, first:end:THREADS], hyper)
+
+    update.__name__ = update.__qualname__ = f"update_{name}"
+    return kernel(_a_block_a_part)(update)
+
+
+LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS.items()}
+UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
+
+
+@kernel(_a_block_a_part)
+def finish_gradient(
+    parts: Longs,
+    values: Floats,
+    gradient: Floats,
+    sums: Doubles,
+    penalties: Floats,
+    clip: Float,
+    part_count: Int,
+):
+    """Add the regularizer's gradient, clip values, and note sums [parts, 2]: of squares, and the
+    penalty. `penalties` is [parameters, 2], (l1, l2)."""
+    shared = cuda.shared.array(PAIRS, f64)  # as they go into sums
+    thread, part = cuda.threadIdx.x, cuda.blockIdx.x
+    if part >= part_count:
+        return
+    parameter = parts[3 * part]
+    l1, l2 = penalties[2 * parameter], penalties[2 * parameter + 1]
+    first = parts[3 * part + 1]
+    end = first + parts[3 * part + 2]
+    own = gradient[first + thread : end : THREADS]
+    penalty = 0.0
+    if l1 > ZERO or l2 > ZERO:
+        weights = values[first + thread : end : THREADS]
+        _add_penalty(weights, own, l1, l2)
+        penalty = _penalty(weights, l1, l2)
+    if clip > ZERO:
+        _clip_value(own, clip)
+    squares = ZERO
+    for i in range(own.size):
+        squares += own[i] * own[i]
+    shared[2 * thread], shared[2 * thread + 1] = squares, penalty
+    sum_rows(shared, thread, 2)
+    if thread == 0:
+        sums[2 * part], sums[2 * part + 1] = shared[0], shared[1]
+
+
+@inline
+def _distance(parts):
+    """Return how many of a parameter's parts make a share."""
+    return (parts + SHARES - 1) // SHARES
+
+
+@kernel(lambda count, values: ((max(1, values["parameters"]), SHARES), THREADS))
+def sum_parts(sums: Doubles, spans: Longs, parameters: Int):
+    """Put the sum of each share of a parameter's parts in the place of its first part, so that the
+    single block of `check_gradients` finds few."""
+    shared = cuda.shared.array(PAIRS, f64)
+    thread, p = cuda.threadIdx.x, cuda.blockIdx.x
+    if p >= parameters:
+        return
+    each = _distance(spans[2 * p + 1])
+    start = spans[2 * p] + cuda.blockIdx.y * each
+    end = min(start + each, spans[2 * p] + spans[2 * p + 1])
+    if end - start <= 1:
+        return
+    shared[2 * thread], shared[2 * thread + 1] = 0.0, 0.0
+    for part in range(start + thread, end, THREADS):
+        shared[2 * thread] += sums[2 * part]
+        shared[2 * thread + 1] += sums[2 * part + 1]
+    sum_rows(shared, thread, 2)
+    if thread == 0:
+        sums[2 * start], sums[2 * start + 1] = shared[0], shared[1]
+
+
+@inline
+def _total(own, shared, thread):
+    """Return the sum of the threads' own values."""
+    shared[thread] = own
+    sum_rows(shared, thread, 1)
+    total = shared[0]
+    cuda.syncthreads()
+    return total
+
+
+@kernel(lambda count, values: (1, THREADS))
+def check_gradients(
+    count: Int,
+    sums: Doubles,
+    spans: Longs,
+    control: Longs,
+    loss: Floats,
+    factors: Floats,
+    totals: Doubles,
+    parameters: Int,
+    clip_each: Float,
+    clip_all: Float,
+):
+    """Decide whether the step may update, and by which factor each gradient is clipped.
+
+    spans is [parameters, 2], (first part, parts), whose sums `sum_parts` has made few. factors[p]
+    scales parameter p's gradient; factors[parameters] is 1 where every loss and gradient is finite
+    and control[0] is set, else 0.
+    totals = (sum of squares, penalty). Keras's rule: g * clip / max(norm, clip).
+    """
+    shared, thread = cuda.shared.array(THREADS, f64), cuda.threadIdx.x
+    lane, group = thread // GROUPS, thread % GROUPS
+    squares, penalty, losses = 0.0, 0.0, 0.0
+    limit = f64(clip_each)
+    for start in range(0, parameters, GROUPS):
+        p = start + group
+        own = 0.0
+        if p < parameters:
+            each = _distance(spans[2 * p + 1])
+            end = spans[2 * p] + spans[2 * p + 1]
+            for part in range(spans[2 * p] + lane * each, end, LANES * each):
+                own += sums[2 * part]
+                penalty += sums[2 * part + 1]
+        shared[thread] = own
+        sum_rows(shared, thread, GROUPS)
+        if lane == 0 and p < parameters:
+            own = shared[group]
+            squares += own
+            factors[p] = limit / max(math.sqrt(own), limit) if limit > 0.0 else 1.0
+        cuda.syncthreads()
+    for image in range(thread, count, THREADS):
+        losses += f64(loss[image])
+    squares = _total(squares, shared, thread)
+    penalty = _total(penalty, shared, thread)
+    losses = _total(losses, shared, thread)
+    limit = f64(clip_all)
+    if limit > 0.0:
+        for p in range(thread, parameters, THREADS):
+            factors[p] = limit / max(math.sqrt(squares), limit)
+    if thread == 0:
+        totals[0], totals[1] = squares, penalty
+        fine = math.isfinite(squares) and math.isfinite(losses) and math.isfinite(penalty)
+        factors[parameters] = 1.0 if fine and control[0] != 0 else 0.0

@@ -1,0 +1,162 @@
+"""Layers that hold layers: Residual and Concat. A sequential model needs no other graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastcnn.layers.base import Layer, Shape, check_depth
+from fastcnn.utils import naming
+
+if TYPE_CHECKING:
+    from fastcnn.graph.program import Buffer, Program
+
+
+def _chain_of(owner: Layer, name: str, layers: Any) -> tuple[Layer, ...]:
+    if isinstance(layers, Layer):
+        layers = (layers,)
+    if not isinstance(layers, Sequence) or not all(isinstance(one, Layer) for one in layers):
+        raise TypeError(f"{owner.label}: {name} must be a list of layers. Received {layers!r}.")
+    return tuple(layers)
+
+
+def _build_chain(chain: Sequence[Layer], shape: Shape, prefix: str) -> Shape:
+    for layer in chain:
+        layer.build(shape, prefix)
+        shape = layer.output_shape
+    return shape
+
+
+def lower_chain(chain: Sequence[Layer], program: Program, x: Buffer) -> Buffer:
+    """Lower layers one after another and return the last one's output."""
+    for layer in chain:
+        program.layer = layer.path
+        x = layer.lower(program, x)
+        program.outputs_of[layer.path] = x
+    return x
+
+
+class _Branches(Layer):
+    """Chains of layers that read the same input."""
+
+    def __init__(self, chains: Sequence[tuple[Layer, ...]], **common: Any):
+        super().__init__(**common)
+        self.chains = tuple(chains)
+        inside = (getattr(layer, "depth", 0) for layer in self.sublayers)
+        self.depth = 1 + max(inside, default=0)  # of layers within layers
+        check_depth(self.label, self.depth)
+        if not self._trainable:
+            self.trainable = False
+
+    @property
+    def sublayers(self) -> tuple[Layer, ...]:
+        return tuple(layer for chain in self.chains for layer in chain)
+
+    def build(self, input_shape: Shape, prefix: str = "") -> None:
+        if not self.built:
+            inside = f"{prefix}{self.name}/"
+            self.shapes = [_build_chain(chain, tuple(input_shape), inside) for chain in self.chains]
+        super().build(input_shape, prefix)
+
+    def lower_chains(self, program: Program, x: Buffer) -> list[Buffer]:
+        ends = [lower_chain(chain, program, x) for chain in self.chains]
+        program.layer = self.path
+        return ends
+
+
+def append_trace(program: Program) -> Buffer:
+    """Append the outputs of all layers side by side, flat, in the order of `outputs_of`."""
+    outputs = program.outputs_of.values()
+    flat = [program.add("reshape", [output], (output.size,)) for output in outputs]
+    return program.add("concat", flat, (sum(one.size for one in flat),))
+
+
+def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
+    return [naming.serialize(layer) for layer in chain]
+
+
+def _chain_from_config(entries: Any) -> list[Layer]:
+    from fastcnn.layers import from_config
+
+    return [from_config(entry) for entry in entries]
+
+
+class Residual(_Branches):
+    """body(x) + shortcut(x), the identity where shortcut is None (He et al., 2015).
+
+    `body` and `shortcut` are lists of layers. It has no activation of its own.
+    """
+
+    def __init__(self, body: Any, shortcut: Any = None, **common: Any):
+        Layer.__init__(self, name=common.get("name"))
+        chains = [_chain_of(self, "body", body)]
+        self.has_shortcut = shortcut is not None
+        if self.has_shortcut:
+            chains.append(_chain_of(self, "shortcut", shortcut))
+        super().__init__(chains, **common)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        body, shortcut = self.shapes[0], self.shapes[1] if self.has_shortcut else shape
+        if body != shortcut:
+            raise ValueError(
+                f"{self.label}: body and shortcut must end in the same shape to be added. "
+                f"Received {body} from the body and {shortcut} from the shortcut."
+            )
+        return body
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        ends = self.lower_chains(program, x)
+        other = ends[1] if self.has_shortcut else x
+        return program.add("add", [ends[0], other], self.output_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        chains = [_chain_config(chain) for chain in self.chains]
+        shortcut = chains[1] if self.has_shortcut else None
+        return {**super().get_config(), "body": chains[0], "shortcut": shortcut}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Residual:
+        config = dict(config)
+        shortcut = config.pop("shortcut", None)
+        return cls(
+            _chain_from_config(config.pop("body")),
+            None if shortcut is None else _chain_from_config(shortcut),
+            **config,
+        )
+
+
+class Concat(_Branches):
+    """The branches' outputs side by side along the channels (Szegedy et al., 2014).
+
+    Each branch is a list of layers; an empty list is the identity.
+    """
+
+    def __init__(self, *branches: Any, **common: Any):
+        Layer.__init__(self, name=common.get("name"))
+        if not branches:
+            raise ValueError(f"{self.label}: expected at least one branch. Received none.")
+        chains = [_chain_of(self, f"branch {i}", one) for i, one in enumerate(branches)]
+        super().__init__(chains, **common)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        if len({one[:-1] for one in self.shapes}) > 1:
+            raise ValueError(
+                f"{self.label}: the branches must agree in all but the channels. "
+                f"Received {', '.join(map(str, self.shapes))}."
+            )
+        return (*self.shapes[0][:-1], sum(one[-1] for one in self.shapes))
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return program.add("concat", self.lower_chains(program, x), self.output_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "branches": [_chain_config(chain) for chain in self.chains],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Concat:
+        config = dict(config)
+        branches = [_chain_from_config(entries) for entries in config.pop("branches")]
+        return cls(*branches, **config)

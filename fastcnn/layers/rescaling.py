@@ -1,0 +1,118 @@
+"""Fixed arithmetic on the raw images, kept in the model so that it travels with the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.data.augment import statistics
+from fastcnn.layers.base import Layer, Shape
+
+if TYPE_CHECKING:
+    from fastcnn.graph.program import Buffer, Program
+
+CONSTANT = 1e-6
+"""Deviations of so much of the mean are the rounding of float32."""
+
+
+def _kept(value: Any) -> Any:
+    """Return a number, or numbers that nobody else can change."""
+    many = isinstance(value, list | tuple | np.ndarray)
+    return tuple(np.ravel(value).tolist()) if many else value
+
+
+class _Affine(Layer):
+    """scale * x + offset, one pair of constants a channel."""
+
+    def constants(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (scale, offset), each float32[channels]."""
+        raise NotImplementedError
+
+    def _per_channel(self, name: str, value: Any, shape: Shape) -> np.ndarray:
+        given = np.asarray(value, np.float64).reshape(-1)
+        if given.size not in (1, shape[-1]) or not np.isfinite(given).all():
+            raise ValueError(
+                f"{self.label}: {name} must be one finite number or one for each of the "
+                f"{shape[-1]} channels. Received {value!r}."
+            )
+        return np.broadcast_to(given, shape[-1:])
+
+    def shape_after(self, shape: Shape) -> Shape:
+        self.input_shape = shape
+        self.constants()
+        return shape
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        scale, offset = self.constants()
+        return program.add("affine", [x], x.shape, scale=scale.tolist(), offset=offset.tolist())
+
+
+class Rescaling(_Affine):
+    """scale * x + offset, as `Rescaling(1 / 255)` for uint8 images."""
+
+    settings = ("scale", "offset")
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
+        super().__init__(**common)
+        self.scale, self.offset = _kept(scale), _kept(offset)
+
+    def constants(self) -> tuple[np.ndarray, np.ndarray]:
+        scale = self._per_channel("scale", self.scale, self.input_shape)
+        return scale, self._per_channel("offset", self.offset, self.input_shape)
+
+
+class Normalization(_Affine):
+    """(x - mean) / sqrt(variance), per channel, with statistics of the training set.
+
+    They are given, or taken from images by `adapt`, or else by `fit`, from the images that it
+    trains on, as they come without augmentation, and from no others. Until then, and for good where
+    `train_on_batch` comes first, mean is 0 and variance 1.
+    """
+
+    settings = ("mean", "variance")
+
+    def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
+        super().__init__(**common)
+        self.mean, self.variance = _kept(mean), _kept(variance)
+        if self.fitted:
+            self.mean = 0.0 if mean is None else self.mean
+            self.variance = 1.0 if variance is None else self.variance
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there are statistics, given or taken."""
+        return self.mean is not None or self.variance is not None
+
+    def adapt(self, images: Any) -> Normalization:
+        """Take mean and variance of each channel from the training images, as they reach this
+        layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
+        itself."""
+        found = statistics.of_colours(images, f"{self.label}: adapt")
+        self.take(found.mean, found.variance)
+        return self
+
+    def take(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Take measured statistics, float64 [channels]. A channel that is the same everywhere
+        becomes 0."""
+        constant = variance <= np.square(CONSTANT * mean)
+        self._assign(mean=_kept(mean), variance=_kept(np.where(constant, 1.0, variance)))
+
+    def take_none(self) -> None:
+        """Keep mean 0 and variance 1 for good, where there are no statistics."""
+        if not self.fitted:
+            self._assign(mean=0.0, variance=1.0)
+
+    def _why_fixed(self, name: str) -> str | None:
+        if self.built and name in self.settings:
+            return ": its model is built. Let adapt(images) take them"
+        return super()._why_fixed(name)
+
+    def constants(self) -> tuple[np.ndarray, np.ndarray]:
+        given = (self.mean, self.variance) if self.fitted else (0.0, 1.0)
+        mean = self._per_channel("mean", given[0], self.input_shape)
+        variance = self._per_channel("variance", given[1], self.input_shape)
+        if variance.min() <= 0:
+            raise ValueError(f"{self.label}: variance must be above 0. Received {self.variance!r}.")
+        scale = 1 / np.sqrt(variance)
+        return scale, -mean * scale

@@ -1,0 +1,40 @@
+"""Layers that only move values: Flatten and ZeroPadding2D."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from fastcnn.layers import window_arguments
+from fastcnn.layers.base import Layer, Shape
+
+if TYPE_CHECKING:
+    from fastcnn.graph.program import Buffer, Program
+
+
+class Flatten(Layer):
+    """[H, W, C] becomes [H * W * C], channels fastest."""
+
+    def shape_after(self, shape: Shape) -> Shape:
+        return (prod(shape),)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return program.add("reshape", [x], self.output_shape)
+
+
+class ZeroPadding2D(Layer):
+    """Zeros around the image: an int, (rows, columns) or ((top, bottom), (left, right))."""
+
+    settings = ("padding",)
+    rank = 3
+
+    def __init__(self, padding: Any = (1, 1), **common: Any):
+        super().__init__(**common)
+        self.padding = window_arguments.pixels(self, "padding", padding)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        rows, columns = self.padding
+        return shape[0] + sum(rows), shape[1] + sum(columns), shape[2]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return program.add("pad", [x], self.output_shape, padding=self.padding)

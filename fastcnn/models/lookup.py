@@ -1,0 +1,40 @@
+"""The layers of a model by their names, paths and places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.layers.base import Layer
+from fastcnn.utils import naming
+
+
+def layer(model: Any, name: str) -> Layer:
+    """Return the layer of a name or path."""
+    every = [layer for top in model.layers for layer in top.walk()]
+    by_name = {layer.name: layer for layer in reversed(every)}
+    by_path = {layer.path: layer for layer in every}
+    if name in by_path or name in by_name:
+        return by_path.get(name) or by_name[name]
+    raise ValueError(naming.unknown("layer", str(name), by_path))
+
+
+def get_layer(model: Any, name: str | None = None, index: int | None = None) -> Layer:
+    """Return the layer of a name or path, or the one at an index of `model.layers`, as Keras does.
+
+    ValueError where both or neither are given, or there is no such layer.
+    """
+    if (name is None) == (index is None):
+        raise ValueError(
+            "get_layer: give either a name or an index. "
+            f"Received name={name!r} and index={index!r}."
+        )
+    if name is not None:
+        return layer(model, name)
+    count = len(model.layers)
+    if isinstance(index, bool) or not isinstance(index, int) or not -count <= index < count:
+        raise ValueError(
+            f"get_layer: index must be a whole number below {count}, the number of layers. "
+            f"Received {index!r}."
+        )
+    found: Layer = model.layers[index]
+    return found

@@ -1,0 +1,337 @@
+"""Sequential: layers in a row, with Keras's methods."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastcnn import devices, losses, optimizers, strategies
+from fastcnn.graph.autodiff import append_backward, append_loss
+from fastcnn.graph.fusion import drop_unused, fuse
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.state import State
+from fastcnn.layers import from_config as layer_from_config
+from fastcnn.layers.base import Layer, Parameter, check_bytes, name_layers
+from fastcnn.layers.containers import append_trace, lower_chain
+from fastcnn.models import lookup
+from fastcnn.models.settings import ModelSettings, metrics_of
+from fastcnn.models.summary import summary_text
+from fastcnn.training import epoch_iterator, input_checks, loss_checks, trainer
+from fastcnn.training.epoch_iterator import Part
+from fastcnn.utils import arguments, forking, naming, settings
+from fastcnn.utils.settings import FixedList
+
+FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
+
+
+class Sequential(ModelSettings):
+    """A network of layers, each fed by the one before.
+
+    `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
+    order of the images, dropout and augmentation. `device` is "cpu", "cuda" or "auto", which takes
+    a GPU where one can be used. `precision` is "float32" or, on a GPU with tensor cores, "tf32":
+    products of numbers cut to 10 bits behind the point, summed in float32. Where a layer leaves its
+    strategy to fastcnn, only those are taken whose relative error stays within `error_bound`.
+    `preprocessing` lists the steps of `fastcnn.data` that images go through before
+    the first layer, in training and prediction alike; they are saved with the model. So is
+    `decoder`, what made images of the files it was trained on: `model.decoder(path)` does it with
+    another file.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int],
+        seed: int = 0,
+        device: str = "auto",
+        name: str = "sequential",
+        error_bound: float = strategies.ERROR_BOUND,
+        preprocessing: Sequence[Any] = (),
+        precision: str = "float32",
+    ):
+        super().__init__(name, seed, error_bound, preprocessing)
+        self.layers = FixedList(_checked_layers(layers), FIXED_LAYERS)
+        self.input_shape = _checked_shape(input_shape)
+        self.device = devices.found(device, precision)
+        self.precision = precision
+        self._build()
+        if self.device != "cpu":
+            self._check_first_device(device)
+
+    def _build(self) -> None:
+        name_layers(self.layers)
+        shape = self.input_shape
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.output_shape
+        self.output_shape = shape
+        parameters = [one for layer in self.layers for one in layer.all_parameters()]
+        self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
+        self.state = State(self.parameters, self.seed)
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        loss: Any = None,
+        metrics: Sequence[Any] = (),
+    ) -> None:
+        """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
+        new_loss = losses.get(loss) if loss is not None else None
+        new_optimizer = optimizers.get(optimizer)
+        new_metrics = metrics_of(metrics)
+        if new_loss is not None:
+            loss_checks.warn_of_misfit(self, new_loss)
+        with self.lock:
+            self._loss, self._metrics = new_loss, new_metrics
+            self.optimizer = new_optimizer
+
+    def engine(self) -> Any:
+        """Return the engine that runs this model, made on first use."""
+        with self.lock:
+            if self._engine is None:
+                self._engine = devices.engine(self)
+            return self._engine
+
+    def to(self, device: str, precision: str | None = None) -> Sequential:
+        """Move to "cpu", "cuda" or "auto" (and another precision); return the model itself.
+
+        Weights, optimizer state and step go along. Raises ValueError where the device or the
+        precision cannot be had, or lacks a strategy that a layer names; then nothing has changed.
+        """
+        precision = precision or ("float32" if device == "cpu" else self.precision)
+        found = devices.found(device, precision)
+        strategies.check_program(self._ops(training=True), found)
+        with self.lock:
+            self._assign(device=found, precision=precision, _engine=None)
+        return self
+
+    def _check_first_device(self, asked: str) -> None:
+        """Go to the CPU where "auto" took a GPU that has not what a layer names."""
+        try:
+            strategies.check_program(self._ops(training=True), self.device)
+        except ValueError as error:
+            if asked != "auto":
+                raise
+            warnings.warn(f"device='auto' takes the CPU: {error}", stacklevel=3)
+            self._assign(device="cpu")
+
+    def program(
+        self,
+        training: bool = False,
+        fused: bool = True,
+        until: str | None = None,
+        images: int = 32,
+        traced: bool = False,
+    ) -> Program:
+        """Return the network as ops, after fusion, with the strategies for batches of `images`;
+        `until` stops behind the layer at a path, `traced` ends in the outputs of all layers."""
+        program = self._ops(training, fused, until, traced)
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
+        return program
+
+    def _ops(
+        self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
+    ) -> Program:
+        program = Program(self.input_shape, training)
+        program.output = lower_chain(self.layers, program, program.input)
+        program.layer = ""
+        if until is not None:
+            program.output = program.outputs_of[until]
+        if traced:
+            program.output = append_trace(program)
+        program.output = program.readable(program.output)
+        if fused:
+            fuse(program)
+        if not training:
+            drop_unused(program, {program.output})
+        return program
+
+    def program_and_roles(self, kind: str, images: int = 32) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program for "train", "test" or "predict" and its buffers by role."""
+        program = self._ops(training=kind == "train")
+        roles = {"output": program.output}
+        if kind != "predict":
+            roles |= append_loss(program, self.loss)
+        if kind == "train":
+            append_backward(program, roles["scores"], roles["gradient"])
+        wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
+        drop_unused(program, wanted or {program.output})
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
+        return program, roles
+
+    def penalty(self) -> float:
+        """Return the sum of the regularizers' penalties of all trainable parameters."""
+        total = 0.0
+        for one in self.parameters:
+            if one.trainable and one.regularizer is not None:
+                values = self.state.values[one.offset : one.offset + one.size]
+                total += one.regularizer(values)
+        return total
+
+    fit = trainer.fit
+    evaluate = trainer.evaluate
+    predict = trainer.predict
+    train_on_batch = trainer.train_on_batch
+    test_on_batch = trainer.test_on_batch
+    layer = lookup.layer
+    get_layer = lookup.get_layer
+
+    def gradients(
+        self, x: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """Return (loss, gradient of each trainable parameter by its path) of a training step."""
+        input_checks.compiled(self, "gradients", training=True)
+        examples = input_checks.examples(self, x, y, sample_weight, name="gradients: ")
+        batch = next(iter(Part(examples).batches(self, len(examples))))
+        loss, flat = self.engine().gradients(*batch)
+        trained = [p for p in self.parameters if p.trainable]
+        return loss, {
+            p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained
+        }
+
+    def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
+        """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
+        found = layer if isinstance(layer, Layer) else self.layer(layer)
+        if not any(found is one for top in self.layers for one in top.walk()):
+            raise ValueError(f"activations: {found.label} is a layer of another model.")
+        images = input_checks.images(self, x, "activations: x")
+        batch = next(epoch_iterator.prepared(self, images, len(images)))
+        return self.engine().outputs_of(batch, found.path)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all parameters, in Keras's order."""
+        with self.lock:
+            return [parameter.value.copy() for parameter in self.parameters]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
+        given = list(weights)
+        if len(given) != len(self.parameters):
+            raise ValueError(
+                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(given)}."
+            )
+        pairs = zip(self.parameters, given, strict=True)
+        arrays = [input_checks.weights(one, parameter) for parameter, one in pairs]
+        with self.lock:
+            for parameter, array in zip(self.parameters, arrays, strict=True):
+                parameter.value[...] = array
+
+    def summary(self, images: int = 32) -> None:
+        """Print the table of layers, with the strategies for batches of `images`."""
+        print(summary_text(self, images))
+
+    def pin_strategies(self, images: int = 32) -> None:
+        """Name the strategies now in force for batches of `images`, in the layers' settings.
+
+        A model that leaves them to "auto" may compute other bits where other times were measured,
+        or on another computer. Named ones stay as they are, through save and load too.
+        """
+        for op in self._ops(training=True).ops:
+            if op.kind == "conv2d":
+                problem, wished = op.attributes["problem"], op.attributes["strategy"]
+                pinned = {
+                    one: strategies.choose(
+                        *(one, problem, images, self.error_bound, wished[one]),
+                        device=self.device,
+                        precision=self.precision,
+                    ).name
+                    for one in strategies.DIRECTIONS
+                }
+                layer = self.layer(op.layer)
+                # A layer of two convolutions has a setting for each.
+                name = next(name for name in layer.settings if getattr(layer, name) is wished)
+                layer._assign(**{name: strategies.wish(layer.label, pinned)})
+        self.plan_anew()
+
+    def plan_anew(self) -> None:
+        """Let the next run choose strategies by what is then known."""
+        self._plans += 1
+        settings.changed()
+
+    def save(self, path: Any, include_optimizer: bool = True) -> None:
+        """Write model, optimizer state and epoch to one HDF5 file."""
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            model_file.save_model(self, path, include_optimizer)
+
+    def check_save(self) -> None:
+        """Raise ValueError where `save` could not write a file that loads again."""
+        from fastcnn.saving import model_file
+
+        model_file.check_save(self)
+
+    def save_weights(self, path: Any) -> None:
+        """Write the weights to an HDF5 file that Keras 3 reads too."""
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            model_file.save_weights(self, path)
+
+    def load_weights(self, path: Any, skip_mismatch: bool = False, by_name: bool = False) -> Any:
+        """Read weights written by `save`, `save_weights` or Keras 3; return what was loaded.
+
+        Layers are paired in order, with `by_name` those of the same name. `skip_mismatch` leaves
+        out what does not fit in place of raising; when anything is raised, nothing has changed.
+        """
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            return model_file.load_weights(self, path, skip_mismatch, by_name)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the architecture as plain data, without weights and other fitted arrays."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "input_shape": list(self.input_shape),
+            "error_bound": self.error_bound,
+            "preprocessing": [naming.serialize(step) for step in self.preprocessing],
+            "layers": [naming.serialize(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
+    ) -> Sequential:
+        """Make a model from what `get_config` returned, with fresh weights."""
+        layers = [layer_from_config(entry) for entry in config["layers"]]
+        shape, seed = config["input_shape"], config.get("seed", 0)
+        bound = config.get("error_bound", strategies.ERROR_BOUND)
+        steps, name = config.get("preprocessing", ()), config.get("name", "sequential")
+        return cls(layers, shape, seed, device, name, bound, steps, precision)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: all but the engine, which knows addresses."""
+        with self.lock:
+            return {**vars(self), "_engine": None, "lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=forking.freed_in_child(threading.RLock()))
+        self._closed = True
+
+    def __repr__(self) -> str:
+        weights = f"{sum(p.size for p in self.parameters):,} parameters"
+        return f"Sequential({len(self.layers)} layers, {weights})"
+
+
+def _checked_layers(layers: Any) -> list[Layer]:
+    found = list(layers) if isinstance(layers, Sequence) else []
+    if not found or not all(isinstance(layer, Layer) for layer in found):
+        raise TypeError(f"Sequential: expected a list of layers. Received {layers!r}.")
+    return found
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    whole = isinstance(shape, Sequence) and all(arguments.is_whole(n) and n > 0 for n in shape)
+    if not whole or len(shape) not in (1, 3):
+        raise ValueError(
+            "Sequential: input_shape must be (height, width, channels) or (features,), all "
+            f"positive. Received {shape!r}."
+        )
+    check_bytes("Sequential", "an image", tuple(shape))
+    return tuple(int(n) for n in shape)

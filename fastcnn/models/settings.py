@@ -1,0 +1,225 @@
+"""What can be set of a model after it is made, and what its plans are made from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from fastcnn import losses, optimizers
+from fastcnn import metrics as known_metrics
+from fastcnn.data.augment.preprocessing import Preprocessing
+from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
+from fastcnn.data.images.decoder import Decoder
+from fastcnn.graph.state import State
+from fastcnn.layers.base import Layer, Parameter
+from fastcnn.losses import Loss
+from fastcnn.metrics import Metric
+from fastcnn.optimizers import Optimizer
+from fastcnn.utils import arguments, forking
+from fastcnn.utils.settings import FixedList, Settings
+
+NEW_MODEL = ": it is fixed when the model is made. Make a new model"
+FIXED = {
+    "layers": NEW_MODEL,
+    "input_shape": NEW_MODEL,
+    "output_shape": NEW_MODEL,
+    "parameters": NEW_MODEL,
+    "state": ": write into the arrays of its parameters, or call set_weights",
+    "device": ": call model.to(device)",
+    "precision": ": call model.to(model.device, precision)",
+    "lock": "",
+}
+
+
+class ModelSettings(Settings):
+    """The attributes of a model. Each is checked when it is set, in any thread and also in a
+    callback while the model trains, and counts from the next step on.
+
+    `lock` is held for each step, for `compile`, and while weights are read or written together.
+    """
+
+    layers: FixedList[Layer]
+    parameters: FixedList[Parameter]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    device: str
+    precision: str
+    state: State
+
+    def __init__(self, name: str, seed: int, error_bound: float, preprocessing: Sequence[Any]):
+        super().__init__()
+        self.lock = forking.freed_in_child(threading.RLock())
+        self._optimizer: Optimizer | None = None
+        self._loss: Loss | None = None
+        self._metrics: list[Metric] = []
+        self._engine: Any = None
+        self._plans = 0  # how often they were asked to be made anew
+        self.name = name
+        self.seed = seed
+        self.error_bound = error_bound
+        self.preprocessing = preprocessing
+        self.class_names = None
+        self.decoder = None
+        self.epoch = 0
+        self.stop_training = False
+
+    def _why_fixed(self, name: str) -> str | None:
+        return FIXED.get(name, super()._why_fixed(name))
+
+    @classmethod
+    def _arguments(cls) -> tuple[str, ...]:
+        return ()  # a model is not made anew
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise TypeError(f"Sequential: name must be text. Received {value!r}.")
+        self._name = value
+
+    @property
+    def seed(self) -> int:
+        """What is random in training, the order, dropout and augmentation, depends on it. The
+        first weights depend on the one that the model was made with."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._seed = arguments.whole("Sequential", "seed", value, least=0)
+
+    @property
+    def error_bound(self) -> float:
+        """The largest relative error of the strategies that fastcnn chooses."""
+        return self._error_bound
+
+    @error_bound.setter
+    def error_bound(self, value: float) -> None:
+        self._error_bound = arguments.number("Sequential", "error_bound", value, above=0)
+
+    @property
+    def preprocessing(self) -> list[Preprocessing]:
+        """The fixed steps that images go through before the first layer."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, value: Sequence[Any]) -> None:
+        refusal = "preprocessing cannot be changed in place: set model.preprocessing = [...]."
+        self._preprocessing = FixedList(preprocessing_steps(value), refusal)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The classes by name, in the order of the outputs, where they have names."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, value: Sequence[str] | None) -> None:
+        names = None if value is None or isinstance(value, str) else list(value)
+        if (names is None and value is not None) or not all(
+            isinstance(name, str) for name in names or ()
+        ):
+            raise TypeError(
+                f"Sequential: class_names must be a list of texts or None. Received {value!r}."
+            )
+        self._class_names = names
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """What makes images of files."""
+        return self._decoder
+
+    @decoder.setter
+    def decoder(self, value: Decoder | None) -> None:
+        if value is not None and not isinstance(value, Decoder):
+            raise TypeError(f"Sequential: decoder must be a Decoder or None. Received {value!r}.")
+        self._decoder = value
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs were trained."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self._epoch = arguments.whole("Sequential", "epoch", value, least=0)
+
+    @property
+    def stop_training(self) -> bool:
+        """Whether fit is to end after the epoch."""
+        return self._stop_training
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self._stop_training = arguments.flag("Sequential", "stop_training", value)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer is trained; setting it sets all layers'."""
+        return any(layer.trainable for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer. One that is set starts anew, as by `compile`."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        optimizer = optimizers.get(value)
+        with self.lock:
+            self.state.set_slots(optimizer)
+            self._optimizer = optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss. While a model trains it can only be one that takes the same targets."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        loss = losses.get(value)
+        with self.lock:
+            self._loss = loss
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics, which count from the next `fit` or `evaluate` on."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, value: Sequence[Any]) -> None:
+        self._metrics = metrics_of(value)
+
+    def plan_key(self, kind: str) -> tuple[Any, ...]:
+        """Return all that the plan of a program of a kind is made from and that may change: where
+        it equals that of a plan, the plan is right."""
+        layers = tuple(one.plan_key() for top in self.layers for one in top.walk())
+        key: tuple[Any, ...] = (self._plans, self.error_bound, layers)
+        if kind not in ("train", "test"):
+            return key
+        loss = self._loss
+        if loss is not None:
+            key += (loss.kernel, loss.fused_kernel, loss.fuses, loss.option)
+            key += (loss.target, loss.has_classes)
+        if kind == "test" or self._optimizer is None:
+            return key
+        penalties = [one.regularizer for one in self.parameters]
+        key += tuple(one and (one.l1, one.l2) for one in penalties)
+        return key + self._optimizer.plan_key()
+
+
+def metrics_of(value: Any) -> list[Metric]:
+    """Return the metrics that a list of names or objects means."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(
+            f"compile: metrics must be a list, such as ['accuracy']. Received {value!r}."
+        )
+    refusal = "metrics cannot be changed in place: set model.metrics = [...]."
+    return FixedList([known_metrics.get(metric) for metric in value], refusal)

@@ -1,0 +1,141 @@
+"""The table of a model's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from fastcnn.graph.problem import Problem
+from fastcnn.layers.window_remainder import unread_in, unread_words
+from fastcnn.strategies import DIRECTIONS, choices
+from fastcnn.strategies.choices import Chosen
+from fastcnn.utils.threads import num_threads
+
+if TYPE_CHECKING:
+    from fastcnn.layers.base import Layer
+    from fastcnn.models.sequential import Sequential
+
+
+MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
+UNREAD = "~"
+"""Marks a layer whose strides leave pixels of its input out."""
+
+
+def summary_text(model: Sequential, images: int = 32) -> str:
+    """Return output shape, parameters, multiply-adds and activation memory per image, by layer.
+
+    Where there are convolutions, their strategies for batches of `images` stand beside them.
+    """
+    chosen = choices.of_training(model, images)
+    by_layer = _strategies(chosen)
+    unread = unread_in(model)
+    marked = {layer.path for layer in unread}
+    every = [found for top in model.layers for found in _walk(top, 0)]
+    rows = [_row(layer, depth, by_layer, layer.path in marked) for layer, depth in every]
+    head = ("layer", "output", "parameters", "multiply-adds", "memory", "strategy")
+    columns = len(head) if chosen else len(head) - 1
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(columns)]
+    lines = [_line(row, widths) for row in [head, *rows]]
+    rule = "-" * max(map(len, lines))
+    notes = _notes(model, chosen, images) if chosen else []
+    table = [repr_name(model), rule, lines[0], rule, *lines[1:], rule]
+    notes += [f"{UNREAD} {unread_words(layer, pixels)}" for layer, pixels in unread.items()]
+    return "\n".join([*table, *_totals(model), *notes])
+
+
+def repr_name(model: Sequential) -> str:
+    shape = " x ".join(map(str, model.input_shape))
+    return f"{model.name}, input {shape}"
+
+
+def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
+    yield layer, depth
+    for inside in layer.sublayers:
+        yield from _walk(inside, depth + 1)
+
+
+def _row(layer: Layer, depth: int, strategies: dict[str, str], unread: bool) -> tuple[str, ...]:
+    own = sum(parameter.size for parameter in layer.parameters)
+    work = layer.multiply_adds() if not layer.sublayers else 0
+    return (
+        f"{'  ' * depth}{layer.name} ({type(layer).__name__})",
+        " x ".join(map(str, layer.output_shape)) + (f" {UNREAD}" if unread else ""),
+        f"{own:,}" if own else "",
+        f"{work:,}" if work else "",
+        _bytes(4 * prod(layer.output_shape)) if not layer.sublayers else "",
+        strategies.get(layer.path, ""),
+    )
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    left = [f"{row[i]:<{widths[i]}}" for i in range(2)]
+    numbers = [f"{row[i]:>{widths[i]}}" for i in range(2, 5)]
+    return "  ".join([*left, *numbers, *row[5 : len(widths)]]).rstrip()
+
+
+def _strategies(chosen: list[Chosen]) -> dict[str, str]:
+    """Return each layer's strategies as text, by its path."""
+    marked: dict[str, dict[Problem, dict[str, str]]] = {}
+    for one in chosen:
+        of_problem = marked.setdefault(one.layer, {}).setdefault(one.problem, {})
+        of_problem[one.direction] = one.strategy + MARKS[one.why]
+    # A separable convolution is two.
+    return {
+        path: " + ".join(dict.fromkeys(map(_directions, problems.values())))
+        for path, problems in marked.items()
+    }
+
+
+def _directions(marked: dict[str, str]) -> str:
+    """Return "forward / dx / dw", or the one name where they agree."""
+    if len(set(marked.values())) == 1:
+        return next(iter(marked.values()))
+    return " / ".join(marked.get(direction, "-") for direction in DIRECTIONS)
+
+
+def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
+    where = f"threads: {num_threads()}" if model.device == "cpu" else f"device: {model.device}"
+    notes = [
+        f"strategies: forward / dx / dw (- where not needed), for batches of {images}, {where}; "
+        f"fastcnn's choices keep within a relative error of {model.error_bound:g}"
+    ]
+    reasons = {one.why for one in chosen}
+    if "estimated" in reasons:
+        notes.append("unmarked: estimated by the cost model; fastcnn tune measures")
+    if "measured" in reasons:
+        others = choices.beside_estimate(chosen, images, model.error_bound)
+        notes.append(
+            f"* measured on this machine; {len(others)} of {len(chosen)} are not as estimated"
+        )
+    if "asked for" in reasons:
+        notes.append("! named in the layer's settings, whatever is measured")
+    return notes
+
+
+def _totals(model: Sequential) -> list[str]:
+    total = sum(p.size for p in model.parameters)
+    trained = sum(p.size for p in model.parameters if p.trainable)
+    work = sum(layer.multiply_adds() for layer in model.layers)
+    every = [layer for top in model.layers for layer, _ in _walk(top, 0) if not layer.sublayers]
+    memory = 4 * sum(prod(layer.output_shape) for layer in every)
+    return [
+        f"parameters: {total:,} ({_bytes(4 * total)}), of them trained: {trained:,}",
+        f"multiply-adds: {work:,} an image ({_count(work)})",
+        f"activations: {_bytes(memory)} an image",
+    ]
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.2f} GiB"
+
+
+def _count(number: int) -> str:
+    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= scale:
+            return f"{number / scale:.1f} {unit}"
+    return str(number)

@@ -1,0 +1,246 @@
+"""What a saved model has beside its weights: the group `fastcnn`."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data.augment import preprocessing
+from fastcnn.data.images.decoder import Decoder
+from fastcnn.hdf5.errors import FormatError
+from fastcnn.hdf5.reader import Group
+from fastcnn.hdf5.structures import Damage
+from fastcnn.hdf5.writer import Contents
+from fastcnn.utils import naming
+
+if TYPE_CHECKING:
+    from fastcnn.models.sequential import Sequential
+
+FORMAT = 1
+TEXT_LIMIT = 4 << 20
+LAYOUT_WORDS = "Keras's older layout; save it again in Keras 3 under a name ending in '.weights.h5'"
+
+
+def mark(contents: Contents) -> None:
+    """Says which program wrote the file, and that every dataset has a checksum."""
+    import fastcnn
+
+    about = {"format": FORMAT, "version": getattr(fastcnn, "__version__", "unknown")}
+    contents.texts["fastcnn/about"] = json.dumps(about)
+
+
+def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> None:
+    """Adds all but the weights to contents; ValueError where `build` could not read it."""
+    mark(contents)
+    contents.texts["fastcnn/model"] = _json(model.get_config())
+    compiled = include_optimizer and model.optimizer is not None
+    contents.texts["fastcnn/training"] = _json(_training(model, compiled))
+    for number, step in _fitted_steps(model):
+        for name, array in step.arrays().items():
+            contents.arrays[f"fastcnn/preprocessing/{number}/{name}"] = array
+    _refuse_unknown(model, contents)
+    places = _places(model)
+    if compiled and places and model.state.step > 0:
+        model.state.fit_slots()
+        for name, values in model.state.slots_by_name().items():
+            trained = np.concatenate([values[place] for place in places])
+            contents.arrays[f"fastcnn/optimizer/{name}"] = trained
+
+
+def _refuse_unknown(model: Sequential, contents: Contents) -> None:
+    """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's; and for
+    a decoder that makes no input of the model's."""
+    misfit = _misfit_of_decoder(model)
+    if misfit:
+        raise ValueError(f"The model cannot be saved: {misfit}.")
+    config, training = (json.loads(contents.texts[f"fastcnn/{n}"]) for n in ("model", "training"))
+    try:
+        _compile(type(model).from_config(config), training)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The model cannot be saved, since it could not be loaded again: {error} "
+            "Its weights alone can be: save_weights."
+        ) from error
+
+
+def _places(model: Sequential) -> list[slice]:
+    """Where each weight lies in the flat arrays, in the order of the model's parameters."""
+    weights = [parameter for parameter in model.parameters if parameter.kind == "weight"]
+    return [slice(weight.offset, weight.offset + weight.size) for weight in weights]
+
+
+def _training(model: Sequential, compiled: bool) -> dict[str, Any]:
+    loss = model.loss if compiled else None
+    return {
+        "optimizer": naming.serialize(model.optimizer) if compiled else None,
+        "loss": None if loss is None else naming.serialize(loss),
+        "metrics": [naming.serialize(metric) for metric in model.metrics] if compiled else [],
+        "step": int(model.state.step) if compiled else 0,
+        "epoch": int(model.epoch),
+        "class_names": None if model.class_names is None else list(model.class_names),
+        "decoder": None if model.decoder is None else model.decoder.get_config(),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(
+        f"The model cannot be saved: its configuration holds {value!r} of type "
+        f"{type(value).__name__}, which JSON cannot express."
+    )
+
+
+def build(path: str | os.PathLike[str], root: Group, model_class: type[Sequential]) -> Sequential:
+    """The model that the file describes, compiled, with step, epoch and class names; its weights
+    are still to come."""
+    refuse_legacy(path, root)
+    if "fastcnn" not in root or "model" not in root.group("fastcnn"):
+        raise FormatError(
+            f"'{path}' holds weights without a model. Build the model, then load_weights."
+        )
+    group = root.group("fastcnn")
+    _check_version(group)
+    config, training = _object(group, "model"), _object(group, "training")
+    try:
+        model = model_class.from_config(config)
+        _compile(model, training)
+    except Damage:
+        raise
+    except Exception as error:
+        # Whatever a strange configuration runs into, the reader of the message needs the file.
+        raise FormatError(f"'{path}' does not describe a model of fastcnn: {error}") from error
+    return model
+
+
+def _check_version(group: Group) -> None:
+    about = _object(group, "about")
+    if about.get("format") != FORMAT:
+        raise Damage(
+            f"it has fastcnn's file format {about.get('format')!r} (written by fastcnn "
+            f"{about.get('version')!r}), and this version reads format {FORMAT}"
+        )
+
+
+def _object(group: Group, name: str) -> dict[str, Any]:
+    text = group.dataset(name).text(TEXT_LIMIT)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise Damage(f"'{group.path}/{name}' is not JSON") from None
+    except RecursionError:
+        raise Damage(f"'{group.path}/{name}' is JSON that lies too deep within itself") from None
+    if not isinstance(value, dict):
+        raise Damage(f"'{group.path}/{name}' should be a JSON object")
+    return value
+
+
+def _compile(model: Sequential, training: dict[str, Any]) -> None:
+    if training["optimizer"] is not None:
+        model.compile(training["optimizer"], training["loss"], training["metrics"])
+    names = training["class_names"]
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+    ):
+        raise Damage("its class names are not a list of texts")
+    model.class_names = names
+    model.decoder = _decoder(training)
+    model.epoch = _count(training, "epoch")
+    model.state.step = _count(training, "step")
+
+
+def _decoder(training: dict[str, Any]) -> Decoder | None:
+    """What made images of files, where there were any; older files do not mention it."""
+    described = training.get("decoder")
+    try:
+        return None if described is None else Decoder.from_config(described)
+    except ValueError as error:
+        raise Damage(f"how it makes images of files is damaged: {error}") from None
+
+
+def _count(training: dict[str, Any], name: str) -> int:
+    value = training[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
+        raise Damage(f"its {name} should be a whole number. It is {value!r}")
+    return value
+
+
+def read_preprocessing(model: Sequential, root: Group) -> None:
+    """Gives the steps of the model's preprocessing the arrays that they were fitted with."""
+    for number, step in _fitted_steps(model):
+        stored = root.group("fastcnn").group("preprocessing").group(number)
+        arrays = {name: stored.dataset(name).finite_floats() for name in stored}
+        try:
+            step.set_arrays(arrays)
+        except (KeyError, ValueError) as error:
+            raise Damage(
+                f"'{stored.path}' does not fit the model's preprocessing: {error}"
+            ) from None
+    misfit = _misfit_of_decoder(model)
+    if misfit:
+        raise Damage(misfit)
+
+
+def _misfit_of_decoder(model: Sequential) -> str | None:
+    """Why what the model makes of files cannot be its input, or None."""
+    if model.decoder is None:
+        return None
+    made: tuple[int, ...] = model.decoder.shape
+    with suppress(ValueError):
+        made = preprocessing.output_shape(model.preprocessing, made)
+    if made == tuple(model.input_shape):
+        return None
+    return f"its decoder makes images of shape {made}, and its input is {tuple(model.input_shape)}"
+
+
+def _fitted_steps(model: Sequential) -> list[tuple[str, Any]]:
+    """The steps of the model's preprocessing that are fitted to images, with their numbers."""
+    numbered = enumerate(model.preprocessing)
+    return [(str(number), step) for number, step in numbered if hasattr(step, "set_arrays")]
+
+
+def read_slots(model: Sequential, root: Group) -> NDArray[np.float32] | None:
+    """The optimizer's slots as float32[slots, weights], or None where the file has none."""
+    group = root.group("fastcnn")
+    if "optimizer" not in group or model.optimizer is None:
+        return None
+    stored, names = group.group("optimizer"), tuple(model.optimizer.slots)
+    if set(stored) != set(names):
+        raise Damage(
+            f"its optimizer should have the slots {', '.join(names) or 'none'}; "
+            f"it has {', '.join(sorted(stored))}"
+        )
+    size = sum(place.stop - place.start for place in _places(model))
+    datasets = [stored.dataset(name) for name in names]
+    for dataset in datasets:
+        if dataset.shape != (size,):
+            raise Damage(
+                f"'{dataset.path}' should have shape {(size,)}. It has shape {dataset.shape}"
+            )
+    return np.stack([dataset.floats() for dataset in datasets]) if datasets else None
+
+
+def restore(model: Sequential, slots: NDArray[np.float32] | None) -> None:
+    """Gives the optimizer its slots back."""
+    if slots is None:
+        return
+    begin = 0
+    for place in _places(model):
+        end = begin + place.stop - place.start
+        model.state.slots[:, place] = slots[:, begin:end]
+        begin = end
+
+
+def refuse_legacy(path: str | os.PathLike[str], root: Group) -> None:
+    """FormatError for files of older Keras versions, which are laid out differently."""
+    if "model_weights" in root or "top_level_model_weights" in root:
+        raise FormatError(f"'{path}' is in {LAYOUT_WORDS}.")

@@ -1,0 +1,49 @@
+"""Where Keras 3 keeps a model's weights: `layers/<key>/vars/<i>`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastcnn.utils import naming
+
+
+def keyed(layers: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The layers of a model that hold no others, in Keras's order, with the keys of their groups.
+
+    A key is the class name in snake case, made unique by counting: "conv2d", "conv2d_1". Where
+    the model has Residual or Concat, the order is that of the Keras functional model that adds
+    `Add()([body, shortcut])` or `Concatenate()(branches)`, so the two read each other's files.
+    """
+    counts: dict[str, int] = {}
+    keys = []
+    for layer in _in_keras_order(layers):
+        base = naming.snake_case(type(layer).__name__)
+        count = counts.get(base, 0)
+        counts[base] = count + 1
+        keys.append((f"{base}_{count}" if count else base, layer))
+    return keys
+
+
+def _in_keras_order(layers: Sequence[Any]) -> list[Any]:
+    """Keras sorts by the distance to the output, the farthest first, and equal distances by the
+    order in which a walk from the output meets them."""
+    met: list[tuple[int, int, Any]] = []
+    _walk_back(layers, 0, met)
+    met.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [layer for _, _, layer in met]
+
+
+def _walk_back(chain: Sequence[Any], distance: int, met: list[tuple[int, int, Any]]) -> int:
+    """Adds a chain's layers to met, the last one first; the distance of what comes before it.
+
+    A layer that holds chains stands for the layer that joins them, one step by itself.
+    """
+    for layer in reversed(chain):
+        chains = getattr(layer, "chains", ())
+        if not chains:
+            met.append((distance, len(met), layer))
+        distance += 1
+        if chains:
+            distance = max(_walk_back(inner, distance, met) for inner in chains)
+    return distance

@@ -1,0 +1,92 @@
+"""Models and weights in HDF5 files whose weights part Keras 3 reads.
+
+A saved model has, beside Keras's `layers/<key>/vars/<i>`, a group `fastcnn`: `model` (the
+configuration as JSON), `training` (JSON: what compile was given, step, epoch, class names, and how
+it makes images of files), `optimizer/<slot>` (float32, one number a trained weight, in the order of
+the parameters) and `preprocessing/<i>/<array>` (float32, what the i-th step of its preprocessing
+was fitted with).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fastcnn.hdf5 import writer
+from fastcnn.hdf5.reader import reading
+from fastcnn.hdf5.writer import Contents
+from fastcnn.saving import checkpoint, weights
+from fastcnn.saving.archive import weights_file
+from fastcnn.saving.weights import LoadReport
+
+if TYPE_CHECKING:
+    from fastcnn.models.sequential import Sequential
+
+Path = str | os.PathLike[str]
+
+
+def save_model(model: Sequential, path: Path, include_optimizer: bool = True) -> None:
+    """Writes all that continues training: configuration, weights, moving statistics, the
+    optimizer with its slots, step, epoch, seed, class names.
+
+    Without the optimizer the file is a half to a third as large and loads uncompiled.
+    A crash leaves the old file or the new one; OSError in words when it cannot be written, and
+    ValueError for what could not be loaded again, weights that are not finite among it.
+    """
+    writer.write(path, _contents(model, include_optimizer))
+
+
+def check_save(model: Sequential) -> None:
+    """Finds out, without a file, whether save_model can write the model; ValueError in words."""
+    _contents(model, include_optimizer=True)
+
+
+def _contents(model: Sequential, include_optimizer: bool) -> Contents:
+    contents = weights.describe(model)
+    checkpoint.describe(model, contents, include_optimizer)
+    return contents
+
+
+def load_model(path: Path, model_class: type[Sequential]) -> Sequential:
+    """The model of a file written by save_model, compiled as it was.
+
+    FormatError (a ValueError) naming the file when it is damaged, hostile or no saved model;
+    OSError when it cannot be opened. Nothing in the file is executed.
+    """
+    with reading(path) as root:
+        model = checkpoint.build(path, root, model_class)
+        matching = weights.Matching(str(path))
+        matching.match(model, weights.stored_layers(root))
+        slots = checkpoint.read_slots(model, root)
+        checkpoint.read_preprocessing(model, root)
+        weights.assign(weights.read(matching.pairs))
+    checkpoint.restore(model, slots)
+    return model
+
+
+def save_weights(model: Sequential, path: Path) -> None:
+    """Writes weights and moving statistics. Keras reads the file if its name ends in
+    ".weights.h5". A crash leaves the old file or the new one."""
+    contents = weights.describe(model)
+    checkpoint.mark(contents)
+    writer.write(path, contents)
+
+
+def load_weights(
+    model: Sequential, path: Path, skip_mismatch: bool = False, by_name: bool = False
+) -> LoadReport:
+    """Puts a file's weights into the model: a file of save_weights or save_model, Keras 3's
+    `.weights.h5` or its `.keras` archive. Returns what was loaded and what was skipped.
+
+    Layers are paired in order; with by_name those of the same name, as for a network whose last
+    layers are new; FormatError where there is none. skip_mismatch leaves out layers that do not fit
+    instead of raising FormatError, which names the layer and both shapes. Numbers that are not
+    finite are refused. When anything is raised, the model is as before.
+    """
+    with weights_file(path) as file, reading(path, file) as root:
+        checkpoint.refuse_legacy(path, root)
+        matching = weights.Matching(str(path), skip_mismatch, by_name)
+        matching.match(model, weights.stored_layers(root))
+        arrays = weights.read(matching.pairs)
+    weights.assign(arrays)
+    return matching.report

@@ -1,0 +1,136 @@
+"""Which strategy computes which direction of which convolution.
+
+A wish is what a user asks of a layer: "auto", a strategy's name, or one of these for each
+direction. A named strategy is taken or refused with its reason; only "auto" chooses: the fastest
+by what was measured on this machine (`fastcnn tune`) or else by a small cost model, among those
+whose relative error stays within a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fastcnn.graph.problem import Problem
+from fastcnn.graph.program import Program
+from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
+from fastcnn.kernels.registry import kernels_of
+from fastcnn.strategies import timing_cache
+from fastcnn.utils import naming
+from fastcnn.utils.settings import FixedDict
+
+__all__ = [
+    *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
+    *("Choice", "assign", "choose", "table"),
+]
+
+AUTO = "auto"
+ERROR_BOUND = 1e-4  # of a result, relative to its largest magnitude, that "auto" keeps within
+ALIKE = 1.02  # measured times within this ratio of the fastest count as equal
+# In tf32 what "auto" leaves out: sums of transformed numbers lose more digits when these are cut.
+FLOAT32_ALONE = ("winograd", "winograd-2x2")
+# The direction that an op computes.
+DIRECTION_OF = {"conv2d": "forward", "conv2d_dx": "dx", "conv2d_dw": "dw"}
+
+
+class Choice(NamedTuple):
+    """A strategy's name, and why it: "asked for", "measured" or "estimated"."""
+
+    name: str
+    why: str
+
+
+def table(device: str) -> dict[str, Any]:
+    """Return the strategies of a device by their names; the CPU has all that there are."""
+    found: dict[str, Any] = kernels_of(device).conv.STRATEGIES
+    return found
+
+
+def wish(owner: str, given: Any) -> dict[str, str]:
+    """Return a user's wish as a strategy's name, or "auto", for each direction."""
+    if isinstance(given, str):
+        given = dict.fromkeys(DIRECTIONS, given)
+    if not isinstance(given, Mapping) or not given.keys() <= set(DIRECTIONS):
+        raise ValueError(
+            f"{owner}: strategy must be 'auto', one of {', '.join(STRATEGIES)}, or a dictionary "
+            f"with one for any of {', '.join(DIRECTIONS)}. Received {given!r}."
+        )
+    names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
+    wished = {
+        direction: naming.lookup("strategy", given.get(direction, AUTO), names)
+        for direction in DIRECTIONS
+    }
+    return FixedDict(wished, f"{owner}: strategy cannot be changed in place.")
+
+
+def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "cpu") -> None:
+    """Raise ValueError with the reason where a named strategy cannot do a problem."""
+    known = table(device)
+    for direction, name in wished.items():
+        if name == AUTO:
+            continue
+        missing = None if name in known else f"it has no kernels for device '{device}'"
+        reason = missing or known[name].declines(direction, problem)
+        if reason:
+            raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
+
+
+def check_program(program: Program, device: str) -> None:
+    """Raise ValueError where a layer of a program names a strategy that a device has not."""
+    for op in program.ops:
+        if op.kind == "conv2d":
+            check(op.layer, op.attributes["strategy"], op.attributes["problem"], device)
+
+
+def assign(
+    program: Program,
+    images: int,
+    bound: float,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> None:
+    """Name the strategy of every convolution of a program that runs `images` images at once.
+
+    Raises ValueError where one that a layer names cannot be had on the device.
+    """
+    for op in program.ops:
+        if op.kind in DIRECTION_OF:
+            direction, problem = DIRECTION_OF[op.kind], op.attributes["problem"]
+            wished = op.attributes["strategy"][direction]
+            check(op.layer, {direction: wished}, problem, device)
+            choice = choose(
+                *(direction, problem, images, bound, wished), device=device, precision=precision
+            )
+            op.attributes["strategy"], op.attributes["chosen"] = choice
+
+
+def choose(
+    direction: str,
+    problem: Problem,
+    images: int,
+    bound: float = ERROR_BOUND,
+    wished: str = AUTO,
+    measured: bool = True,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> Choice:
+    """Return the strategy for one direction of a problem; without `measured`, as if none was."""
+    if wished != AUTO:
+        return Choice(wished, "asked for")
+    possible = [one for one in table(device).values() if one.declines(direction, problem) is None]
+    if precision != "float32":
+        possible = [one for one in possible if one.name not in FLOAT32_ALONE]
+    able = {one.name: one for one in possible if one.error <= bound}
+    if not able:
+        best = min(possible, key=lambda one: one.error)
+        raise ValueError(
+            f"No strategy keeps within a relative error of {bound:g}. The most exact one, "
+            f"{best.name}, keeps within {best.error:g}."
+        )
+    key = direction, problem, images
+    times = timing_cache.find(*key, device, precision) if measured else {}
+    known = {name: times[name] for name in able if name in times}
+    # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
+    fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]
+    costs = {name: able[name].cost(*key, precision) for name in fastest or able}
+    return Choice(min(costs, key=lambda name: costs[name]), "measured" if known else "estimated")

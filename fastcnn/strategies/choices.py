@@ -1,0 +1,72 @@
+"""What was chosen for a model: the strategy of each convolution and direction, and why."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastcnn import losses, strategies
+from fastcnn.graph.problem import Problem
+from fastcnn.graph.program import Program
+
+if TYPE_CHECKING:
+    from fastcnn.models.sequential import Sequential
+
+
+class Chosen(NamedTuple):
+    """One direction of one convolution of the layer at a path."""
+
+    layer: str
+    direction: str
+    problem: Problem
+    strategy: str
+    why: str  # "asked for", "measured" or "estimated"
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+def of_training(model: Sequential, images: int) -> list[Chosen]:
+    """Return the choices of a training with batches of `images`, of an uncompiled model too."""
+    stand_in = copy.copy(model)
+    # Which loss it is makes no difference to any convolution.
+    stand_in.loss = losses.get("mean_squared_error")
+    program, _ = stand_in.program_and_roles("train", images)
+    return of_program(program, model.device, model.precision)
+
+
+def of_program(program: Program, device: str = "cpu", precision: str = "float32") -> list[Chosen]:
+    """Return the choices that the ops of a program for a device carry."""
+    return [
+        Chosen(
+            layer=op.layer,
+            direction=strategies.DIRECTION_OF[op.kind],
+            problem=op.attributes["problem"],
+            strategy=op.attributes["strategy"],
+            why=op.attributes["chosen"],
+            device=device,
+            precision=precision,
+        )
+        for op in program.ops
+        if op.kind in strategies.DIRECTION_OF
+    ]
+
+
+def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list[Chosen]:
+    """Return those measured choices that the cost model alone would not have made."""
+    return [
+        one
+        for one in chosen
+        if one.why == "measured" and one.strategy != estimated(one, images, bound)
+    ]
+
+
+def estimated(one: Chosen, images: int, bound: float) -> str:
+    """Return the strategy that the cost model alone chooses."""
+    choice = strategies.choose(
+        *(one.direction, one.problem, images, bound),
+        measured=False,
+        device=one.device,
+        precision=one.precision,
+    )
+    return choice.name

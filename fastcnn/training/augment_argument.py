@@ -1,0 +1,175 @@
+"""What training does to images, made of fit's `augment` and of what a model does anyway."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastcnn.data.augment import augment as augmentation
+from fastcnn.data.augment import statistics as moments
+from fastcnn.data.augment.augment import Augment
+from fastcnn.data.augment.mixing import MIXINGS, Mixing
+from fastcnn.data.augment.preprocessing import CenterCrop, check_order
+from fastcnn.data.augment.statistics import Doubles
+from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.data.dataset import image_shape, is_dataset
+from fastcnn.data.pipeline.stream import Stream
+from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.layers import Normalization, Rescaling
+from fastcnn.utils import naming
+
+
+def make(model: Any, x: Any, given: Any, training: Callable[[], Any]) -> Preparation:
+    """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
+    changes images. `training` gives the training images alone, an array or a Dataset, for what has
+    to be fitted to them, and raises where there are none to read beforehand."""
+    listed, seed = _listed(given), model.seed
+    if len(listed) == 1 and isinstance(listed[0], Augment):
+        listed, seed = _of_augment(listed[0])
+    check_order(listed)
+    mixings = tuple(one for one in listed if isinstance(one, Mixing))
+    listed = [one for one in listed if not isinstance(one, Mixing)]
+    steps = list(model.preprocessing)
+    added = [one for one in listed if isinstance(one, Preprocessing) and not _held(one, steps)]
+    random = [_fitted(one, training) for one in listed if not isinstance(one, Preprocessing)]
+    steps += [_fitted(one, training) for one in added]
+    augment = Augment(random, seed) if random else None
+    made = Preparation(augment, mixings, steps, model.seed)
+    return replace(made, preprocessing=_with_crop(model, x, made))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a Normalization gets of the training images, float64 [channels] each."""
+
+    layer: Normalization
+    mean: Doubles
+    variance: Doubles
+
+
+def statistics(
+    model: Any, steps: Sequence[Preprocessing], training: Callable[[], Any]
+) -> list[Statistics]:
+    """For each Normalization of the model that is not fitted, the statistics of what reaches it of
+    the training images, behind the fixed steps; `training` as for `make`. ValueError where such a
+    layer stands behind others than Rescaling and Normalization."""
+    missing = unfitted(model)
+    if not missing:
+        return []
+    first = list(itertools.takewhile(_is_affine, model.layers))
+    for layer in missing:
+        if layer not in first:
+            raise ValueError(
+                f"{layer.label} must have a mean and a variance, or stand at the model's "
+                "beginning, where fit takes them from the training images. Received none, behind "
+                f"'{model.layers[len(first)].name}'."
+            )
+    found = moments.of_colours(training(), f"fit: {missing[0].label}", steps=steps)
+    mean, variance = found.mean, found.variance
+    gained = []
+    for layer in first:
+        if layer in missing:
+            gained.append(Statistics(layer, mean, variance))
+            mean, variance = np.zeros_like(mean), np.ones_like(mean)
+        else:
+            scale, offset = layer.constants()
+            mean, variance = scale * mean + offset, np.square(scale) * variance
+    return gained
+
+
+def unfitted(model: Any) -> list[Normalization]:
+    """The model's Normalization layers that have no statistics."""
+    every = [layer for top in model.layers for layer in top.walk()]
+    return [one for one in every if isinstance(one, Normalization) and not one.fitted]
+
+
+def _is_affine(layer: Any) -> bool:
+    return isinstance(layer, Rescaling | Normalization)
+
+
+def source_shape(model: Any, x: Any) -> tuple[int, ...]:
+    """The shape of an image as its source gives it, as far as that is known."""
+    if is_dataset(x):
+        return image_shape(x, tuple(model.input_shape))
+    if isinstance(x, Stream):
+        # Not known before it is read: a size that augmentation would have to change.
+        height, width, *channels = (*model.input_shape, 0, 0)[:3]
+        return (height + 1, width + 1, *channels)
+    return tuple(np.shape(x)[1:])
+
+
+def _of_augment(given: Augment) -> tuple[list[Any], int]:
+    """What an Augment combines, and its seed; ValueError for what prediction would lack."""
+    if given.scale is not None or given.offset is not None:
+        raise ValueError(
+            "fit: augment must leave scale and offset to a layer, which prediction has too: begin "
+            f"the model with Rescaling or Normalization. Received scale={given.scale!r}, "
+            f"offset={given.offset!r}."
+        )
+    return list(given.augmentations), given.seed
+
+
+def _listed(given: Any) -> list[Any]:
+    """fit's `augment` as a list of objects."""
+    if given is None:
+        return []
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        given = [given]
+    return [_made(one) for one in given]
+
+
+def _made(one: Any) -> Any:
+    """What an entry of fit's `augment` stands for."""
+    if isinstance(one, Augment | Mixing):
+        return one
+    if isinstance(one, str) and naming.snake_case(one) in MIXINGS:
+        return MIXINGS[naming.snake_case(one)]()
+    return augmentation.resolved(one)
+
+
+def _fitted(one: Any, training: Callable[[], Any]) -> Any:
+    """An augmentation, or a copy of it that is fitted to the training images where it is not yet:
+    the user's own would carry them into another training."""
+    return one if getattr(one, "fitted", True) else copy.copy(one).fit(training())
+
+
+def _held(step: Preprocessing, steps: Sequence[Preprocessing]) -> bool:
+    """Whether a model has this step already: a training that goes on adds none. ValueError where
+    it has one of this class that was fitted otherwise, for it would whiten twice."""
+    if any(step is own for own in steps):
+        return True
+    alike = [own for own in steps if type(own) is type(step)]
+    same = [own for own in alike if own.get_config() == step.get_config()]
+    if not alike or not hasattr(step, "arrays"):
+        return bool(same)
+    if same and (not step.fitted or _same_arrays(step, same[0])):
+        return True
+    raise ValueError(
+        f"fit: augment: the model's preprocessing has {alike[0]!r}, fitted to other images or with "
+        f"other settings. Received {step!r}. Leave it out of augment to go on with the model's "
+        "own, or begin with model.preprocessing = []."
+    )
+
+
+def _same_arrays(one: Any, other: Any) -> bool:
+    """Whether two steps that hold arrays were fitted to the same."""
+    mine, others = one.arrays(), other.arrays()
+    return all(np.array_equal(mine[name], others[name]) for name in mine)
+
+
+def _with_crop(model: Any, x: Any, made: Preparation) -> list[Preprocessing]:
+    """The fixed steps, with a crop to the augmented size before them where augmentation changes
+    the size of images and none of the steps does."""
+    steps = list(made.preprocessing)
+    if made.augment is None or any(isinstance(step, CenterCrop) for step in steps):
+        return steps
+    shape = source_shape(model, x)
+    if len(shape) != 3:
+        return steps
+    after = made.augmented_shape(shape)
+    return steps if after == shape else [CenterCrop(*after[:2]), *steps]

@@ -1,0 +1,262 @@
+"""What fit trains and validates on, made of its arguments and checked before anything changes."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.data.dataset import Subset, is_dataset
+from fastcnn.data.folder import splitting
+from fastcnn.data.images.decoder import Decoder
+from fastcnn.data.pipeline import adapters
+from fastcnn.data.pipeline.stream import Stream
+from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.training import augment_argument, input_checks, target_checks
+from fastcnn.training.augment_argument import Statistics
+from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.utils import arguments, naming
+
+SAMPLING = ("balanced",)
+
+Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Positions to train on, and those to validate on."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """fit's arguments about data, as they were given."""
+
+    x: Any
+    y: Any
+    validation_split: Any = 0.0
+    validation_data: Any = None
+    sample_weight: Any = None
+    class_weight: Any = None
+    augment: Any = None
+    sampling: Any = None
+    workers: int | None = None
+    epochs: int = 1
+    steps: int | None = None
+    validation_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts to train and to validate on, and what the model gets of the data when training
+    begins: the steps of its preprocessing, the names of its classes where it has none, what made
+    images of files where that is known, and the statistics that its layers lack."""
+
+    train: Part | StreamPart
+    validation: Part | StreamPart | None
+    preprocessing: list[Preprocessing]
+    class_names: list[str] | None
+    decoder: Decoder | None
+    statistics: list[Statistics]
+
+
+def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
+    """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
+    found = adapters.adapted(x, model.input_shape[-1], name, labelled)
+    if labelled or not is_dataset(found) or hasattr(found, "labels"):
+        return found
+    every = np.arange(len(found), dtype=np.int64)
+    return Subset(found, every, augment_argument.source_shape(model, found))
+
+
+def make(model: Any, given: Given) -> Parts:
+    """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
+    x = adapted(model, given.x, "fit: x")
+
+    sides = functools.cache(lambda: _sides(model, x, given))
+
+    def training() -> Any:
+        return _training_images(model, x, sides)
+
+    made = augment_argument.make(model, x, given.augment, training)
+    if made.mixing and model.loss.target == "sparse":
+        raise ValueError(
+            f"fit: augment: {made.mixing[0]!r} mixes targets, which the loss '{model.loss.name}' "
+            "cannot take. Compile with loss='categorical_crossentropy'; whole-number labels may "
+            f"stay. Received the loss '{model.loss.name}'."
+        )
+    train: Part | StreamPart
+    validation: Part | StreamPart | None = None
+    if isinstance(x, Stream):
+        x.known = model.class_names
+        train = _of_stream(model, x, given, made)
+    else:
+        train, validation = _of_examples(model, x, given, made, sides)
+    names = getattr(x, "class_names", None)
+    names = None if names is None else list(names)
+    if given.validation_data is not None:
+        validation = _validation(model, given, made, model.class_names or names)
+    decoder = getattr(x, "decoder", None)
+    if not isinstance(decoder, Decoder) or decoder.shape != augment_argument.source_shape(model, x):
+        decoder = None  # another library's
+    statistics = augment_argument.statistics(model, made.preprocessing, training)
+    return Parts(train, validation, list(made.preprocessing), names, decoder, statistics)
+
+
+def _of_examples(
+    model: Any, x: Any, given: Given, made: Preparation, sides: Callable[[], Sides | None]
+) -> tuple[Part, Part | None]:
+    """The part to train on, and the share of the examples that is held out to validate on."""
+    examples = input_checks.examples(model, x, given.y, given.sample_weight, made=made)
+    validation = indices = None
+    parted = sides()
+    if parted is not None:
+        indices, held = parted
+        validation = Part(examples, held, _unchanged(made), given.workers)
+    weighted = input_checks.weighted(model, examples, given.class_weight, "fit: ", indices)
+    train = Part(weighted, indices, made, given.workers)
+    if given.sampling is not None:
+        naming.lookup("sampling", given.sampling, dict.fromkeys(SAMPLING))
+        target_checks.refuse_without_classes(model, "fit: sampling", "leave sampling out")
+        found = target_checks.classes(model, examples.y)
+        train = replace(train, classes=found if indices is None else found[indices])
+    return train, validation
+
+
+def _sides(model: Any, x: Any, given: Given) -> Sides | None:
+    """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
+    share of each class. None where nothing is held out."""
+    share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
+    if not share or given.validation_data is not None:
+        return None
+    if is_dataset(x):
+        return _sides_of_dataset(model, x, share)
+    every = np.arange(len(x), dtype=np.int64)
+    cut = math.floor(len(x) * (1.0 - share))
+    if cut in (0, len(x)):
+        raise ValueError(
+            "fit: validation_split must leave images on both sides. "
+            f"Received {share} for {len(x)} images."
+        )
+    return every[:cut], every[cut:]
+
+
+def _sides_of_dataset(model: Any, x: Any, share: float) -> Sides:
+    y = input_checks.dataset_targets(model, x, "fit: ")
+    if not target_checks.has_classes(model):
+        return splitting.split_source(x, np.zeros(len(y), np.int64), share, model.seed)
+    classes = target_checks.classes(model, y)
+    sides = splitting.split_source(x, classes, share, model.seed)
+    names = model.class_names or getattr(x, "class_names", None)
+    names = list(names or map(str, range(int(classes.max()) + 1)))
+    found = splitting.notes(classes, names, *sides)
+    if found:
+        warnings.warn(f"fit: validation_split: {' '.join(found)}", stacklevel=6)
+    return sides
+
+
+def _training_images(model: Any, x: Any, sides: Callable[[], Sides | None]) -> Any:
+    """The images to train on, as an array or a Dataset."""
+    if isinstance(x, Stream):
+        raise ValueError(
+            "fit: what has to be fitted to the training images, as PCAColor, ZCAWhitening and "
+            "Normalization, must be fitted before where x is an iterable of batches: call its "
+            "fit(images) or adapt(images) first. Received one that is not."
+        )
+    parted = sides()
+    if not is_dataset(x):
+        return np.asarray(x) if parted is None else np.asarray(x)[: len(parted[0])]
+    if parted is None and hasattr(x, "image_shape"):
+        return x
+    train = np.arange(len(x), dtype=np.int64) if parted is None else parted[0]
+    return Subset(x, train, augment_argument.source_shape(model, x))
+
+
+def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> StreamPart:
+    """The part to train on where x is an iterable of batches."""
+    arguments_of_arrays = {
+        "y": given.y,
+        "sample_weight": given.sample_weight,
+        "validation_split": given.validation_split or None,
+        "sampling": given.sampling,
+    }
+    for name, value in arguments_of_arrays.items():
+        if value is not None:
+            _refuse_beside_stream("fit", name, value)
+    _refuse_once(stream, given.epochs if given.steps is None else 1)
+    table = None
+    if given.class_weight is not None:
+        table = target_checks.class_weight(model, given.class_weight, None, "fit: class_weight")
+    return StreamPart(stream, made, given.workers, table)
+
+
+def _validation(
+    model: Any, given: Given, made: Preparation, class_names: list[str] | None
+) -> Part | StreamPart:
+    """The part to validate on where validation_data is given; its classes are counted as in
+    class_names."""
+    name = "fit: validation_data: "
+    data, unchanged = given.validation_data, _unchanged(made)
+    if not isinstance(data, tuple | list):
+        data = (adapted(model, data, name.rstrip(": ")),)
+        if isinstance(data[0], Stream):
+            _refuse_once(data[0], given.epochs if given.validation_steps is None else 1)
+            data[0].known = class_names
+            return StreamPart(data[0], unchanged, given.workers)
+        if not is_dataset(data[0]):
+            data = ()
+    if not 1 <= len(data) <= 3:
+        raise TypeError(
+            "fit: validation_data must be (x, y), (x, y, sample_weight), a Dataset or an iterable "
+            f"of batches. Received {type(given.validation_data).__name__}."
+        )
+    x, y, weight = (*data, None, None)[:3]
+    # Labels are taken as in training: mixing makes one-hot rows of them.
+    as_training = replace(unchanged, mixing=made.mixing)
+    examples = input_checks.examples(
+        model, x, y, weight, name=name, made=as_training, class_names=class_names
+    )
+    return Part(examples, None, unchanged, given.workers)
+
+
+def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
+    raise ValueError(
+        f"{method}: {name} cannot be given where x is an iterable of batches, each (x, y) or "
+        f"(x, y, weights). Received {type(value).__name__}."
+    )
+
+
+def _refuse_once(stream: Stream, epochs: int) -> None:
+    if stream.once and epochs > 1:
+        raise ValueError(
+            f"{stream.name} must be an object whose __iter__ begins anew each epoch, as a "
+            "DataLoader or a tf.data.Dataset. Received a generator, which gives its batches only "
+            f"once, for {epochs} epochs."
+        )
+
+
+def _unchanged(made: Preparation) -> Preparation:
+    """What validation does to images: the fixed steps alone."""
+    return Preparation(preprocessing=made.preprocessing)
+
+
+def of_evaluation(
+    model: Any, x: Any, y: Any, sample_weight: Any, workers: int | None
+) -> Part | StreamPart:
+    """What evaluate measures."""
+    if workers is not None:
+        workers = arguments.whole(
+            "evaluate", "workers", workers, least=0, most=arguments.MOST_WORKERS
+        )
+    made = Preparation(preprocessing=model.preprocessing)
+    x = adapted(model, x, "evaluate: x")
+    if not isinstance(x, Stream):
+        examples = input_checks.examples(model, x, y, sample_weight, name="evaluate: ")
+        return Part(examples, None, made, workers)
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            _refuse_beside_stream("evaluate", name, value)
+    x.known = model.class_names
+    return StreamPart(x, made, workers)

@@ -1,0 +1,286 @@
+"""Passes over examples: which are visited, in what order, and what a test pass measures."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.backends.step import Selection
+from fastcnn.callbacks.callback import Hooks, Logs
+from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.data.folder.unreadable_files import Damage
+from fastcnn.data.pipeline import epoch_hooks
+from fastcnn.data.pipeline.batches import Batches
+from fastcnn.data.pipeline.stream import Stream
+from fastcnn.data.pipeline.transform import Batch, Preparation
+from fastcnn.data.prefetch import ahead
+from fastcnn.data.sampling import balanced, shuffled
+from fastcnn.metrics import Tally
+from fastcnn.training import input_checks, target_checks
+from fastcnn.training.input_checks import Examples
+from fastcnn.training.progress import Progress
+
+__all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
+
+
+UNREADABLE = "In training, others of the class stand in; evaluation leaves out what cannot be read."
+
+
+@dataclass(frozen=True)
+class Part:
+    """The examples that one pass visits: all of them, or those of `indices` (int64 [n]).
+
+    `made` is what happens to their images before the step; None means the model's preprocessing.
+    `classes` (int64 [n], the class of each of this part's examples) asks for balanced sampling.
+    """
+
+    examples: Examples
+    indices: NDArray[np.int64] | None = None
+    made: Preparation | None = None
+    workers: int | None = None
+    classes: NDArray[np.int64] | None = None
+    begun: list[int] = field(default_factory=list)  # the epochs that were
+
+    @property
+    def count(self) -> int:
+        """How many examples a pass visits."""
+        return len(self.examples) if self.indices is None else len(self.indices)
+
+    def largest(self, batch_size: int) -> int:
+        """How many images the largest batch of a pass has."""
+        return min(batch_size, self.count)
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
+        """The order of an epoch of training within this part; None for its own."""
+        if self.classes is not None:
+            return balanced(seed, epoch, self.classes)
+        return shuffled(seed, epoch, self.count) if shuffle else None
+
+    def batches(
+        self,
+        model: Any,
+        batch_size: int,
+        order: NDArray[np.int64] | None = None,
+        epoch: int = 0,
+        training: bool = False,
+    ) -> Generator[Batch, None, None]:
+        """The batches of one pass, in this part's own order or in the given order of it.
+
+        Images of a folder that cannot be read are left out, or replaced by others in training, and
+        told at the end.
+        """
+        if order is None:
+            order = self.indices
+        elif self.indices is not None:
+            order = self.indices[order]
+        given, made = self.examples, self.made or _of_model(model)
+        engine, x = model.engine(), given.x
+        if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
+            by_number = made.plain or made.drawable(x.shape[1:])
+            if by_number and engine.hold(x, anew=not self.begun):
+                self.begun.append(epoch)
+                return self._selected(x, made, batch_size, order, epoch)
+        folder = x if isinstance(x, ImageFolder) else None
+        if training and folder is not None:
+            x = folder.for_epoch(model.seed, epoch)
+        batches = Batches(
+            x,
+            given.y,
+            given.weight,
+            batch_size,
+            order,
+            shape=tuple(model.input_shape),
+            epoch=epoch,
+            workers=self.workers,
+            send=engine.sender(),
+            leave_out=True,
+            **vars(made),
+        )
+        made_batches = iter(batches)
+        if folder is not None:
+            made_batches = _warned(made_batches, folder.damage)
+        return epoch_hooks.told(given.x, made_batches, epoch if training else None)
+
+    def _selected(
+        self,
+        x: NDArray[Any],
+        made: Preparation,
+        batch_size: int,
+        order: NDArray[np.int64] | None,
+        epoch: int,
+    ) -> Generator[Any, None, None]:
+        """The batches of a data set whose images x the engine holds: they come by their numbers,
+        with what is drawn for them ahead of the step."""
+        given = self.examples
+        numbers = np.arange(len(given)) if order is None else order
+        keys = made.keys(numbers, len(x))
+
+        def select(first: int, slot: None) -> tuple[Selection, Any, Any]:
+            part = slice(first, first + batch_size)
+            chosen = numbers[part]
+            drawn = made.drawn(x.shape[1:], keys[part], epoch)
+            if drawn is not None:
+                drawn.check_reach(x.shape[1:])
+                if not first:
+                    made.check_values(x[chosen])
+            weight = None if given.weight is None else given.weight[chosen]
+            return Selection(x, chosen, drawn), given.y[chosen], weight
+
+        workers = 0
+        if not made.plain:
+            workers = 1 if self.workers is None else self.workers
+        starts = range(0, len(numbers), batch_size)
+        return ahead(select, starts, [None] * (workers + 1), workers)
+
+
+def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:
+    """The batches; when they end, one warning tells of the files that were damaged."""
+    try:
+        with closing(batches):
+            yield from batches
+    finally:
+        damage.warn(UNREADABLE)
+
+
+class StreamPart:
+    """The batches of an iterable, as one pass after the other gives them: in its own order and
+    sizes, checked one by one. `count` is what the last pass came to, None before the first."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        made: Preparation,
+        workers: int | None = None,
+        class_weight: NDArray[np.float32] | None = None,
+    ):
+        self.count: int | None = None
+        self._stream = stream
+        self._made = made
+        # One thread at most: an iterable gives one batch after the other.
+        self._workers = 1 if workers is None else min(workers, 1)
+        self._class_weight = class_weight
+
+    @property
+    def once(self) -> bool:
+        """Whether it can be gone through only once, as a generator."""
+        return self._stream.once
+
+    def largest(self, batch_size: int) -> None:
+        """Nothing is known of its batches' sizes: each is planned for by itself."""
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> None:
+        """An iterable keeps its own order."""
+
+    def batches(
+        self,
+        model: Any,
+        batch_size: int,
+        order: Any = None,
+        epoch: int = 0,
+        training: bool = False,
+    ) -> Generator[Batch, None, None]:
+        """The batches of one pass; their size and order are the iterable's own affair."""
+        batches = self._batches(model, epoch)
+        return epoch_hooks.told(self._stream, batches, epoch if training else None)
+
+    def _batches(self, model: Any, epoch: int) -> Generator[Batch, None, None]:
+        source = enumerate(self._stream)
+        seen = 0
+
+        def prepare(_: int, slot: None) -> Batch | None:
+            nonlocal seen
+            number, given = next(source, (0, None))
+            if given is None:
+                return None
+            batch = self._batch(model, given, number, seen, epoch)
+            seen += len(batch[0])
+            return batch
+
+        slots = [None] * (self._workers + 1)
+        with closing(ahead(prepare, itertools.count(), slots, self._workers)) as made:
+            for batch in made:
+                if batch is None:
+                    break
+                yield batch
+        self.count = seen
+
+    def _batch(
+        self, model: Any, given: tuple[Any, Any, Any], number: int, seen: int, epoch: int
+    ) -> Batch:
+        name, made = f"{self._stream.name}: batch {number}: ", self._made
+        x = input_checks.images(model, given[0], f"{name}x", made)
+        if not number:
+            made.check_values(np.asarray(x))
+        y = target_checks.labels(model, given[1], len(x), f"{name}y", one_hot=True)
+        weight = target_checks.sample_weight(given[2], len(x), f"{name}weights")
+        if self._class_weight is not None:
+            by_class = self._class_weight[target_checks.classes(model, y)]
+            weight = by_class if weight is None else weight * by_class
+        return made.mixed(_of_stream(made, x, seen, epoch), y, weight, epoch, number)
+
+
+def _of_stream(made: Preparation, x: Any, seen: int, epoch: int) -> NDArray[Any]:
+    """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
+    if made.plain:
+        return np.ascontiguousarray(x, np.float32)
+    out = np.empty((len(x), *made.augmented_shape(x.shape[1:])), np.float32)
+    return made.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
+
+
+def prepared(model: Any, images: Any, batch_size: int) -> Generator[NDArray[Any], None, None]:
+    """Checked images, in order, in batches as the network sees them."""
+    made = _of_model(model)
+    if isinstance(images, np.ndarray) and made.plain:
+        # Views will do.
+        yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        return
+    shape = tuple(model.input_shape)
+    batches = Batches(images, None, None, batch_size, shape=shape, **vars(made))
+    with closing(epoch_hooks.told(images, iter(batches), None)) as found:
+        yield from (x for x, _, _ in found)
+
+
+def prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
+    """The images of an iterable of batches, checked, as the network sees them."""
+    return epoch_hooks.told(stream, _prepared_stream(model, stream), None)
+
+
+def _prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
+    made = _of_model(model)
+    for number, (given, _, _) in enumerate(stream):
+        x = input_checks.images(model, given, f"{stream.name}: batch {number}: x", made)
+        yield _of_stream(made, x, 0, 0)
+
+
+def _of_model(model: Any) -> Preparation:
+    return Preparation(preprocessing=model.preprocessing)
+
+
+def test_pass(model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks) -> Logs:
+    """The loss and the metrics of a part, without training."""
+    clock, interval = time.perf_counter, shown.interval
+    begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]
+    tally = Tally(model.metrics, part.count or 0)
+    capacity = part.largest(batch_size)
+    due = clock() + interval
+    with closing(part.batches(model, batch_size)) as batches:
+        for step, (x, y, weight) in enumerate(batches):
+            for hook in begin:
+                hook(step, {})
+            with model.lock:  # the results are overwritten by the next step
+                tally.add(model.engine().test(x, y, weight, capacity), y, weight)
+            for hook in end:
+                hook(step, tally.logs())
+            if clock() >= due:
+                shown.update(tally.count, tally.logs())
+                due = clock() + interval
+    if not tally.count:
+        raise ValueError("None of the images to measure on can be read.")
+    return tally.final()

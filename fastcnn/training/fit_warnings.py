@@ -1,0 +1,151 @@
+"""What fit warns of before the first epoch: every check of settings that it can train with, but
+hardly is what was meant."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
+from fastcnn.data.dataset import is_dataset
+from fastcnn.layers import BatchNormalization, Normalization, Rescaling
+from fastcnn.layers.window_remainder import unread_in, unread_words
+from fastcnn.training import target_checks
+from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.utils.training_warning import warn
+
+SCALING_LAYERS = (Rescaling, Normalization, BatchNormalization)
+SCALING_STEPS = (PerImageStandardization, ZCAWhitening)
+LARGE = 50.0
+"""Images whose values reach this were not scaled: standardized ones stay far below it."""
+SAMPLE = 64
+"""So many images are looked at for their values."""
+GROUPED = 0.25
+"""Labels change so rarely, against a random order, where they are grouped by class."""
+
+_told: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The models whose unread pixels were told."""
+
+
+def before_training(
+    model: Any, train: Part | StreamPart, validation: Part | StreamPart | None
+) -> None:
+    """Give the warnings of a training that is about to begin."""
+    for sentence in (
+        *_unscaled(model, train),
+        *_classes_held_out(model, train, validation),
+        *_unread(model),
+    ):
+        warn(f"fit: {sentence}")
+
+
+def of_batch(model: Any, images: Any) -> None:
+    """Give the warning of a first batch that could not be looked at before, as that of an
+    iterable: images as they go into the step."""
+    if isinstance(images, np.ndarray) and not _scales(model, ()):
+        for sentence in _values(images):
+            warn(f"fit: {sentence}")
+
+
+def _unscaled(model: Any, train: Part | StreamPart) -> Iterator[str]:
+    """Pixel values from 0 to 255 in a model that nowhere scales them."""
+    if isinstance(train, StreamPart):
+        return
+    steps = model.preprocessing if train.made is None else train.made.preprocessing
+    if _scales(model, steps):
+        return
+    x = train.examples.x
+    if isinstance(x, np.ndarray):
+        sample = np.arange(len(x)) if train.indices is None else train.indices
+        yield from _values(x[sample[:SAMPLE]])
+    elif is_dataset(x) and np.dtype(getattr(x, "dtype", np.float32)) == np.uint8:
+        yield _advice("images of dtype uint8")
+
+
+def _values(images: NDArray[Any]) -> Iterator[str]:
+    largest = float(np.abs(images[:SAMPLE].astype(np.float32)).max(initial=0.0))
+    if largest >= LARGE:
+        yield _advice(f"images whose values reach {largest:g}")
+
+
+def _advice(received: str) -> str:
+    return (
+        "the model expects values near 1 and has no layer that scales, and weights as they are "
+        f"initialized hardly train on others. Received {received}: begin the model with "
+        "Rescaling(1 / 255) or Normalization()."
+    )
+
+
+def _scales(model: Any, steps: Any) -> bool:
+    """Whether anything brings the images to the size that initializers reckon with; layers of the
+    user's own may."""
+    layers = [layer for top in model.layers for layer in top.walk()]
+    own = any(not type(layer).__module__.startswith("fastcnn.") for layer in layers)
+    return (
+        own
+        or not any(layer.parameters for layer in layers)
+        or any(isinstance(layer, SCALING_LAYERS) for layer in layers)
+        or any(isinstance(step, SCALING_STEPS) for step in steps)
+    )
+
+
+def _classes_held_out(
+    model: Any, train: Part | StreamPart, validation: Part | StreamPart | None
+) -> Iterator[str]:
+    """Labels in the order of their classes, whose last part is held out."""
+    if not isinstance(train, Part) or not isinstance(validation, Part):
+        return
+    images = train.examples.x
+    # Of a Dataset a share of each class is held out.
+    if (
+        validation.examples.x is not images
+        or is_dataset(images)
+        or not target_checks.has_classes(model)
+    ):
+        return
+    if train.indices is None or validation.indices is None:
+        return
+    classes = target_checks.classes(model, train.examples.y)
+    trained, held = classes[train.indices], classes[validation.indices]
+    missing = sorted(set(np.unique(held).tolist()) - set(np.unique(trained).tolist()))
+    remedy = (
+        "Shuffle the images and their labels first, or give validation_data: the images that "
+        "validation_split holds out are the last ones."
+    )
+    if missing:
+        share = float(np.isin(held, missing).mean())
+        yield (
+            f"validation_split holds out {_named(model, missing)}, of which the training has no "
+            f"image: {share:.0%} of the validation. {remedy}".replace("%", " %")
+        )
+    elif _grouped(classes):
+        yield f"the labels are grouped by class, not in a random order. {remedy}"
+
+
+def _grouped(classes: NDArray[np.int64]) -> bool:
+    """Whether labels follow one another far more often than by chance."""
+    shares = np.unique(classes, return_counts=True)[1] / len(classes)
+    expected = (len(classes) - 1) * (1.0 - float(np.square(shares).sum()))
+    changes = int(np.count_nonzero(np.diff(classes)))
+    return changes < GROUPED * expected
+
+
+def _named(model: Any, classes: list[int]) -> str:
+    names = model.class_names
+    shown = [str(label) if names is None else names[label] for label in classes[:5]]
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return f"the class{'es' if len(classes) > 1 else ''} {', '.join(shown)}{more}"
+
+
+def _unread(model: Any) -> Iterator[str]:
+    """Strides that leave pixels out; once a model."""
+    found = unread_in(model)
+    if not found or model in _told:
+        return
+    _told.add(model)
+    told = "; ".join(unread_words(layer, pixels) for layer, pixels in found.items())
+    yield f"{told} (summary() marks it). Padding or another size of the images would use them."

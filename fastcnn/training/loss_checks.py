@@ -1,0 +1,113 @@
+"""What a network ends in, and whether that suits its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastcnn.layers import (
+    ELU,
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Layer,
+    LeakyReLU,
+    MaxPooling2D,
+    ReLU,
+    SeparableConv2D,
+    Softmax,
+)
+from fastcnn.utils import training_warning
+
+# Layers whose outputs are, or lie between, the numbers that they are given.
+PASSING = (
+    *(Dropout, Flatten, AveragePooling2D, MaxPooling2D),
+    *(GlobalAveragePooling2D, GlobalMaxPooling2D),
+)
+ACTIVATED = (Activation, Conv2D, Dense, DepthwiseConv2D, SeparableConv2D)
+SIGNED = ("linear", "leaky_relu", "elu", "gelu", "tanh")
+"""Activations whose outputs may be negative."""
+
+
+def ending(layers: Sequence[Layer]) -> str | None:
+    """The activation whose values come out of layers in a row.
+
+    "linear" where they may be any numbers, None where that is not known: of a layer of the user's
+    own, of branches, or where nothing changes the input.
+    """
+    for layer in reversed(layers):
+        kind = type(layer)
+        if kind in ACTIVATED and layer.activation != "linear":  # type: ignore[attr-defined]
+            return layer.activation or "linear"  # type: ignore[attr-defined]
+        if kind is Softmax:
+            return "softmax"
+        if kind is ReLU:
+            return "leaky_relu" if layer.negative_slope else "relu"  # type: ignore[attr-defined]
+        if kind in (LeakyReLU, ELU):
+            return "leaky_relu" if kind is LeakyReLU else "elu"
+        if kind is BatchNormalization:
+            return "linear"
+        if kind not in (*PASSING, Activation):
+            return None
+    return None
+
+
+def refuse_misfit(model: Any, loss: Any, method: str) -> None:
+    """ValueError where a network can never learn what its loss asks for."""
+    end, name = ending(model.layers), model.layers[-1].name
+    labels = model.output_shape[-1]
+    if labels == 1 and loss.has_classes:
+        raise ValueError(
+            f"{method}: the loss '{loss.name}' needs an output for each of at least two classes. "
+            f"Received 1 output from layer '{name}'; give it 2, or compile with "
+            f"BinaryCrossentropy(from_logits={end != 'sigmoid'})."
+        )
+    if labels == 1 and end == "softmax":
+        raise ValueError(
+            f"{method}: softmax of a single output is always 1. Give layer '{name}' "
+            "activation='sigmoid', or 2 outputs."
+        )
+    maker = type(loss).fuses
+    if maker and not loss.from_logits and end in SIGNED:
+        raise ValueError(
+            f"{method}: the loss '{loss.name}' takes probabilities. The outputs of layer '{name}' "
+            f"({end}) may be negative: give it activation='{maker}', or compile with "
+            f"{type(loss).__name__}(from_logits=True)."
+        )
+    if maker and loss.from_logits and end in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"{method}: the loss '{loss.name}' with from_logits=True applies {maker} itself, and "
+            f"layer '{name}' ends in {end} already: leave one of them out."
+        )
+    if loss.yes_no and not maker and end in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"{method}: the loss '{loss.name}' takes outputs below 0 for no and above 0 for yes. "
+            f"Those of layer '{name}' ({end}) are never below 0: leave {end} out, or use 'tanh'."
+        )
+
+
+def warn_of_misfit(model: Any, loss: Any) -> None:
+    """Warns where what a network ends in is seldom meant with its loss."""
+    end, name, maker = ending(model.layers), model.layers[-1].name, type(loss).fuses
+    probabilities = maker and not loss.from_logits
+    doubt = None
+    if probabilities and end in ("relu", "softmax", "sigmoid") and end != maker:
+        doubt = f"takes the probabilities that {maker} gives; use activation='{maker}'"
+    elif maker and loss.from_logits and end == "tanh":
+        doubt = "takes logits of any size, and tanh keeps them from -1 to 1; leave it out"
+    elif loss.yes_no and not maker and end == "relu":
+        doubt = "takes outputs below 0 for no, and relu gives none; leave it out"
+    elif loss.has_classes and not maker and end in ("softmax", "sigmoid"):
+        doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
+    if doubt:
+        training_warning.warn(
+            f"Layer '{name}' ends in {end}, but the loss '{loss.name}' {doubt}, unless this is "
+            "meant."
+        )

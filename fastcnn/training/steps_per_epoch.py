@@ -1,0 +1,117 @@
+"""Parts of whose batches a pass takes so many: fit's steps_per_epoch and validation_steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcnn.data.pipeline.transform import Batch
+from fastcnn.training.epoch_iterator import Part, StreamPart
+
+
+class Stepped:
+    """A part of which each pass takes `steps` batches.
+
+    With `goes_on`, as in training, a pass begins where the last one ended: with arrays and Datasets
+    that follows from the epoch's number, an iterable stays open in between. Where the batches run
+    out, a pass is shorter, with a warning, and the next one begins anew, as in Keras. `exhausted`
+    says that a generator has no more.
+    """
+
+    count: int | None = None
+
+    def __init__(
+        self, part: Part | StreamPart, steps: int, batch_size: int, argument: str, goes_on: bool
+    ) -> None:
+        self._part = part
+        self._steps = steps
+        self._batch_size = batch_size
+        self._argument = argument
+        self._goes_on = goes_on or (isinstance(part, StreamPart) and part.once)
+        self._open: Generator[Batch, None, None] | None = None
+        self.exhausted = False
+        if isinstance(part, Part):
+            self.count = min(part.count, steps * batch_size)
+
+    def largest(self, batch_size: int) -> int | None:
+        """How many images the largest batch has; None where that is not known."""
+        return self._part.largest(batch_size)
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
+        """The order of an epoch's examples: a stretch of that of a whole pass."""
+        part, size = self._part, self._batch_size
+        if isinstance(part, StreamPart):
+            return None
+        epochs = -(-part.count // (self._steps * size))  # that a whole pass lasts
+        order = part.order(seed, epoch // epochs, shuffle)
+        order = np.arange(part.count) if order is None else order
+        first = epoch % epochs * self._steps * size
+        return order[first : first + self._steps * size]
+
+    def batches(
+        self,
+        model: Any,
+        batch_size: int,
+        order: NDArray[np.int64] | None = None,
+        epoch: int = 0,
+        training: bool = False,
+    ) -> Generator[Batch, None, None]:
+        """The batches of one pass."""
+        if order is None:
+            order = self.order(0, 0, False)
+        if self._goes_on and isinstance(self._part, StreamPart):
+            yield from self._counted(self._going_on(model, batch_size, epoch, training))
+            return
+        with closing(self._part.batches(model, batch_size, order, epoch, training)) as batches:
+            yield from self._counted(batches)
+            if isinstance(self._part, Part):
+                next(batches, None)  # its order has no more: the source hears that the pass ends
+
+    def _counted(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+        for step in range(self._steps):
+            batch = next(batches, None)
+            if batch is None:
+                self._tell(step)
+                return
+            yield batch
+
+    def _going_on(
+        self, model: Any, batch_size: int, epoch: int, training: bool
+    ) -> Generator[Batch, None, None]:
+        """The batches of an iterable from where it stands; from its beginning where it has none
+        left at once."""
+        fresh = self._open is None
+        if self._open is None:
+            self._open = self._part.batches(model, batch_size, None, epoch, training)
+        batch = next(self._open, None)
+        if batch is None and not fresh and not self._ended():
+            self._open = self._part.batches(model, batch_size, None, epoch, training)
+            batch = next(self._open, None)
+        while batch is not None:
+            yield batch
+            batch = next(self._open, None)
+        self.close()
+        self._ended()
+
+    def _ended(self) -> bool:
+        self.exhausted = isinstance(self._part, StreamPart) and self._part.once
+        return self.exhausted
+
+    def _tell(self, step: int) -> None:
+        again = "The training ends." if self.exhausted else "The next epoch begins anew."
+        warnings.warn(
+            f"fit: {self._argument}={self._steps}, but the data ran out after {step} batches. "
+            f"{again}",
+            stacklevel=2,
+        )
+
+    def close(self) -> None:
+        """Ends what is open between passes."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None

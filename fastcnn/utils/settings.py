@@ -1,0 +1,235 @@
+"""Settings: objects whose public attributes are checked whenever they are set.
+
+Machine code runs on addresses that were worked out from settings. So a setting either cannot
+change, or its change is counted: who made something from settings compares `version` before each
+use, which costs the comparison of two integers.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+from fastcnn.utils import naming
+
+Value = TypeVar("Value")
+
+# Names of other libraries.
+ALIASES = {"lr": "learning_rate"}
+
+_counter = itertools.count(1)
+_latest = 0
+_own = threading.local()
+
+
+def version() -> int:
+    """Return a number that differs whenever any setting of any object may have changed."""
+    return _latest
+
+
+def changed() -> None:
+    """Note that a setting has changed."""
+    global _latest
+    if not _is_uncounted():
+        _latest = next(_counter)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Count no change that this thread makes meanwhile: for what is noted while a plan is made,
+    which would otherwise be out of date at once and be made anew for ever."""
+    before, _own.uncounted = _is_uncounted(), True
+    try:
+        yield
+    finally:
+        _own.uncounted = before
+
+
+def _is_uncounted() -> bool:
+    return getattr(_own, "uncounted", False)
+
+
+class Settings:
+    """An object with settings: the arguments of its constructor.
+
+    Once it is constructed, setting one of them does what constructing it anew with that value does,
+    checks included. Other public attributes cannot be set, and none can be added, since a misspelt
+    name would have no effect; a user's own class may set those that its constructor added. Private
+    names are free.
+    """
+
+    # No part of vars(), which some configurations are made of.
+    __slots__ = ("__dict__", "__weakref__", "_changes_made", "_closed")
+
+    def __init__(self) -> None:
+        super().__init__()
+        if type(self).__init__ is Settings.__init__:
+            self._closed = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _closing(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or not getattr(self, "_closed", False):
+            object.__setattr__(self, name, value)
+            return
+        self._set(name, value)
+        changed()
+
+    def __delattr__(self, name: str) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{self._label}: {name} cannot be deleted.")
+        object.__delattr__(self, name)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Set a public attribute of a constructed object, or refuse it."""
+        defined = getattr(type(self), name, None)
+        if isinstance(defined, property) and defined.fset is not None:
+            object.__setattr__(self, name, value)
+            return
+        if not hasattr(self, name):
+            raise AttributeError(f"{self._label}: {self._unknown(name)}")
+        reason = self._why_fixed(name)
+        if reason is not None:
+            raise AttributeError(f"{self._label}: {name} cannot be set{reason}.")
+        if name in self._arguments():
+            self._remake(name, value)
+        else:
+            self._assign(**{name: value})
+
+    def _why_fixed(self, name: str) -> str | None:
+        """Return None where an attribute may be set; else what ends the sentence that it cannot."""
+        ours = self._our_class()
+        if name in self._arguments() or (ours is not type(self) and not hasattr(ours, name)):
+            return None
+        return ""
+
+    def _unknown(self, name: str) -> str:
+        public = [one for one in dir(type(self)) if not one.startswith("_")]
+        settable = [one for one in public if getattr(getattr(type(self), one), "fset", None)]
+        own = [one for one in vars(self) if not one.startswith("_") and not self._why_fixed(one)]
+        names = list(dict.fromkeys([*self._arguments(), *settable, *own]))
+        alias = ALIASES.get(name)
+        if alias in names:
+            return f"Unknown attribute '{name}'. Did you mean '{alias}'?"
+        return naming.unknown("attribute", name, names)
+
+    @classmethod
+    def _our_class(cls) -> type[Settings]:
+        """Return the class of fastcnn's that a user's own class is derived from, or the class."""
+        return next(one for one in cls.__mro__ if one.__module__.startswith("fastcnn."))
+
+    @classmethod
+    def _arguments(cls) -> tuple[str, ...]:
+        """Return the names of the settings that may be set later."""
+        return _parameters(cls._our_class().__mro__)
+
+    def _remake(self, name: str, value: Any) -> None:
+        """Take over what an object has that is constructed with another value of a setting."""
+        ours = self._our_class()
+        other = ours(**{**self._given(), name: value})
+        for gone in [one for one in vars(self) if one not in vars(other) and hasattr(ours, one)]:
+            del vars(self)[gone]  # that of the class counts again
+        vars(self).update(vars(other))
+
+    def _given(self) -> dict[str, Any]:
+        """Return what an equal object is constructed with."""
+        return {one: getattr(self, one) for one in self._arguments()}
+
+    def _assign(self, **values: Any) -> None:
+        """Set attributes that others cannot set."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if not _is_uncounted():
+            self._changes_made = self._changes + 1
+            changed()
+
+    @property
+    def _changes(self) -> int:
+        """How often an attribute was set that is no argument of fastcnn's constructor."""
+        return int(getattr(self, "_changes_made", 0))
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Let any attribute be set meanwhile, as in the constructor."""
+        before = getattr(self, "_closed", False)
+        self._closed = False
+        try:
+            yield
+        finally:
+            self._closed = before
+
+    @property
+    def _label(self) -> str:
+        return str(getattr(self, "label", type(self).__name__))
+
+
+def _closing(construct: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor which, where it is the object's own, ends the time when anything may be
+    set."""
+
+    @functools.wraps(construct)
+    def constructor(self: Settings, *given: Any, **named: Any) -> None:
+        construct(self, *given, **named)
+        if type(self).__init__ is constructor:
+            self._closed = True
+
+    return constructor
+
+
+@functools.cache
+def _parameters(classes: tuple[type, ...]) -> tuple[str, ...]:
+    """Return the names of a constructor's arguments, with those that it hands on to the next
+    class."""
+    names: dict[str, None] = {}
+    for one in classes:
+        construct = vars(one).get("__init__")
+        if construct is None:
+            continue
+        parameters = list(inspect.signature(construct).parameters.values())[1:]
+        plain = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        names |= dict.fromkeys(plain)
+        if all(p.kind != p.VAR_KEYWORD for p in parameters):
+            break
+    return tuple(names)
+
+
+class FixedList(list[Value]):
+    """A list that cannot change; what is done to it is refused with a sentence."""
+
+    def __init__(self, values: Iterable[Value], refusal: str) -> None:
+        super().__init__(values)
+        self._refusal = refusal
+
+    def _refuse(self, *given: Any, **named: Any) -> NoReturn:
+        raise TypeError(self._refusal)
+
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> Any:
+        return FixedList, (list(self), self._refusal)
+
+
+class FixedDict(dict[str, Value]):
+    """A dictionary that cannot change; what is done to it is refused with a sentence."""
+
+    def __init__(self, values: Mapping[str, Value], refusal: str) -> None:
+        super().__init__(values)
+        self._refusal = refusal
+
+    def _refuse(self, *given: Any, **named: Any) -> NoReturn:
+        raise TypeError(self._refusal)
+
+    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = _refuse
+
+    def __reduce__(self) -> Any:
+        return FixedDict, (dict(self), self._refusal)

@@ -1,0 +1,95 @@
+"""What is said on the way never ends a computation, whatever became of stdout and stderr."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastcnn import Sequential, layers
+from fastcnn.callbacks import LearningRateScheduler
+from fastcnn.training import progress
+from fastcnn.utils import interrupt, messages
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+class Broken(io.StringIO):
+    """A stream whose reader has left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+STREAMS = {"none": lambda: None, "closed": closed, "broken": Broken}
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_fit_and_the_rest_work_without_streams(stream, monkeypatch):
+    model = Sequential([layers.Flatten(), layers.Dense(2)], input_shape=(2, 2, 1), device="cpu")
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 2, 2, 1), np.float32), np.ones((4, 2), np.float32)
+    monkeypatch.setattr(sys, "stderr", stream())
+    monkeypatch.setattr(sys, "stdout", stream())
+    rates = LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1), verbose=1)
+    for verbose in ("auto", 0, 1, 2):
+        model.fit(x, y, epochs=2, verbose=verbose, callbacks=[rates])
+        model.evaluate(x, y, verbose=verbose)
+    assert model.predict(x).shape == (4, 2)
+    with progress.tally("", 1) as show:
+        show(1, "x")
+    interrupt.Interrupt()._handle(2, None)
+
+
+def test_what_an_encoding_lacks_is_escaped(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stderr", stream)
+    messages.say("été")
+    stream.seek(0)
+    assert stream.read() == "\\xe9t\\xe9\n"
+
+
+@posix
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_the_command_line_works_with_closed_streams(redirection, tmp_path):
+    command = f"{sys.executable} -m fastcnn {{}} {redirection}"
+    train = "train --data sample --epochs 1 --model net.py"
+    (tmp_path / "net.py").write_text(
+        "from fastcnn import Sequential\nfrom fastcnn.layers import *\n"
+        "model = Sequential([Rescaling(1 / 255), MaxPooling2D(7), Flatten(), Dense(10)], "
+        "input_shape=(28, 28, 1))\n"
+    )
+    for arguments, code in [(train, 0), ("summary --model lenet5", 0), ("train --epoch", 2)]:
+        done = subprocess.run(
+            command.format(arguments), shell=True, cwd=tmp_path, capture_output=True, timeout=300
+        )
+        assert done.returncode == code, done.stderr
+        assert b"Traceback" not in done.stderr
+    assert (tmp_path / "runs" / "train" / "model.h5").exists()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("arguments", "codes"),
+    [("--help", {0, 1}), ("train --help", {0, 1}), ("summary --model lenet5", {1})],
+)
+def test_a_reader_that_leaves_at_once_hears_nothing(arguments, codes):
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        command = [sys.executable, "-m", "fastcnn", *arguments.split()]
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=300)
+    finally:
+        os.close(write)
+    assert done.stderr == b""
+    assert done.returncode in codes  # argparse takes no notice of what becomes of its help

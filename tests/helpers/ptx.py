@@ -1,0 +1,135 @@
+"""Compile CUDA kernels without a GPU, as a launch does; print what the assembler says of them.
+
+    python tests/helpers/ptx.py 0 2 8.0 9.0
+
+takes the first half of the kernels and two compute capabilities, and prints JSON: by kernel and
+compute capability, its registers, its bytes of stack frame, of spills and of shared memory, and how
+the latter is aligned.
+
+A launch has numba-cuda compile a kernel to LTO-IR, which nvJitLink optimizes once more, assembles
+and links, for sm_90a where the GPU is an sm_90. The PTX that numba-cuda shows is another program:
+assembled by itself it has other registers and other spills.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+import struct
+import sys
+from dataclasses import replace
+from typing import Any
+
+from numba.cuda import codegen
+from numba.cuda.cudadrv import driver
+
+from fastcnn.kernels.cuda.runtime import device
+from fastcnn.kernels.cuda.runtime.compile import import_kernels
+from fastcnn.kernels.cuda.runtime.kernel import Kernel, all_kernels
+
+CAPABILITIES = ((7, 5), (8, 0), (9, 0))
+EXECUTABLE = 4  # of a section's flags
+OPCODE, MULTIPLY = 0xFFF, 0x23C  # of an instruction: HMMA, which PTX calls mma.sync
+
+__all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kernels", "name_of"]
+
+
+def capabilities(kernel: Kernel) -> list[tuple[int, int]]:
+    """Those of the capabilities that have the kernel's instructions."""
+    return [one for one in CAPABILITIES if one >= kernel.least_capability]
+
+
+def name_of(capability: tuple[int, int]) -> str:
+    return ".".join(map(str, capability))
+
+
+def compiled(kernel: Kernel) -> Any:
+    """The kernel's code before it is linked for a capability."""
+    return device.compiled(kernel.compiled, kernel.signature).library
+
+
+def assembled(library: Any, capability: tuple[int, int]) -> dict[str, int]:
+    """What the linker's assembler says."""
+    device.pretend(capability)
+    target = library._ensure_cc(None)
+    cubin = bytes(library.get_cubin(cc=target).code)
+    said = library.get_linkerinfo(target)
+    return {
+        "registers": number(r"Used (\d+) registers", said),
+        "stack": number(r"(\d+) bytes stack frame", said),
+        "spills": number(r"(\d+) bytes spill stores", said),
+        "shared": number(r"(\d+) bytes smem", said),
+        "tensor_cores": sum(one & OPCODE == MULTIPLY for one in instructions(cubin)),
+        **written(library.get_llvm_str()),
+    }
+
+
+def written(code: str) -> dict[str, int]:
+    """What the code before linking says: whether it moves vectors of four floats, the widest
+    alignment of its shared arrays, and how many kinds of copies it starts."""
+    arrays = re.findall(r"addrspace\(3\) global \[\d+ x \w+\].*?, align (\d+)", code)
+    return {
+        "vectors": int("<4 x float>" in code or "cp.async.cg" in code),
+        "alignment": max(map(int, arrays), default=0),
+        "copies": code.count("cp.async.c"),
+    }
+
+
+def instructions(cubin: bytes) -> list[int]:
+    """The first halves of the machine's instructions, of 16 bytes each: of an ELF file's sections,
+    those that hold code to execute."""
+    (table,) = struct.unpack_from("<Q", cubin, 40)
+    size, count = struct.unpack_from("<HH", cubin, 58)
+    found: list[int] = []
+    for at in range(table, table + size * count, size):
+        flags, _, start, length = struct.unpack_from("<4Q", cubin, at + 8)
+        if flags & EXECUTABLE:
+            found += struct.unpack_from(f"<{length // 8}Q", cubin, start)[::2]
+    return found
+
+
+def number(pattern: str, text: str) -> int:
+    """The number in the text, 0 where the pattern is not there."""
+    found = re.search(pattern, text)
+    return int(found.group(1)) if found else 0
+
+
+def talk() -> None:
+    """Have the linker say what it does, and leave out the PTX that it does not read."""
+    options = driver._Linker._get_linker_options
+    driver._Linker._get_linker_options = lambda self, ptx: replace(options(self, ptx), verbose=True)
+    codegen.CUDACodeLibrary.get_asm_str = lambda self, cc=None: ""
+
+
+def share(number: int, of: int) -> list[Kernel]:
+    """A process's share of the kernels, in which those of one tile, whose device functions are
+    compiled once in a process, are together."""
+    tiles: dict[str, list[Kernel]] = {}
+    for kernel in all_kernels():
+        sizes = re.search(r"\d+x\d+", kernel.name)
+        tiles.setdefault(sizes.group() if sizes else kernel.name, []).append(kernel)
+    shares: list[list[Kernel]] = [[] for _ in range(of)]
+    for kernels in sorted(tiles.values(), key=len, reverse=True):
+        min(shares, key=len).extend(kernels)
+    return shares[number]
+
+
+def main() -> None:
+    first, step = map(int, sys.argv[1:3])
+    asked = set(sys.argv[3:])
+    gc.disable()  # the compiler makes millions of objects that refer to each other and stay
+    talk()
+    device.pretend(CAPABILITIES[0])
+    import_kernels()
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for kernel in share(first, step):
+        library, made = compiled(kernel), found.setdefault(kernel.name, {})
+        for capability in capabilities(kernel):
+            if (name := name_of(capability)) in asked:
+                made[name] = assembled(library, capability)
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
