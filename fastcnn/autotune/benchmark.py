@@ -46,7 +46,7 @@ class Contest:
     ):
         self.direction, self.problem = direction, problem
         self.device, self.precision = device, precision
-        known = strategies.table(device).values()
+        known = [one for one in strategies.table(device).values() if one.automatic]
         able = [one for one in known if one.declines(direction, problem) is None]
         # The likely winner first: the others are measured against it from the start.
         able.sort(key=lambda one: one.cost(direction, problem, images, precision))

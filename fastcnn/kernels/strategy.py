@@ -22,7 +22,7 @@ class Strategy(NamedTuple):
     costs, in a unit that a device's strategies share: cycles of one thread of a CPU, nanoseconds of
     a GPU; `cycles_tf32` does so in that precision, None where it is the same. `error` is the
     largest error to expect anywhere in a result against exact arithmetic, relative to the result's
-    largest magnitude.
+    largest magnitude. Only what is `automatic` is ever chosen by "auto".
     """
 
     name: str
@@ -33,6 +33,7 @@ class Strategy(NamedTuple):
     cycles: Callable[[str, Problem, int], float]
     error: float
     cycles_tf32: Callable[[str, Problem, int], float] | None = None
+    automatic: bool = True
 
     def cost(
         self, direction: str, problem: Problem, images: int, precision: str = FLOAT32
@@ -46,11 +47,13 @@ class Strategy(NamedTuple):
         return found
 
 
-def strategy(name: str, module: ModuleType, error: float, **setting: int) -> Strategy:
+def strategy(
+    name: str, module: ModuleType, error: float, automatic: bool = True, **setting: int
+) -> Strategy:
     """Return the strategy that stands in a module; `setting` is passed to its functions."""
     function = f"conv2d_{module.__name__.rpartition('.')[2]}"
     parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
     emitters = [partial(part, **setting) for part in parts]
     cycles = partial(module.cycles, **setting)
     cycles_tf32 = getattr(module, "cycles_tf32", None)
-    return Strategy(name, *emitters, module.declines, cycles, error, cycles_tf32)
+    return Strategy(name, *emitters, module.declines, cycles, error, cycles_tf32, automatic)

@@ -117,7 +117,11 @@ def choose(
     """Return the strategy for one direction of a problem; without `measured`, as if none was."""
     if wished != AUTO:
         return Choice(wished, "asked for")
-    possible = [one for one in table(device).values() if one.declines(direction, problem) is None]
+    possible = [
+        one
+        for one in table(device).values()
+        if one.automatic and one.declines(direction, problem) is None
+    ]
     if precision != "float32":
         possible = [one for one in possible if one.name not in FLOAT32_ALONE]
     able = {one.name: one for one in possible if one.error <= bound}

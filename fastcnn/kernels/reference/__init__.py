@@ -1,0 +1,38 @@
+"""Start here: convolution and pooling as loops, each the definition of what faster kernels compute.
+
+    from fastcnn.kernels.reference import conv2d_direct
+
+They take and return plain arrays, and are compiled at their first call.
+"""
+
+from fastcnn.kernels.reference.conv2d import (
+    col2im,
+    conv2d_direct,
+    conv2d_direct_dw,
+    conv2d_direct_dx,
+    conv2d_im2col,
+    conv2d_im2col_dw,
+    conv2d_im2col_dx,
+    im2col,
+)
+from fastcnn.kernels.reference.pool2d import (
+    average_pool2d,
+    average_pool2d_dx,
+    max_pool2d,
+    max_pool2d_dx,
+)
+
+__all__ = [
+    "average_pool2d",
+    "average_pool2d_dx",
+    "col2im",
+    "conv2d_direct",
+    "conv2d_direct_dw",
+    "conv2d_direct_dx",
+    "conv2d_im2col",
+    "conv2d_im2col_dw",
+    "conv2d_im2col_dx",
+    "im2col",
+    "max_pool2d",
+    "max_pool2d_dx",
+]

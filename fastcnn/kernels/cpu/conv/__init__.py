@@ -1,12 +1,12 @@
 """The CPU's strategies: ways to compute a convolution and its gradients, in a table.
 
-Each stands in a file of its own, `conv_<name>.py`, as three functions that emit calls. A strategy
+Each stands in a file of its own, as three functions that emit calls. A strategy
 declines what it cannot do with a reason in words.
 """
 
 from __future__ import annotations
 
-from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, winograd
+from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, reference, winograd
 from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
@@ -21,5 +21,7 @@ STRATEGIES: dict[str, Strategy] = {
         strategy("winograd", winograd, 4e-5, m=4),
         strategy("winograd-2x2", winograd, 1e-5, m=2),
         strategy("fft", fft, 1e-5),
+        strategy("reference", reference, 1e-5, automatic=False, columns=False),
+        strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
     )
 }

@@ -1,0 +1,172 @@
+"""The definitions as strategies: `kernels/reference/conv2d.py`, called by the engine.
+
+"reference" is direct convolution as plain loops, "reference-im2col" the same by a matrix of
+windows. They show what every further idea brings, and are never chosen by "auto". The engine's
+threads share the images already, so that the loops are compiled here for one thread each.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import inf
+from types import FunctionType
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.conv.im2col import empty_partial, fold_partial
+from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
+from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, view
+from fastcnn.kernels.cpu.runtime.kernel import record
+from fastcnn.kernels.reference import conv2d as definitions
+
+GEOMETRY = (
+    *("height", "width", "channels", "out_height", "out_width", "filters", "groups"),
+    *("taps_h", "taps_w", "stride_h", "stride_w", "dilation_h", "dilation_w"),
+    *("top", "bottom", "left", "right", "columns"),
+)
+FORWARD = record("x", "kernel", "bias", "scale", "y", *GEOMETRY, "relu")
+DX = record("dy", "kernel", "dx", *GEOMETRY)
+DW = record("x", "dy", "dw", *GEOMETRY)
+DIRECT, IM2COL = "conv2d_direct", "conv2d_im2col"
+
+
+def declines(direction: str, problem: Problem) -> str | None:
+    """Return None: the definitions take every problem."""
+    return None
+
+
+def cycles(direction: str, problem: Problem, images: int, columns: bool = False) -> float:
+    """Return infinity, so that "auto" never chooses the definitions."""
+    return inf
+
+
+def conv2d_reference(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    kernel: Region,
+    bias: Region | None,
+    y: Region,
+    relu: bool = False,
+    scale: Region | None = None,
+    columns: bool = False,
+) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
+    places = {"x": x, "kernel": kernel, "bias": bias, "scale": scale, "y": y}
+    calls.emit(reference_forward, IMAGE, "y", places, relu=relu, **_geometry(problem, columns))
+
+
+def conv2d_reference_dx(
+    calls: Calls,
+    problem: Problem,
+    dy: Region,
+    kernel: Region,
+    out: Region,
+    columns: bool = False,
+) -> None:
+    """Emit the gradient of the input."""
+    places = {"dy": dy, "kernel": kernel, "dx": out}
+    calls.emit(reference_dx, IMAGE, "dx", places, **_geometry(problem, columns))
+
+
+def conv2d_reference_dw(
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    dy: Region,
+    gradient: Region,
+    columns: bool = False,
+) -> None:
+    """Emit the gradient of the kernel, added up over each chunk's images."""
+    partial = empty_partial(calls, problem)
+    places = {"x": x, "dy": dy, "dw": partial}
+    calls.emit(reference_dw, IMAGE, "dw", places, **_geometry(problem, columns))
+    fold_partial(calls, problem, partial, gradient)
+
+
+def _geometry(problem: Problem, columns: bool) -> dict[str, int]:
+    (top, bottom), (left, right) = problem.padding
+    numbers = (
+        *(problem.height, problem.width, problem.channels),
+        *(problem.out_height, problem.out_width, problem.filters, problem.groups),
+        *(*problem.kernel, *problem.strides, *problem.dilation),
+        *(top, bottom, left, right, columns),
+    )
+    return dict(zip(GEOMETRY, numbers, strict=True))
+
+
+@host_kernel(FORWARD)
+def reference_forward(op):
+    """Compute y of one image, group by group."""
+    x, kernel, y = _image(op), _kernel(op, op.kernel), _output(op, op.y)
+    convolve = _compiled(op, "")
+    for inputs, outputs in _groups(op):
+        y[..., outputs] = convolve(x[..., inputs], kernel[..., outputs], *_window(op))
+    finish(y, op, (op.filters,))
+
+
+@host_kernel(DX)
+def reference_dx(op):
+    """Compute dx of one image, group by group."""
+    dy, kernel = _output(op, op.dy), _kernel(op, op.kernel)
+    dx = view(op.dx, (1, op.height, op.width, op.channels))
+    gradient, size = _compiled(op, "_dx"), (op.height, op.width)
+    for inputs, outputs in _groups(op):
+        dx[..., inputs] = gradient(dy[..., outputs], kernel[..., outputs], size, *_window(op))
+
+
+@host_kernel(DW)
+def reference_dw(op):
+    """Add the kernel's gradient of one image to its chunk's sum, group by group."""
+    x, dy, dw = _image(op), _output(op, op.dy), _kernel(op, op.dw)
+    gradient, taps = _compiled(op, "_dw"), (op.taps_h, op.taps_w)
+    for inputs, outputs in _groups(op):
+        dw[..., outputs] += gradient(x[..., inputs], dy[..., outputs], taps, *_window(op))
+
+
+def _image(op) -> np.ndarray:
+    return view(op.x, (1, op.height, op.width, op.channels))
+
+
+def _output(op, address: int) -> np.ndarray:
+    return view(address, (1, op.out_height, op.out_width, op.filters))
+
+
+def _kernel(op, address: int) -> np.ndarray:
+    return view(address, (op.taps_h, op.taps_w, op.channels // op.groups, op.filters))
+
+
+def _groups(op) -> list[tuple[slice, slice]]:
+    """Return the channels and the filters of each group."""
+    channels, filters = op.channels // op.groups, op.filters // op.groups
+    return [
+        (slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters))
+        for g in range(op.groups)
+    ]
+
+
+def _window(op) -> tuple:
+    """Return strides, padding and dilation as the definitions take them."""
+    padding = ((op.top, op.bottom), (op.left, op.right))
+    return (op.stride_h, op.stride_w), padding, (op.dilation_h, op.dilation_w)
+
+
+def _compiled(op, direction: str):
+    return _one_thread((IM2COL if op.columns else DIRECT) + direction)
+
+
+@cache
+def _one_thread(name: str):
+    """Return a definition, and the definitions that it calls, compiled for one thread."""
+    function = getattr(definitions, name).py_func
+    called = [callee for callee in function.__code__.co_names if hasattr(definitions, callee)]
+    inner = {
+        callee: _one_thread(callee)
+        for callee in called
+        if isinstance(getattr(definitions, callee), Dispatcher)
+    }
+    names = {**function.__globals__, **inner}
+    return cached_njit(nogil=True)(FunctionType(function.__code__, names, name))
