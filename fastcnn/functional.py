@@ -15,7 +15,7 @@ import numpy as np
 from fastcnn import strategies
 from fastcnn.backends.cpu.executable import Executable
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Call, Calls, Region
+from fastcnn.kernels.call import Call, Calls, ConvOperands, Region
 from fastcnn.strategies import DIRECTIONS
 from fastcnn.utils.aligned_memory import vector_zeros
 
@@ -81,7 +81,8 @@ class Convolution:
         at = _regions(arrays, self.images)
         emit = strategies.table(device)[self.strategy].emitter(direction)
         if direction == "forward":
-            emit(calls, problem, at["x"], at["values"], at.get("moving"), at["weight"], False, None)
+            operands = ConvOperands(at["x"], at["values"], at["weight"], at.get("moving"))
+            emit(calls, problem, operands)
         elif direction == "dx":
             emit(calls, problem, at["x"], at["values"], at["weight"])
         else:

@@ -55,6 +55,32 @@ class Place:
     offset: int = 0
 
 
+@dataclass(frozen=True)
+class ConvOperands:
+    """What a forward convolution reads and writes: y = relu(scale * (x * kernel) + bias).
+
+    `scale` and `bias` have a number for each filter, and are None where they are not there.
+    """
+
+    x: Region
+    kernel: Region
+    y: Region
+    bias: Region | None = None
+    scale: Region | None = None
+    relu: bool = False
+
+    @property
+    def places(self) -> dict[str, Region | None]:
+        """The regions by the names that kernels give them."""
+        return {
+            "x": self.x,
+            "kernel": self.kernel,
+            "scale": self.scale,
+            "bias": self.bias,
+            "y": self.y,
+        }
+
+
 @dataclass(eq=False)
 class Call:
     """One call of a kernel: its regions and its numbers, by the names of the kernel's fields."""

@@ -16,7 +16,7 @@ FLOAT32, TF32 = "float32", "tf32"  # precisions
 class Strategy(NamedTuple):
     """One way to compute a convolution.
 
-    forward(calls, problem, x, kernel, bias, y, relu, scale), dx(calls, problem, dy, kernel, out)
+    forward(calls, problem, operands), dx(calls, problem, dy, kernel, out)
     and dw(calls, problem, x, dy, gradient) emit calls. `declines` gives the reason why a direction
     of a problem cannot be done, or None. `cycles` estimates what one image of a batch of so many
     costs, in a unit that a device's strategies share: cycles of one thread of a CPU, nanoseconds of

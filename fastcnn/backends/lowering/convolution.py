@@ -7,6 +7,7 @@ from typing import Any
 from fastcnn.backends.lowering.arguments import folded, has_relu
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
+from fastcnn.kernels.call import ConvOperands
 
 
 def _strategy(low: Regions, op: Op) -> Any:
@@ -14,11 +15,16 @@ def _strategy(low: Regions, op: Op) -> Any:
 
 
 def conv2d(low: Regions, op: Op) -> None:
-    x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
-    kernel = low.parameter(op.parameters["kernel"])
     bias, scale = folded(low, op)
-    problem, relu = op.attributes["problem"], has_relu(op)
-    _strategy(low, op).forward(low.calls, problem, x, kernel, bias, y, relu, scale)
+    operands = ConvOperands(
+        x=low.region(op.inputs[0]),
+        kernel=low.parameter(op.parameters["kernel"]),
+        y=low.region(op.outputs[0]),
+        bias=bias,
+        scale=scale,
+        relu=has_relu(op),
+    )
+    _strategy(low, op).forward(low.calls, op.attributes["problem"], operands)
 
 
 def conv2d_dx(low: Regions, op: Op) -> None:

@@ -5,27 +5,29 @@ from __future__ import annotations
 from fastcnn.backends.lowering.arguments import has_relu
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
+from fastcnn.kernels.shared import pooling
 
 
 def max_pool(low: Regions, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
     index = low.region(op.outputs[1]) if len(op.outputs) == 2 else None
-    low.kernels.pooling.max_forward(low.calls, op.attributes["problem"], x, y, index, has_relu(op))
+    pooling.max_forward(
+        low.kernels.pooling, low.calls, op.attributes["problem"], x, y, index, has_relu(op)
+    )
 
 
 def max_pool_dx(low: Regions, op: Op) -> None:
     dy, index = low.region(op.inputs[0]), low.region(op.inputs[1])
     y = low.region(op.inputs[2]) if len(op.inputs) == 3 else None
-    low.kernels.pooling.max_dx(
-        low.calls, op.attributes["problem"], dy, index, y, low.region(op.outputs[0])
-    )
+    problem, dx = op.attributes["problem"], low.region(op.outputs[0])
+    pooling.max_dx(low.kernels.pooling, low.calls, problem, dy, index, y, dx)
 
 
 def average_pool(low: Regions, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
-    low.kernels.pooling.average_forward(low.calls, op.attributes["problem"], x, y)
+    pooling.average_forward(low.kernels.pooling, low.calls, op.attributes["problem"], x, y)
 
 
 def average_pool_dx(low: Regions, op: Op) -> None:
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
-    low.kernels.pooling.average_dx(low.calls, op.attributes["problem"], dy, out)
+    pooling.average_dx(low.kernels.pooling, low.calls, op.attributes["problem"], dy, out)

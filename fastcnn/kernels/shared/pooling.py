@@ -1,8 +1,11 @@
-"""The sizes of a pooling, as the kernels of every device take them."""
+"""Pooling's calls, which are the same on every device; `kernels` is a device's nn/pooling.py."""
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import IMAGE, Calls, Region
 
 
 def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
@@ -26,3 +29,44 @@ def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
         "four": problem.kernel == (2, 2) and not problem.padded,
         "covers": whole and problem.kernel == problem.strides and not problem.padded,
     }
+
+
+def max_forward(
+    kernels: ModuleType,
+    calls: Calls,
+    problem: Problem,
+    x: Region,
+    y: Region,
+    index: Region | None,
+    relu: bool,
+) -> None:
+    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
+    writes = ("y",) if index is None else ("y", "index")
+    places = {"x": x, "y": y, "index": index}
+    calls.emit(kernels.max_pool, IMAGE, writes, places, **geometry(problem, relu))
+
+
+def max_dx(
+    kernels: ModuleType,
+    calls: Calls,
+    problem: Problem,
+    dy: Region,
+    index: Region,
+    y: Region | None,
+    dx: Region,
+) -> None:
+    """Emit its gradient; with `y`, also that of the ReLU after it."""
+    places = {"dy": dy, "index": index, "y": y, "dx": dx}
+    calls.emit(kernels.max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
+
+
+def average_forward(
+    kernels: ModuleType, calls: Calls, problem: Problem, x: Region, y: Region
+) -> None:
+    """Emit average pooling."""
+    calls.emit(kernels.average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
+
+
+def average_dx(kernels: ModuleType, calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
+    """Emit its gradient."""
+    calls.emit(kernels.average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))

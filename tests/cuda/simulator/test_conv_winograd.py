@@ -10,7 +10,7 @@ import reference
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands
 from fastcnn.kernels.cuda.conv import winograd, winograd_kernels
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, elements
@@ -225,7 +225,7 @@ def test_forward(m, problem, finished, plain_products):
         given |= {scale: factors, bias: offset}
         expected = np.maximum(arrays.forward(arrays.kernel * factors) + offset, 0)
     calls = Calls(IMAGES)
-    winograd.conv2d_winograd(calls, problem, x, kernel, bias, y, finished, scale, m=m)
+    winograd.conv2d_winograd(calls, problem, ConvOperands(x, kernel, y, bias, scale, finished), m=m)
     assert_near(run(calls, IMAGES, given)[y], expected, m)
 
 
@@ -249,7 +249,7 @@ def test_forward_on_the_tiles_of_matrix_products():
     arrays = Arrays(problem)
     x, y, kernel = local(arrays.x.shape[1:]), local(arrays.dy.shape[1:]), single((3, 3, 3, 4))
     calls = Calls(IMAGES)
-    winograd.conv2d_winograd(calls, problem, x, kernel, None, y, m=2)
+    winograd.conv2d_winograd(calls, problem, ConvOperands(x, kernel, y), m=2)
     memory = run(calls, IMAGES, {x: arrays.x, kernel: arrays.kernel})
     assert_near(memory[y], arrays.forward(arrays.kernel), 2)
 

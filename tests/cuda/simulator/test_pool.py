@@ -11,6 +11,7 @@ from running import local, run
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.nn import pooling
+from fastcnn.kernels.shared.pooling import average_dx, average_forward, max_dx, max_forward
 
 IMAGES = 2
 # Windows of 2x2 that tile the image, that leave a last row and column, that overlap, that skip
@@ -46,8 +47,8 @@ def max_pooled(problem, x, dy, relu):
     calls = Calls(IMAGES)
     first, slope = local(inputs), local(outputs)
     y, index, dx = local(outputs), local(outputs), local(inputs)
-    pooling.max_forward(calls, problem, first, y, index, relu)
-    pooling.max_dx(calls, problem, slope, index, y if relu else None, dx)
+    max_forward(pooling, calls, problem, first, y, index, relu)
+    max_dx(pooling, calls, problem, slope, index, y if relu else None, dx)
     memory = run(calls, IMAGES, {first: x, slope: dy})
     return memory[y].reshape(dy.shape), memory[dx].reshape(x.shape)
 
@@ -72,7 +73,7 @@ def test_max_pool(problem, relu):
 def test_max_pool_without_a_way_back(problem):
     inputs, outputs = shapes(problem)
     x, calls, first, y = numbers(inputs), Calls(IMAGES), local(inputs), local(outputs)
-    pooling.max_forward(calls, problem, first, y, None, False)
+    max_forward(pooling, calls, problem, first, y, None, False)
     expected = reference.max_pool(x, *reference_arguments(problem))
     np.testing.assert_array_equal(run(calls, IMAGES, {first: x})[y], expected.ravel())
 
@@ -94,8 +95,8 @@ def test_average_pool(problem):
     x, dy = numbers(inputs), numbers(outputs, 1)
     calls, first, slope = Calls(IMAGES), local(inputs), local(outputs)
     y, dx = local(outputs), local(inputs)
-    pooling.average_forward(calls, problem, first, y)
-    pooling.average_dx(calls, problem, slope, dx)
+    average_forward(pooling, calls, problem, first, y)
+    average_dx(pooling, calls, problem, slope, dx)
     memory = run(calls, IMAGES, {first: x, slope: dy})
     arguments = reference_arguments(problem)
     x, dy = x.astype(np.float64), dy.astype(np.float64)

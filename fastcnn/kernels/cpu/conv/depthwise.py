@@ -19,7 +19,17 @@ from dataclasses import dataclass
 from math import ceil, gcd
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.call import (
+    BATCH,
+    CHUNK,
+    GLOBAL,
+    IMAGE,
+    PARTIAL,
+    Calls,
+    ConvOperands,
+    Place,
+    Region,
+)
 from fastcnn.kernels.cpu.conv.depthwise_kernels import (
     depthwise_gradient,
     depthwise_sums,
@@ -176,17 +186,15 @@ def _packed(calls: Calls, problem: Problem, weights: Region, scale: Region | Non
 def forward(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    weights: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
-    places = {"x": x, "kernel": _packed(calls, problem, weights, scale), "bias": bias, "y": y}
+    packed = _packed(calls, problem, operands.kernel, operands.scale)
+    places = {"x": operands.x, "kernel": packed, "bias": operands.bias, "y": operands.y}
     axes = _forward_axis(problem, 0), _forward_axis(problem, 1)
-    _emit(calls, depthwise_sums, "y", places, problem, problem.out_width, *axes, PIXELS, relu)
+    _emit(
+        calls, depthwise_sums, "y", places, problem, problem.out_width, *axes, PIXELS, operands.relu
+    )
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:

@@ -26,7 +26,7 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, ConvOperands, Place, Region
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
@@ -158,21 +158,16 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
 def conv2d_direct(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
-        depthwise.forward(calls, problem, x, kernel, bias, y, relu, scale)
+        depthwise.forward(calls, problem, operands)
         return
     pixels = pixels_at_once(problem)
-    packed = packed_kernel(calls, problem, kernel, pixels, scale=scale)
-    source = padded_source(calls, problem, x)
-    convolve(calls, problem, source, packed, bias, y, pixels, relu)
+    packed = packed_kernel(calls, problem, operands.kernel, pixels, scale=operands.scale)
+    source = padded_source(calls, problem, operands.x)
+    convolve(calls, problem, source, packed, operands.bias, operands.y, pixels, operands.relu)
 
 
 def transposed(problem: Problem) -> Problem | None:

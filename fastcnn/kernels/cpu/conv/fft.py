@@ -32,7 +32,7 @@ from __future__ import annotations
 from math import ceil, inf
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv.fft2d import (
     fourier_back,
     fourier_transform,
@@ -90,17 +90,12 @@ def _frequencies(problem: Problem) -> int:
 def conv2d_fft(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     channels, filters = problem.channels, problem.filters
-    weights = _of_kernel(calls, problem, kernel, conjugate=1)
-    images = _of_image(calls, problem, x)
+    weights = _of_kernel(calls, problem, operands.kernel, conjugate=1)
+    images = _of_image(calls, problem, operands.x)
     results = _empty(problem, filters)
     _products(
         *(calls, problem, images, weights, results),
@@ -116,9 +111,10 @@ def conv2d_fft(
         c_outer=COMPLEX * filters,
         c_row=results.stride,
     )
-    places = {"spectrum": results, "image": y, "bias": bias, "scale": scale}
+    bias, scale = operands.bias, operands.scale
+    places = {"spectrum": results, "image": operands.y, "bias": bias, "scale": scale}
     geometry = _geometry(problem, problem.out_height, problem.out_width, filters)
-    calls.emit(fourier_back, IMAGE, "image", places, **geometry, relu=relu)
+    calls.emit(fourier_back, IMAGE, "image", places, **geometry, relu=operands.relu)
 
 
 def conv2d_fft_dx(calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region) -> None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, Region
+from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
     copy_cycles,
@@ -70,17 +70,12 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
 def conv2d_im2col(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     window, outputs = window_size(problem), problem.filters_per_group
-    packed = packed_kernel(calls, problem, kernel, 1, scale=scale)
-    columns = columns_of(calls, problem, x)
+    packed = packed_kernel(calls, problem, operands.kernel, 1, scale=operands.scale)
+    columns = columns_of(calls, problem, operands.x)
     values = grid_values(
         pixels(problem),
         outputs,
@@ -94,9 +89,9 @@ def conv2d_im2col(
         k0=window,
         a_k0=4,
         b_k0=VECTOR_BYTES,
-        relu=relu,
+        relu=operands.relu,
     )
-    places = {"a": columns.region, "b": packed, "bias": bias, "c": y}
+    places = {"a": columns.region, "b": packed, "bias": operands.bias, "c": operands.y}
     calls.emit(tiles, IMAGE, "c", places, **values)
 
 

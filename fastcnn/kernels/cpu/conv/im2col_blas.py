@@ -9,7 +9,7 @@ on each of the engine's threads.
 from __future__ import annotations
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv import im2col
 from fastcnn.kernels.cpu.conv.im2col import declines, empty_partial, fold_partial
 from fastcnn.kernels.cpu.conv.im2col_columns import (
@@ -34,21 +34,22 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
 def conv2d_im2col_blas(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     outputs = problem.filters_per_group
-    columns = columns_of(calls, problem, x)
+    columns = columns_of(calls, problem, operands.x)
     calls.emit(
         blas_product,
         IMAGE,
         "c",
-        {"a": columns.region, "b": kernel, "c": y, "bias": bias, "scale": scale},
+        {
+            "a": columns.region,
+            "b": operands.kernel,
+            "c": operands.y,
+            "bias": operands.bias,
+            "scale": operands.scale,
+        },
         outer=problem.groups,
         a_outer=columns.group,
         b_outer=4 * outputs,
@@ -61,7 +62,7 @@ def conv2d_im2col_blas(
         b_inner=4 * problem.filters,
         columns=outputs,
         b_column=4,
-        relu=relu,
+        relu=operands.relu,
     )
 
 

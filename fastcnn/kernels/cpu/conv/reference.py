@@ -15,7 +15,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv.im2col import empty_partial, fold_partial
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, view
@@ -46,17 +46,12 @@ def cycles(direction: str, problem: Problem, images: int, columns: bool = False)
 def conv2d_reference(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
     columns: bool = False,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
-    places = {"x": x, "kernel": kernel, "bias": bias, "scale": scale, "y": y}
-    calls.emit(reference_forward, IMAGE, "y", places, relu=relu, **_geometry(problem, columns))
+    values = _geometry(problem, columns)
+    calls.emit(reference_forward, IMAGE, "y", operands.places, relu=operands.relu, **values)
 
 
 def conv2d_reference_dx(

@@ -40,6 +40,7 @@ from fastcnn.kernels.call import (
     IMAGE,
     PARTIAL,
     Calls,
+    ConvOperands,
     Place,
     Region,
 )
@@ -160,20 +161,15 @@ def _transformed_kernel(
 def conv2d_winograd(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
     m: int = 4,
     flipped: bool = False,
 ) -> None:
     """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
     tiling = _Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
-    u, u_step = _transformed_kernel(calls, problem, m, kernel, scale, flipped)
-    source = padded_source(calls, tiling.source, x)
+    u, u_step = _transformed_kernel(calls, problem, m, operands.kernel, operands.scale, flipped)
+    source = padded_source(calls, tiling.source, operands.x)
     plan = _plan(tiling, channels, filters, calls.images)
     rows = plan.tiles
     v_tile, v_step = tiling.steps(rows, channels)
@@ -205,9 +201,9 @@ def conv2d_winograd(
         "filters": filters,
         "products_tile": products_tile,
         "products_step": products_step,
-        "rectified": relu,
+        "rectified": operands.relu,
     }
-    outputs = {"products": products, "y": y, "spare": spare, "offset": bias}
+    outputs = {"products": products, "y": operands.y, "spare": spare, "offset": operands.bias}
     if plan.scope is None:
         calls.emit(
             kernels.winograd_bands,
@@ -264,7 +260,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    conv2d_winograd(calls, transposed(problem), dy, kernel, None, out, m=m, flipped=True)
+    conv2d_winograd(calls, transposed(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(

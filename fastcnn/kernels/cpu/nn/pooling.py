@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from numba import carray, njit
 
-from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -21,7 +19,6 @@ from fastcnn.kernels.cpu.simd.vector import (
     where_equal,
     where_larger,
 )
-from fastcnn.kernels.shared.pooling import geometry
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width"),
@@ -197,30 +194,3 @@ def average_pool_dx(pointer):
                     for _ in range(column, last_column):
                         store(add(dy, load(at, lanes)), at, lanes)
                         at += 4 * op.channels
-
-
-def max_forward(
-    calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
-) -> None:
-    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
-    writes = ("y",) if index is None else ("y", "index")
-    places = {"x": x, "y": y, "index": index}
-    calls.emit(max_pool, IMAGE, writes, places, **geometry(problem, relu))
-
-
-def max_dx(
-    calls: Calls, problem: Problem, dy: Region, index: Region, y: Region | None, dx: Region
-) -> None:
-    """Emit its gradient; with `y`, also that of the ReLU after it."""
-    places = {"dy": dy, "index": index, "y": y, "dx": dx}
-    calls.emit(max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
-
-
-def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
-    """Emit average pooling."""
-    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
-
-
-def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
-    """Emit its gradient."""
-    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))

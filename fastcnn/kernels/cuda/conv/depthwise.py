@@ -17,7 +17,7 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv.axis import Axis, backward_axes, forward_axis
 from fastcnn.kernels.cuda.conv.depthwise_kernels import (
     LANE_BITS,
@@ -43,18 +43,12 @@ SHARE = 0.3  # of the instructions that are multiply-adds
 def forward(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    weights: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
-    places = {"x": x, "kernel": weights, "bias": bias, "scale": scale, "y": y}
     axes = forward_axis(problem, 0), forward_axis(problem, 1)
     sizes = (problem.height, problem.width), (problem.out_height, problem.out_width)
-    _emit(calls, problem, places, *axes, *sizes, relu)
+    _emit(calls, problem, operands.places, *axes, *sizes, operands.relu)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:

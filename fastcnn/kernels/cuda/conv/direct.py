@@ -14,7 +14,7 @@ and direction. Workspace: none; for dw the splits' sums. Depthwise problems go t
 from __future__ import annotations
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv import depthwise, direct_weight_gradient
 from fastcnn.kernels.cuda.conv.axis import Axis, backward_axes, forward_axis
 from fastcnn.kernels.cuda.conv.direct_naive import direct_plain
@@ -81,18 +81,13 @@ def _one_tap(axis: Axis) -> Axis:
 def conv2d_direct(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
-        depthwise.forward(calls, problem, x, kernel, bias, y, relu, scale)
+        depthwise.forward(calls, problem, operands)
         return
-    places = {"x": x, "kernel": kernel, "bias": bias, "scale": scale, "y": y}
+    places, relu = operands.places, operands.relu
     sizes = (problem.height, problem.width), (problem.out_height, problem.out_width)
     steps = {"w_i": problem.filters, "w_o": 1, "w_group": problem.filters_per_group}
     shape, channels = _forward(problem), problem.channels

@@ -21,7 +21,7 @@ from __future__ import annotations
 from math import ceil, gcd
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, Region
+from fastcnn.kernels.call import Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv.im2col_kernels import make_dw, make_dx, make_forward
 from fastcnn.kernels.cuda.gemm.gemm import Lines, check_counts, emit_plan, product, sum_of_products
 from fastcnn.kernels.cuda.gemm.tile import FLOAT32, TF32
@@ -103,12 +103,7 @@ def _checked_plan(
 def conv2d_im2col(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
@@ -116,23 +111,22 @@ def conv2d_im2col(
     if is_columns(problem):
         product(
             calls,
-            x,
-            kernel,
-            y,
+            operands.x,
+            operands.kernel,
+            operands.y,
             rows,
             outputs,
             inputs,
             **_strides(problem),
-            bias=bias,
-            scale=scale,
-            relu=relu,
+            bias=operands.bias,
+            scale=operands.scale,
+            relu=operands.relu,
         )
         return
-    plan = _checked_plan(calls, "forward", problem, x, kernel)
-    places = {"x": x, "kernel": kernel, "scale": scale, "bias": bias, "y": y}
+    plan = _checked_plan(calls, "forward", problem, operands.x, operands.kernel)
     lines = Lines(rows, outputs, problem.groups, outputs, problem.filters)
-    values = {**geometry(problem), "relu": relu}
-    emit_plan(calls, plan, FORWARD[plan.tile], places, "y", lines, **values)
+    values = {**geometry(problem), "relu": operands.relu}
+    emit_plan(calls, plan, FORWARD[plan.tile], operands.places, "y", lines, **values)
 
 
 def conv2d_im2col_dx(

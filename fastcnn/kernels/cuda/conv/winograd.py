@@ -30,7 +30,7 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv import winograd_kernels as kernels
 from fastcnn.kernels.cuda.gemm import gemm
 from fastcnn.kernels.cuda.runtime.cost_model import kernel_time
@@ -83,12 +83,7 @@ class _Tiling:
 def conv2d_winograd(
     calls: Calls,
     problem: Problem,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    relu: bool = False,
-    scale: Region | None = None,
+    operands: ConvOperands,
     m: int = 4,
     flipped: bool = False,
 ) -> None:
@@ -105,12 +100,12 @@ def conv2d_winograd(
         kernels.winograd_kernel[m],
         BATCH,
         "u",
-        {"kernel": kernel, "u": u, "scale": scale},
+        {"kernel": operands.kernel, "u": u, "scale": operands.scale},
         inner=filters if flipped else channels,
         outputs=channels if flipped else filters,
         flipped=flipped,
     )
-    _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, x, v)
+    _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, operands.x, v)
     gemm.product(
         calls,
         v,
@@ -131,12 +126,12 @@ def conv2d_winograd(
         kernels.winograd_outputs[m],
         IMAGE,
         "y",
-        {"products": products, "y": y, "offset": bias},
+        {"products": products, "y": operands.y, "offset": operands.bias},
         **tiling.grid,
         out_height=problem.out_height,
         out_width=problem.out_width,
         filters=filters,
-        rectified=relu,
+        rectified=operands.relu,
     )
 
 
@@ -161,7 +156,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    conv2d_winograd(calls, _backward(problem), dy, kernel, None, out, m=m, flipped=True)
+    conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(

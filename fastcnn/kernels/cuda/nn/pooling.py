@@ -7,14 +7,11 @@ two threads.
 
 import numpy as np
 
-from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cuda.nn.activation import rectified
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
-from fastcnn.kernels.shared.pooling import geometry
 
 ZERO, ONE = np.float32(0), np.float32(1)
 
@@ -250,30 +247,3 @@ def average_pool_dx(
                 at += channels
         dx[n * size + e] = total
         n += cuda.gridDim.y
-
-
-def max_forward(
-    calls: Calls, problem: Problem, x: Region, y: Region, index: Region | None, relu: bool
-) -> None:
-    """Emit max pooling; with `index`, where each largest value was is kept for the way back."""
-    writes = ("y",) if index is None else ("y", "index")
-    places = {"x": x, "y": y, "index": index}
-    calls.emit(max_pool, IMAGE, writes, places, **geometry(problem, relu))
-
-
-def max_dx(
-    calls: Calls, problem: Problem, dy: Region, index: Region, y: Region | None, dx: Region
-) -> None:
-    """Emit its gradient; with `y`, also that of the ReLU after it."""
-    places = {"dy": dy, "index": index, "y": y, "dx": dx}
-    calls.emit(max_pool_dx, IMAGE, "dx", places, **geometry(problem, y is not None))
-
-
-def average_forward(calls: Calls, problem: Problem, x: Region, y: Region) -> None:
-    """Emit average pooling."""
-    calls.emit(average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
-
-
-def average_dx(calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
-    """Emit its gradient."""
-    calls.emit(average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))
