@@ -67,8 +67,11 @@ NAMES_OF_CPU_ONLY = {
     "layout.pack_tap": "lays kernels out for vectors",
     "nn.dense.packed": "lays a matrix out for vectors",
 }
-# Kernels that take other arguments, since one launch does what the CPU does in many calls.
+# Kernels that take other arguments, most since one launch does what the CPU does in many calls.
 OTHER_ARGUMENTS = {
+    "conv.reference.reference_dw": "the CPU's call functions on plain arrays",
+    "conv.reference.reference_dx": "the CPU's call functions on plain arrays",
+    "conv.reference.reference_forward": "the CPU's call functions on plain arrays",
     "nn.normalization.batch_norm_dw": "a GPU's parts of a sum lie side by side",
     "nn.normalization.batch_scale_shift": "a GPU's parts of a sum lie side by side",
     "nn.train_step.check_gradients": "one launch for all parameters",

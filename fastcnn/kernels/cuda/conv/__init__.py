@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastcnn.kernels.cuda.conv import direct, im2col, winograd
+from fastcnn.kernels.cuda.conv import direct, im2col, reference, winograd
 from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
@@ -14,5 +14,7 @@ STRATEGIES: dict[str, Strategy] = {
         strategy("im2col", im2col, 1e-5),
         strategy("winograd", winograd, 4e-5, m=4),
         strategy("winograd-2x2", winograd, 1e-5, m=2),
+        strategy("reference", reference, 1e-5, automatic=False, columns=False),
+        strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
     )
 }
