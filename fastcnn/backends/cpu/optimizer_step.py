@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Place, Region
 from fastcnn.kernels.cpu.nn import train_step
-from fastcnn.utils import naming
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Parameter
     from fastcnn.optimizers import Optimizer
-
-
-def trained_parameters(low: Lowering) -> list[Parameter]:
-    """Return the parameters whose gradients the program produces, in the flat array's order."""
-    found = {
-        op.parameters[name].offset: op.parameters[name]
-        for op in low.program.ops
-        for name in op.gradient_of
-    }
-    return [found[offset] for offset in sorted(found)]
-
-
-def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
-    """Return the kernel that an optimizer names; ValueError where there is none."""
-    return naming.entry(type(optimizer).__name__, "update kernel", optimizer.kernel, kernels)
 
 
 def append_update(
@@ -40,21 +23,18 @@ def append_update(
 
     `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
     """
-    parameters = trained_parameters(low)
-    spans, finished = [], []
-    parts_before = 0
-    for parameter in parameters:
-        parts = ceil(parameter.size / train_step.PART)
-        sums = Region(16 * parts, "sums", 16 * parts_before, False)
+    parameters = trained_parameters(low.program)
+    spans = spans_of(parameters, train_step.PART)
+    finished = []
+    for parameter, (first, parts) in zip(parameters, spans.tolist(), strict=True):
+        sums = Region(16 * parts, "sums", 16 * first, False)
         _finish(low, parameter, optimizer.clipvalue or 0.0, sums, parts)
-        spans.append((parts_before, parts))
         finished.append(sums)
-        parts_before += parts
     factors = Region(4 * (len(parameters) + 1), "factors", per_image=False)
     _check(low, optimizer, loss, factors, len(parameters), tuple(finished))
-    for number, (parameter, (_, parts)) in enumerate(zip(parameters, spans, strict=True)):
+    for number, (parameter, parts) in enumerate(zip(parameters, spans[:, 1].tolist(), strict=True)):
         _update(low, parameter, optimizer, factors, number, len(parameters), parts, slot_stride)
-    return np.array(spans, np.int64).reshape(-1, 2)
+    return spans
 
 
 def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:

@@ -11,7 +11,7 @@ from fastcnn.backends.cuda import pointwise
 from fastcnn.backends.cuda.pinned_buffer import Mirror
 
 if TYPE_CHECKING:
-    from fastcnn.backends.cuda.model_arrays import Images
+    from fastcnn.backends.cuda.dataset_cache import Images
     from fastcnn.data.augment.params import Drawn
 
 MOST_FACTORS = 9  # of a map of three colours

@@ -14,11 +14,12 @@ import numpy as np
 
 from fastcnn.backends.cuda import memory
 from fastcnn.backends.cuda.async_upload import Outbox, Parcel
+from fastcnn.backends.cuda.dataset_cache import DataSets
 from fastcnn.backends.cuda.graphs import Replay
 from fastcnn.backends.cuda.input_feed import Feed, Way
 from fastcnn.backends.cuda.launches import MOST_SIZES, Launches, extent
 from fastcnn.backends.cuda.memory import to_device
-from fastcnn.backends.cuda.model_arrays import DataSets, Residence
+from fastcnn.backends.cuda.model_arrays import Residence
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import Mirror
 from fastcnn.backends.cuda.streams import new_stream

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastcnn.backends.cuda.async_upload import Parcel
 from fastcnn.backends.cuda.augmentation import Options, Resampling
-from fastcnn.backends.cuda.model_arrays import DataSets, Images
+from fastcnn.backends.cuda.dataset_cache import DataSets, Images
 from fastcnn.backends.cuda.pinned_buffer import Mirror
 from fastcnn.backends.engine import check_shape
 from fastcnn.backends.step import Selection

@@ -1,19 +1,14 @@
-"""What stays on the GPU from step to step: a model's numbers, and a data set's images."""
+"""A model's numbers on the GPU, which stay there from step to step."""
 
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastcnn.backends.cuda.memory import device_array, free_bytes, to_device, upload
-from fastcnn.kernels.cuda.data.gather import gather_images
-from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images
-from fastcnn.kernels.cuda.runtime.launch import launch
+from fastcnn.backends.cuda.memory import device_array, upload
 from fastcnn.utils import forking
 
 if TYPE_CHECKING:
@@ -114,99 +109,6 @@ class Residence:
             if self.slots is not None and state.slots.size:
                 self.slots.copy_to_host(state.slots)
         self._version = state.version
-
-
-class Images:
-    """A data set's images on the device: uint8 or float32 [N, H, W, C].
-
-    `source` is the host's array that they were copied from, as long as somebody holds it and they
-    are not given up.
-    """
-
-    DTYPES = tuple(gather_images)
-
-    def __init__(self, source: np.ndarray):
-        self._source: Callable[[], np.ndarray | None] = weakref.ref(source)
-        self._shape = source.shape[1:]
-        self._dtype = source.dtype.name
-        self._device = to_device(_flat(source), "a data set's images")
-
-    @property
-    def source(self) -> np.ndarray | None:
-        return self._source()
-
-    def give_up(self) -> None:
-        """Have no batch come from here any more."""
-        self._source = lambda: None
-
-    def refresh(self) -> None:
-        """Copy the source's images again: they may have changed."""
-        source = self.source
-        if source is not None:
-            upload(_flat(source), self._device)
-
-    def gather(self, indices: Any, count: int, x: Any, stream: Any) -> None:
-        """Put a launch on the stream that writes the images of these numbers into x."""
-        given = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
-        launch(gather_images[self._dtype], count, stream, given)
-
-    def resample(
-        self, given: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
-    ) -> None:
-        """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
-        an image's `mean` colour is looked at."""
-        height, width, channels = self._shape
-        given = given | {"images": self._device, "indices": indices, "x": x, "channels": channels}
-        given |= {"height": height, "width": width, "pixels": height * width}
-        if given["mean"]:
-            launch(add_mean_colour[self._dtype], count, stream, given)
-        launch(resample_images[self._dtype], count, stream, given)
-
-
-class DataSets:
-    """The data sets whose images lie on the device."""
-
-    def __init__(self) -> None:
-        self._images: list[Images] = []
-
-    def hold(self, images: np.ndarray, anew: bool) -> bool:
-        """Keep a data set's images, if they fit beside the model; say whether.
-
-        images: uint8 or float32 [N, H, W, C]; `anew` says that they may have changed since they
-        were last held.
-        """
-        found = next((one for one in self._images if one.source is images), None)
-        if found is None:
-            if images.nbytes > free_bytes() / 4 or images.dtype.name not in Images.DTYPES:
-                return False
-            try:
-                self._images.append(Images(images))
-            except MemoryError:
-                return False  # not in one piece
-        elif anew:
-            found.refresh()
-        return True
-
-    def drop_gone(self) -> None:
-        """Forget the images of data sets that nobody holds any more."""
-        self._images = [one for one in self._images if one.source is not None]
-
-    def give_up(self) -> bool:
-        """Make room: forget the images of data sets that nobody holds any more, or of all where
-        there are no such; say whether there were any."""
-        gone = [one for one in self._images if one.source is None] or self._images
-        for one in gone:
-            one.give_up()
-        self.drop_gone()
-        return bool(gone)
-
-    def of(self, source: np.ndarray) -> Images | None:
-        """Return a data set's images, if they are held."""
-        return next((one for one in self._images if one.source is source), None)
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(images).reshape(-1)
 
 
 def _like(array: np.ndarray, what: str) -> Any:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastcnn.backends.cpu.optimizer_step import trained_parameters, update_kernel
 from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Place, Region
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
     [parameters, 2] (first part, parts) of each parameter, penalties float32 [parameters, 2] its
     (l1, l2), all flat; sums, factors and totals are what one launch tells the next.
     """
-    parameters = trained_parameters(low)
+    parameters = trained_parameters(low.program)
     training = low.kernels.train_step
-    parts, spans = _cut(parameters, training.PART)
+    spans = spans_of(parameters, training.PART)
+    parts = _parts(parameters, training.PART)
     low.calls.label = "finish gradients"
     low.calls.emit(
         training.finish_gradient,
@@ -73,16 +74,14 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
     }
 
 
-def _cut(parameters: list[Parameter], most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the parameters into parts of at most so many floats; return parts and spans."""
-    parts: list[tuple[int, int, int]] = []
-    spans: list[tuple[int, int]] = []
-    for number, parameter in enumerate(parameters):
-        first = len(parts)
-        for at in range(0, parameter.size, most):
-            parts.append((number, parameter.offset + at, min(most, parameter.size - at)))
-        spans.append((first, len(parts) - first))
-    return np.array(parts, np.int64).reshape(-1, 3), np.array(spans, np.int64).reshape(-1, 2)
+def _parts(parameters: list[Parameter], most: int) -> np.ndarray:
+    """Cut the parameters into parts of at most so many floats, int64[parts, 3]."""
+    parts = [
+        (number, parameter.offset + at, min(most, parameter.size - at))
+        for number, parameter in enumerate(parameters)
+        for at in range(0, parameter.size, most)
+    ]
+    return np.array(parts, np.int64).reshape(-1, 3)
 
 
 def _penalties(parameter: Parameter) -> tuple[float, float]:

@@ -10,7 +10,8 @@ import pytest
 import fastcnn
 from fastcnn import layers
 from fastcnn.backends.cuda import memory
-from fastcnn.backends.cuda.model_arrays import DataSets, Residence
+from fastcnn.backends.cuda.dataset_cache import DataSets
+from fastcnn.backends.cuda.model_arrays import Residence
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 X, Y = np.ones((4, 2, 2, 1), np.float32), np.zeros(4, np.int32)

@@ -13,7 +13,7 @@ import fastcnn
 from fastcnn import data, layers
 from fastcnn.backends.cuda import engine
 from fastcnn.backends.cuda.augmentation import Resampling
-from fastcnn.backends.cuda.model_arrays import Images
+from fastcnn.backends.cuda.dataset_cache import Images
 from fastcnn.backends.step import Selection
 from fastcnn.data.augment.borders import Fill
 from fastcnn.data.augment.params import Drawn

@@ -7,7 +7,7 @@ import pytest
 
 import fastcnn
 from fastcnn import layers
-from fastcnn.backends.cuda import engine, launches, model_arrays
+from fastcnn.backends.cuda import dataset_cache, engine, launches
 from fastcnn.backends.step import NonFiniteError
 
 X = np.random.default_rng(0).integers(0, 256, (5, 2, 2, 1), np.uint8)
@@ -40,7 +40,7 @@ def same(one, other) -> None:
 
 def test_a_data_set_stays_on_the_device(weights, monkeypatch):
     uploads = []
-    images = model_arrays.Images
+    images = dataset_cache.Images
     monkeypatch.setattr(images, "__init__", counted(images.__init__, uploads))
     same(weights, fitted("cuda").get_weights())
     assert len(uploads) == 1

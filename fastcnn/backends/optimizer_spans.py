@@ -1,0 +1,43 @@
+"""What the ends of a training step share on every device: the parameters that it updates, how they
+are cut into parts, and the kernel that an optimizer names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastcnn.graph.program import Program
+from fastcnn.utils import naming
+
+if TYPE_CHECKING:
+    from fastcnn.layers.base import Parameter
+    from fastcnn.optimizers import Optimizer
+
+
+def trained_parameters(program: Program) -> list[Parameter]:
+    """Return the parameters whose gradients a program produces, in the flat array's order."""
+    by_offset = {
+        op.parameters[name].offset: op.parameters[name]
+        for op in program.ops
+        for name in op.gradient_of
+    }
+    return [by_offset[offset] for offset in sorted(by_offset)]
+
+
+def spans_of(parameters: Sequence[Parameter], most: int) -> np.ndarray:
+    """Return (first part, parts) of each parameter, int64[parameters, 2].
+
+    A part is at most so many floats.
+    """
+    parts = [ceil(parameter.size / most) for parameter in parameters]
+    firsts = list(accumulate(parts, initial=0))[:-1]
+    return np.array(list(zip(firsts, parts, strict=True)), np.int64).reshape(-1, 2)
+
+
+def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
+    """Return the kernel that an optimizer names; ValueError where there is none."""
+    return naming.entry(type(optimizer).__name__, "update kernel", optimizer.kernel, kernels)
