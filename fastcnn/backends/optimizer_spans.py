@@ -14,7 +14,7 @@ from fastcnn.graph.program import Program
 from fastcnn.utils import naming
 
 if TYPE_CHECKING:
-    from fastcnn.layers.base import Parameter
+    from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
 
 

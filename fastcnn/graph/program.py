@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastcnn.utils.chain import Chain
 
 if TYPE_CHECKING:
-    from fastcnn.layers.base import Parameter
+    from fastcnn.graph.parameter import Parameter
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.layers.base import Parameter
+from fastcnn.graph.parameter import Parameter
 from fastcnn.utils import forking
 from fastcnn.utils.aligned_memory import LINE, vector_zeros
 

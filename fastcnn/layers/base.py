@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from inspect import signature
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-
-from fastcnn import initializers, regularizers
+from fastcnn.graph.parameter import Parameter
+from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import naming
 from fastcnn.utils.aligned_memory import bytes_text
 from fastcnn.utils.settings import Settings
 
-if TYPE_CHECKING:
-    from fastcnn.graph.program import Buffer, Program
+__all__ = ["Layer", "Parameter", "Shape"]
 
 Shape = tuple[int, ...]
 
@@ -26,59 +24,6 @@ MOST_BYTES = 1 << 40
 
 MOST_DEPTH = 32
 """Of layers within layers: whatever walks through them then fits into Python's stack."""
-
-
-class Parameter(Settings):
-    """One array that a layer owns: a weight that is trained, or a moving statistic.
-
-    `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write
-    into it with `parameter.value[...] = a`. Nothing else of a parameter can be changed.
-    """
-
-    def _why_fixed(self, name: str) -> str | None:
-        hints = {
-            "value": ": write into it, parameter.value[...] = array",
-            "trainable": ": it is its layer's, parameter.layer.trainable = flag",
-        }
-        return hints.get(name, ": its model is built")
-
-    def __init__(
-        self,
-        layer: Layer,
-        name: str,
-        shape: Shape,
-        initializer: initializers.Initializer,
-        regularizer: regularizers.L1L2 | None = None,
-        kind: str = "weight",
-    ):
-        self.layer = layer
-        self.name = name
-        self.shape = shape
-        self.initializer = initializer
-        self.regularizer = regularizer
-        self.kind = kind
-        self.path = f"{layer.path}/{name}"
-        self.offset = 0
-        self._state: Any = None
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape))
-
-    @property
-    def trainable(self) -> bool:
-        return self.kind == "weight" and self.layer.trainable
-
-    @property
-    def value(self) -> np.ndarray:
-        return self._state.view(self)
-
-    def bind(self, state: Any, offset: int) -> None:
-        """Give the parameter its place in a model's flat arrays."""
-        self._assign(_state=state, offset=offset)
-
-    def __repr__(self) -> str:
-        return f"Parameter({self.path}, shape={self.shape}, trainable={self.trainable})"
 
 
 # What a layer's place in a model decides.

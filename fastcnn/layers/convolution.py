@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastcnn import initializers, regularizers, strategies
+from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.problem import Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.activation import activation_name, lower_activation
-from fastcnn.layers.base import Layer, Parameter, Shape
+from fastcnn.layers.base import Layer, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastcnn import initializers, regularizers
+from fastcnn.graph.parameter import Parameter
 from fastcnn.layers.activation import activation_name, lower_activation
-from fastcnn.layers.base import Layer, Parameter, Shape
+from fastcnn.layers.base import Layer, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastcnn import initializers, regularizers
-from fastcnn.layers.base import Layer, Parameter, Shape
+from fastcnn.graph.parameter import Parameter
+from fastcnn.layers.base import Layer, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import numpy as np
 from fastcnn import devices, losses, optimizers, strategies
 from fastcnn.graph.autodiff import append_backward, append_loss
 from fastcnn.graph.fusion import drop_unused, fuse
+from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
-from fastcnn.layers.base import Layer, Parameter, check_bytes, name_layers
+from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import append_trace, lower_chain
 from fastcnn.models import lookup
 from fastcnn.models.settings import ModelSettings, metrics_of

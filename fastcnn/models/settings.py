@@ -11,8 +11,9 @@ from fastcnn import metrics as known_metrics
 from fastcnn.data.augment.preprocessing import Preprocessing
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
 from fastcnn.data.images.decoder import Decoder
+from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
-from fastcnn.layers.base import Layer, Parameter
+from fastcnn.layers.base import Layer
 from fastcnn.losses import Loss
 from fastcnn.metrics import Metric
 from fastcnn.optimizers import Optimizer

@@ -12,7 +12,7 @@ from fastcnn.kernels.call import BATCH, Place, Region
 from fastcnn.kernels.cpu.nn import train_step
 
 if TYPE_CHECKING:
-    from fastcnn.layers.base import Parameter
+    from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
 
 

@@ -14,7 +14,7 @@ from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, updat
 from fastcnn.kernels.call import BATCH, Place, Region
 
 if TYPE_CHECKING:
-    from fastcnn.layers.base import Parameter
+    from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
 
 

@@ -10,7 +10,7 @@ from fastcnn.kernels.call import GLOBAL, LOCAL, Calls, Place, Region
 from fastcnn.kernels.registry import Kernels
 
 if TYPE_CHECKING:
-    from fastcnn.layers.base import Parameter
+    from fastcnn.graph.parameter import Parameter
 
 # Ops that may write where their input lay, if nothing else reads it: kind -> which input. Their
 # kernels work in vectors; a compiled loop would go number by number where input and output are the
