@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastcnn.backends.engine import Engine
+from fastcnn.backends.step import StepSpec
 from fastcnn.utils import naming
-
-if TYPE_CHECKING:
-    from fastcnn.models.sequential import Sequential
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32")
@@ -38,15 +37,15 @@ def found(device: str, precision: str = "float32") -> str:
     return device
 
 
-def engine(model: Sequential) -> Any:
-    """Return a new engine for a model on its device."""
-    if model.device == "cuda":
+def make_engine(spec: StepSpec, device: str) -> Engine:
+    """Return a new engine on a device for what a model says of its steps."""
+    if device == "cuda":
         from fastcnn.backends.cuda.engine import CudaEngine
 
-        return CudaEngine(model)
+        return CudaEngine(spec)
     from fastcnn.backends.cpu.engine import CpuEngine
 
-    return CpuEngine(model)
+    return CpuEngine(spec)
 
 
 def why_not_cuda() -> str | None:

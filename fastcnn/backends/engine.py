@@ -9,16 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from fastcnn.backends.step import ABSORBED, Batch, NonFiniteError, inside_first
+from fastcnn.backends.step import ABSORBED, Batch, NonFiniteError, StepSpec, inside_first
+from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
-
-if TYPE_CHECKING:
-    from fastcnn.graph.program import Buffer, Program
-    from fastcnn.models.sequential import Sequential
 
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
@@ -70,15 +67,15 @@ class Engine(ABC):
 
     SINGLE = True
 
-    def __init__(self, model: Sequential):
-        self._model = model
+    def __init__(self, spec: StepSpec):
+        self._spec = spec
         # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
         self._planned: dict[tuple[str, str, int], Planned] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[Any, ...]] = {}
         self._version = settings.version()
         # Buffers are shared: one call at a time goes from its images to its results.
-        self._lock = model.lock
+        self._lock = spec.lock
         self._random = np.zeros(2, np.int64)
         self._control = np.zeros(1, np.int64)
         self._hyper = np.zeros(8, np.float32)
@@ -124,8 +121,8 @@ class Engine(ABC):
             batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
                 gradients = self._flat_gradients()
-                raise NonFiniteError.found(self._model, self, np.asarray(x), gradients, batch)
-            self._model.state.step += 1
+                raise NonFiniteError.found(self._spec, self, np.asarray(x), gradients, batch)
+            self._spec.state.step += 1
         return batch
 
     def gradients(
@@ -145,7 +142,7 @@ class Engine(ABC):
         with self._lock:
             planned = self._plan(TEST, len(x), capacity)
             planned.run(x, **self._targets(len(x), y, weight))
-            return self._batch(planned, len(x), self._model.penalty(), True)
+            return self._batch(planned, len(x), self._spec.penalty(), True)
 
     def predict(self, x: Any, capacity: int | None = None) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
@@ -165,7 +162,7 @@ class Engine(ABC):
         """Return the paths of the layers whose outputs for x at inference are not all finite.
 
         Images go one by one: all layers' outputs stay in memory."""
-        layers = inside_first(self._model.layers)
+        layers = inside_first(self._spec.layers)
         ends = np.cumsum([0, *(prod(layer.output_shape) for layer in layers)])
         with self._lock:
             planned = self._plan(TRACE, 1)
@@ -184,10 +181,10 @@ class Engine(ABC):
         apply: bool,
         capacity: int | None,
     ) -> Batch:
-        model = self._model
-        self._random[:] = model.seed, model.state.step
+        spec = self._spec
+        self._random[:] = spec.seed, spec.state.step
         # First, since a schedule of a user's own may set anything.
-        self._hyper[:] = model.optimizer.hyper(model.state.step)
+        self._hyper[:] = spec.optimizer.hyper(spec.state.step)
         planned = self._plan(TRAIN, len(x), capacity)
         self._control[0] = apply
         given = self._targets(len(x), y, weight)
@@ -198,7 +195,7 @@ class Engine(ABC):
     def _targets(
         self, images: int, y: np.ndarray, weight: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        loss, outputs = self._model.loss, self._model.output_shape
+        loss, outputs = self._spec.loss, self._spec.output_shape
         sparse = loss.target == "sparse"
         target = np.ascontiguousarray(y, np.int32 if sparse else np.float32)
         expected = (images,) if sparse else (images, *outputs)
@@ -257,32 +254,30 @@ class Engine(ABC):
     def _program(self, kind: str, path: str, capacity: int) -> tuple[Program, dict[str, Buffer]]:
         """Return the program of a kind and its buffers by role."""
         if kind not in (OUTPUTS, TRACE):
-            return self._model.program_and_roles(kind, capacity)
-        program = self._model.program(
-            fused=False, until=path or None, images=capacity, traced=kind == TRACE
-        )
+            return self._spec.program_and_roles(kind, capacity)
+        program = self._spec.layer_program(path or None, capacity)
         return program, {"output": program.output}
 
     def _build_settled(self, kind: str, path: str, capacity: int) -> Planned:
         """Return a plan from settings that no other thread changed meanwhile."""
-        model = self._model
+        spec = self._spec
         while True:
-            key = model.plan_key(kind)
-            absorbed = model.loss.fuses if kind in (TRAIN, TEST) else ""
+            key = spec.plan_key(kind)
+            absorbed = spec.loss.fuses if kind in (TRAIN, TEST) else ""
             with settings.uncounted():  # a user's own layer may note something in itself
                 planned = self._build(kind, path, capacity)
-            if key == model.plan_key(kind):
+            if key == spec.plan_key(kind):
                 break
             del planned  # its memory goes first
         self._keys[kind] = key
-        planned.transform = ABSORBED[absorbed] if planned.absorbed else None
+        planned.transform = ABSORBED[absorbed] if planned.absorbed and absorbed else None
         return planned
 
     def _drop_stale(self) -> None:
         """Forget the plans that were made from settings which have changed."""
         self._version = settings.version()
         for kind, key in self._keys.items():
-            if key != self._model.plan_key(kind):
+            if key != self._spec.plan_key(kind):
                 self._drop_plans(kind)
 
     def _drop_plans(self, kind: str) -> bool:

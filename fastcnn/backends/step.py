@@ -5,14 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fastcnn.data.augment.params import Drawn
-    from fastcnn.layers.base import Layer
-    from fastcnn.models.sequential import Sequential
+from fastcnn.data.augment.params import Drawn
+from fastcnn.graph.parameter import Parameter
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.state import State
+from fastcnn.layers.base import Layer
+from fastcnn.losses import Loss
+from fastcnn.optimizers import Optimizer
+
+
+class StepSpec(Protocol):
+    """What an engine has to know of a model to take its steps.
+
+    All of it but the state may be another at the next step, so an engine keeps no copy: it compares
+    `plan_key`, which is all that a plan was made from.
+    """
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def lock(self) -> Any: ...
+
+    @property
+    def layers(self) -> Sequence[Layer]: ...
+
+    @property
+    def parameters(self) -> Sequence[Parameter]: ...
+
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """Needed to train."""
+
+    @property
+    def loss(self) -> Loss:
+        """Needed to train and to test; of a model that only predicts, None may be there."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    def penalty(self) -> float:
+        """Return the sum of the regularizers' penalties."""
+
+    def plan_key(self, kind: str) -> tuple[Any, ...]:
+        """Return all that the plan of a program of a kind is made from and that may change."""
+
+    def program_and_roles(self, kind: str, images: int) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind for batches of `images`, and its buffers by role."""
+
+    def layer_program(self, path: str | None, images: int) -> Program:
+        """Return the program that ends behind the layer at a path; with None, one that ends in the
+        outputs of all layers."""
 
 
 @dataclass
@@ -89,7 +142,7 @@ class NonFiniteError(ArithmeticError):
     @classmethod
     def found(
         cls,
-        model: Sequential,
+        model: StepSpec,
         engine: Any,
         x: np.ndarray,
         gradients: np.ndarray,

@@ -18,6 +18,7 @@ from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import append_trace, lower_chain
+from fastcnn.losses import Loss
 from fastcnn.models import lookup
 from fastcnn.models.settings import ModelSettings, metrics_of
 from fastcnn.models.summary import summary_text
@@ -94,7 +95,7 @@ class Sequential(ModelSettings):
         """Return the engine that runs this model, made on first use."""
         with self.lock:
             if self._engine is None:
-                self._engine = devices.engine(self)
+                self._engine = devices.make_engine(self, self.device)
             return self._engine
 
     def to(self, device: str, precision: str | None = None) -> Sequential:
@@ -151,12 +152,22 @@ class Sequential(ModelSettings):
             drop_unused(program, {program.output})
         return program
 
-    def program_and_roles(self, kind: str, images: int = 32) -> tuple[Program, dict[str, Buffer]]:
-        """Return the program for "train", "test" or "predict" and its buffers by role."""
+    def layer_program(self, path: str | None, images: int) -> Program:
+        """Return the program that ends behind the layer at a path, not fused; with None, one that
+        ends in the outputs of all layers."""
+        return self.program(fused=False, until=path, images=images, traced=path is None)
+
+    def program_and_roles(
+        self, kind: str, images: int = 32, loss: Loss | None = None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program for "train", "test" or "predict" and its buffers by role.
+
+        Another `loss` takes the place of the model's.
+        """
         program = self._ops(training=kind == "train")
         roles = {"output": program.output}
         if kind != "predict":
-            roles |= append_loss(program, self.loss)
+            roles |= append_loss(program, loss or self.loss)
         if kind == "train":
             append_backward(program, roles["scores"], roles["gradient"])
         wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}

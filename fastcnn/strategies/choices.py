@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastcnn import losses, strategies
 from fastcnn.graph.problem import Problem
-from fastcnn.graph.program import Program
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.losses import Loss
 
-if TYPE_CHECKING:
-    from fastcnn.models.sequential import Sequential
+
+class ProgramMaker(Protocol):
+    """A model, as far as its programs go."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    def program_and_roles(
+        self, kind: str, images: int, loss: Loss | None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind, with a loss, and its buffers by role."""
 
 
 class Chosen(NamedTuple):
@@ -26,12 +38,10 @@ class Chosen(NamedTuple):
     precision: str = "float32"
 
 
-def of_training(model: Sequential, images: int) -> list[Chosen]:
+def of_training(model: ProgramMaker, images: int) -> list[Chosen]:
     """Return the choices of a training with batches of `images`, of an uncompiled model too."""
-    stand_in = copy.copy(model)
     # Which loss it is makes no difference to any convolution.
-    stand_in.loss = losses.get("mean_squared_error")
-    program, _ = stand_in.program_and_roles("train", images)
+    program, _ = model.program_and_roles("train", images, losses.get("mean_squared_error"))
     return of_program(program, model.device, model.precision)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,12 @@ from fastcnn.backends.engine import (
     results_of,
 )
 from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.step import StepSpec
 from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.state import State
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.registry import kernels_of
 from fastcnn.utils.aligned_memory import vector_zeros
-
-if TYPE_CHECKING:
-    from fastcnn.graph.state import State
-    from fastcnn.models.sequential import Sequential
 
 __all__ = ["PREDICT", "TEST", "TRAIN", "CpuEngine"]
 
@@ -77,8 +75,8 @@ class _Planned(Planned):
 class CpuEngine(Engine):
     """Runs a model's programs on the CPU."""
 
-    def __init__(self, model: Sequential):
-        super().__init__(model)
+    def __init__(self, spec: StepSpec):
+        super().__init__(spec)
         self._gradients = np.zeros(0, np.float32)
         # What lies between the inputs and outputs of a batch, by the kind of program: one runs at a
         # time, so that those for batches of different sizes share it.
@@ -88,7 +86,7 @@ class CpuEngine(Engine):
         return self._gradients.copy()
 
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
-        state = self._model.state
+        state = self._spec.state
         # A step changes the weights: what was prepared from them before or in it is stale.
         state.changed()
         moving = state.moving.copy()
@@ -102,20 +100,20 @@ class CpuEngine(Engine):
             state.changed()
 
     def _build(self, kind: str, path: str, capacity: int) -> Planned:
-        model = self._model
+        spec = self._spec
         program, roles = self._program(kind, path, capacity)
         low = _lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
         spans = None
         if kind == TRAIN:
-            state = model.state
+            state = spec.state
             self._gradients = vector_zeros(len(state.values))
             stride = state.fit_slots().shape[1]
-            spans = append_update(low, model.optimizer, low.region(roles["loss"]), stride)
-        has_classes = model.loss is not None and model.loss.has_classes
+            spans = append_update(low, spec.optimizer, low.region(roles["loss"]), stride)
+        has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
             low.calls.made, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
-        return _Planned(executable, low, roles, model.state, has_classes)
+        return _Planned(executable, low, roles, spec.state, has_classes)
 
     def _memory(self, kind: str, size: int) -> np.ndarray:
         """Return at least `size` bytes for the batch of a kind of program."""

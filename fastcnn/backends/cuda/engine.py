@@ -8,7 +8,7 @@ it as one graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +25,11 @@ from fastcnn.backends.cuda.pinned_buffer import Mirror
 from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, Planned, outside_of, results_of
 from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.step import StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
 from fastcnn.kernels.registry import kernels_of
-
-if TYPE_CHECKING:
-    from fastcnn.models.sequential import Sequential
 
 
 class _Work:
@@ -191,13 +189,13 @@ class CudaEngine(Engine):
 
     SINGLE = False
 
-    def __init__(self, model: Sequential):
-        super().__init__(model)
+    def __init__(self, spec: StepSpec):
+        super().__init__(spec)
         check_process()
         with memory.lack_told("its streams"):
             self.stream = new_stream()
             self.outbox = Outbox()
-        self.residence = Residence(model.state)
+        self.residence = Residence(spec.state)
         self._gradients: Any = None
         self.sets = DataSets()
 
@@ -231,7 +229,7 @@ class CudaEngine(Engine):
 
     def _flat_gradients(self) -> np.ndarray:
         found: np.ndarray = self._gradients.copy_to_host()
-        return found[: len(self._model.state.values)]
+        return found[: len(self._spec.state.values)]
 
     def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
         planned.run(x, **given)
@@ -250,18 +248,18 @@ class CudaEngine(Engine):
                 self._forget_gone()
 
     def _build(self, kind: str, path: str, capacity: int) -> Planned:
-        model = self._model
+        spec = self._spec
         program, roles = self._program(kind, path, capacity)
         low = self._lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
             if self._gradients is None:
-                zeros = np.zeros(len(model.state.values), np.float32)
+                zeros = np.zeros(len(spec.state.values), np.float32)
                 self._gradients = to_device(zeros, "the gradients")
             self.residence.fit_slots()
-            tables = append_flat_update(low, model.optimizer, low.region(roles["loss"]))
+            tables = append_flat_update(low, spec.optimizer, low.region(roles["loss"]))
         scored = "scores" in roles
-        has_classes = scored and model.loss.has_classes
+        has_classes = scored and spec.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)
         absorbed = scored and roles["scores"] is not roles["output"]
         return _Planned(work, capacity, absorbed, self)
@@ -269,6 +267,6 @@ class CudaEngine(Engine):
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int
     ) -> Lowering:
-        calls = Calls(images, self._model.precision)
+        calls = Calls(images, self._spec.precision)
         outside = outside_of(program.input, roles)
         return Lowering(program, kernels_of("cuda"), calls, outside, kept)
