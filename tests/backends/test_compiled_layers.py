@@ -17,6 +17,7 @@ from fastcnn.kernels.call import BATCH, Calls
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.data.gather import gather_images
 from fastcnn.kernels.cuda.nn import activation, bias, normalization, pooling, train_step
+from fastcnn.kernels.shared import pooling as emitters
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
 from fastcnn.losses import SparseCategoricalCrossentropy
 from fastcnn.optimizers import Adam
@@ -40,10 +41,10 @@ def test_pooling():
     calls, first, slope = Calls(IMAGES), local(inputs), local(outputs)
     y, index, dx = local(outputs), local(outputs), local(inputs)
     average, average_dx = local(outputs), local(inputs)
-    pooling.max_forward(calls, problem, first, y, index, False)
-    pooling.max_dx(calls, problem, slope, index, None, dx)
-    pooling.average_forward(calls, problem, first, average)
-    pooling.average_dx(calls, problem, slope, average_dx)
+    emitters.max_forward(pooling, calls, problem, first, y, index, False)
+    emitters.max_dx(pooling, calls, problem, slope, index, None, dx)
+    emitters.average_forward(pooling, calls, problem, first, average)
+    emitters.average_dx(pooling, calls, problem, slope, average_dx)
     memory = run(calls, IMAGES, {first: x, slope: dy}, TURING)
     window = problem.kernel, problem.strides, problem.padding
     for region, expected in (
