@@ -9,6 +9,7 @@ from building import build, images, targets_for
 from fences import fenced
 from random_nets import draw
 
+from fastcnn import layers as L
 from fastcnn.backends.cpu import engine, executable
 from fastcnn.backends.cpu.executable import allocate
 
@@ -63,3 +64,13 @@ def test_memory_that_begins_as_nan_between_canaries(number, monkeypatch):
     assert kept
     for memory in kept:
         assert (memory[:GUARD] == 0xFF).all() and (memory[-GUARD:] == 0xFF).all()
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("strategy", ["direct", "im2col", "winograd"])
+def test_padded_images_between_protected_pages(strategy, at_end):
+    """As the first layer, a padded convolution reads the user's images row by row."""
+    model = build((5, 7, 3), [L.Conv2D(4, 3, padding="same", strategy=strategy)])
+    x = fenced(images(2, (5, 7, 3)), at_end)
+    model.predict(x)
+    model.train_on_batch(x, fenced(targets_for(model, 2), at_end))
