@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from competitors import Contestant
-from gpu import checking, curve, problems, racing
+from gpu import compare, correctness, curve, problems
 from gpu.deadline import Clock
 from gpu.precompile import prepare
 from gpu.report import Paper
@@ -74,7 +74,7 @@ class Run:
 
     def check(self, past: Callable[[], bool]) -> None:
         """Print each check, the wrong ones with their reason."""
-        tasks = checking.tasks(self._scale)
+        tasks = correctness.tasks(self._scale)
         for number, task in enumerate(tasks):
             if past():
                 left = [f"{one.what}, {one.precision}" for one in tasks[number:]]
@@ -85,7 +85,7 @@ class Run:
             self._paper.checks.append(one)
             said = f"WRONG: {one.wrong}" if one.wrong else f"right, {one.error:.1e}"
             print(f"{one.what}, {one.precision}: {said}", flush=True)
-        self._paper.unreached = checking.unreached()
+        self._paper.unreached = correctness.unreached()
 
     def curve(self, past: Callable[[], bool]) -> None:
         """Train on both devices."""
@@ -94,14 +94,14 @@ class Run:
     def race(self, past: Callable[[], bool], compiled: bool = False) -> None:
         """Race beside the peer, where there is one."""
         if self._peer is None and not compiled:
-            found = racing.peer(self._python, self._paper.simulated)
+            found = compare.peer(self._python, self._paper.simulated)
             if isinstance(found, str):
                 self._paper.notes.append(f"PyTorch did not race: {found}")
             else:
                 self._peer = found
                 versions = {**found.about["versions"], **self._paper.machine["versions"]}
                 self._paper.machine["versions"] = versions
-        for one in racing.races(self._scale, self._peer, compiled, past):
+        for one in compare.races(self._scale, self._peer, compiled, past):
             self._paper.races.append(one)
             self._paper.write()
         if past():

@@ -30,7 +30,7 @@ import building
 import layer_cases
 import reference_model
 
-from gpu import cases, tiles
+from gpu import cases, tile_cases
 from gpu.scale import Scale
 
 # Layers of layers, which the tests' table has not.
@@ -122,7 +122,7 @@ def _examined(examiner: Examiner, strategy: str) -> float | None:
 
 
 def _tiles(scale: Scale, precision: str) -> Iterable[Task]:
-    for one in () if scale.tiny else tiles.forced(precision):
+    for one in () if scale.tiny else tile_cases.forced(precision):
         examiner = Examiner(
             *(one.direction, one.problem, cases.IMAGES, "cuda", precision, cases.IMAGES)
         )
@@ -130,7 +130,7 @@ def _tiles(scale: Scale, precision: str) -> Iterable[Task]:
         yield Task(what, precision, partial(_examined_alone, examiner, one))
 
 
-def _examined_alone(examiner: Examiner, one: tiles.Forced) -> float | None:
+def _examined_alone(examiner: Examiner, one: tile_cases.Forced) -> float | None:
     with one.alone():
         return _examined(examiner, one.strategy)
 

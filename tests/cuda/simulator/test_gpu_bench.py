@@ -14,7 +14,7 @@ BENCH = Path(__file__).parents[3] / "bench"
 sys.path.insert(0, str(BENCH))
 
 from competitors import Result  # noqa: E402
-from gpu import cases, checking, racing, tiles  # noqa: E402
+from gpu import cases, compare, correctness, tile_cases  # noqa: E402
 from gpu.compare import Race  # noqa: E402
 from gpu.correctness import Check  # noqa: E402
 from gpu.deadline import Clock  # noqa: E402
@@ -69,7 +69,7 @@ def test_a_run_that_has_no_time(monkeypatch, tmp_path):
     assert run(monkeypatch, "--tiny", *arguments) == 3
     found = json.loads(next(tmp_path.glob("*.json")).read_text())
     left, notes = found["unchecked"], found["notes"]
-    assert len(left) == len(checking.tasks(TINY)) == len(set(left))
+    assert len(left) == len(correctness.tasks(TINY)) == len(set(left))
     assert "2x2, forward, direct, tf32" in left
     assert notes[0] == f"{len(left)} of {len(left)} were not checked."
     assert notes[1].startswith("PyTorch did not race: ")
@@ -83,7 +83,7 @@ def test_a_run_that_has_no_time(monkeypatch, tmp_path):
 def test_checks_end_in_the_middle(monkeypatch, tmp_path, capsys, wrong, status):
     """What was checked until then counts, a wrong one more than those that are left."""
     past = iter([False, False, True])
-    monkeypatch.setattr(checking, "tasks", lambda scale: THREE)
+    monkeypatch.setattr(correctness, "tasks", lambda scale: THREE)
     monkeypatch.setattr(Clock, "past", lambda clock, share: next(past))
     monkeypatch.setitem(RESULTS, "b", wrong)
     assert run(monkeypatch, "--tiny", "--only", "check", "--out", str(tmp_path)) == status
@@ -103,7 +103,7 @@ def outcome(what: str) -> float:
     return 1e-7
 
 
-THREE = [checking.Task(one, "float32", partial(outcome, one)) for one in RESULTS]
+THREE = [correctness.Task(one, "float32", partial(outcome, one)) for one in RESULTS]
 
 
 def test_parts_are_known(monkeypatch, capsys):
@@ -114,21 +114,21 @@ def test_parts_are_known(monkeypatch, capsys):
 def test_a_wrong_strategy_is_found(monkeypatch):
     strict = STRATEGIES["direct"]._replace(error=1e-12)
     monkeypatch.setitem(STRATEGIES, "direct", strict)
-    first = checking.tasks(TINY)[0].checked()
+    first = correctness.tasks(TINY)[0].checked()
     assert first.what == "2x2, forward, direct"
     assert "it states 1e-12" in first.wrong
 
 
 def test_a_wrong_layer_is_found(monkeypatch):
-    monkeypatch.setitem(checking.building.TOLERANCE, "sum", 1e-12)
+    monkeypatch.setitem(correctness.building.TOLERANCE, "sum", 1e-12)
     name = "1x1 one channel, batch 1"
-    found = next(one for one in checking.tasks(TINY) if one.what == name).checked()
+    found = next(one for one in correctness.tasks(TINY) if one.what == name).checked()
     assert found.error is None
     assert "allowed 1e-12" in found.wrong
 
 
 def test_all_cases_are_there():
-    assert {*cases.LAYERS, *cases.TINY_LAYERS} <= set(checking.layer_cases.CASES)
+    assert {*cases.LAYERS, *cases.TINY_LAYERS} <= set(correctness.layer_cases.CASES)
     assert set(cases.TINY_LOSSES) <= set(cases.LOSSES)
     assert set(cases.TINY_OPTIMIZERS) <= set(cases.OPTIMIZERS)
     assert set(cases.ENDINGS) <= set(cases.LOSSES)
@@ -148,7 +148,7 @@ def test_every_tile_is_checked(monkeypatch):
     monkeypatch.setattr(functional, "_OnCuda", emitted)
     before = tile_selection.TILES, direct_tile_selection.TILES, direct_weight_gradient.TILES
     for precision in FULL.precisions:
-        for one in tiles.forced(precision):
+        for one in tile_cases.forced(precision):
             given = arrays(one.direction, one.problem, cases.IMAGES)
             with one.alone():
                 functional.Convolution(
@@ -207,11 +207,11 @@ def test_what_is_wrong_is_said(tmp_path):
 
 
 def test_a_peer_that_is_not_there(tmp_path, monkeypatch):
-    assert "No such file" in racing.peer(str(tmp_path / "python"), simulated=True)
+    assert "No such file" in compare.peer(str(tmp_path / "python"), simulated=True)
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delenv("PYTHONSAFEPATH")  # the peer's script imports the one beside it
-    assert "no torch here" in racing.peer(sys.executable, simulated=True)
+    assert "no torch here" in compare.peer(sys.executable, simulated=True)
 
 
 def test_the_clock():
