@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn import devices, losses, optimizers, strategies
+from fastcnn.backends.engine import Engine
 from fastcnn.graph.autodiff import append_backward, append_loss
 from fastcnn.graph.fusion import drop_unused, fuse
 from fastcnn.graph.parameter import Parameter
@@ -20,17 +21,18 @@ from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import append_trace, lower_chain
 from fastcnn.losses import Loss
 from fastcnn.models import lookup
-from fastcnn.models.settings import ModelSettings, metrics_of
 from fastcnn.models.summary import summary_text
-from fastcnn.training import epoch_iterator, input_checks, loss_checks, trainer
+from fastcnn.training import epoch_iterator, input_checks, loss_checks
 from fastcnn.training.epoch_iterator import Part
+from fastcnn.training.model_settings import metrics_of
+from fastcnn.training.trainer import Trainer
 from fastcnn.utils import arguments, forking, naming, settings
 from fastcnn.utils.settings import FixedList
 
 FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
 
-class Sequential(ModelSettings):
+class Sequential(Trainer):
     """A network of layers, each fed by the one before.
 
     `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
@@ -91,7 +93,7 @@ class Sequential(ModelSettings):
             self._loss, self._metrics = new_loss, new_metrics
             self.optimizer = new_optimizer
 
-    def engine(self) -> Any:
+    def engine(self) -> Engine:
         """Return the engine that runs this model, made on first use."""
         with self.lock:
             if self._engine is None:
@@ -184,11 +186,6 @@ class Sequential(ModelSettings):
                 total += one.regularizer(values)
         return total
 
-    fit = trainer.fit
-    evaluate = trainer.evaluate
-    predict = trainer.predict
-    train_on_batch = trainer.train_on_batch
-    test_on_batch = trainer.test_on_batch
     layer = lookup.layer
     get_layer = lookup.get_layer
 
@@ -199,7 +196,7 @@ class Sequential(ModelSettings):
         input_checks.compiled(self, "gradients", training=True)
         examples = input_checks.examples(self, x, y, sample_weight, name="gradients: ")
         batch = next(iter(Part(examples).batches(self, len(examples))))
-        loss, flat = self.engine().gradients(*batch)
+        loss, flat = self.engine().gradients(batch[0], np.asarray(batch[1]), batch[2])
         trained = [p for p in self.parameters if p.trainable]
         return loss, {
             p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained

@@ -1,8 +1,9 @@
-"""Training, evaluation and prediction: what Sequential's methods of the same names do."""
+"""Training, evaluation and prediction: the methods of a model that go over batches."""
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.autotune import tuner
+from fastcnn.backends.engine import Engine
 from fastcnn.callbacks.callback import Callback, Hooks, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.losses import Loss
 from fastcnn.metrics import Tally
 from fastcnn.strategies import choices, timing_cache
 from fastcnn.training import (
@@ -28,135 +32,287 @@ from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import Part, test_pass
 from fastcnn.training.fit_loop import Fit, Plan
 from fastcnn.training.input_checks import Examples
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.steps_per_epoch import Stepped
 from fastcnn.utils import arguments
-
-__all__ = ["History", "evaluate", "fit", "predict", "test_on_batch", "train_on_batch"]
-
 
 USUAL_BATCH = 32
 
 
-def fit(
-    model: Any,
-    x: Any,
-    y: Any = None,
-    batch_size: int = USUAL_BATCH,
-    epochs: int = 1,
-    verbose: str | int = "auto",
-    callbacks: Callback | Sequence[Callback] | None = None,
-    validation_split: float = 0.0,
-    validation_data: Any = None,
-    shuffle: bool = True,
-    class_weight: Mapping[int, float] | str | None = None,
-    sample_weight: Any = None,
-    initial_epoch: int = 0,
-    tune: bool = False,
-    augment: Any = None,
-    sampling: str | None = None,
-    workers: int | None = None,
-    steps_per_epoch: int | None = None,
-    validation_steps: int | None = None,
-    validation_freq: int | Collection[int] = 1,
-) -> History:
-    """Trains the model on images x and targets y, up to epoch number `epochs`, and returns the
-    history.
+class Trainer(ModelSettings):
+    """A model, as far as it goes over batches; a class of it says how it becomes programs."""
 
-    x: an array, uint8 or float32 [n, *input_shape], with y beside it; or, with y left out, a
-    `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an iterable of
-    batches (x, y) or (x, y, weights) as tf.data's, which keeps its own order and batch sizes. What
-    such sources give is copied, and they are told of epochs: `on_epoch_begin()`, `on_epoch_end()`
-    and, of PyTorch's samplers, `set_epoch(epoch)` are called where they have them.
+    @abstractmethod
+    def engine(self) -> Engine:
+        """Return the engine that runs this model."""
 
-    The fraction `validation_split` of x, or else `validation_data` (x, y), (x, y, weights) or any
-    of the sources above, is evaluated after each epoch. Of arrays, the last images are held out, as
-    Keras does. Of a Dataset, which may be sorted by class, a share of each class is: the images
-    that `from_folder(validation_split=..., seed=model.seed)` holds out, chosen by the names of
-    their files, or else by their positions. Where a Dataset has class_names in another order than
-    the model or the training set, its labels are counted as they do; ValueError for a name that
-    they do not know.
+    @abstractmethod
+    def program_and_roles(
+        self, kind: str, images: int = 32, loss: Loss | None = None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program for "train", "test" or "predict" and its buffers by role."""
 
-    `augment` is a list of augmentations of `fastcnn.data`, applied to the batches of training
-    alone: random ones of each image, MixUp and CutMix of a batch (several: one a batch, by
-    chance), and fixed steps, which stand last and join `model.preprocessing`; or an Augment. Of a
-    PCAColor or ZCAWhitening that is not fitted, a copy is, to the training images alone. (A
-    Normalization that begins the model without statistics is given theirs, too.) Where `augment`
-    makes images of another size, as RandomCrop may, model.preprocessing begins with a CenterCrop,
-    so that validation and predict see the middle. `workers` threads prepare batches ahead of the
-    step (0: none; None: one, where images are more than gathered); the bits are the same for any.
-    `sampling="balanced"` draws every class equally often in each epoch, so that images of rare
-    classes come several times and some of others not at all; `class_weight="balanced"` weighs
-    classes by how rare they are instead.
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = USUAL_BATCH,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | str | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        tune: bool = False,
+        augment: Any = None,
+        sampling: str | None = None,
+        workers: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: int | Collection[int] = 1,
+    ) -> History:
+        """Train the model, up to epoch number `epochs`.
 
-    `steps_per_epoch` batches make an epoch, which begins where the last one ended; where the data
-    run out, it is shorter, with a warning, and the next one begins anew, as in Keras (with a
-    generator the training ends). Of the validation data the first `validation_steps` batches are
-    taken. `validation_freq` is how many epochs pass between validations, or the epochs, counted
-    from 1, to validate after; values that an epoch lacks are NaN in the history.
+        What is random in an epoch, the order and the augmentation, depends on `seed`, the epoch's
+        number and the images' alone, so that a training resumed with initial_epoch=model.epoch
+        repeats. Ctrl-C ends the training after the running step and keeps the epoch's record; a
+        second one raises.
 
-    What is random in an epoch, the order and the augmentation, depends on model.seed, the epoch's
-    number and the images' alone, so that a training resumed with initial_epoch=model.epoch repeats.
-    Ctrl-C ends the training after the running step and keeps the epoch's record; a second one
-    raises. NonFiniteError, with .epoch and .step (from 0) and .history, ends a training whose
-    loss is no longer finite; the model keeps the weights from before that step. With `tune` the
-    strategies of the model's convolutions are timed first, where that was not done before; Ctrl-C
-    then ends it before the first epoch.
-    """
-    input_checks.compiled(model, "fit", training=True)
-    progress.check_verbose(verbose)
-    plan = Plan(
-        batch_size=arguments.whole("fit", "batch_size", batch_size, least=1),
-        epochs=arguments.whole("fit", "epochs", epochs, least=1),
-        first=arguments.whole("fit", "initial_epoch", initial_epoch, least=0),
-        shuffle=arguments.flag("fit", "shuffle", shuffle),
-        verbose=verbose,
-        validation_freq=_frequency(validation_freq),
-    )
-    steps = _steps("steps_per_epoch", steps_per_epoch)
-    measured = _steps("validation_steps", validation_steps)
-    given = data_adapter.Given(
-        x=x,
-        y=y,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        augment=augment,
-        sampling=sampling,
-        workers=None
-        if workers is None
-        else arguments.whole("fit", "workers", workers, least=0, most=arguments.MOST_WORKERS),
-        epochs=plan.epochs - plan.first,
-        steps=steps,
-        validation_steps=measured,
-    )
-    found = data_adapter.make(model, given)
-    hooks = Hooks(input_checks.callbacks(callbacks))
-    fit_warnings.before_training(model, found.train, found.validation)
-    images = found.train.largest(plan.batch_size) or plan.batch_size
-    if arguments.flag("fit", "tune", tune):
-        report = tuner.tune(model, images)
-        progress.make(verbose).note(report.sentence)
-        if report.interrupted:
-            history = History()
-            history.interrupted = True
-            return history
-    if verbose and timing_cache.any_known():
-        _tell_measured(model, images, verbose)
-    _give_statistics(model, found.statistics)
-    model.preprocessing = found.preprocessing
-    if model.class_names is None:
-        model.class_names = found.class_names
-    if found.decoder is not None:
-        model.decoder = found.decoder
-    train: Any = found.train
-    validation: Any = found.validation
-    if steps is not None:
-        train = Stepped(train, steps, plan.batch_size, "steps_per_epoch", goes_on=True)
-    if measured is not None and validation is not None:
-        size = plan.batch_size
-        validation = Stepped(validation, measured, size, "validation_steps", goes_on=False)
-    return Fit(model, train, validation, plan, hooks).run()
+        Args:
+            x: Images, uint8 or float32, with y beside them; or, with y left out, a
+                `fastcnn.data.Dataset`, a map-style data set of (image, label) as PyTorch's, or an
+                iterable of batches (x, y) or (x, y, weights) as tf.data's, which keeps its own
+                order and batch sizes. What such sources give is copied, and they are told of
+                epochs: `on_epoch_begin()`, `on_epoch_end()` and, of PyTorch's samplers,
+                `set_epoch(epoch)` are called where they have them.
+            y: Labels from 0, or targets of the outputs' shape, as the loss takes them.
+            batch_size: Images of a step.
+            epochs: The number of the last epoch, counted from 1.
+            verbose: "auto", 0 (nothing), 1 (a bar) or 2 (a line an epoch).
+            callbacks: One `Callback`, or a list of them.
+            validation_split: The fraction of x to evaluate after each epoch. Of arrays the last
+                images are held out, as Keras does. Of a Dataset, which may be sorted by class, a
+                share of each class is: the images that `from_folder(validation_split=...,
+                seed=model.seed)` holds out, chosen by the names of their files, or else by their
+                positions.
+            validation_data: What to evaluate instead: (x, y), (x, y, weights) or any of the
+                sources above. Where a Dataset has class_names in another order than the model or
+                the training set, its labels are counted as they do.
+            shuffle: Whether each epoch has an order of its own.
+            class_weight: A weight by label, or "balanced" for one by how rare the class is.
+            sample_weight: A weight for each image.
+            initial_epoch: How many epochs count as done.
+            tune: Time the strategies of the model's convolutions first, where that was not done
+                before; Ctrl-C then ends it before the first epoch.
+            augment: Augmentations of `fastcnn.data`, for the batches of training alone: random
+                ones of each image, MixUp and CutMix of a batch (several: one a batch, by chance),
+                and fixed steps, which stand last and join `preprocessing`; or an Augment. Of a
+                PCAColor or ZCAWhitening that is not fitted, a copy is, to the training images
+                alone. (A Normalization that begins the model without statistics is given theirs,
+                too.) Where images get another size, as by RandomCrop, `preprocessing` begins with
+                a CenterCrop, so that validation and predict see the middle.
+            sampling: "balanced" draws every class equally often in each epoch, so that images of
+                rare classes come several times and some of others not at all.
+            workers: Threads that prepare batches ahead of the step (0: none; None: one, where
+                images are more than gathered); the bits are the same for any.
+            steps_per_epoch: Batches of an epoch, which begins where the last one ended. Where the
+                data run out it is shorter, with a warning, and the next one begins anew, as in
+                Keras (with a generator the training ends).
+            validation_steps: Batches of the validation data that are taken.
+            validation_freq: How many epochs pass between validations, or the epochs, counted from
+                1, to validate after; values that an epoch lacks are NaN in the history.
+
+        Returns:
+            The history: `history` by name, a value an epoch.
+
+        Raises:
+            ValueError: Where an argument is not what it should be, or the data do not fit the
+                model; nothing has changed then.
+            NonFiniteError: Where a loss or gradient is no longer finite, with `.epoch` and `.step`
+                (from 0) and `.history`; the model keeps the weights from before that step.
+
+        Shape:
+            x [n, *input_shape]; y [n] for sparse losses, else [n, *output_shape].
+        """
+        input_checks.compiled(self, "fit", training=True)
+        progress.check_verbose(verbose)
+        plan = Plan(
+            batch_size=arguments.whole("fit", "batch_size", batch_size, least=1),
+            epochs=arguments.whole("fit", "epochs", epochs, least=1),
+            first=arguments.whole("fit", "initial_epoch", initial_epoch, least=0),
+            shuffle=arguments.flag("fit", "shuffle", shuffle),
+            verbose=verbose,
+            validation_freq=_frequency(validation_freq),
+        )
+        steps = _steps("steps_per_epoch", steps_per_epoch)
+        measured = _steps("validation_steps", validation_steps)
+        given = data_adapter.Given(
+            x=x,
+            y=y,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            augment=augment,
+            sampling=sampling,
+            workers=None
+            if workers is None
+            else arguments.whole("fit", "workers", workers, least=0, most=arguments.MOST_WORKERS),
+            epochs=plan.epochs - plan.first,
+            steps=steps,
+            validation_steps=measured,
+        )
+        found = data_adapter.make(self, given)
+        hooks = Hooks(input_checks.callbacks(callbacks))
+        fit_warnings.before_training(self, found.train, found.validation)
+        images = found.train.largest(plan.batch_size) or plan.batch_size
+        if arguments.flag("fit", "tune", tune):
+            report = tuner.tune(self, images)
+            progress.make(verbose).note(report.sentence)
+            if report.interrupted:
+                history = History()
+                history.interrupted = True
+                return history
+        if verbose and timing_cache.any_known():
+            _tell_measured(self, images, verbose)
+        _give_statistics(self, found.statistics)
+        self.preprocessing = found.preprocessing
+        if self.class_names is None:
+            self.class_names = found.class_names
+        if found.decoder is not None:
+            self.decoder = found.decoder
+        train: Any = found.train
+        validation: Any = found.validation
+        if steps is not None:
+            train = Stepped(train, steps, plan.batch_size, "steps_per_epoch", goes_on=True)
+        if measured is not None and validation is not None:
+            size = plan.batch_size
+            validation = Stepped(validation, measured, size, "validation_steps", goes_on=False)
+        return Fit(self, train, validation, plan, hooks).run()
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = USUAL_BATCH,
+        verbose: str | int = 0,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        workers: int | None = None,
+    ) -> Any:
+        """Return the loss and the metrics of the model at inference.
+
+        Args:
+            x: What `fit` takes.
+            y: As in `fit`.
+            batch_size: Images that go through the model at once.
+            verbose: 0 (nothing), 1 (a bar), 2 (a line) or "auto".
+            sample_weight: A weight for each image.
+            return_dict: Return the values by name.
+            workers: Threads that prepare batches ahead.
+
+        Returns:
+            [loss, *metrics]; the loss alone where the model has no metrics; or a dictionary.
+
+        Raises:
+            ValueError: Where the model is not compiled or the data do not fit it.
+        """
+        input_checks.compiled(self, "evaluate")
+        progress.check_verbose(verbose)
+        size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
+        part = data_adapter.of_evaluation(self, x, y, sample_weight, workers)
+        shown = progress.make(verbose)
+        shown.begin("Evaluation", part.count)
+        start = time.perf_counter()
+        try:
+            logs = test_pass(self, part, size, shown, Hooks(()))
+            seconds = time.perf_counter() - start
+            rate = (part.count or 0) / max(seconds, 1e-9)
+            shown.end(progress.line("Evaluation", seconds, rate, logs))
+        finally:
+            shown.close()
+        return _answer(logs, return_dict)
+
+    def predict(self, x: Any, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
+        """Return the model's outputs for images.
+
+        Args:
+            x: Images, or any other source that `fit` takes; labels in it are not looked at.
+            batch_size: Images that go through the model at once.
+
+        Returns:
+            The outputs, a fresh array.
+
+        Raises:
+            ValueError: Where the images do not fit the model.
+
+        Shape:
+            x [n, *input_shape] -> float32 [n, *output_shape].
+        """
+        size = arguments.whole("predict", "batch_size", batch_size, least=1)
+        run = self.engine().predict
+        source = data_adapter.adapted(self, x, "predict: x", labelled=False)
+        if isinstance(source, Stream):
+            return np.concatenate(
+                [run(batch) for batch in epoch_iterator.prepared_stream(self, source)]
+            )
+        images = input_checks.images(self, source, "predict: x")
+        outputs = np.empty((len(images), *self.output_shape), np.float32)
+        # Few images, whatever their number, go by the plan of a usual batch; one goes by itself.
+        capacity = min(size, max(len(images), USUAL_BATCH)) if len(images) > 1 else 1
+        start = 0
+        with closing(epoch_iterator.prepared(self, images, size)) as batches:
+            for batch in batches:
+                outputs[start : start + len(batch)] = run(batch, capacity)
+                start += len(batch)
+        return outputs
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one training step.
+
+        Args:
+            x: Images of the batch.
+            y: Their targets.
+            sample_weight: A weight for each image.
+            class_weight: A weight by label.
+            return_dict: Return the values by name.
+
+        Returns:
+            The loss before the step and the metrics, as `evaluate` gives them.
+
+        Raises:
+            NonFiniteError: Where a loss or gradient is not finite; the weights stay as they were.
+        """
+        with self.lock:
+            input_checks.compiled(self, "train_on_batch", training=True)
+            batch = input_checks.examples(
+                self, x, y, sample_weight, class_weight, "train_on_batch: "
+            )
+            for layer in augment_argument.unfitted(self):
+                layer.take_none()  # what the weights are trained for from now on
+            return _answer(_on_batch(self, batch, self.engine().train), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and the metrics of one batch, as `evaluate` gives them.
+
+        The arguments are those of `train_on_batch`.
+        """
+        with self.lock:
+            input_checks.compiled(self, "test_on_batch")
+            batch = input_checks.examples(self, x, y, sample_weight, name="test_on_batch: ")
+            return _answer(_on_batch(self, batch, self.engine().test), return_dict)
 
 
 def _steps(argument: str, value: int | None) -> int | None:
@@ -171,12 +327,12 @@ def _frequency(value: Any) -> int | frozenset[int]:
     return arguments.whole("fit", "validation_freq", value, least=1)
 
 
-def _give_statistics(model: Any, found: list[Statistics]) -> None:
+def _give_statistics(model: Trainer, found: list[Statistics]) -> None:
     for one in found:
         one.layer.take(one.mean, one.variance)
 
 
-def _tell_measured(model: Any, images: int, verbose: str | int) -> None:
+def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
     """Says how many strategies are others than on a machine where nothing was measured."""
     chosen = choices.of_training(model, images)
     others = choices.beside_estimate(chosen, images, model.error_bound)
@@ -187,87 +343,7 @@ def _tell_measured(model: Any, images: int, verbose: str | int) -> None:
         )
 
 
-def evaluate(
-    model: Any,
-    x: Any,
-    y: Any = None,
-    batch_size: int = USUAL_BATCH,
-    verbose: str | int = 0,
-    sample_weight: Any = None,
-    return_dict: bool = False,
-    workers: int | None = None,
-) -> Any:
-    """The loss and the metrics on x and y, which are what fit takes: as [loss, *metrics], as the
-    loss alone where the model has no metrics, or as a dict by name."""
-    input_checks.compiled(model, "evaluate")
-    progress.check_verbose(verbose)
-    size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
-    part = data_adapter.of_evaluation(model, x, y, sample_weight, workers)
-    shown = progress.make(verbose)
-    shown.begin("Evaluation", part.count)
-    start = time.perf_counter()
-    try:
-        logs = test_pass(model, part, size, shown, Hooks(()))
-        seconds = time.perf_counter() - start
-        rate = (part.count or 0) / max(seconds, 1e-9)
-        shown.end(progress.line("Evaluation", seconds, rate, logs))
-    finally:
-        shown.close()
-    return _answer(logs, return_dict)
-
-
-def predict(model: Any, x: Any, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
-    """The model's outputs for images x: float32 [n, *output_shape].
-
-    x: images, or any other source that fit takes; labels in it are not looked at.
-    """
-    size = arguments.whole("predict", "batch_size", batch_size, least=1)
-    run = model.engine().predict
-    source = data_adapter.adapted(model, x, "predict: x", labelled=False)
-    if isinstance(source, Stream):
-        return np.concatenate(
-            [run(batch) for batch in epoch_iterator.prepared_stream(model, source)]
-        )
-    images = input_checks.images(model, source, "predict: x")
-    outputs = np.empty((len(images), *model.output_shape), np.float32)
-    # Few images, whatever their number, go by the plan of a usual batch; one goes by itself.
-    capacity = min(size, max(len(images), USUAL_BATCH)) if len(images) > 1 else 1
-    start = 0
-    with closing(epoch_iterator.prepared(model, images, size)) as batches:
-        for batch in batches:
-            outputs[start : start + len(batch)] = run(batch, capacity)
-            start += len(batch)
-    return outputs
-
-
-def train_on_batch(
-    model: Any,
-    x: Any,
-    y: Any,
-    sample_weight: Any = None,
-    class_weight: Mapping[int, float] | None = None,
-    return_dict: bool = False,
-) -> Any:
-    """One training step on x and y; the loss before it and the metrics, as `evaluate` gives."""
-    with model.lock:
-        input_checks.compiled(model, "train_on_batch", training=True)
-        batch = input_checks.examples(model, x, y, sample_weight, class_weight, "train_on_batch: ")
-        for layer in augment_argument.unfitted(model):
-            layer.take_none()  # what the weights are trained for from now on
-        return _answer(_on_batch(model, batch, model.engine().train), return_dict)
-
-
-def test_on_batch(
-    model: Any, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
-) -> Any:
-    """The loss and the metrics of one batch, as `evaluate` gives them."""
-    with model.lock:
-        input_checks.compiled(model, "test_on_batch")
-        batch = input_checks.examples(model, x, y, sample_weight, name="test_on_batch: ")
-        return _answer(_on_batch(model, batch, model.engine().test), return_dict)
-
-
-def _on_batch(model: Any, examples: Examples, run: Any) -> Logs:
+def _on_batch(model: Trainer, examples: Examples, run: Any) -> Logs:
     tally = Tally(model.metrics, len(examples))
     for x, y, weight in Part(examples, workers=0).batches(model, len(examples)):
         tally.add(run(x, y, weight), y, weight)

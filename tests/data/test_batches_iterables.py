@@ -19,7 +19,7 @@ from fastcnn.data.pipeline.adapters import adapted
 from fastcnn.data.pipeline.indexed import Indexed
 from fastcnn.data.pipeline.items import channels_last, pixels
 from fastcnn.data.pipeline.stream import Stream
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 COUNT = 22
 X = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 8, 3), np.uint8)
@@ -125,7 +125,7 @@ def model(loss="sparse_categorical_crossentropy", shape=(6, 8, 3), seed=0):
 
 
 def fit(model, *arguments, **options):
-    return trainer.fit(model, *arguments, **{"verbose": 0, "batch_size": 5, **options})
+    return Trainer.fit(model, *arguments, **{"verbose": 0, "batch_size": 5, **options})
 
 
 @pytest.mark.parametrize("kind", IMAGES)
@@ -137,8 +137,8 @@ def test_map_style_data_trains_as_its_arrays(kind, label):
     expected = fit(one, X[train], Y[train], epochs=2, validation_data=(X[held], Y[held]))
     found = fit(other, source, epochs=2, validation_split=0.3)
     assert found.history == expected.history and np.array_equal(one.weights, other.weights)
-    assert trainer.evaluate(other, source) == trainer.evaluate(one, X, Y)
-    assert np.array_equal(trainer.predict(other, source), trainer.predict(one, X))
+    assert Trainer.evaluate(other, source) == Trainer.evaluate(one, X, Y)
+    assert np.array_equal(Trainer.predict(other, source), Trainer.predict(one, X))
 
 
 def test_labels_are_known_without_reading_where_they_are_listed():
@@ -168,7 +168,7 @@ def test_prediction_needs_no_labels():
     source = MapStyle(IMAGES["array"])
     source.__class__ = type("Bare", (MapStyle,), {"__getitem__": lambda self, i: X[i]})
     net = model()
-    assert np.array_equal(trainer.predict(net, source), trainer.predict(net, X))
+    assert np.array_equal(Trainer.predict(net, source), Trainer.predict(net, X))
     with pytest.raises(ValueError, match=r"position 0 must be \(image, label\). Received ndarray"):
         fit(net, source)
 
@@ -213,11 +213,11 @@ def test_an_iterable_trains_as_its_arrays_in_order(kind, workers):
     assert source.passes == 2
     assert found.history == expected.history and np.array_equal(one.weights, other.weights)
     assert other.engine().sizes == one.engine().sizes == [5, 5, 5, 5, 2] * 2
-    assert trainer.evaluate(other, source) == trainer.evaluate(one, X, Y, batch_size=5)
-    assert np.array_equal(trainer.predict(other, source), trainer.predict(one, X, batch_size=5))
+    assert Trainer.evaluate(other, source) == Trainer.evaluate(one, X, Y, batch_size=5)
+    assert np.array_equal(Trainer.predict(other, source), Trainer.predict(one, X, batch_size=5))
     assert np.array_equal(
-        trainer.predict(other, Batched(y=None, make=lambda x: x)),
-        trainer.predict(one, X, batch_size=5),
+        Trainer.predict(other, Batched(y=None, make=lambda x: x)),
+        Trainer.predict(one, X, batch_size=5),
     )
 
 
@@ -251,7 +251,7 @@ def test_an_iterable_is_augmented_by_the_place_of_its_images(workers):
 def test_an_iterable_of_larger_images_is_cropped():
     net = model(shape=(4, 4, 3))
     fit(net, Batched(), augment=[RandomCrop(4, 4)], validation_data=Batched())
-    assert np.array_equal(trainer.predict(net, X), trainer.predict(net, X[:, 1:5, 2:6]))
+    assert np.array_equal(Trainer.predict(net, X), Trainer.predict(net, X[:, 1:5, 2:6]))
 
 
 def test_a_generator_trains_one_epoch():

@@ -7,7 +7,7 @@ import pytest
 from fake_model import FakeModel, toy
 
 from fastcnn.callbacks.callback import Callback
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 X, Y = toy(24)
 
@@ -58,7 +58,7 @@ class Watch(Callback):
 
 def fit(source, **options):
     model = FakeModel(rate=1e-3)
-    trainer.fit(model, source, **{"verbose": 0, "workers": 1, "batch_size": 6, **options})
+    Trainer.fit(model, source, **{"verbose": 0, "workers": 1, "batch_size": 6, **options})
     return model
 
 
@@ -89,7 +89,7 @@ def test_the_length_is_read_anew_each_epoch():
 
 def test_evaluate_and_predict_tell_the_source_too():
     model = FakeModel()
-    for run in (trainer.evaluate, trainer.predict):
+    for run in (Trainer.evaluate, Trainer.predict):
         events = []
         run(model, PyDataset(events))
         assert (events[1], events[-1]) == ("train begins", "train ends")
@@ -179,7 +179,7 @@ def test_sources_of_single_images_are_told_too(map_style):
         Source.images = images
     model = fit(Source(), epochs=2)
     assert calls == ["begin", "end"] * 2
-    trainer.predict(model, Source())
+    Trainer.predict(model, Source())
     assert calls == ["begin", "end"] * 3
     fit(Source(), epochs=2, steps_per_epoch=2)
     assert calls == ["begin", "end"] * 5

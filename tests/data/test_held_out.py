@@ -15,7 +15,7 @@ from fastcnn import data
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import Part
 from fastcnn.data.folder.splitting import split_source
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 SIZE = (6, 6)
 COUNT = 12
@@ -58,7 +58,7 @@ class Watching(FakeModel):
 def held_out(source, share=0.25, **options):
     """The red values that fit validates with, where they and those trained on are all there are."""
     model = Watching(**options)
-    trainer.fit(model, source, validation_split=share, verbose=0)
+    Trainer.fit(model, source, validation_split=share, verbose=0)
     assert sorted([*model.trained, *model.tested]) == list(range(3 * COUNT))
     return sorted(model.tested)
 
@@ -121,7 +121,7 @@ def test_damage_changes_nothing_for_the_others(root, tmp_path):
     with pytest.warns(UserWarning, match="2 of 36 files"):
         damaged = data.from_folder(copy, SIZE, on_error="skip")
     model = Watching()
-    trainer.fit(model, damaged, validation_split=0.25, verbose=0)
+    Trainer.fit(model, damaged, validation_split=0.25, verbose=0)
     assert set(model.tested) == set(held_out(data.from_folder(root, SIZE))) - {0, COUNT + 7}
 
 
@@ -133,7 +133,7 @@ def test_what_turns_out_damaged_in_a_batch_counts_once(root, tmp_path):
     picture = copy / "a" / "5.png"
     picture.write_bytes(picture.read_bytes()[:45])
     with pytest.warns(UserWarning, match="5.png"):
-        trainer.fit(Watching(), source, verbose=0)
+        Trainer.fit(Watching(), source, verbose=0)
     assert [left.path for left in source.report.skipped] == ["a/5.png"]
     after = split_source(source, source.labels, 0.25, 0)
     assert all(map(np.array_equal, before, after))
@@ -162,7 +162,7 @@ def test_targets_without_classes_are_held_out_by_chance(root):
 def test_arrays_keep_the_last_fraction(root):
     folder = data.from_folder(root, SIZE)
     model = Watching()
-    trainer.fit(model, folder.x, folder.labels, validation_split=0.25, verbose=0)
+    Trainer.fit(model, folder.x, folder.labels, validation_split=0.25, verbose=0)
     assert model.tested == folder.x[27:, 0, 0, 0].tolist()
 
 
@@ -179,7 +179,7 @@ def test_a_class_that_is_all_on_one_side_is_told(root):
 def test_a_share_that_rounds_to_none_is_refused(root):
     model = Watching()
     with pytest.raises(ValueError, match="validation_split must leave images on both sides"):
-        trainer.fit(model, data.from_folder(root, SIZE), validation_split=0.01, verbose=0)
+        Trainer.fit(model, data.from_folder(root, SIZE), validation_split=0.01, verbose=0)
     assert model.state.step == 0
 
 

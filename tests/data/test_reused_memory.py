@@ -16,7 +16,7 @@ from fastcnn.data.augment.effects import RandomErasing
 from fastcnn.data.augment.mixing import MixUp
 from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
 from fastcnn.data.pipeline.indexed import Indexed
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 COUNT, SIZE = 48, 8
 X = np.random.default_rng(0).random((COUNT, 6, 8, 3), np.float32)
@@ -89,7 +89,7 @@ AUGMENTS = {
 def fit(source, augment, workers, validation):
     loss = "categorical_crossentropy" if augment == "mixed" else "sparse_categorical_crossentropy"
     model = FakeModel(loss, input_shape=(6, 8, 3), rate=1e-3)
-    history = trainer.fit(
+    history = Trainer.fit(
         model,
         source,
         epochs=2,
@@ -114,10 +114,10 @@ def test_batches_that_are_refilled_train_as_their_copies(kind, augment):
         found, again = fit(reused, augment, workers, reused)
         assert again == history
         assert np.array_equal(found.weights, expected.weights)
-        measured = [trainer.evaluate(found, loader, workers=workers) for loader in (copied, reused)]
+        measured = [Trainer.evaluate(found, loader, workers=workers) for loader in (copied, reused)]
         assert measured[0] == measured[1]
     # Prediction has the steps that the model took over.
-    outputs = [trainer.predict(expected, loader) for loader in (copied, reused)]
+    outputs = [Trainer.predict(expected, loader) for loader in (copied, reused)]
     assert np.array_equal(*outputs)
 
 
@@ -128,12 +128,12 @@ def test_items_in_the_same_memory_train_as_their_arrays(tensors, workers):
     for _ in range(3):
         model, found = fit(Items(tensors), "plain", workers, Items(tensors))
         assert found == history and np.array_equal(model.weights, arrays.weights)
-    assert np.array_equal(trainer.predict(model, Items(tensors)), trainer.predict(arrays, X))
+    assert np.array_equal(Trainer.predict(model, Items(tensors)), Trainer.predict(arrays, X))
 
 
 def fit_arrays():
     model = FakeModel(input_shape=(6, 8, 3), rate=1e-3)
-    found = trainer.fit(
+    found = Trainer.fit(
         model, X, Y, epochs=2, verbose=0, validation_data=(X, Y), shuffle=False, batch_size=SIZE
     )
     return model, found.history

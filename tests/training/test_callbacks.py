@@ -26,7 +26,7 @@ from fastcnn.callbacks import (
     ReduceLROnPlateau,
 )
 from fastcnn.callbacks.callback import HOOKS, Hooks
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 NAN = math.nan
 
@@ -44,7 +44,7 @@ class Script(Callback):
 def run(values, *callbacks, model=None, **options):
     """A fit whose val_loss is `values`; the model and its history."""
     model = model or FakeModel()
-    history = trainer.fit(
+    history = Trainer.fit(
         model,
         *toy(),
         **{
@@ -69,7 +69,7 @@ class Everything(Callback):
 
 def test_hooks_come_in_order_with_their_arguments():
     every = Everything()
-    history = trainer.fit(
+    history = Trainer.fit(
         FakeModel(),
         *toy(),
         batch_size=16,
@@ -111,7 +111,7 @@ def test_only_overridden_hooks_are_called():
 def test_params_tell_what_comes():
     callback = Callback()
     model = FakeModel()
-    trainer.fit(
+    Trainer.fit(
         model,
         *toy(),
         batch_size=7,
@@ -292,16 +292,16 @@ def test_csv_is_appended_on_resume(tmp_path):
     """Rows of epochs that are trained again are replaced: the file is one training's history."""
     path = tmp_path / "history.csv"
     whole = FakeModel()
-    one = trainer.fit(whole, *toy(), epochs=5, verbose=0)
+    one = Trainer.fit(whole, *toy(), epochs=5, verbose=0)
     model = FakeModel()
     log = [CSVLogger(path, append=True)]
-    trainer.fit(model, *toy(), epochs=2, verbose=0, callbacks=log)
+    Trainer.fit(model, *toy(), epochs=2, verbose=0, callbacks=log)
     weights, step = model.get_weights(), model.state.step
-    trainer.fit(model, *toy(), epochs=4, verbose=0, callbacks=log, initial_epoch=2)
+    Trainer.fit(model, *toy(), epochs=4, verbose=0, callbacks=log, initial_epoch=2)
     # As after a crash: back to the checkpoint of epoch 2.
     model.set_weights(weights)
     model.state.step = step
-    trainer.fit(model, *toy(), epochs=5, verbose=0, callbacks=log, initial_epoch=2)
+    Trainer.fit(model, *toy(), epochs=5, verbose=0, callbacks=log, initial_epoch=2)
     assert as_history(path) == (one.epoch, one.history)
 
 
@@ -309,7 +309,7 @@ def test_csv_has_the_row_of_an_interrupted_epoch(tmp_path):
     path = tmp_path / "history.csv"
     model = FakeModel()
     model.engine().on_step = lambda step: step == 4 and os.kill(os.getpid(), signal.SIGINT)
-    history = trainer.fit(
+    history = Trainer.fit(
         model,
         *toy(),
         batch_size=10,
@@ -334,7 +334,7 @@ def test_a_callback_may_add_logs_of_its_own(tmp_path):
 
     path = tmp_path / "history.csv"
     early = EarlyStopping(monitor="extra", mode="min", patience=1)
-    history = trainer.fit(
+    history = Trainer.fit(
         FakeModel(), *toy(), epochs=5, verbose=0, callbacks=[Extra(), early, CSVLogger(path)]
     )
     assert history.history["extra"] == [0.0, 1.0]
@@ -381,7 +381,7 @@ def test_a_callback_that_cannot_work_is_refused_before_training(callback, words,
     path.write_text("an old file")
     model = FakeModel()
     with pytest.raises(ValueError, match=words):
-        trainer.fit(model, *toy(), verbose=0, callbacks=[CSVLogger(path), callback])
+        Trainer.fit(model, *toy(), verbose=0, callbacks=[CSVLogger(path), callback])
     assert model.state.step == 0
     assert path.read_text() == "an old file"
 
@@ -392,7 +392,7 @@ def test_a_callback_that_cannot_work_is_refused_before_training(callback, words,
 )
 def test_a_schedule_cannot_be_changed_by_a_callback(callback):
     with pytest.raises(ValueError, match="Received the schedule ExponentialDecay"):
-        trainer.fit(scheduled(), *toy(), verbose=0, callbacks=[callback])
+        Trainer.fit(scheduled(), *toy(), verbose=0, callbacks=[callback])
 
 
 def test_a_direction_that_is_not_known_must_be_given():
@@ -400,7 +400,7 @@ def test_a_direction_that_is_not_known_must_be_given():
         log_names = ("extra",)
 
     with pytest.raises(ValueError, match="mode must be 'min' or 'max' for monitor 'extra'"):
-        trainer.fit(FakeModel(), *toy(), verbose=0, callbacks=[Extra(), EarlyStopping("extra")])
+        Trainer.fit(FakeModel(), *toy(), verbose=0, callbacks=[Extra(), EarlyStopping("extra")])
 
 
 @pytest.mark.parametrize(
@@ -414,14 +414,14 @@ def test_appending_to_another_file_is_refused(text, words, tmp_path):
     path = tmp_path / "history.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
-        trainer.fit(FakeModel(), *toy(), verbose=0, callbacks=CSVLogger(path, append=True))
+        Trainer.fit(FakeModel(), *toy(), verbose=0, callbacks=CSVLogger(path, append=True))
     assert path.read_text() == text
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, NAN])
 def test_a_scheduler_must_return_a_rate(rate):
     with pytest.raises(ValueError, match=f"Received {rate} for epoch 0"):
-        trainer.fit(
+        Trainer.fit(
             FakeModel(), *toy(), verbose=0, callbacks=LearningRateScheduler(lambda epoch: rate)
         )
 
@@ -446,7 +446,7 @@ def test_an_epoch_that_did_not_measure_the_monitor_changes_nothing(tmp_path):
     path = tmp_path / "history.csv"
     stopping = EarlyStopping(patience=2)
     model = FakeModel()
-    trainer.fit(
+    Trainer.fit(
         model,
         *toy(),
         epochs=9,
@@ -534,7 +534,7 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_epoch(t
             if (type(callback), path) == (CSVLogger, "/dev/null"):
                 continue
             with pytest.raises(OSError, match=words):
-                trainer.fit(model, *toy(), verbose=0, callbacks=callback)
+                Trainer.fit(model, *toy(), verbose=0, callbacks=callback)
         assert model.state.step == 0
 
 

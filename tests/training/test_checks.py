@@ -8,7 +8,8 @@ from fake_model import FakeModel, toy
 
 from fastcnn import metrics
 from fastcnn.callbacks import Callback
-from fastcnn.training import input_checks, trainer
+from fastcnn.training import input_checks
+from fastcnn.training.trainer import Trainer
 from fastcnn.utils import arrays
 
 X, Y = toy(12)
@@ -110,7 +111,7 @@ def test_fit_refuses_before_anything_is_changed(change, kind, words):
     model = FakeModel()
     call = {"x": X, "y": Y, "verbose": 0, **change}
     with pytest.raises(kind, match=words) as caught:
-        trainer.fit(model, **call)
+        Trainer.fit(model, **call)
     assert model.state.step == 0 and model.epoch == 0 and not model.weights.any()
     text = str(caught.value)
     assert text.endswith(".") and "Received" in text
@@ -211,16 +212,16 @@ def test_labels_beside_a_dataset_are_refused():
             return len(Y)
 
     with pytest.raises(ValueError, match=r"y must be None where x is a Dataset.*ndarray"):
-        trainer.fit(FakeModel(), Images(), Y)
+        Trainer.fit(FakeModel(), Images(), Y)
 
 
 @pytest.mark.parametrize(
     "run",
     [
-        lambda model: trainer.fit(model, X, Y),
-        lambda model: trainer.evaluate(model, X, Y),
-        lambda model: trainer.train_on_batch(model, X, Y),
-        lambda model: trainer.test_on_batch(model, X, Y),
+        lambda model: Trainer.fit(model, X, Y),
+        lambda model: Trainer.evaluate(model, X, Y),
+        lambda model: Trainer.train_on_batch(model, X, Y),
+        lambda model: Trainer.test_on_batch(model, X, Y),
     ],
 )
 def test_a_model_without_a_loss_is_refused(run):
@@ -231,35 +232,35 @@ def test_a_model_without_a_loss_is_refused(run):
 @pytest.mark.parametrize("names", [("accuracy", "accuracy"), (metrics.Accuracy(name="loss"),)])
 def test_metrics_need_names_of_their_own(names):
     with pytest.raises(ValueError, match="a name of its own"):
-        trainer.fit(FakeModel(metric_names=names), X, Y)
+        Trainer.fit(FakeModel(metric_names=names), X, Y)
 
 
 def test_a_metric_that_does_not_fit_the_loss_is_refused():
     with pytest.raises(ValueError, match="needs a loss with classes"):
-        trainer.evaluate(FakeModel("mean_squared_error", ("top_k_categorical_accuracy",)), X, HOT)
+        Trainer.evaluate(FakeModel("mean_squared_error", ("top_k_categorical_accuracy",)), X, HOT)
 
 
 def test_outputs_that_are_no_scores_are_refused():
     model = FakeModel()
     model.output_shape = (4, 4, 8)
     with pytest.raises(ValueError, match=r"one score a class.*\(n, 4, 4, 8\).*'dense'; add Fl"):
-        trainer.fit(model, X, Y)
+        Trainer.fit(model, X, Y)
 
 
 @pytest.mark.parametrize("method", ["evaluate", "train_on_batch", "test_on_batch"])
 def test_errors_name_the_method(method):
     with pytest.raises(ValueError, match=f"{method}: x must have shape"):
-        getattr(trainer, method)(FakeModel(), X[:, :2], Y)
+        getattr(Trainer, method)(FakeModel(), X[:, :2], Y)
 
 
 def test_predict_checks_its_images():
     with pytest.raises(ValueError, match="predict: x must hold finite"):
-        trainer.predict(FakeModel(), put(X, (0, 0, 0, 0), np.nan))
+        Trainer.predict(FakeModel(), put(X, (0, 0, 0, 0), np.nan))
     with pytest.raises(ValueError, match="predict: batch_size"):
-        trainer.predict(FakeModel(), X, batch_size=0)
+        Trainer.predict(FakeModel(), X, batch_size=0)
 
 
 @pytest.mark.parametrize("given", [3, "EarlyStopping", [None]])
 def test_callbacks_must_be_callbacks(given):
     with pytest.raises(TypeError, match="callbacks must be a list of"):
-        trainer.fit(FakeModel(), X, Y, callbacks=given)
+        Trainer.fit(FakeModel(), X, Y, callbacks=given)

@@ -23,7 +23,7 @@ from fastcnn.data import (
 )
 from fastcnn.data.augment.mixing import CutMix, MixUp
 from fastcnn.data.augment.preprocessing import CenterCrop
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 COUNT = 24
 X = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 3), np.uint8)
@@ -49,7 +49,7 @@ def net(loss=SPARSE, shape=(8, 8, 3), **options):
 
 
 def fit(model, x=X, y=Y, **options):
-    return trainer.fit(model, x, y, **{"batch_size": 5, "verbose": 0, **options})
+    return Trainer.fit(model, x, y, **{"batch_size": 5, "verbose": 0, **options})
 
 
 def same(one, other):
@@ -113,7 +113,7 @@ def test_training_batches_alone_are_augmented():
     fit(model, augment=[GaussianNoise(9.0)], validation_split=0.25, shuffle=False)
     assert len(images(model.trained)) == 18 and not np.array_equal(images(model.trained), X[:18])
     assert np.array_equal(images(model.tested), X[18:])
-    trainer.evaluate(model, X[:7], Y[:7])
+    Trainer.evaluate(model, X[:7], Y[:7])
     assert np.array_equal(model.tested[-1][0], X[:7])
 
 

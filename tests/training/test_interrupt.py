@@ -11,7 +11,7 @@ from fake_model import FakeModel, toy
 from test_training import fit
 
 from fastcnn.callbacks import LambdaCallback
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 from fastcnn.utils.interrupt import NOTE
 
 
@@ -84,7 +84,7 @@ def test_ctrl_c_before_the_first_step_takes_none(capsys):
             yield toy()
 
     model = FakeModel()
-    history = trainer.fit(model, Slow(), workers=0, verbose=2)
+    history = Trainer.fit(model, Slow(), workers=0, verbose=2)
     assert history.interrupted and not history.epoch and not model.engine().seen
     assert "Epoch" not in capsys.readouterr().err
 

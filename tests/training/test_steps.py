@@ -12,13 +12,13 @@ from fake_model import FakeModel, toy
 import fastcnn
 from fastcnn import layers as L
 from fastcnn.callbacks import CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
-from fastcnn.training import trainer
+from fastcnn.training.trainer import Trainer
 
 X, Y = toy(30)
 
 
 def fit(model, *arrays, **options):
-    return trainer.fit(model, *(arrays or (X, Y)), **{"verbose": 0, "batch_size": 5, **options})
+    return Trainer.fit(model, *(arrays or (X, Y)), **{"verbose": 0, "batch_size": 5, **options})
 
 
 def seen(model):
@@ -92,7 +92,7 @@ def test_a_generator_that_ends_ends_the_training(batches, epochs):
 def test_validation_steps(validation):
     model = FakeModel()
     history = fit(model, epochs=2, validation_data=validation, validation_steps=2)
-    expected = trainer.evaluate(model, X[:10], Y[:10], return_dict=True)
+    expected = Trainer.evaluate(model, X[:10], Y[:10], return_dict=True)
     assert history.history["val_loss"][-1] == pytest.approx(expected["loss"])
     with pytest.warns(UserWarning, match="validation_steps=7.*after 6 batches"):
         fit(model, validation_data=validation, validation_steps=7)

@@ -17,12 +17,12 @@ from fastcnn import optimizers, schedules
 from fastcnn.callbacks import Callback, LambdaCallback
 from fastcnn.data import Batches
 from fastcnn.data.folder.splitting import split_source
-from fastcnn.training import trainer
 from fastcnn.training.epoch_iterator import shuffled
+from fastcnn.training.trainer import Trainer
 
 
 def fit(model, *arrays, **options):
-    return trainer.fit(model, *(arrays or toy()), **{"verbose": 0, **options})
+    return Trainer.fit(model, *(arrays or toy()), **{"verbose": 0, **options})
 
 
 def numbers(seen):
@@ -93,7 +93,7 @@ def test_validation_split_takes_the_last_fraction():
     x, y = toy(30)
     history = fit(model, x, y, validation_split=0.2)
     assert sorted(numbers(model.engine().seen)) == list(range(24))
-    expected = trainer.evaluate(model, x[24:], y[24:], return_dict=True)
+    expected = Trainer.evaluate(model, x[24:], y[24:], return_dict=True)
     assert history.history["val_loss"] == [expected["loss"]]
 
 
@@ -108,7 +108,7 @@ def test_validation_weights_count():
     x, y = toy(30)
     weight = (y == 0).astype(np.float32)
     history = fit(model, validation_data=(x, y, weight))
-    plain = trainer.evaluate(model, x[y == 0], y[y == 0], return_dict=True)
+    plain = Trainer.evaluate(model, x[y == 0], y[y == 0], return_dict=True)
     assert history.history["val_loss"][0] == pytest.approx(plain["loss"] * 10 / 30, rel=1e-5)
 
 
@@ -135,9 +135,9 @@ def test_loss_is_the_weighted_mean_plus_the_penalty():
     model.penalty = 0.125
     x, y = toy()
     weight = np.linspace(0, 2, 30).astype(np.float32)
-    losses = [trainer.test_on_batch(model, x[i : i + 1], y[i : i + 1])[0] for i in range(30)]
+    losses = [Trainer.test_on_batch(model, x[i : i + 1], y[i : i + 1])[0] for i in range(30)]
     expected = np.mean(weight * (np.array(losses) - 0.125)) + 0.125
-    found = trainer.evaluate(model, x, y, sample_weight=weight, batch_size=7)[0]
+    found = Trainer.evaluate(model, x, y, sample_weight=weight, batch_size=7)[0]
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -192,42 +192,42 @@ def test_a_dataset_trains_like_its_arrays():
     assert np.array_equal(arrays.weights, dataset.weights)
     assert one.history == two.history
     assert "val_loss" in three.history
-    assert trainer.evaluate(arrays, data) == trainer.evaluate(arrays, data.x, data.labels)
-    assert np.array_equal(trainer.predict(arrays, data), trainer.predict(arrays, data.x))
+    assert Trainer.evaluate(arrays, data) == Trainer.evaluate(arrays, data.x, data.labels)
+    assert np.array_equal(Trainer.predict(arrays, data), Trainer.predict(arrays, data.x))
 
 
 def test_evaluate_and_on_batch_forms():
     model = FakeModel()
     x, y = toy()
-    loss, accuracy = trainer.evaluate(model, x, y)
-    assert trainer.evaluate(model, x, y, batch_size=7) == pytest.approx([loss, accuracy])
-    assert trainer.evaluate(model, x, y, return_dict=True) == {"loss": loss, "accuracy": accuracy}
-    assert trainer.test_on_batch(model, x, y) == [loss, accuracy]
+    loss, accuracy = Trainer.evaluate(model, x, y)
+    assert Trainer.evaluate(model, x, y, batch_size=7) == pytest.approx([loss, accuracy])
+    assert Trainer.evaluate(model, x, y, return_dict=True) == {"loss": loss, "accuracy": accuracy}
+    assert Trainer.test_on_batch(model, x, y) == [loss, accuracy]
     assert model.state.step == 0
-    assert trainer.train_on_batch(model, x, y, return_dict=True) == {
+    assert Trainer.train_on_batch(model, x, y, return_dict=True) == {
         "loss": loss,
         "accuracy": accuracy,
     }
     assert model.state.step == 1
-    assert trainer.test_on_batch(model, x, y)[0] < loss
-    assert isinstance(trainer.evaluate(FakeModel(metric_names=()), x, y), float)
+    assert Trainer.test_on_batch(model, x, y)[0] < loss
+    assert isinstance(Trainer.evaluate(FakeModel(metric_names=()), x, y), float)
 
 
 def test_predict_in_batches():
     model = FakeModel()
     x = toy()[0]
     fit(model, epochs=3)
-    whole = trainer.predict(model, x, batch_size=1000)
+    whole = Trainer.predict(model, x, batch_size=1000)
     assert whole.dtype == np.float32 and whole.shape == (30, 3)
-    assert np.array_equal(trainer.predict(model, x, batch_size=7), whole)
+    assert np.array_equal(Trainer.predict(model, x, batch_size=7), whole)
     pixels = (x * 200).astype(np.uint8)
     floats = pixels.astype(np.float32)
-    assert np.array_equal(trainer.predict(model, pixels), trainer.predict(model, floats))
+    assert np.array_equal(Trainer.predict(model, pixels), Trainer.predict(model, floats))
 
 
 def test_predict_needs_no_compilation():
     model = FakeModel(loss=None, metric_names=())
-    assert trainer.predict(model, toy()[0]).shape == (30, 3)
+    assert Trainer.predict(model, toy()[0]).shape == (30, 3)
 
 
 def test_uint8_and_float64_images_are_taken():
@@ -291,7 +291,7 @@ def test_lines_go_to_stderr(capsys):
 
 def test_verbose_0_is_silent(capsys):
     fit(FakeModel(), verbose=0)
-    trainer.evaluate(FakeModel(), *toy())
+    Trainer.evaluate(FakeModel(), *toy())
     assert capsys.readouterr() == ("", "")
 
 
