@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.layers.base import Layer
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
 
 
-def layer(model: Any, name: str) -> Layer:
+def layer(model: ModelSettings, name: str) -> Layer:
     """Return the layer of a name or path."""
     every = [layer for top in model.layers for layer in top.walk()]
     by_name = {layer.name: layer for layer in reversed(every)}
@@ -18,7 +17,7 @@ def layer(model: Any, name: str) -> Layer:
     raise ValueError(naming.unknown("layer", str(name), by_path))
 
 
-def get_layer(model: Any, name: str | None = None, index: int | None = None) -> Layer:
+def get_layer(model: ModelSettings, name: str | None = None, index: int | None = None) -> Layer:
     """Return the layer of a name or path, or the one at an index of `model.layers`, as Keras does.
 
     ValueError where both or neither are given, or there is no such layer.

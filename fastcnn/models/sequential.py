@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -196,7 +196,7 @@ class Sequential(Trainer):
         input_checks.compiled(self, "gradients", training=True)
         examples = input_checks.examples(self, x, y, sample_weight, name="gradients: ")
         batch = next(iter(Part(examples).batches(self, len(examples))))
-        loss, flat = self.engine().gradients(batch[0], np.asarray(batch[1]), batch[2])
+        loss, flat = self.engine().gradients(*batch)
         trained = [p for p in self.parameters if p.trainable]
         return loss, {
             p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained
@@ -306,7 +306,7 @@ class Sequential(Trainer):
     @classmethod
     def from_config(
         cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
-    ) -> Sequential:
+    ) -> Self:
         """Make a model from what `get_config` returned, with fresh weights."""
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,15 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
-
-if TYPE_CHECKING:
-    from fastcnn.models.sequential import Sequential
 
 FORMAT = 1
 TEXT_LIMIT = 4 << 20
 LAYOUT_WORDS = "Keras's older layout; save it again in Keras 3 under a name ending in '.weights.h5'"
+
+
+Model = TypeVar("Model", bound=ModelSettings)
 
 
 def mark(contents: Contents) -> None:
@@ -34,7 +35,7 @@ def mark(contents: Contents) -> None:
     contents.texts["fastcnn/about"] = json.dumps(about)
 
 
-def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> None:
+def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) -> None:
     """Adds all but the weights to contents; ValueError where `build` could not read it."""
     mark(contents)
     contents.texts["fastcnn/model"] = _json(model.get_config())
@@ -52,7 +53,7 @@ def describe(model: Sequential, contents: Contents, include_optimizer: bool) -> 
             contents.arrays[f"fastcnn/optimizer/{name}"] = trained
 
 
-def _refuse_unknown(model: Sequential, contents: Contents) -> None:
+def _refuse_unknown(model: ModelSettings, contents: Contents) -> None:
     """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's; and for
     a decoder that makes no input of the model's."""
     misfit = _misfit_of_decoder(model)
@@ -68,13 +69,13 @@ def _refuse_unknown(model: Sequential, contents: Contents) -> None:
         ) from error
 
 
-def _places(model: Sequential) -> list[slice]:
+def _places(model: ModelSettings) -> list[slice]:
     """Where each weight lies in the flat arrays, in the order of the model's parameters."""
     weights = [parameter for parameter in model.parameters if parameter.kind == "weight"]
     return [slice(weight.offset, weight.offset + weight.size) for weight in weights]
 
 
-def _training(model: Sequential, compiled: bool) -> dict[str, Any]:
+def _training(model: ModelSettings, compiled: bool) -> dict[str, Any]:
     loss = model.loss if compiled else None
     return {
         "optimizer": naming.serialize(model.optimizer) if compiled else None,
@@ -100,7 +101,7 @@ def _plain(value: Any) -> Any:
     )
 
 
-def build(path: str | os.PathLike[str], root: Group, model_class: type[Sequential]) -> Sequential:
+def build(path: str | os.PathLike[str], root: Group, model_class: type[Model]) -> Model:
     """The model that the file describes, compiled, with step, epoch and class names; its weights
     are still to come."""
     refuse_legacy(path, root)
@@ -144,7 +145,7 @@ def _object(group: Group, name: str) -> dict[str, Any]:
     return value
 
 
-def _compile(model: Sequential, training: dict[str, Any]) -> None:
+def _compile(model: ModelSettings, training: dict[str, Any]) -> None:
     if training["optimizer"] is not None:
         model.compile(training["optimizer"], training["loss"], training["metrics"])
     names = training["class_names"]
@@ -174,7 +175,7 @@ def _count(training: dict[str, Any], name: str) -> int:
     return value
 
 
-def read_preprocessing(model: Sequential, root: Group) -> None:
+def read_preprocessing(model: ModelSettings, root: Group) -> None:
     """Gives the steps of the model's preprocessing the arrays that they were fitted with."""
     for number, step in _fitted_steps(model):
         stored = root.group("fastcnn").group("preprocessing").group(number)
@@ -190,7 +191,7 @@ def read_preprocessing(model: Sequential, root: Group) -> None:
         raise Damage(misfit)
 
 
-def _misfit_of_decoder(model: Sequential) -> str | None:
+def _misfit_of_decoder(model: ModelSettings) -> str | None:
     """Why what the model makes of files cannot be its input, or None."""
     if model.decoder is None:
         return None
@@ -202,13 +203,13 @@ def _misfit_of_decoder(model: Sequential) -> str | None:
     return f"its decoder makes images of shape {made}, and its input is {tuple(model.input_shape)}"
 
 
-def _fitted_steps(model: Sequential) -> list[tuple[str, Any]]:
+def _fitted_steps(model: ModelSettings) -> list[tuple[str, Any]]:
     """The steps of the model's preprocessing that are fitted to images, with their numbers."""
     numbered = enumerate(model.preprocessing)
     return [(str(number), step) for number, step in numbered if hasattr(step, "set_arrays")]
 
 
-def read_slots(model: Sequential, root: Group) -> NDArray[np.float32] | None:
+def read_slots(model: ModelSettings, root: Group) -> NDArray[np.float32] | None:
     """The optimizer's slots as float32[slots, weights], or None where the file has none."""
     group = root.group("fastcnn")
     if "optimizer" not in group or model.optimizer is None:
@@ -229,7 +230,7 @@ def read_slots(model: Sequential, root: Group) -> NDArray[np.float32] | None:
     return np.stack([dataset.floats() for dataset in datasets]) if datasets else None
 
 
-def restore(model: Sequential, slots: NDArray[np.float32] | None) -> None:
+def restore(model: ModelSettings, slots: NDArray[np.float32] | None) -> None:
     """Gives the optimizer its slots back."""
     if slots is None:
         return

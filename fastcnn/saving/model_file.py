@@ -10,7 +10,7 @@ was fitted with).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from fastcnn.hdf5 import writer
 from fastcnn.hdf5.reader import reading
@@ -18,14 +18,13 @@ from fastcnn.hdf5.writer import Contents
 from fastcnn.saving import checkpoint, weights
 from fastcnn.saving.archive import weights_file
 from fastcnn.saving.weights import LoadReport
-
-if TYPE_CHECKING:
-    from fastcnn.models.sequential import Sequential
+from fastcnn.training.model_settings import ModelSettings
 
 Path = str | os.PathLike[str]
+Model = TypeVar("Model", bound=ModelSettings)
 
 
-def save_model(model: Sequential, path: Path, include_optimizer: bool = True) -> None:
+def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True) -> None:
     """Writes all that continues training: configuration, weights, moving statistics, the
     optimizer with its slots, step, epoch, seed, class names.
 
@@ -36,18 +35,18 @@ def save_model(model: Sequential, path: Path, include_optimizer: bool = True) ->
     writer.write(path, _contents(model, include_optimizer))
 
 
-def check_save(model: Sequential) -> None:
+def check_save(model: ModelSettings) -> None:
     """Finds out, without a file, whether save_model can write the model; ValueError in words."""
     _contents(model, include_optimizer=True)
 
 
-def _contents(model: Sequential, include_optimizer: bool) -> Contents:
+def _contents(model: ModelSettings, include_optimizer: bool) -> Contents:
     contents = weights.describe(model)
     checkpoint.describe(model, contents, include_optimizer)
     return contents
 
 
-def load_model(path: Path, model_class: type[Sequential]) -> Sequential:
+def load_model(path: Path, model_class: type[Model]) -> Model:
     """The model of a file written by save_model, compiled as it was.
 
     FormatError (a ValueError) naming the file when it is damaged, hostile or no saved model;
@@ -64,7 +63,7 @@ def load_model(path: Path, model_class: type[Sequential]) -> Sequential:
     return model
 
 
-def save_weights(model: Sequential, path: Path) -> None:
+def save_weights(model: ModelSettings, path: Path) -> None:
     """Writes weights and moving statistics. Keras reads the file if its name ends in
     ".weights.h5". A crash leaves the old file or the new one."""
     contents = weights.describe(model)
@@ -73,7 +72,7 @@ def save_weights(model: Sequential, path: Path) -> None:
 
 
 def load_weights(
-    model: Sequential, path: Path, skip_mismatch: bool = False, by_name: bool = False
+    model: ModelSettings, path: Path, skip_mismatch: bool = False, by_name: bool = False
 ) -> LoadReport:
     """Puts a file's weights into the model: a file of save_weights or save_model, Keras 3's
     `.weights.h5` or its `.keras` archive. Returns what was loaded and what was skipped.

@@ -14,6 +14,7 @@ from fastcnn.hdf5.reader import Dataset, Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.saving import keras_layout
+from fastcnn.training.model_settings import ModelSettings
 
 
 @dataclass
@@ -41,7 +42,7 @@ class StoredLayer:
     datasets: list[Dataset]
 
 
-def describe(model: Any) -> Contents:
+def describe(model: ModelSettings) -> Contents:
     """The model's weights and moving statistics in Keras's layout; ValueError where they are not
     finite, which reading refuses."""
     contents = Contents()
@@ -108,7 +109,7 @@ class Matching:
         self._by_name = by_name
         self._unfit = False  # whether a partner was left out for its shapes
 
-    def match(self, model: Any, stored: Iterable[StoredLayer]) -> None:
+    def match(self, model: ModelSettings, stored: Iterable[StoredLayer]) -> None:
         """Fills pairs and report; changes nothing in the model."""
         left = self._labelled(stored)
         known = _listed(left)
@@ -132,7 +133,7 @@ class Matching:
         for label, extra in left.items():
             self._leave(label, extra)
 
-    def _refuse_nothing(self, model: Any, stored: Iterable[str]) -> None:
+    def _refuse_nothing(self, model: ModelSettings, stored: Iterable[str]) -> None:
         """FormatError where no name is in both."""
         weighted = [layer for _, layer in keras_layout.keyed(model.layers) if layer.parameters]
         raise FormatError(

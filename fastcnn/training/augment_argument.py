@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,11 +19,25 @@ from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import image_shape, is_dataset
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Preparation
-from fastcnn.layers import Normalization, Rescaling
+from fastcnn.layers import Layer, Normalization, Rescaling
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
 
 
-def make(model: Any, x: Any, given: Any, training: Callable[[], Any]) -> Preparation:
+class ImagesSpec(Protocol):
+    """What of a model decides what is done to its images."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def preprocessing(self) -> Sequence[Preprocessing]: ...
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+
+def make(model: ImagesSpec, x: Any, given: Any, training: Callable[[], Any]) -> Preparation:
     """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
     changes images. `training` gives the training images alone, an array or a Dataset, for what has
     to be fitted to them, and raises where there are none to read beforehand."""
@@ -53,7 +66,7 @@ class Statistics:
 
 
 def statistics(
-    model: Any, steps: Sequence[Preprocessing], training: Callable[[], Any]
+    model: ModelSettings, steps: Sequence[Preprocessing], training: Callable[[], Any]
 ) -> list[Statistics]:
     """For each Normalization of the model that is not fitted, the statistics of what reaches it of
     the training images, behind the fixed steps; `training` as for `make`. ValueError where such a
@@ -61,7 +74,7 @@ def statistics(
     missing = unfitted(model)
     if not missing:
         return []
-    first = list(itertools.takewhile(_is_affine, model.layers))
+    first = _first_affine(model.layers)
     for layer in missing:
         if layer not in first:
             raise ValueError(
@@ -72,27 +85,33 @@ def statistics(
     found = moments.of_colours(training(), f"fit: {missing[0].label}", steps=steps)
     mean, variance = found.mean, found.variance
     gained = []
-    for layer in first:
-        if layer in missing:
-            gained.append(Statistics(layer, mean, variance))
+    for affine in first:
+        if affine in missing:
+            gained.append(Statistics(affine, mean, variance))
             mean, variance = np.zeros_like(mean), np.ones_like(mean)
         else:
-            scale, offset = layer.constants()
+            scale, offset = affine.constants()
             mean, variance = scale * mean + offset, np.square(scale) * variance
     return gained
 
 
-def unfitted(model: Any) -> list[Normalization]:
+def unfitted(model: ModelSettings) -> list[Normalization]:
     """The model's Normalization layers that have no statistics."""
     every = [layer for top in model.layers for layer in top.walk()]
     return [one for one in every if isinstance(one, Normalization) and not one.fitted]
 
 
-def _is_affine(layer: Any) -> bool:
-    return isinstance(layer, Rescaling | Normalization)
+def _first_affine(layers: Sequence[Layer]) -> list[Rescaling | Normalization]:
+    """Return the Rescaling and Normalization layers that a model begins with."""
+    affine: list[Rescaling | Normalization] = []
+    for layer in layers:
+        if not isinstance(layer, Rescaling | Normalization):
+            break
+        affine.append(layer)
+    return affine
 
 
-def source_shape(model: Any, x: Any) -> tuple[int, ...]:
+def source_shape(model: ImagesSpec, x: Any) -> tuple[int, ...]:
     """The shape of an image as its source gives it, as far as that is known."""
     if is_dataset(x):
         return image_shape(x, tuple(model.input_shape))
@@ -162,7 +181,7 @@ def _same_arrays(one: Any, other: Any) -> bool:
     return all(np.array_equal(mine[name], others[name]) for name in mine)
 
 
-def _with_crop(model: Any, x: Any, made: Preparation) -> list[Preprocessing]:
+def _with_crop(model: ImagesSpec, x: Any, made: Preparation) -> list[Preprocessing]:
     """The fixed steps, with a crop to the augmented size before them where augmentation changes
     the size of images and none of the steps does."""
     steps = list(made.preprocessing)

@@ -22,6 +22,7 @@ from fastcnn.data.pipeline.transform import Preparation
 from fastcnn.training import augment_argument, input_checks, target_checks
 from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, naming
 
 SAMPLING = ("balanced",)
@@ -62,7 +63,7 @@ class Parts:
     statistics: list[Statistics]
 
 
-def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
+def adapted(model: ModelSettings, x: Any, name: str, labelled: bool = True) -> Any:
     """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
     found = adapters.adapted(x, model.input_shape[-1], name, labelled)
     if labelled or not is_dataset(found) or hasattr(found, "labels"):
@@ -71,7 +72,7 @@ def adapted(model: Any, x: Any, name: str, labelled: bool = True) -> Any:
     return Subset(found, every, augment_argument.source_shape(model, found))
 
 
-def make(model: Any, given: Given) -> Parts:
+def make(model: ModelSettings, given: Given) -> Parts:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
     x = adapted(model, given.x, "fit: x")
 
@@ -106,7 +107,7 @@ def make(model: Any, given: Given) -> Parts:
 
 
 def _of_examples(
-    model: Any, x: Any, given: Given, made: Preparation, sides: Callable[[], Sides | None]
+    model: ModelSettings, x: Any, given: Given, made: Preparation, sides: Callable[[], Sides | None]
 ) -> tuple[Part, Part | None]:
     """The part to train on, and the share of the examples that is held out to validate on."""
     examples = input_checks.examples(model, x, given.y, given.sample_weight, made=made)
@@ -125,7 +126,7 @@ def _of_examples(
     return train, validation
 
 
-def _sides(model: Any, x: Any, given: Given) -> Sides | None:
+def _sides(model: ModelSettings, x: Any, given: Given) -> Sides | None:
     """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
     share of each class. None where nothing is held out."""
     share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
@@ -143,7 +144,7 @@ def _sides(model: Any, x: Any, given: Given) -> Sides | None:
     return every[:cut], every[cut:]
 
 
-def _sides_of_dataset(model: Any, x: Any, share: float) -> Sides:
+def _sides_of_dataset(model: ModelSettings, x: Any, share: float) -> Sides:
     y = input_checks.dataset_targets(model, x, "fit: ")
     if not target_checks.has_classes(model):
         return splitting.split_source(x, np.zeros(len(y), np.int64), share, model.seed)
@@ -157,7 +158,7 @@ def _sides_of_dataset(model: Any, x: Any, share: float) -> Sides:
     return sides
 
 
-def _training_images(model: Any, x: Any, sides: Callable[[], Sides | None]) -> Any:
+def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | None]) -> Any:
     """The images to train on, as an array or a Dataset."""
     if isinstance(x, Stream):
         raise ValueError(
@@ -174,7 +175,7 @@ def _training_images(model: Any, x: Any, sides: Callable[[], Sides | None]) -> A
     return Subset(x, train, augment_argument.source_shape(model, x))
 
 
-def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> StreamPart:
+def _of_stream(model: ModelSettings, stream: Stream, given: Given, made: Preparation) -> StreamPart:
     """The part to train on where x is an iterable of batches."""
     arguments_of_arrays = {
         "y": given.y,
@@ -193,7 +194,7 @@ def _of_stream(model: Any, stream: Stream, given: Given, made: Preparation) -> S
 
 
 def _validation(
-    model: Any, given: Given, made: Preparation, class_names: list[str] | None
+    model: ModelSettings, given: Given, made: Preparation, class_names: list[str] | None
 ) -> Part | StreamPart:
     """The part to validate on where validation_data is given; its classes are counted as in
     class_names."""
@@ -243,7 +244,7 @@ def _unchanged(made: Preparation) -> Preparation:
 
 
 def of_evaluation(
-    model: Any, x: Any, y: Any, sample_weight: Any, workers: int | None
+    model: ModelSettings, x: Any, y: Any, sample_weight: Any, workers: int | None
 ) -> Part | StreamPart:
     """What evaluate measures."""
     if workers is not None:

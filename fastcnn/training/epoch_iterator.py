@@ -25,6 +25,7 @@ from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.metrics import Tally
 from fastcnn.training import input_checks, target_checks
 from fastcnn.training.input_checks import Examples
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
 
 __all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
@@ -65,7 +66,7 @@ class Part:
 
     def batches(
         self,
-        model: Any,
+        model: ModelSettings,
         batch_size: int,
         order: NDArray[np.int64] | None = None,
         epoch: int = 0,
@@ -180,7 +181,7 @@ class StreamPart:
 
     def batches(
         self,
-        model: Any,
+        model: ModelSettings,
         batch_size: int,
         order: Any = None,
         epoch: int = 0,
@@ -190,7 +191,7 @@ class StreamPart:
         batches = self._batches(model, epoch)
         return epoch_hooks.told(self._stream, batches, epoch if training else None)
 
-    def _batches(self, model: Any, epoch: int) -> Generator[Batch, None, None]:
+    def _batches(self, model: ModelSettings, epoch: int) -> Generator[Batch, None, None]:
         source = enumerate(self._stream)
         seen = 0
 
@@ -212,7 +213,7 @@ class StreamPart:
         self.count = seen
 
     def _batch(
-        self, model: Any, given: tuple[Any, Any, Any], number: int, seen: int, epoch: int
+        self, model: ModelSettings, given: tuple[Any, Any, Any], number: int, seen: int, epoch: int
     ) -> Batch:
         name, made = f"{self._stream.name}: batch {number}: ", self._made
         x = input_checks.images(model, given[0], f"{name}x", made)
@@ -234,7 +235,9 @@ def _of_stream(made: Preparation, x: Any, seen: int, epoch: int) -> NDArray[Any]
     return made.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
 
 
-def prepared(model: Any, images: Any, batch_size: int) -> Generator[NDArray[Any], None, None]:
+def prepared(
+    model: ModelSettings, images: Any, batch_size: int
+) -> Generator[NDArray[Any], None, None]:
     """Checked images, in order, in batches as the network sees them."""
     made = _of_model(model)
     if isinstance(images, np.ndarray) and made.plain:
@@ -247,23 +250,25 @@ def prepared(model: Any, images: Any, batch_size: int) -> Generator[NDArray[Any]
         yield from (x for x, _, _ in found)
 
 
-def prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
+def prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[Any], None, None]:
     """The images of an iterable of batches, checked, as the network sees them."""
     return epoch_hooks.told(stream, _prepared_stream(model, stream), None)
 
 
-def _prepared_stream(model: Any, stream: Stream) -> Generator[NDArray[Any], None, None]:
+def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[Any], None, None]:
     made = _of_model(model)
     for number, (given, _, _) in enumerate(stream):
         x = input_checks.images(model, given, f"{stream.name}: batch {number}: x", made)
         yield _of_stream(made, x, 0, 0)
 
 
-def _of_model(model: Any) -> Preparation:
+def _of_model(model: ModelSettings) -> Preparation:
     return Preparation(preprocessing=model.preprocessing)
 
 
-def test_pass(model: Any, part: Any, batch_size: int, shown: Progress, hooks: Hooks) -> Logs:
+def test_pass(
+    model: ModelSettings, part: Any, batch_size: int, shown: Progress, hooks: Hooks
+) -> Logs:
     """The loss and the metrics of a part, without training."""
     clock, interval = time.perf_counter, shown.interval
     begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]

@@ -6,7 +6,6 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from fastcnn.callbacks.history import History
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
 from fastcnn.training.epoch_iterator import Part, StreamPart, test_pass
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.steps_per_epoch import Stepped
 from fastcnn.utils.interrupt import Interrupt
 
@@ -42,7 +42,7 @@ class Fit:
 
     def __init__(
         self,
-        model: Any,
+        model: ModelSettings,
         train: Part | StreamPart | Stepped,
         validation: Part | StreamPart | Stepped | None,
         plan: Plan,

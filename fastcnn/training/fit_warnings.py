@@ -16,6 +16,7 @@ from fastcnn.layers import BatchNormalization, Normalization, Rescaling
 from fastcnn.layers.window_remainder import unread_in, unread_words
 from fastcnn.training import target_checks
 from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils.training_warning import warn
 
 SCALING_LAYERS = (Rescaling, Normalization, BatchNormalization)
@@ -32,7 +33,7 @@ _told: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def before_training(
-    model: Any, train: Part | StreamPart, validation: Part | StreamPart | None
+    model: ModelSettings, train: Part | StreamPart, validation: Part | StreamPart | None
 ) -> None:
     """Give the warnings of a training that is about to begin."""
     for sentence in (
@@ -43,7 +44,7 @@ def before_training(
         warn(f"fit: {sentence}")
 
 
-def of_batch(model: Any, images: Any) -> None:
+def of_batch(model: ModelSettings, images: Any) -> None:
     """Give the warning of a first batch that could not be looked at before, as that of an
     iterable: images as they go into the step."""
     if isinstance(images, np.ndarray) and not _scales(model, ()):
@@ -51,7 +52,7 @@ def of_batch(model: Any, images: Any) -> None:
             warn(f"fit: {sentence}")
 
 
-def _unscaled(model: Any, train: Part | StreamPart) -> Iterator[str]:
+def _unscaled(model: ModelSettings, train: Part | StreamPart) -> Iterator[str]:
     """Pixel values from 0 to 255 in a model that nowhere scales them."""
     if isinstance(train, StreamPart):
         return
@@ -80,7 +81,7 @@ def _advice(received: str) -> str:
     )
 
 
-def _scales(model: Any, steps: Any) -> bool:
+def _scales(model: ModelSettings, steps: Any) -> bool:
     """Whether anything brings the images to the size that initializers reckon with; layers of the
     user's own may."""
     layers = [layer for top in model.layers for layer in top.walk()]
@@ -94,7 +95,7 @@ def _scales(model: Any, steps: Any) -> bool:
 
 
 def _classes_held_out(
-    model: Any, train: Part | StreamPart, validation: Part | StreamPart | None
+    model: ModelSettings, train: Part | StreamPart, validation: Part | StreamPart | None
 ) -> Iterator[str]:
     """Labels in the order of their classes, whose last part is held out."""
     if not isinstance(train, Part) or not isinstance(validation, Part):
@@ -134,14 +135,14 @@ def _grouped(classes: NDArray[np.int64]) -> bool:
     return changes < GROUPED * expected
 
 
-def _named(model: Any, classes: list[int]) -> str:
+def _named(model: ModelSettings, classes: list[int]) -> str:
     names = model.class_names
     shown = [str(label) if names is None else names[label] for label in classes[:5]]
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
     return f"the class{'es' if len(classes) > 1 else ''} {', '.join(shown)}{more}"
 
 
-def _unread(model: Any) -> Iterator[str]:
+def _unread(model: ModelSettings) -> Iterator[str]:
     """Strides that leave pixels out; once a model."""
     found = unread_in(model)
     if not found or model in _told:

@@ -18,6 +18,7 @@ from fastcnn.data import class_labels
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.pipeline.transform import Preparation
 from fastcnn.training import loss_checks, target_checks
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.target_checks import labels
 from fastcnn.utils.arrays import array, finite, shape_text
 
@@ -39,7 +40,7 @@ class Examples:
         return len(self.y)
 
 
-def compiled(model: Any, method: str, training: bool = False) -> None:
+def compiled(model: ModelSettings, method: str, training: bool = False) -> None:
     """ValueError where the model lacks what the method needs: a loss, an optimizer, metrics that
     go with the loss and have different names."""
     if model.loss is None or (training and model.optimizer is None):
@@ -96,7 +97,7 @@ def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
 
 
 def examples(
-    model: Any,
+    model: ModelSettings,
     x: Any,
     y: Any,
     sample_weight: Any = None,
@@ -125,7 +126,7 @@ def examples(
 
 
 def dataset_targets(
-    model: Any, dataset: Any, name: str, class_names: Sequence[str] | None = None
+    model: ModelSettings, dataset: Any, name: str, class_names: Sequence[str] | None = None
 ) -> NDArray[Any]:
     """The targets of a Dataset's images in the form that the model's loss takes, counted as in
     `class_names`, the model's where it is None."""
@@ -147,7 +148,7 @@ def _labels(dataset: Any, name: str, known: Sequence[str] | None) -> Any:
 
 
 def weighted(
-    model: Any,
+    model: ModelSettings,
     given: Examples,
     class_weight: Any,
     name: str,
@@ -165,7 +166,7 @@ def weighted(
 
 
 def images(
-    model: Any, x: Any, name: str = "x", made: Preparation | None = None
+    model: ModelSettings, x: Any, name: str = "x", made: Preparation | None = None
 ) -> NDArray[Any] | Dataset:
     """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
 
@@ -195,7 +196,7 @@ def images(
     return found
 
 
-def _fitting_dataset(model: Any, dataset: Any, name: str, made: Preparation) -> None:
+def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, made: Preparation) -> None:
     dtype = np.dtype(getattr(dataset, "dtype", np.float32))
     if dtype not in (np.uint8, np.float32):
         raise TypeError(f"{name}.dtype must be uint8 or float32. Received {dtype}.")
@@ -203,7 +204,7 @@ def _fitting_dataset(model: Any, dataset: Any, name: str, made: Preparation) -> 
     _fitting(model, (len(dataset), *shape), name, made)
 
 
-def _fitting(model: Any, shape: tuple[int, ...], name: str, made: Preparation) -> None:
+def _fitting(model: ModelSettings, shape: tuple[int, ...], name: str, made: Preparation) -> None:
     """ValueError unless images [n, ...] of this shape become the model's input."""
     expected = tuple(model.input_shape)
     if made.plain or len(shape) != 1 + len(expected):

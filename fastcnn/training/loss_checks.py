@@ -24,6 +24,7 @@ from fastcnn.layers import (
     SeparableConv2D,
     Softmax,
 )
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import training_warning
 
 # Layers whose outputs are, or lie between, the numbers that they are given.
@@ -59,7 +60,7 @@ def ending(layers: Sequence[Layer]) -> str | None:
     return None
 
 
-def refuse_misfit(model: Any, loss: Any, method: str) -> None:
+def refuse_misfit(model: ModelSettings, loss: Any, method: str) -> None:
     """ValueError where a network can never learn what its loss asks for."""
     end, name = ending(model.layers), model.layers[-1].name
     labels = model.output_shape[-1]
@@ -93,7 +94,7 @@ def refuse_misfit(model: Any, loss: Any, method: str) -> None:
         )
 
 
-def warn_of_misfit(model: Any, loss: Any) -> None:
+def warn_of_misfit(model: ModelSettings, loss: Any) -> None:
     """Warns where what a network ends in is seldom meant with its loss."""
     end, name, maker = ending(model.layers), model.layers[-1].name, type(loss).fuses
     probabilities = maker and not loss.from_logits

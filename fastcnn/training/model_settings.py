@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from fastcnn import losses, optimizers
 from fastcnn import metrics as known_metrics
+from fastcnn.backends.engine import Engine
 from fastcnn.data.augment.preprocessing import Preprocessing
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
 from fastcnn.data.images.decoder import Decoder
@@ -33,7 +35,7 @@ FIXED = {
 }
 
 
-class ModelSettings(Settings):
+class ModelSettings(Settings, ABC):
     """The attributes of a model. Each is checked when it is set, in any thread and also in a
     callback while the model trains, and counts from the next step on.
 
@@ -64,6 +66,27 @@ class ModelSettings(Settings):
         self.decoder = None
         self.epoch = 0
         self.stop_training = False
+
+    @abstractmethod
+    def compile(
+        self, optimizer: Any = "sgd", loss: Any = None, metrics: Sequence[Any] = ()
+    ) -> None:
+        """Choose optimizer, loss and metrics."""
+
+    @abstractmethod
+    def engine(self) -> Engine:
+        """Return the engine that runs this model, made on first use."""
+
+    @abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """Return the architecture as plain data."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(
+        cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
+    ) -> Self:
+        """Make a model from what `get_config` returned."""
 
     def _why_fixed(self, name: str) -> str | None:
         return FIXED.get(name, super()._why_fixed(name))

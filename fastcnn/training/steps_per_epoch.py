@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data.pipeline.transform import Batch
 from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.model_settings import ModelSettings
 
 
 class Stepped:
@@ -55,7 +55,7 @@ class Stepped:
 
     def batches(
         self,
-        model: Any,
+        model: ModelSettings,
         batch_size: int,
         order: NDArray[np.int64] | None = None,
         epoch: int = 0,
@@ -81,7 +81,7 @@ class Stepped:
             yield batch
 
     def _going_on(
-        self, model: Any, batch_size: int, epoch: int, training: bool
+        self, model: ModelSettings, batch_size: int, epoch: int, training: bool
     ) -> Generator[Batch, None, None]:
         """The batches of an iterable from where it stands; from its beginning where it has none
         left at once."""

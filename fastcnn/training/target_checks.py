@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils.arrays import array as array_of
 from fastcnn.utils.arrays import finite, shape_text
 
@@ -21,7 +22,9 @@ MOST_NAMES = 10
 """How many names of classes an error shows."""
 
 
-def labels(model: Any, y: Any, count: int, name: str = "y", one_hot: bool = False) -> NDArray[Any]:
+def labels(
+    model: ModelSettings, y: Any, count: int, name: str = "y", one_hot: bool = False
+) -> NDArray[Any]:
     """Targets for `count` images in the form that the model's loss takes.
 
     With `one_hot`, whole-number labels become one-hot rows where the loss takes such.
@@ -58,7 +61,7 @@ def _refuse_names(y: Any, name: str) -> None:
             )
 
 
-def _sparse(model: Any, array: NDArray[Any], name: str) -> NDArray[np.int32]:
+def _sparse(model: ModelSettings, array: NDArray[Any], name: str) -> NDArray[np.int32]:
     classes = model.output_shape[-1]
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -87,7 +90,7 @@ def _sparse(model: Any, array: NDArray[Any], name: str) -> NDArray[np.int32]:
     return np.ascontiguousarray(array, np.int32)
 
 
-def _dense(model: Any, array: NDArray[Any], name: str) -> NDArray[np.float32]:
+def _dense(model: ModelSettings, array: NDArray[Any], name: str) -> NDArray[np.float32]:
     expected = tuple(model.output_shape)
     if array.ndim == 1 and expected == (1,):
         array = array[:, None]
@@ -161,19 +164,19 @@ def sample_weight(weight: Any, count: int, name: str) -> NDArray[np.float32] | N
     return np.array(array, np.float32)
 
 
-def classes(model: Any, targets: NDArray[Any]) -> NDArray[np.int64]:
+def classes(model: ModelSettings, targets: NDArray[Any]) -> NDArray[np.int64]:
     """The class of each example, int64 [n], from targets that `labels` gave."""
     if targets.ndim == 1:
         return targets.astype(np.int64)
     return (targets[:, 0] > 0.5).astype(np.int64) if _binary(model) else targets.argmax(axis=1)
 
 
-def has_classes(model: Any) -> bool:
+def has_classes(model: ModelSettings) -> bool:
     """Whether the model's loss tells classes apart, so that an example has one."""
     return bool(model.loss.has_classes) or _binary(model)
 
 
-def refuse_without_classes(model: Any, name: str, instead: str) -> None:
+def refuse_without_classes(model: ModelSettings, name: str, instead: str) -> None:
     """ValueError, with what to use instead, where the model's loss knows no classes."""
     if not has_classes(model):
         raise ValueError(
@@ -182,7 +185,7 @@ def refuse_without_classes(model: Any, name: str, instead: str) -> None:
 
 
 def class_weight(
-    model: Any, weights: Any, found: NDArray[np.int64] | None, name: str
+    model: ModelSettings, weights: Any, found: NDArray[np.int64] | None, name: str
 ) -> NDArray[np.float32]:
     """The weight of each class, float32 [classes]; 1 for those not named.
 
@@ -224,5 +227,5 @@ def _balanced(found: NDArray[np.int64] | None, count: int, name: str) -> NDArray
     return np.where(occurring, share / np.maximum(occurring, 1), 1.0).astype(np.float32)
 
 
-def _binary(model: Any) -> bool:
+def _binary(model: ModelSettings) -> bool:
     return model.loss.yes_no and tuple(model.output_shape) == (1,)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.autotune import tuner
-from fastcnn.backends.engine import Engine
 from fastcnn.callbacks.callback import Callback, Hooks, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
@@ -41,10 +40,6 @@ USUAL_BATCH = 32
 
 class Trainer(ModelSettings):
     """A model, as far as it goes over batches; a class of it says how it becomes programs."""
-
-    @abstractmethod
-    def engine(self) -> Engine:
-        """Return the engine that runs this model."""
 
     @abstractmethod
     def program_and_roles(

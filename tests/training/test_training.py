@@ -299,7 +299,7 @@ BAR = """
 import sys
 import time
 from fake_model import FakeModel, toy
-from fastcnn.training import trainer as training
+from fastcnn.training.trainer import Trainer
 model = FakeModel()
 
 def step(number):
@@ -309,7 +309,7 @@ def step(number):
 
 model.engine().on_step = step
 start = time.monotonic()
-training.fit(model, *toy(100), batch_size=1, validation_data=toy(6))
+Trainer.fit(model, *toy(100), batch_size=1, validation_data=toy(6))
 print("seconds:", time.monotonic() - start)
 """
 

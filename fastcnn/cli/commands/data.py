@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,14 +124,20 @@ def _show(given: argparse.Namespace) -> int:
     return 0
 
 
+class _ImagesSpec(NamedTuple):
+    """What a model would say of its images."""
+
+    seed: int
+    preprocessing: list[Any]
+    input_shape: tuple[int, ...]
+
+
 def _preparation(images: Any, given: argparse.Namespace) -> Preparation:
     """What a training with the augmentations would do to the images."""
     listed = augment.made(given.augment, images.image_shape)
-    model = SimpleNamespace(
-        seed=given.seed, preprocessing=[], input_shape=tuple(images.image_shape)
-    )
+    spec = _ImagesSpec(given.seed, [], tuple(images.image_shape))
     try:
-        return augment_argument.make(model, images, listed, lambda: images)
+        return augment_argument.make(spec, images, listed, lambda: images)
     except (TypeError, ValueError) as error:
         raise UsageError(f"--augment: {error}") from None
 

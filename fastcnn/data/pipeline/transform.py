@@ -21,7 +21,8 @@ from fastcnn.data.sampling import repeats
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
-Batch = tuple[Floats, NDArray[Any] | None, Floats | None]
+# Images, targets (None where there are none, for predict), weights.
+Batch = tuple[Floats, Any, Floats | None]
 
 
 @dataclass(frozen=True)
