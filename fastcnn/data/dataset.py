@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from fastcnn.data.filling import fill
 
 Indices = npt.NDArray[np.int64]
+
+PIECE = 64
+"""Images that are taken at a time from a set that is read through."""
 
 
 @runtime_checkable
@@ -72,6 +75,23 @@ def read(dataset: Dataset, indices: Indices) -> npt.NDArray[Any]:
     out = np.empty(shape, getattr(dataset, "dtype", np.float32))
     fill(dataset, np.asarray(indices, np.int64), out)
     return out
+
+
+def pieces(
+    images: Any, dtype: npt.DTypeLike = np.uint8
+) -> Iterator[tuple[Indices, npt.NDArray[Any]]]:
+    """Yield (positions, images) of a whole Dataset that has ``image_shape`` and that dtype, some at
+    a time, in order; they are valid until the next ones are asked for. A source may have a way of
+    its own, as an ImageFolder that is decoded ahead and leaves out what cannot be read."""
+    own = images.pieces() if hasattr(images, "pieces") else None
+    if own is not None:
+        yield from own
+        return
+    for start in range(0, len(images), PIECE):
+        positions = np.arange(start, min(start + PIECE, len(images)), dtype=np.int64)
+        out = np.empty((len(positions), *images.image_shape), dtype)
+        fill(images, positions, out, checked=not start)
+        yield positions, out
 
 
 class Subset:

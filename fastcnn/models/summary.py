@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
 
 from fastcnn.graph.problem import Problem
+from fastcnn.layers.base import Layer
 from fastcnn.layers.window_remainder import unread_in, unread_words
 from fastcnn.strategies import DIRECTIONS, choices
 from fastcnn.strategies.choices import Chosen
+from fastcnn.training.trainer import Trainer
 from fastcnn.utils.threads import num_threads
-
-if TYPE_CHECKING:
-    from fastcnn.layers.base import Layer
-    from fastcnn.models.sequential import Sequential
-
 
 MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
 UNREAD = "~"
 """Marks a layer whose strides leave pixels of its input out."""
 
 
-def summary_text(model: Sequential, images: int = 32) -> str:
+def summary_text(model: Trainer, images: int = 32) -> str:
     """Return output shape, parameters, multiply-adds and activation memory per image, by layer.
 
     Where there are convolutions, their strategies for batches of `images` stand beside them.
@@ -44,7 +40,7 @@ def summary_text(model: Sequential, images: int = 32) -> str:
     return "\n".join([*table, *_totals(model), *notes])
 
 
-def repr_name(model: Sequential) -> str:
+def repr_name(model: Trainer) -> str:
     shape = " x ".join(map(str, model.input_shape))
     return f"{model.name}, input {shape}"
 
@@ -94,7 +90,7 @@ def _directions(marked: dict[str, str]) -> str:
     return " / ".join(marked.get(direction, "-") for direction in DIRECTIONS)
 
 
-def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
+def _notes(model: Trainer, chosen: list[Chosen], images: int) -> list[str]:
     where = f"threads: {num_threads()}" if model.device == "cpu" else f"device: {model.device}"
     notes = [
         f"strategies: forward / dx / dw (- where not needed), for batches of {images}, {where}; "
@@ -113,7 +109,7 @@ def _notes(model: Sequential, chosen: list[Chosen], images: int) -> list[str]:
     return notes
 
 
-def _totals(model: Sequential) -> list[str]:
+def _totals(model: Trainer) -> list[str]:
     total = sum(p.size for p in model.parameters)
     trained = sum(p.size for p in model.parameters if p.trainable)
     work = sum(layer.multiply_adds() for layer in model.layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import closing
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastcnn.data.pipeline.transform import Batch
 from fastcnn.training.epoch_iterator import Part, StreamPart
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.utils import arguments
 
 
 class Stepped:
@@ -115,3 +116,16 @@ class Stepped:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def step_count(argument: str, value: int | None) -> int | None:
+    """Return a number of steps, or None where there is no limit; checked."""
+    return None if value is None else arguments.whole("fit", argument, value, least=1)
+
+
+def validation_epochs(value: Any) -> int | frozenset[int]:
+    """Return validation_freq as a number of epochs, or as the epochs themselves."""
+    if isinstance(value, Collection) and not isinstance(value, str):
+        each = [arguments.whole("fit", "validation_freq", one, least=1) for one in value]
+        return frozenset(each)
+    return arguments.whole("fit", "validation_freq", value, least=1)

@@ -32,7 +32,7 @@ from fastcnn.training.epoch_iterator import Part, test_pass
 from fastcnn.training.fit_loop import Fit, Plan
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.training.steps_per_epoch import Stepped
+from fastcnn.training.steps_per_epoch import Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
 
 USUAL_BATCH = 32
@@ -140,10 +140,10 @@ class Trainer(ModelSettings):
             first=arguments.whole("fit", "initial_epoch", initial_epoch, least=0),
             shuffle=arguments.flag("fit", "shuffle", shuffle),
             verbose=verbose,
-            validation_freq=_frequency(validation_freq),
+            validation_freq=validation_epochs(validation_freq),
         )
-        steps = _steps("steps_per_epoch", steps_per_epoch)
-        measured = _steps("validation_steps", validation_steps)
+        steps = step_count("steps_per_epoch", steps_per_epoch)
+        measured = step_count("validation_steps", validation_steps)
         given = data_adapter.Given(
             x=x,
             y=y,
@@ -308,18 +308,6 @@ class Trainer(ModelSettings):
             input_checks.compiled(self, "test_on_batch")
             batch = input_checks.examples(self, x, y, sample_weight, name="test_on_batch: ")
             return _answer(_on_batch(self, batch, self.engine().test), return_dict)
-
-
-def _steps(argument: str, value: int | None) -> int | None:
-    return None if value is None else arguments.whole("fit", argument, value, least=1)
-
-
-def _frequency(value: Any) -> int | frozenset[int]:
-    """validation_freq as a number of epochs, or as the epochs themselves."""
-    if isinstance(value, Collection) and not isinstance(value, str):
-        each = [arguments.whole("fit", "validation_freq", one, least=1) for one in value]
-        return frozenset(each)
-    return arguments.whole("fit", "validation_freq", value, least=1)
 
 
 def _give_statistics(model: Trainer, found: list[Statistics]) -> None:

@@ -7,8 +7,8 @@ import pytest
 from ptx_machine.launching import launch
 
 from fastcnn._ext.augment import FILL_MODES
-from fastcnn.data.augment.borders import Fill
 from fastcnn.data.augment.effects import normal_levels
+from fastcnn.data.augment.geometry import Fill
 from fastcnn.data.augment.params import Drawn, Erasing, Noise
 from fastcnn.kernels.cuda.data.effects import add_noise, erase_boxes
 from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images

@@ -19,7 +19,7 @@ from PIL import Image
 
 import fastcnn
 from fastcnn.data import Decoder, Unreadable, from_folder
-from fastcnn.data.folder import pieces
+from fastcnn.data.dataset import pieces
 from fastcnn.data.images import file_format
 from fastcnn.layers import Dense, Flatten, Rescaling
 

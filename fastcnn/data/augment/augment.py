@@ -13,7 +13,6 @@ import numpy.typing as npt
 from fastcnn._ext.checks import check_target
 from fastcnn.data import counter_rng
 from fastcnn.data.augment.base import Augmentation, Range, Shape
-from fastcnn.data.augment.borders import agreed_fill
 from fastcnn.data.augment.color import (
     Colour,
     ColourMap,
@@ -39,6 +38,7 @@ from fastcnn.data.augment.geometry import (
     RandomShear,
     RandomTranslation,
     RandomZoom,
+    agreed_fill,
     composed,
 )
 from fastcnn.data.augment.params import Drawn

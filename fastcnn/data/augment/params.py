@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastcnn._ext import effects
 from fastcnn._ext.augment import REACH, resample
 from fastcnn.data.augment.base import Range, Shape
-from fastcnn.data.augment.borders import Fill
+from fastcnn.data.augment.geometry import Fill
 from fastcnn.data.counter_rng import Doubles
 
 Floats = npt.NDArray[np.float32]

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.dataset import image_shape, is_dataset
-from fastcnn.data.folder import pieces
+from fastcnn.data.dataset import image_shape, is_dataset, pieces
 
 Doubles = npt.NDArray[np.float64]
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.dataset import Dataset
+from fastcnn.data.dataset import Dataset, pieces
 from fastcnn.data.files.packed import FORMAT, checksums
-from fastcnn.data.folder import pieces
 from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.hdf5.writer import Sink
 from fastcnn.utils import atomic_file

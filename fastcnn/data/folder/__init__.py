@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastcnn.data.filling import fill
 from fastcnn.data.folder.file_list import list_folder, text
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.folder.splitting import notes, split
-from fastcnn.data.images import progress_bar
 from fastcnn.data.images.decoder import MAX_PIXELS, Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.utils import arguments, capacity
 
-__all__ = ["ImageFolder", "from_folder", "pieces"]
-
-PIECE = 64
-"""Images that are taken at a time from a set that is read through."""
+__all__ = ["ImageFolder", "from_folder"]
 
 PathLike = str | os.PathLike[str]
 
@@ -115,22 +108,3 @@ def _size(image_size: Any) -> tuple[int, int]:
     except (TypeError, ValueError):
         raise ValueError(f"image_size must be (height, width). Received {image_size!r}.") from None
     return height, width
-
-
-def pieces(
-    images: Any, dtype: Any = np.uint8
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
-    """(positions, images) of a whole Dataset that has `image_shape` and that dtype, some at a time,
-    in order; valid until the next ones are asked for. An ImageFolder is decoded ahead, and leaves
-    out what cannot be read where its on_error says so."""
-    if isinstance(images, ImageFolder) and images.x is None:
-        with closing(progress_bar.shown("Decoding", images.decoded(), len(images))) as chunks:
-            for chunk in chunks:
-                yield chunk.positions, chunk.images
-        images.damage.warn()
-        return
-    for start in range(0, len(images), PIECE):
-        positions = np.arange(start, min(start + PIECE, len(images)), dtype=np.int64)
-        out = np.empty((len(positions), *images.image_shape), dtype)
-        fill(images, positions, out, checked=not start)
-        yield positions, out

@@ -23,6 +23,8 @@ from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
 from fastcnn.utils import capacity, forking
 
+Indices = npt.NDArray[np.int64]
+
 STREAM_PIECE = 4
 """Files that a thread decodes at a time when a batch is due."""
 
@@ -157,6 +159,16 @@ class ImageFolder:
             for chunk in chunks:
                 self._account(chunk)
                 yield chunk
+
+    def pieces(self) -> Generator[tuple[Indices, Pixels], None, None] | None:
+        """(positions, images), some at a time, decoded ahead; None where they lie in memory."""
+        return None if self.x is not None else self._streamed()
+
+    def _streamed(self) -> Generator[tuple[Indices, Pixels], None, None]:
+        with closing(progress_bar.shown("Decoding", self.decoded(), len(self))) as chunks:
+            for chunk in chunks:
+                yield chunk.positions, chunk.images
+        self.damage.warn()
 
     def load(self) -> None:
         """Decodes all images into memory and leaves out what cannot be read."""

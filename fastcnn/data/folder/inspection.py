@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data.augment.statistics import Moments
-from fastcnn.data.folder import pieces
+from fastcnn.data.dataset import pieces
 from fastcnn.data.folder.file_list import list_folder
 from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage

@@ -15,7 +15,7 @@ from fastcnn.backends.cuda import engine
 from fastcnn.backends.cuda.augmentation import Resampling
 from fastcnn.backends.cuda.dataset_cache import Images
 from fastcnn.backends.step import Selection
-from fastcnn.data.augment.borders import Fill
+from fastcnn.data.augment.geometry import Fill
 from fastcnn.data.augment.params import Drawn
 from fastcnn.kernels.cuda.runtime.device import cuda
 
