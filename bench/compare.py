@@ -23,7 +23,7 @@ from typing import Any
 
 import competitors
 from competitors import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
-from disturbance import Disturbance
+from disturbance import CpuContention
 from tables import Rate, Row, show
 
 NETS = ("lenet5", "caffe-lenet", "cifar-small", "resnet20")
@@ -32,7 +32,7 @@ SGEMM_SIZE = 2048
 SGEMM_FLOPS = 2 * SGEMM_SIZE**3
 DIRECTIONS = ("forward", "dx", "dw")
 KERNEL_BATCH = 32
-OTHERS = Disturbance()
+OTHERS = CpuContention()
 KERNEL_FLOPS = 2 * KERNEL_BATCH * 28 * 28 * 64 * 64 * 3 * 3
 
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from disturbance import Disturbance
+from disturbance import CpuContention
 
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[1]
@@ -160,7 +160,9 @@ def entries(contestants: list[Contestant], net: str, mode: str, batch: int) -> l
     ]
 
 
-def race(field: list[Entry], rounds: int, seconds: float, disturbance: Disturbance) -> list[Result]:
+def race(
+    field: list[Entry], rounds: int, seconds: float, disturbance: CpuContention
+) -> list[Result]:
     """Every entry runs once a round, in turns that change from round to round.
 
     An entry that fails is left out, with a line on stderr.

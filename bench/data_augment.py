@@ -22,7 +22,7 @@ import sys
 from typing import Any
 
 from competitors import Contestant, Entry, Kind, Result, Setting, race
-from disturbance import Disturbance
+from disturbance import CpuContention
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -115,7 +115,7 @@ def main() -> None:
     given = arguments()
     python = given.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
     setting = Setting(given.threads, python)
-    others = Disturbance()
+    others = CpuContention()
     contestants = [Contestant(kind, setting) for kind in (FASTCNN, PEERS)]
     try:
         compared = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-class Disturbance:
+class CpuContention:
     """Processor time that went to others; nothing is known of it outside Linux."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn import strategies
-from fastcnn.autotune.cpu_contention import Disturbance
+from fastcnn.autotune.cpu_contention import CpuContention
 from fastcnn.functional import Convolution
 from fastcnn.graph.problem import Problem
 
@@ -28,7 +28,7 @@ CLEARED = 512 << 20  # bytes: more than any GPU's caches, and the time of some l
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-class Contest:
+class StrategyBenchmark:
     """One direction of a problem, computed by every strategy of a device that can, in turn.
 
     After `run`, `times` has each one's milliseconds, `left_out` the reason why one was not timed,
@@ -78,7 +78,7 @@ class Contest:
             self._thin_out(number >= SETTLED)
             if number == 1:
                 # Until here code was compiled: that does not count.
-                others, deadline = Disturbance(), time.perf_counter() + seconds
+                others, deadline = CpuContention(), time.perf_counter() + seconds
             late = number >= SETTLED and time.perf_counter() >= deadline
             if late or len(self.contenders) < 2:
                 break

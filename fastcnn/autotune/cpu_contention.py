@@ -11,7 +11,7 @@ from fastcnn.utils.threads import num_threads
 SYSTEM_TIMES = Path("/proc/stat")
 
 
-class Disturbance:
+class CpuContention:
     """Begins with its making."""
 
     def __init__(self) -> None:

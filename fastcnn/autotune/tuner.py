@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fastcnn import devices, strategies
-from fastcnn.autotune.benchmark import Contest
+from fastcnn.autotune.benchmark import StrategyBenchmark
 from fastcnn.autotune.report import Report, Row, describe
 from fastcnn.graph.problem import Problem
 from fastcnn.strategies import DIRECTIONS, choices, timing_cache
@@ -69,7 +69,7 @@ def tune(
             show(number, row.title)
             key = row.direction, row.problem, images
             if not timing_cache.measured(*key, device, precision):
-                contest = Contest(row.direction, row.problem, images, device, precision)
+                contest = StrategyBenchmark(row.direction, row.problem, images, device, precision)
                 _time(row, contest, seconds, lambda: interrupt.requested)
             if interrupt.requested:
                 break
@@ -95,7 +95,9 @@ def _place(device: str, precision: str) -> str:
     return device_name() + (f" in {precision}" if precision != "float32" else "")
 
 
-def _time(row: Row, contest: Contest, seconds: float, stopped: Callable[[], bool]) -> None:
+def _time(
+    row: Row, contest: StrategyBenchmark, seconds: float, stopped: Callable[[], bool]
+) -> None:
     # A contender that is alone has won without running.
     if len(contest.contenders) < 2 or not contest.run(seconds, stopped):
         return

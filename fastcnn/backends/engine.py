@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.backends.step import ABSORBED, Batch, NonFiniteError, StepSpec, inside_first
+from fastcnn.backends.step import ABSORBED, NonFiniteError, StepResult, StepSpec, inside_first
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
@@ -25,11 +25,11 @@ MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
 
 
-class Planned(ABC):
+class PlannedProgram(ABC):
     """A program ready to run for up to `capacity` images, and what its last run left behind.
 
     outputs: float32[capacity, ...], of a program that predicts; of the others, scores
-    float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `Batch`.
+    float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `StepResult`.
     """
 
     capacity: int
@@ -70,7 +70,7 @@ class Engine(ABC):
     def __init__(self, spec: StepSpec):
         self._spec = spec
         # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, str, int], Planned] = {}
+        self._planned: dict[tuple[str, str, int], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[Any, ...]] = {}
         self._version = settings.version()
@@ -81,11 +81,11 @@ class Engine(ABC):
         self._hyper = np.zeros(8, np.float32)
 
     @abstractmethod
-    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         """Return the program of a kind, planned for up to `capacity` images."""
 
     @abstractmethod
-    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
         """Run a training step; the moving statistics stay where it does not count: where it is
         not finite or `control` is 0."""
 
@@ -110,7 +110,7 @@ class Engine(ABC):
 
     def train(
         self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
-    ) -> Batch:
+    ) -> StepResult:
         """Take one step; the weights stay as they were where a loss or gradient is not finite.
 
         x: float32 or uint8 [n, H, W, C]; y: int32[n] or float32[n, ...]; weight: float32[n] or
@@ -137,7 +137,7 @@ class Engine(ABC):
 
     def test(
         self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
-    ) -> Batch:
+    ) -> StepResult:
         """Return each image's loss and outputs at inference; the arguments are those of `train`."""
         with self._lock:
             planned = self._plan(TEST, len(x), capacity)
@@ -180,7 +180,7 @@ class Engine(ABC):
         weight: np.ndarray | None,
         apply: bool,
         capacity: int | None,
-    ) -> Batch:
+    ) -> StepResult:
         spec = self._spec
         self._random[:] = spec.seed, spec.state.step
         # First, since a schedule of a user's own may set anything.
@@ -224,8 +224,10 @@ class Engine(ABC):
                 )
         return {"target": target, "weight": factors}
 
-    def _batch(self, planned: Planned, images: int, penalty: float, finite: bool) -> Batch:
-        return Batch(
+    def _batch(
+        self, planned: PlannedProgram, images: int, penalty: float, finite: bool
+    ) -> StepResult:
+        return StepResult(
             loss=planned.loss[:images],
             rank=planned.rank[:images],
             scores=planned.scores[:images],
@@ -234,7 +236,9 @@ class Engine(ABC):
             finite=finite,
         )
 
-    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
+    def _plan(
+        self, kind: str, images: int, capacity: int | None = None, path: str = ""
+    ) -> PlannedProgram:
         """Return the program of a kind for `images` images, planned for `capacity` from the
         settings as they are now."""
         if self._version != settings.version():
@@ -258,7 +262,7 @@ class Engine(ABC):
         program = self._spec.layer_program(path or None, capacity)
         return program, {"output": program.output}
 
-    def _build_settled(self, kind: str, path: str, capacity: int) -> Planned:
+    def _build_settled(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         """Return a plan from settings that no other thread changed meanwhile."""
         spec = self._spec
         while True:

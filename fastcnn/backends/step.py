@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.params import BatchParams
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
@@ -69,7 +69,7 @@ class StepSpec(Protocol):
 
 
 @dataclass
-class Batch:
+class StepResult:
     """Results of one batch; the arrays are views that the next step overwrites.
 
     loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than
@@ -89,7 +89,7 @@ class Batch:
         """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
         return self.scores if self.transform is None else self.transform(self.scores)
 
-    def owned(self) -> Batch:
+    def owned(self) -> StepResult:
         """Return the same results in arrays of their own, which no step overwrites."""
         arrays = {name: getattr(self, name).copy() for name in ("loss", "rank", "scores")}
         return replace(self, **arrays)
@@ -105,7 +105,7 @@ class Selection:
 
     images: np.ndarray
     indices: np.ndarray
-    drawn: Drawn | None = None
+    drawn: BatchParams | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -146,7 +146,7 @@ class NonFiniteError(ArithmeticError):
         engine: Any,
         x: np.ndarray,
         gradients: np.ndarray,
-        batch: Batch,
+        batch: StepResult,
     ) -> NonFiniteError:
         """Return the error that names the first layer whose weights or outputs are not finite.
 
@@ -177,7 +177,7 @@ class NonFiniteError(ArithmeticError):
         return cls(f"The loss after layer '{last}' is no longer finite. {kept}", last)
 
 
-def _of_loss(loss: Any, batch: Batch, place: int) -> str:
+def _of_loss(loss: Any, batch: StepResult, place: int) -> str:
     """Say why the loss of the batch's image at a place is not finite."""
     scores = batch.scores[place]
     where = f"at position {place} of the batch"

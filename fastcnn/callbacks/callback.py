@@ -100,7 +100,7 @@ def _hook(callback: Callback, name: str) -> Callable[..., None]:
     return getattr(callback, ALIASES.get(name, name), function) if plain else function
 
 
-class Hooks:
+class CallbackList:
     """The hooks of several callbacks: one list of functions a hook, only the overridden ones."""
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:

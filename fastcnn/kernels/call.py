@@ -48,7 +48,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """An address within a region."""
 
     region: Region
@@ -87,7 +87,7 @@ class Call:
 
     kernel: Any  # the device's Kernel
     scope: str
-    places: dict[str, Place]
+    places: dict[str, Address]
     values: dict[str, int | float]
     writes: tuple[str, ...]
     parts: int = 1
@@ -123,7 +123,7 @@ class Calls:
         kernel: Any,
         scope: str,
         writes: str | tuple[str, ...],
-        places: dict[str, Region | Place | None],
+        places: dict[str, Region | Address | None],
         parts: int = 1,
         after: tuple[Region, ...] = (),
         **values: Any,
@@ -134,7 +134,7 @@ class Calls:
         """
         writes = (writes,) if isinstance(writes, str) else writes
         found = {
-            name: place if isinstance(place, Place) else Place(place)
+            name: place if isinstance(place, Address) else Address(place)
             for name, place in places.items()
             if place is not None
         }

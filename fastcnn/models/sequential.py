@@ -23,7 +23,7 @@ from fastcnn.losses import Loss
 from fastcnn.models import lookup
 from fastcnn.models.summary import summary_text
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
-from fastcnn.training.epoch_iterator import Part
+from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import metrics_of
 from fastcnn.training.trainer import Trainer
 from fastcnn.utils import arguments, forking, naming, settings
@@ -195,7 +195,7 @@ class Sequential(Trainer):
         """Return (loss, gradient of each trainable parameter by its path) of a training step."""
         input_checks.compiled(self, "gradients", training=True)
         examples = input_checks.examples(self, x, y, sample_weight, name="gradients: ")
-        batch = next(iter(Part(examples).batches(self, len(examples))))
+        batch = next(iter(ArrayEpochs(examples).batches(self, len(examples))))
         loss, flat = self.engine().gradients(*batch)
         trained = [p for p in self.parameters if p.trainable]
         return loss, {

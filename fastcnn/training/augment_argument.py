@@ -18,7 +18,7 @@ from fastcnn.data.augment.statistics import Doubles
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import image_shape, is_dataset
 from fastcnn.data.pipeline.stream import Stream
-from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.data.pipeline.transform import Transform
 from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
@@ -37,7 +37,7 @@ class ImagesSpec(Protocol):
     def input_shape(self) -> tuple[int, ...]: ...
 
 
-def make(model: ImagesSpec, x: Any, given: Any, training: Callable[[], Any]) -> Preparation:
+def make(model: ImagesSpec, x: Any, given: Any, training: Callable[[], Any]) -> Transform:
     """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
     changes images. `training` gives the training images alone, an array or a Dataset, for what has
     to be fitted to them, and raises where there are none to read beforehand."""
@@ -52,7 +52,7 @@ def make(model: ImagesSpec, x: Any, given: Any, training: Callable[[], Any]) -> 
     random = [_fitted(one, training) for one in listed if not isinstance(one, Preprocessing)]
     steps += [_fitted(one, training) for one in added]
     augment = Augment(random, seed) if random else None
-    made = Preparation(augment, mixings, steps, model.seed)
+    made = Transform(augment, mixings, steps, model.seed)
     return replace(made, preprocessing=_with_crop(model, x, made))
 
 
@@ -181,7 +181,7 @@ def _same_arrays(one: Any, other: Any) -> bool:
     return all(np.array_equal(mine[name], others[name]) for name in mine)
 
 
-def _with_crop(model: ImagesSpec, x: Any, made: Preparation) -> list[Preprocessing]:
+def _with_crop(model: ImagesSpec, x: Any, made: Transform) -> list[Preprocessing]:
     """The fixed steps, with a crop to the augmented size before them where augmentation changes
     the size of images and none of the steps does."""
     steps = list(made.preprocessing)

@@ -18,10 +18,10 @@ from fastcnn.data.folder import splitting
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.pipeline import adapters
 from fastcnn.data.pipeline.stream import Stream
-from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import augment_argument, input_checks, target_checks
 from fastcnn.training.augment_argument import Statistics
-from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, naming
 
@@ -32,7 +32,7 @@ Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Given:
+class FitArguments:
     """fit's arguments about data, as they were given."""
 
     x: Any
@@ -50,13 +50,13 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Parts:
+class FitData:
     """The parts to train and to validate on, and what the model gets of the data when training
     begins: the steps of its preprocessing, the names of its classes where it has none, what made
     images of files where that is known, and the statistics that its layers lack."""
 
-    train: Part | StreamPart
-    validation: Part | StreamPart | None
+    train: ArrayEpochs | StreamEpochs
+    validation: ArrayEpochs | StreamEpochs | None
     preprocessing: list[Preprocessing]
     class_names: list[str] | None
     decoder: Decoder | None
@@ -72,7 +72,7 @@ def adapted(model: ModelSettings, x: Any, name: str, labelled: bool = True) -> A
     return Subset(found, every, augment_argument.source_shape(model, found))
 
 
-def make(model: ModelSettings, given: Given) -> Parts:
+def make(model: ModelSettings, given: FitArguments) -> FitData:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
     x = adapted(model, given.x, "fit: x")
 
@@ -88,8 +88,8 @@ def make(model: ModelSettings, given: Given) -> Parts:
             "cannot take. Compile with loss='categorical_crossentropy'; whole-number labels may "
             f"stay. Received the loss '{model.loss.name}'."
         )
-    train: Part | StreamPart
-    validation: Part | StreamPart | None = None
+    train: ArrayEpochs | StreamEpochs
+    validation: ArrayEpochs | StreamEpochs | None = None
     if isinstance(x, Stream):
         x.known = model.class_names
         train = _of_stream(model, x, given, made)
@@ -103,21 +103,25 @@ def make(model: ModelSettings, given: Given) -> Parts:
     if not isinstance(decoder, Decoder) or decoder.shape != augment_argument.source_shape(model, x):
         decoder = None  # another library's
     statistics = augment_argument.statistics(model, made.preprocessing, training)
-    return Parts(train, validation, list(made.preprocessing), names, decoder, statistics)
+    return FitData(train, validation, list(made.preprocessing), names, decoder, statistics)
 
 
 def _of_examples(
-    model: ModelSettings, x: Any, given: Given, made: Preparation, sides: Callable[[], Sides | None]
-) -> tuple[Part, Part | None]:
+    model: ModelSettings,
+    x: Any,
+    given: FitArguments,
+    made: Transform,
+    sides: Callable[[], Sides | None],
+) -> tuple[ArrayEpochs, ArrayEpochs | None]:
     """The part to train on, and the share of the examples that is held out to validate on."""
     examples = input_checks.examples(model, x, given.y, given.sample_weight, made=made)
     validation = indices = None
     parted = sides()
     if parted is not None:
         indices, held = parted
-        validation = Part(examples, held, _unchanged(made), given.workers)
+        validation = ArrayEpochs(examples, held, _unchanged(made), given.workers)
     weighted = input_checks.weighted(model, examples, given.class_weight, "fit: ", indices)
-    train = Part(weighted, indices, made, given.workers)
+    train = ArrayEpochs(weighted, indices, made, given.workers)
     if given.sampling is not None:
         naming.lookup("sampling", given.sampling, dict.fromkeys(SAMPLING))
         target_checks.refuse_without_classes(model, "fit: sampling", "leave sampling out")
@@ -126,7 +130,7 @@ def _of_examples(
     return train, validation
 
 
-def _sides(model: ModelSettings, x: Any, given: Given) -> Sides | None:
+def _sides(model: ModelSettings, x: Any, given: FitArguments) -> Sides | None:
     """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
     share of each class. None where nothing is held out."""
     share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
@@ -175,7 +179,9 @@ def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | N
     return Subset(x, train, augment_argument.source_shape(model, x))
 
 
-def _of_stream(model: ModelSettings, stream: Stream, given: Given, made: Preparation) -> StreamPart:
+def _of_stream(
+    model: ModelSettings, stream: Stream, given: FitArguments, made: Transform
+) -> StreamEpochs:
     """The part to train on where x is an iterable of batches."""
     arguments_of_arrays = {
         "y": given.y,
@@ -190,12 +196,12 @@ def _of_stream(model: ModelSettings, stream: Stream, given: Given, made: Prepara
     table = None
     if given.class_weight is not None:
         table = target_checks.class_weight(model, given.class_weight, None, "fit: class_weight")
-    return StreamPart(stream, made, given.workers, table)
+    return StreamEpochs(stream, made, given.workers, table)
 
 
 def _validation(
-    model: ModelSettings, given: Given, made: Preparation, class_names: list[str] | None
-) -> Part | StreamPart:
+    model: ModelSettings, given: FitArguments, made: Transform, class_names: list[str] | None
+) -> ArrayEpochs | StreamEpochs:
     """The part to validate on where validation_data is given; its classes are counted as in
     class_names."""
     name = "fit: validation_data: "
@@ -205,7 +211,7 @@ def _validation(
         if isinstance(data[0], Stream):
             _refuse_once(data[0], given.epochs if given.validation_steps is None else 1)
             data[0].known = class_names
-            return StreamPart(data[0], unchanged, given.workers)
+            return StreamEpochs(data[0], unchanged, given.workers)
         if not is_dataset(data[0]):
             data = ()
     if not 1 <= len(data) <= 3:
@@ -219,7 +225,7 @@ def _validation(
     examples = input_checks.examples(
         model, x, y, weight, name=name, made=as_training, class_names=class_names
     )
-    return Part(examples, None, unchanged, given.workers)
+    return ArrayEpochs(examples, None, unchanged, given.workers)
 
 
 def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
@@ -238,26 +244,26 @@ def _refuse_once(stream: Stream, epochs: int) -> None:
         )
 
 
-def _unchanged(made: Preparation) -> Preparation:
+def _unchanged(made: Transform) -> Transform:
     """What validation does to images: the fixed steps alone."""
-    return Preparation(preprocessing=made.preprocessing)
+    return Transform(preprocessing=made.preprocessing)
 
 
 def of_evaluation(
     model: ModelSettings, x: Any, y: Any, sample_weight: Any, workers: int | None
-) -> Part | StreamPart:
+) -> ArrayEpochs | StreamEpochs:
     """What evaluate measures."""
     if workers is not None:
         workers = arguments.whole(
             "evaluate", "workers", workers, least=0, most=arguments.MOST_WORKERS
         )
-    made = Preparation(preprocessing=model.preprocessing)
+    made = Transform(preprocessing=model.preprocessing)
     x = adapted(model, x, "evaluate: x")
     if not isinstance(x, Stream):
         examples = input_checks.examples(model, x, y, sample_weight, name="evaluate: ")
-        return Part(examples, None, made, workers)
+        return ArrayEpochs(examples, None, made, workers)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             _refuse_beside_stream("evaluate", name, value)
     x.known = model.class_names
-    return StreamPart(x, made, workers)
+    return StreamEpochs(x, made, workers)

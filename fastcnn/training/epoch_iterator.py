@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import Selection
-from fastcnn.callbacks.callback import Hooks, Logs
+from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.pipeline import epoch_hooks
 from fastcnn.data.pipeline.batches import Batches
 from fastcnn.data.pipeline.stream import Stream
-from fastcnn.data.pipeline.transform import Batch, Preparation
+from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.metrics import Tally
@@ -28,14 +28,14 @@ from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
 
-__all__ = ["Part", "StreamPart", "prepared", "shuffled", "test_pass"]
+__all__ = ["ArrayEpochs", "StreamEpochs", "prepared", "shuffled", "test_pass"]
 
 
 UNREADABLE = "In training, others of the class stand in; evaluation leaves out what cannot be read."
 
 
 @dataclass(frozen=True)
-class Part:
+class ArrayEpochs:
     """The examples that one pass visits: all of them, or those of `indices` (int64 [n]).
 
     `made` is what happens to their images before the step; None means the model's preprocessing.
@@ -44,7 +44,7 @@ class Part:
 
     examples: Examples
     indices: NDArray[np.int64] | None = None
-    made: Preparation | None = None
+    made: Transform | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
     begun: list[int] = field(default_factory=list)  # the epochs that were
@@ -112,7 +112,7 @@ class Part:
     def _selected(
         self,
         x: NDArray[Any],
-        made: Preparation,
+        made: Transform,
         batch_size: int,
         order: NDArray[np.int64] | None,
         epoch: int,
@@ -150,14 +150,14 @@ def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[
         damage.warn(UNREADABLE)
 
 
-class StreamPart:
+class StreamEpochs:
     """The batches of an iterable, as one pass after the other gives them: in its own order and
     sizes, checked one by one. `count` is what the last pass came to, None before the first."""
 
     def __init__(
         self,
         stream: Stream,
-        made: Preparation,
+        made: Transform,
         workers: int | None = None,
         class_weight: NDArray[np.float32] | None = None,
     ):
@@ -227,7 +227,7 @@ class StreamPart:
         return made.mixed(_of_stream(made, x, seen, epoch), y, weight, epoch, number)
 
 
-def _of_stream(made: Preparation, x: Any, seen: int, epoch: int) -> NDArray[Any]:
+def _of_stream(made: Transform, x: Any, seen: int, epoch: int) -> NDArray[Any]:
     """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
     if made.plain:
         return np.ascontiguousarray(x, np.float32)
@@ -262,16 +262,16 @@ def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[
         yield _of_stream(made, x, 0, 0)
 
 
-def _of_model(model: ModelSettings) -> Preparation:
-    return Preparation(preprocessing=model.preprocessing)
+def _of_model(model: ModelSettings) -> Transform:
+    return Transform(preprocessing=model.preprocessing)
 
 
 def test_pass(
-    model: ModelSettings, part: Any, batch_size: int, shown: Progress, hooks: Hooks
+    model: ModelSettings, part: Any, batch_size: int, shown: Progress, callback_list: CallbackList
 ) -> Logs:
     """The loss and the metrics of a part, without training."""
     clock, interval = time.perf_counter, shown.interval
-    begin, end = hooks["on_test_batch_begin"], hooks["on_test_batch_end"]
+    begin, end = callback_list["on_test_batch_begin"], callback_list["on_test_batch_end"]
     tally = Tally(model.metrics, part.count or 0)
     capacity = part.largest(batch_size)
     due = clock() + interval

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastcnn.callbacks.callback import Hooks, Logs
+from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
-from fastcnn.training.epoch_iterator import Part, StreamPart, test_pass
+from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs, test_pass
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.steps_per_epoch import Stepped
 from fastcnn.utils.interrupt import Interrupt
@@ -43,22 +43,22 @@ class Fit:
     def __init__(
         self,
         model: ModelSettings,
-        train: Part | StreamPart | Stepped,
-        validation: Part | StreamPart | Stepped | None,
+        train: ArrayEpochs | StreamEpochs | Stepped,
+        validation: ArrayEpochs | StreamEpochs | Stepped | None,
         plan: Plan,
-        hooks: Hooks,
+        callback_list: CallbackList,
     ) -> None:
         self.model = model
         self.train = train
         self.validation = validation
         self.plan = plan
-        self.hooks = hooks
+        self.callback_list = callback_list
         self.history = History()
         self.tally = Tally(model.metrics, train.count or 0)
         self.loss = model.loss
         self.failure: ArithmeticError | None = None
         self.names = self._names()
-        self.unseen = isinstance(train, StreamPart)  # nobody looked at its images before
+        self.unseen = isinstance(train, StreamEpochs)  # nobody looked at its images before
 
     def _names(self) -> list[str]:
         """The names of each epoch's logs, in their order."""
@@ -67,7 +67,7 @@ class Fit:
             names += [f"val_{name}" for name in names]
         if callable(self.model.optimizer.learning_rate):
             names.append("learning_rate")
-        added = (name for callback in self.hooks.callbacks for name in callback.log_names)
+        added = (name for callback in self.callback_list.callbacks for name in callback.log_names)
         return list(dict.fromkeys([*names, *added]))
 
     def run(self) -> History:
@@ -77,14 +77,14 @@ class Fit:
         self.model.stop_training = False
         with Interrupt() as self.interrupt:
             try:
-                self.hooks.call("on_train_begin", {})
+                self.callback_list.call("on_train_begin", {})
                 self._epochs()
             finally:
                 self.progress.close()
                 for part in (self.train, self.validation):
                     if isinstance(part, Stepped):
                         part.close()
-            self.hooks.call("on_train_end", self._last())
+            self.callback_list.call("on_train_end", self._last())
         if self.failure is not None:
             raise self.failure
         return self.history
@@ -98,7 +98,7 @@ class Fit:
             "verbose": self.plan.verbose,
             "metrics": self.names,
         }
-        for callback in self.hooks.callbacks:
+        for callback in self.callback_list.callbacks:
             callback.set_model(self.model)
             callback.set_params(params)
 
@@ -123,7 +123,7 @@ class Fit:
 
     def _epoch(self, epoch: int) -> None:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
-        self.hooks.call("on_epoch_begin", epoch, {})
+        self.callback_list.call("on_epoch_begin", epoch, {})
         self.good = self.model.state.snapshot()
         self.progress.begin(title, self.train.count)
         start = time.perf_counter()
@@ -142,10 +142,10 @@ class Fit:
         ended = title if finished else f"{title}, cut short"
         self.progress.end(progress.line(ended, seconds, speed, logs))
         if finished:
-            self.hooks.call("on_epoch_end", epoch, logs)
+            self.callback_list.call("on_epoch_end", epoch, logs)
         else:
             logs = {name: logs.get(name, math.nan) for name in self.names}
-            self.hooks.call("on_epoch_interrupted", epoch, logs)
+            self.callback_list.call("on_epoch_interrupted", epoch, logs)
         unmeasured = {name: math.nan for name in self.names if name not in logs}
         self.history.add(epoch, logs | unmeasured, seconds, self.tally.count)
 
@@ -155,7 +155,10 @@ class Fit:
         order = self.train.order(self.model.seed, epoch, self.plan.shuffle)
         # Looked up once: a step may take half a millisecond.
         tally, interrupt, clock = self.tally, self.interrupt, time.perf_counter
-        begin, end = self.hooks["on_train_batch_begin"], self.hooks["on_train_batch_end"]
+        begin, end = (
+            self.callback_list["on_train_batch_begin"],
+            self.callback_list["on_train_batch_end"],
+        )
         model, interval = self.model, self.progress.interval
         due = clock() + interval
         tally.reset()
@@ -202,11 +205,11 @@ class Fit:
         if self.validation is None:
             return {}
         self.progress.begin(f"{title} validation", self.validation.count)
-        self.hooks.call("on_test_begin", {})
+        self.callback_list.call("on_test_begin", {})
         logs = test_pass(
-            self.model, self.validation, self.plan.batch_size, self.progress, self.hooks
+            self.model, self.validation, self.plan.batch_size, self.progress, self.callback_list
         )
-        self.hooks.call("on_test_end", logs)
+        self.callback_list.call("on_test_end", logs)
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _learning_rate(self) -> float:

@@ -15,7 +15,7 @@ from fastcnn.data.dataset import is_dataset
 from fastcnn.layers import BatchNormalization, Normalization, Rescaling
 from fastcnn.layers.window_remainder import unread_in, unread_words
 from fastcnn.training import target_checks
-from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils.training_warning import warn
 
@@ -33,7 +33,9 @@ _told: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def before_training(
-    model: ModelSettings, train: Part | StreamPart, validation: Part | StreamPart | None
+    model: ModelSettings,
+    train: ArrayEpochs | StreamEpochs,
+    validation: ArrayEpochs | StreamEpochs | None,
 ) -> None:
     """Give the warnings of a training that is about to begin."""
     for sentence in (
@@ -52,9 +54,9 @@ def of_batch(model: ModelSettings, images: Any) -> None:
             warn(f"fit: {sentence}")
 
 
-def _unscaled(model: ModelSettings, train: Part | StreamPart) -> Iterator[str]:
+def _unscaled(model: ModelSettings, train: ArrayEpochs | StreamEpochs) -> Iterator[str]:
     """Pixel values from 0 to 255 in a model that nowhere scales them."""
-    if isinstance(train, StreamPart):
+    if isinstance(train, StreamEpochs):
         return
     steps = model.preprocessing if train.made is None else train.made.preprocessing
     if _scales(model, steps):
@@ -95,10 +97,12 @@ def _scales(model: ModelSettings, steps: Any) -> bool:
 
 
 def _classes_held_out(
-    model: ModelSettings, train: Part | StreamPart, validation: Part | StreamPart | None
+    model: ModelSettings,
+    train: ArrayEpochs | StreamEpochs,
+    validation: ArrayEpochs | StreamEpochs | None,
 ) -> Iterator[str]:
     """Labels in the order of their classes, whose last part is held out."""
-    if not isinstance(train, Part) or not isinstance(validation, Part):
+    if not isinstance(train, ArrayEpochs) or not isinstance(validation, ArrayEpochs):
         return
     images = train.examples.x
     # Of a Dataset a share of each class is held out.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastcnn.callbacks.callback import Callback, check_hooks
 from fastcnn.data import class_labels
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
-from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import loss_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.target_checks import labels
@@ -103,7 +103,7 @@ def examples(
     sample_weight: Any = None,
     class_weight: Any = None,
     name: str = "fit: ",
-    made: Preparation | None = None,
+    made: Transform | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Examples:
     """Images, targets and weights that belong together; `made` as for `images`.
@@ -166,14 +166,14 @@ def weighted(
 
 
 def images(
-    model: ModelSettings, x: Any, name: str = "x", made: Preparation | None = None
+    model: ModelSettings, x: Any, name: str = "x", made: Transform | None = None
 ) -> NDArray[Any] | Dataset:
     """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
 
     `made` is what is done to them before the step, the model's preprocessing where it is None;
     they must then have the model's input shape.
     """
-    made = Preparation(preprocessing=model.preprocessing) if made is None else made
+    made = Transform(preprocessing=model.preprocessing) if made is None else made
     if is_dataset(x):
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
@@ -196,7 +196,7 @@ def images(
     return found
 
 
-def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, made: Preparation) -> None:
+def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, made: Transform) -> None:
     dtype = np.dtype(getattr(dataset, "dtype", np.float32))
     if dtype not in (np.uint8, np.float32):
         raise TypeError(f"{name}.dtype must be uint8 or float32. Received {dtype}.")
@@ -204,7 +204,7 @@ def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, made: Prepar
     _fitting(model, (len(dataset), *shape), name, made)
 
 
-def _fitting(model: ModelSettings, shape: tuple[int, ...], name: str, made: Preparation) -> None:
+def _fitting(model: ModelSettings, shape: tuple[int, ...], name: str, made: Transform) -> None:
     """ValueError unless images [n, ...] of this shape become the model's input."""
     expected = tuple(model.input_shape)
     if made.plain or len(shape) != 1 + len(expected):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Generator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data.pipeline.transform import Batch
-from fastcnn.training.epoch_iterator import Part, StreamPart
+from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
@@ -27,16 +28,21 @@ class Stepped:
     count: int | None = None
 
     def __init__(
-        self, part: Part | StreamPart, steps: int, batch_size: int, argument: str, goes_on: bool
+        self,
+        part: ArrayEpochs | StreamEpochs,
+        steps: int,
+        batch_size: int,
+        argument: str,
+        goes_on: bool,
     ) -> None:
         self._part = part
         self._steps = steps
         self._batch_size = batch_size
         self._argument = argument
-        self._goes_on = goes_on or (isinstance(part, StreamPart) and part.once)
+        self._goes_on = goes_on or (isinstance(part, StreamEpochs) and part.once)
         self._open: Generator[Batch, None, None] | None = None
         self.exhausted = False
-        if isinstance(part, Part):
+        if isinstance(part, ArrayEpochs):
             self.count = min(part.count, steps * batch_size)
 
     def largest(self, batch_size: int) -> int | None:
@@ -46,7 +52,7 @@ class Stepped:
     def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
         """The order of an epoch's examples: a stretch of that of a whole pass."""
         part, size = self._part, self._batch_size
-        if isinstance(part, StreamPart):
+        if isinstance(part, StreamEpochs):
             return None
         epochs = -(-part.count // (self._steps * size))  # that a whole pass lasts
         order = part.order(seed, epoch // epochs, shuffle)
@@ -65,12 +71,12 @@ class Stepped:
         """The batches of one pass."""
         if order is None:
             order = self.order(0, 0, False)
-        if self._goes_on and isinstance(self._part, StreamPart):
+        if self._goes_on and isinstance(self._part, StreamEpochs):
             yield from self._counted(self._going_on(model, batch_size, epoch, training))
             return
         with closing(self._part.batches(model, batch_size, order, epoch, training)) as batches:
             yield from self._counted(batches)
-            if isinstance(self._part, Part):
+            if isinstance(self._part, ArrayEpochs):
                 next(batches, None)  # its order has no more: the source hears that the pass ends
 
     def _counted(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
@@ -100,7 +106,7 @@ class Stepped:
         self._ended()
 
     def _ended(self) -> bool:
-        self.exhausted = isinstance(self._part, StreamPart) and self._part.once
+        self.exhausted = isinstance(self._part, StreamEpochs) and self._part.once
         return self.exhausted
 
     def _tell(self, step: int) -> None:

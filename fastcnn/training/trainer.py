@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.autotune import tuner
-from fastcnn.callbacks.callback import Callback, Hooks, Logs
+from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.graph.program import Buffer, Program
@@ -28,7 +28,7 @@ from fastcnn.training import (
     progress,
 )
 from fastcnn.training.augment_argument import Statistics
-from fastcnn.training.epoch_iterator import Part, test_pass
+from fastcnn.training.epoch_iterator import ArrayEpochs, test_pass
 from fastcnn.training.fit_loop import Fit, Plan
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
@@ -144,7 +144,7 @@ class Trainer(ModelSettings):
         )
         steps = step_count("steps_per_epoch", steps_per_epoch)
         measured = step_count("validation_steps", validation_steps)
-        given = data_adapter.Given(
+        given = data_adapter.FitArguments(
             x=x,
             y=y,
             validation_split=validation_split,
@@ -161,7 +161,7 @@ class Trainer(ModelSettings):
             validation_steps=measured,
         )
         found = data_adapter.make(self, given)
-        hooks = Hooks(input_checks.callbacks(callbacks))
+        callback_list = CallbackList(input_checks.callbacks(callbacks))
         fit_warnings.before_training(self, found.train, found.validation)
         images = found.train.largest(plan.batch_size) or plan.batch_size
         if arguments.flag("fit", "tune", tune):
@@ -186,7 +186,7 @@ class Trainer(ModelSettings):
         if measured is not None and validation is not None:
             size = plan.batch_size
             validation = Stepped(validation, measured, size, "validation_steps", goes_on=False)
-        return Fit(self, train, validation, plan, hooks).run()
+        return Fit(self, train, validation, plan, callback_list).run()
 
     def evaluate(
         self,
@@ -223,7 +223,7 @@ class Trainer(ModelSettings):
         shown.begin("Evaluation", part.count)
         start = time.perf_counter()
         try:
-            logs = test_pass(self, part, size, shown, Hooks(()))
+            logs = test_pass(self, part, size, shown, CallbackList(()))
             seconds = time.perf_counter() - start
             rate = (part.count or 0) / max(seconds, 1e-9)
             shown.end(progress.line("Evaluation", seconds, rate, logs))
@@ -328,7 +328,7 @@ def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
 
 def _on_batch(model: Trainer, examples: Examples, run: Any) -> Logs:
     tally = Tally(model.metrics, len(examples))
-    for x, y, weight in Part(examples, workers=0).batches(model, len(examples)):
+    for x, y, weight in ArrayEpochs(examples, workers=0).batches(model, len(examples)):
         tally.add(run(x, y, weight), y, weight)
     return tally.final()
 

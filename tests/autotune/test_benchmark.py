@@ -16,12 +16,12 @@ from fastcnn.strategies import DIRECTIONS, STRATEGIES
 
 
 @pytest.fixture
-def watch(monkeypatch) -> fake_contest.Stopwatch:
+def watch(monkeypatch) -> fake_contest.CallTimer:
     return fake_contest.installed(monkeypatch)
 
 
 def run(direction="forward", problem=PROBLEM, images=8, seconds=0.2):
-    made = benchmark.Contest(direction, problem, images)
+    made = benchmark.StrategyBenchmark(direction, problem, images)
     assert made.run(seconds, lambda: False)
     return made
 
@@ -73,8 +73,10 @@ def test_what_needs_too_much_memory_is_left_out(watch):
 
 
 def test_only_those_that_can_take_part(watch):
-    assert benchmark.Contest("forward", Problem(9, 9, 3, 3, (5, 5)), 8).contenders == ["direct"]
-    assert sorted(benchmark.Contest("dx", PROBLEM, 8).contenders) == sorted(NAMES)
+    assert benchmark.StrategyBenchmark("forward", Problem(9, 9, 3, 3, (5, 5)), 8).contenders == [
+        "direct"
+    ]
+    assert sorted(benchmark.StrategyBenchmark("dx", PROBLEM, 8).contenders) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -119,7 +121,7 @@ def test_disturbance_is_what_others_took_of_our_processors(
     monkeypatch.setattr(cpu_contention, "num_threads", lambda: threads)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     system_says(100.0)
-    found = cpu_contention.Disturbance()
+    found = cpu_contention.CpuContention()
     clock.now = 2.0
     system_says(100.0 + 1.5 * 2.0 + others)
     assert found.share == pytest.approx(share)
@@ -127,4 +129,4 @@ def test_disturbance_is_what_others_took_of_our_processors(
 
 def test_disturbance_is_none_where_the_system_does_not_tell(tmp_path, monkeypatch):
     monkeypatch.setattr(cpu_contention, "SYSTEM_TIMES", tmp_path / "none")
-    assert cpu_contention.Disturbance().share == 0
+    assert cpu_contention.CpuContention().share == 0

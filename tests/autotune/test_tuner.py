@@ -34,7 +34,7 @@ def own_measurements(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def watch(monkeypatch) -> fake_contest.Stopwatch:
+def watch(monkeypatch) -> fake_contest.CallTimer:
     return fake_contest.installed(monkeypatch)
 
 

@@ -8,8 +8,8 @@ from ptx_machine.launching import launch
 
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.data.augment.effects import normal_levels
-from fastcnn.data.augment.geometry import Fill
-from fastcnn.data.augment.params import Drawn, Erasing, Noise
+from fastcnn.data.augment.geometry import ResampleOptions
+from fastcnn.data.augment.params import BatchParams, Erasing, Noise
 from fastcnn.kernels.cuda.data.effects import add_noise, erase_boxes
 from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images
 
@@ -20,7 +20,7 @@ HEIGHT, WIDTH, SHAPE = 7, 5, (6, 7)
 COLOURS = [(1, 1, True), (3, 3, True), (3, 3, False), (4, 1, True), (3, 0, False)]
 
 
-def on_machine(x: np.ndarray, drawn: Drawn) -> np.ndarray:
+def on_machine(x: np.ndarray, drawn: BatchParams) -> np.ndarray:
     """x[INDICES] augmented by the compiled kernels."""
     colours = (drawn.linear, drawn.offset, drawn.mean)
     parts = [part.reshape(COUNT, -1) for part in colours if part is not None]
@@ -63,9 +63,9 @@ def test_the_compiled_kernels_have_the_hosts_bits(dtype, mode):
             x = (random.random((3, HEIGHT, WIDTH, channels)) * 255).astype(dtype)
             matrices = np.eye(2, 3) + random.normal(size=(COUNT, 2, 3)) * [0.3, 0.3, 5]
             sides = (COUNT, side, side)
-            drawn = Drawn(
+            drawn = BatchParams(
                 (*SHAPE, channels),
-                Fill(mode, interpolation, 7.0),
+                ResampleOptions(mode, interpolation, 7.0),
                 matrices if side else None,
                 linear=random.normal(size=sides).astype(np.float32) if side else None,
                 offset=random.normal(size=(COUNT, channels)).astype(np.float32) if side else None,

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from fastcnn import data as of
-from fastcnn.data.augment.color import ColourMap
+from fastcnn.data.augment.color import ColorMap
 from fastcnn.data.counter_rng import key, normals, uniforms
 from fastcnn.utils import naming
 
@@ -278,7 +278,7 @@ def test_colours_compose_in_their_order():
                 [colour_reference(one, image, row) for image, row in zip(expected, u, strict=True)]
             )
             continue
-        colours = ColourMap(30, 3)
+        colours = ColorMap(30, 3)
         one.change(colours, u)
         mean = expected.mean(axis=(1, 2), keepdims=True)
         kept = 0 if colours.mean is None else colours.mean[:, :, :, np.newaxis] * mean

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fastcnn import data
 from fastcnn.cli.resolve.image_set import ImageSet
-from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder.splitting import split_source
 from fastcnn.training.trainer import Trainer
 
@@ -185,7 +185,9 @@ def test_a_share_that_rounds_to_none_is_refused(root):
 
 def test_the_command_line_holds_out_the_same(root):
     folder = data.from_folder(root, SIZE)
-    images = ImageSet("set", Part(folder.x, folder.labels), None, list("abc")).held_out(0.25, 3)
+    images = ImageSet("set", ImageSubset(folder.x, folder.labels), None, list("abc")).held_out(
+        0.25, 3
+    )
     found = sorted(images.validation.x[:, 0, 0, 0].tolist())
     assert found == held_out(Sorted(folder), seed=3)
     assert len(images.train) + len(images.validation) == 3 * COUNT

@@ -13,7 +13,7 @@ NAMES = ("direct", "winograd", "winograd-2x2")
 PROBLEM = Problem(12, 12, 8, 8, (3, 3))  # which all of them can do
 
 
-class Stopwatch:
+class CallTimer:
     """A clock that only convolutions move on, and a Convolution that takes what it is told to."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Stopwatch:
 
 
 class Fake:
-    def __init__(self, watch: Stopwatch, name: str) -> None:
+    def __init__(self, watch: CallTimer, name: str) -> None:
         self.watch, self.name = watch, name
         self.workspace = watch.workspace.get(name, 0)
 
@@ -54,11 +54,11 @@ class Fake:
         return seconds
 
 
-def installed(monkeypatch) -> Stopwatch:
+def installed(monkeypatch) -> CallTimer:
     """A stopwatch in place of clock, convolutions and other programs; NAMES alone can be chosen."""
     for name in set(STRATEGIES) - set(NAMES):
         monkeypatch.delitem(STRATEGIES, name)
-    made = Stopwatch()
+    made = CallTimer()
     monkeypatch.setattr(benchmark, "time", made)
     monkeypatch.setattr(benchmark, "Convolution", made.convolution)
     share = property(lambda self: made.disturbance)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastcnn import losses, metrics, optimizers
-from fastcnn.backends.step import Batch
+from fastcnn.backends.step import StepResult
 
 
 class NonFiniteError(ArithmeticError):
@@ -64,7 +64,7 @@ class FakeEngine:
         return (
             flat,
             gradient,
-            Batch(loss.astype(np.float32), rank, outputs, None, model.penalty, True),
+            StepResult(loss.astype(np.float32), rank, outputs, None, model.penalty, True),
         )
 
     def train(self, x, y, weight, capacity=None):

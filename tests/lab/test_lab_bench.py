@@ -194,7 +194,7 @@ def test_one_that_is_far_behind_runs_one_round(monkeypatch):
         lambda call, device: turns.append(1) or [[1.0], [9.0], [1.0]][len(turns) - 1],
     )
     (problem,) = sets.named(SMALL)
-    one = problem_run.Bout(Task(problem, "dx", ("direct", "winograd")))
+    one = problem_run.ProblemRun(Task(problem, "dx", ("direct", "winograd")))
     one.run(2, lambda: False, lambda what: None)
     direct, far = one.results(Ceilings(1.0, 1.0, 1.0))
     assert len(turns) == 3

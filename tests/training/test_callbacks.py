@@ -25,7 +25,7 @@ from fastcnn.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from fastcnn.callbacks.callback import HOOKS, Hooks
+from fastcnn.callbacks.callback import HOOKS, CallbackList
 from fastcnn.training.trainer import Trainer
 
 NAN = math.nan
@@ -101,7 +101,7 @@ def test_only_overridden_hooks_are_called():
         def on_epoch_end(self, epoch, logs=None):
             pass
 
-    hooks = Hooks([Quiet(), Callback(), LambdaCallback(on_train_batch_end=print)])
+    hooks = CallbackList([Quiet(), Callback(), LambdaCallback(on_train_batch_end=print)])
     assert [len(hooks[name]) for name in ("on_epoch_end", "on_train_batch_end")] == [1, 1]
     assert not any(
         hooks[name] for name in HOOKS if name not in ("on_epoch_end", "on_train_batch_end")

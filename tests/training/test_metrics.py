@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastcnn import losses, metrics
-from fastcnn.backends.step import Batch
+from fastcnn.backends.step import StepResult
 from fastcnn.metrics import (
     AUC,
     Accuracy,
@@ -49,7 +49,7 @@ def batch(rank=(), loss=None, outputs=None, penalty=0.0):
     rank = np.asarray(rank, np.int32)
     outputs = np.asarray(np.zeros((len(rank), 1)) if outputs is None else outputs, np.float32)
     loss = np.asarray(np.zeros(len(outputs)) if loss is None else loss, np.float32)
-    return Batch(loss, rank, outputs, None, penalty, True)
+    return StepResult(loss, rank, outputs, None, penalty, True)
 
 
 CASES = [

@@ -16,8 +16,8 @@ from fastcnn.kernels.call import (
     IMAGE,
     LOCAL,
     PARTIAL,
+    Address,
     Call,
-    Place,
     Region,
 )
 from fastcnn.kernels.cpu.runtime import kernel as kernels
@@ -91,7 +91,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     for call in calls:
         first = len(operands)
         reads_ahead = call in fetching and "ahead" in call.kernel.fields
-        queue = {"ahead": Place(Region(0, "ahead", per_image=False))} if reads_ahead else {}
+        queue = {"ahead": Address(Region(0, "ahead", per_image=False))} if reads_ahead else {}
         for name, place in {**call.places, **queue}.items():
             field = call.kernel.fields.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))

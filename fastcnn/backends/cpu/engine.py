@@ -14,7 +14,7 @@ from fastcnn.backends.engine import (
     TEST,
     TRAIN,
     Engine,
-    Planned,
+    PlannedProgram,
     check_shape,
     outside_of,
     results_of,
@@ -30,7 +30,7 @@ from fastcnn.utils.aligned_memory import vector_zeros
 __all__ = ["PREDICT", "TEST", "TRAIN", "CpuEngine"]
 
 
-class _Planned(Planned):
+class _CpuProgram(PlannedProgram):
     """An executable and views of what it leaves behind."""
 
     def __init__(
@@ -85,7 +85,7 @@ class CpuEngine(Engine):
     def _flat_gradients(self) -> np.ndarray:
         return self._gradients.copy()
 
-    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
         state = self._spec.state
         # A step changes the weights: what was prepared from them before or in it is stale.
         state.changed()
@@ -99,7 +99,7 @@ class CpuEngine(Engine):
                 state.moving[...] = moving
             state.changed()
 
-    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, path, capacity)
         low = _lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
@@ -113,7 +113,7 @@ class CpuEngine(Engine):
         executable = Executable(
             low.calls.made, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
-        return _Planned(executable, low, roles, spec.state, has_classes)
+        return _CpuProgram(executable, low, roles, spec.state, has_classes)
 
     def _memory(self, kind: str, size: int) -> np.ndarray:
         """Return at least `size` bytes for the batch of a kind of program."""

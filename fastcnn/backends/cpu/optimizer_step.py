@@ -8,7 +8,7 @@ import numpy as np
 
 from fastcnn.backends.lowering import Lowering
 from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
-from fastcnn.kernels.call import BATCH, Place, Region
+from fastcnn.kernels.call import BATCH, Address, Region
 from fastcnn.kernels.cpu.nn import train_step
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def _update(
             "gradient": low.parameter(parameter, "gradients"),
             "slots": slots,
             "hyper": Region(32, "hyper", per_image=False),
-            "factors": Place(factors, 4 * number),
-            "status": Place(factors, 4 * parameters),
+            "factors": Address(factors, 4 * number),
+            "status": Address(factors, 4 * parameters),
         },
         parts=parts,
         size=parameter.size,

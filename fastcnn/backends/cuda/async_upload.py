@@ -12,7 +12,7 @@ from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 
-class Room:
+class StagingBuffer:
     """Memory for a batch of so many floats, on both sides, and the event of its arrival."""
 
     def __init__(self, size: int):
@@ -32,14 +32,14 @@ class Room:
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
+class UploadedBatch:
     """A batch of images float32 [n, H, W, C] and where they are on the device.
 
     It stands for the host's array wherever a step takes images.
     """
 
     x: np.ndarray
-    room: Room
+    room: StagingBuffer
 
     @property
     def size(self) -> int:
@@ -52,24 +52,24 @@ class Parcel:
         return np.asarray(self.x, dtype)
 
 
-class Outbox:
+class AsyncUploader:
     """Sends batches from the threads that prepare them, over a stream of its own."""
 
     def __init__(self) -> None:
         self._stream = new_stream()
-        self._free: list[Room] = []  # appended to and popped from by several threads
+        self._free: list[StagingBuffer] = []  # appended to and popped from by several threads
 
-    def send(self, x: np.ndarray) -> Parcel:
+    def send(self, x: np.ndarray) -> UploadedBatch:
         """Return the images as a parcel that is on its way."""
         try:
             room = self._free.pop()
         except IndexError:
-            room = Room(x.size)
+            room = StagingBuffer(x.size)
         if len(room) < x.size:
-            room = Room(x.size)
+            room = StagingBuffer(x.size)
         room.fill(x, self._stream)
-        return Parcel(x, room)
+        return UploadedBatch(x, room)
 
-    def take_back(self, room: Room) -> None:
+    def take_back(self, room: StagingBuffer) -> None:
         """Use a parcel's room again, once the step that took it has ended."""
         self._free.append(room)

@@ -8,11 +8,11 @@ import numpy as np
 
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.backends.cuda import pointwise
-from fastcnn.backends.cuda.pinned_buffer import Mirror
+from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 
 if TYPE_CHECKING:
     from fastcnn.backends.cuda.dataset_cache import Images
-    from fastcnn.data.augment.params import Drawn
+    from fastcnn.data.augment.params import BatchParams
 
 MOST_FACTORS = 9  # of a map of three colours
 
@@ -44,13 +44,13 @@ class Resampling:
     def __init__(self, capacity: int, channels: int):
         self._capacity, self._channels = capacity, channels
         self._effects: list[pointwise.Effect] = []
-        self._matrices = Mirror((6 * capacity,), np.float64)
+        self._matrices = PinnedBuffer((6 * capacity,), np.float64)
         # Fill values, scale and shift; then a record an image: factors, offsets, factors of means.
-        self._colours = Mirror(
+        self._colours = PinnedBuffer(
             (3 * channels + capacity * (2 * MOST_FACTORS + channels),), np.float32
         )
 
-    def give(self, drawn: Drawn) -> Options:
+    def give(self, drawn: BatchParams) -> Options:
         """Write to the host's side; return what the launches have to know."""
         if drawn.matrices is not None:
             self._matrices.give(drawn.matrices)
@@ -75,13 +75,13 @@ class Resampling:
             effects=self._give_effects(drawn),
         )
 
-    def _give_effects(self, drawn: Drawn) -> tuple[pointwise.Options, ...]:
+    def _give_effects(self, drawn: BatchParams) -> tuple[pointwise.Options, ...]:
         while len(self._effects) < len(drawn.effects):
             self._effects.append(pointwise.Effect(self._capacity, self._channels))
         pairs = zip(self._effects, drawn.effects, strict=False)
         return tuple(room.give(effect) for room, effect in pairs)
 
-    def _give_colours(self, drawn: Drawn) -> int:
+    def _give_colours(self, drawn: BatchParams) -> int:
         """Write each image's record; return how many numbers it has."""
         given = (drawn.linear, drawn.offset, drawn.mean)
         parts = [part.reshape(len(part), -1) for part in given if part is not None]

@@ -62,7 +62,7 @@ class Images:
         launch(resample_images[self._dtype], count, stream, given)
 
 
-class DataSets:
+class DatasetCache:
     """The data sets whose images lie on the device."""
 
     def __init__(self) -> None:

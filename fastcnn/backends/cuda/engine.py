@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from fastcnn.backends.cuda import memory
-from fastcnn.backends.cuda.async_upload import Outbox, Parcel
-from fastcnn.backends.cuda.dataset_cache import DataSets
+from fastcnn.backends.cuda.async_upload import AsyncUploader, UploadedBatch
+from fastcnn.backends.cuda.dataset_cache import DatasetCache
 from fastcnn.backends.cuda.graphs import Replay
-from fastcnn.backends.cuda.input_feed import Feed, Way
+from fastcnn.backends.cuda.input_feed import InputFeed, InputRoute
 from fastcnn.backends.cuda.launches import MOST_SIZES, Launches, extent
 from fastcnn.backends.cuda.memory import to_device
-from fastcnn.backends.cuda.model_arrays import Residence
+from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
-from fastcnn.backends.cuda.pinned_buffer import Mirror
+from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
-from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, Planned, outside_of, results_of
+from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, PlannedProgram, outside_of, results_of
 from fastcnn.backends.lowering import Lowering
 from fastcnn.backends.step import StepSpec
 from fastcnn.graph.program import Buffer, Program
@@ -46,16 +46,18 @@ class _Work:
     ):
         self._capacity = capacity
         self._stream = engine.stream
-        self._residence = engine.residence
+        self._device_state = engine.device_state
         with memory.batch(capacity, _extent(low, roles)):
             self._tables = {
                 name: to_device(table, "the table of an update") for name, table in tables.items()
             }
-            self.feed = Feed(capacity, tuple(low.program.input.shape), engine.sets, engine.stream)
+            self.feed = InputFeed(
+                capacity, tuple(low.program.input.shape), engine.sets, engine.stream
+            )
             self.inputs = self._make_inputs(low, roles)
             constants = np.array(low.constants, np.float32)
             arrays = {
-                **{name: mirror.device for name, mirror in self.inputs.items()},
+                **{name: pinned.device for name, pinned in self.inputs.items()},
                 **self._tables,
                 "x": self.feed.x,
                 "constants": to_device(constants, "a program's constants"),
@@ -64,50 +66,50 @@ class _Work:
             self.launches = Launches(low.calls.made, capacity, arrays)
             self.outputs = self._make_outputs(low, roles, has_classes)
 
-    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, Mirror]:
+    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
         size = self._capacity
-        made: dict[str, Mirror] = {}
+        made: dict[str, PinnedBuffer] = {}
         if "target" in roles:
             target = roles["target"]
-            made["target"] = Mirror((size * target.size,), target.dtype)
-            made["weight"] = Mirror((size,), np.float32)
+            made["target"] = PinnedBuffer((size * target.size,), target.dtype)
+            made["weight"] = PinnedBuffer((size,), np.float32)
         if low.program.training:
-            made["random"] = Mirror((2,), np.int64)
-            made["control"] = Mirror((1,), np.int64)
-            made["hyper"] = Mirror((8,), np.float32)
+            made["random"] = PinnedBuffer((2,), np.int64)
+            made["control"] = PinnedBuffer((1,), np.int64)
+            made["hyper"] = PinnedBuffer((8,), np.float32)
         return made
 
     def _make_outputs(
         self, low: Lowering, roles: dict[str, Buffer], has_classes: bool
-    ) -> dict[str, Mirror]:
+    ) -> dict[str, PinnedBuffer]:
         wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
-        made: dict[str, Mirror] = {}
+        made: dict[str, PinnedBuffer] = {}
         for role in wanted if "scores" in roles else ["output"]:
             buffer = roles[role]
             device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
-            made[role] = Mirror(device.shape, buffer.dtype, device)
+            made[role] = PinnedBuffer(device.shape, buffer.dtype, device)
         for name in ("factors", "totals"):
             if name in self._tables:
                 device = self._tables[name]
-                made[name] = Mirror(device.shape, device.dtype, device)
+                made[name] = PinnedBuffer(device.shape, device.dtype, device)
         return made
 
-    def enqueue(self, way: Way, images: int, names: list[str]) -> None:
+    def enqueue(self, way: InputRoute, images: int, names: list[str]) -> None:
         """Put a run on the stream: its images, what else is given to it, its launches, what is
         read of it."""
         stream = self._stream
         if "control" in names:  # a training step
-            self._residence.remember_moving(stream)
+            self._device_state.remember_moving(stream)
         self.feed.enqueue(way, images)
         for name in names:
-            mirror = self.inputs[name]
+            pinned = self.inputs[name]
             per_image = name in ("target", "weight")
-            length = len(mirror.host) // self._capacity * images if per_image else len(mirror.host)
-            mirror.upload(length, stream)
+            length = len(pinned.host) // self._capacity * images if per_image else len(pinned.host)
+            pinned.upload(length, stream)
         self.launches.launch(images, stream)
-        for name, mirror in self.outputs.items():
-            length = len(mirror.host) if name in ("factors", "totals") else images
-            mirror.download(length, stream)
+        for name, pinned in self.outputs.items():
+            length = len(pinned.host) if name in ("factors", "totals") else images
+            pinned.download(length, stream)
 
 
 def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
@@ -117,7 +119,7 @@ def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
     return lambda images: extent(low.calls.made, images) + images * each
 
 
-class _Planned(Planned):
+class _CpuProgram(PlannedProgram):
     """A program's work on the GPU, recorded for each way and number of images.
 
     It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
@@ -127,10 +129,10 @@ class _Planned(Planned):
         self.capacity = capacity
         self.absorbed = absorbed
         self._work = work
-        self._stream, self._outbox = engine.stream, engine.outbox
-        self._residence = engine.residence
+        self._stream, self._uploader = engine.stream, engine.uploader
+        self._device_state = engine.device_state
         self._outputs = work.outputs
-        self._replays: dict[tuple[Way, int], Replay] = {}
+        self._replays: dict[tuple[InputRoute, int], Replay] = {}
         if "scores" in self._outputs:
             self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
             self.rank = self._outputs["rank"].host if "rank" in self._outputs else NO_RANKS
@@ -143,16 +145,16 @@ class _Planned(Planned):
 
         cuda.current_context()  # from now on this thread's
         try:
-            self._residence.settle()
+            self._device_state.settle()
             with memory.lack_told("what its kernels need to run"):
-                self._residence.run(
+                self._device_state.run(
                     self._stream,
                     lambda: self._put(x, given),
                     counts if "control" in given else None,
                 )
         finally:
-            if isinstance(x, Parcel):
-                self._outbox.take_back(x.room)
+            if isinstance(x, UploadedBatch):
+                self._uploader.take_back(x.room)
 
     def _put(self, x: Any, given: dict[str, np.ndarray]) -> None:
         """Put a run on the stream."""
@@ -162,7 +164,7 @@ class _Planned(Planned):
         way = self._work.feed.give(x)
         self._replay(way, len(x), [*given]).run()
 
-    def _replay(self, way: Way, images: int, names: list[str]) -> Replay:
+    def _replay(self, way: InputRoute, images: int, names: list[str]) -> Replay:
         key = way, images
         if key not in self._replays:
             if len(self._replays) >= MOST_SIZES:
@@ -194,16 +196,16 @@ class CudaEngine(Engine):
         check_process()
         with memory.lack_told("its streams"):
             self.stream = new_stream()
-            self.outbox = Outbox()
-        self.residence = Residence(spec.state)
+            self.uploader = AsyncUploader()
+        self.device_state = DeviceState(spec.state)
         self._gradients: Any = None
-        self.sets = DataSets()
+        self.sets = DatasetCache()
 
     def arrays(self) -> dict[str, Any]:
         """Return the model's flat arrays on the device, by the names of their regions."""
-        made = {"values": self.residence.values, "moving": self.residence.moving}
+        made = {"values": self.device_state.values, "moving": self.device_state.moving}
         if self._gradients is not None:
-            made |= {"gradients": self._gradients, "slots": self.residence.slots}
+            made |= {"gradients": self._gradients, "slots": self.device_state.slots}
         return made
 
     def hold(self, images: np.ndarray, anew: bool) -> bool:
@@ -220,21 +222,23 @@ class CudaEngine(Engine):
 
     def _forget_gone(self) -> None:
         for planned in self._planned.values():
-            if isinstance(planned, _Planned):
+            if isinstance(planned, _CpuProgram):
                 planned.forget_gone()
 
     def sender(self) -> Callable[[np.ndarray], Any]:
         """Return what puts a prepared batch on its way to the device."""
-        return self.outbox.send
+        return self.uploader.send
 
     def _flat_gradients(self) -> np.ndarray:
         found: np.ndarray = self._gradients.copy_to_host()
         return found[: len(self._spec.state.values)]
 
-    def _take_step(self, planned: Planned, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
         planned.run(x, **given)
 
-    def _plan(self, kind: str, images: int, capacity: int | None = None, path: str = "") -> Planned:
+    def _plan(
+        self, kind: str, images: int, capacity: int | None = None, path: str = ""
+    ) -> PlannedProgram:
         check_process()
         while True:
             try:
@@ -247,7 +251,7 @@ class CudaEngine(Engine):
                     raise
                 self._forget_gone()
 
-    def _build(self, kind: str, path: str, capacity: int) -> Planned:
+    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, path, capacity)
         low = self._lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
@@ -256,13 +260,13 @@ class CudaEngine(Engine):
             if self._gradients is None:
                 zeros = np.zeros(len(spec.state.values), np.float32)
                 self._gradients = to_device(zeros, "the gradients")
-            self.residence.fit_slots()
+            self.device_state.fit_slots()
             tables = append_flat_update(low, spec.optimizer, low.region(roles["loss"]))
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)
         absorbed = scored and roles["scores"] is not roles["output"]
-        return _Planned(work, capacity, absorbed, self)
+        return _CpuProgram(work, capacity, absorbed, self)
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int

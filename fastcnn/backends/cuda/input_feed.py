@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.backends.cuda.async_upload import Parcel
+from fastcnn.backends.cuda.async_upload import UploadedBatch
 from fastcnn.backends.cuda.augmentation import Options, Resampling
-from fastcnn.backends.cuda.dataset_cache import DataSets, Images
-from fastcnn.backends.cuda.pinned_buffer import Mirror
+from fastcnn.backends.cuda.dataset_cache import DatasetCache, Images
+from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.engine import check_shape
 from fastcnn.backends.step import Selection
 
 
 @dataclass(frozen=True)
-class Way:
+class InputRoute:
     """What is the same for all batches whose images come so: a graph is recorded for each way.
 
     They come from a data set on the device, where there is a `source`, augmented with `options`;
@@ -34,22 +34,22 @@ class Way:
         return self.source is not None and self.source.source is None
 
 
-class Feed:
+class InputFeed:
     """Brings up to `capacity` images of a shape into `x`, float32 on the device.
 
     Each run is given its images, which writes to the host's side of fixed buffers; what is then put
     on the stream is the same for all batches of a way and a size.
     """
 
-    def __init__(self, capacity: int, shape: tuple[int, ...], sets: DataSets, stream: Any):
+    def __init__(self, capacity: int, shape: tuple[int, ...], sets: DatasetCache, stream: Any):
         self._capacity = capacity
         self._shape = shape
         self._channels = shape[-1]
         self._size = prod(shape)
         self._sets = sets
         self._stream = stream
-        self._x = Mirror((capacity * self._size,), np.float32)
-        self._indices = Mirror((capacity,), np.int32)
+        self._x = PinnedBuffer((capacity * self._size,), np.float32)
+        self._indices = PinnedBuffer((capacity,), np.int32)
         self._resampling: Resampling | None = None  # few programs augment
 
     @property
@@ -57,22 +57,22 @@ class Feed:
         """The images, on the device."""
         return self._x.device
 
-    def give(self, x: Any) -> Way:
+    def give(self, x: Any) -> InputRoute:
         """Take the images of the run that follows; return the way they come."""
         held = self._sets.of(x.images) if isinstance(x, Selection) else None
         if held is not None:
             return self._select(x, held)
-        if isinstance(x, Parcel):
+        if isinstance(x, UploadedBatch):
             # Of another stream and from memory that changes: no part of a graph.
             x.room.sent.wait(self._stream)
             self.x[: x.size].copy_to_device(x.room.device[: x.size], self._stream)
-            return Way()
+            return InputRoute()
         images = np.asarray(x)
         check_shape(images, self._shape)
         self._x.give(images)
-        return Way(uploaded=True)
+        return InputRoute(uploaded=True)
 
-    def _select(self, x: Selection, held: Images) -> Way:
+    def _select(self, x: Selection, held: Images) -> InputRoute:
         if x.drawn is None:
             check_shape(x.images, self._shape)
         if x.indices.min(initial=0) < 0 or x.indices.max(initial=0) >= len(x.images):
@@ -83,9 +83,9 @@ class Feed:
             if self._resampling is None:
                 self._resampling = Resampling(self._capacity, self._channels)
             options = self._resampling.give(x.drawn)
-        return Way(source=held, options=options)
+        return InputRoute(source=held, options=options)
 
-    def enqueue(self, way: Way, images: int) -> None:
+    def enqueue(self, way: InputRoute, images: int) -> None:
         """Put on the stream what brings so many images that come a way."""
         if way.uploaded:
             self._x.upload(images * self._size, self._stream)

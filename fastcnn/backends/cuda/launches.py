@@ -10,7 +10,7 @@ import numpy as np
 
 from fastcnn.backends.cuda import memory
 from fastcnn.backends.memory_planner import Span, place
-from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Call, Place, Region
+from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Address, Call, Region
 from fastcnn.kernels.cuda.runtime.compile import load
 from fastcnn.kernels.cuda.runtime.device import cuda
 
@@ -97,7 +97,7 @@ class Launches:
             )
         return kernel.compiled, blocks, threads, arguments
 
-    def _array(self, where: Place | None, dtype: np.dtype) -> Any:
+    def _array(self, where: Address | None, dtype: np.dtype) -> Any:
         """Return the device array that begins at a place; one of length 0 for none."""
         if where is None:
             if dtype not in self._empty:

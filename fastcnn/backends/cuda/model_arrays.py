@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastcnn.graph.state import State
 
 
-class Residence:
+class DeviceState:
     """Weights, moving statistics and optimizer slots, and which side has the newer ones.
 
     They are copied to the device when they changed on the host, and back when the host asks

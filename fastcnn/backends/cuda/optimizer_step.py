@@ -11,7 +11,7 @@ import numpy as np
 
 from fastcnn.backends.lowering import Lowering
 from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
-from fastcnn.kernels.call import BATCH, Place, Region
+from fastcnn.kernels.call import BATCH, Address, Region
 
 if TYPE_CHECKING:
     from fastcnn.graph.parameter import Parameter
@@ -50,7 +50,7 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
         training.check_gradients,
         BATCH,
         ("factors", "totals"),
-        {**_named("sums", "spans", "control", "factors", "totals"), "loss": Place(loss)},
+        {**_named("sums", "spans", "control", "factors", "totals"), "loss": Address(loss)},
         parameters=len(parameters),
         clip_each=float(optimizer.clipnorm or 0.0),
         clip_all=float(optimizer.global_clipnorm or 0.0),

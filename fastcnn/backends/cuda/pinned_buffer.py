@@ -11,7 +11,7 @@ from fastcnn.backends.cuda.memory import device_array, pinned_array
 WHAT = "what goes to the GPU and back in every step"
 
 
-class Mirror:
+class PinnedBuffer:
     """An array on the device and its likeness in pinned host memory, which copies go through."""
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, device: Any = None):

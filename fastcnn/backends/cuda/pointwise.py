@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastcnn.backends.cuda.memory import to_device
-from fastcnn.backends.cuda.pinned_buffer import Mirror
+from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.data.augment.params import Erasing, Noise
 from fastcnn.kernels.cuda.data.effects import add_noise, erase_boxes
 from fastcnn.kernels.cuda.runtime.launch import launch
@@ -33,8 +33,8 @@ class Effect:
     def __init__(self, capacity: int, channels: int):
         # A key, then a stream and a box for each image.
         self._capacity, self._channels = capacity, channels
-        self._words = Mirror((1 + (1 + BOX) * capacity,), np.int64)
-        self._numbers = Mirror((max(capacity, channels),), np.float32)
+        self._words = PinnedBuffer((1 + (1 + BOX) * capacity,), np.int64)
+        self._numbers = PinnedBuffer((max(capacity, channels),), np.float32)
         self._levels: Any = None
 
     def give(self, drawn: Noise | Erasing) -> Options:

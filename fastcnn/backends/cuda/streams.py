@@ -8,7 +8,7 @@ streams know nothing of the default one. The order between them is told instead:
 - a copy to the device on the default stream is over when `device_memory.upload` returns, so that
   whatever is put on any stream afterwards finds what was copied;
 - a run ends with its own stream's `synchronize`, and what it wrote is read after that;
-- what goes from one stream to another waits for an event (`outbox`).
+- what goes from one stream to another waits for an event (`uploader`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastcnn.graph.program import Buffer, Op, Program
-from fastcnn.kernels.call import GLOBAL, LOCAL, Calls, Place, Region
+from fastcnn.kernels.call import GLOBAL, LOCAL, Address, Calls, Region
 from fastcnn.kernels.registry import Kernels
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Regions:
         kernel: Any,
         scope: str,
         writes: str | tuple[str, ...],
-        places: Mapping[str, Region | Place | None],
+        places: Mapping[str, Region | Address | None],
         **values: Any,
     ) -> None:
         """Append a call; see `Calls.emit`."""

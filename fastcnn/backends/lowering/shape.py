@@ -6,7 +6,7 @@ from math import prod
 
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
-from fastcnn.kernels.call import IMAGE, Place
+from fastcnn.kernels.call import IMAGE, Address
 
 
 def reshape(low: Regions, op: Op) -> None:
@@ -42,7 +42,7 @@ def concat(low: Regions, op: Op) -> None:
     first = 0
     for buffer in op.inputs:
         columns = buffer.shape[-1]
-        places = {"x": Place(low.region(buffer)), "y": Place(y, 4 * first)}
+        places = {"x": Address(low.region(buffer)), "y": Address(y, 4 * first)}
         sizes = {"rows": prod(buffer.shape[:-1]), "columns": columns}
         low.emit(
             low.kernels.layout.copy_rows, IMAGE, "y", places, **sizes, x_row=columns, y_row=total
@@ -52,8 +52,8 @@ def concat(low: Regions, op: Op) -> None:
 
 def concat_dx(low: Regions, op: Op) -> None:
     shape, total = op.outputs[0].shape, op.inputs[0].shape[-1]
-    source = Place(low.region(op.inputs[0]), 4 * op.attributes["first"])
-    places = {"x": source, "y": Place(low.region(op.outputs[0]))}
+    source = Address(low.region(op.inputs[0]), 4 * op.attributes["first"])
+    places = {"x": source, "y": Address(low.region(op.outputs[0]))}
     sizes = {"rows": prod(shape[:-1]), "columns": shape[-1]}
     low.emit(
         low.kernels.layout.copy_rows, IMAGE, "y", places, **sizes, x_row=total, y_row=shape[-1]

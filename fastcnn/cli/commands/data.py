@@ -25,7 +25,7 @@ from fastcnn.data.files import pack, packed
 from fastcnn.data.folder import inspection
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.pipeline.batches import Batches
-from fastcnn.data.pipeline.transform import Preparation
+from fastcnn.data.pipeline.transform import Transform
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.training import augment_argument
 
@@ -132,7 +132,7 @@ class _ImagesSpec(NamedTuple):
     input_shape: tuple[int, ...]
 
 
-def _preparation(images: Any, given: argparse.Namespace) -> Preparation:
+def _preparation(images: Any, given: argparse.Namespace) -> Transform:
     """What a training with the augmentations would do to the images."""
     listed = augment.made(given.augment, images.image_shape)
     spec = _ImagesSpec(given.seed, [], tuple(images.image_shape))
@@ -143,7 +143,7 @@ def _preparation(images: Any, given: argparse.Namespace) -> Preparation:
 
 
 def _batch(
-    images: Any, made: Preparation, chosen: NDArray[np.int64], epoch: int
+    images: Any, made: Transform, chosen: NDArray[np.int64], epoch: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """The chosen images as one batch of training, and how much of each class is in each."""
     shares = np.eye(len(images.class_names), dtype=np.float32)[np.asarray(images.labels)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.cli.resolve.image_set import ImageSet
-from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.augment import statistics
 from fastcnn.data.folder.inspection import Statistics
 
@@ -23,7 +23,7 @@ class Looked:
     by label. damage: a sentence for each thing that cannot be used."""
 
     source: str
-    parts: dict[str, Part]
+    parts: dict[str, ImageSubset]
     names: list[str]
     damage: list[str]
 
@@ -59,7 +59,7 @@ class Looked:
             lines.append(f"  {name:<{width}}" + "".join(f"  {count:>9,}" for count in counts))
         return "\n".join([*lines, *(self.damage or ["Every image can be used."])])
 
-    def _counts(self, part: Part) -> list[int]:
+    def _counts(self, part: ImageSubset) -> list[int]:
         known = part.labels[(part.labels >= 0) & (part.labels < len(self.names))]
         return np.bincount(known, minlength=len(self.names)).tolist()
 

@@ -14,7 +14,7 @@ from fastcnn import data
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_set import ImageSet
-from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.datasets import SAMPLE
 from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.datasets.local_file import read_labelled
@@ -102,8 +102,10 @@ def _from_folder(
 def _of_dataset(name: str, found: Any) -> ImageSet:
     """The set of a Dataset, or of a pair of them for training and validation."""
     train, held = found if isinstance(found, tuple) else (found, None)
-    validation = None if held is None else Part(held, held.labels)
-    return ImageSet(name, Part(train, train.labels), None, list(train.class_names), validation)
+    validation = None if held is None else ImageSubset(held, held.labels)
+    return ImageSet(
+        name, ImageSubset(train, train.labels), None, list(train.class_names), validation
+    )
 
 
 def _known(text: str) -> ImageSet:
@@ -115,7 +117,7 @@ def _known(text: str) -> ImageSet:
     except ValueError as error:
         raise UsageError(f"{error} Or give a folder, an .h5 or an .npz file.") from None
     train, test = data.load(text)
-    return ImageSet(text, Part(*train), Part(*test), names)
+    return ImageSet(text, ImageSubset(*train), ImageSubset(*test), names)
 
 
 def _from_file(path: Path) -> ImageSet:
@@ -132,7 +134,7 @@ def _from_file(path: Path) -> ImageSet:
         raise UsageError(
             f"'{path}' is neither a folder, nor an .h5 or .npz file, and cannot be read: {error}"
         ) from error
-    return ImageSet(str(path), Part(x, y), None, class_names)
+    return ImageSet(str(path), ImageSubset(x, y), None, class_names)
 
 
 def _from_npz(path: Path) -> ImageSet:
@@ -154,7 +156,7 @@ def _of_arrays(path: Path, found: dict[str, NDArray[Any]]) -> ImageSet:
     )
 
 
-def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Part:
+def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> ImageSubset:
     """x_<part> and y_<part>; grey images may lack the channel axis."""
     missing = [name for name in (f"x_{part}", f"y_{part}") if name not in arrays]
     if missing:
@@ -177,4 +179,4 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Part:
         )
     if images.dtype != np.uint8:
         images = images.astype(np.float32)
-    return Part(images, labels.reshape(-1).astype(np.int32))
+    return ImageSubset(images, labels.reshape(-1).astype(np.int32))

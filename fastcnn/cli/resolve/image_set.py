@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve.image_subset import Part
+from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder.splitting import split_source
 
 MOST_CLASSES = 1 << 20
@@ -18,13 +18,13 @@ class ImageSet:
     """Images to train on, those of them that are held out, and those to test with."""
 
     name: str
-    train: Part | None
-    test: Part | None
+    train: ImageSubset | None
+    test: ImageSubset | None
     class_names: list[str] | None
-    validation: Part | None = None
+    validation: ImageSubset | None = None
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ImageSubset]:
         """Those that there are."""
         return [part for part in (self.train, self.validation, self.test) if part is not None]
 
@@ -59,13 +59,13 @@ class ImageSet:
         return [str(label) for label in range(self.classes)]
 
     @property
-    def to_train(self) -> Part:
+    def to_train(self) -> ImageSubset:
         """The images to train on; UsageError where there are none."""
         if self.train is None:
             raise UsageError(f"'{self.name}' must hold x_train and y_train to train on.")
         return self.train
 
-    def measured(self) -> tuple[str, Part]:
+    def measured(self) -> tuple[str, ImageSubset]:
         """The images that tell how good a model is, and their kind: "test" images where there are
         some, else those held out for "validation", else those of the "training"."""
         kinds = {"test": self.test, "validation": self.validation, "training": self.train}

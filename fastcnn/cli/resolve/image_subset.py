@@ -31,7 +31,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Part:
+class ImageSubset:
     """x: an array uint8 or float32 [n, H, W, C], or a Dataset of such images; labels: int32 [n]."""
 
     x: Any
@@ -60,24 +60,24 @@ class Part:
         """(height, width, channels) of an image."""
         return tuple(self.dataset.image_shape)
 
-    def part(self, chosen: NDArray[np.int64]) -> Part:
+    def part(self, chosen: NDArray[np.int64]) -> ImageSubset:
         """Those of an array at these positions, int64 [n]."""
-        return Part(self.x[chosen], self.labels[chosen])
+        return ImageSubset(self.x[chosen], self.labels[chosen])
 
-    def called(self, names: list[str], known: list[str], owner: str) -> Part:
+    def called(self, names: list[str], known: list[str], owner: str) -> ImageSubset:
         """The same images with their classes, `names`, counted as in `known`; ValueError, in the
         name of `owner`, where one is not known."""
         labels = class_labels.counted(self.labels, names, known, owner)
         if isinstance(self.x, np.ndarray):
-            return Part(self.x, labels)
+            return ImageSubset(self.x, labels)
         dataset = copy.copy(self.x)
         dataset.labels, dataset.class_names = labels, known
-        return Part(dataset, labels)
+        return ImageSubset(dataset, labels)
 
     @property
-    def usable(self) -> Part:
+    def usable(self) -> ImageSubset:
         """Those that are not known to be damaged: predict, unlike evaluate, leaves out nothing."""
         if not isinstance(self.x, ImageFolder):
             return self
         found = self.x.usable()
-        return Part(found, found.labels)
+        return ImageSubset(found, found.labels)

@@ -14,8 +14,8 @@ from fastcnn._ext.checks import check_target
 from fastcnn.data import counter_rng
 from fastcnn.data.augment.base import Augmentation, Range, Shape
 from fastcnn.data.augment.color import (
-    Colour,
-    ColourMap,
+    ColorAugmentation,
+    ColorMap,
     PCAColor,
     RandomBrightness,
     RandomContrast,
@@ -41,7 +41,7 @@ from fastcnn.data.augment.geometry import (
     agreed_fill,
     composed,
 )
-from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.params import BatchParams
 from fastcnn.data.augment.preprocessing import STEPS, check_order
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.counter_rng import Doubles, key
@@ -116,7 +116,7 @@ class Augment:
         self.seed = arguments.whole(self, "seed", seed, least=0)
         self.scale, self.offset = copy(scale), copy(offset)
         self._geometric = self._numbered(Geometric)
-        self._colours = self._numbered(Colour)
+        self._colours = self._numbered(ColorAugmentation)
         self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]
         self._fill = agreed_fill([one for _, one in self._geometric])
         self._limits = _agreed_limits([one for _, one in self._colours])
@@ -158,7 +158,7 @@ class Augment:
     def _scaled(self) -> bool:
         return self.scale is not None or self.offset is not None
 
-    def draw(self, shape: Shape, indices: Indices, epoch: int) -> Drawn:
+    def draw(self, shape: Shape, indices: Indices, epoch: int) -> BatchParams:
         """What is drawn for the images at ``indices`` (int64 [n]) of a set of images of ``shape``:
         all that apply() does to them, of a `drawable` list."""
         shape = _image_shape(shape)
@@ -237,11 +237,11 @@ class Augment:
         keys = [key(self.seed, epoch, number) for number in range(len(self.augmentations))]
         return counter_rng.tables(keys, indices, [one.draws for one in self.augmentations])
 
-    def _drawn(self, tables: list[Doubles], shape: Shape, count: int) -> Drawn:
+    def _drawn(self, tables: list[Doubles], shape: Shape, count: int) -> BatchParams:
         """What the tables make of the resampling and the colours of images of that shape."""
         moves = [(one, tables[number]) for number, one in self._geometric]
         last = not (self._effects or self.preprocessing)
-        return Drawn(
+        return BatchParams(
             shape=self._shapes_after(shape)[0],
             fill=self._fill,
             matrices=composed(moves, shape, count),
@@ -254,7 +254,7 @@ class Augment:
     def _colouring(self, tables: list[Doubles], channels: int, count: int) -> dict[str, Any]:
         if not self._colours:
             return {}
-        colours = ColourMap(count, channels)
+        colours = ColorMap(count, channels)
         for number, one in self._colours:
             one.change(colours, tables[number])
         return colours.arrays()
@@ -286,7 +286,7 @@ def _image_shape(shape: Sequence[int]) -> Shape:
     return height, width, channels
 
 
-def _agreed_limits(colours: Sequence[Colour]) -> Range:
+def _agreed_limits(colours: Sequence[ColorAugmentation]) -> Range:
     """The one value range of a list; ValueError where two of them differ."""
     for one in colours[1:]:
         if one.limits != colours[0].limits:

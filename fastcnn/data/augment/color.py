@@ -30,7 +30,7 @@ COLOURED = IDENTITY - np.ones((3, 1)) * LUMA
 ALMOST_ZERO = 1e-7
 
 
-class ColourMap:
+class ColorMap:
     """n maps of colours: linear colour + offset + mean (mean colour of the image).
 
     linear: float64 [n, 1, 1], one factor, or [n, 3, 3]; offset: [n, C]; mean: as linear, or None
@@ -72,7 +72,7 @@ def _times(matrices: Doubles, linear: Doubles) -> Doubles:
     return matrices * linear if linear.shape[1] == 1 else product(matrices, linear)
 
 
-class Colour(Augmentation):
+class ColorAugmentation(Augmentation):
     """An augmentation of colours within ``value_range``, (lowest, highest)."""
 
     value_range: Any
@@ -82,7 +82,7 @@ class Colour(Augmentation):
     def limits(self) -> Range:
         return self._limits
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         """Change the maps of n images by their random numbers float64 [n, draws]."""
         raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
 
@@ -91,7 +91,7 @@ class Colour(Augmentation):
         self._limits = value_limits(self, value_range)
 
 
-class _OfThreeChannels(Colour):
+class _OfThreeChannels(ColorAugmentation):
     def output_shape(self, shape: Shape) -> Shape:
         if shape[2] != 3:
             raise ValueError(
@@ -101,7 +101,7 @@ class _OfThreeChannels(Colour):
         return shape
 
 
-class RandomBrightness(Colour):
+class RandomBrightness(ColorAugmentation):
     """Make images brighter or darker: add one number to all channels.
 
     factor: a part of the value range, from -1 (black) to 1 (white); a pair (lower, upper), or one
@@ -117,12 +117,12 @@ class RandomBrightness(Colour):
         self._part = interval(self, "factor", factor, -1, 1, mirrored=True)
         self._set_value_range(value_range)
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         low, high = self.limits
         colours.add((high - low) * between(u, *self._part))
 
 
-class RandomContrast(Colour):
+class RandomContrast(ColorAugmentation):
     """Stretch or shrink the differences to the mean colour of the image, before it is resampled.
 
     factor: a pair (lower, upper): differences are multiplied by a number from 1 - lower to
@@ -144,7 +144,7 @@ class RandomContrast(Colour):
         self._stretch = (1 - lower, 1 + upper)
         self._set_value_range(value_range)
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         colours.stretch(between(u[:, 0], *self._stretch))
 
 
@@ -166,7 +166,7 @@ class RandomSaturation(_OfThreeChannels):
         self._part = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._set_value_range(value_range)
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         factor = between(u[:, :, np.newaxis], *self._part)
         strength = factor / np.maximum(1 - factor, ALMOST_ZERO)
         colours.mix(IDENTITY + (strength - 1) * COLOURED)
@@ -189,7 +189,7 @@ class RandomHue(_OfThreeChannels):
         self._half_turns = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._set_value_range(value_range)
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         sign = np.where(u[:, 1] > 0.5, -1.0, 1.0)
         angle = np.pi * sign * between(u[:, 0], *self._half_turns)
         cosine, sine = np.cos(angle), np.sin(angle)
@@ -258,7 +258,7 @@ class PCAColor(_OfThreeChannels):
             raise ValueError("PCAColor: call fit(images), or give deviations and components.")
         return super().output_shape(shape)
 
-    def change(self, colours: ColourMap, u: Doubles) -> None:
+    def change(self, colours: ColorMap, u: Doubles) -> None:
         strength = self.stddev * normals(u)[:, :3] * self.deviations
         # Written out: a matrix product may round differently for another number of images.
         colours.add(sum(strength[:, k : k + 1] * self.components[k] for k in range(3)))

@@ -22,7 +22,7 @@ from fastcnn.utils import arguments, naming
 INTERPOLATIONS = ("bilinear", "nearest")
 
 
-class Fill(NamedTuple):
+class ResampleOptions(NamedTuple):
     """How a resampling finds values outside of the image and between pixels.
 
     fill_mode: what is outside: "reflect" (d c b a | a b c d | d c b a), "wrap"
@@ -287,7 +287,7 @@ def composed(
     return None if whole is None else whole.matrices(count)
 
 
-def agreed_fill(augmentations: Sequence[Geometric]) -> Fill:
+def agreed_fill(augmentations: Sequence[Geometric]) -> ResampleOptions:
     """The one way of filling that a list wishes; ValueError where two of them differ."""
     fill_mode = _agreed("fill_mode", augmentations)
     constant = fill_mode in (None, "constant")
@@ -296,7 +296,7 @@ def agreed_fill(augmentations: Sequence[Geometric]) -> Fill:
         "interpolation": _agreed("interpolation", augmentations),
         "fill_value": _agreed("fill_value", augmentations) if constant else None,
     }
-    return Fill(**{name: wish for name, wish in wishes.items() if wish is not None})
+    return ResampleOptions(**{name: wish for name, wish in wishes.items() if wish is not None})
 
 
 def _agreed(argument: str, augmentations: Sequence[Geometric]) -> Any:

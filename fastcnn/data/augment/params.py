@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastcnn._ext import effects
 from fastcnn._ext.augment import REACH, resample
 from fastcnn.data.augment.base import Range, Shape
-from fastcnn.data.augment.geometry import Fill
+from fastcnn.data.augment.geometry import ResampleOptions
 from fastcnn.data.counter_rng import Doubles
 
 Floats = npt.NDArray[np.float32]
@@ -51,7 +51,7 @@ class Erasing:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class BatchParams:
     """One resampling and one map of colours for each of n images, as resample() takes them, and
     what is done after it, in this order.
 
@@ -60,7 +60,7 @@ class Drawn:
     """
 
     shape: Shape
-    fill: Fill
+    fill: ResampleOptions
     matrices: Doubles | None = None
     linear: Floats | None = None
     offset: Floats | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data.datasets import paths
-from fastcnn.data.datasets.catalog import FASHION_MNIST, KNOWN_SETS, KnownSet
+from fastcnn.data.datasets.catalog import FASHION_MNIST, KNOWN_SETS, CatalogEntry
 from fastcnn.data.datasets.cifar import read_cifar10, read_cifar100
 from fastcnn.data.datasets.idx import read_idx
 from fastcnn.utils import naming
@@ -54,7 +54,7 @@ def class_names(name: str) -> list[str]:
     return list(naming.lookup("data set", name, table).class_names)
 
 
-def read(known: KnownSet, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
+def read(known: CatalogEntry, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
     """The set as load() gives it, from the files in ``folder``."""
     if known.layout == "idx":
         return _read_idx_pair(known, Path(folder), "train"), _read_idx_pair(
@@ -66,7 +66,7 @@ def read(known: KnownSet, folder: str | os.PathLike[str]) -> tuple[Split, Split]
     return (np.concatenate(images), np.concatenate(labels)), parts[-1]
 
 
-def _read_idx_pair(known: KnownSet, folder: Path, part: str) -> Split:
+def _read_idx_pair(known: CatalogEntry, folder: Path, part: str) -> Split:
     images_path, labels_path = (path for path in _paths(known, folder) if part in path.name)
     images = read_idx(images_path, axes=3)
     return _labelled(known, labels_path, images[..., np.newaxis], read_idx(labels_path, axes=1))
@@ -78,7 +78,7 @@ def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.ui
     return images, fine
 
 
-def _paths(known: KnownSet, folder: Path) -> list[Path]:
+def _paths(known: CatalogEntry, folder: Path) -> list[Path]:
     """The files of the set in the folder, in the order in which they are published."""
     found = {file.name: paths.locate(folder, file.name) for file in known.files}
     missing = [name for name, path in found.items() if path is None]
@@ -88,7 +88,7 @@ def _paths(known: KnownSet, folder: Path) -> list[Path]:
 
 
 def _labelled(
-    known: KnownSet, path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
+    known: CatalogEntry, path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
 ) -> Split:
     """Images with their labels as int32, or ValueError when they do not belong together."""
     classes = len(known.class_names)
@@ -104,7 +104,7 @@ def _labelled(
     return images, labels.astype(np.int32)
 
 
-def _downloaded(known: KnownSet) -> Path:
+def _downloaded(known: CatalogEntry) -> Path:
     """The folder that the set was downloaded into; FileNotFoundError says where to put files."""
     from fastcnn.data.datasets.download import download
 

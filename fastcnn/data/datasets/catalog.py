@@ -16,7 +16,7 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class KnownSet:
+class CatalogEntry:
     """A published data set.
 
     folder: the name of its folder under a data directory. sources: addresses, tried in order; of
@@ -34,7 +34,7 @@ class KnownSet:
     places: tuple[str, ...] = field(default=())
 
 
-FASHION_MNIST = KnownSet(
+FASHION_MNIST = CatalogEntry(
     name="fashion-mnist",
     folder="fashion-mnist",
     layout="idx",
@@ -79,7 +79,7 @@ FASHION_MNIST = KnownSet(
     places=("/usr/share/datasets/fashion-mnist",),
 )
 
-MNIST = KnownSet(
+MNIST = CatalogEntry(
     name="mnist",
     folder="mnist",
     layout="idx",
@@ -112,7 +112,7 @@ MNIST = KnownSet(
     ),
 )
 
-CIFAR10 = KnownSet(
+CIFAR10 = CatalogEntry(
     name="cifar10",
     folder="cifar-10-batches-bin",
     layout="cifar10",
@@ -174,7 +174,7 @@ FINE_CLASSES = """
     television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
 
-CIFAR100 = KnownSet(
+CIFAR100 = CatalogEntry(
     name="cifar100",
     folder="cifar-100-binary",
     layout="cifar100",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from fastcnn.data.datasets.catalog import KnownSet, PublishedFile
+from fastcnn.data.datasets.catalog import CatalogEntry, PublishedFile
 from fastcnn.utils import atomic_file, messages
 from fastcnn.utils.bounded_gzip import GZIP_MAGIC
 
@@ -20,7 +20,7 @@ from fastcnn.utils.bounded_gzip import GZIP_MAGIC
 DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
-def download(known: KnownSet, folder: Path) -> None:
+def download(known: CatalogEntry, folder: Path) -> None:
     """Bring every file of the set into ``folder``, unpacked, each with its recorded SHA-256.
 
     Raises OSError when no source can be reached and ValueError when what came from every source
@@ -41,7 +41,7 @@ def download(known: KnownSet, folder: Path) -> None:
         raise failure
 
 
-def _download_from(source: str, known: KnownSet, folder: Path) -> None:
+def _download_from(source: str, known: CatalogEntry, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fastcnn-download-") as scratch:
         if source.endswith(".tar.gz"):
@@ -75,7 +75,7 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile:
     return gzip.open(path, "rb") if zipped else path.open("rb")
 
 
-def _unpack_archive(archive: Path, address: str, known: KnownSet, folder: Path) -> None:
+def _unpack_archive(archive: Path, address: str, known: CatalogEntry, folder: Path) -> None:
     """Take the files of the set out of a tar archive, by name; nothing else in it is written."""
     missing = {file.name: file for file in known.files}
     try:

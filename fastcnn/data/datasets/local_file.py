@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data.datasets import paths
-from fastcnn.data.datasets.catalog import CIFAR10, CIFAR100, KnownSet
+from fastcnn.data.datasets.catalog import CIFAR10, CIFAR100, CatalogEntry
 from fastcnn.data.datasets.cifar import RECORD, RECORD_100, read_cifar10, read_cifar100
 from fastcnn.data.datasets.idx import read_idx
 from fastcnn.hdf5.errors import FormatError
@@ -68,7 +68,7 @@ def _read_idx(path: Path) -> Labelled:
     return Labelled(x[..., np.newaxis], y.astype(np.int32), None)
 
 
-def _named(path: Path, x: Bytes, y: Bytes, known: KnownSet) -> Labelled:
+def _named(path: Path, x: Bytes, y: Bytes, known: CatalogEntry) -> Labelled:
     names = list(known.class_names)
     if y.max() >= len(names):
         raise FormatError(

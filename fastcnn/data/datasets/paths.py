@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fastcnn.data.datasets.catalog import KnownSet
+from fastcnn.data.datasets.catalog import CatalogEntry
 
 ENVIRONMENT = "FASTCNN_DATA"
 
@@ -27,13 +27,13 @@ def user_directory() -> Path | None:
         return None
 
 
-def folders(known: KnownSet) -> list[Path]:
+def folders(known: CatalogEntry) -> list[Path]:
     """The folders where the set may lie, in the order in which they are searched."""
     directories = dict.fromkeys((data_directory(), user_directory()))
     return [*(path / known.folder for path in directories if path), *map(Path, known.places)]
 
 
-def find(known: KnownSet) -> Path | None:
+def find(known: CatalogEntry) -> Path | None:
     """The first folder that holds every file of the set, or None."""
     for folder in folders(known):
         if all(locate(folder, file.name) for file in known.files):

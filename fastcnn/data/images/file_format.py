@@ -46,7 +46,7 @@ def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = 
 
     tell: called with what Pillow warns of, where that costs the picture nothing.
     """
-    with pillow_warnings.Heard() as heard:
+    with pillow_warnings.PillowWarnings() as heard:
         try:
             with open(path, "rb") as file:
                 result = how(path, file)

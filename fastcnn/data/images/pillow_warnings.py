@@ -36,10 +36,10 @@ class _Warnings:
             heard.append(" ".join(str(message).split()))
 
 
-class Heard(list[str]):
+class PillowWarnings(list[str]):
     """What Pillow says in this thread while the list is entered; nobody else hears it."""
 
-    def __enter__(self) -> Heard:
+    def __enter__(self) -> PillowWarnings:
         _place()
         self._before = getattr(_thread, "heard", None)
         _thread.heard = self

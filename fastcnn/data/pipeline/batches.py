@@ -17,7 +17,7 @@ from fastcnn.data.dataset import Dataset, image_shape
 from fastcnn.data.filling import fill
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.images.file_format import Unreadable
-from fastcnn.data.pipeline.transform import Batch, Floats, Indices, Preparation
+from fastcnn.data.pipeline.transform import Batch, Floats, Indices, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.utils import arguments
 
@@ -81,7 +81,7 @@ class Batches:
         self._weight = None if weight is None else np.asarray(weight, np.float32)
         self._order = _checked_order(order, len(x))
         self._batch_size = batch_size
-        self._preparation = Preparation(augment, mixing, preprocessing, seed)
+        self._preparation = Transform(augment, mixing, preprocessing, seed)
         self._epoch = epoch
         self._keys = self._preparation.keys(self._order, len(x))
         self._send = send

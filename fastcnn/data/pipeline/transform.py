@@ -14,7 +14,7 @@ from fastcnn.data.augment import mixing as mixings
 from fastcnn.data.augment import preprocessing as steps
 from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.mixing import Draws, Mixing
-from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.params import BatchParams
 from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.sampling import repeats
@@ -26,7 +26,7 @@ Batch = tuple[Floats, Any, Floats | None]
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Transform:
     """Augmentation of each image, then fixed preprocessing, then mixing within the batch.
 
     Everything random is decided by (seed, epoch, number of the image or the batch).
@@ -53,7 +53,7 @@ class Preparation:
             for step in self.preprocessing
         )
 
-    def drawn(self, shape: tuple[int, ...], keys: Indices, epoch: int) -> Drawn | None:
+    def drawn(self, shape: tuple[int, ...], keys: Indices, epoch: int) -> BatchParams | None:
         """What is drawn for the images of these numbers; None where nothing is. Only where images
         are `plain` or `drawable`."""
         if self.augment is None:

@@ -18,7 +18,7 @@ from fastcnn.backends.cpu.executor import KERNEL, RECORD
 from fastcnn.kernels.cpu.runtime.kernel_timer import TICKS, WORDS, now, stopwatch
 
 
-class Stopwatch:
+class CallTimer:
     """Times the calls of an executable's runs inside a `with` block; outside, runs are as usual."""
 
     def __init__(self, executable: Executable):
@@ -35,7 +35,7 @@ class Stopwatch:
         """What each call is part of."""
         return self._table.labels
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> CallTimer:
         self._executable.records[:, self._at] = 0
         self._table.calls[:, KERNEL] = stopwatch.address
         return self

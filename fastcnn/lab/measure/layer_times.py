@@ -18,7 +18,7 @@ import numpy as np
 
 from fastcnn.backends.cpu.engine import TRAIN, CpuEngine
 from fastcnn.graph.program import Op, Program
-from fastcnn.lab.measure.call_timer import Stopwatch
+from fastcnn.lab.measure.call_timer import CallTimer
 from fastcnn.layers import Layer
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import input_checks
@@ -93,8 +93,8 @@ class StepTime:
 class _Engine(CpuEngine):
     """The CPU engine, whose training step can be timed."""
 
-    def stopwatch(self, images: int) -> Stopwatch:
-        return Stopwatch(self._plan(TRAIN, images).executable)  # type: ignore[attr-defined]
+    def stopwatch(self, images: int) -> CallTimer:
+        return CallTimer(self._plan(TRAIN, images).executable)  # type: ignore[attr-defined]
 
 
 class _Round(NamedTuple):
@@ -145,7 +145,7 @@ def measure(
 
 
 def _rounds(
-    step: Callable[[], object], watch: Stopwatch, repeat: int, show: Callable[[int, str], None]
+    step: Callable[[], object], watch: CallTimer, repeat: int, show: Callable[[int, str], None]
 ) -> list[_Round]:
     """Take a plain step and a timed one in turn; a first one, whose memory is new, is not kept."""
     step()

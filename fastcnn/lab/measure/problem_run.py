@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fastcnn import strategies
 from fastcnn.autotune import benchmark
 from fastcnn.autotune.benchmark import Maker
-from fastcnn.autotune.cpu_contention import Disturbance
+from fastcnn.autotune.cpu_contention import CpuContention
 from fastcnn.functional import Convolution
 from fastcnn.lab.measure.peer import Peer, PeerError
 from fastcnn.lab.measure.validation import Examiner, Finding
@@ -33,7 +33,7 @@ class Task(NamedTuple):
     strategies: tuple[str, ...]
 
 
-class Bout:
+class ProblemRun:
     """See `run`. `results` and `choice` tell what came of it, also after half of it.
 
     `disturbance` is the share of the processors that others took during our own turns, and the
@@ -120,7 +120,7 @@ class Bout:
         stopped: Callable[[], bool],
         show: Callable[[str], None],
     ) -> None:
-        others, start = Disturbance(), time.perf_counter()
+        others, start = CpuContention(), time.perf_counter()
         names = self._close()
         for turn in range(len(names)):
             if stopped():

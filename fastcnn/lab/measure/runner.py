@@ -13,7 +13,7 @@ from fastcnn.kernels.cpu.simd import register_tile
 from fastcnn.lab.measure import gpu_ceilings
 from fastcnn.lab.measure.ceilings import Sampler
 from fastcnn.lab.measure.peer import Peer
-from fastcnn.lab.measure.problem_run import Bout, Task
+from fastcnn.lab.measure.problem_run import ProblemRun, Task
 from fastcnn.lab.results import NamedProblem, Report
 from fastcnn.utils import system
 from fastcnn.utils.interrupt import Interrupt
@@ -40,7 +40,7 @@ def measure(
     """
     start = time.perf_counter()
     sampler = Sampler() if device == "cpu" else gpu_ceilings.CardSampler()
-    bouts: list[Bout] = []
+    bouts: list[ProblemRun] = []
     before: NamedProblem | None = None
     with Interrupt() as interrupt:
 
@@ -54,7 +54,7 @@ def measure(
                 before = task.problem
             if stopped():
                 break
-            bout = Bout(task, peer, device, precision)
+            bout = ProblemRun(task, peer, device, precision)
             bouts.append(bout)
             bout.run(repeat, stopped, _shown(show, number, task))
         interrupted = stopped()

@@ -107,7 +107,7 @@ def test_weights_that_a_failing_step_wrote_are_the_weights():
     launches._bound[2] = Launching([*whole, None], len(whole))
     with pytest.raises(ZeroDivisionError):
         made.train_on_batch(X, Y)
-    held = made.engine().residence.values.copy_to_host()
+    held = made.engine().device_state.values.copy_to_host()
     np.testing.assert_array_equal(held, made.state.values)
     assert not np.array_equal(held, before)
 
@@ -140,7 +140,7 @@ def test_statistics_that_the_host_wrote_survive_a_failing_first_step(monkeypatch
 def test_nobody_sees_the_statistics_of_a_step_that_is_not_finite():
     """They are restored before another thread may read them."""
     made, before = trained()
-    residence = made.engine().residence
+    device_state = made.engine().device_state
 
     class Busy:
         """The lock, which looks at the statistics whenever it is given back."""
@@ -152,15 +152,15 @@ def test_nobody_sees_the_statistics_of_a_step_that_is_not_finite():
             return self.lock.__enter__()
 
         def __exit__(self, *error):
-            self.seen.append(residence.moving.copy_to_host())
+            self.seen.append(device_state.moving.copy_to_host())
             return self.lock.__exit__(*error)
 
-    residence.busy = Busy(residence.busy)
-    moving = residence.moving.copy_to_host()
+    device_state.busy = Busy(device_state.busy)
+    moving = device_state.moving.copy_to_host()
     with pytest.raises(NonFiniteError):
         made.train_on_batch(X * np.float32(1e30), Y)
-    assert residence.busy.seen
-    for seen in residence.busy.seen:
+    assert device_state.busy.seen
+    for seen in device_state.busy.seen:
         np.testing.assert_array_equal(seen, moving)
     same(before, made.get_weights())
 
@@ -168,11 +168,11 @@ def test_nobody_sees_the_statistics_of_a_step_that_is_not_finite():
 def test_a_parcels_room_comes_back_after_an_error(monkeypatch):
     made, _ = trained()
     engine = made.engine()
-    parcel = engine.sender()(X)
+    upload = engine.sender()(X)
     monkeypatch.setattr(engine._planned["train", "", len(X)]._work.launches, "launch", None)
     with pytest.raises(TypeError):
-        engine.train(parcel, Y, None)
-    assert engine.outbox._free == [parcel.room]
+        engine.train(upload, Y, None)
+    assert engine.uploader._free == [upload.room]
 
 
 def test_what_the_driver_lacks_memory_for_while_running_is_told(monkeypatch):

@@ -10,8 +10,8 @@ import pytest
 import fastcnn
 from fastcnn import layers
 from fastcnn.backends.cuda import memory
-from fastcnn.backends.cuda.dataset_cache import DataSets
-from fastcnn.backends.cuda.model_arrays import Residence
+from fastcnn.backends.cuda.dataset_cache import DatasetCache
+from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 X, Y = np.ones((4, 2, 2, 1), np.float32), np.zeros(4, np.int32)
@@ -74,26 +74,26 @@ def test_inputs_count_with_what_is_between_the_layers(monkeypatch):
 
 def test_a_data_set_that_does_not_fit_stays_at_home(monkeypatch):
     lacking(monkeypatch, "a data set's images")
-    assert not DataSets().hold(np.zeros((2, 2, 2, 1), np.uint8), anew=False)
+    assert not DatasetCache().hold(np.zeros((2, 2, 2, 1), np.uint8), anew=False)
 
 
 def test_weights_are_not_fetched_during_a_run():
     made = model()
     made.train_on_batch(X, Y)
     made.state.come_home()
-    residence = Residence(made.state)
-    residence.settle()
-    residence.run(cuda.stream(), lambda: None, lambda: True)
+    device_state = DeviceState(made.state)
+    device_state.settle()
+    device_state.run(cuda.stream(), lambda: None, lambda: True)
     fetched = threading.Event()
     reader = threading.Thread(target=lambda: (made.state.come_home(), fetched.set()))
-    with residence.busy:
+    with device_state.busy:
         reader.start()
         assert not fetched.wait(0.1)
     assert fetched.wait(10)
     reader.join()
 
 
-def full_while(monkeypatch, sets: DataSets, least: int) -> None:
+def full_while(monkeypatch, sets: DatasetCache, least: int) -> None:
     """Have no memory between layers while so many data sets are held."""
     there = memory.device_array
 
@@ -123,7 +123,7 @@ def test_a_data_set_that_is_held_makes_room_for_a_program(monkeypatch):
 
 
 def test_data_sets_that_are_gone_make_room_first():
-    sets, kept = DataSets(), X.copy()
+    sets, kept = DatasetCache(), X.copy()
     gone = X.copy()
     assert sets.hold(kept, anew=False) and sets.hold(gone, anew=False)
     del gone

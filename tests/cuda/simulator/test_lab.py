@@ -44,7 +44,7 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def watch(quick, monkeypatch) -> fake_contest.Stopwatch:
+def watch(quick, monkeypatch) -> fake_contest.CallTimer:
     monkeypatch.delitem(STRATEGIES, "im2col")
     return fake_contest.installed(monkeypatch)
 
@@ -85,7 +85,7 @@ def test_ceilings(quick):
 def test_a_contest_of_real_convolutions(quick, monkeypatch):
     for name in ("winograd", "winograd-2x2"):  # minutes here
         monkeypatch.delitem(STRATEGIES, name)
-    found = benchmark.Contest("forward", TINY, 2, "cuda", "tf32")
+    found = benchmark.StrategyBenchmark("forward", TINY, 2, "cuda", "tf32")
     assert sorted(found.contenders) == ["direct", "im2col"]
     assert found.run(0.0, lambda: False)
     assert set(found.times) == {"direct", "im2col"}

@@ -15,8 +15,8 @@ from fastcnn.backends.cuda import engine
 from fastcnn.backends.cuda.augmentation import Resampling
 from fastcnn.backends.cuda.dataset_cache import Images
 from fastcnn.backends.step import Selection
-from fastcnn.data.augment.geometry import Fill
-from fastcnn.data.augment.params import Drawn
+from fastcnn.data.augment.geometry import ResampleOptions
+from fastcnn.data.augment.params import BatchParams
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 RANDOM = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def images(channels: int, dtype: type = np.uint8, shape: tuple[int, int] = (7, 5
     return (RANDOM.random((3, *shape, channels)) * 255).astype(dtype)
 
 
-def on_device(x: np.ndarray, drawn: Drawn) -> np.ndarray:
+def on_device(x: np.ndarray, drawn: BatchParams) -> np.ndarray:
     """x[INDICES] augmented by the kernels."""
     resampling = Resampling(COUNT + 1, x.shape[3])
     options = resampling.give(drawn)
@@ -41,9 +41,9 @@ def on_device(x: np.ndarray, drawn: Drawn) -> np.ndarray:
     return made.copy_to_host().reshape(COUNT, *drawn.shape)
 
 
-def same(x: np.ndarray, *shape: int, fill: Fill | None = None, **drawn) -> None:
+def same(x: np.ndarray, *shape: int, fill: ResampleOptions | None = None, **drawn) -> None:
     """The device's bits are the host's."""
-    given = Drawn((*shape, x.shape[3]), fill or Fill(), **drawn)
+    given = BatchParams((*shape, x.shape[3]), fill or ResampleOptions(), **drawn)
     np.testing.assert_array_equal(on_device(x, given), given.applied(x, INDICES))
 
 
@@ -55,14 +55,14 @@ def turned(spread: float = 0.3, far: float = 5.0) -> np.ndarray:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("dtype", "channels"), [*product(DTYPES, (1, 3, 4))])
 def test_places_between_pixels(dtype, channels, mode):
-    x, fill = images(channels, dtype), Fill(mode, fill_value=7.0)
+    x, fill = images(channels, dtype), ResampleOptions(mode, fill_value=7.0)
     same(x, 6, 7, fill=fill, matrices=turned())
     same(x, 5, 1, fill=fill, matrices=turned(2.0, 30.0))
 
 
 @pytest.mark.parametrize(("dtype", "mode"), [*product(DTYPES, MODES)])
 def test_the_nearest_pixel(dtype, mode):
-    fill = Fill(mode, "nearest", 7.0)
+    fill = ResampleOptions(mode, "nearest", 7.0)
     same(images(3, dtype), 6, 7, fill=fill, matrices=turned())
     halves = np.tile(np.eye(2, 3), (COUNT, 1, 1))
     halves[:, :, 2] = [(0.5, -0.5), (-2.5, 1.5), (0.25, 0.75), (4.5, 8.5)]
@@ -75,7 +75,7 @@ def test_moves_by_whole_pixels(dtype, mode):
     matrices[:, 0, 0], matrices[:, 1, 1] = np.transpose(FLIPS)
     for moves in ([(0, 0), (2, 9), (8, -3), (30, 5)], [(-2, 60), (-40, -1), (6, 4), (6, 4)]):
         matrices[:, :, 2] = moves
-        same(x, 6, 7, fill=Fill(mode, fill_value=7.0), matrices=matrices)
+        same(x, 6, 7, fill=ResampleOptions(mode, fill_value=7.0), matrices=matrices)
 
 
 def test_what_is_no_number_does_not_spread():
@@ -102,7 +102,7 @@ def test_colours(dtype, sizes, with_mean):
         "scale": 1 / 255 if side == 1 else np.arange(1.0, channels + 1),
         "shift": np.arange(channels) - 1.0,
     }
-    given = Drawn((6, 7, channels), Fill("reflect"), turned(), **colours)
+    given = BatchParams((6, 7, channels), ResampleOptions("reflect"), turned(), **colours)
     there, here = on_device(x, given), given.applied(x, INDICES)
     if with_mean and dtype == np.float32:  # summed in another order
         np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-3)
@@ -136,14 +136,16 @@ def test_means_of_large_images():
 def test_far_places_are_refused_in_the_hosts_words(row, message):
     x, matrices = images(1), np.tile(np.eye(2, 3), (COUNT, 1, 1))
     matrices[2, 0] = row
-    drawn = Drawn((7, 1, 1), Fill(), matrices)
+    drawn = BatchParams((7, 1, 1), ResampleOptions(), matrices)
     told = []
     for check in (lambda: drawn.check_reach(x.shape[1:]), lambda: drawn.applied(x, INDICES)):
         with pytest.raises(ValueError, match=message) as error:
             check()
         told.append(str(error.value))
     assert told[0] == told[1]
-    Drawn((7, 5, 1), Fill(), np.tile(np.eye(2, 3), (COUNT, 1, 1))).check_reach(x.shape[1:])
+    BatchParams((7, 5, 1), ResampleOptions(), np.tile(np.eye(2, 3), (COUNT, 1, 1))).check_reach(
+        x.shape[1:]
+    )
 
 
 EFFECTS = [
@@ -239,7 +241,7 @@ def test_what_the_device_cannot_is_done_on_the_host(last, resampled, monkeypatch
 
 
 def test_another_object_in_an_augments_place_is_asked_on_the_host(resampled):
-    from fastcnn.data.pipeline.transform import Preparation
+    from fastcnn.data.pipeline.transform import Transform
 
     class Own(data.Augment):
         pass
@@ -248,11 +250,11 @@ def test_another_object_in_an_augments_place_is_asked_on_the_host(resampled):
         def change(self, images, *others):
             images += 1
 
-    assert Preparation(data.Augment(FULL)).drawable((4, 4, 3))
+    assert Transform(data.Augment(FULL)).drawable((4, 4, 3))
     assert not data.Augment([OwnNoise(1.0)]).drawable
     assert not data.Augment([data.RandomErasing()], scale=2).drawable
-    assert not Preparation(Own(FULL)).drawable((4, 4, 3))
-    assert not Preparation(data.Augment(FULL), preprocessing=[data.CenterCrop(3, 3)]).drawable(
+    assert not Transform(Own(FULL)).drawable((4, 4, 3))
+    assert not Transform(data.Augment(FULL), preprocessing=[data.CenterCrop(3, 3)]).drawable(
         (4, 4, 3)
     )
 

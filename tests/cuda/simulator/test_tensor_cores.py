@@ -12,7 +12,7 @@ import reference
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands, Place
+from fastcnn.kernels.call import Address, Calls, ConvOperands
 from fastcnn.kernels.cuda.conv import im2col
 from fastcnn.kernels.cuda.gemm import gemm, tile_selection
 from fastcnn.kernels.cuda.gemm.mma_instruction import rounded
@@ -158,7 +158,7 @@ def test_vectors_need_whole_rows_that_begin_at_them(monkeypatch):
 
     monkeypatch.setattr(gemm, "best_plan", plan)
     calls, a, c = Calls(1, precision=TF32), single((8, 12)), single((8, 8))
-    for b, columns in ((single((8, 8)), 8), (Place(single((8, 8)), 4), 8), (single((8, 7)), 7)):
+    for b, columns in ((single((8, 8)), 8), (Address(single((8, 8)), 4), 8), (single((8, 7)), 7)):
         gemm.product(calls, a, b, c, 8, columns, 8, a_row=12)
     gemm.product(calls, a, single((8, 8)), c, 8, 8, 8, a_row=10)
     assert asked == [True, False, False, False]

@@ -25,9 +25,9 @@ from fastcnn.kernels.call import (
     GLOBAL,
     IMAGE,
     PARTIAL,
+    Address,
     Calls,
     ConvOperands,
-    Place,
     Region,
 )
 from fastcnn.kernels.cpu.conv.depthwise_kernels import (
@@ -132,8 +132,8 @@ def _emit(
         writes,
         {
             **places,
-            "kernel": Place(places["kernel"], w_first),
-            "y": Place(places["y"], y_first),
+            "kernel": Address(places["kernel"], w_first),
+            "y": Address(places["y"], y_first),
         },
         height=rows.size,
         width=columns.size,

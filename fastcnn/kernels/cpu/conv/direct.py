@@ -26,7 +26,7 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, ConvOperands, Place, Region
+from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Address, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
@@ -298,9 +298,9 @@ def _sum_pixels(
     loops |= {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
     for tap_h in range(taps_h):
         places = {
-            "a": Place(source, tap_h * problem.dilation[0] * row),
-            "b": Place(dy),
-            "c": Place(sums, tap_h * taps_w * inner * step),
+            "a": Address(source, tap_h * problem.dilation[0] * row),
+            "b": Address(dy),
+            "c": Address(sums, tap_h * taps_w * inner * step),
         }
         values = grid_values(inner, pixels * outputs, c_outer=inner * step, **loops)
         calls.emit(tiles, scope, "c", places, parts=parts, **values)

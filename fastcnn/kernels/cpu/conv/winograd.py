@@ -39,9 +39,9 @@ from fastcnn.kernels.call import (
     GLOBAL,
     IMAGE,
     PARTIAL,
+    Address,
     Calls,
     ConvOperands,
-    Place,
     Region,
 )
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
@@ -138,10 +138,10 @@ def _transformed_kernel(
     tap = inner * outputs
     if flipped:
         strides = {"s_tap": -tap, "s_i": 1, "s_o": inner}
-        source = Place(kernel, 4 * 8 * tap)
+        source = Address(kernel, 4 * 8 * tap)
     else:
         strides = {"s_tap": tap, "s_i": outputs, "s_o": 1}
-        source = Place(kernel)
+        source = Address(kernel)
     calls.emit(
         kernels.winograd_kernel,
         BATCH,

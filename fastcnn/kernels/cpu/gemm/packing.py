@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Address, Calls, Region
 from fastcnn.kernels.cpu.layout import copy_rows, pack_kernel, pad_image
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
@@ -54,12 +54,12 @@ def packed_kernel(
         row = inner * problem.groups
         tap = outputs * row
         strides = {"s_h": -taps_w * tap, "s_w": -tap, "s_i": 1, "s_o": row, "s_g": inner}
-        source = Place(kernel, 4 * (taps_h * taps_w - 1) * tap)
+        source = Address(kernel, 4 * (taps_h * taps_w - 1) * tap)
     else:
         row = outputs * problem.groups
         tap = inner * row
         strides = {"s_h": taps_w * tap, "s_w": tap, "s_i": row, "s_o": 1, "s_g": outputs}
-        source = Place(kernel)
+        source = Address(kernel)
     vectors = problem.groups * ceil(pixels * outputs / LANES)
     steps = taps_h * wide_w * inner
     packed = Region(vectors * steps * VECTOR_BYTES, GLOBAL, label="packed")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from numba import float32, int32, int64
 
-from fastcnn.kernels.call import BATCH, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, Address, Calls, Region
 from fastcnn.kernels.cuda.gemm.loader import Loader
 from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
 from fastcnn.kernels.cuda.gemm.matrix_loader import across, along
@@ -135,9 +135,9 @@ class Lines(NamedTuple):
 
 def product(
     calls: Calls,
-    a: Region | Place,
-    b: Region | Place,
-    c: Region | Place,
+    a: Region | Address,
+    b: Region | Address,
+    c: Region | Address,
     rows: int,
     columns: int,
     inner: int,
@@ -180,9 +180,9 @@ def product(
 
 def sum_of_products(
     calls: Calls,
-    a: Region | Place,
-    b: Region | Place,
-    c: Region | Place,
+    a: Region | Address,
+    b: Region | Address,
+    c: Region | Address,
     rows: int,
     columns: int,
     inner: int,

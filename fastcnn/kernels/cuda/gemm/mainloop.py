@@ -23,7 +23,7 @@ from fastcnn.kernels.cuda.runtime.kernel import inline
 from fastcnn.kernels.cuda.runtime.memory_access import shared_floats, write
 
 
-class Sweep(NamedTuple):
+class Mainloop(NamedTuple):
     """How a block computes a tile, and how its threads store their sums.
 
     run(sums, a, a_shape, row, b, b_shape, column, first, last) sums from `first` to `last` of the
@@ -34,15 +34,15 @@ class Sweep(NamedTuple):
     storing: Callable[[Callable], Callable]
 
 
-def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Sweep:
+def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Mainloop:
     """Return the way to compute a tile of the product of what two loaders find."""
     layouts = of_a.share.layout, of_b.share.layout
     if tile.precision == TF32:
         # The sums are the same whichever way numbers move, and so is their code.
         sums_of = tensor_sums(tile._replace(width=1), *layouts)
-        return Sweep(pipelined(tile, sums_of, of_a, of_b), sums_of.storing)
+        return Mainloop(pipelined(tile, sums_of, of_a, of_b), sums_of.storing)
     sums_of = register_sums(tile, *layouts)
-    return Sweep(_through_registers(tile, sums_of, of_a, of_b), sums_of.storing)
+    return Mainloop(_through_registers(tile, sums_of, of_a, of_b), sums_of.storing)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import float32, int32, int64
 
-from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Place, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, Address, Calls, Region
 from fastcnn.kernels.cuda.gemm.tile import finish
 from fastcnn.kernels.cuda.runtime.cost_model import BYTES, LAUNCH
 from fastcnn.kernels.cuda.runtime.device import cuda
@@ -73,14 +73,14 @@ def split_region(splits: int, size: int) -> Region:
 def fold(
     calls: Calls,
     partial: Region,
-    c: Region | Place,
+    c: Region | Address,
     splits: int,
     size: int,
     each_image: int = 0,
     step: int | None = None,
     columns: int | None = None,
-    scale: Region | Place | None = None,
-    bias: Region | Place | None = None,
+    scale: Region | Address | None = None,
+    bias: Region | Address | None = None,
     relu: bool = False,
 ) -> None:
     """Emit c = the sum of the splits, of `size` floats and `each_image` for every image.

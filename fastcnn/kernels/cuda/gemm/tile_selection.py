@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
-from fastcnn.kernels.call import Place, Region
+from fastcnn.kernels.call import Address, Region
 from fastcnn.kernels.cuda.gemm.split_k import fold_time
 from fastcnn.kernels.cuda.gemm.tile import FLOAT32, TF32, VECTOR, Tile
 from fastcnn.kernels.cuda.runtime.cost_model import BYTES, LAUNCH, MULTIPLY_ADDS, PROCESSORS
@@ -83,14 +83,14 @@ def best_plan(
     return min(plans, key=lambda plan: plan.time)
 
 
-def in_fours(places: Iterable[Region | Place], *sizes: int) -> bool:
+def in_fours(places: Iterable[Region | Address], *sizes: int) -> bool:
     """Say whether matrices can be moved in vectors of four numbers: they begin at multiples of 16
     bytes, and what goes on in the order of memory, and the steps from row to row, are whole
     vectors.
 
     The engine lets regions of its own begin at 256 bytes, and so does CUDA its arrays.
     """
-    found = [one if isinstance(one, Place) else Place(one) for one in places]
+    found = [one if isinstance(one, Address) else Address(one) for one in places]
     starts = [place.offset + place.region.offset for place in found]
     return all(start % VECTOR_BYTES == 0 for start in starts) and all(
         size % VECTOR == 0 for size in sizes
