@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from pathlib import Path
 
 
 class TrainingWarning(UserWarning):
@@ -22,7 +23,7 @@ def warn(sentence: str) -> None:
 
 def _depth_of_caller() -> int:
     """The stacklevel, seen from `warn`, of the first frame outside of the package."""
-    package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    package = str(Path(__file__).resolve().parents[1]) + os.sep
     frame, depth = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, depth = frame.f_back, depth + 1
