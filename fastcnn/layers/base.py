@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
+from fastcnn.layers import contract
 from fastcnn.utils import naming
 from fastcnn.utils.aligned_memory import bytes_text
 from fastcnn.utils.settings import Settings
@@ -76,6 +77,9 @@ class Layer(Settings):
         self.output_shape: Shape = ()
         self.built = False
 
+    def _check_constructed(self) -> None:
+        contract.check_constructed(self)
+
     @property
     def sublayers(self) -> tuple[Layer, ...]:
         """The layers inside this one, in order."""
@@ -138,9 +142,11 @@ class Layer(Settings):
             )
         self.path = f"{prefix}{self.name}"
         self.input_shape = tuple(input_shape)
-        self.output_shape = self.shape_after(self.input_shape)
+        if type(self).lower is Layer.lower:
+            raise TypeError(self._without_lower())
+        self.output_shape = contract.output_shape(self, self.input_shape)
         check_bytes(self.label, "its outputs for one image", self.output_shape)
-        self.parameters = tuple(self.make_parameters(self.input_shape))
+        self.parameters = contract.parameters(self, self.input_shape)
         for parameter in self.parameters:
             check_bytes(self.label, f"its {parameter.name}", parameter.shape)
         self.built = True
@@ -160,7 +166,13 @@ class Layer(Settings):
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         """Add this layer's ops to a program and return the buffer with its output."""
-        raise NotImplementedError
+        raise NotImplementedError(self._without_lower())
+
+    def _without_lower(self) -> str:
+        return (
+            f"{self.label}: its class must define lower(program, x), which adds its ops to a "
+            "program and returns the Buffer with its output."
+        )
 
     def multiply_adds(self) -> int:
         """Multiply-adds for one image, of this layer and those inside it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, Shape, check_depth
 from fastcnn.utils import naming
 
@@ -20,9 +21,11 @@ def _chain_of(owner: Layer, name: str, layers: Any) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _build_chain(chain: Sequence[Layer], shape: Shape, prefix: str) -> Shape:
+def build_chain(chain: Sequence[Layer], shape: Shape, prefix: str = "") -> Shape:
+    """Build layers one after another and return the last one's output shape."""
     for layer in chain:
         layer.build(shape, prefix)
+        contract.check_built(layer)
         shape = layer.output_shape
     return shape
 
@@ -31,7 +34,7 @@ def lower_chain(chain: Sequence[Layer], program: Program, x: Buffer) -> Buffer:
     """Lower layers one after another and return the last one's output."""
     for layer in chain:
         program.layer = layer.path
-        x = layer.lower(program, x)
+        x = contract.lowered(layer, program, x)
         program.outputs_of[layer.path] = x
     return x
 
@@ -55,7 +58,7 @@ class _Branches(Layer):
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         if not self.built:
             inside = f"{prefix}{self.name}/"
-            self.shapes = [_build_chain(chain, tuple(input_shape), inside) for chain in self.chains]
+            self.shapes = [build_chain(chain, tuple(input_shape), inside) for chain in self.chains]
         super().build(input_shape, prefix)
 
     def lower_chains(self, program: Program, x: Buffer) -> list[Buffer]:

@@ -27,7 +27,7 @@ class _Affine(Layer):
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (scale, offset), each float32[channels]."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define constants().")
 
     def _per_channel(self, name: str, value: Any, shape: Shape) -> np.ndarray:
         given = np.asarray(value, np.float64).reshape(-1)

@@ -18,7 +18,7 @@ from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
-from fastcnn.layers.containers import append_trace, lower_chain
+from fastcnn.layers.containers import append_trace, build_chain, lower_chain
 from fastcnn.losses import Loss
 from fastcnn.models import lookup
 from fastcnn.models.summary import summary_text
@@ -68,11 +68,7 @@ class Sequential(Trainer):
 
     def _build(self) -> None:
         name_layers(self.layers)
-        shape = self.input_shape
-        for layer in self.layers:
-            layer.build(shape)
-            shape = layer.output_shape
-        self.output_shape = shape
+        self.output_shape = build_chain(self.layers, self.input_shape)
         parameters = [one for layer in self.layers for one in layer.all_parameters()]
         self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
         self.state = State(self.parameters, self.seed)

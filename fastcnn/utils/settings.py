@@ -156,6 +156,9 @@ class Settings:
         """How often an attribute was set that is no argument of fastcnn's constructor."""
         return int(getattr(self, "_changes_made", 0))
 
+    def _check_constructed(self) -> None:
+        """Raise TypeError where a user's own constructor left something out."""
+
     @contextmanager
     def _open(self) -> Iterator[None]:
         """Let any attribute be set meanwhile, as in the constructor."""
@@ -179,6 +182,7 @@ def _closing(construct: Callable[..., None]) -> Callable[..., None]:
     def constructor(self: Settings, *given: Any, **named: Any) -> None:
         construct(self, *given, **named)
         if type(self).__init__ is constructor:
+            self._check_constructed()
             self._closed = True
 
     return constructor

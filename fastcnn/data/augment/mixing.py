@@ -40,7 +40,9 @@ class Mixing:
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         """Mix images (float32 [n, H, W, C], in place) with images[partners]; return how much of
         each is still its own, float32 [n]."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define mix(images, partners, random)."
+        )
 
 
 class Draws:

@@ -1,0 +1,80 @@
+"""What a layer's methods must return: the errors of a user's own layer name class, layer and
+method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastcnn.graph.parameter import Parameter
+from fastcnn.graph.program import Buffer
+from fastcnn.utils.arguments import is_whole
+
+if TYPE_CHECKING:
+    from fastcnn.graph.program import Program
+    from fastcnn.layers.base import Layer, Shape
+
+
+def check_constructed(layer: Layer) -> None:
+    """TypeError for a layer whose constructor left out that of its base class."""
+    if "built" not in vars(layer):
+        raise TypeError(
+            f"{type(layer).__name__}: its __init__ must call super().__init__(**common), with "
+            "`name` and `trainable` among its arguments if they are to be set."
+        )
+
+
+def check_built(layer: Layer) -> None:
+    """TypeError for a layer whose `build` left out that of its base class."""
+    if not layer.built:
+        raise TypeError(f"{layer.label}: its build must call super().build(input_shape, prefix).")
+
+
+def output_shape(layer: Layer, shape: Shape) -> Shape:
+    """Return what `shape_after` says, as plain ints. TypeError unless it is a tuple of positive
+    whole numbers."""
+    after: Any = layer.shape_after(shape)
+    right = isinstance(after, tuple | list) and all(is_whole(n) and n > 0 for n in after)
+    if not right or not after:
+        raise TypeError(
+            f"{layer.label}: shape_after({shape}) must return the shape of one output, a tuple of "
+            f"positive whole numbers without the batch. Received {after!r}."
+        )
+    return tuple(map(int, after))
+
+
+def parameters(layer: Layer, shape: Shape) -> tuple[Parameter, ...]:
+    """Return what `make_parameters` gives. TypeError unless they are Parameters, ValueError for two
+    of one name."""
+    made: Any = layer.make_parameters(shape)
+    if not isinstance(made, list | tuple) or not all(isinstance(one, Parameter) for one in made):
+        raise TypeError(
+            f"{layer.label}: make_parameters({shape}) must return a list of Parameters, an empty "
+            f"one where it learns nothing. Received {made!r}."
+        )
+    names = [one.name for one in made]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"{layer.label}: make_parameters({shape}) names two parameters {twice!r}. Give each a "
+            "name of its own: they are saved by it."
+        )
+    return tuple(made)
+
+
+def lowered(layer: Layer, program: Program, x: Buffer) -> Buffer:
+    """Return the buffer that `lower` returns. TypeError where it is none of the program's,
+    ValueError where it is no output of this layer."""
+    output: Any = layer.lower(program, x)
+    must = f"{layer.label}: lower(program, x) must return the Buffer with its output"
+    if not isinstance(output, Buffer):
+        raise TypeError(f"{must}, as program.add does. Received {output!r}.")
+    if not any(output is one for one in program.buffers[output.number : output.number + 1]):
+        raise ValueError(f"{must}, of the program that it is given. Received another program's.")
+    if output is not program.input and program.producer(output) is None:
+        raise ValueError(f"{must}. Received {output}, which no op of the program writes.")
+    if not output.per_image or output.dtype != "float32" or output.shape != layer.output_shape:
+        kind = f"{output.dtype} {output.shape}{' an image' if output.per_image else ' in all'}"
+        raise ValueError(
+            f"{must}, float32 {layer.output_shape} an image, as shape_after says. Received {kind}."
+        )
+    return output
