@@ -22,7 +22,7 @@ from fastcnn.kernels.cpu.simd.pointers import (
 )
 
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
-# thread, the addresses of all arrays and the kernels' records; see engines/table.py.
+# thread, the addresses of all arrays and the kernels' records; see backends/cpu/call_table.py.
 PLAN = (
     *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at", "counters_at"),
     *("stop_at", "words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
@@ -40,7 +40,7 @@ AHEAD_OFFSET, AHEAD_PER_IMAGE, AHEAD_BYTES = range(3)
 BATCH_WIDE, FIRST, END = range(3)
 SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 
-# The bases that the executor itself needs; see BASES in engines/table.py.
+# The bases that the executor itself needs; see BASES in backends/cpu/call_table.py.
 BATCH_BASE, AHEAD_BASE = range(2)
 
 # The first words of every record (kernels/cpu/kernel.py, HEADER).

@@ -33,7 +33,7 @@ from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values
 from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
-CHUNKS = 16  # of images in a large batch, engines/executable.py
+CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
 
 

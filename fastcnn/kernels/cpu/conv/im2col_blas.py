@@ -1,7 +1,7 @@
-"""im2col with BLAS: the columns of conv_im2col.py, multiplied by the sgemm behind numpy.matmul.
+"""im2col with BLAS: the columns of im2col.py, multiplied by the sgemm behind numpy.matmul.
 
 It is there for comparison: beside im2col with the engine's own product it shows what the product
-costs. Shapes, operations and workspace are those of conv_im2col.py; the kernel is read as it is,
+costs. Shapes, operations and workspace are those of im2col.py; the kernel is read as it is,
 since BLAS packs it by itself, again for every image. BLAS is called once an image with one thread,
 on each of the engine's threads.
 """

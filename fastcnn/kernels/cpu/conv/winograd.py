@@ -53,8 +53,8 @@ from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
-SPARES = 4  # parts of a call for a single image, engines/rewrites.py
-CHUNKS = 16  # of images in a large batch, engines/executable.py
+SPARES = 4  # parts of a call for a single image, backends/cpu/call_passes.py
+CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
 ROWS = 28  # rows of products that keep the register tiles busy

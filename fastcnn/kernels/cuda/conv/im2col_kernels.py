@@ -1,4 +1,4 @@
-"""The kernels of im2col: convolution and its gradients as products in tiles; see conv_im2col.
+"""The kernels of im2col: convolution and its gradients as products in tiles; see im2col.py.
 
 Beside a convolution's arrays, each takes a scale and a bias of the columns, which may be missing.
 """
