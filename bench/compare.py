@@ -222,4 +222,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"race.py: {error}")
+        sys.exit(f"compare.py: {error}")

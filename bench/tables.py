@@ -36,7 +36,7 @@ class Rate(NamedTuple):
 
 
 def show(report: dict[str, Any]) -> None:
-    """Prints a report of race.py."""
+    """Prints a report of compare.py."""
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, WIDTH)
     machine = report["machine"]

@@ -1,5 +1,5 @@
 """The optimizers, by Keras's names, with Keras 3's defaults and formulas. What they do to the
-weights is in kernels/update.py."""
+weights is in kernels/shared/optimizers.py."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,7 +256,10 @@ def test_outputs_need_not_be_classes(tmp_path):
     [
         (["nothing"], "MODEL: Unknown network 'nothing'"),
         (["missing.h5"], "MODEL: there is no file 'missing.h5'"),
-        (["lenet5", "--csv", "nowhere/a.csv"], "there is no folder 'nowhere'"),
+        (
+            ["lenet5", "--csv", "nowhere/a.csv"],
+            f"there is no folder '{Path('nowhere').absolute()}'",
+        ),
     ],
 )
 def test_command_used_wrongly(more, words, capsys):

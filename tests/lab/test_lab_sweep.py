@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -188,7 +189,10 @@ def test_an_interrupted_sweep_keeps_what_it_has(ceilings, tmp_path, capsys):
         ("bench sweep --over size=7 --over size=8", "one or two different parameters"),
         ("bench sweep --over size=100000", "take a smaller batch or problem"),
         ("bench sweep --over size=7 --plot a.jpg", "must end in one of .png, .svg, .pdf"),
-        ("bench sweep --over size=7 --csv nowhere/a.csv", "there is no folder 'nowhere'"),
+        (
+            "bench sweep --over size=7 --csv nowhere/a.csv",
+            f"there is no folder '{Path('nowhere').absolute()}'",
+        ),
         ("bench sweep --over size=7 --precision tf32", "precision='tf32' needs a GPU"),
     ],
 )

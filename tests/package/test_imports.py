@@ -51,7 +51,7 @@ PEER_SCRIPT = "fastcnn.lab.measure.torch_peer"
 
 
 def module_of(path: Path) -> str:
-    """layers/conv.py -> fastcnn.layers.conv; a folder's __init__.py has the folder's name."""
+    """layers/dense.py -> fastcnn.layers.dense; a folder's __init__.py has the folder's name."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

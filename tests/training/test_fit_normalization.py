@@ -52,7 +52,7 @@ def test_statistics_are_of_what_reaches_the_layer():
     scaled, second = layers.Normalization(), layers.Normalization()
     fit(net(layers.Rescaling(1 / 50, -1), scaled, second))
     expect(scaled, X / 50.0 - 1)
-    assert (second.mean, second.variance) == ([0.0] * 3, [1.0] * 3)
+    assert (second.mean, second.variance) == ((0.0,) * 3, (1.0,) * 3)
     standardized, step = layers.Normalization(), PerImageStandardization()
     before = X.copy()
     floats = X.astype(np.float32)

@@ -51,8 +51,8 @@ class Executable:
     """Calls with their table and memory, for up to `capacity` images.
 
     `constants` are the fixed numbers that some regions hold; `spans` are the parameters' parts in a
-    training step's update (backends/cpu/optimizer_step.py); `batch_memory(size)` gives the bytes in which the
-    batch's regions lie, which other executables may use between runs.
+    training step's update (backends/cpu/optimizer_step.py); `batch_memory(size)` gives the bytes in
+    which the batch's regions lie, which other executables may use between runs.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Times of every kernel call of a program, taken while the engine's own executor runs it.
 
 A table is data: to time it, each call's kernel is replaced by one that runs it between two looks
-at the clock (`kernels/cpu/stopwatch.py`). Schedule, memory and threads stay as they are.
+at the clock (`kernels/cpu/runtime/kernel_timer.py`). Schedule, memory and threads stay as they are.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def model(device: str, shape: tuple[int, ...]) -> fastcnn.Sequential:
 
 def fit(made: fastcnn.Sequential, augment: list | None, x: np.ndarray = X, **settings) -> None:
     history = made.fit(x, Y, batch_size=3, augment=augment, verbose=0, **settings)
-    made.history_ = history.history
+    made._history = history.history
 
 
 def fitted(device: str, augment: list, x: np.ndarray = X, **settings) -> fastcnn.Sequential:
@@ -198,7 +198,7 @@ def fitted(device: str, augment: list, x: np.ndarray = X, **settings) -> fastcnn
 
 
 def alike(one: fastcnn.Sequential, other: fastcnn.Sequential) -> None:
-    np.testing.assert_allclose(other.history_["loss"], one.history_["loss"], rtol=1e-5)
+    np.testing.assert_allclose(other._history["loss"], one._history["loss"], rtol=1e-5)
     for here, there in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-7)
 
