@@ -84,7 +84,7 @@ class Constant(Initializer):
     """All one value."""
 
     def __init__(self, value: float = 0.0) -> None:
-        self.value = arguments.number(self, "value", value)
+        self.value = arguments.float32(self, "value", value)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         return np.full(shape, self.value, np.float32)
@@ -96,8 +96,8 @@ class RandomUniform(Initializer):
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
-        self.minval = arguments.number(self, "minval", minval)
-        self.maxval = arguments.number(self, "maxval", maxval, least=self.minval)
+        self.minval = arguments.float32(self, "minval", minval)
+        self.maxval = arguments.float32(self, "maxval", maxval, least=self.minval)
         self._set_seed(seed)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
@@ -108,8 +108,8 @@ class RandomNormal(Initializer):
     """Normal."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        self.mean = arguments.number(self, "mean", mean)
-        self.stddev = arguments.number(self, "stddev", stddev, least=0)
+        self.mean = arguments.float32(self, "mean", mean)
+        self.stddev = arguments.float32(self, "stddev", stddev, least=0)
         self._set_seed(seed)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
@@ -139,7 +139,7 @@ class VarianceScaling(Initializer):
         distribution: str = "truncated_normal",
         seed: int | None = None,
     ) -> None:
-        self.scale = arguments.number(self, "scale", scale, above=0)
+        self.scale = arguments.float32(self, "scale", scale, above=0)
         if mode not in self.MODES:
             raise ValueError(naming.unknown("VarianceScaling mode", str(mode), self.MODES))
         if distribution not in self.DISTRIBUTIONS:

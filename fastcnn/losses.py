@@ -58,7 +58,7 @@ class _Entropy(Loss):
     ) -> None:
         super().__init__(name)
         self.from_logits = arguments.flag(self, "from_logits", from_logits)
-        self.option = arguments.number(self, "label_smoothing", label_smoothing, least=0, most=1)
+        self.option = arguments.float32(self, "label_smoothing", label_smoothing, least=0, most=1)
         if self.from_logits and self.fused_kernel:
             self.kernel, self.fuses, self.fused_kernel = self.fused_kernel, None, None
 
@@ -145,7 +145,7 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.option = arguments.number(self, "delta", delta, above=0)
+        self.option = arguments.float32(self, "delta", delta, above=0)
 
     @property
     def delta(self) -> float:
@@ -174,7 +174,7 @@ class Hinge(_YesNoHinge):
 
     def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.option = arguments.number(self, "margin", margin, least=0)
+        self.option = arguments.float32(self, "margin", margin, least=0)
 
     @property
     def margin(self) -> float:
@@ -209,7 +209,7 @@ class MulticlassHinge(Loss):
 
     def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.option = arguments.number(self, "margin", margin, least=0)
+        self.option = arguments.float32(self, "margin", margin, least=0)
 
     @property
     def margin(self) -> float:

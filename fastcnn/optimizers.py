@@ -13,9 +13,6 @@ from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import Settings
 
-LARGEST = float(np.finfo(np.float32).max)
-"""What float32 can hold."""
-
 
 class Optimizer(Settings):
     """A rule that changes the weights by their gradients.
@@ -64,9 +61,7 @@ class Optimizer(Settings):
         if isinstance(value, Schedule | dict):
             self._learning_rate: float | Schedule = schedules.get(value)
         else:
-            self._learning_rate = arguments.number(
-                self, "learning_rate", value, above=0, below=LARGEST
-            )
+            self._learning_rate = arguments.float32(self, "learning_rate", value, above=0)
 
     @property
     def slot_values(self) -> tuple[float, ...]:
@@ -84,31 +79,41 @@ class Optimizer(Settings):
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of the update after ``step`` updates. ValueError when a schedule
-        gives what is not a number of at least 0."""
+        gives what is not a number of at least 0 that float32 holds."""
         rate = self._learning_rate
         if not isinstance(rate, Schedule):
             return rate
-        value = float(rate(step))
-        if not (math.isfinite(value) and value >= 0):
+        try:
+            value: Any = rate(step)
+        except OverflowError:
+            value = math.inf
+        number = _float(value)
+        if not 0 <= arguments.rounded_to_float32(number) < math.inf:
             raise ValueError(
-                f"{type(self).__name__}: the learning rate must be a number of at least 0. "
-                f"{type(rate).__name__} gave {value!r} at step {step}."
+                f"{type(self).__name__}: the learning rate must be a number of at least 0 that "
+                f"float32 holds. {type(rate).__name__} gave {value!r} at step {step}."
             )
-        return value
+        return number
 
     def hyper(self, step: int) -> np.ndarray:
         """The numbers of the update kernel, float32[8]: learning rate, weight decay, its own."""
         rate = self.learning_rate_at(step)
         numbers = (rate, self.weight_decay or 0.0, *self._numbers(rate, step))
         hyper = np.zeros(8, np.float32)
-        hyper[: len(numbers)] = numbers
+        with np.errstate(over="ignore"):
+            hyper[: len(numbers)] = numbers
+        if not np.isfinite(hyper).all():
+            raise ValueError(
+                f"{type(self).__name__}: the learning rate {rate:g} at step {step} is too large: "
+                "what the update multiplies by is above what float32 holds."
+            )
         return hyper
 
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
         return ()
 
     def _optional(self, argument: str, value: float | None, **limits: float) -> float | None:
-        return None if value is None else arguments.number(self, argument, value, **limits)
+        return None if value is None else arguments.float32(self, argument, value, **limits)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; a schedule as {"class_name", "config"}."""
@@ -131,6 +136,16 @@ class Optimizer(Settings):
         return f"{type(self).__name__}({options})"
 
 
+def _float(value: Any) -> float:
+    """What a schedule gave as a float; NaN for what is no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
+
+
 class SGD(Optimizer):
     """w -= learning_rate * g; with momentum: m = momentum * m - learning_rate * g; w += m."""
 
@@ -142,7 +157,7 @@ class SGD(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum = arguments.number(self, "momentum", momentum, least=0, most=1)
+        self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
         self.nesterov = arguments.flag(self, "nesterov", nesterov)
         self.slots = ("momentum",) if self.momentum else ()
 
@@ -174,9 +189,9 @@ class Adam(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.beta_1 = arguments.number(self, "beta_1", beta_1, least=0, below=1)
-        self.beta_2 = arguments.number(self, "beta_2", beta_2, least=0, below=1)
-        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+        self.beta_1 = arguments.float32(self, "beta_1", beta_1, least=0, below=1)
+        self.beta_2 = arguments.float32(self, "beta_2", beta_2, least=0, below=1)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
 
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
@@ -224,9 +239,9 @@ class RMSprop(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.rho = arguments.number(self, "rho", rho, least=0, below=1)
-        self.momentum = arguments.number(self, "momentum", momentum, least=0, most=1)
-        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+        self.rho = arguments.float32(self, "rho", rho, least=0, below=1)
+        self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
         self.centered = arguments.flag(self, "centered", centered)
         self.slots = (
             "velocity",
@@ -265,10 +280,10 @@ class Adagrad(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.initial_accumulator_value = arguments.number(
+        self.initial_accumulator_value = arguments.float32(
             self, "initial_accumulator_value", initial_accumulator_value, least=0
         )
-        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
 
     def _why_fixed(self, name: str) -> str | None:
         if name == "initial_accumulator_value":

@@ -20,8 +20,8 @@ class L1L2(Settings):
     l2 = 0.0
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1 = arguments.number(self, "l1", 0.0 if l1 is None else l1, least=0)
-        self.l2 = arguments.number(self, "l2", 0.0 if l2 is None else l2, least=0)
+        self.l1 = arguments.float32(self, "l1", 0.0 if l1 is None else l1, least=0)
+        self.l2 = arguments.float32(self, "l2", 0.0 if l2 is None else l2, least=0)
 
     def __call__(self, w: np.ndarray) -> float:
         """The penalty of the weights w, in float64."""

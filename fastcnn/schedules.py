@@ -35,7 +35,7 @@ class _Decay(Schedule):
     """What the smooth decays share: the first rate and the steps they take."""
 
     def __init__(self, initial_learning_rate: float, decay_steps: int) -> None:
-        self.initial_learning_rate = arguments.number(
+        self.initial_learning_rate = arguments.float32(
             self, "initial_learning_rate", initial_learning_rate, least=0
         )
         self.decay_steps = arguments.whole(self, "decay_steps", decay_steps, least=1)
@@ -89,7 +89,7 @@ class PolynomialDecay(_Decay):
         cycle: bool = False,
     ) -> None:
         super().__init__(initial_learning_rate, decay_steps)
-        self.end_learning_rate = arguments.number(
+        self.end_learning_rate = arguments.float32(
             self, "end_learning_rate", end_learning_rate, least=0
         )
         self.power = arguments.number(self, "power", power, above=0)
@@ -125,7 +125,7 @@ class CosineDecay(_Decay):
         self.warmup_target = (
             None
             if warmup_target is None
-            else arguments.number(self, "warmup_target", warmup_target, least=0)
+            else arguments.float32(self, "warmup_target", warmup_target, least=0)
         )
         self.warmup_steps = arguments.whole(self, "warmup_steps", warmup_steps, least=0)
 
@@ -152,7 +152,7 @@ class PiecewiseConstantDecay(Schedule):
                 f"Received {len(boundaries)} boundaries and {len(values)} values."
             )
         self.boundaries = tuple(arguments.whole(self, "boundaries", b, least=0) for b in boundaries)
-        self.values = tuple(arguments.number(self, "values", v, least=0) for v in values)
+        self.values = tuple(arguments.float32(self, "values", v, least=0) for v in values)
         if sorted(set(self.boundaries)) != list(self.boundaries):
             raise ValueError(
                 f"PiecewiseConstantDecay: boundaries must increase. Received {self.boundaries}."
@@ -169,7 +169,7 @@ class StepDecay(Schedule):
     """initial_learning_rate, times drop every so many steps."""
 
     def __init__(self, initial_learning_rate: float, drop: float, every: int) -> None:
-        self.initial_learning_rate = arguments.number(
+        self.initial_learning_rate = arguments.float32(
             self, "initial_learning_rate", initial_learning_rate, above=0
         )
         self.drop = arguments.number(self, "drop", drop, above=0)
@@ -191,7 +191,7 @@ class Warmup(Schedule):
         if isinstance(schedule, Schedule | str | dict):
             self.schedule = get(schedule)
         else:
-            self.schedule = arguments.number(self, "schedule", schedule, above=0)
+            self.schedule = arguments.float32(self, "schedule", schedule, above=0)
         self.steps = arguments.whole(self, "steps", steps, least=1)
 
     def __call__(self, step: int) -> float:

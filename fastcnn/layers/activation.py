@@ -65,7 +65,7 @@ class ReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.0, **common: Any):
         super().__init__(**common)
-        self.negative_slope = arguments.number(self, "negative_slope", negative_slope, least=0)
+        self.negative_slope = arguments.float32(self, "negative_slope", negative_slope, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if self.negative_slope:
@@ -80,7 +80,7 @@ class LeakyReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.3, **common: Any):
         super().__init__(**common)
-        self.negative_slope = arguments.number(self, "negative_slope", negative_slope, least=0)
+        self.negative_slope = arguments.float32(self, "negative_slope", negative_slope, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "leaky_relu", self.negative_slope)
@@ -93,7 +93,7 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, **common: Any):
         super().__init__(**common)
-        self.alpha = arguments.number(self, "alpha", alpha, least=0)
+        self.alpha = arguments.float32(self, "alpha", alpha, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "elu", self.alpha)

@@ -22,7 +22,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, **common: Any):
         super().__init__(**common)
-        self.rate = arguments.number(self, "rate", rate, least=0, below=1)
+        self.rate = arguments.float32(self, "rate", rate, least=0, below=1)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if not program.training or self.rate == 0:

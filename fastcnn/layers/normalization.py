@@ -38,8 +38,8 @@ class BatchNormalization(Layer):
         **common: Any,
     ):
         super().__init__(**common)
-        self.momentum = arguments.number(self, "momentum", momentum, least=0, most=1)
-        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+        self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)

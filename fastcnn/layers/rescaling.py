@@ -40,7 +40,14 @@ class _Affine(Layer):
 
     def shape_after(self, shape: Shape) -> Shape:
         self.input_shape = shape
-        self.constants()
+        with np.errstate(over="ignore"):
+            constants = np.asarray(self.constants(), np.float32)
+        if not np.isfinite(constants).all():
+            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+            raise ValueError(
+                f"{self.label}: what images are multiplied by, and what is added to them, must be "
+                f"finite in float32. Received {given}."
+            )
         return shape
 
     def lower(self, program: Program, x: Buffer) -> Buffer:

@@ -40,10 +40,36 @@ def number(
     expected = _range("a number", least, most, above, below)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(_sentence(owner, argument, expected, value))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of an int
+        number = math.inf
     if not (math.isfinite(number) and least <= number <= most and above < number < below):
         raise ValueError(_sentence(owner, argument, expected, value))
     return number
+
+
+def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
+    """value as `number` returns it when it is within its limits as float32, too, in which machine
+    code takes it: neither infinite there nor rounded to a limit that it must not reach. TypeError
+    or ValueError otherwise."""
+    taken = number(owner, argument, value, **limits)
+    above, below = limits.get("above", -math.inf), limits.get("below", math.inf)
+    rounded = rounded_to_float32(taken)
+    if not above < rounded < below:
+        least, most = limits.get("least", -math.inf), limits.get("most", math.inf)
+        expected = f"{_range('a number', least, most, above, below)} in float32"
+        raise ValueError(
+            f"{_place(owner)}: {argument} must be {expected}. "
+            f"Received {value!r}, in float32 {rounded:g}."
+        )
+    return taken
+
+
+def rounded_to_float32(value: float) -> float:
+    """The float32 nearest to a number: infinite where float32 holds none so large."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def is_whole(value: Any) -> bool:

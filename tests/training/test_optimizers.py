@@ -218,7 +218,5 @@ def test_errors_in_words(make, error, words):
 
 
 def test_a_rate_that_float32_cannot_hold_is_refused():
-    with pytest.raises(
-        ValueError, match=r"SGD: learning_rate must be .*below 3.4.*Received 1e\+39"
-    ):
+    with pytest.raises(ValueError, match=r"^SGD: learning_rate .* above 0 in float32\..* 1e\+39"):
         optimizers.SGD(1e39)
