@@ -79,7 +79,7 @@ def _note(
     line: str | None = None,
 ) -> None:
     """Shows a warning: one for users in a line, any other with its place in the code."""
-    told = f"Note: {message}"
+    told = f"Note: {str(message).removeprefix('fit: ')}"
     if not issubclass(category, UserWarning):
         told = warnings.formatwarning(message, category, filename, lineno).rstrip()
     messages.say(told)

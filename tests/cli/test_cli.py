@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -353,6 +354,19 @@ def test_predict_says_when_pixel_values_go_in_unscaled(place, tmp_path, capsys):
     assert "--scale multiplies them" in capsys.readouterr().err
     assert main(filled(f"{line} --scale 0.004", place)) == 0
     assert "Note" not in capsys.readouterr().err
+
+
+def test_train_says_once_that_pixel_values_go_in_unscaled(place, tmp_path, capsys):
+    (tmp_path / "raw.py").write_text(MODEL.replace("Rescaling(1 / 255), ", ""))
+    arguments = f"train --model {tmp_path}/raw.py --data @/bars.npz --lr 0.0001 --epochs 1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(filled(f"{arguments} --out {tmp_path}/run", place)) == 0
+    told = capsys.readouterr().err
+    assert told.count("Rescaling(1 / 255)") == 1
+    (note,) = [line for line in told.splitlines() if "Rescaling" in line]
+    assert note.startswith("Note: the model expects values near 1")
+    assert "Warning" not in told and ".py:" not in told and "warn(" not in told
 
 
 def test_summary_counts(capsys):

@@ -147,11 +147,6 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
 def _begin(model: Sequential, images: ImageSet) -> ImageSet:
     """Tells the model what it will learn to name; the images with their classes counted as it
     does, where it knows them all."""
-    if images.raw and not models.begins_with_scaling(model):
-        messages.say(
-            f"Note: the images of '{images.name}' are pixel values from 0 to 255, and the model "
-            "does not begin with Rescaling(1 / 255)."
-        )
     model.epoch = 0
     known, names = model.class_names, images.class_names
     if known and names and set(names) <= set(known):
