@@ -60,6 +60,18 @@ def test_summary_says_shapes_and_parameters(capsys):
     assert trainable < total  # moving statistics are not trained
 
 
+def test_summary_marks_strides_that_leave_pixels_out():
+    fitting = L.Conv2D(2, 3, strides=2, name="fitting")  # (9 - 3) / 2 + 1 is whole
+    pooling = L.MaxPooling2D(3, strides=(1, 2), name="pooling")  # (4 - 3) / 2 + 1 is not
+    text = summary_text(Sequential([fitting, pooling, L.Flatten()], (9, 9, 1)))
+    row, note = (line for line in text.splitlines() if "~" in line)
+    assert row.startswith("pooling (MaxPooling2D)") and " 2 x 1 x 2 ~" in row
+    assert note == (
+        "~ pooling: the strides do not fit, so that no window reads the last column of its 4 x 4 "
+        "input"
+    )
+
+
 MIXED = {"forward": "winograd", "dx": "winograd-2x2", "dw": "direct"}
 
 

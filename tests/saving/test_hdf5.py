@@ -178,6 +178,24 @@ def test_by_name_takes_the_layers_of_the_same_name(tmp_path):
     np.testing.assert_array_equal(model.parameters[0].value, stem)
 
 
+def test_by_name_without_a_layer_of_the_same_name_is_refused(tmp_path):
+    def renamed(prefix):
+        layers = [Flatten(), Dense(3, name=f"{prefix}_a"), Dense(2, name=f"{prefix}_b")]
+        return Sequential(layers, (2, 2, 1), seed=len(prefix))
+
+    path = tmp_path / "w.weights.h5"
+    renamed("old").save_weights(path)
+    model = renamed("newer")
+    before = nets.bits(model)
+    with pytest.raises(ValueError, match="no layer with a name of the model's") as refused:
+        model.load_weights(path, by_name=True)
+    for name in (str(path), "newer_a", "newer_b", "old_a", "old_b", "Without by_name"):
+        assert name in str(refused.value)
+    assert nets.bits(model) == before
+    model.load_weights(path)
+    assert nets.bits(model) == nets.bits(renamed("old"))
+
+
 def test_skip_mismatch_says_what_it_skipped():
     model = nets.scrambled(nets.sequential(head=7))
     report = model_file.load_weights(
