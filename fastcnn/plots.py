@@ -219,11 +219,13 @@ def images(
     class_names: Sequence[str] | None = None,
     columns: int = 8,
     save: Save = None,
+    scale_each: bool = False,
 ) -> tuple[Figure, NDArray[Any]]:
     """A grid of images, each below the name of its class.
 
     x: images [n, H, W, C] with C 1, 3 or 4, or [n, H, W], n > 0; labels: [n], or None. uint8 is
-    drawn as it is, of other types the least value of all images black and the largest white.
+    drawn as it is, of other types the least value of all images black and the largest white. With
+    scale_each it is each image's own least and largest value, uint8 or not.
     """
     shown = np.asarray(x)
     if shown.ndim not in (3, 4) or not len(shown) or shown.shape[3:] not in ((), (1,), (3,), (4,)):
@@ -234,8 +236,9 @@ def images(
     columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = _figure(columns, width=1.4, height=1.6 * rows, rows=rows)
-    low, high = _range(shown)
+    common = _range(shown)
     for number, axis in enumerate(axes[: len(shown)]):
+        low, high = _extremes(shown[number]) if scale_each else common
         picture = np.clip((shown[number] - low) / (high - low), 0.0, 1.0)
         axis.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0)
         if labels is not None:
@@ -252,9 +255,15 @@ def _range(images: NDArray[Any]) -> tuple[float, float]:
     the largest value; grey where there is one value alone."""
     if images.dtype == np.uint8:
         return 0.0, 255.0
-    if not images.size:
+    return _extremes(images)
+
+
+def _extremes(images: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest value that is finite; around it where there is one alone."""
+    finite = images[np.isfinite(images)]
+    if not finite.size:
         return 0.0, 1.0
-    low, high = float(images.min()), float(images.max())
+    low, high = float(finite.min()), float(finite.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 

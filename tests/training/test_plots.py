@@ -173,6 +173,24 @@ def test_curves_of_epochs_without_validation():
     assert line.get_xdata().tolist() == [2, 4] and line.get_ydata().tolist() == [5, 4]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_each_image_by_its_own_range(dtype):
+    ramp = np.arange(4).reshape(1, 2, 2, 1)
+    x = np.concatenate([ramp, 50 * ramp]).astype(dtype)
+    highest = {np.float32: 150.0, np.uint8: 255.0}[dtype]
+    for scale_each, white in ((False, (3 / highest, 150 / highest)), (True, (1.0, 1.0))):
+        _, axes = plots.images(x, scale_each=scale_each)
+        drawn = [axis.images[0].get_array() for axis in axes.ravel()]
+        np.testing.assert_allclose([picture.max() for picture in drawn], white, rtol=1e-6)
+        assert [picture.min() for picture in drawn] == [0.0, 0.0]
+
+
+def test_values_that_are_not_finite_leave_the_others_their_range():
+    x = np.array([-1.0, 1.0, np.nan, np.inf], np.float32).reshape(1, 2, 2, 1)
+    _, axes = plots.images(x)
+    assert np.ravel(axes[0, 0].images[0].get_array())[:2].tolist() == [0.0, 1.0]
+
+
 def test_small_values_are_drawn_from_black_to_white():
     x = np.array([-0.05, 0.0, 0.05, 0.05], np.float32).reshape(1, 2, 2, 1)
     _, axes = plots.images(x)
