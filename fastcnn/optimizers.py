@@ -87,7 +87,7 @@ class Optimizer(Settings):
             value: Any = rate(step)
         except OverflowError:
             value = math.inf
-        number = _float(value)
+        number = arguments.as_float(value)
         if not 0 <= arguments.rounded_to_float32(number) < math.inf:
             raise ValueError(
                 f"{type(self).__name__}: the learning rate must be a number of at least 0 that "
@@ -134,16 +134,6 @@ class Optimizer(Settings):
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
         return f"{type(self).__name__}({options})"
-
-
-def _float(value: Any) -> float:
-    """What a schedule gave as a float; NaN for what is no number."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-    except (TypeError, ValueError):
-        return math.nan
 
 
 class SGD(Optimizer):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fastcnn.callbacks.callback import HOOKS, Callback, Logs, plain_rate
-from fastcnn.utils import atomic_file, messages
+from fastcnn.utils import arguments, atomic_file, messages
 
 
 class LambdaCallback(Callback):
@@ -53,12 +53,12 @@ class LearningRateScheduler(Callback):
             plain_rate(self)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        arguments = (epoch, plain_rate(self)) if self._takes_rate else (epoch,)
-        rate = float(self.schedule(*arguments))
-        if not (math.isfinite(rate) and rate > 0.0):
+        value = self.schedule(*((epoch, plain_rate(self)) if self._takes_rate else (epoch,)))
+        rate = arguments.as_float(value)
+        if not 0.0 < arguments.rounded_to_float32(rate) < math.inf:
             raise ValueError(
-                "LearningRateScheduler: the schedule must return a finite learning rate above 0. "
-                f"Received {rate} for epoch {epoch}."
+                "LearningRateScheduler: the schedule must return a finite learning rate above 0 "
+                f"that float32 holds. Received {value!r} for epoch {epoch}."
             )
         self.model.optimizer.learning_rate = rate
         if self.verbose:

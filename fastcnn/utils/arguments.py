@@ -66,6 +66,16 @@ def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
     return taken
 
 
+def as_float(value: Any) -> float:
+    """What a user's function returned as a float: NaN for no number, infinite for one too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def rounded_to_float32(value: float) -> float:
     """The float32 nearest to a number: infinite where float32 holds none so large."""
     with np.errstate(over="ignore"):

@@ -9,6 +9,7 @@ import pytest
 
 from fastcnn import Sequential, initializers, losses, optimizers, regularizers, schedules
 from fastcnn import layers as L
+from fastcnn.callbacks import LearningRateScheduler
 from fastcnn.utils import arguments
 
 X = np.random.default_rng(0).random((6, 4), np.float32)
@@ -37,6 +38,14 @@ def test_a_schedule_that_gives_no_rate_is_refused_at_its_step(value):
     words = "SGD: the learning rate must be a number of at least 0 that float32 holds. Own gave "
     with pytest.raises(ValueError, match=f"^{words}.* at step 2"):
         fitted(Own(value))
+
+
+@pytest.mark.parametrize("value", [math.nan, 1e39, 1e-60, 0, 10**400, None])
+def test_a_rate_of_an_epoch_that_is_none(value):
+    model = fitted(0.1)
+    words = "LearningRateScheduler: .* above 0 that float32 holds. Received .* for epoch 0"
+    with pytest.raises(ValueError, match=words):
+        model.fit(X, Y, verbose=0, callbacks=[LearningRateScheduler(lambda epoch: value)])
 
 
 def test_a_decay_that_overflows_is_refused_at_its_step():
