@@ -12,13 +12,12 @@ from typing import Any, ClassVar
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers import contract
+from fastcnn.layers.contract import Shape
 from fastcnn.utils import naming
 from fastcnn.utils.aligned_memory import bytes_text
 from fastcnn.utils.settings import Settings
 
 __all__ = ["Layer", "Parameter", "Shape"]
-
-Shape = tuple[int, ...]
 
 MOST_BYTES = 1 << 40
 """Of one image behind a layer, and of a parameter: what no computer has room for is a slip."""

@@ -3,18 +3,35 @@ method."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fastcnn.graph.parameter import Parameter
-from fastcnn.graph.program import Buffer
+from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils.arguments import is_whole
 
-if TYPE_CHECKING:
-    from fastcnn.graph.program import Program
-    from fastcnn.layers.base import Layer, Shape
+Shape = tuple[int, ...]
 
 
-def check_constructed(layer: Layer) -> None:
+class OwnLayer(Protocol):
+    """A layer, as far as its methods are held to what they must return."""
+
+    built: bool
+    output_shape: Shape
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def shape_after(self, shape: Shape) -> Shape: ...
+
+    def make_parameters(self, shape: Shape) -> list[Parameter]: ...
+
+    def lower(self, program: Program, x: Buffer) -> Buffer: ...
+
+
+def check_constructed(layer: OwnLayer) -> None:
     """TypeError for a layer whose constructor left out that of its base class."""
     if "built" not in vars(layer):
         raise TypeError(
@@ -23,13 +40,13 @@ def check_constructed(layer: Layer) -> None:
         )
 
 
-def check_built(layer: Layer) -> None:
+def check_built(layer: OwnLayer) -> None:
     """TypeError for a layer whose `build` left out that of its base class."""
     if not layer.built:
         raise TypeError(f"{layer.label}: its build must call super().build(input_shape, prefix).")
 
 
-def output_shape(layer: Layer, shape: Shape) -> Shape:
+def output_shape(layer: OwnLayer, shape: Shape) -> Shape:
     """Return what `shape_after` says, as plain ints. TypeError unless it is a tuple of positive
     whole numbers."""
     after: Any = layer.shape_after(shape)
@@ -42,7 +59,7 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
     return tuple(map(int, after))
 
 
-def parameters(layer: Layer, shape: Shape) -> tuple[Parameter, ...]:
+def parameters(layer: OwnLayer, shape: Shape) -> tuple[Parameter, ...]:
     """Return what `make_parameters` gives. TypeError unless they are Parameters, ValueError for two
     of one name."""
     made: Any = layer.make_parameters(shape)
@@ -61,7 +78,7 @@ def parameters(layer: Layer, shape: Shape) -> tuple[Parameter, ...]:
     return tuple(made)
 
 
-def lowered(layer: Layer, program: Program, x: Buffer) -> Buffer:
+def lowered(layer: OwnLayer, program: Program, x: Buffer) -> Buffer:
     """Return the buffer that `lower` returns. TypeError where it is none of the program's,
     ValueError where it is no output of this layer."""
     output: Any = layer.lower(program, x)

@@ -120,8 +120,8 @@ def test_figures(capsys):
         assert one.of_sgemm == pytest.approx(one.gflops / limits.sgemm_gflops)
         roof = min(limits.compute_gflops, problem.intensity * limits.copy_gbytes)
         assert one.of_roofline == pytest.approx(one.gflops / roof)
-        # The definition of a convolution works on its arrays alone.
-        assert one.workspace > 0 or one.strategy == "reference"
+        # The definitions allocate for themselves, beside what the engine plans.
+        assert one.workspace > 0 or one.strategy.startswith("reference")
         assert one.error <= STRATEGIES[one.strategy].error
         assert one.to_direct == 1 if one.strategy == "direct" else one.to_direct > 0
         assert one.to_peer is None

@@ -161,8 +161,7 @@ def test_learning_rate_can_be_set():
 def test_learning_rate_is_a_positive_number(rate):
     optimizer = Adam()
     with pytest.raises(
-        ValueError,
-        match=r"Adam: learning_rate must be a number above 0 and below 3\.4\d*e\+38\. Received",
+        ValueError, match=r"Adam: learning_rate must be a number above 0\. Received"
     ):
         optimizer.learning_rate = rate
     assert optimizer.learning_rate == 0.001
@@ -195,7 +194,7 @@ def test_get():
         (
             lambda: SGD("fast"),
             TypeError,
-            "learning_rate must be a number above 0 and below 3.40282e+38. Received 'fast'",
+            "learning_rate must be a number above 0. Received 'fast'",
         ),
         (lambda: SGD(momentum=1.5), ValueError, "momentum must be a number from 0 to 1"),
         (lambda: SGD(nesterov=1), TypeError, "nesterov must be True or False. Received 1"),
