@@ -62,5 +62,5 @@ def installed(monkeypatch) -> CallTimer:
     monkeypatch.setattr(benchmark, "time", made)
     monkeypatch.setattr(benchmark, "Convolution", made.convolution)
     share = property(lambda self: made.disturbance)
-    monkeypatch.setattr(benchmark, "Disturbance", type("Disturbance", (), {"share": share}))
+    monkeypatch.setattr(benchmark, "CpuContention", type("Disturbance", (), {"share": share}))
     return made
