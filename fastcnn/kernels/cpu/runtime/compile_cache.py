@@ -2,7 +2,7 @@
 
 Numba's own cache notices a change in a function's file, not one in a file it calls into; it fails
 at import when it finds no writable place; it unpickles what it finds, whoever wrote it. Here all of
-a device's kernels and of `fastcnn/engines` are one digest, which names a folder, and a function for
+a device's kernels and of `fastcnn/backends` are one digest, which names a folder; a function for
 given types is a file in it, with a checksum (`kernels/code_file.py`). A directory that cannot be
 written, or should not be read, only costs the compile time.
 """
@@ -34,7 +34,7 @@ from fastcnn.utils import forking, system
 forking.hold_while_forking(ffi.lib._lock.__enter__, ffi.lib._lock.__exit__)
 forking.hold_while_forking(global_compiler_lock.acquire, global_compiler_lock.release)
 
-ROOMS = ("kernels", "engines")
+ROOMS = ("kernels", "backends")
 OTHER_DEVICE = {"cpu": "cuda", "cuda": "cpu"}
 
 
