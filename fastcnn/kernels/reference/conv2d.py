@@ -79,7 +79,7 @@ def conv2d_direct(x, kernel, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)
 
 @njit(parallel=True)
 def conv2d_direct_dx(dy, kernel, size, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)):
-    """Return the gradient of the images: each pixel gathers what it gave to.
+    """Return the gradient of the images: each place of dy is spread over its window.
 
     Args:
         dy: Gradient of the convolution's result.

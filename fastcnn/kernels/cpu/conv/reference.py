@@ -20,7 +20,6 @@ from fastcnn.kernels.cpu.conv.im2col import empty_partial, fold_partial
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, view
 from fastcnn.kernels.cpu.runtime.kernel import record
-from fastcnn.kernels.reference import conv2d as definitions
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width", "filters", "groups"),
@@ -156,6 +155,9 @@ def _compiled(op, direction: str):
 @cache
 def _one_thread(name: str):
     """Return a definition, and the definitions that it calls, compiled for one thread."""
+    # Few need them, and each is prepared for several threads where it is imported.
+    from fastcnn.kernels.reference import conv2d as definitions
+
     function = getattr(definitions, name).py_func
     called = [callee for callee in function.__code__.co_names if hasattr(definitions, callee)]
     inner = {

@@ -11,6 +11,7 @@ from math import inf
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.cuda.conv.im2col import geometry
 from fastcnn.kernels.cuda.conv.reference_kernels import (
     reference_col2im,
     reference_dw,
@@ -104,22 +105,6 @@ def _windows_of(calls: Calls, problem: Problem, x: Region | None) -> Region:
 
 def _values(kernel: Kernel, problem: Problem) -> dict[str, int]:
     """Return the numbers of a problem that a kernel takes."""
-    values = {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
-        "filters": problem.filters,
-        "inner": problem.channels_per_group,
-        "outputs": problem.filters_per_group,
-        "taps_h": problem.kernel[0],
-        "taps_w": problem.kernel[1],
-        "stride_h": problem.strides[0],
-        "stride_w": problem.strides[1],
-        "dilation_h": problem.dilation[0],
-        "dilation_w": problem.dilation[1],
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
-    }
+    values = geometry(problem)
+    values |= {"inner": problem.channels_per_group, "outputs": problem.filters_per_group}
     return {name: value for name, value in values.items() if name in kernel.fields}
