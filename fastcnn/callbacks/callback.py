@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastcnn.utils import naming
+from fastcnn.utils.settings import Settings
 
 Logs = dict[str, float]
 
@@ -27,20 +28,32 @@ HOOKS = (
 ALIASES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
-class Callback:
+class Callback(Settings):
     """What fit calls while it trains. Override the hooks you need: others cost nothing.
 
     `self.model` is the model; setting `self.model.stop_training = True` ends the training after
     the epoch. `self.params` holds "epochs", "initial_epoch", "steps" (an epoch; None where an
     iterable of batches has not shown it yet), "verbose" and "metrics" (the names that each epoch's
     logs will have). Epochs and batches count from 0.
+
+    A subclass may note what it likes in itself in `__init__` and in its hooks; elsewhere only what
+    is there can be set, so that a misspelt name is refused.
     """
+
+    OPENED = ("set_model", "set_params", *HOOKS, *ALIASES.values())
 
     log_names: tuple[str, ...] = ()
     """The names that this callback adds to the logs of an epoch, or whose value it changes."""
 
     model: Any = None
     params: dict[str, Any]
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name in HOOKS:
+            return f": derive a class, or use LambdaCallback({name}=...)"
+        if name == "model":
+            return ": fit sets it. Call set_model(model)"
+        return super()._why_fixed(name)
 
     def set_model(self, model: Any) -> None:
         """Called before the training with the model."""

@@ -24,6 +24,17 @@ class Monitor(Callback):
         self.min_delta = abs(arguments.number(self, "min_delta", min_delta))
         self.best: float | None = None
 
+    def _why_fixed(self, name: str) -> str | None:
+        if name in ("monitor", "mode"):
+            return ": the best value was found by it. Make a new callback"
+        return super()._why_fixed(name)
+
+    def _remake(self, name: str, value: Any) -> None:
+        best = self.best
+        super()._remake(name, value)
+        if name != "initial_value_threshold":
+            self._assign(best=best)
+
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         if self.monitor not in params["metrics"]:
@@ -170,10 +181,17 @@ class ModelCheckpoint(Monitor):
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        self.best = initial_value_threshold
+        self.best = self.initial_value_threshold = initial_value_threshold
         if not save_best_only:
             given = {"monitor": monitor, "initial_value_threshold": initial_value_threshold}
             self._warn_without_effect([name for name, value in given.items() if value is not None])
+
+    def _given(self) -> dict[str, Any]:
+        # Without this the default would look as if it had been asked for.
+        return super()._given() | ({} if self.save_best_only else {"monitor": None})
+
+    def _why_fixed(self, name: str) -> str | None:
+        return None if name == "best" else super()._why_fixed(name)
 
     def _warn_without_effect(self, names: list[str]) -> None:
         if names:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Iterator, Sequence
 from inspect import signature
 from itertools import count
 from typing import Any, ClassVar
@@ -30,17 +29,6 @@ MOST_DEPTH = 32
 PLACE = ("name", "given_name", "path", "parameters", "input_shape", "output_shape", "built")
 
 
-def _opening(build: Callable[..., None]) -> Callable[..., None]:
-    """Return a layer's method that may set any of its attributes."""
-
-    @wraps(build)
-    def opened(self: Layer, *given: Any, **named: Any) -> None:
-        with self._open():
-            build(self, *given, **named)
-
-    return opened
-
-
 class Layer(Settings):
     """A step of a network.
 
@@ -52,13 +40,9 @@ class Layer(Settings):
     `lower` which ops it becomes.
     """
 
+    OPENED = ("build",)
     settings: ClassVar[tuple[str, ...]] = ()
     rank: ClassVar[int | None] = None  # dimensions of the input it takes, without the batch
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "build" in vars(cls):
-            cls.build = _opening(vars(cls)["build"])  # type: ignore[method-assign]
 
     def __init__(self, name: str | None = None, trainable: bool = True, **unknown: Any):
         if unknown:
@@ -125,7 +109,6 @@ class Layer(Settings):
     def _given(self) -> dict[str, Any]:
         return {**super()._given(), "name": self.given_name, "trainable": self._trainable}
 
-    @_opening
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         """Fix the shapes and declare the parameters; nothing is allocated."""
         if self.built:

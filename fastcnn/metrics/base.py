@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.utils.settings import Settings
 
-class Metric:
+
+class Metric(Settings):
     """A weighted mean over examples of one number an example.
 
     A subclass gives `values`, or, where it is no mean, `reset`, `update` and `result`. With
     `weighted=True` the examples' weights (sample_weight times class_weight) count; by default, as
     in Keras, every example counts the same. What `update` is given, arrays too, is the metric's to
     keep: nothing overwrites it.
+
+    Settings may be changed at any time and count from the next `fit` or `evaluate` on; a
+    subclass may note what it likes in itself in `__init__` and in the methods that a pass calls.
     """
+
+    OPENED = ("prepare", "reset", "values", "update", "result", "results", "running")
 
     name = "metric"
     direction = "max"

@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from fastcnn.utils import naming
 
@@ -59,9 +59,11 @@ class Settings:
 
     Once it is constructed, setting one of them does what constructing it anew with that value does,
     checks included. Other public attributes cannot be set, and none can be added, since a misspelt
-    name would have no effect; a user's own class may set those that its constructor added. Private
-    names are free.
+    name would have no effect; a user's own class may set those that its constructor added, and in
+    the methods that `OPENED` names any. Private names are free.
     """
+
+    OPENED: ClassVar[tuple[str, ...]] = ()
 
     # No part of vars(), which some configurations are made of.
     __slots__ = ("__dict__", "__weakref__", "_changes_made", "_closed")
@@ -75,6 +77,9 @@ class Settings:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = _closing(vars(cls)["__init__"])  # type: ignore[method-assign]
+        for name in cls.OPENED:
+            if inspect.isfunction(method := vars(cls).get(name)):
+                setattr(cls, name, _opening(method))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_") or not getattr(self, "_closed", False):
@@ -94,7 +99,7 @@ class Settings:
         if isinstance(defined, property) and defined.fset is not None:
             object.__setattr__(self, name, value)
             return
-        if not hasattr(self, name):
+        if name not in vars(self) and not hasattr(type(self), name):
             raise AttributeError(f"{self._label}: {self._unknown(name)}")
         reason = self._why_fixed(name)
         if reason is not None:
@@ -114,12 +119,15 @@ class Settings:
     def _unknown(self, name: str) -> str:
         public = [one for one in dir(type(self)) if not one.startswith("_")]
         settable = [one for one in public if getattr(getattr(type(self), one), "fset", None)]
-        own = [one for one in vars(self) if not one.startswith("_") and not self._why_fixed(one)]
+        public = [one for one in vars(self) if not one.startswith("_")]
+        own = [one for one in public if self._why_fixed(one) is None]
         names = list(dict.fromkeys([*self._arguments(), *settable, *own]))
         alias = ALIASES.get(name)
         if alias in names:
             return f"Unknown attribute '{name}'. Did you mean '{alias}'?"
-        return naming.unknown("attribute", name, names)
+        derived = type(self) is not self._our_class()
+        hint = " What a class adds must be set in its __init__ first." if derived else ""
+        return naming.unknown("attribute", name, names) + hint
 
     @classmethod
     def _our_class(cls) -> type[Settings]:
@@ -186,6 +194,17 @@ def _closing(construct: Callable[..., None]) -> Callable[..., None]:
             self._closed = True
 
     return constructor
+
+
+def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that may set any attribute of its object."""
+
+    @functools.wraps(method)
+    def opened(self: Settings, *given: Any, **named: Any) -> Any:
+        with self._open():
+            return method(self, *given, **named)
+
+    return opened
 
 
 @functools.cache

@@ -13,8 +13,9 @@ import pytest
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import losses, optimizers
-from fastcnn.callbacks import Callback, LambdaCallback
+from fastcnn.callbacks import Callback, EarlyStopping, LambdaCallback
 from fastcnn.layers import Layer
+from fastcnn.metrics import Metric
 from fastcnn.schedules import ExponentialDecay, Schedule
 
 X = np.random.default_rng(0).standard_normal((32, 6, 6, 2)).astype(np.float32)
@@ -246,6 +247,69 @@ def test_own_classes_keep_their_attributes():
     with pytest.raises(AttributeError, match="Did you mean 'extra'"):
         layer.extr = 4
     layer.extra = 4
+
+
+def test_own_metrics_and_callbacks_keep_their_attributes():
+    class Largest(Metric):
+        """Of the outputs; with what it notes in each method that a pass calls."""
+
+        name = "largest"
+
+        def prepare(self, loss, output_shape):
+            self.prepared = True
+
+        def reset(self):
+            self.largest = 0.0
+
+        def update(self, batch, y, weight):
+            self.largest = max(self.largest, float(batch.outputs.max()))
+            self.updates = getattr(self, "updates", 0) + 1
+
+        def result(self):
+            self.asked = True
+            return self.largest
+
+    class Noting(Callback):
+        ends = 0
+
+        def on_train_begin(self, logs=None):
+            self._start()
+
+        def _start(self):
+            self.begun = True
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.last, self.ends = logs["largest"], self.ends + 1
+
+    metric, noting = Largest(), Noting()
+    model = model_of()
+    model.metrics = [metric]
+    fit(model, 2, [noting])
+    assert metric.prepared and noting.begun and noting.ends == 2 and 0 < noting.last <= 1
+    noting.ends = 0
+    for thing, name, meant in ((metric, "prepard", "prepared"), (noting, "lasst", "last")):
+        with pytest.raises(AttributeError, match=f"Did you mean '{meant}'.* in its __init__ first"):
+            setattr(thing, name, 1)
+
+
+def test_a_threshold_counts_from_the_next_pass_on():
+    model = model_of(loss="mse")
+    model.metrics = ["binary_accuracy"]
+    targets = np.eye(3, dtype=np.float32)[Y]
+    right = [float(((model.predict(X) > t) == (targets > 0.5)).mean()) for t in (0.5, 0.05)]
+    assert right[0] != right[1]
+    assert model.evaluate(X, targets, verbose=0)[1] == pytest.approx(right[0])
+    model.metrics[0].threshold = 0.05
+    assert model.evaluate(X, targets, verbose=0)[1] == pytest.approx(right[1])
+
+
+def test_a_changed_callback_keeps_what_it_knows():
+    stop = EarlyStopping("loss", patience=9)
+    model = model_of()
+    fit(model, 2, [stop])
+    best = stop.best
+    stop.patience = 3
+    assert (stop.best, stop.patience) == (best, 3) and best is not None
 
 
 def test_copies_and_pickles_go_on_and_are_as_strict():

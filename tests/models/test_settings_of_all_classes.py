@@ -7,7 +7,9 @@ import layer_cases
 import pytest
 
 import fastcnn
-from fastcnn import layers, losses, optimizers, regularizers, schedules
+from fastcnn import callbacks, layers, losses, metrics, optimizers, regularizers, schedules
+from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.mixing import MIXINGS
 
 REQUIRED = {
     "initial_learning_rate": 0.1,
@@ -19,9 +21,23 @@ REQUIRED = {
     "values": [0.1, 0.05],
     "schedule": 0.1,
     "steps": 3,
+    "factor": 0.1,
+    "height": 4,
+    "width": 4,
+    "height_factor": 0.1,
+    "width_factor": 0.1,
+    "stddev": 0.1,
+    "augmentations": [],
+    "filename": "log.csv",
+    "filepath": "model.h5",
 }
-TABLES = optimizers.OPTIMIZERS, losses.LOSSES, regularizers.REGULARIZERS, schedules.SCHEDULES
+TABLES = (
+    *(optimizers.OPTIMIZERS, losses.LOSSES, regularizers.REGULARIZERS, schedules.SCHEDULES),
+    *(metrics.METRICS, AUGMENTATIONS, MIXINGS, {"augment": Augment}),
+)
 CLASSES = list(dict.fromkeys(cls for table in TABLES for cls in table.values()))
+WITHOUT_SETTINGS = "PerImageStandardization", "LambdaCallback"
+CALLBACKS = [getattr(callbacks, name) for name in callbacks.__all__ if name != "Callback"]
 
 
 def public(thing):
@@ -51,7 +67,7 @@ def test_a_setting_is_as_of_an_object_made_so(cls):
     settings = 0
     for name in public(cls(**required)):
         changed = cls(**required)
-        value = another(getattr(changed, name))
+        value = another(getattr(changed, name, None))  # some are known later
         _, refusal = outcome(lambda c=changed, n=name, v=value: setattr(c, n, v))
         if name in cls._arguments():
             settings += 1
@@ -64,7 +80,24 @@ def test_a_setting_is_as_of_an_object_made_so(cls):
             assert refusal is not None and f"{name} cannot be set" in refusal
         with pytest.raises(AttributeError, match="Unknown attribute"):
             setattr(changed, f"{name}_", value)
-    assert settings == len([n for n in cls._arguments() if hasattr(cls(**required), n)]) > 0
+    assert settings == len([n for n in cls._arguments() if hasattr(cls(**required), n)])
+    assert settings or cls.__name__ in WITHOUT_SETTINGS
+
+
+@pytest.mark.parametrize("cls", CALLBACKS, ids=lambda cls: cls.__name__)
+def test_a_setting_of_a_callback_is_taken_or_refused_by_name(cls):
+    required = {name: REQUIRED[name] for name in cls._arguments() if name in REQUIRED}
+    required |= {"schedule": abs} if "schedule" in required else {}
+    callback = cls(**required)
+    for name in cls._arguments():
+        value = another(getattr(callback, name))
+        _, refusal = outcome(lambda n=name, v=value: setattr(callback, n, v))
+        assert getattr(callback, name) == value or f"{name} cannot be set: " in str(refusal)
+        with pytest.raises(AttributeError, match=f"Did you mean '{name}'"):
+            setattr(callback, f"{name}_", value)
+    assert cls._arguments() or cls.__name__ in WITHOUT_SETTINGS
+    with pytest.raises(AttributeError, match="on_epoch_end cannot be set"):
+        callback.on_epoch_end = print
 
 
 def one_of_each_layer():

@@ -46,6 +46,7 @@ from fastcnn.data.augment.preprocessing import STEPS, check_order
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.counter_rng import Doubles, key
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -94,7 +95,7 @@ def resolved(one: Any) -> Augmentation:
     return naming.resolve("augmentation", one, Augmentation, AUGMENTATIONS)
 
 
-class Augment:
+class Augment(Settings):
     """A list of augmentations, applied to the images of a batch.
 
     augmentations: objects, names or configurations. What moves pixels comes first and is one
@@ -122,6 +123,11 @@ class Augment:
         self._limits = _agreed_limits([one for _, one in self._colours])
         self.preprocessing = tuple(one for _, one in self._numbered(Preprocessing))
         self._shapes: dict[Shape, tuple[Shape, Shape]] = {}
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name in self._arguments():
+            return ": it is fixed when the list is made. Make a new Augment"
+        return super()._why_fixed(name)
 
     def _numbered(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
         """The augmentations of a kind with their numbers in the list."""

@@ -8,21 +8,29 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
 
 # (height, width, channels) of an image.
 Shape = tuple[int, int, int]
 Range = tuple[float, float]
 
 
-class Augmentation:
+class Augmentation(Settings):
     """One entry of a list of augmentations.
 
     ``settings`` names the constructor's arguments; each is kept under its own name. ``draws`` is
-    how many uniform random numbers an image takes.
+    how many uniform random numbers an image takes. None can be set later: what a batch needs is
+    worked out when it is constructed.
     """
 
+    OPENED = ("fit", "set_arrays")
     settings: ClassVar[tuple[str, ...]] = ()
     draws: ClassVar[int] = 0
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name in self._arguments():
+            return ": it is fixed when the augmentation is made. Make a new one"
+        return super()._why_fixed(name)
 
     @property
     def fitted(self) -> bool:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from fastcnn._ext.mixing import blend, paste
 from fastcnn.data.sampling import MIXING, generator, uniform
 from fastcnn.utils import arguments
+from fastcnn.utils.settings import Settings
 
 Floats = NDArray[np.float32]
 
 
-class Mixing:
+class Mixing(Settings):
     """An augmentation that makes each image of a batch from two of them.
 
     Targets must be dense: those of the two images are mixed in the same shares, and so are their
