@@ -7,14 +7,33 @@ all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from fastcnn.utils.chain import Chain
 
 if TYPE_CHECKING:
     from fastcnn.graph.parameter import Parameter
+
+
+Value = TypeVar("Value")
+
+
+class OpValues(dict[str, Value]):
+    """What an op has by name. Asking for what it lacks, as the op of a user's own layer may, is a
+    ValueError that names the op and its layer."""
+
+    def __init__(self, values: Mapping[str, Value], op: str, kind: str) -> None:
+        super().__init__(values)
+        self._op = op
+        self._kind = kind
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise ValueError(
+            f"{self._op} needs the {self._kind} '{name}'. Received {', '.join(self) or 'none'}. "
+            "Give it to program.add, where the layer lowers itself."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +77,11 @@ class Op:
     attributes: dict[str, Any] = field(default_factory=dict)
     layer: str = ""
     gradient_of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for kind in ("parameter", "attribute"):
+            values = OpValues(getattr(self, f"{kind}s"), self.where, kind)
+            object.__setattr__(self, f"{kind}s", values)
 
     @property
     def where(self) -> str:

@@ -237,7 +237,8 @@ class Sequential(Trainer):
         """
         for op in self._ops(training=True).ops:
             if op.kind == "conv2d":
-                problem, wished = op.attributes["problem"], op.attributes["strategy"]
+                problem, _ = strategies.of_op(op)
+                wished = op.attributes["strategy"]
                 pinned = {
                     one: strategies.choose(
                         *(one, problem, images, self.error_bound, wished[one]),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastcnn.graph.problem import Problem
-from fastcnn.graph.program import Program
+from fastcnn.graph.program import Op, Program
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.registry import kernels_of
 from fastcnn.strategies import timing_cache
@@ -56,10 +56,13 @@ def wish(owner: str, given: Any) -> dict[str, str]:
             f"with one for any of {', '.join(DIRECTIONS)}. Received {given!r}."
         )
     names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
-    wished = {
-        direction: naming.lookup("strategy", given.get(direction, AUTO), names)
-        for direction in DIRECTIONS
-    }
+    try:
+        wished = {
+            direction: naming.lookup("strategy", given.get(direction, AUTO), names)
+            for direction in DIRECTIONS
+        }
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{owner}: {error}") from None
     return FixedDict(wished, f"{owner}: strategy cannot be changed in place.")
 
 
@@ -79,7 +82,20 @@ def check_program(program: Program, device: str) -> None:
     """Raise ValueError where a layer of a program names a strategy that a device has not."""
     for op in program.ops:
         if op.kind == "conv2d":
-            check(op.layer, op.attributes["strategy"], op.attributes["problem"], device)
+            problem, wished = of_op(op)
+            check(op.layer, wished, problem, device)
+
+
+def of_op(op: Op) -> tuple[Problem, dict[str, str]]:
+    """Return the problem of a convolution, and the wish for each direction. TypeError or ValueError
+    where its layer, one of a user's own, gave it something else."""
+    problem = op.attributes["problem"]
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"{op.where} needs a Problem (fastcnn.graph.problem) as its attribute 'problem'. "
+            f"Received {problem!r}."
+        )
+    return problem, wish(op.where, op.attributes["strategy"])
 
 
 def assign(
@@ -95,8 +111,9 @@ def assign(
     """
     for op in program.ops:
         if op.kind in DIRECTION_OF:
-            direction, problem = DIRECTION_OF[op.kind], op.attributes["problem"]
-            wished = op.attributes["strategy"][direction]
+            direction = DIRECTION_OF[op.kind]
+            problem, wishes = of_op(op)
+            wished = wishes[direction]
             check(op.layer, {direction: wished}, problem, device)
             choice = choose(
                 *(direction, problem, images, bound, wished), device=device, precision=precision

@@ -14,6 +14,7 @@ import fastcnn
 from fastcnn import Sequential, initializers, losses, optimizers
 from fastcnn import layers as L
 from fastcnn.backends.step import inside_first
+from fastcnn.graph.problem import Problem
 from fastcnn.graph.program import Program
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.layers.activation import lower_activation
@@ -172,6 +173,68 @@ def test_an_op_without_a_kernel_is_named_with_its_layer(call):
     message = r"Layer 'custom': the op matmull has no kernel\. Unknown op 'matmull'\. Did you mean"
     with pytest.raises(ValueError, match=message):
         getattr(model, call)(*arguments[call])
+
+
+PROBLEM = Problem(4, 4, 2, 2, (1, 1))
+LACKING = {
+    "a strategy": ("conv2d", {"problem": PROBLEM}, "the op conv2d needs the attribute 'strategy'"),
+    "a problem": ("conv2d", {"strategy": "auto"}, "the op conv2d needs the attribute 'problem'"),
+    "a Problem": (
+        "conv2d",
+        {"problem": (4, 4), "strategy": "auto"},
+        r"the op conv2d needs a Problem .*'problem'. Received \(4, 4\)",
+    ),
+    "a strategy's name": (
+        "conv2d",
+        {"problem": PROBLEM, "strategy": "winnograd"},
+        "Unknown strategy 'winnograd'. Did you mean 'winograd'",
+    ),
+    "a kernel": (
+        "conv2d",
+        {"problem": PROBLEM, "strategy": "auto"},
+        "the op conv2d needs the parameter 'kernel'. Received none",
+    ),
+    "a pooling's problem": ("max_pool", {}, "the op max_pool.* needs the attribute 'problem'"),
+    "a matrix": ("matmul", {}, "the op matmul needs the parameter 'kernel'"),
+    "a rate": ("dropout", {"seed": 1}, "the op dropout needs the attribute 'rate'. Received seed"),
+    "a scale": ("affine", {}, "the op affine needs the attribute '(scale|offset)'"),
+}
+
+
+@pytest.mark.parametrize("call", ["predict", "train_on_batch", "activations"])
+@pytest.mark.parametrize("name", LACKING)
+def test_an_op_that_lacks_something_is_named_with_its_layer(name, call):
+    kind, attributes, message = LACKING[name]
+
+    class Bare(Layer):
+        def make_parameters(self, shape):
+            weights = Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("zeros"))
+            return [weights] if "'kernel'" not in message else []
+
+        def lower(self, program, x):
+            parameters = self.named_parameters() if kind == "conv2d" else None
+            return program.add(kind, [x], x.shape, parameters, **attributes)
+
+    model = build((4, 4, 2), [L.Conv2D(2, 1), Bare(), L.Flatten(), L.Dense(2)])
+    x = images(2, (4, 4, 2))
+    arguments = {"predict": (x,), "activations": (x, "bare")}
+    with pytest.raises((TypeError, ValueError), match=f"Layer 'bare': .*{message}"):
+        getattr(model, call)(*arguments.get(call, (x, targets_for(model, 2))))
+
+
+def test_a_strategy_of_an_own_layer_may_be_a_name():
+    class Own(Layer):
+        def make_parameters(self, shape):
+            return [Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("glorot_uniform"))]
+
+        def lower(self, program, x):
+            kernel = self.named_parameters()
+            return program.add("conv2d", [x], x.shape, kernel, problem=PROBLEM, strategy="im2col")
+
+    model = build((4, 4, 2), [Own()])
+    x = images(2, (4, 4, 2))
+    expected = x @ model.parameters[0].value[0, 0]
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("call", ["gradients", "predict"])
