@@ -55,7 +55,7 @@ class _RateDecay(_Decay):
         staircase: bool = False,
     ) -> None:
         super().__init__(initial_learning_rate, decay_steps)
-        self.decay_rate = arguments.number(self, "decay_rate", decay_rate, least=0)
+        self.decay_rate = arguments.float32(self, "decay_rate", decay_rate, least=0)
         self.staircase = arguments.flag(self, "staircase", staircase)
 
     def periods(self, step: int) -> float:
@@ -92,7 +92,7 @@ class PolynomialDecay(_Decay):
         self.end_learning_rate = arguments.float32(
             self, "end_learning_rate", end_learning_rate, least=0
         )
-        self.power = arguments.number(self, "power", power, above=0)
+        self.power = arguments.float32(self, "power", power, above=0)
         self.cycle = arguments.flag(self, "cycle", cycle)
 
     def __call__(self, step: int) -> float:
@@ -121,7 +121,7 @@ class CosineDecay(_Decay):
         warmup_steps: int = 0,
     ) -> None:
         super().__init__(initial_learning_rate, decay_steps)
-        self.alpha = arguments.number(self, "alpha", alpha, least=0)
+        self.alpha = arguments.float32(self, "alpha", alpha, least=0)
         self.warmup_target = (
             None
             if warmup_target is None
@@ -172,7 +172,7 @@ class StepDecay(Schedule):
         self.initial_learning_rate = arguments.float32(
             self, "initial_learning_rate", initial_learning_rate, above=0
         )
-        self.drop = arguments.number(self, "drop", drop, above=0)
+        self.drop = arguments.float32(self, "drop", drop, above=0)
         self.every = arguments.whole(self, "every", every, least=1)
 
     def __call__(self, step: int) -> float:

@@ -110,7 +110,7 @@ class EarlyStopping(Monitor):
         super().__init__(monitor, mode, min_delta)
         self.patience = arguments.whole(self, "patience", patience, least=0)
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = None if baseline is None else arguments.number(self, "baseline", baseline)
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = arguments.whole(self, "start_from_epoch", start_from_epoch, least=0)
 
@@ -181,6 +181,8 @@ class ModelCheckpoint(Monitor):
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
+        if initial_value_threshold is not None:
+            arguments.number(self, "initial_value_threshold", initial_value_threshold)
         self.best = self.initial_value_threshold = initial_value_threshold
         if not save_best_only:
             given = {"monitor": monitor, "initial_value_threshold": initial_value_threshold}
@@ -263,11 +265,11 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = arguments.number(self, "factor", factor, above=0, below=1)
+        self.factor = arguments.float32(self, "factor", factor, above=0, below=1)
         self.patience = arguments.whole(self, "patience", patience, least=0)
         self.verbose = verbose
         self.cooldown = arguments.whole(self, "cooldown", cooldown, least=0)
-        self.min_lr = arguments.number(self, "min_lr", min_lr, least=0)
+        self.min_lr = arguments.float32(self, "min_lr", min_lr, least=0)
 
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
@@ -295,9 +297,10 @@ class ReduceLROnPlateau(Monitor):
 
     def _reduce(self, epoch: int) -> None:
         rate = plain_rate(self)
-        if rate <= self.min_lr:
+        lower = max(rate * self.factor, self.min_lr)
+        if rate <= self.min_lr or not arguments.rounded_to_float32(lower):
             return
-        self.model.optimizer.learning_rate = lower = max(rate * self.factor, self.min_lr)
+        self.model.optimizer.learning_rate = lower
         self.cooling = self.cooldown
         self.wait = 0
         if self.verbose:

@@ -149,7 +149,7 @@ def _questions(loss: Any, output_shape: tuple[int, ...], threshold: float | None
 
 
 def _checked(metric: Metric, threshold: float | None) -> float | None:
-    return None if threshold is None else arguments.number(metric, "threshold", threshold)
+    return None if threshold is None else arguments.float32(metric, "threshold", threshold)
 
 
 def _shares(answers: Answers, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:

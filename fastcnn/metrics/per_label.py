@@ -88,7 +88,7 @@ class Counted(PerLabel):
     ) -> None:
         super().__init__(average, name, weighted)
         if threshold is not None:
-            self.threshold = arguments.number(self, "threshold", threshold)
+            self.threshold = arguments.float32(self, "threshold", threshold)
 
     def reset(self) -> None:
         self._hits: Any = 0.0

@@ -66,6 +66,14 @@ def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
     return taken
 
 
+def check_float32s(owner: object, argument: str, value: Any) -> None:
+    """TypeError or ValueError unless value is a number that `float32` takes, or an array or a
+    sequence of them."""
+    many = isinstance(value, list | tuple | np.ndarray)
+    for one in np.ravel(np.asarray(value, object)).tolist() if many else [value]:
+        float32(owner, argument, one)
+
+
 def as_float(value: Any) -> float:
     """What a user's function returned as a float: NaN for no number, infinite for one too large."""
     try:

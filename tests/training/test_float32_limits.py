@@ -7,9 +7,23 @@ import math
 import numpy as np
 import pytest
 
-from fastcnn import Sequential, initializers, losses, optimizers, regularizers, schedules
+from fastcnn import (
+    Sequential,
+    data,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from fastcnn import layers as L
-from fastcnn.callbacks import LearningRateScheduler
+from fastcnn.callbacks import (
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
 from fastcnn.utils import arguments
 
 X = np.random.default_rng(0).random((6, 4), np.float32)
@@ -86,6 +100,67 @@ REFUSED = {
     "Adam: epsilon": (lambda: optimizers.Adam(epsilon=1e-60), "in float32 0"),
     "Adam: learning_rate": (lambda: optimizers.Adam(10**400), "above 0. Received 1000"),
     "StepDecay: initial_learning_rate": (lambda: schedules.StepDecay(1e39, 0.5, 1), "float32 inf"),
+    "ExponentialDecay: decay_rate": (
+        lambda: schedules.ExponentialDecay(0.1, 2, 1e39),
+        "in float32 inf",
+    ),
+    "InverseTimeDecay: decay_rate": (
+        lambda: schedules.InverseTimeDecay(0.1, 2, math.nan),
+        "Received nan",
+    ),
+    "PolynomialDecay: power": (
+        lambda: schedules.PolynomialDecay(0.1, 2, power=1e39),
+        "in float32 inf",
+    ),
+    "CosineDecay: alpha": (lambda: schedules.CosineDecay(0.1, 2, math.inf), "Received inf"),
+    "StepDecay: drop": (lambda: schedules.StepDecay(0.1, 1e-60, 1), "in float32 0"),
+    "ReduceLROnPlateau: min_lr": (lambda: ReduceLROnPlateau(min_lr=1e39), "in float32 inf"),
+    "ReduceLROnPlateau: factor": (lambda: ReduceLROnPlateau(factor=1e-60), "in float32 0"),
+    "EarlyStopping: baseline": (lambda: EarlyStopping(baseline=math.nan), "Received nan"),
+    "ModelCheckpoint: initial_value_threshold": (
+        lambda: ModelCheckpoint("x", save_best_only=True, initial_value_threshold=math.nan),
+        "Received nan",
+    ),
+    "BinaryAccuracy: threshold": (lambda: metrics.BinaryAccuracy(1e39), "in float32 inf"),
+    "Precision: threshold": (lambda: metrics.Precision(threshold=-1e39), "in float32 -inf"),
+    "RandomBrightness: factor": (lambda: data.RandomBrightness(math.nan), "Received nan"),
+    "RandomBrightness: value_range": (
+        lambda: data.RandomBrightness(0.1, value_range=(0, 1e39)),
+        "in float32 inf",
+    ),
+    "RandomHue: value_range": (
+        lambda: data.RandomHue(0.1, value_range=(-3e38, 3e38)),
+        "whose difference float32 holds",
+    ),
+    "RandomContrast: value_range": (
+        lambda: data.RandomContrast(0.1, value_range=(1, 1 + 1e-12)),
+        "two different ends",
+    ),
+    "RandomContrast: factor": (lambda: data.RandomContrast((0.1, math.inf)), "Received inf"),
+    "RandomCrop: fill_value": (lambda: data.RandomCrop(4, 4, fill_value=1e39), "float32 inf"),
+    "RandomRotation: fill_value": (
+        lambda: data.RandomRotation(0.1, fill_value=math.nan),
+        "Received nan",
+    ),
+    "GaussianNoise: stddev": (lambda: data.GaussianNoise((1, 1e39)), "in float32 inf"),
+    "RandomGaussianBlur: sigma": (
+        lambda: data.RandomGaussianBlur(sigma=1e-60),
+        "in float32 0",
+    ),
+    "RandomErasing: fill_value": (
+        lambda: data.RandomErasing(fill_value=(0, 1e39, 0)),
+        "in float32 inf",
+    ),
+    "PCAColor: stddev": (lambda: data.PCAColor(1e39), "in float32 inf"),
+    "PCAColor: deviations": (
+        lambda: data.PCAColor(deviations=[1, math.nan, 1], components=np.eye(3)),
+        "Received nan",
+    ),
+    "ZCAWhitening: epsilon": (lambda: data.ZCAWhitening(1e-60), "in float32 0"),
+    "MixUp: alpha": (lambda: data.MixUp(1e-60), "in float32 0"),
+    "CutMix: factor": (lambda: data.CutMix(math.nan), "Received nan"),
+    "Augment: scale": (lambda: data.Augment([], scale=1e39), "in float32 inf"),
+    "Augment: offset": (lambda: data.Augment([], offset=np.array([0.0, np.nan])), "Received nan"),
     "Rescaling 'rescaling': what images are multiplied by": (
         lambda: Sequential([L.Rescaling(1e39)], (4,)),
         r"finite in float32. Received scale=1e\+39",
@@ -103,6 +178,14 @@ def test_settings_that_float32_does_not_hold(name):
     with pytest.raises(ValueError, match=words) as refused:
         make()
     assert str(refused.value).startswith(name)
+
+
+def test_a_plateau_lowers_the_rate_no_further_than_float32_does():
+    model = fitted(1e-44)
+    lowers = ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=100.0)
+    history = model.fit(X, Y, epochs=6, initial_epoch=2, verbose=0, callbacks=[lowers])
+    assert 0 < np.float32(model.optimizer.learning_rate) < 1e-44
+    assert len(history.epoch) == 4
 
 
 def test_numbers_stay_as_they_are_given():

@@ -116,6 +116,9 @@ class Augment(Settings):
         check_order(self.augmentations)
         self.seed = arguments.whole(self, "seed", seed, least=0)
         self.scale, self.offset = copy(scale), copy(offset)
+        for name, value in (("scale", scale), ("offset", offset)):
+            if value is not None:
+                arguments.check_float32s(self, name, value)
         self._geometric = self._numbered(Geometric)
         self._colours = self._numbered(ColorAugmentation)
         self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]

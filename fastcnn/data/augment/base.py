@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -96,10 +97,11 @@ def value_limits(owner: object, value_range: Any) -> Range:
             f"{type(owner).__name__}: value_range must be a pair (lowest, highest). "
             f"Received {value_range!r}."
         )
-    low, high = sorted(arguments.number(owner, "value_range", end) for end in value_range)
-    if low == high:
+    low, high = sorted(arguments.float32(owner, "value_range", end) for end in value_range)
+    ends = arguments.rounded_to_float32(low), arguments.rounded_to_float32(high)
+    if ends[0] == ends[1] or math.isinf(arguments.rounded_to_float32(high - low)):
         raise ValueError(
-            f"{type(owner).__name__}: value_range must have two different ends. "
-            f"Received {value_range!r}."
+            f"{type(owner).__name__}: value_range must have two different ends, whose difference "
+            f"float32 holds. Received {value_range!r}."
         )
     return low, high

@@ -218,7 +218,7 @@ class PCAColor(_OfThreeChannels):
         components: Any = None,
         value_range: Any = (0, 255),
     ):
-        self.stddev = arguments.number(self, "stddev", stddev, least=0)
+        self.stddev = arguments.float32(self, "stddev", stddev, least=0)
         self.deviations, self.components = deviations, components
         if (deviations is None) != (components is None):
             raise ValueError("PCAColor: deviations and components must be given together.")
@@ -251,6 +251,8 @@ class PCAColor(_OfThreeChannels):
                 "PCAColor: deviations must have the shape (3,) and components (3, 3). "
                 f"Received {deviations.shape} and {components.shape}."
             )
+        arguments.check_float32s(self, "deviations", deviations)
+        arguments.check_float32s(self, "components", components)
         self.deviations, self.components = deviations, components
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -81,7 +81,7 @@ class RandomGaussianBlur(Effect):
                 "RandomGaussianBlur: sigma must be a number or a pair (lower, upper). "
                 f"Received {sigma!r}."
             )
-        low, high = sorted(arguments.number(self, "sigma", end, above=0) for end in pair)
+        low, high = sorted(arguments.float32(self, "sigma", end, above=0) for end in pair)
         self._width = (low, high)
 
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
@@ -113,7 +113,7 @@ class GaussianNoise(Pointwise):
                 "GaussianNoise: stddev must be a number or a pair (lower, upper). "
                 f"Received {stddev!r}."
             )
-        low, high = sorted(arguments.number(self, "stddev", end, least=0) for end in pair)
+        low, high = sorted(arguments.float32(self, "stddev", end, least=0) for end in pair)
         self._stddev = (low, high)
         self.value_range = value_range
         self._limits = value_limits(self, value_range)
@@ -157,6 +157,8 @@ class RandomErasing(Pointwise):
         value_range: Any = (0, 255),
     ):
         self.factor, self.scale, self.fill_value = factor, scale, copy(fill_value)
+        if fill_value is not None:
+            arguments.check_float32s(self, "fill_value", fill_value)
         self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._scale = interval(self, "scale", scale, 0, 1, mirrored=False)
         self.value_range = value_range

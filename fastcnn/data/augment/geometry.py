@@ -103,7 +103,7 @@ class RandomCrop(Geometric):
         self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
         self.padding = arguments.whole(self, "padding", padding, least=0, most=MOST_PADDING)
         self.fill_mode = None if fill_mode is None else _known(self, "fill_mode", fill_mode)
-        self.fill_value = arguments.number(self, "fill_value", fill_value)
+        self.fill_value = arguments.float32(self, "fill_value", fill_value)
 
     def output_shape(self, shape: Shape) -> Shape:
         height, width, channels = shape
@@ -132,7 +132,7 @@ class _Resampling(Geometric):
     def _set_fill(self, fill_mode: str, interpolation: str, fill_value: float) -> None:
         self.fill_mode = _known(self, "fill_mode", fill_mode)
         self.interpolation = _known(self, "interpolation", interpolation)
-        self.fill_value = arguments.number(self, "fill_value", fill_value)
+        self.fill_value = arguments.float32(self, "fill_value", fill_value)
 
 
 def _known(owner: Geometric, argument: str, name: str) -> str:

@@ -82,7 +82,7 @@ class MixUp(Mixing):
     settings = ("alpha",)
 
     def __init__(self, alpha: float = 0.2):
-        self.alpha = arguments.number(self, "alpha", alpha, above=0, most=1)
+        self.alpha = arguments.float32(self, "alpha", alpha, above=0, most=1)
 
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         shares = random.beta(self.alpha, len(images)).astype(np.float32)
@@ -100,7 +100,7 @@ class CutMix(Mixing):
     settings = ("factor",)
 
     def __init__(self, factor: float = 1.0):
-        self.factor = arguments.number(self, "factor", factor, above=0, most=1)
+        self.factor = arguments.float32(self, "factor", factor, above=0, most=1)
 
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         count, height, width = images.shape[:3]

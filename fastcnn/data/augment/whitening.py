@@ -60,7 +60,7 @@ class ZCAWhitening(Preprocessing):
     settings = ("epsilon",)
 
     def __init__(self, epsilon: float = 1e-5):
-        self.epsilon = arguments.number(self, "epsilon", epsilon, above=0)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
         self.mean: Floats | None = None
         self.matrix: Floats | None = None
 
