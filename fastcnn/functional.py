@@ -88,7 +88,7 @@ class Convolution:
         else:
             emit(calls, problem, at["x"], at["target"], at["gradients"])
         ready = _OnCpu if device == "cpu" else _OnCuda
-        self._ready: _OnCpu | _OnCuda = ready(calls.made, self.images, arrays)
+        self._ready: _OnCpu | _OnCuda = ready(calls.emitted, self.images, arrays)
 
     @property
     def workspace(self) -> int:

@@ -6,9 +6,10 @@ places and packs the calls into the table that it runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Protocol
 
 # How often a call runs.
 IMAGE = "image"  # once an image
@@ -28,6 +29,16 @@ ALIGNMENT = 64
 def aligned(size: int) -> int:
     """Round a number of bytes up to whole cache lines."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+class DeviceKernel(Protocol):
+    """What a call knows of its kernel, on either device."""
+
+    name: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the numbers and addresses that a call gives."""
 
 
 @dataclass(eq=False)
@@ -85,7 +96,7 @@ class ConvOperands:
 class Call:
     """One call of a kernel: its regions and its numbers, by the names of the kernel's fields."""
 
-    kernel: Any  # the device's Kernel
+    kernel: DeviceKernel
     scope: str
     places: dict[str, Address]
     values: dict[str, int | float]
@@ -115,25 +126,30 @@ class Calls:
 
     images: int = 1
     precision: str = "float32"
-    made: list[Call] = field(default_factory=list)
+    emitted: list[Call] = field(default_factory=list)
     label: str = ""
 
     def emit(
         self,
-        kernel: Any,
+        kernel: DeviceKernel,
         scope: str,
         writes: str | tuple[str, ...],
-        places: dict[str, Region | Address | None],
+        places: Mapping[str, Region | Address | None],
         parts: int = 1,
-        after: tuple[Region, ...] = (),
-        **values: Any,
-    ) -> None:
-        """Append a call.
+        **values: float,
+    ) -> Call:
+        """Append a call and return it.
 
-        `places` maps the kernel's array fields to regions; None is an array that is not there.
+        Args:
+            kernel: The device's kernel.
+            scope: How often it runs: IMAGE, BLOCK, CHUNK or BATCH.
+            writes: The array fields that it fills or changes.
+            places: Regions by the kernel's array fields; None is an array that is not there.
+            parts: Into how many parts a call for the whole batch is divided.
+            **values: The kernel's numbers, by its fields.
         """
         writes = (writes,) if isinstance(writes, str) else writes
-        found = {
+        addresses = {
             name: place if isinstance(place, Address) else Address(place)
             for name, place in places.items()
             if place is not None
@@ -144,4 +160,6 @@ class Calls:
             name: value if isinstance(value, float) else int(value)
             for name, value in values.items()
         }
-        self.made.append(Call(kernel, scope, found, values, writes, parts, self.label, after))
+        call = Call(kernel, scope, addresses, values, writes, parts, self.label)
+        self.emitted.append(call)
+        return call

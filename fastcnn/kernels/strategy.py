@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
 
@@ -39,12 +39,13 @@ class Strategy(NamedTuple):
         self, direction: str, problem: Problem, images: int, precision: str = FLOAT32
     ) -> float:
         """Return the estimate of a precision."""
-        exact = precision == FLOAT32 or self.cycles_tf32 is None
-        return (self.cycles if exact else self.cycles_tf32)(direction, problem, images)
+        if precision == FLOAT32 or self.cycles_tf32 is None:
+            return self.cycles(direction, problem, images)
+        return self.cycles_tf32(direction, problem, images)
 
     def emitter(self, direction: str) -> Callable[..., None]:
-        found: Callable[..., None] = getattr(self, direction)
-        return found
+        """Return what emits the calls of a direction."""
+        return {"forward": self.forward, "dx": self.dx, "dw": self.dw}[direction]
 
 
 def strategy(
@@ -52,8 +53,10 @@ def strategy(
 ) -> Strategy:
     """Return the strategy that stands in a module; `setting` is passed to its functions."""
     function = f"conv2d_{module.__name__.rpartition('.')[2]}"
-    parts: list[Any] = [getattr(module, function + end) for end in ("", "_dx", "_dw")]
-    emitters = [partial(part, **setting) for part in parts]
+    forward, dx, dw = (
+        partial(getattr(module, function + direction), **setting)
+        for direction in ("", "_dx", "_dw")
+    )
     cycles = partial(module.cycles, **setting)
     cycles_tf32 = getattr(module, "cycles_tf32", None)
-    return Strategy(name, *emitters, module.declines, cycles, error, cycles_tf32, automatic)
+    return Strategy(name, forward, dx, dw, module.declines, cycles, error, cycles_tf32, automatic)

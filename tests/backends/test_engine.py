@@ -162,7 +162,7 @@ def test_the_executor_runs_in_parallel():
     met = Region(16, GLOBAL)
     calls = Calls(images=4)
     calls.emit(meet, BATCH, "met", {"met": met}, parts=2)
-    ready = executable.Executable(calls.made, 4)
+    ready = executable.Executable(calls.emitted, 4)
     ready.give(x=np.zeros((4, 1), np.float32))
     ready.run(4, 0)
     count, seen = ready.memory["global"][:16].view(np.int64)

@@ -77,10 +77,11 @@ def test_product(monkeypatch, name, sizes, splits):
     of_a, of_b, c = local((rows, 2, inner)), single(b.shape), local((rows, 2, columns))
     of_bias, of_scale = single(bias.shape), single(scale.shape)
     calls = Calls(1, precision=precision)
-    strides = {"a_row": 2 * inner, "a_group": inner, "b_group": inner * columns}
-    strides |= {"c_row": 2 * columns, "c_group": columns, "groups": 2, "turned": turned}
-    finish = {"bias": of_bias, "scale": of_scale, "relu": True}
-    gemm.product(calls, of_a, of_b, c, rows, columns, inner, **strides, **finish)
+    strides = gemm.Strides(
+        2, 2 * inner, None, 2 * columns, a_group=inner, b_group=inner * columns, c_group=columns
+    )
+    finish = {"turned": turned, "bias": of_bias, "scale": of_scale, "relu": True}
+    gemm.product(calls, of_a, of_b, c, rows, columns, inner, strides, **finish)
     given = {of_a: a, of_b: lying, of_bias: bias, of_scale: scale}
     found = run(calls, 1, given, capability)[c].reshape(rows, 2, columns)
     a, b = exact((a[0], b), precision)

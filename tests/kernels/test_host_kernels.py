@@ -57,7 +57,7 @@ def executable(bad):
     calls.emit(doubled_or_refused, IMAGE, "y", {"x": x, "y": y}, size=8, bad=bad)
     note = Region(64, GLOBAL)
     calls.emit(note_the_run, BATCH, "y", {"x": y, "y": note})
-    made = Executable(calls.made, IMAGES)
+    made = Executable(calls.emitted, IMAGES)
     x = np.repeat(np.arange(IMAGES, dtype=np.float32), 8).reshape(IMAGES, 8)
     y = np.zeros_like(x)
     made.give(x=x, weight=y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -77,10 +78,15 @@ class _Places:
         return [word, base, region.offset + offset, step, 0, 0]
 
 
+def kernel_of(call: Call) -> kernels.Kernel:
+    """Return a call's kernel, which is the CPU's."""
+    return cast(kernels.Kernel, call.kernel)
+
+
 def build_table(phases: list[Phase], layout: Layout) -> Table:
     """Load the kernels and lay the schedule out."""
     calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
-    kernels.load(call.kernel for call in calls)
+    kernels.load(kernel_of(call) for call in calls)
     places = _Places(layout)
     ahead = _read_ahead(phases, layout)
     fetching = {call for segment in ahead for call in segment.calls}
@@ -95,8 +101,9 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         for name, place in {**call.places, **queue}.items():
             field = call.kernel.fields.index(name)
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
-        rows.append([call.kernel.address, length, first, len(operands)])
-        values = kernels.as_record(call.kernel.dtype, call.values)
+        kernel = kernel_of(call)
+        rows.append([kernel.address, length, first, len(operands)])
+        values = kernels.as_record(kernel.dtype, call.values)
         records.append(np.frombuffer(values.tobytes(), np.int64))
         length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]

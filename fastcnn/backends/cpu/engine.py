@@ -111,7 +111,7 @@ class CpuEngine(Engine):
             spans = append_update(low, spec.optimizer, low.region(roles["loss"]), stride)
         has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
-            low.calls.made, capacity, low.constants, spans, lambda size: self._memory(kind, size)
+            low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
         return _CpuProgram(executable, low, roles, spec.state, has_classes)
 

@@ -66,7 +66,7 @@ def _check(
     finished: tuple[Region, ...],
 ) -> None:
     low.calls.label = "check gradients"
-    low.calls.emit(
+    check = low.calls.emit(
         train_step.check_gradients,
         BATCH,
         ("factors", "totals"),
@@ -78,12 +78,12 @@ def _check(
             "factors": factors,
             "totals": Region(16, "totals", per_image=False),
         },
-        after=finished,
         loss_stride=loss.stride,
         parameters=parameters,
         clip_each=float(optimizer.clipnorm or 0.0),
         clip_all=float(optimizer.global_clipnorm or 0.0),
     )
+    check.after = finished
 
 
 def _update(

@@ -63,7 +63,7 @@ class _Work:
                 "constants": to_device(constants, "a program's constants"),
                 **engine.arrays(),
             }
-            self.launches = Launches(low.calls.made, capacity, arrays)
+            self.launches = Launches(low.calls.emitted, capacity, arrays)
             self.outputs = self._make_outputs(low, roles, has_classes)
 
     def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
@@ -116,7 +116,7 @@ def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
     """Return the function that says how many bytes a batch takes on the device."""
     inputs = [low.program.input, *([roles["target"]] if "target" in roles else [])]
     each = sum(buffer.size * np.dtype(buffer.dtype).itemsize for buffer in inputs)
-    return lambda images: extent(low.calls.made, images) + images * each
+    return lambda images: extent(low.calls.emitted, images) + images * each
 
 
 class _CpuProgram(PlannedProgram):

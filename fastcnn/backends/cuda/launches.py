@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from fastcnn.backends.memory_planner import Span, place
 from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Address, Call, Region
 from fastcnn.kernels.cuda.runtime.compile import load
 from fastcnn.kernels.cuda.runtime.device import cuda
+from fastcnn.kernels.cuda.runtime.kernel import Kernel
 
 ALIGNMENT = 256  # bytes; what the driver aligns its own allocations to
 MOST_CHUNKS = 128  # parts of the batch that sum by themselves, about one a multiprocessor
@@ -38,7 +39,7 @@ class Launches:
                 max(size, ALIGNMENT), np.uint8, "what is between the layers"
             )
         with memory.lack_told("the code of its kernels"):
-            load(call.kernel for call in self._calls)
+            load(kernel_of(call) for call in self._calls)
         self._empty: dict[np.dtype, Any] = {}
         self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
 
@@ -73,7 +74,7 @@ class Launches:
 
     def _bind(self, call: Call, images: int) -> tuple[Any, ...]:
         """Return a call's compiled kernel, its launch shape and its arguments."""
-        kernel = call.kernel
+        kernel = kernel_of(call)
         unknown = {*call.places, *call.values} - {*kernel.fields, "parts"}
         if unknown:
             raise KeyError(f"The kernel {kernel.name} has no arguments {sorted(unknown)}.")
@@ -111,6 +112,11 @@ class Launches:
         first = self._offsets[region]
         end = first + _bytes(region, self.capacity, aligned=False)
         return self._arena[first + start : end].view(dtype)
+
+
+def kernel_of(call: Call) -> Kernel:
+    """Return a call's kernel, which is the GPU's."""
+    return cast(Kernel, call.kernel)
 
 
 def _too_long(blocks: Any) -> str:

@@ -1,5 +1,7 @@
 """Kernels that move numbers: padding, cropping, copies of rows, and small sums of weights."""
 
+from typing import Any
+
 import numpy as np
 
 from fastcnn.kernels.cuda.nn.activation import rectified
@@ -10,7 +12,7 @@ from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel, once
 ZERO = np.float32(0)
 
 
-def _padded(count, values):
+def _padded(count: int, values: dict[str, Any]) -> tuple[Any, int]:
     height = values["top"] + values["height"] + values["bottom"]
     row = values["left"] + values["row"] + values["right"]
     return per_image("size")(count, {"size": height * row})

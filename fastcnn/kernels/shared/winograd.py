@@ -15,7 +15,7 @@ Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
@@ -59,7 +59,7 @@ class Sums(Generic[Value]):
     def __init__(self, arithmetic: Arithmetic[Value]):
         self.arithmetic = arithmetic
 
-    def combine(self, factors: Sequence[float], values: Sequence[Value | None]) -> Value | None:
+    def combine(self, factors: Iterable[float], values: Sequence[Value | None]) -> Value | None:
         """Emit sum of factor * value; None where every factor is zero."""
         terms = [(f, v) for f, v in zip(factors, values, strict=True) if f and v is not None]
         # A term with factor 1 starts the sum: it costs nothing.

@@ -147,7 +147,7 @@ def run(
     device = Device(capability)
     arrays: dict[Region, np.ndarray] = {}
     addresses: dict[Region, int] = {}
-    for call in calls.made:
+    for call in calls.emitted:
         for region in (*call.reads, *call.written):
             if region not in arrays:
                 contents = np.full(_bytes(region, images) // 4, np.nan, np.float32)

@@ -44,6 +44,6 @@ def run(calls: Calls, images: int, given: dict[Region, np.ndarray]) -> Memory:
     for number, (region, contents) in enumerate(given.items()):
         region.kind = f"given {number}"
         arrays[region.kind] = cuda.to_device(np.ascontiguousarray(contents).reshape(-1))
-    launches = Launches(calls.made, max(images, calls.images), arrays)
+    launches = Launches(calls.emitted, max(images, calls.images), arrays)
     launches.launch(images, cuda.stream())
     return Memory(launches, arrays, images)

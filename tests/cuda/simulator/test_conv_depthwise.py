@@ -96,8 +96,8 @@ def test_splits_are_added_in_order():
     # A batch that might be so large has a split for each 8 of its rows.
     calls = Calls(5)
     direct.conv2d_direct_dw(calls, problem, source, above, out)
-    assert [call.kernel.name for call in calls.made][1] == "fold_splits"
-    assert calls.made[0].values["splits"] == 3
+    assert [call.kernel.name for call in calls.emitted][1] == "fold_splits"
+    assert calls.emitted[0].values["splits"] == 3
     memory = run(calls, IMAGES, {source: x, above: dy})
     assert_close(memory[out].reshape(expected.shape), expected, "sum", "dw")
 

@@ -164,4 +164,4 @@ def test_what_goes_beyond_32_bits_is_refused(images, problem):
     calls, (x, kernel, y) = Calls(images), (Region(16) for _ in range(3))
     with pytest.raises(ValueError, match="Try smaller batches"):
         im2col.conv2d_im2col(calls, problem, ConvOperands(x, kernel, y))
-    assert not calls.made
+    assert not calls.emitted

@@ -60,13 +60,15 @@ def test_product(monkeypatch, splits, turned, groups):
         rows,
         columns,
         inner,
-        groups=groups,
-        a_row=groups * inner,
-        b_row=inner if turned else groups * columns,
-        c_row=groups * columns,
-        a_group=inner,
-        b_group=columns * inner if turned else columns,
-        c_group=columns,
+        gemm.Strides(
+            groups,
+            a_row=groups * inner,
+            b_row=inner if turned else groups * columns,
+            c_row=groups * columns,
+            a_group=inner,
+            b_group=columns * inner if turned else columns,
+            c_group=columns,
+        ),
         turned=turned,
         bias=of_bias,
         scale=of_scale,
@@ -94,12 +96,14 @@ def test_sum_of_products(monkeypatch, splits, groups):
         rows,
         columns,
         inner,
-        groups=groups,
-        a_row=groups * rows,
-        b_row=groups * columns,
-        a_group=rows,
-        b_group=columns,
-        c_group=rows * columns,
+        gemm.Strides(
+            groups,
+            a_row=groups * rows,
+            b_row=groups * columns,
+            a_group=rows,
+            b_group=columns,
+            c_group=rows * columns,
+        ),
     )
     found = run(calls, images, {of_x: x, of_dy: dy})[gradient].reshape(groups, rows, columns)
     assert_close(found, np.einsum("nkgi,nkgo->gio", x.astype(float), dy), "sum", "c")
@@ -124,4 +128,4 @@ def test_what_goes_beyond_32_bits_is_refused(rows, inner):
     a, b, c = (Region(4 * 4) for _ in range(3))
     with pytest.raises(ValueError, match=r"wide: in a batch of 2048 images .* smaller batches"):
         gemm.product(calls, a, b, c, rows, 4, inner)
-    assert not calls.made
+    assert not calls.emitted

@@ -159,8 +159,8 @@ def test_vectors_need_whole_rows_that_begin_at_them(monkeypatch):
     monkeypatch.setattr(gemm, "best_plan", plan)
     calls, a, c = Calls(1, precision=TF32), single((8, 12)), single((8, 8))
     for b, columns in ((single((8, 8)), 8), (Address(single((8, 8)), 4), 8), (single((8, 7)), 7)):
-        gemm.product(calls, a, b, c, 8, columns, 8, a_row=12)
-    gemm.product(calls, a, single((8, 8)), c, 8, 8, 8, a_row=10)
+        gemm.product(calls, a, b, c, 8, columns, 8, gemm.Strides(a_row=12))
+    gemm.product(calls, a, single((8, 8)), c, 8, 8, 8, gemm.Strides(a_row=10))
     assert asked == [True, False, False, False]
     for fours in asked[:2]:
         tile = tile_selection.best_plan(10_000, 128, 1152, 1, TF32, fours).tile

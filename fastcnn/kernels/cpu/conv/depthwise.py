@@ -15,6 +15,7 @@ F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, gcd
 
@@ -110,7 +111,9 @@ def _emit(
     calls: Calls,
     tile_kernel: Kernel,
     writes: str,
-    places: dict[str, Region | None],
+    places: Mapping[str, Region | None],
+    weights: Region,
+    y: Region,
     problem: Problem,
     y_width: int,
     rows: _Axis,
@@ -132,8 +135,8 @@ def _emit(
         writes,
         {
             **places,
-            "kernel": Address(places["kernel"], w_first),
-            "y": Address(places["y"], y_first),
+            "kernel": Address(weights, w_first),
+            "y": Address(y, y_first),
         },
         height=rows.size,
         width=columns.size,
@@ -190,29 +193,29 @@ def forward(
 ) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
     packed = _packed(calls, problem, operands.kernel, operands.scale)
-    places = {"x": operands.x, "kernel": packed, "bias": operands.bias, "y": operands.y}
+    places = {"x": operands.x, "bias": operands.bias}
     axes = _forward_axis(problem, 0), _forward_axis(problem, 1)
-    _emit(
-        calls, depthwise_sums, "y", places, problem, problem.out_width, *axes, PIXELS, operands.relu
-    )
+    where = places, packed, operands.y
+    width, relu = problem.out_width, operands.relu
+    _emit(calls, depthwise_sums, "y", *where, problem, width, *axes, PIXELS, relu)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:
     """Emit the gradient of the input."""
-    places = {"x": dy, "kernel": _packed(calls, problem, weights), "y": out}
+    where = {"x": dy}, _packed(calls, problem, weights), out
     for rows in _backward_axes(problem, 0):
         for columns in _backward_axes(problem, 1):
             axes = rows, columns
-            _emit(calls, depthwise_sums, "y", places, problem, problem.width, *axes, PIXELS)
+            _emit(calls, depthwise_sums, "y", *where, problem, problem.width, *axes, PIXELS)
 
 
 def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
     """Emit the gradient of the kernel."""
     partial = Region(_packed_bytes(problem), PARTIAL, label="partial dw")
     calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=partial.bytes // 4)
-    places = {"x": x, "kernel": partial, "y": dy}
+    where = {"x": x}, partial, dy
     axes = _forward_axis(problem, 0), _forward_axis(problem, 1)
-    _emit(calls, depthwise_gradient, "kernel", places, problem, problem.out_width, *axes, STRIP)
+    _emit(calls, depthwise_gradient, "kernel", *where, problem, problem.out_width, *axes, STRIP)
     taps = problem.kernel[0] * problem.kernel[1]
     calls.emit(
         fold_depthwise,

@@ -175,11 +175,11 @@ def transposed(problem: Problem) -> Problem | None:
     if problem.strides != (1, 1):
         return None
     reach = [(k - 1) * d for k, d in zip(problem.kernel, problem.dilation, strict=True)]
-    pads = tuple(
+    rows, columns = (
         (far - before, far - after)
         for far, (before, after) in zip(reach, problem.padding, strict=True)
     )
-    if min(min(side) for side in pads) < 0:
+    if min(*rows, *columns) < 0:
         return None
     return replace(
         problem,
@@ -187,7 +187,7 @@ def transposed(problem: Problem) -> Problem | None:
         width=problem.out_width,
         channels=problem.filters,
         filters=problem.channels,
-        padding=pads,
+        padding=(rows, columns),
     )
 
 

@@ -23,14 +23,14 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.layout import pack_kernel
-from fastcnn.kernels.cpu.runtime.kernel import HEADER, kernel, record
+from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load_between, splat, store
 
 # A grid, which computes the columns of one image row, and where they go.
 COLUMNS = record(
-    *GRID.names[len(HEADER) :],
+    *own_fields(GRID),
     *("dy", "dx", "columns_at", "kernel", "tiles"),
     *("height", "image_width", "channels", "out_height", "out_width", "filters"),
     *("taps_h", "taps_w", "stride_h", "stride_w", "top", "left", "dilation_h", "dilation_w"),

@@ -6,7 +6,7 @@ from math import log2, sqrt
 
 import numpy as np
 
-from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, share, view
+from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, share, view
 from fastcnn.kernels.cpu.runtime.kernel import record
 
 # Sizes of the image, then those of the transform: the image is the first corner of what is
@@ -17,14 +17,14 @@ TRANSFORM = record(
     *("top", "left", "conjugate", "relu", "parts"),
 )
 # With a factor in front, NumPy 2 keeps float32; its plain forward transform passes through float64.
-NORM = "ortho"
+NORM: Final = "ortho"
 # What is nearer to 0, as a part of the largest of all places of a channel, is 0: the transforms'
 # rounding, up to a fifth of it, spreads over places that nothing reaches, and would pass a ReLU.
 NOISE = np.float32(2.0**-20)
 
 
 @host_kernel(TRANSFORM)
-def fourier_transform(op):
+def fourier_transform(op: Record) -> None:
     """spectrum complex64[size_h, size_w / 2 + 1, C] = the transform of image[H, W, C].
 
     Where asked, of each number the conjugate. Parts take some of the channels.
@@ -37,7 +37,7 @@ def fourier_transform(op):
 
 
 @host_kernel(TRANSFORM)
-def fourier_back(op):
+def fourier_back(op: Record) -> None:
     """image[H, W, C] = what a product of two transforms stands for, from (top, left) on.
 
     What is below NOISE of a channel's largest becomes 0. Times scale[C], plus bias[C], ReLU, where
@@ -54,7 +54,7 @@ def fourier_back(op):
     finish(image, op, (op.channels,))
 
 
-def _arrays(op) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(op: Record) -> tuple[np.ndarray, np.ndarray]:
     channels = share(op, op.channels)
     image = view(op.image, (op.height, op.width, op.channels))
     spectrum = view(op.spectrum, (op.size_h, op.size_w // 2 + 1, op.channels), np.complex64)

@@ -7,6 +7,7 @@ threads share the images already, so that the loops are compiled here for one th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import inf
 from types import FunctionType
@@ -18,7 +19,7 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cpu.conv.im2col import empty_partial, fold_partial
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
-from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, view
+from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, view
 from fastcnn.kernels.cpu.runtime.kernel import record
 
 GEOMETRY = (
@@ -29,6 +30,7 @@ GEOMETRY = (
 FORWARD = record("x", "kernel", "bias", "scale", "y", *GEOMETRY, "relu")
 DX = record("dy", "kernel", "dx", *GEOMETRY)
 DW = record("x", "dy", "dw", *GEOMETRY)
+_Padding = tuple[tuple[int, int], tuple[int, int]]
 DIRECT, IM2COL = "conv2d_direct", "conv2d_im2col"
 
 
@@ -93,7 +95,7 @@ def _geometry(problem: Problem, columns: bool) -> dict[str, int]:
 
 
 @host_kernel(FORWARD)
-def reference_forward(op):
+def reference_forward(op: Record) -> None:
     """Compute y of one image, group by group."""
     x, kernel, y = _image(op), _kernel(op, op.kernel), _output(op, op.y)
     convolve = _compiled(op, "")
@@ -103,7 +105,7 @@ def reference_forward(op):
 
 
 @host_kernel(DX)
-def reference_dx(op):
+def reference_dx(op: Record) -> None:
     """Compute dx of one image, group by group."""
     dy, kernel = _output(op, op.dy), _kernel(op, op.kernel)
     dx = view(op.dx, (1, op.height, op.width, op.channels))
@@ -113,7 +115,7 @@ def reference_dx(op):
 
 
 @host_kernel(DW)
-def reference_dw(op):
+def reference_dw(op: Record) -> None:
     """Add the kernel's gradient of one image to its chunk's sum, group by group."""
     x, dy, dw = _image(op), _output(op, op.dy), _kernel(op, op.dw)
     gradient, taps = _compiled(op, "_dw"), (op.taps_h, op.taps_w)
@@ -121,19 +123,19 @@ def reference_dw(op):
         dw[..., outputs] += gradient(x[..., inputs], dy[..., outputs], taps, *_window(op))
 
 
-def _image(op) -> np.ndarray:
+def _image(op: Record) -> np.ndarray:
     return view(op.x, (1, op.height, op.width, op.channels))
 
 
-def _output(op, address: int) -> np.ndarray:
+def _output(op: Record, address: int) -> np.ndarray:
     return view(address, (1, op.out_height, op.out_width, op.filters))
 
 
-def _kernel(op, address: int) -> np.ndarray:
+def _kernel(op: Record, address: int) -> np.ndarray:
     return view(address, (op.taps_h, op.taps_w, op.channels // op.groups, op.filters))
 
 
-def _groups(op) -> list[tuple[slice, slice]]:
+def _groups(op: Record) -> list[tuple[slice, slice]]:
     """Return the channels and the filters of each group."""
     channels, filters = op.channels // op.groups, op.filters // op.groups
     return [
@@ -142,18 +144,18 @@ def _groups(op) -> list[tuple[slice, slice]]:
     ]
 
 
-def _window(op) -> tuple:
+def _window(op: Record) -> tuple[tuple[int, int], _Padding, tuple[int, int]]:
     """Return strides, padding and dilation as the definitions take them."""
     padding = ((op.top, op.bottom), (op.left, op.right))
     return (op.stride_h, op.stride_w), padding, (op.dilation_h, op.dilation_w)
 
 
-def _compiled(op, direction: str):
+def _compiled(op: Record, direction: str) -> Callable[..., np.ndarray]:
     return _one_thread((IM2COL if op.columns else DIRECT) + direction)
 
 
 @cache
-def _one_thread(name: str):
+def _one_thread(name: str) -> Callable[..., np.ndarray]:
     """Return a definition, and the definitions that it calls, compiled for one thread."""
     # Few need them, and each is prepared for several threads where it is imported.
     from fastcnn.kernels.reference import conv2d as definitions

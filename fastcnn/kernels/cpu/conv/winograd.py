@@ -74,6 +74,14 @@ def declines(direction: str, problem: Problem) -> str | None:
     return None
 
 
+def _backward(problem: Problem) -> Problem:
+    """Return dx as a convolution of the output gradient, where `declines` allows it."""
+    backward = transposed(problem)
+    if backward is None:
+        raise ValueError(f"Winograd for {problem}: {declines('dx', problem)}.")
+    return backward
+
+
 class _Tiling:
     """An image cut into tiles of m x m outputs, and the strides of what is made of them."""
 
@@ -260,7 +268,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    conv2d_winograd(calls, transposed(problem), ConvOperands(dy, kernel, out), m, flipped=True)
+    conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
@@ -330,7 +338,7 @@ MEETINGS = 40_000
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     """Estimate the cycles of one image on one thread."""
-    problem = transposed(problem) if direction == "dx" else problem
+    problem = _backward(problem) if direction == "dx" else problem
     tiling = _Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     vectors = ceil(channels / LANES) + ceil(filters / LANES)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import carray, njit
 
 from fastcnn.kernels.cpu.gemm.tiled import GRID
-from fastcnn.kernels.cpu.runtime.kernel import HEADER, kernel, record
+from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
@@ -21,7 +21,7 @@ from fastcnn.kernels.shared.winograd import TAPS, matrices
 # A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
 # x_column are bytes from one pixel to the next; `band` is how many tile rows go through at once.
 WINOGRAD = record(
-    *GRID.names[len(HEADER) :],
+    *own_fields(GRID),
     *("x", "v", "products", "y", "spare", "offset", "tiles"),
     *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_tile", "v_step"),
     *("out_height", "out_width", "filters", "products_tile", "products_step"),

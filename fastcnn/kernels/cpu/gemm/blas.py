@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcnn.kernels.cpu.runtime.host_kernel import finish, host_kernel, share, view
+from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, share, view
 from fastcnn.kernels.cpu.runtime.kernel import record
 
 # All strides are in bytes; c's columns lie side by side.
@@ -21,7 +21,7 @@ PRODUCT = record(
 
 
 @host_kernel(PRODUCT)
-def blas_product(op):
+def blas_product(op: Record) -> None:
     """Compute the products, or one part of them."""
     kind = np.complex64 if op.complex else np.float32
     rows = op.count if op.rows_are_images else op.rows

@@ -12,14 +12,14 @@ from numba import carray
 
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.layout import pack_tap
-from fastcnn.kernels.cpu.runtime.kernel import HEADER, kernel, record
+from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 # A grid and its right side: element (i, o) of inner x columns lies at matrix + 4 * (i * s_i + o *
 # s_o); `panel` is where each part finds room for `depth` rows of its columns.
 PANELS = record(
-    *GRID.names[len(HEADER) :],
+    *own_fields(GRID),
     *("matrix", "panel", "panel_bytes", "s_i", "s_o", "inner", "depth", "tiles", "all_columns"),
     "rectified",
 )

@@ -237,8 +237,14 @@ def sums(
     `scale` and `shift` are given where ReLU followed: dy counts only where it let x through.
     """
     partial = _partial(calls, 2 * channels)
-    places = {"x": x, "dy": dy, "moments": moments, "partial": partial}
-    places |= {"scale": scale, "shift": shift}
+    places = {
+        "x": x,
+        "dy": dy,
+        "moments": moments,
+        "partial": partial,
+        "scale": scale,
+        "shift": shift,
+    }
     sizes = {"pixels": pixels, "channels": channels}
     calls.emit(batch_norm_sums, IMAGE, "partial", places, **sizes)
     return partial

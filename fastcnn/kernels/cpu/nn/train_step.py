@@ -48,7 +48,7 @@ def rank_of(scores, label):
     return rank
 
 
-def _sparse_loss(function: Callable) -> Callable:
+def _sparse_loss(name: str, function: Callable) -> Kernel:
     def loss(pointer):
         op = carray(pointer, 1)[0]
         scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
@@ -60,10 +60,10 @@ def _sparse_loss(function: Callable) -> Callable:
         floats(op.loss, 1)[0] = loss if label == target else np.float32(np.nan)
         ints(op.rank, 1)[0] = rank_of(scores, label)
 
-    return loss
+    return _named(loss, name, LOSS)
 
 
-def _dense_loss(function: Callable) -> Callable:
+def _dense_loss(name: str, function: Callable) -> Kernel:
     def loss(pointer):
         op = carray(pointer, 1)[0]
         scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
@@ -73,7 +73,7 @@ def _dense_loss(function: Callable) -> Callable:
         if op.classes:
             ints(op.rank, 1)[0] = rank_of(scores, np.argmax(target))
 
-    return loss
+    return _named(loss, name, LOSS)
 
 
 def _named(body: Callable, name: str, dtype: np.dtype) -> Kernel:
@@ -83,8 +83,8 @@ def _named(body: Callable, name: str, dtype: np.dtype) -> Kernel:
 
 def _loss_kernel(name: str, function: Callable) -> Kernel:
     sparse = name.endswith("_sparse") or name == "multiclass_hinge"
-    made = (_sparse_loss if sparse else _dense_loss)(_jitable(function))
-    return _named(made, f"loss_{name}", LOSS)
+    make = _sparse_loss if sparse else _dense_loss
+    return make(f"loss_{name}", _jitable(function))
 
 
 def _update_kernel(name: str, function: Callable) -> Kernel:

@@ -84,7 +84,7 @@ class KernelCache(caching.FunctionCache):
             code_file.say_damaged(path, f"{type(error).__name__}: {error}")
             return None
 
-    def save_overload(self, signature: Any, result: CompileResult) -> None:
+    def save_overload(self, signature: Any, result: Any) -> None:
         """Write a function's file, where that is possible."""
         keepable = not result.library.has_dynamic_globals
         if not self.cache_path or not keepable or not all(one.can_cache for one in result.lifted):

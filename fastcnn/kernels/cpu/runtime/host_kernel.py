@@ -1,7 +1,7 @@
 """Host kernels: kernels whose code is Python, to call a library such as NumPy's BLAS or its FFT.
 
 The executor calls one through its address like any other kernel, on any of its threads. The call
-takes Python's lock, which NumPy gives back while it computes. What a host kernel raises ends the
+acquires the GIL, which NumPy releases while it computes. What a host kernel raises ends the
 run: the executor takes no further item, and the exception comes out of the run.
 """
 
@@ -12,7 +12,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,7 +28,13 @@ _raised: list[BaseException] = []
 
 # All of memory as one buffer, in which an address is an offset: the cheapest way to an array. It
 # begins at 1, since NumPy takes a buffer at 0 for none.
-_memory = (ctypes.c_char * (sys.maxsize - 1)).from_address(1)
+_memory: Any = (ctypes.c_char * (sys.maxsize - 1)).from_address(1)
+
+
+class Record(Protocol):
+    """A kernel's record as its body sees it: whole numbers by the names of its fields."""
+
+    def __getattr__(self, field: str) -> int: ...
 
 
 def view(
@@ -46,17 +52,17 @@ class HostKernel(Kernel):
 
     loaded = True
 
-    def __init__(self, body: Callable[[Any], None], dtype: np.dtype):
+    def __init__(self, body: Callable[[Record], None], dtype: np.dtype):
         self.name = body.__name__
         self.dtype = dtype
         self._body = body
-        self._record = namedtuple("Record", self.fields)
+        self._record: Callable[..., Record] = namedtuple("Record", self.fields)  # type: ignore
         self._code = _Code(self._call)  # tables hold its address alone, so it must stay
 
     @property
     def address(self) -> int:
         """The address of the entry from machine code."""
-        return ctypes.cast(self._code, ctypes.c_void_p).value
+        return ctypes.cast(self._code, ctypes.c_void_p).value or 0
 
     def in_cache(self) -> bool:
         """Say yes: there is nothing to compile."""
@@ -78,10 +84,10 @@ class HostKernel(Kernel):
             _raised.append(error)
 
 
-def host_kernel(dtype: np.dtype) -> Callable[[Callable[[Any], None]], HostKernel]:
+def host_kernel(dtype: np.dtype) -> Callable[[Callable[[Record], None]], HostKernel]:
     """Make a Python function of one record a kernel, known by its name."""
 
-    def decorate(body: Callable[[Any], None]) -> HostKernel:
+    def decorate(body: Callable[[Record], None]) -> HostKernel:
         return register(HostKernel(body, dtype))
 
     return decorate
@@ -103,14 +109,14 @@ def run() -> Iterator[None]:
         stop[0] = 0
 
 
-def share(record: Any, size: int) -> slice:
+def share(record: Record, size: int) -> slice:
     """Return the part of `size` that a call has to do: all of it where it is not split."""
     if record.parts == 1:
         return slice(0, size)
     return slice(size * record.first // record.parts, size * (record.first + 1) // record.parts)
 
 
-def finish(y: np.ndarray, op, shape: tuple[int, ...]) -> None:
+def finish(y: np.ndarray, op: Record, shape: tuple[int, ...]) -> None:
     """Scale and shift y by the record's scale and bias, seen in a shape, then apply its ReLU."""
     if op.scale:
         y *= view(op.scale, shape)

@@ -8,6 +8,7 @@ table of (address, record), and running a network that was never seen before com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -22,11 +23,17 @@ from fastcnn.utils import messages
 HEADER = ("count", "first", "chunks")
 
 _KERNELS: dict[str, Kernel] = {}
+K = TypeVar("K", bound="Kernel")
 
 
 def record(*names: str) -> np.dtype:
     """Return the record type of a kernel: the header, then the given fields, all int64."""
     return np.dtype([(name, np.int64) for name in (*HEADER, *names)])
+
+
+def own_fields(dtype: np.dtype) -> tuple[str, ...]:
+    """Return the names of a record's fields behind the header."""
+    return (dtype.names or ())[len(HEADER) :]
 
 
 def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
@@ -37,8 +44,9 @@ def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     """
     row = np.zeros(1, dtype)
     for name, value in values.items():
-        if name not in dtype.fields:
-            raise KeyError(f"The record has no field {name!r}; it has {', '.join(dtype.names)}.")
+        if name not in (dtype.names or ()):
+            known = ", ".join(dtype.names or ())
+            raise KeyError(f"The record has no field {name!r}; it has {known}.")
         row[name] = np.float32(value).view(np.int32) if isinstance(value, float) else value
     return row
 
@@ -51,7 +59,8 @@ class Kernel:
         self.dtype = dtype
         signature = types.void(types.CPointer(numba.from_dtype(dtype)))
         options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath}
-        self._compiled = CFunc(body, (signature.args, signature.return_type), {}, options)
+        # Numba declares neither what this class keeps nor that an address may be missing.
+        self._compiled: Any = CFunc(body, (signature.args, signature.return_type), {}, options)
         self._body = body
 
     @property
@@ -61,6 +70,7 @@ class Kernel:
 
     @property
     def loaded(self) -> bool:
+        """Whether there is machine code in this process."""
         return self._compiled.address is not None
 
     @property
@@ -68,14 +78,15 @@ class Kernel:
         """The machine code's address; loads or compiles it the first time."""
         if not self.loaded:
             load([self])
-        return self._compiled.address
+        return int(self._compiled.address)
 
     def in_cache(self) -> bool:
         """Say whether machine code for this CPU is on disk."""
-        target = CFunc._targetdescr.target_context
+        target = self._compiled._targetdescr.target_context
         return KernelCache(self._body).has(self._compiled._sig, target.codegen())
 
     def compile(self) -> None:
+        """Load the machine code from disk, or compile it and write it there."""
         self._compiled._cache = KernelCache(self._body)
         self._compiled.compile()
 
@@ -89,20 +100,20 @@ def kernel(dtype: np.dtype, fastmath: bool | set[str] = False) -> Callable[[Call
     return decorate
 
 
-def register(made: Kernel) -> Kernel:
+def register(kernel: K) -> K:
     """Count a kernel among `all_kernels` and return it."""
-    _KERNELS[made.name] = made
-    return made
+    _KERNELS[kernel.name] = kernel
+    return kernel
 
 
 def load(kernels: Iterable[Kernel]) -> None:
     """Load the kernels' machine code, compiling what the cache lacks after saying so on stderr."""
-    waiting = [one for one in dict.fromkeys(kernels) if not one.loaded]
-    missing = [one.name for one in waiting if not one.in_cache()]
+    waiting = [kernel for kernel in dict.fromkeys(kernels) if not kernel.loaded]
+    missing = [kernel.name for kernel in waiting if not kernel.in_cache()]
     if missing:
         messages.say(f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}")
-    for one in waiting:
-        one.compile()
+    for kernel in waiting:
+        kernel.compile()
 
 
 def all_kernels() -> list[Kernel]:

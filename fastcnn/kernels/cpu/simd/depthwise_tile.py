@@ -26,6 +26,7 @@ from fastcnn.kernels.cpu.simd.register_tile import (
     VECTOR,
     VECTOR_BYTES,
     Memory,
+    field_offsets,
     splat_lanes,
 )
 
@@ -242,7 +243,7 @@ def gradient_sizes() -> list[tuple[int, int, int]]:
 
 def _make(name: str, dtype: np.dtype, sizes: list, fill: Callable, numbers: int) -> Callable:
     """Return `emit(builder, size, record, numbers)`: a call of the tile of that size."""
-    offsets = {field: dtype.fields[field][1] for field in dtype.names}
+    offsets = field_offsets(dtype)
     kind = ir.FunctionType(ir.VoidType(), [POINTER] + [INT64] * numbers)
 
     def emit(builder: ir.IRBuilder, size: Values, record: ir.Value, arguments: Values) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from llvmlite import ir
 from numba import carray, njit, types
@@ -12,7 +13,7 @@ from numba.extending import intrinsic
 INT64 = ir.IntType(64)
 
 
-def _pointer_to(element: types.Type):
+def _pointer_to(element: types.Type) -> Callable:
     @intrinsic
     def pointer(typing, address):
         def emit(context, builder, signature, arguments):

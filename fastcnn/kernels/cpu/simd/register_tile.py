@@ -78,7 +78,9 @@ def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) 
     return builder.shuffle_vector(builder.insert_element(empty, scalar, INT32(0)), empty, lanes)
 
 
-def _llvm_function(builder: ir.IRBuilder, name: str, result: ir.Type, *parameters: ir.Type):
+def _llvm_function(
+    builder: ir.IRBuilder, name: str, result: ir.Type, *parameters: ir.Type
+) -> ir.Function:
     kind = ir.FunctionType(result, parameters)
     return cgutils.get_or_insert_function(builder.module, kind, name)
 
@@ -302,6 +304,11 @@ def _store_sums(
         store(value, c_rows[row], VECTOR_BYTES * v)
 
 
+def field_offsets(record: np.dtype) -> dict[str, int]:
+    """Return where each field of a record begins, in bytes."""
+    return {name: place[1] for name, place in (record.fields or {}).items()}
+
+
 def make_tile(grid: np.dtype) -> Callable:
     """Return `tile(height, halves, width, grid, a, b, c, bias)`, callable from compiled code.
 
@@ -310,7 +317,7 @@ def make_tile(grid: np.dtype) -> Callable:
     between vectors; lanes of the last vector; accumulate; relu. Sizes outside the possible ones do
     nothing.
     """
-    offsets = {name: grid.fields[name][1] for name in grid.names}
+    offsets = field_offsets(grid)
     kind = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
 
     @intrinsic

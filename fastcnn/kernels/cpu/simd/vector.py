@@ -6,6 +6,9 @@ loop. `lanes` is how many floats of a vector count; those beyond are neither rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -17,16 +20,17 @@ from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR, VECTOR_BYTES, 
 class VectorType(types.Type):
     """The Numba type of a vector value."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(name=f"float32x{LANES}")
 
 
 vector_type = VectorType()
+Condition = Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value]
 
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, frontend):
+    def __init__(self, manager: Any, frontend: VectorType) -> None:
         super().__init__(manager, frontend, VECTOR)
 
 
@@ -144,7 +148,7 @@ def _transposed(builder: ir.IRBuilder, rows: list) -> list:
     return rows
 
 
-def _binary(instruction: str):
+def _binary(instruction: str) -> Callable:
     @intrinsic
     def operation(typing, a, b):
         def emit(context, builder, signature, arguments):
@@ -172,7 +176,7 @@ def fma(typing, a, b, c):
     return vector_type(vector_type, vector_type, vector_type), emit
 
 
-def _selecting(condition):
+def _selecting(condition: Condition) -> Callable:
     @intrinsic
     def choose(typing, a, b, yes, no):
         def emit(context, builder, signature, arguments):
@@ -184,7 +188,7 @@ def _selecting(condition):
     return choose
 
 
-def _replaces(builder, a, b):
+def _replaces(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     # A NaN wins over every number and is never replaced, as in every framework's max pooling.
     larger = builder.fcmp_ordered(">", a, b)
     return builder.or_(larger, builder.fcmp_unordered("uno", a, a))

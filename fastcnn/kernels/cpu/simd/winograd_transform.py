@@ -6,6 +6,7 @@ The matrices and the order of their operations stand in `fastcnn/kernels/shared/
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -57,7 +58,9 @@ def two_sided(name: str, matrix: np.ndarray, finished: bool = False) -> Callable
     outputs, inputs = matrix.shape
     kind = ir.FunctionType(ir.VoidType(), [INT64] * 7 + [VECTOR] * (2 if finished else 0))
 
-    def finish(builder: ir.IRBuilder, value: ir.Value, start: ir.Value, floor: ir.Value):
+    def finish(
+        builder: ir.IRBuilder, value: ir.Value, start: ir.Value, floor: ir.Value
+    ) -> ir.Value:
         value = builder.fadd(value, start)
         return builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
 
@@ -83,7 +86,7 @@ def two_sided(name: str, matrix: np.ndarray, finished: bool = False) -> Callable
                 memory.store_last(value, to[i][j], 0)
         builder.ret_void()
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Values) -> ir.Value:
         function = builder.module.globals.get(name)
         if function is None:
             function = ir.Function(builder.module, kind, name)

@@ -14,6 +14,7 @@ F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
 from fastcnn.graph.problem import Problem
@@ -94,7 +95,7 @@ def time(direction: str, problem: Problem, images: int) -> float:
 def _emit(
     calls: Calls,
     problem: Problem,
-    places: dict[str, Region | None],
+    places: Mapping[str, Region | None],
     rows: Axis,
     columns: Axis,
     x_size: tuple[int, int],

@@ -8,6 +8,7 @@ lie below each other: what they share comes from the first-level cache.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from numba import float32, int32
@@ -50,7 +51,7 @@ class Piece(NamedTuple):
         return f"depthwise_gradient_taps_{self.taps_h}x{self.taps_w}_stride_{stride}"
 
 
-def row_loader(pixels: int):
+def row_loader(pixels: int) -> Callable:
     """Return the function that loads so many pixels of an image row, zeros outside of it."""
 
     @inline
@@ -66,7 +67,7 @@ def row_loader(pixels: int):
     return load_row
 
 
-def summer(run: Run):
+def summer(run: Run) -> Callable:
     """Return the function that adds a kernel row's products to a run's sums."""
     pixels, taps, stride = run
     load_row = row_loader((pixels - 1) * stride + taps if taps else pixels)
@@ -156,7 +157,7 @@ def run_kernel(run: Run) -> Kernel:
                 write(y, at, 0, total)
             at += y_pixel
 
-    def launch(count, values):
+    def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         runs = THREADS >> (values["lane_bits"] + ROW_BITS)
         channel_blocks = -(-values["channels"] >> values["lane_bits"])
         run_blocks = -(-values["out_width"] // (runs * pixels))
@@ -237,7 +238,7 @@ def piece_kernel(piece: Piece) -> Kernel:
                     at = (split * taps_h + first_h + tap_h) * taps_w + first_w + tap
                     write(partial, at * channels, c, shared[thread])
 
-    def launch(count, values):
+    def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         pieces = values["taps_h"] // piece_h * (values["taps_w"] // piece_w)
         channel_blocks = -(-values["channels"] >> values["lane_bits"])
         return channel_blocks * pieces * values["splits"], THREADS

@@ -13,6 +13,8 @@ and direction. Workspace: none; for dw the splits' sums. Depthwise problems go t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv import depthwise, direct_weight_gradient
@@ -89,9 +91,8 @@ def conv2d_direct(
         return
     places, relu = operands.places, operands.relu
     sizes = (problem.height, problem.width), (problem.out_height, problem.out_width)
-    steps = {"w_i": problem.filters, "w_o": 1, "w_group": problem.filters_per_group}
-    shape, channels = _forward(problem), problem.channels
-    _convolve(calls, problem, shape, places, *sizes, channels, **steps, relu=relu)
+    steps = problem.filters, 1, problem.filters_per_group
+    _convolve(calls, problem, _forward(problem), places, *sizes, problem.channels, steps, relu)
 
 
 def conv2d_direct_dx(
@@ -103,9 +104,9 @@ def conv2d_direct_dx(
         return
     places = {"x": dy, "kernel": kernel, "y": out}
     sizes = (problem.out_height, problem.out_width), (problem.height, problem.width)
-    steps = {"w_i": 1, "w_o": problem.filters, "w_group": problem.filters_per_group}
+    steps = 1, problem.filters, problem.filters_per_group
     for shape in _backward(problem):
-        _convolve(calls, problem, _with_taps(shape), places, *sizes, problem.filters, **steps)
+        _convolve(calls, problem, _with_taps(shape), places, *sizes, problem.filters, steps)
 
 
 def conv2d_direct_dw(
@@ -122,16 +123,18 @@ def _convolve(
     calls: Calls,
     problem: Problem,
     shape: Shape,
-    places: dict[str, Region | None],
+    places: Mapping[str, Region | None],
     x_size: tuple[int, int],
     y_size: tuple[int, int],
     channels: int,
-    w_i: int,
-    w_o: int,
-    w_group: int,
+    w_steps: tuple[int, int, int],
     relu: bool = False,
 ) -> None:
-    """Emit one convolution: by a tile, or without where none fits."""
+    """Emit one convolution: by a tile, or without where none fits.
+
+    `w_steps` are the floats of the kernel from one channel, one filter and one group to the next.
+    """
+    w_i, w_o, w_group = w_steps
     rows, columns = shape.rows, shape.columns
     outputs, filters = shape.outputs, shape.groups * shape.outputs
     w_tap = problem.channels_per_group * problem.filters

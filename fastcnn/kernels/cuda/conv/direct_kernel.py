@@ -24,6 +24,7 @@ for register tiles that outweigh shared memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -61,7 +62,7 @@ from fastcnn.kernels.cuda.runtime.memory_access import (
 REGISTERS = 128  # of a thread, at most: two blocks of 256 threads share a multiprocessor
 
 
-def multiplier(tile: Tile):
+def multiplier(tile: Tile) -> Callable:
     """Return the function that adds a slice's products to a thread's sums."""
     run, wide, half = tile.run, tile.wide, tile.filters // 2
     pitch, taps, stride = tile.filters + GAP, tile.taps_w, tile.stride_w
@@ -117,7 +118,7 @@ def multiplier(tile: Tile):
 
 
 @cache
-def storer(run: int):
+def storer(run: int) -> Callable:
     """Return the function that completes four filters' sums and writes them."""
 
     @inline
@@ -248,7 +249,7 @@ def tile_kernel(tile: Tile) -> Kernel:
             part = int64(4)
             store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
 
-    def launch(count, values):
+    def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         column_tiles = -(-values["out_width"] // (values["runs"] * run))
         row_tiles = -(-values["out_height"] * count // values["rows"])
         filter_tiles = -(-values["outputs"] // filters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ class Tile(NamedTuple):
 
 
 @cache
-def finders(run: int, wide: int, filters: int):
+def finders(run: int, wide: int, filters: int) -> tuple[Callable, Callable]:
     """Return the functions that say which outputs are a block's, and which of those a thread's."""
     bits = (filters // wide).bit_length() - 1
 
@@ -133,7 +134,7 @@ def fill_table(table, size, taps, taps_w, w_i, w_h, w_w, threads):
 
 
 @cache
-def kernel_loader(filters: int, threads: int):
+def kernel_loader(filters: int, threads: int) -> Callable:
     """Return the function that brings a slice of the kernel into shared memory."""
     bits = filters.bit_length() - 1
     pitch = filters + GAP

@@ -85,8 +85,11 @@ class Plan:
 
     @property
     def values(self) -> dict[str, int]:
-        names = ("rows", "runs", "plane_rows", "plane_columns", "plane_size")
-        names += ("slice_size", "lane_bits", "kernel_rows")
+        """The kernel's numbers that depend on the plan."""
+        names = (
+            *("rows", "runs", "plane_rows", "plane_columns", "plane_size"),
+            *("slice_size", "lane_bits", "kernel_rows"),
+        )
         return {name: getattr(self, name) for name in names}
 
 

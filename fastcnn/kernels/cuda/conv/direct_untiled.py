@@ -26,10 +26,10 @@ def direct_plain(
     filters = groups * outputs
     pixels = out_height * out_width
     for number in range(cuda.grid(1), count * pixels * filters, cuda.gridsize(1)):
-        pixel = number // filters
-        f = int32(number - pixel * filters)
-        image = pixel // pixels
-        pixel = int32(pixel - image * pixels)
+        place = number // filters
+        f = int32(number - place * filters)
+        image = place // pixels
+        pixel = int32(place - image * pixels)
         row, group = quotient(pixel, out_width), quotient(f, outputs)
         column = int32(pixel - row * out_width)
         x_at = x_first + image * x_image + group * inner

@@ -23,7 +23,14 @@ from math import ceil, gcd
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv.im2col_kernels import make_dw, make_dx, make_forward
-from fastcnn.kernels.cuda.gemm.gemm import Lines, check_counts, emit_plan, product, sum_of_products
+from fastcnn.kernels.cuda.gemm.gemm import (
+    Lines,
+    Strides,
+    check_counts,
+    emit_plan,
+    product,
+    sum_of_products,
+)
 from fastcnn.kernels.cuda.gemm.tile import FLOAT32, TF32
 from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, Plan, best_plan, in_fours
 
@@ -117,7 +124,7 @@ def conv2d_im2col(
             rows,
             outputs,
             inputs,
-            **_strides(problem),
+            _strides(problem),
             bias=operands.bias,
             scale=operands.scale,
             relu=operands.relu,
@@ -126,7 +133,8 @@ def conv2d_im2col(
     plan = _checked_plan(calls, "forward", problem, operands.x, operands.kernel)
     lines = Lines(rows, outputs, problem.groups, outputs, problem.filters)
     values = {**geometry(problem), "relu": operands.relu}
-    emit_plan(calls, plan, FORWARD[plan.tile], operands.places, "y", lines, **values)
+    output = "y", operands.y
+    emit_plan(calls, plan, FORWARD[plan.tile], operands.places, output, lines, **values)
 
 
 def conv2d_im2col_dx(
@@ -144,23 +152,25 @@ def conv2d_im2col_dx(
             rows,
             inputs,
             outputs,
-            groups=problem.groups,
-            a_row=problem.filters,
-            b_row=problem.filters,
-            c_row=problem.channels,
-            a_group=outputs,
-            b_group=outputs,
-            c_group=inputs,
+            Strides(
+                problem.groups,
+                a_row=problem.filters,
+                b_row=problem.filters,
+                c_row=problem.channels,
+                a_group=outputs,
+                b_group=outputs,
+                c_group=inputs,
+            ),
             turned=True,
         )
         return
     plan = _checked_plan(calls, "dx", problem, dy, kernel)
-    places = {"dy": dy, "kernel": kernel, "dx": out}
+    places = {"dy": dy, "kernel": kernel}
     lines = Lines(rows, inputs, problem.groups, inputs, problem.channels)
     strides, dilation = problem.strides, problem.dilation
     every_h, every_w = (s // gcd(s, d) for s, d in zip(strides, dilation, strict=True))
     values = {**geometry(problem), "every_h": every_h, "every_w": every_w}
-    emit_plan(calls, plan, DX[plan.tile], places, "dx", lines, **values)
+    emit_plan(calls, plan, DX[plan.tile], places, ("dx", out), lines, **values)
 
 
 def conv2d_im2col_dw(
@@ -177,28 +187,28 @@ def conv2d_im2col_dw(
             inputs,
             outputs,
             problem.height * problem.width,
-            **_strides(problem),
+            _strides(problem),
         )
         return
     plan = _checked_plan(calls, "dw", problem, x, dy)
-    places = {"x": x, "dy": dy, "gradient": gradient}
+    places, output = {"x": x, "dy": dy}, ("gradient", gradient)
     lines = Lines(window_size(problem), outputs, problem.groups, outputs, problem.filters, False)
-    emit_plan(calls, plan, DW[plan.tile], places, "gradient", lines, **geometry(problem))
+    emit_plan(calls, plan, DW[plan.tile], places, output, lines, **geometry(problem))
 
 
-def _strides(problem: Problem) -> dict[str, int]:
+def _strides(problem: Problem) -> Strides:
     """Return how the pixels, the kernel or dy, and the result of a 1x1 convolution lie: each group
     beside the next."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
-    return {
-        "groups": problem.groups,
-        "a_row": problem.channels,
-        "b_row": problem.filters,
-        "c_row": problem.filters,
-        "a_group": inputs,
-        "b_group": outputs,
-        "c_group": outputs,
-    }
+    return Strides(
+        problem.groups,
+        a_row=problem.channels,
+        b_row=problem.filters,
+        c_row=problem.filters,
+        a_group=inputs,
+        b_group=outputs,
+        c_group=outputs,
+    )
 
 
 def window_size(problem: Problem) -> int:

@@ -14,6 +14,8 @@ pixels; their sums are added in a tree at the end. Each split's sums go to memor
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.conv.direct_kernel import REGISTERS
@@ -49,7 +51,7 @@ from fastcnn.kernels.cuda.runtime.memory_access import (
 STAGE_FLOATS = IMAGE_FLOATS + OUTPUT_FLOATS
 
 
-def multiplier(tile: GradientTile):
+def multiplier(tile: GradientTile) -> Callable:
     """Return the function that adds a tile's products to a thread's sums."""
     quads, wide, half, pitch = tile.quads, tile.wide, tile.filters // 2, tile.slice
 
@@ -87,7 +89,7 @@ def multiplier(tile: GradientTile):
     return multiply
 
 
-def adder(tile: GradientTile):
+def adder(tile: GradientTile) -> Callable:
     """Return the function that adds the sums of groups of threads in a tree."""
     quads, wide = tile.quads, tile.wide
 
@@ -253,7 +255,7 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
             quad = int32(quad + row_threads)
             store(sums, 1, partial, here, quad, taps, inner, outputs, groups, first_filter, fours)
 
-    def launch(count, values):
+    def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         tiles = -(-values["outputs"] // filters) * -(-values["inner"] // slice_size)
         blocks = tiles * values["row_tiles"] * values["groups"] * values["splits"]
         return blocks, values["row_threads"] * threads_across * values["pixel_groups"]

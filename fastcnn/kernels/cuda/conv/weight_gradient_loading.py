@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from numba import float32, int32
@@ -89,7 +90,7 @@ def load_four(array, start, offset, numbers, fours):
     )
 
 
-def loaders(tile: GradientTile):
+def loaders(tile: GradientTile) -> tuple[Callable, Callable]:
     """Return the functions that bring a tile of pixels into shared memory."""
     slice_bits = (tile.slice // 4).bit_length() - 1
     filter_bits = (tile.filters // 4).bit_length() - 1

@@ -114,12 +114,14 @@ def conv2d_winograd(
         tiling.count,
         filters,
         channels,
-        groups=elements,
-        a_row=elements * channels,
-        c_row=elements * filters,
-        a_group=channels,
-        b_group=channels * filters,
-        c_group=filters,
+        gemm.Strides(
+            groups=elements,
+            a_row=elements * channels,
+            c_row=elements * filters,
+            a_group=channels,
+            b_group=channels * filters,
+            c_group=filters,
+        ),
         turned=flipped,
     )
     calls.emit(
@@ -179,12 +181,14 @@ def conv2d_winograd_dw(
         channels,
         filters,
         tiling.count,
-        groups=elements,
-        a_row=elements * channels,
-        b_row=elements * filters,
-        a_group=channels,
-        b_group=filters,
-        c_group=channels * filters,
+        gemm.Strides(
+            groups=elements,
+            a_row=elements * channels,
+            b_row=elements * filters,
+            a_group=channels,
+            b_group=filters,
+            c_group=channels * filters,
+        ),
     )
     calls.emit(
         kernels.winograd_gradient[m],

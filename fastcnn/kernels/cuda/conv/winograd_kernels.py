@@ -149,7 +149,7 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
             at = first
             for i in range(size):
                 values[i] = products[at]
-                at += step * uint64(size)
+                at += step * uint64(size)  # type: ignore[operator]
             first += step
             multiply(values, 0, 1, half, j, size)
         above = uint64(((image * out_height + row) * out_width + column) * filters + f)
@@ -225,7 +225,7 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
                 at = first
                 for i in range(size):
                     column[i] = d[at]
-                    at += step * uint64(size)
+                    at += step * uint64(size)  # type: ignore[operator]
                 first += step
                 multiply(column, 0, 1, half, j, size)
             to = uint64(place)

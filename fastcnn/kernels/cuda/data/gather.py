@@ -6,11 +6,17 @@ from fastcnn.kernels.cuda.runtime.kernel import Bytes, Floats, Int, Ints, Kernel
 
 
 def _gathering(images_type: type, name: str) -> Kernel:
-    def gather(count: Int, images: images_type, indices: Ints, x: Floats, size: Int):
+    def gather(
+        count: Int,
+        images: images_type,  # type: ignore[valid-type]
+        indices: Ints,
+        x: Floats,
+        size: Int,
+    ):
         """x[n, size] = images[indices[n], size], as float32."""
         i, n = cuda.grid(2)
         while i < size and n < count:
-            x[n * size + i] = images[int(indices[n]) * size + i]
+            x[n * size + i] = images[int(indices[n]) * size + i]  # type: ignore[index]
             n += cuda.gridDim.y
 
     gather.__name__ = gather.__qualname__ = name

@@ -43,7 +43,7 @@ def an_image(count: int, values: dict[str, Any]) -> tuple[int, int]:
 def _adding(images_type: type, name: str) -> Kernel:
     def add_mean(
         count: Int,
-        images: images_type,
+        images: images_type,  # type: ignore[valid-type]
         indices: Ints,
         colours: Floats,
         pixels: Int,
@@ -70,7 +70,8 @@ def _adding(images_type: type, name: str) -> Kernel:
                 total = ZERO
                 if lane < lanes and channel < channels:
                     for p in range(lane, pixels, lanes):
-                        total += np.float32(images[start + p * channels + channel])
+                        at = start + p * channels + channel
+                        total += np.float32(images[at])  # type: ignore[index]
                 sums[t] = total
                 cuda.syncthreads()
                 if lane == 0 and channel < channels:
@@ -160,7 +161,7 @@ def _resampling(images_type: type, name: str) -> Kernel:
 
     def resample(
         count: Int,
-        images: images_type,
+        images: images_type,  # type: ignore[valid-type]
         indices: Ints,
         matrices: Doubles,
         settings: Floats,

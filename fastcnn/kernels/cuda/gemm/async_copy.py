@@ -96,8 +96,8 @@ else:
         text = _COPY % ("cg" if floats == 4 else "ca", 4 * floats)
 
         @cuda.extending.intrinsic
-        def copy(typing, shared, start, further, array, address, offset, valid):  # type: ignore[no-untyped-def]
-            def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def copy(typing, shared, start, further, array, address, offset, valid):
+            def code(context, builder, signature, args):
                 shared, start, further, _, address, offset, valid = args
                 data = context.make_array(signature.args[0])(context, builder, shared).data
                 kind = ir.PointerType(data.type.pointee, _SHARED)
@@ -115,10 +115,10 @@ else:
         return copy
 
     @cuda.extending.intrinsic
-    def close_group(typing):  # type: ignore[no-untyped-def]
+    def close_group(typing):
         """Make the copies started since the last time a group."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             _instruct(builder, "cp.async.commit_group;", "")
             return context.get_dummy_value()
 
@@ -129,8 +129,8 @@ else:
         """Return the function that waits until at most so many of the last groups remain."""
 
         @cuda.extending.intrinsic
-        def wait(typing):  # type: ignore[no-untyped-def]
-            def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def wait(typing):
+            def code(context, builder, signature, args):
                 _instruct(builder, f"cp.async.wait_group {groups};", "")
                 return context.get_dummy_value()
 

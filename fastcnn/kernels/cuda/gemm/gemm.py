@@ -8,6 +8,7 @@ bits of a result do not change from run to run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -33,8 +34,10 @@ from fastcnn.kernels.cuda.runtime.memory_access import is_aligned
 
 __all__ = [
     "KERNELS",
+    "PACKED",
     "Lines",
     "Plan",
+    "Strides",
     "best_plan",
     "check_counts",
     "emit_plan",
@@ -133,6 +136,24 @@ class Lines(NamedTuple):
         return (before, own) if self.each_image else (before + own, 0)
 
 
+class Strides(NamedTuple):
+    """Floats from one row of a product's matrices, and from one group, to the next.
+
+    Rows are given as they lie in memory; None is a matrix whose rows follow each other.
+    """
+
+    groups: int = 1
+    a_row: int | None = None
+    b_row: int | None = None
+    c_row: int | None = None
+    a_group: int = 0
+    b_group: int = 0
+    c_group: int = 0
+
+
+PACKED = Strides()
+
+
 def product(
     calls: Calls,
     a: Region | Address,
@@ -141,14 +162,8 @@ def product(
     rows: int,
     columns: int,
     inner: int,
+    strides: Strides = PACKED,
     *,
-    groups: int = 1,
-    a_row: int | None = None,
-    b_row: int | None = None,
-    c_row: int | None = None,
-    a_group: int = 0,
-    b_group: int = 0,
-    c_group: int = 0,
     turned: bool = False,
     bias: Region | None = None,
     scale: Region | None = None,
@@ -156,26 +171,24 @@ def product(
 ) -> None:
     """Emit C[g][r, o] = relu(scale[g, o] * sum of A[g][r, k] * B[g][k, o] + bias[g, o]).
 
-    There are `rows` rows per image. (g, r, k) of A lies at g * a_group + r * a_row + k, (g, r, o)
-    of C at g * c_group + r * c_row + o, (g, k, o) of B at g * b_group + k * b_row + o, or where it
-    is `turned` at g * b_group + o * b_row + k.
+    Args:
+        calls: Where the calls go.
+        a: A[rows of the batch, inner] of each group.
+        b: B[inner, columns] of each group, or [columns, inner] where it is `turned`.
+        c: C[rows of the batch, columns] of each group.
+        rows: Rows of an image.
+        columns: Columns of a group.
+        inner: The length of a sum.
+        strides: Where rows and groups lie.
+        turned: Whether B lies transposed.
+        bias: A number for each group and column.
+        scale: Likewise.
+        relu: Whether negative results become 0.
     """
-    _emit(
-        calls,
-        TURNED if turned else PRODUCT,
-        {"a": a, "b": b, "c": c, "scale": scale, "bias": bias},
-        rows=rows,
-        columns=columns,
-        inner=inner,
-        groups=groups,
-        a_group=a_group,
-        a_row=inner if a_row is None else a_row,
-        b_group=b_group,
-        b_row=(inner if turned else columns) if b_row is None else b_row,
-        c_group=c_group,
-        c_row=columns if c_row is None else c_row,
-        relu=relu,
-    )
+    lying = inner if turned else columns
+    values = _sizes(rows, columns, inner, strides, (inner, lying, columns))
+    kind, values = TURNED if turned else PRODUCT, {**values, "relu": relu}
+    _emit(calls, kind, (a, b, c), values, scale, bias)
 
 
 def sum_of_products(
@@ -186,34 +199,43 @@ def sum_of_products(
     rows: int,
     columns: int,
     inner: int,
-    *,
-    groups: int = 1,
-    a_row: int | None = None,
-    b_row: int | None = None,
-    c_row: int | None = None,
-    a_group: int = 0,
-    b_group: int = 0,
-    c_group: int = 0,
+    strides: Strides = PACKED,
 ) -> None:
-    """Emit C[g][i, o] = the sum over k of A[g][k, i] * B[g][k, o], with `inner` k per image."""
-    _emit(
-        calls,
-        SUM,
-        {"a": a, "b": b, "c": c},
-        rows=rows,
-        columns=columns,
-        inner=inner,
-        groups=groups,
-        a_group=a_group,
-        a_row=rows if a_row is None else a_row,
-        b_group=b_group,
-        b_row=columns if b_row is None else b_row,
-        c_group=c_group,
-        c_row=columns if c_row is None else c_row,
-    )
+    """Emit C[g][i, o] = the sum over k of A[g][k, i] * B[g][k, o], over all images of the batch.
+
+    Args:
+        calls: Where the calls go.
+        a: A[inner of the batch, rows] of each group.
+        b: B[inner of the batch, columns] of each group.
+        c: C[rows, columns] of each group.
+        rows: Rows of C.
+        columns: Columns of C.
+        inner: Terms of a sum that come from one image.
+        strides: Where rows and groups lie.
+    """
+    values = _sizes(rows, columns, inner, strides, (rows, columns, columns))
+    _emit(calls, SUM, (a, b, c), values)
 
 
-def _emit(calls: Calls, kind: str, places: dict[str, Any], **values: int) -> None:
+def _sizes(
+    rows: int, columns: int, inner: int, strides: Strides, packed: tuple[int, int, int]
+) -> dict[str, int]:
+    """Return a kernel's numbers; `packed` are the lengths of the rows of A, B and C."""
+    values = {"rows": rows, "columns": columns, "inner": inner}
+    defaults = dict(zip(("a_row", "b_row", "c_row"), packed, strict=True))
+    for name, value in strides._asdict().items():
+        values[name] = defaults[name] if value is None else value
+    return values
+
+
+def _emit(
+    calls: Calls,
+    kind: str,
+    matrices: tuple[Region | Address, Region | Address, Region | Address],
+    values: dict[str, int],
+    scale: Region | None = None,
+    bias: Region | None = None,
+) -> None:
     """Emit a product in its best tiles."""
     rows, inner = values["rows"], values["inner"]
     if kind == SUM:
@@ -221,11 +243,15 @@ def _emit(calls: Calls, kind: str, places: dict[str, Any], **values: int) -> Non
     else:
         rows *= calls.images
     columns, groups = values["columns"], values["groups"]
-    fours = in_fours((places["a"], places["b"]), *_vectors(kind, values))
+    a, b, c = matrices
+    fours = in_fours((a, b), *_vectors(kind, values))
     plan = best_plan(rows, columns, inner, groups, calls.precision, fours)
     check_counts(calls, rows, inner, *_reached(kind, plan.tile, values))
-    lines = Lines(*(values[name] for name in Lines._fields[:-1]), each_image=kind != SUM)
-    emit_plan(calls, plan, KERNELS[kind, plan.tile], places, "c", lines, **values)
+    lines = Lines(
+        values["rows"], columns, groups, values["c_group"], values["c_row"], each_image=kind != SUM
+    )
+    places = {"a": a, "b": b, "scale": scale, "bias": bias}
+    emit_plan(calls, plan, KERNELS[kind, plan.tile], places, ("c", c), lines, **values)
 
 
 def _vectors(kind: str, values: dict[str, int]) -> list[int]:
@@ -257,23 +283,32 @@ def emit_plan(
     calls: Calls,
     plan: Plan,
     tiled: Kernel,
-    places: dict[str, Any],
-    output: str,
+    places: Mapping[str, Region | Address | None],
+    output: tuple[str, Region | Address],
     lines: Lines,
     **values: int,
 ) -> None:
-    """Emit a kernel of tiles; where it is split, with the sum over the splits behind it."""
+    """Emit a kernel of tiles; where it is split, with the sum over the splits behind it.
+
+    Args:
+        calls: Where the calls go.
+        plan: The tile, and the number of splits.
+        tiled: The kernel.
+        places: What it reads.
+        output: The name and the place of what it writes.
+        lines: Where the rows of the output lie.
+        **values: The kernel's other numbers.
+    """
+    name, c = output
     if plan.splits == 1:
-        calls.emit(tiled, BATCH, output, places, **values, splits=1)
+        calls.emit(tiled, BATCH, name, {**places, name: c}, **values, splits=1)
         return
     size, each_image = lines.floats
     # Splits begin at multiples of 16 bytes.
     c_split = ceil((size + calls.images * each_image) / VECTOR) * VECTOR
     partial = split_region(plan.splits, c_split)
-    without = {name: place for name, place in places.items() if name not in ("scale", "bias")}
-    values, relu = {**values, "relu": 0}, bool(values.get("relu", 0))
-    written = {**without, output: partial}
-    calls.emit(tiled, BATCH, output, written, **values, c_split=c_split, splits=plan.splits)
     scale, bias, columns = places.get("scale"), places.get("bias"), lines.c_row
-    where = partial, places[output], plan.splits
-    fold(calls, *where, size, each_image, c_split, columns, scale, bias, relu)
+    values, relu = {**values, "relu": 0}, bool(values.get("relu", 0))
+    written = {**places, "scale": None, "bias": None, name: partial}
+    calls.emit(tiled, BATCH, name, written, **values, c_split=c_split, splits=plan.splits)
+    fold(calls, partial, c, plan.splits, size, each_image, c_split, columns, scale, bias, relu)

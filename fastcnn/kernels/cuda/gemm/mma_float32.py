@@ -7,6 +7,7 @@ threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from numba import float32, int32, int64
@@ -65,7 +66,7 @@ def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         steps((shared, int32(start + row), int32(start + slice_a + column), sums), int64(0))
 
     @cache
-    def storing(row_at):
+    def storing(row_at: Callable) -> Callable:
         @inline
         def store_row(given, i):
             (

@@ -60,10 +60,10 @@ else:
     )
 
     @cuda.extending.intrinsic
-    def rounded(typing, value):  # type: ignore[no-untyped-def]
+    def rounded(typing, value):
         """Return a float32 number rounded to TF32: to the nearest, halves away from zero."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             kind = ir.FunctionType(_BITS, [_FLOAT])
             convert = ir.InlineAsm(kind, "cvt.rna.tf32.f32 $0, $1;", "=r,f", side_effect=False)
             return builder.bitcast(builder.call(convert, args), _FLOAT)
@@ -71,7 +71,7 @@ else:
         return types.float32(types.float32), code
 
     @cuda.extending.intrinsic
-    def multiply_add(typing, a, b, sums):  # type: ignore[no-untyped-def]
+    def multiply_add(typing, a, b, sums):
         """Return sums + A[16, 8] @ B[8, 8]: what a thread holds of the three.
 
         With g = lane // 4 and t = lane % 4 these are of A the numbers (g, t), (g + 8, t),
@@ -79,7 +79,7 @@ else:
         (g + 8, 2 t), (g + 8, 2 t + 1).
         """
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             a, b, sums = (
                 [builder.extract_value(one, i) for i in range(kind.count)]
                 for one, kind in zip(args, signature.args, strict=True)

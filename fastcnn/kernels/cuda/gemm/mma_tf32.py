@@ -6,6 +6,7 @@ The two factors are rounded when a thread reads them from shared memory. Each th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from numba import float32, int32, int64
@@ -85,7 +86,7 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         all_steps((shared, a, b, sums), int64(0))
 
     @cache
-    def storing(row_at):
+    def storing(row_at: Callable) -> Callable:
         @inline
         def store_row(given, i):
             (sums, c, scale, bias, shape), (row, column, rows, columns, first, start, relu) = given

@@ -50,15 +50,15 @@ def fold_splits(
     part = quotient(thread, wide)
     lane = int32(thread - part * wide)
     at = cuda.blockIdx.x * wide + lane
-    size = int32(size + count * each_image)
+    numbers = int32(size + count * each_image)
     each = quotient(splits + parts - 1, parts)
     total = float32(0)
-    if at < size:
+    if at < numbers:
         for split in range(int32(part * each), int32(min(splits, (part + 1) * each))):
             total += read(partial, int64(split) * step, at)
     sums[thread] = total
     cuda.syncthreads()
-    if part == 0 and at < size:
+    if part == 0 and at < numbers:
         for other in range(1, parts):
             total += sums[other * wide + lane]
         column = int32(at - quotient(at, columns) * columns)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numba import float32, int32, int64
 
@@ -137,7 +137,7 @@ def unrolled(step: Callable, times: int) -> Callable:
         return step
     if SIMULATED:  # where a call of a device function takes long
 
-        def loop(given, k):
+        def loop(given: Any, k: int) -> None:
             for i in range(times):
                 step(given, k + i)
 

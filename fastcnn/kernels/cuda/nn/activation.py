@@ -5,7 +5,6 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from fastcnn.kernels.cuda.nn.row_reduction import ROW_THREADS, teamed
 from fastcnn.kernels.cuda.runtime.device import cuda
@@ -16,6 +15,7 @@ from fastcnn.kernels.cuda.runtime.kernel import (
     Floats,
     Int,
     Longs,
+    Word,
     elements,
     inline,
     kernel,
@@ -32,8 +32,6 @@ from fastcnn.kernels.shared.losses import softmax as softmax_of
 
 FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, TANH = range(len(FUNCTIONS))
-
-Word = types.uint32  # all of its 32 bits count
 
 f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)

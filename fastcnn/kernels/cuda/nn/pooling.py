@@ -5,6 +5,8 @@ way back gathers: a thread has a pixel and visits the windows that cover it, so 
 two threads.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastcnn.kernels.cuda.nn.activation import rectified
@@ -19,7 +21,7 @@ _outputs = per_image("out_height", "out_width", "channels")
 _pixels = per_image("height", "width", "channels")
 
 
-def _tiles_or_pixels(count, values):
+def _tiles_or_pixels(count: int, values: dict[str, Any]) -> tuple[Any, int]:
     return (_outputs if values["four"] and values["covers"] else _pixels)(count, values)
 
 

@@ -20,6 +20,7 @@ from fastcnn.kernels.cuda.runtime.kernel import (
     Int,
     Ints,
     Kernel,
+    Launch,
     Longs,
     Rows,
     inline,
@@ -71,7 +72,16 @@ def largest_place(values):
     return first(place)
 
 
-def _sparse_loss(function: Callable) -> Callable:
+def _a_block_a_row(count: int, values: dict[str, Any]) -> tuple[int, int]:
+    return a_block_a_row(count)
+
+
+def _named(body: Callable, name: str, launch: Launch) -> Kernel:
+    body.__name__ = body.__qualname__ = name
+    return kernel(launch)(body)
+
+
+def _sparse_loss(name: str, function: Callable) -> Kernel:
     def loss(
         count: Int,
         scores: Floats,
@@ -94,10 +104,10 @@ def _sparse_loss(function: Callable) -> Callable:
                 loss[row] = value if label == target[row] else f32(math.nan)
                 rank[row] = place
 
-    return loss
+    return _named(loss, name, _a_block_a_row)
 
 
-def _dense_loss(function: Callable) -> Callable:
+def _dense_loss(name: str, function: Callable) -> Kernel:
     def loss(
         count: Int,
         scores: Floats,
@@ -121,7 +131,7 @@ def _dense_loss(function: Callable) -> Callable:
                 if cuda.threadIdx.x == 0:
                     rank[row] = place
 
-    return loss
+    return _named(loss, name, _a_block_a_row)
 
 
 def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
@@ -132,9 +142,8 @@ def _loss_kernel(name: str, function: Callable) -> Kernel:
     """Return the kernel loss_<name>: each row's loss, its gradient times the row's weight, and the
     rank of its class, where the loss has classes."""
     sparse = name.endswith("_sparse") or name == "multiclass_hinge"
-    made = (_sparse_loss if sparse else _dense_loss)(teamed(function))
-    made.__name__ = made.__qualname__ = f"loss_{name}"
-    return kernel(lambda count, values: a_block_a_row(count))(made)
+    make = _sparse_loss if sparse else _dense_loss
+    return make(f"loss_{name}", teamed(function))
 
 
 def _update_kernel(name: str, function: Callable) -> Kernel:

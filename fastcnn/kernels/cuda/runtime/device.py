@@ -14,7 +14,8 @@ from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 
-from numba import config, cuda
+import numba.cuda
+from numba import config
 
 __all__ = [
     "SIMULATED",
@@ -31,8 +32,10 @@ __all__ = [
     "why_not",
 ]
 
+# A type checker sees Numba's own copy, which is another.
+cuda: Any = numba.cuda
 # NUMBA_ENABLE_CUDASIM=1: kernels are tested without a GPU.
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 # numba-cuda warns of each launch of fewer than 128 blocks: a small network has nothing else.
 with suppress(ImportError):
     from numba.cuda.core import config as cuda_config
@@ -158,9 +161,10 @@ def launchable(entry: str, cubin: bytes, types: Sequence[Any]) -> Any:
     from cuda.core import ObjectCode
     from numba.cuda.codegen import CUDACodeLibrary
     from numba.cuda.dispatcher import _Kernel
-    from numba.cuda.types import void
+    from numba.cuda.types import void  # type: ignore[attr-defined]
 
-    library = CUDACodeLibrary._rebuild(
+    rebuild: Any = CUDACodeLibrary._rebuild  # of numba-cuda, which is not what a checker sees
+    library = rebuild(
         codegen=None,
         name=entry,
         entry_name=entry,

@@ -15,25 +15,38 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from math import ceil, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
 from fastcnn.kernels.cuda.runtime.cubin_cache import Cubins
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, compiled, cuda
 
 Launch = Callable[[int, dict[str, Any]], tuple[Any, int]]
 
-# What an annotation stands for: arrays in C order, and numbers.
-Floats = types.Array(types.float32, 1, "C")
-Doubles = types.Array(types.float64, 1, "C")
-Ints = types.Array(types.int32, 1, "C")
-Longs = types.Array(types.int64, 1, "C")
-Bytes = types.Array(types.uint8, 1, "C")
-Rows = types.Array(types.float32, 2, "C")
-Int = types.int32
-Float = types.float32
+# What an annotation stands for: arrays in C order, and numbers. A type checker sees NumPy's types.
+if TYPE_CHECKING:
+    Floats = NDArray[np.float32]
+    Doubles = NDArray[np.float64]
+    Ints = NDArray[np.int32]
+    Longs = NDArray[np.int64]
+    Bytes = NDArray[np.uint8]
+    Rows = NDArray[np.float32]
+    Int = int
+    Word = int
+    Float = float
+else:
+    Floats = types.Array(types.float32, 1, "C")
+    Doubles = types.Array(types.float64, 1, "C")
+    Ints = types.Array(types.int32, 1, "C")
+    Longs = types.Array(types.int64, 1, "C")
+    Bytes = types.Array(types.uint8, 1, "C")
+    Rows = types.Array(types.float32, 2, "C")
+    Int = types.int32
+    Word = types.uint32
+    Float = types.float32
 
 HEADER = ("count", "chunks")
 THREADS = 256 if not SIMULATED else 64

@@ -7,6 +7,7 @@ Nothing is checked. The simulator has plain Python in their place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,37 +29,39 @@ __all__ = [
     "write_four",
 ]
 
+# A kernel's numbers, which are NumPy's where it rounds them to 32 or 64 bits.
+Index = int | np.signedinteger
 VECTOR_BYTES = 16  # of four floats, which begin at a multiple of it
 
 if SIMULATED:
     FLOAT = 1  # what an address grows by from one number to the next
 
-    def locate(array: Any, index: int) -> int:
+    def locate(array: Any, index: Index) -> Index:
         """Return the address of array[index]."""
         return index
 
-    def advanced(address: int, numbers: int) -> int:
+    def advanced(address: Index, numbers: Index) -> Index:
         """Return the address so many numbers further."""
         return address + numbers
 
-    def fetch(array: Any, address: int, offset: int, valid: bool) -> Any:
+    def fetch(array: Any, address: Index, offset: Index, valid: bool) -> Any:
         """Return the number so many numbers behind an address in the array, 0 if not `valid`."""
         return array[address + offset] if valid else array.dtype.type(0)
 
-    def read(array: Any, start: int, offset: int) -> Any:
+    def read(array: Any, start: Index, offset: Index) -> Any:
         """Return array[start + offset]."""
         return array[start + offset]
 
-    def read_four(array: Any, start: int, offset: int) -> tuple[Any, ...]:
+    def read_four(array: Any, start: Index, offset: Index) -> tuple[Any, ...]:
         """Return four numbers from array[start + offset], a multiple of 16 bytes."""
         at = start + offset
         return array[at], array[at + 1], array[at + 2], array[at + 3]
 
-    def write(array: Any, start: int, offset: int, value: Any) -> None:
+    def write(array: Any, start: Index, offset: Index, value: Any) -> None:
         """Set array[start + offset]."""
         array[start + offset] = value
 
-    def write_four(array: Any, start: int, offset: int, values: tuple[Any, ...]) -> None:
+    def write_four(array: Any, start: Index, offset: Index, values: tuple[Any, ...]) -> None:
         """Set four numbers from array[start + offset], a multiple of 16 bytes."""
         for i, value in enumerate(values):
             array[start + offset + i] = value
@@ -75,7 +78,7 @@ if SIMULATED:
         """Say whether the array begins at a multiple of 16 bytes."""
         return True
 
-    def inside(place: int, size: int) -> bool:
+    def inside(place: Index, size: Index) -> bool:
         """Return 0 <= place < size."""
         return bool(0 <= place < size)
 
@@ -99,42 +102,46 @@ else:
     _FOUR = ir.VectorType(ir.FloatType(), 4)
     _LANES = [ir.Constant(_INT, lane) for lane in range(4)]
 
-    def _data(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def _data(
+        context: Any, builder: ir.IRBuilder, signature: Any, args: Sequence[ir.Value]
+    ) -> ir.Value:
         return context.make_array(signature.args[0])(context, builder, args[0]).data
 
-    def _long(builder, kind, number):  # type: ignore[no-untyped-def]
+    def _long(builder: ir.IRBuilder, kind: Any, number: ir.Value) -> ir.Value:
         if number.type.width == _LONG.width:
             return number
         return (builder.sext if kind.signed else builder.zext)(number, _LONG)
 
-    def _pointer(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def _pointer(
+        context: Any, builder: ir.IRBuilder, signature: Any, args: Sequence[ir.Value]
+    ) -> ir.Value:
         """Return the address of array[start + offset]."""
         pointer = _data(context, builder, signature, args)
         for kind, number in zip(signature.args[1:3], args[1:3], strict=True):
             pointer = builder.gep(pointer, [_long(builder, kind, number)])
         return pointer
 
-    def _as_four(builder, pointer):  # type: ignore[no-untyped-def]
+    def _as_four(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
         return builder.bitcast(pointer, _FOUR.as_pointer(pointer.type.addrspace))
 
     @cuda.extending.intrinsic
-    def locate(typing, array, index):  # type: ignore[no-untyped-def]
+    def locate(typing, array, index):
         """Return the address of array[index]."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             pointer = builder.gep(_data(context, builder, signature, args), [args[1]])
             return builder.ptrtoint(pointer, _LONG)
 
         return types.int64(array, types.int64), code
 
     @cuda.extending.intrinsic
-    def advanced(typing, address, numbers):  # type: ignore[no-untyped-def]
+    def advanced(typing, address, numbers):
         """Return the address so many numbers further.
 
         Written out, because the compiler would keep the bytes, which take two registers.
         """
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             kind = ir.FunctionType(_LONG, [_LONG, _INT])
             step = ir.InlineAsm(kind, "mad.wide.s32 $0, $2, 4, $1;", "=l,l,r", side_effect=True)
             return builder.call(step, args)
@@ -142,10 +149,10 @@ else:
         return types.int64(types.int64, types.int32), code
 
     @cuda.extending.intrinsic
-    def fetch(typing, array, address, offset, valid):  # type: ignore[no-untyped-def]
+    def fetch(typing, array, address, offset, valid):
         """Return the number so many numbers behind an address in the array, 0 if not `valid`."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             _, address, offset, valid = args
             signature = ir.FunctionType(ir.FloatType(), [_LONG, _INT, _INT])
             load = ir.InlineAsm(signature, _FETCH, "=f,l,r,r", side_effect=True)
@@ -154,19 +161,19 @@ else:
         return types.float32(array, types.int64, types.int32, types.boolean), code
 
     @cuda.extending.intrinsic
-    def read(typing, array, start, offset):  # type: ignore[no-untyped-def]
+    def read(typing, array, start, offset):
         """Return array[start + offset]."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             return builder.load(_pointer(context, builder, signature, args))
 
         return array.dtype(array, start, offset), code
 
     @cuda.extending.intrinsic
-    def read_four(typing, array, start, offset):  # type: ignore[no-untyped-def]
+    def read_four(typing, array, start, offset):
         """Return four numbers from array[start + offset], a multiple of 16 bytes."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             four = builder.load(_as_four(builder, _pointer(context, builder, signature, args)))
             four.align = VECTOR_BYTES
             numbers = [builder.extract_element(four, lane) for lane in _LANES]
@@ -175,20 +182,20 @@ else:
         return types.UniTuple(types.float32, 4)(array, start, offset), code
 
     @cuda.extending.intrinsic
-    def write(typing, array, start, offset, value):  # type: ignore[no-untyped-def]
+    def write(typing, array, start, offset, value):
         """Set array[start + offset]."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             builder.store(args[3], _pointer(context, builder, signature, args))
             return context.get_dummy_value()
 
         return types.void(array, start, offset, array.dtype), code
 
     @cuda.extending.intrinsic
-    def write_four(typing, array, start, offset, values):  # type: ignore[no-untyped-def]
+    def write_four(typing, array, start, offset, values):
         """Set four numbers from array[start + offset], a multiple of 16 bytes."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             four = ir.Constant(_FOUR, ir.Undefined)
             for index, lane in enumerate(_LANES):
                 four = builder.insert_element(four, builder.extract_value(args[3], index), lane)
@@ -201,7 +208,7 @@ else:
         return types.void(array, start, offset, types.UniTuple(types.float32, 4)), code
 
     @cuda.extending.intrinsic
-    def shared_floats(typing, size):  # type: ignore[no-untyped-def]
+    def shared_floats(typing, size):
         """Return so many floats of a block's shared memory, which begin at 16 bytes.
 
         The simulator knows no alignment, else this were an argument of cuda.shared.array.
@@ -211,16 +218,16 @@ else:
         array, floats = types.Array(types.float32, 1, "C"), types.NumberClass(types.float32)
         whole = array(size, floats, types.literal(VECTOR_BYTES))
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             return context.get_function(cuda.shared.array, whole)(builder, [*args, None, None])
 
         return array(size), code
 
     @cuda.extending.intrinsic
-    def is_aligned(typing, array):  # type: ignore[no-untyped-def]
+    def is_aligned(typing, array):
         """Say whether the array begins at a multiple of 16 bytes."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             address = builder.ptrtoint(_data(context, builder, signature, args), _LONG)
             beyond = builder.and_(address, _LONG(VECTOR_BYTES - 1))
             return builder.icmp_unsigned("==", beyond, _LONG(0))
@@ -228,10 +235,10 @@ else:
         return types.boolean(array), code
 
     @cuda.extending.intrinsic
-    def inside(typing, place, size):  # type: ignore[no-untyped-def]
+    def inside(typing, place, size):
         """Return 0 <= place < size."""
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             return builder.icmp_unsigned("<", *args)
 
         return types.boolean(types.int32, types.int32), code

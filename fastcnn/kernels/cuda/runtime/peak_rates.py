@@ -87,8 +87,11 @@ class Fma(Timed):
     def __init__(self) -> None:
         threads = THREADS if SIMULATED else multiprocessors() * BLOCKS * THREADS
         rounds = 1 if SIMULATED else ROUNDS
-        values = {"threads": np.int32(threads), "rounds": np.int32(rounds)}
-        values["factor"] = np.float32(0.5)
+        values = {
+            "threads": np.int32(threads),
+            "rounds": np.int32(rounds),
+            "factor": np.float32(0.5),
+        }
         self.flops = 2 * CHAINS * STEPS * threads * rounds
         super().__init__(multiply_adds, values, [cuda.device_array(threads, np.float32)])
 
