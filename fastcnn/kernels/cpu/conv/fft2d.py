@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log2, sqrt
+from typing import Final
 
 import numpy as np
 

@@ -27,7 +27,6 @@ Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
 
@@ -46,6 +45,7 @@ from fastcnn.kernels.call import (
 )
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.direct import transposed
+from fastcnn.kernels.cpu.conv.winograd_tiling import Tiling, odd_lines
 from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.layout import fill_zero
@@ -56,7 +56,6 @@ MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 4  # parts of a call for a single image, backends/cpu/call_passes.py
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
-MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
 ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
 
@@ -82,52 +81,6 @@ def _backward(problem: Problem) -> Problem:
     return backward
 
 
-class _Tiling:
-    """An image cut into tiles of m x m outputs, and the strides of what is made of them."""
-
-    def __init__(self, problem: Problem, m: int):
-        self.m = m
-        self.elements = (m + 2) ** 2
-        self.high, self.wide = ceil(problem.out_height / m), ceil(problem.out_width / m)
-        self.count = self.high * self.wide
-        bottom = self.high * m - problem.out_height
-        right = self.wide * m - problem.out_width
-        (top, below), (left, beyond) = problem.padding
-        # Whole tiles: those at the end reach further than the image.
-        self.source = replace(problem, padding=((top, below + bottom), (left, beyond + right)))
-        # The output's gradient, filled up to whole tiles; a 1x1 problem's padding is its own.
-        self.target = replace(
-            problem,
-            height=problem.out_height,
-            width=problem.out_width,
-            channels=problem.filters,
-            padding=((0, bottom), (0, right)),
-        )
-
-    def steps(self, tiles: int, columns: int) -> tuple[int, int]:
-        """Return the bytes between tiles of so many floats, and between basis elements of them."""
-        tile = (
-            4 * columns if columns % LANES or columns < MANY_CHANNELS else _odd_lines(4 * columns)
-        )
-        return tile, _odd_lines(tiles * tile)
-
-    def geometry(self, source: Problem) -> dict[str, int]:
-        return {
-            "m": self.m,
-            "tiles_h": self.high,
-            "tiles_w": self.wide,
-            "x_row": 4 * source.padded_width * source.channels,
-            "x_column": 4 * source.channels,
-            "channels": source.channels,
-        }
-
-
-def _odd_lines(size: int) -> int:
-    """Round a number of bytes up to an odd number of cache lines."""
-    lines = ceil(size / 64)
-    return 64 * (lines + 1 - lines % 2)
-
-
 def _transformed_kernel(
     calls: Calls, problem: Problem, m: int, kernel: Region, scale: Region | None, flipped: bool
 ) -> tuple[Region, int]:
@@ -138,7 +91,7 @@ def _transformed_kernel(
     """
     inner, outputs = problem.channels, problem.filters
     vectors = ceil(outputs / LANES)
-    step = _odd_lines(vectors * inner * VECTOR_BYTES)
+    step = odd_lines(vectors * inner * VECTOR_BYTES)
     parts = min(PARTS, vectors * ceil(inner / LANES))
     u = Region((m + 2) ** 2 * step, GLOBAL, label="U")
     room = 9 * kernels.TAP_BYTES + (m + 2) ** 2 * kernels.ELEMENT_BYTES
@@ -174,7 +127,7 @@ def conv2d_winograd(
     flipped: bool = False,
 ) -> None:
     """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
-    tiling = _Tiling(problem, m)
+    tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     u, u_step = _transformed_kernel(calls, problem, m, operands.kernel, operands.scale, flipped)
     source = padded_source(calls, tiling.source, operands.x)
@@ -249,7 +202,7 @@ class _Plan(NamedTuple):
     band: int = 0
 
 
-def _plan(tiling: _Tiling, channels: int, filters: int, images: int) -> _Plan:
+def _plan(tiling: Tiling, channels: int, filters: int, images: int) -> _Plan:
     u_bytes = 4 * tiling.elements * channels * filters
     tile_bytes = 4 * tiling.elements * (channels + filters)
     if images == 1:
@@ -275,11 +228,11 @@ def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
-    tiling = _Tiling(problem, m)
+    tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     v_tile, v_step = tiling.steps(tiling.count, channels)
     w_tile, w_step = tiling.steps(tiling.count, filters)
-    d_step = _odd_lines(4 * channels * filters)
+    d_step = odd_lines(4 * channels * filters)
     v = Region(tiling.elements * v_step, label="V")
     w = Region(tiling.elements * w_step, label="W")
     d_bytes = tiling.elements * d_step
@@ -339,7 +292,7 @@ MEETINGS = 40_000
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     """Estimate the cycles of one image on one thread."""
     problem = _backward(problem) if direction == "dx" else problem
-    tiling = _Tiling(problem, m)
+    tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     vectors = ceil(channels / LANES) + ceil(filters / LANES)
     transforms = tiling.count * vectors + channels * ceil(filters / LANES) / images
