@@ -95,23 +95,19 @@ assert np.array_equal(in_child(lambda: in_child(lambda: model.predict(x))), pare
 
 
 def test_threads_in_a_child():
-    """One, and more are refused in words; where the parent had no threads yet, as many as ever."""
+    """As many as in its parent, all of its own."""
     run("""
-def outcome(count):
-    try:
-        fastcnn.set_num_threads(count)
-    except RuntimeError as error:
-        return str(error)
-    return fastcnn.num_threads()
-# (Asking for the number starts them.)
-assert in_child(lambda: fastcnn.num_threads()) == 3
-assert in_child(lambda: build().predict(x).shape) == (32, 3)
-build().predict(x)
-assert fastcnn.num_threads() == 3
-assert in_child(fastcnn.num_threads) == 1
-assert in_child(lambda: outcome(1)) == 1
-assert "forked" in in_child(lambda: outcome(2))
-assert fastcnn.num_threads() == 3
+from fastcnn.backends.cpu.thread_pool import pool
+model = build()
+right = model.predict(x)
+def compute():
+    before = len(pool.helpers)
+    same = np.array_equal(model.predict(x), right)
+    return before, len(pool.helpers), same, fastcnn.num_threads()
+assert len(pool.helpers) == 2
+assert in_child(compute) == (0, 2, True, 3)
+fastcnn.set_num_threads(1)
+assert in_child(compute) == (0, 0, True, 1)
 """)
 
 

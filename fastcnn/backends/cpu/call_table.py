@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from fastcnn.backends.cpu.executor import COUNTER_WORDS, SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE
+from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE
 from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
 from fastcnn.kernels.call import (
     BATCH,
@@ -46,7 +46,6 @@ class Table:
     items: np.ndarray
     ahead: np.ndarray
     words: np.ndarray  # one thread's records
-    counters: np.ndarray
     labels: tuple[str, ...]  # of the calls
     preparing: int  # leading phases that depend on the weights alone
     global_bytes: int
@@ -177,7 +176,6 @@ def _timetable(
         "ahead": np.array(pieces, np.int64).reshape(-1, 3),
         "items": _items(shared, numbers),
         "phases": np.array(rows, np.int64).reshape(-1, 3),
-        "counters": np.zeros(COUNTER_WORDS * len(phases), np.int64),
     }
 
 

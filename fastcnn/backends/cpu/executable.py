@@ -13,11 +13,11 @@ from fastcnn.backends.cpu import executor
 from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
+from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.runtime import host_kernel
 from fastcnn.kernels.cpu.runtime.prefetch import QUEUE_WORDS
-from fastcnn.utils import forking
 from fastcnn.utils.aligned_memory import SLACK, vector_zeros
 from fastcnn.utils.threads import num_threads
 
@@ -25,10 +25,6 @@ BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
 LEAST_CHUNKS, MOST_CHUNKS = 4, 16
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
-
-# Numba's simplest threading layer must not be entered by two Python threads at once. A fork waits
-# for the step that runs, so that its child has no weights of which only some are updated.
-_launch = forking.shared_lock()
 
 
 def allocate(size: int) -> np.ndarray:
@@ -113,9 +109,7 @@ class Executable:
         queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
         bases[:, BASES.index("ahead")] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
-        at = [
-            array.ctypes.data for array in (*tables, table.ahead, table.counters, host_kernel.stop)
-        ]
+        at = [array.ctypes.data for array in (*tables, table.ahead, host_kernel.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
         plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
         return _Runtime(plan, words, bases, arena, queues)
@@ -141,11 +135,8 @@ class Executable:
             plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
-        with _launch, host_kernel.run() if self._calls_host else nullcontext():
-            if threads == 1:
-                executor.execute_alone(plan)
-            else:
-                executor.execute(threads, plan)
+        with host_kernel.run() if self._calls_host else nullcontext():
+            pool.run(plan, threads)
         self._prepared = version
 
     def use(self, table: Table) -> None:

@@ -1,36 +1,42 @@
-"""The executor: one compiled function that runs any table of calls on any number of threads.
+"""The executor: one compiled function in which any number of threads run any table of calls.
 
-Work is handed out by atomic counters, an item at a time: a chunk of images in a depth-first phase,
-a part of a call in a batch-wide one. What an item computes does not depend on who runs it. At the
-end of a phase a thread waits only for items that others have taken, so the executor cannot lock up
-however few threads the system grants, and a whole training step costs one fork and join.
+Work is handed out by one ticket, an item at a time: a chunk of images in a depth-first phase, a
+part of a call in a batch-wide one. What an item computes does not depend on who runs it, so the
+bits are the same for any number of threads. Who finishes the last item of a phase opens the next
+one; so nobody waits for a thread that holds no item, and a thread that comes late, or never, costs
+nothing but its help.
 """
 
 from __future__ import annotations
 
-from numba import carray, njit, prange
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.prefetch import empty, expect
 from fastcnn.kernels.cpu.simd.pointers import (
     call,
+    call_lock,
+    compare_exchange,
+    exchange,
     fetch_add,
     give_way,
     load_atomic,
-    long_pointer,
+    long_rows,
+    longs,
     relax,
+    store_atomic,
 )
 
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
 # thread, the addresses of all arrays and the kernels' records; see backends/cpu/call_table.py.
 PLAN = (
-    *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at", "counters_at"),
+    *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at"),
     *("stop_at", "words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
     *("images", "block", "blocks_per_chunk", "chunks"),
 )
-CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT, COUNTERS_AT = range(7)
-STOP_AT, WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(7, 14)
-IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(14, len(PLAN))
+CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT = range(6)
+STOP_AT, WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(6, 13)
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(13, len(PLAN))
 
 # Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
@@ -45,29 +51,38 @@ BATCH_BASE, AHEAD_BASE = range(2)
 
 # The first words of every record (kernels/cpu/kernel.py, HEADER).
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
-# Two counters a phase, items taken and items done, each on cache lines of its own.
-COUNTER_WORDS, COUNTER_BYTES = 32, 128
-# Turns of a waiting loop before the core is offered to others: some 50 microseconds.
+
+# The control block that all threads share: lines of int64 words, as offsets in bytes.
+# TICKET: the number of the open phase, counted over all runs, above ITEM_BITS, and below them the
+#     items of the phase that nobody has taken. Only who has taken one may look at the plan.
+# PENDING: the items of the phase that are not finished.
+# RUN: the address of the plan, the index of the phase in it, the threads that may take part.
+# RUNNING: 1 during a run. CLOSING: 1 when the threads are to end. ASLEEP: threads that sleep.
+# LOCK_FUNCTIONS: the addresses of the functions of Python's thread locks.
+# SLEEPERS: a line a thread: 1 while it sleeps, and the lock that it sleeps on.
+LINE = 128  # bytes: two cache lines, which some CPUs fetch together
+TICKET, PENDING, RUN, RUNNING, CLOSING, ASLEEP, LOCK_FUNCTIONS, SLEEPERS = range(0, 8 * LINE, LINE)
+PLAN_AT, PHASE, THREADS, RUN_WORDS = range(4)
+ACQUIRE, RELEASE = range(2)
+SLEEPS, LOCK = range(2)
+ITEM_BITS = 24
+MOST_ITEMS = (1 << ITEM_BITS) - 1
+# Turns of a waiting loop, some 50 microseconds, before a helper sleeps and before the caller offers
+# its core to others.
 PATIENCE = 2000
-
-
-@njit
-def _longs(address, rows, columns):
-    """Return int64[rows, columns] at an address."""
-    return carray(long_pointer(address), (rows, columns))
 
 
 @njit
 def _run(plan, thread, row, count, first, image, slot, chunk):
     """Write a call's header and addresses into this thread's record and call its kernel."""
-    calls = _longs(plan[CALLS_AT], row + 1, 4)
+    calls = long_rows(plan[CALLS_AT], row + 1, 4)
     record = plan[WORDS_AT] + 8 * (thread * plan[WORDS_ROW] + calls[row, RECORD])
-    bases = _longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], 1, plan[BASES_ROW])[0]
-    words = _longs(record, 1, 64)[0]
+    bases = longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], plan[BASES_ROW])
+    words = longs(record, 64)
     words[COUNT_WORD] = count
     words[FIRST_WORD] = first
     words[CHUNKS_WORD] = plan[CHUNKS]
-    operands = _longs(plan[OPERANDS_AT], calls[row, END_OPERAND], 6)
+    operands = long_rows(plan[OPERANDS_AT], calls[row, END_OPERAND], 6)
     for i in range(calls[row, FIRST_OPERAND], calls[row, END_OPERAND]):
         words[operands[i, FIELD]] = (
             bases[operands[i, BASE]]
@@ -82,11 +97,11 @@ def _run(plan, thread, row, count, first, image, slot, chunk):
 @njit
 def _read_ahead(plan, thread, segments, segment, image, images):
     """Queue what an image will read of memory in a segment, to be fetched during the one before."""
-    bases = _longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], 1, plan[BASES_ROW])[0]
+    bases = longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], plan[BASES_ROW])
     queue = bases[AHEAD_BASE]
     empty(queue)
     if image < images:
-        rows = _longs(plan[AHEAD_AT], segments[segment, END_AHEAD], 3)
+        rows = long_rows(plan[AHEAD_AT], segments[segment, END_AHEAD], 3)
         for row in range(segments[segment, FIRST_AHEAD], segments[segment, END_AHEAD]):
             start = rows[row, AHEAD_OFFSET] + image * rows[row, AHEAD_PER_IMAGE]
             expect(queue, bases[BATCH_BASE] + start, rows[row, AHEAD_BYTES])
@@ -95,7 +110,7 @@ def _read_ahead(plan, thread, segments, segment, image, images):
 @njit
 def _run_chunk(plan, thread, first, end, chunk):
     """Take one chunk of images, block by block, through the segments of a depth-first phase."""
-    segments = _longs(plan[SEGMENTS_AT], end, 5)
+    segments = long_rows(plan[SEGMENTS_AT], end, 5)
     block = plan[BLOCK_SIZE]
     low = chunk * plan[BLOCKS_PER_CHUNK] * block
     high = min(plan[IMAGES], low + plan[BLOCKS_PER_CHUNK] * block)
@@ -116,53 +131,113 @@ def _run_chunk(plan, thread, first, end, chunk):
 
 
 @njit
-def _work(plan, thread):
-    """Do this thread's share of every phase."""
-    phases = _longs(plan[PHASES_AT], plan[END_PHASE], 3)
-    for p in range(plan[FIRST_PHASE], plan[END_PHASE]):
-        first, end = phases[p, FIRST], phases[p, END]
-        taken = plan[COUNTERS_AT] + 2 * p * COUNTER_BYTES
-        done = taken + COUNTER_BYTES
-        total = end - first if phases[p, BATCH_WIDE] else plan[CHUNKS]
-        while True:
-            item = fetch_add(taken, 1)
-            if item >= total:
-                break
-            if load_atomic(plan[STOP_AT]):  # a host kernel raised: nothing more is computed
-                pass
-            elif phases[p, BATCH_WIDE]:
-                items = _longs(plan[ITEMS_AT], end, 2)
-                row, part = items[first + item, 0], items[first + item, 1]
-                _run(plan, thread, row, plan[IMAGES], part, 0, 0, 0)
-            else:
-                _run_chunk(plan, thread, first, end, item)
-            fetch_add(done, 1)
-        turns = 0
-        while load_atomic(done) < total:
-            relax()
-            turns += 1
-            if turns > PATIENCE:
-                give_way()
+def _items(plan, phase):
+    """Return the number of items of a phase."""
+    row = long_rows(plan[PHASES_AT], phase + 1, 3)[phase]
+    return row[END] - row[FIRST] if row[BATCH_WIDE] else plan[CHUNKS]
 
 
 @njit
-def _reset(plan):
-    counters = _longs(plan[COUNTERS_AT], plan[END_PHASE], COUNTER_WORDS)
-    for p in range(plan[END_PHASE]):
-        counters[p, 0] = 0
-        counters[p, COUNTER_WORDS // 2] = 0
+def _run_item(plan, thread, phase, item):
+    """Compute one item of a phase."""
+    if load_atomic(plan[STOP_AT]):  # a host kernel raised: nothing more is computed
+        return
+    row = long_rows(plan[PHASES_AT], phase + 1, 3)[phase]
+    if row[BATCH_WIDE]:
+        call_and_part = long_rows(plan[ITEMS_AT], row[END], 2)[row[FIRST] + item]
+        _run(plan, thread, call_and_part[0], plan[IMAGES], call_and_part[1], 0, 0, 0)
+    else:
+        _run_chunk(plan, thread, row[FIRST], row[END], item)
 
 
-@cached_njit(parallel=True, nogil=True)
-def execute(threads, plan):
-    """Run a plan (int64[len(PLAN)]) on a number of threads."""
-    _reset(plan)
-    for thread in prange(threads):
-        _work(plan, thread)
+@njit
+def _open_phase(control, plan, phase):
+    """Open the first phase from `phase` on that has items; end the run where there is none."""
+    number = (load_atomic(control + TICKET) >> ITEM_BITS) + 1
+    while phase < plan[END_PHASE] and _items(plan, phase) == 0:
+        phase += 1
+    if phase < plan[END_PHASE]:
+        items = _items(plan, phase)
+        longs(control + RUN, RUN_WORDS)[PHASE] = phase
+        store_atomic(control + PENDING, items)
+        store_atomic(control + TICKET, number << ITEM_BITS | items)
+    else:
+        store_atomic(control + TICKET, number << ITEM_BITS)
+        store_atomic(control + RUNNING, 0)
+
+
+@njit
+def _take_item(control, thread):
+    """Take an item and compute it; say whether one was there to be taken."""
+    ticket = load_atomic(control + TICKET)
+    left = ticket & MOST_ITEMS
+    run = longs(control + RUN, RUN_WORDS)
+    threads = run[THREADS]
+    if left == 0 or thread >= threads:
+        return False
+    if not compare_exchange(control + TICKET, ticket, ticket - 1):
+        return True  # another thread was quicker; there may be more
+    if left > 1:
+        _wake_another(control, threads)
+    plan, phase = longs(run[PLAN_AT], len(PLAN)), run[PHASE]
+    _run_item(plan, thread, phase, _items(plan, phase) - left)
+    if fetch_add(control + PENDING, -1) == 1:
+        _open_phase(control, plan, phase + 1)
+    return True
+
+
+@njit
+def _wake_another(control, threads):
+    """Wake one of the threads that sleep, since there is work for it."""
+    if load_atomic(control + ASLEEP) == 0:
+        return
+    for thread in range(1, threads):
+        sleeper = control + SLEEPERS + thread * LINE
+        if load_atomic(sleeper) and exchange(sleeper, 0):
+            fetch_add(control + ASLEEP, -1)
+            release = longs(control + LOCK_FUNCTIONS, 2)[RELEASE]
+            call_lock(release, longs(sleeper, 2)[LOCK], 0)
+            return
+
+
+@njit
+def _sleep(control, thread):
+    """Sleep until woken, unless there is work by now."""
+    sleeper = control + SLEEPERS + thread * LINE
+    store_atomic(sleeper, 1)
+    fetch_add(control + ASLEEP, 1)
+    # Who hands out work looks for sleepers after that: one of the two sees the other.
+    work = load_atomic(control + TICKET) & MOST_ITEMS
+    wanted = work and thread < longs(control + RUN, RUN_WORDS)[THREADS]
+    if (wanted or load_atomic(control + CLOSING)) and exchange(sleeper, 0):
+        fetch_add(control + ASLEEP, -1)
+        return
+    acquire = longs(control + LOCK_FUNCTIONS, 2)[ACQUIRE]
+    call_lock(acquire, longs(sleeper, 2)[LOCK], 1)
 
 
 @cached_njit(nogil=True)
-def execute_alone(plan):
-    """Run a plan on this thread, without OpenMP, which does not survive a fork."""
-    _reset(plan)
-    _work(plan, 0)
+def take_part(control, thread, plan_at, threads):
+    """Run a plan as thread 0 with the help of `threads` - 1 others, or be one of these others.
+
+    control: the control block's address; plan_at: the address of int64[len(PLAN)], which thread 0
+    alone is given. The others return when the pool closes.
+    """
+    if thread == 0:
+        run = longs(control + RUN, RUN_WORDS)
+        run[PLAN_AT], run[THREADS] = plan_at, threads
+        store_atomic(control + RUNNING, 1)
+        plan = longs(plan_at, len(PLAN))
+        _open_phase(control, plan, plan[FIRST_PHASE])
+    turns = 0
+    while load_atomic(control + (CLOSING if thread else RUNNING)) != (1 if thread else 0):
+        if _take_item(control, thread):
+            turns = 0
+            continue
+        relax()
+        turns += 1
+        if turns > PATIENCE and thread == 0:
+            give_way()
+        elif turns > PATIENCE:
+            _sleep(control, thread)
+            turns = 0

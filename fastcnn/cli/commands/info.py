@@ -22,7 +22,7 @@ def _text(found: dict[str, Any]) -> str:
     rows = {
         "processor": found["processor"],
         "vector width": f"{found['vector_bits']} bits, {found['vector_bits'] // 32} floats",
-        "threads": f"{found['threads']} of {found['cores']} cores, {found['threading_layer']}",
+        "threads": f"{found['threads']} of {found['cores']} cores",
         "caches": sizes or "unknown",
         "kernel cache": _kernel_cache(found["kernel_cache"]),
         "CUDA": _cuda(cuda),

@@ -74,14 +74,6 @@ def folder_size(path: Path | None) -> int:
     return sum(sizes)
 
 
-def threading_layer() -> str:
-    """The library that Numba's threads come from."""
-    import numba
-
-    numba.get_num_threads()  # starts them: before that there is none
-    return str(numba.threading_layer())
-
-
 def kernel_cache() -> dict[str, Any]:
     """Where compiled kernels are kept, how many, which of them are damaged, and why they are not
     read where others could have written them."""
@@ -110,7 +102,6 @@ def describe() -> dict[str, Any]:
         "system": platform.platform(),
         "cores": cores(),
         "threads": fastcnn.num_threads(),
-        "threading_layer": threading_layer(),
         "vector_bits": 32 * register_tile.LANES,
         "caches": caches(),
         "kernel_cache": kernel_cache(),

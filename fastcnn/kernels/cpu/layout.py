@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
@@ -58,7 +58,7 @@ def pad_image(pointer):
     With scale[C] and offset[C], x * scale + offset per channel takes x's place, after ReLU where
     asked.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     zero = splat(0.0)
     wide = op.left + op.row + op.right
     fill(op.y, op.top * wide + op.left, zero)
@@ -78,7 +78,7 @@ def pad_image(pointer):
 @kernel(CROP)
 def crop_image(pointer):
     """y[H, row] = what lies inside x[H + top + bottom, left + row + right]; sizes in floats."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     wide = op.left + op.row + op.right
     at = op.x + 4 * (op.top * wide + op.left)
     for row in range(op.height):
@@ -88,7 +88,7 @@ def crop_image(pointer):
 @kernel(COPY_ROWS)
 def copy_rows(pointer):
     """y[r, :columns] = x[r, :columns] for rows x_row and y_row floats apart."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     for row in range(op.rows):
         copy(op.y + 4 * row * op.y_row, op.x + 4 * row * op.x_row, op.columns)
 
@@ -96,7 +96,7 @@ def copy_rows(pointer):
 @kernel(FILL)
 def fill_zero(pointer):
     """y[:] = 0."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     floats(op.y, op.size)[:] = 0
 
 
@@ -130,7 +130,7 @@ def pack_kernel(pointer):
     s_* are in floats and may be negative (a flipped kernel). `scale` multiplies each output
     channel.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     columns = op.pixels * op.outputs
     vectors = (columns + LANES - 1) // LANES
     steps = op.taps_h * op.wide_w * op.inner
@@ -184,7 +184,7 @@ def fold_gradient(pointer):
 
     gradient[kh, kw, i, o] = sum over chunks and p of partial[kh, kw + p * shift, i, p, o].
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     rows = op.taps_h * op.taps_w * op.inner
     if op.pixels == 1:
         low = rows * op.first // op.parts * op.outputs
@@ -211,7 +211,7 @@ def fold_gradient(pointer):
 @kernel(FOLD_BIAS)
 def fold_bias(pointer):
     """y = bias * scale + shift: a convolution's bias after batch normalization is folded in."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     scale, shift, y = floats(op.scale, op.size), floats(op.shift, op.size), floats(op.y, op.size)
     for i in range(op.size):
         y[i] = shift[i]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.depthwise_tile import TAPS, make_gradient, make_sums
-from fastcnn.kernels.cpu.simd.pointers import address_of
+from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, store
 
@@ -35,7 +35,7 @@ def _start(vector, channels):
 def pack_depthwise(pointer):
     """packed[vector][KH, KW][LANES] = kernel[KH, KW, C] (* scale[C]); the last vector
     ends with the channels."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     vectors = (op.channels + LANES - 1) // LANES
     lanes = min(LANES, op.channels)
     for vector in range(vectors * op.first // op.parts, vectors * (op.first + 1) // op.parts):
@@ -51,7 +51,7 @@ def pack_depthwise(pointer):
 @kernel(FOLD)
 def fold_depthwise(pointer):
     """gradient[KH, KW, C] = the sum of the chunks' partial[vector][KH, KW][LANES], in order."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     vectors = (op.channels + LANES - 1) // LANES
     lanes = min(LANES, op.channels)
     for tap in range(op.taps * op.first // op.parts, op.taps * (op.first + 1) // op.parts):
@@ -108,7 +108,7 @@ def depthwise_sums(pointer):
     Some rows of some channels at a time, so that the input rows stay near. A tile is some pixels of
     a row; at the left and right edges, where pixels have fewer taps, some pixels of a column.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     here = address_of(pointer)
     all_vectors = (op.channels + LANES - 1) // LANES
     narrow = int(op.channels < LANES)
@@ -143,7 +143,7 @@ def depthwise_sums(pointer):
 @kernel(DEPTHWISE)
 def depthwise_gradient(pointer):
     """kernel += the kernel's gradient, from x and y = the gradient of the output."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     here = address_of(pointer)
     all_vectors = (op.channels + LANES - 1) // LANES
     narrow = int(op.channels < LANES)

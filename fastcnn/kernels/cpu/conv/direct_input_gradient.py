@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from math import ceil, gcd
 
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
-from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats
+from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load_between, splat, store
 
@@ -40,7 +40,7 @@ COLUMNS = record(
 @kernel(COLUMNS)
 def columns_to_image(pointer):
     """dx[H, W, C] = the gradient of the input, from dy[OH, OW, F] and the packed kernel."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     here = address_of(pointer)
     row_size = op.image_width * op.channels
     op.c = op.columns_at

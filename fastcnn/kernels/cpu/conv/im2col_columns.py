@@ -9,11 +9,12 @@ from __future__ import annotations
 from math import ceil, gcd
 from typing import NamedTuple
 
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.simd.pointers import record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, copy, fill, load, load_between, splat, store
 
@@ -42,7 +43,7 @@ def _copy_inside(target, row, start, size, row_size):
 @kernel(COLUMNS)
 def image_to_columns(pointer):
     """columns[groups, OH * OW, KH * KW * C / groups] = the windows of image[H, W, C]."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     row_size = op.width * op.channels
     window_row = op.runs * op.run
     zero = splat(0.0)
@@ -84,7 +85,7 @@ def columns_to_sums(pointer):
     Gathered pixel by pixel: to scatter column by column would load what was stored a moment ago,
     which stalls.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     inner = op.channels // op.groups
     window = op.taps_h * op.taps_w * inner
     group_size = op.out_height * op.out_width * window

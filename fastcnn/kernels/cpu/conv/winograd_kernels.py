@@ -8,11 +8,11 @@ compete for the same few lines of the cache; so are the tiles of many channels.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
-from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats
+from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
 from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
@@ -126,7 +126,7 @@ def _part(op):
 @kernel(WINOGRAD)
 def winograd_inputs(pointer):
     """Transform an image's tiles, or a part of its tile rows."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     first, end = _part(op)
     op.v += op.v_tile * first * op.tiles_w
     _transform_inputs(op, first, end)
@@ -135,7 +135,7 @@ def winograd_inputs(pointer):
 @kernel(WINOGRAD)
 def winograd_outputs(pointer):
     """Transform an image's products back, or a part of its tile rows."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     first, end = _part(op)
     op.products += op.products_tile * first * op.tiles_w
     op.spare += op.first * op.m * op.m * VECTOR_BYTES if op.split else 0
@@ -145,7 +145,7 @@ def winograd_outputs(pointer):
 @kernel(WINOGRAD)
 def winograd_bands(pointer):
     """Convolve an image, band by band, so that what lies between stays in the cache."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     here = address_of(pointer)
     op.a, op.c = op.v, op.products
     for first in range(0, op.tiles_h, op.band):
@@ -199,7 +199,7 @@ def winograd_kernel(pointer):
     The kernel goes through block by block of LANES x LANES numbers a tap; each part has a block of
     its own, and room for it transformed. `s_i` is 1 or `s_o` is.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     size = op.m + TAPS - 1
     op.block += op.first * (TAPS * TAPS * TAP_BYTES + size * size * ELEMENT_BYTES)
     made = op.block + TAPS * TAPS * TAP_BYTES
@@ -223,7 +223,7 @@ def winograd_kernel(pointer):
 @kernel(GRADIENT)
 def winograd_gradient(pointer):
     """gradient[3, 3, C, F] = G^T d G, d[e][C, F] being the sum of the chunks' in order."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     elements = (op.m + TAPS - 1) ** 2
     d_row = (op.m + TAPS - 1) * op.d_step
     tap = 4 * op.channels * op.filters

@@ -8,12 +8,10 @@ of the tiles, and multiplies that. B may also be given transposed.
 
 from __future__ import annotations
 
-from numba import carray
-
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.layout import pack_tap
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
-from fastcnn.kernels.cpu.simd.pointers import address_of, call
+from fastcnn.kernels.cpu.simd.pointers import address_of, call, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 # A grid and its right side: element (i, o) of inner x columns lies at matrix + 4 * (i * s_i + o *
@@ -28,7 +26,7 @@ PANELS = record(
 @kernel(PANELS)
 def product_by_panels(pointer):
     """C[r, columns of this part] = A[r, :] @ B (+ bias, then ReLU)."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     here = address_of(pointer)
     vectors = (op.all_columns + LANES - 1) // LANES
     first, end = vectors * op.first // op.parts, vectors * (op.first + 1) // op.parts

@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
-from fastcnn.kernels.cpu.simd.pointers import address_of
+from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
 from fastcnn.kernels.cpu.simd.register_tile import (
     LANES,
     TALLEST,
@@ -48,7 +48,7 @@ _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 @kernel(GRID)
 def tiles(pointer):
     """Compute one grid, or one part of it."""
-    grid = carray(pointer, 1)[0]
+    grid = record_at(pointer)
     here = address_of(pointer)
     if grid.rows_are_images:
         grid.rows_inner = grid.count

@@ -7,10 +7,10 @@ relative error stays below 2e-7.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import floats, longs
+from fastcnn.kernels.cpu.simd.pointers import floats, longs, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add as vector_add
 from fastcnn.kernels.cpu.simd.vector import fma, load, multiply, splat, store, where_larger
@@ -120,7 +120,7 @@ def _rectify(gate, x, y, size, slope, to_zero):
 @kernel(ACTIVATION)
 def activation(pointer):
     """y = f(x), element by element."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     x, y = floats(op.x, op.size), floats(op.y, op.size)
     constant = as_float(op.constant)
     if op.function == RELU or op.function == LEAKY_RELU:
@@ -142,7 +142,7 @@ def activation(pointer):
 @kernel(ACTIVATION_DX)
 def activation_dx(pointer):
     """dx = dy * f'(x), from the saved output, for GELU from the saved input."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     saved, dy, dx = floats(op.saved, op.size), floats(op.dy, op.size), floats(op.dx, op.size)
     constant = as_float(op.constant)
     if op.function == RELU or op.function == LEAKY_RELU:
@@ -167,7 +167,7 @@ _softmax_row = njit(error_model="numpy")(softmax_row)
 @kernel(SOFTMAX)
 def softmax(pointer):
     """y = softmax(x) along rows of `columns`."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     x, y = floats(op.x, op.rows * op.columns), floats(op.y, op.rows * op.columns)
     for row in range(op.rows):
         at, end = row * op.columns, (row + 1) * op.columns
@@ -177,7 +177,7 @@ def softmax(pointer):
 @kernel(SOFTMAX_DX)
 def softmax_dx(pointer):
     """dx = y * (dy - sum(y * dy)) along rows of `columns`."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     size = op.rows * op.columns
     y, dy, dx = floats(op.y, size), floats(op.dy, size), floats(op.dx, size)
     for row in range(op.rows):
@@ -191,7 +191,7 @@ def softmax_dx(pointer):
 @kernel(ADD)
 def add(pointer):
     """y = a + b, then ReLU where asked."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     floor = splat(0.0) if op.relu else splat(-np.inf)
     for i in range(0, op.size, LANES):
         lanes = min(LANES, op.size - i)
@@ -202,7 +202,7 @@ def add(pointer):
 @kernel(AFFINE)
 def affine(pointer):
     """y[p, c] = x[p, c] * scale[c] + offset[c] (+ residual[p, c]), then ReLU where asked."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     step = 4 * op.channels
     floor = splat(0.0) if op.relu else splat(-np.inf)
     for c in range(0, op.channels, LANES):
@@ -233,7 +233,7 @@ def dropout(pointer):
 
     `random` holds (seed, step). Forward and backward draw the same bits, so no mask is stored.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     x, y = floats(op.x, op.count * op.size), floats(op.y, op.count * op.size)
     random = longs(op.random, 2)
     scale = as_float(op.scale)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.call import CHUNK, IMAGE, PARTIAL, Calls, Region
 from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, multiply, splat, store, where_larger
 
@@ -39,7 +39,7 @@ BATCH_NORM_DX = record("x", "dy", "coefficients", "scale", "shift", "dx", "pixel
 @kernel(MOMENTS)
 def batch_moments(pointer):
     """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     partial = floats(op.partial, 1 + 2 * op.channels)
     before = partial[0]
     total = before + np.float32(op.pixels)
@@ -89,7 +89,7 @@ def _scale_and_shift(op, c, mean, variance):
 def batch_scale_shift(pointer):
     """Merge the chunks' moments; set moments[2, C] (mean, variance), scale[C], shift[C]; move the
     moving statistics. The variance is the biased one throughout, as in Keras."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     moments = floats(op.moments, 2 * op.channels)
     moving_mean = floats(op.moving_mean, op.channels)
     moving_variance = floats(op.moving_variance, op.channels)
@@ -115,7 +115,7 @@ def batch_scale_shift(pointer):
 @kernel(MOVING)
 def moving_scale_shift(pointer):
     """Set scale[C] and shift[C] from the moving statistics."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     mean, variance = floats(op.moving_mean, op.channels), floats(op.moving_variance, op.channels)
     for c in range(op.channels):
         _scale_and_shift(op, c, np.float64(mean[c]), np.float64(variance[c]))
@@ -134,7 +134,7 @@ def batch_norm_sums(pointer):
 
     With scale and shift, dy counts only where ReLU let scale * x + shift through.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
@@ -168,7 +168,7 @@ def batch_norm_sums(pointer):
 def batch_norm_dw(pointer):
     """Merge the chunks' sums: gradients of gamma and beta, and coefficients[3, C] with
     dx = coefficients[0] * dy + coefficients[1] * x + coefficients[2]."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     channels = op.channels
     moments = floats(op.moments, 2 * channels)
     coefficients = floats(op.coefficients, 3 * channels)
@@ -198,7 +198,7 @@ def batch_norm_dx(pointer):
 
     With scale and shift, dy counts only where ReLU let scale * x + shift through.
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)

@@ -5,10 +5,10 @@ A window is cut at the image's edge: padding is never the largest and does not c
 
 from __future__ import annotations
 
-from numba import carray, njit
+from numba import njit
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
@@ -95,7 +95,7 @@ def _four_from_max(op):
 @kernel(MAX_POOL)
 def max_pool(pointer):
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     if op.four:
         _max_of_four(op)
         return
@@ -127,7 +127,7 @@ def max_pool(pointer):
 @kernel(MAX_POOL_DX)
 def max_pool_dx(pointer):
     """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     if op.four and op.covers:
         _four_from_max(op)
         return
@@ -159,7 +159,7 @@ def max_pool_dx(pointer):
 @kernel(AVERAGE_POOL)
 def average_pool(pointer):
     """y[OH, OW, C] = the mean of each window's part inside the image."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
             row, last_row, column, last_column = _window(op, out_row, out_column)
@@ -179,7 +179,7 @@ def average_pool(pointer):
 @kernel(AVERAGE_POOL_DX)
 def average_pool_dx(pointer):
     """dx[H, W, C] = dy shared among each window's part inside the image."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     floats(op.dx, op.height * op.width * op.channels)[:] = 0
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 from numba.extending import register_jitable
 
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
-from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, ints, longs
+from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, ints, longs, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, store
 from fastcnn.kernels.shared import losses as loss_functions
@@ -50,7 +50,7 @@ def rank_of(scores, label):
 
 def _sparse_loss(name: str, function: Callable) -> Kernel:
     def loss(pointer):
-        op = carray(pointer, 1)[0]
+        op = record_at(pointer)
         scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
         target = np.int64(ints(op.target, 1)[0])
         # Whatever another thread may write there, nothing is read or written elsewhere.
@@ -65,7 +65,7 @@ def _sparse_loss(name: str, function: Callable) -> Kernel:
 
 def _dense_loss(name: str, function: Callable) -> Kernel:
     def loss(pointer):
-        op = carray(pointer, 1)[0]
+        op = record_at(pointer)
         scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
         target = floats(op.target, op.size)
         weight = floats(op.weight, 1)[0]
@@ -91,7 +91,7 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
     function = _jitable(function)
 
     def update(pointer):
-        op = carray(pointer, 1)[0]
+        op = record_at(pointer)
         if floats(op.status, 1)[0] == 0:
             return
         low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
@@ -131,7 +131,7 @@ def _sum_of_squares(address, size):
 @kernel(FINISH)
 def finish_gradient(pointer):
     """Add the regularizer's gradient, clip values, and note the sum of squares and the penalty."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
     values, gradient = floats(op.values, op.size)[low:high], floats(op.gradient, op.size)[low:high]
     sums = doubles(op.sums, 2 * op.parts)
@@ -153,7 +153,7 @@ def check_gradients(pointer):
     is finite and control[0] is set, else 0. totals = (sum of squares, penalty). Keras's rule: g *
     clip / max(norm, clip).
     """
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     spans = longs(op.spans, 2 * op.parameters)
     factors = floats(op.factors, op.parameters + 1)
     totals = doubles(op.totals, 2)

@@ -6,58 +6,77 @@ import os
 from collections.abc import Callable
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 INT64 = ir.IntType(64)
 
 
-def _pointer_to(element: types.Type) -> Callable:
+def _emit_array(context, builder, kind: types.Array, address, shape):
+    """Return a C-ordered array of a shape at an address, without an owner.
+
+    Numba's `carray` does the same, but compiles two functions more for each kind of its arguments.
+    """
+    array = context.make_array(kind)(context, builder)
+    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    strides = [INT64(item)]
+    for size in shape[:0:-1]:
+        strides.insert(0, builder.mul(strides[0], size))
+    context.populate_array(
+        array,
+        data=builder.inttoptr(address, array.data.type),
+        shape=cgutils.pack_array(builder, shape),
+        strides=cgutils.pack_array(builder, strides),
+        itemsize=INT64(item),
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+def _array_of(element: types.Type) -> Callable:
     @intrinsic
-    def pointer(typing, address):
+    def array(typing, address, size):
+        kind = types.Array(element, 1, "C")
+
         def emit(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+            return _emit_array(context, builder, kind, arguments[0], arguments[1:])
 
-        return types.CPointer(element)(types.int64), emit
+        return kind(types.int64, types.int64), emit
 
-    return pointer
-
-
-_float_pointer = _pointer_to(types.float32)
-_int_pointer = _pointer_to(types.int32)
-long_pointer = _pointer_to(types.int64)
-_double_pointer = _pointer_to(types.float64)
+    return array
 
 
-@njit
-def floats(address, size):
-    """Return float32[size] at an address."""
-    return carray(_float_pointer(address), (size,))
+def _matrix_of(element: types.Type) -> Callable:
+    @intrinsic
+    def matrix(typing, address, rows, columns):
+        kind = types.Array(element, 2, "C")
+
+        def emit(context, builder, signature, arguments):
+            return _emit_array(context, builder, kind, arguments[0], arguments[1:])
+
+        return kind(types.int64, types.int64, types.int64), emit
+
+    return matrix
 
 
-@njit
-def float_rows(address, rows, stride):
-    """Return float32[rows, stride], side by side, at an address."""
-    return carray(_float_pointer(address), (rows, stride))
+# Arrays at addresses, `(address, size)` and `(address, rows, columns)`; the rows of a matrix lie
+# side by side.
+floats, float_rows = _array_of(types.float32), _matrix_of(types.float32)
+longs, long_rows = _array_of(types.int64), _matrix_of(types.int64)
+ints = _array_of(types.int32)
+doubles = _array_of(types.float64)
 
 
-@njit
-def ints(address, size):
-    """Return int32[size] at an address."""
-    return carray(_int_pointer(address), (size,))
+@intrinsic
+def record_at(typing, pointer):
+    """Return the record that a C pointer points to."""
 
+    def emit(context, builder, signature, arguments):
+        kind = context.get_value_type(signature.return_type)
+        return builder.bitcast(arguments[0], kind)
 
-@njit
-def longs(address, size):
-    """Return int64[size] at an address."""
-    return carray(long_pointer(address), (size,))
-
-
-@njit
-def doubles(address, size):
-    """Return float64[size] at an address."""
-    return carray(_double_pointer(address), (size,))
+    return pointer.dtype(pointer), emit
 
 
 @intrinsic
@@ -85,6 +104,22 @@ def call(typing, address, argument):
 
 
 @intrinsic
+def call_lock(typing, address, lock, argument):
+    """Call the `int(lock, int)` at an address, as Python's thread locks have it."""
+
+    def emit(context, builder, signature, arguments):
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        kind = ir.FunctionType(number, [pointer, number])
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        flag = builder.trunc(arguments[2], number)
+        builder.call(function, [builder.inttoptr(arguments[1], pointer), flag])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
 def fetch_add(typing, address, amount):
     """Add to the int64 at an address atomically and return what it held before."""
 
@@ -104,6 +139,41 @@ def load_atomic(typing, address):
         return builder.load_atomic(place, "seq_cst", 8)
 
     return types.int64(types.int64), emit
+
+
+@intrinsic
+def store_atomic(typing, address, value):
+    """Write the int64 at an address before everything that is read or written after it."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.inttoptr(arguments[0], INT64.as_pointer())
+        builder.store_atomic(arguments[1], place, "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), emit
+
+
+@intrinsic
+def exchange(typing, address, value):
+    """Write the int64 at an address atomically and return what it held before."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.inttoptr(arguments[0], INT64.as_pointer())
+        return builder.atomic_rmw("xchg", place, arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def compare_exchange(typing, address, expected, value):
+    """Write the int64 at an address if it holds what is expected, atomically; say whether."""
+
+    def emit(context, builder, signature, arguments):
+        place = builder.inttoptr(arguments[0], INT64.as_pointer())
+        pair = builder.cmpxchg(place, arguments[1], arguments[2], "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), emit
 
 
 @intrinsic

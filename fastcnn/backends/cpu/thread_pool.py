@@ -1,0 +1,111 @@
+"""The threads that help a caller to run a plan: started when first needed, asleep between runs.
+
+They are Python's threads, all within one compiled function, which needs no GIL. After a run they
+look out for the next for a moment, then sleep. The child of a fork has none of its parent's threads
+and starts its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from fastcnn.backends.cpu import executor
+from fastcnn.utils import forking
+
+CLOSING_SECONDS = 2.0  # that Python waits for the threads when it ends
+_WORD = 8  # bytes
+
+_python = ctypes.pythonapi
+_python.PyThread_allocate_lock.restype = ctypes.c_void_p
+
+
+class ThreadPool:
+    """Threads 1, 2, ... of the runs; the caller of `run` is thread 0. One run goes at a time."""
+
+    def __init__(self) -> None:
+        # A fork waits for the step that runs, so that its child has no weights of which only some
+        # are updated.
+        self._lock = forking.shared_lock()
+        self._forget()
+        atexit.register(self._close_at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def run(self, plan: np.ndarray, threads: int) -> None:
+        """Run a plan, int64[len(executor.PLAN)], on a number of threads."""
+        with self._lock:
+            if threads > len(self.helpers) + 1:
+                self._close()
+                self._start(threads)
+            executor.take_part(self._control.ctypes.data, 0, plan.ctypes.data, threads)
+
+    def _forget(self) -> None:
+        self.helpers: list[threading.Thread] = []
+        self._control = _control_block(1)
+
+    def _start(self, threads: int) -> None:
+        self._control = _control_block(threads)
+        # By this thread, so that the others need not wait for each other.
+        executor.take_part.compile("(int64, int64, int64, int64)")
+        for thread in range(1, threads):
+            helper = threading.Thread(
+                target=executor.take_part,
+                args=(self._control.ctypes.data, thread, 0, 0),
+                name=f"fastcnn-{thread}",
+                daemon=True,
+            )
+            helper.start()
+            self.helpers.append(helper)
+
+    def _close(self) -> None:
+        """End the threads, between runs."""
+        self._control[executor.CLOSING // _WORD] = 1
+        for thread in range(1, len(self.helpers) + 1):
+            # It wakes those that sleep, and those that are about to.
+            _python.PyThread_release_lock(_lock_of(self._control, thread))
+        for helper in self.helpers:
+            helper.join(CLOSING_SECONDS)
+        self._forget()
+
+    def _close_at_exit(self) -> None:
+        # A daemon thread may be within a run for ever.
+        if self._lock.acquire(timeout=CLOSING_SECONDS):
+            with suppress(RuntimeError):
+                self._close()
+            self._lock.release()
+
+
+def _control_block(threads: int) -> np.ndarray:
+    """Return a control block, whose memory stays: a thread may look at it while Python ends."""
+    words = np.zeros((executor.SLEEPERS + threads * executor.LINE) // _WORD, np.int64)
+    _python.Py_IncRef(ctypes.py_object(words))
+    functions = words[executor.LOCK_FUNCTIONS // _WORD :]
+    functions[executor.ACQUIRE] = _address(_python.PyThread_acquire_lock)
+    functions[executor.RELEASE] = _address(_python.PyThread_release_lock)
+    for thread in range(1, threads):
+        lock = _python.PyThread_allocate_lock()
+        _python.PyThread_acquire_lock(ctypes.c_void_p(lock), 1)
+        words[_lock_word(thread)] = lock
+    return words
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _lock_word(thread: int) -> int:
+    return (executor.SLEEPERS + thread * executor.LINE) // _WORD + executor.LOCK
+
+
+def _lock_of(control: np.ndarray, thread: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(int(control[_lock_word(thread)]))
+
+
+pool = ThreadPool()
