@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastcnn.data.augment.color import PCAColor
 from fastcnn.data.augment.effects import RandomErasing
 from fastcnn.data.augment.mixing import MixUp
 from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
-from fastcnn.data.pipeline.indexed import Indexed
+from fastcnn.data.pipeline.indexed import RING, Indexed
 from fastcnn.training.trainer import Trainer
 
 COUNT, SIZE = 48, 8
@@ -60,8 +61,9 @@ class Loader:
 class Items:
     """A map-style data set whose items lie in the same memory, an image, its label."""
 
-    def __init__(self, tensors=False):
-        self._image, self._label = np.empty((6, 8, 3), np.float32), np.empty((), np.int32)
+    def __init__(self, tensors=False, buffers=1):
+        self._images = itertools.cycle([np.empty((6, 8, 3), np.float32) for _ in range(buffers)])
+        self._label = np.empty((), np.int32)
         self._wrap = Tensor if tensors else lambda array: array
         self._reading = threading.Lock()
         self.together = 0
@@ -70,8 +72,9 @@ class Items:
         return COUNT
 
     def __getitem__(self, index):
-        self._image[...], self._label[...] = X[index], Y[index]
-        return self._wrap(self._image), self._wrap(self._label)
+        image = next(self._images)
+        image[...], self._label[...] = X[index], Y[index]
+        return self._wrap(image), self._wrap(self._label)
 
 
 KINDS = {
@@ -140,15 +143,15 @@ def fit_arrays():
 
 
 class Slow(Items):
-    """Items in the same memory, or each in its own, that notices two readers at a time."""
+    """Items in few buffers, or each in its own, that notices two readers at a time."""
 
-    def __init__(self, own):
-        super().__init__()
+    def __init__(self, own, buffers=1):
+        super().__init__(buffers=buffers)
         self._own = own
         self._both = threading.Barrier(2, timeout=0.2)
 
     def __getitem__(self, index):
-        if index >= SIZE:
+        if index >= RING:
             try:
                 self._both.wait()
                 self.together += 1
@@ -158,13 +161,15 @@ class Slow(Items):
         return (X[index], Y[index]) if self._own else (image, label)
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_items_are_read_side_by_side_unless_they_share_their_memory(own):
-    source = Slow(own)
+@pytest.mark.parametrize("first", [1, 2, SIZE, RING])  # images of the batches before
+@pytest.mark.parametrize(("own", "buffers"), [(True, 1), (False, 1), (False, 2), (False, RING - 1)])
+def test_items_are_read_side_by_side_unless_they_share_their_memory(own, buffers, first):
+    source = Slow(own, buffers)
     data = Indexed(source, (X[0], Y[0]), 3, "x", labelled=False)
-    outs = [np.empty((SIZE, 6, 8, 3), np.float32) for _ in range(2)]
-    data.images(np.arange(SIZE), outs[0])
-    parts = [np.arange(SIZE, SIZE + 2), np.arange(SIZE + 2, SIZE + 4)]
+    outs = [np.empty((RING, 6, 8, 3), np.float32) for _ in range(2)]
+    for start in range(0, RING, first):
+        data.images(np.arange(start, start + first), outs[0][:first])
+    parts = [np.arange(RING, RING + 2), np.arange(RING + 2, RING + 4)]
     readers = [
         threading.Thread(target=data.images, args=(part, out[:2]))
         for part, out in zip(parts, outs, strict=True)
@@ -175,6 +180,17 @@ def test_items_are_read_side_by_side_unless_they_share_their_memory(own):
         reader.join()
     assert bool(source.together) is own
     assert all(np.array_equal(out[:2], X[part]) for part, out in zip(parts, outs, strict=True))
+
+
+def test_more_buffers_than_are_waited_for_are_noticed_when_they_come_again():
+    source = Items(buffers=RING + 4)
+    data = Indexed(source, (X[0], Y[0]), 3, "x", labelled=False)
+    out = np.empty((SIZE, 6, 8, 3), np.float32)
+    for start in range(0, RING, SIZE):
+        data.images(np.arange(start, start + SIZE), out)
+    assert data._refills is False
+    data.images(np.arange(RING, RING + SIZE), out)
+    assert data._refills is True and np.array_equal(out, X[RING : RING + SIZE])
 
 
 def test_listed_labels_are_copied():

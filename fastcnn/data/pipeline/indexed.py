@@ -21,6 +21,9 @@ from fastcnn.data.pipeline.items import (
 from fastcnn.data.sampling import Indices
 from fastcnn.utils import forking
 
+RING = 32
+"""Items that are read one by one before a source is taken to give each in its own memory."""
+
 
 class Indexed:
     """A map-style data set as a `Dataset`.
@@ -31,8 +34,9 @@ class Indexed:
 
     `files` are the images' paths within a folder of classes, where the source lists them.
 
-    Items are copied as they come, so that a source may give all of them in the same memory; it is
-    then read by one thread at a time, however many workers there are.
+    Items are copied as they come, so that a source may give all of them in the same memory, or in
+    several buffers in turn; it is then read by one thread at a time, however many workers there
+    are.
     """
 
     def __init__(self, source: Any, first: Any, channels: int, name: str, labelled: bool = True):
@@ -46,22 +50,30 @@ class Indexed:
         self.class_names = class_names(source)
         self.files = _files(source)
         self._turn = forking.freed_in_child(threading.Lock())
-        self._refills: bool | None = None  # not known before two items were read
+        self._refills: bool | None = None  # not known before RING items were read
+        self._seen = 0
+        # It is kept, so that no other item comes to lie in its memory by chance.
+        self._first: tuple[int, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
 
     def images(self, indices: Indices, out: NDArray[Any]) -> None:
         """Write the images of these numbers into out, [n, H, W, C] of `dtype`."""
+        refills = False
         if self._refills is False:
-            self._read(indices, out)
-            return
+            refills = self._read(indices, out)
+            if not refills:
+                return
         with self._turn:
-            self._refills = self._read(indices, out)
+            refills = self._read(indices, out) or refills
+            self._seen += len(indices)
+            if refills or (self._refills is None and self._seen >= min(RING, len(self))):
+                self._refills = refills
 
-    def _read(self, indices: Indices, out: NDArray[Any]) -> bool | None:
-        """Writes the images into out; whether items lie in the same memory, None for one item."""
-        refills, before = None, None
+    def _read(self, indices: Indices, out: NDArray[Any]) -> bool:
+        """Writes the images into out; whether several items lie in the same memory."""
+        refills = False
         for place, index in enumerate(indices.tolist()):
             item = self.source[index]
             image = self._image(index, item)
@@ -73,9 +85,10 @@ class Indexed:
             out[place] = image
             if self.labels is not None:
                 self._check_label(index, item)
-            if before is not None:
-                refills = refills or _share_memory(before, item)
-            before = item
+            if self._first is None:
+                self._first = index, item
+            elif index != self._first[0]:  # a ring comes back to where it began
+                refills = refills or _share_memory(self._first[1], item)
         return refills
 
     def _image(self, index: int, item: Any) -> NDArray[Any]:
