@@ -102,6 +102,12 @@ def _train(commands: Any) -> None:
     add("--data", help=f"{DATA_HELP} (default: sample)")
     add("--epochs", type=positive, default=15, metavar="N", help="default: 15")
     add("--batch-size", type=positive, metavar="N", help="default: 32")
+    add(
+        "--steps-per-epoch",
+        type=positive,
+        metavar="N",
+        help="batches of an epoch; the next one goes on behind them (default: all)",
+    )
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
     add("--lr", type=rate, metavar="RATE", help="learning rate (default: the optimizer's)")
     add("--momentum", type=number, metavar="M", help="of sgd and rmsprop")
@@ -114,6 +120,12 @@ def _train(commands: Any) -> None:
         type=share,
         metavar="SHARE",
         help="of the training images, held out to choose the best epoch (default: 0.1)",
+    )
+    add(
+        "--validation-freq",
+        type=positive,
+        metavar="N",
+        help="epochs from one validation to the next, of which the best is kept (default: 1)",
     )
     decoding.add_options(command, "default: the model's, or ")
     decoding.add_on_error(command)

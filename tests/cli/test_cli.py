@@ -141,6 +141,24 @@ def test_resuming_gives_the_same_bits(place, tmp_path):
     assert (out / "history.csv").read_text() == (place / "run" / "history.csv").read_text()
 
 
+def test_short_epochs_and_rare_validations(place, tmp_path, capsys):
+    out, options = tmp_path / "run", ["--steps-per-epoch", "2", "--validation-freq", "2"]
+    assert main([*train_arguments(place, out, 3), *options]) == 0
+    with (out / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["val_loss"] == "nan" for row in rows] == [True, False, True]
+    assert fastcnn.load(out / "model.h5").epoch == 2  # the one that was validated
+    last = fastcnn.load(out / "last.h5")
+    assert last.optimizer is not None and last.state.step == 6
+    resume = ["train", "--out", str(out), "--resume", "--epochs", "4"]
+    assert main(resume) == 0
+    assert fastcnn.load(out / "last.h5").state.step == 8
+    assert main([*resume[:-1], "5", "--steps-per-epoch", "3"]) == 2
+    assert "--steps-per-epoch 3 differs from the training's own, 2" in capsys.readouterr().err
+    assert main([*train_arguments(place, tmp_path / "never", 1), "--validation-freq", "5"]) == 0
+    assert (tmp_path / "never" / "model.h5").exists()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -95,6 +95,8 @@ def _trained(
         batch_size=wanted.batch_size,
         epochs=given.epochs,
         initial_epoch=model.epoch,
+        steps_per_epoch=wanted.steps_per_epoch,
+        validation_freq=wanted.validation_freq,
         validation_data=None if held is None else held.dataset,
         augment=augment or None,
         callbacks=_callbacks(wanted, folder, given.resume),

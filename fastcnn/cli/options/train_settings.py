@@ -20,12 +20,14 @@ class Settings:
     model: str = "lenet5"
     data: str = "sample"
     batch_size: int = 32
+    steps_per_epoch: int | None = None
     optimizer: str = "adam"
     lr: float | None = None
     momentum: float | None = None
     weight_decay: float | None = None
     seed: int = 0
     validation: float = 0.1
+    validation_freq: int = 1
     image_size: list[int] | None = None
     color: str | None = None
     resize: str | None = None
