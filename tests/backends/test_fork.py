@@ -210,3 +210,27 @@ with np.load("child.npz") as file:
     assert all(np.array_equal(file[f"arr_{i}"], one) for i, one in enumerate(weights))
 os.remove("child.npz")
 """)
+
+
+def test_a_child_of_a_parent_that_used_openmp():
+    """Whose threads a child lacks, and which ends the process that goes on with it: the engine has
+    threads of its own, and its loops in the reference strategies are compiled without."""
+    run("""
+import numba
+from numba import njit, prange
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
+@njit(parallel=True)
+def total(n):
+    s = 0.0
+    for i in prange(n):
+        s += i
+    return s
+def build(strategy):
+    return Sequential([L.Conv2D(8, 3, strategy=strategy), L.Flatten(), L.Dense(3)],
+                      input_shape=(8, 8, 1), device="cpu", seed=1)
+models = [build(one) for one in ("auto", "im2col-blas", "winograd", "fft", "reference")]
+right = [model.predict(x) for model in models]
+total(1000)  # as another library would
+child = in_child(lambda: [model.predict(x) for model in models])
+assert all(map(np.array_equal, child, right))
+""")
