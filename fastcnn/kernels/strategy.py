@@ -22,7 +22,8 @@ class Strategy(NamedTuple):
     costs, in a unit that a device's strategies share: cycles of one thread of a CPU, nanoseconds of
     a GPU; `cycles_tf32` does so in that precision, None where it is the same. `error` is the
     largest error to expect anywhere in a result against exact arithmetic, relative to the result's
-    largest magnitude. Only what is `automatic` is ever chosen by "auto".
+    largest magnitude; what is exactly 0 may have it too, where a strategy's file does not say
+    otherwise. Only what is `automatic` is ever chosen by "auto".
     """
 
     name: str

@@ -55,6 +55,20 @@ def counts(problem, m):
 
 
 @each_m
+def test_tiles_of_zeros_give_exactly_zero(m):
+    """Whatever stands in other tiles. Beside other numbers a zero is their rounding."""
+    problem = Problem(3 * m, m, 2, 3, (3, 3), padding=((1, 1), (1, 1)))
+    x = numbers(IMAGES, problem.height, problem.width, problem.channels)
+    x[:, m - 1 :] = 0  # beyond the first row of tiles, and the row above it
+    source, kernel, y = local(x.shape[1:]), single((3, 3, 2, 3)), local((3 * m, m, 3))
+    calls = Calls(IMAGES)
+    winograd.conv2d_winograd(calls, problem, ConvOperands(source, kernel, y), m)
+    received = run(calls, IMAGES, {source: x, kernel: numbers(3, 3, 2, 3, seed=1)})[y]
+    received = received.reshape(IMAGES, 3 * m, m, 3)
+    assert received[:, : m - 1].all() and not received[:, m:].any()
+
+
+@each_m
 @each_problem
 def test_tiles_are_transformed_with_zeros_around_the_image(problem, m):
     _, _, b_t = matrices(m)
