@@ -35,7 +35,7 @@ from PIL import Image, features
 
 from fastcnn.data.folder import from_folder
 from fastcnn.data.folder.file_list import list_folder
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 
 WIDTH, HEIGHT = 500, 375
 CLASSES = 5
@@ -53,7 +53,7 @@ def main() -> None:
         help="of the folder whose files are only listed and checked",
     )
     given = options.parse_args()
-    workers = capacity.cores()
+    workers = system.cores()
     print(f"{workers} cores, libjpeg-turbo {features.version('libjpeg_turbo')}")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, "photos")

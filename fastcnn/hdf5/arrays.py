@@ -23,7 +23,7 @@ import fastcnn.hdf5.structures as hdf5
 from fastcnn.hdf5.chunks import Chunks, find_chunks, read_filters, unpacked
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
-from fastcnn.utils import capacity, forking
+from fastcnn.utils import forking, system
 
 Array = npt.NDArray[Any]
 
@@ -184,7 +184,7 @@ class Stored:
             raise Damage(f"'{self.name}' declares {self.size} bytes, more than the file has")
 
     def _values(self) -> Array:
-        capacity.check_fits(self._file.path, self.size)
+        system.check_fits(self._file.path, self.size)
         values = np.empty(self.shape, self._type)
         if self._chunks is None:
             self._file.fill(self._offset, values.reshape(-1).view(np.uint8).data)
@@ -240,7 +240,7 @@ def read_hdf5(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
     """
     with File(path) as file:
         found = {name: file[name] for name in names or file}
-        capacity.check_fits(path, sum(stored.size for stored in found.values()))
+        system.check_fits(path, sum(stored.size for stored in found.values()))
         return {name: _array(stored) for name, stored in found.items()}
 
 

@@ -20,7 +20,7 @@ from fastcnn.data import Dataset, Unreadable, from_folder
 from fastcnn.data.folder import image_folder as folder_module
 from fastcnn.data.images import parallel_decode
 from fastcnn.layers import Dense, Flatten, Rescaling
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -66,7 +66,7 @@ def test_what_fits_in_a_share_of_memory_is_held(tmp_path, monkeypatch):
     root = photos.photo_folder(tmp_path / "photos")
     needed = 12 * 10 * 12 * 3
     for free, held in ((4 * needed, True), (4 * needed - 4, False)):
-        monkeypatch.setattr(capacity, "available_memory", lambda free=free: free)
+        monkeypatch.setattr(system, "available_memory", lambda free=free: free)
         assert (from_folder(root, SIZE).x is not None) is held
 
 

@@ -22,7 +22,7 @@ from fastcnn.data import from_packed, read_hdf5, read_npz
 from fastcnn.data.datasets.cifar import RECORD, RECORD_100, read_cifar10, read_cifar100
 from fastcnn.data.datasets.idx import read_idx
 from fastcnn.data.files.pack import pack
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 
 BOUND = 24 * 2**20
 """Bytes that reading a file of some kilobytes may take: deflate packs a thousandfold at best."""
@@ -287,7 +287,7 @@ def test_zip_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", npy(shape="(50000000,)", data=bytes(50_000_000)))
-    monkeypatch.setattr(capacity, "available_memory", lambda: 60_000_000)
+    monkeypatch.setattr(system, "available_memory", lambda: 60_000_000)
     tracemalloc.start()
     with pytest.raises(ValueError, match="at most half of the free memory, 30,000,000 bytes"):
         read_npz(path)
@@ -306,7 +306,7 @@ def test_zip_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
 def test_idx_is_refused_where_memory_has_no_room(tmp_path, monkeypatch, pack_it):
     content = bytes([0, 0, 8, 3]) + struct.pack(">3I", 30, 1000, 1000) + bytes(30_000_000)
     path = photos.write(tmp_path / "bomb.idx", pack_it(content))
-    monkeypatch.setattr(capacity, "available_memory", lambda: 40_000_000)
+    monkeypatch.setattr(system, "available_memory", lambda: 40_000_000)
     tracemalloc.start()
     with pytest.raises(ValueError, match="need 30,000,000 bytes, and at most half of the free"):
         read_idx(path)
@@ -320,7 +320,7 @@ def test_idx_is_refused_where_memory_has_no_room(tmp_path, monkeypatch, pack_it)
 
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = photos.write(tmp_path / "bomb.bin", gzip.compress(bytes(10_000 * RECORD)))
-    monkeypatch.setattr(capacity, "available_memory", lambda: 40_000_000)
+    monkeypatch.setattr(system, "available_memory", lambda: 40_000_000)
     tracemalloc.start()
     with pytest.raises(ValueError, match="half of the free memory"):
         read_cifar10(path)
@@ -338,7 +338,7 @@ def test_a_bomb_of_deflated_chunks_is_refused(tmp_path, monkeypatch):
     with h5py.File(path, "w") as file:
         file.create_dataset("x", (64, 1 << 20), "u1", chunks=(1, 1 << 20), compression="gzip")
         file["x"][...] = 0
-    monkeypatch.setattr(capacity, "available_memory", lambda: 60_000_000)
+    monkeypatch.setattr(system, "available_memory", lambda: 60_000_000)
     tracemalloc.start()
     with pytest.raises(ValueError, match="half of the free memory"):
         read_hdf5(path)

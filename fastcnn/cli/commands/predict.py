@@ -23,7 +23,7 @@ from fastcnn.data.images import parallel_decode
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.parallel_decode import Chunk
 from fastcnn.models.sequential import Sequential
-from fastcnn.utils import capacity, messages
+from fastcnn.utils import messages, system
 from fastcnn.utils.naming import printable
 
 GATHERED = 64
@@ -69,7 +69,7 @@ def _answers(
             yield _named(model, names, _scaled(images[: len(names)], given.scale), given.top)
             names.clear()
 
-    decoded = parallel_decode.decode_all(decoder, paths, given.threads or capacity.cores())
+    decoded = parallel_decode.decode_all(decoder, paths, given.threads or system.cores())
     with closing(decoded) as chunks:
         for chunk in chunks:
             images[len(names) : len(names) + len(chunk.images)] = chunk.images

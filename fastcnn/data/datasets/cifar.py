@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastcnn.utils import bounded_gzip, capacity
+from fastcnn.utils import bounded_gzip, system
 from fastcnn.utils.bounded_gzip import Bytes
 
 SIDE = 32
@@ -55,7 +55,7 @@ def _records(path: Path, name: str, record: int) -> Bytes:
                 f"{path}: a {name} binary file must hold one or more records of {record} bytes. "
                 f"Found {found}."
             )
-        capacity.check_fits(path, 2 * size)
+        system.check_fits(path, 2 * size)
         values, found = bounded_gzip.filled(stream, size)
         if found:
             raise ValueError(f"{path}: {size} bytes are declared. Found {found}.")

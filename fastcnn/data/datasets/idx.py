@@ -7,7 +7,7 @@ import os
 import struct
 from pathlib import Path
 
-from fastcnn.utils import bounded_gzip, capacity
+from fastcnn.utils import bounded_gzip, system
 from fastcnn.utils.bounded_gzip import Bytes, Stream
 
 UNSIGNED_BYTE = 8
@@ -29,7 +29,7 @@ def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> Bytes:
         must = f"{path}: an IDX file of shape {shape} must hold {header + count} bytes. Found"
         if header + count > limit or size not in (None, header + count):
             raise ValueError(f"{must} {'at most ' if size is None else ''}{limit}.")
-        capacity.check_fits(path, count)
+        system.check_fits(path, count)
         values, found = bounded_gzip.filled(stream, count)
         if found:
             raise ValueError(f"{must} {found}.")

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 from fastcnn.utils.bounded_gzip import DEFLATE_LIMIT
-from fastcnn.utils.capacity import TooLarge
+from fastcnn.utils.system import TooLarge
 
 Array = npt.NDArray[Any]
 
@@ -57,7 +57,7 @@ def read_npz(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
         try:
             with zipfile.ZipFile(file) as archive:
                 wanted = _wanted(archive, path, names)
-                capacity.check_fits(path, sum(info.file_size for info in wanted.values()))
+                system.check_fits(path, sum(info.file_size for info in wanted.values()))
                 return {name: _read(archive, info, path) for name, info in wanted.items()}
         except (FormatError, TooLarge):
             raise

@@ -14,7 +14,7 @@ from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.folder.splitting import notes, split
 from fastcnn.data.images.decoder import MAX_PIXELS, Decoder
 from fastcnn.data.images.file_format import Unreadable
-from fastcnn.utils import arguments, capacity
+from fastcnn.utils import arguments, system
 
 __all__ = ["ImageFolder", "from_folder"]
 
@@ -79,7 +79,7 @@ def from_folder(
     parts = [whole] if sides is None else [whole.part(side) for side in sides]
     needed = len(whole) * int(np.prod(decoder.shape))
     if in_memory is None:
-        in_memory = needed <= capacity.SHARE * capacity.available_memory()
+        in_memory = needed <= system.SHARE * system.available_memory()
     for part in parts:
         part.load() if in_memory else part.check_headers()
         if not len(part):

@@ -21,7 +21,7 @@ from fastcnn.data.images import parallel_decode, progress_bar
 from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
-from fastcnn.utils import capacity, forking
+from fastcnn.utils import forking, system
 
 Indices = npt.NDArray[np.int64]
 
@@ -64,7 +64,7 @@ class ImageFolder:
         self.x: Pixels | None = None
         self.decoder = decoder
         self._on_error = on_error
-        self._workers = capacity.cores() if workers is None else workers
+        self._workers = system.cores() if workers is None else workers
         self._threads: ThreadPoolExecutor | None = None
         self._process = 0
         self.damage = Damage(listing.report)

@@ -20,7 +20,7 @@ from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
 from fastcnn.data.images.decoder import MAX_PIXELS, Decoder, Found
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 
 SIDE = 32
 """Pictures are decoded to so many pixels when a folder is checked; JPEG files are read whole then,
@@ -78,7 +78,7 @@ def inspect_folder(
         result.found.append(found)
 
     count = len(listing.files)
-    chunks = parallel_decode.read_all(look, count, workers or capacity.cores())
+    chunks = parallel_decode.read_all(look, count, workers or system.cores())
     with closing(progress_bar.shown("Decoding", chunks, count)) as seen:
         for chunk in seen:
             for position, error in chunk.failures:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastcnn.utils import capacity
+from fastcnn.utils import system
 
 
 class Budget:
@@ -41,7 +41,7 @@ class Budget:
 def decoding() -> Budget:
     """The bytes that pictures may take together while they are decoded: a quarter of the memory
     that is free when the first one is."""
-    return Budget(int(capacity.SHARE * capacity.available_memory()))
+    return Budget(int(system.SHARE * system.available_memory()))
 
 
 if hasattr(os, "register_at_fork"):
