@@ -1,11 +1,18 @@
-"""Where Keras 3 keeps a model's weights: `layers/<key>/vars/<i>`."""
+"""Where Keras 3 keeps a model's weights: `layers/<key>/vars/<i>` of `model.weights.h5`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
+from fastcnn.hdf5.errors import FormatError
 from fastcnn.utils import naming
+
+WEIGHTS = "model.weights.h5"
 
 
 def keyed(layers: Sequence[Any]) -> list[tuple[str, Any]]:
@@ -47,3 +54,30 @@ def _walk_back(chain: Sequence[Any], distance: int, met: list[tuple[int, int, An
         if chains:
             distance = max(_walk_back(inner, distance, met) for inner in chains)
     return distance
+
+
+@contextlib.contextmanager
+def weights_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """The open HDF5 file: path itself, or the weights in it where it is a zip archive.
+
+    FormatError where the archive is damaged or its weights are compressed, which Keras never does.
+    """
+    with open(path, "rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        yield io.BytesIO(_member(path, file)) if start == b"PK\x03\x04" else file
+
+
+def _member(path: str | os.PathLike[str], file: BinaryIO) -> bytes:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if WEIGHTS not in archive.namelist():
+                raise FormatError(f"'{path}' is a zip archive without '{WEIGHTS}'.")
+            entry = archive.getinfo(WEIGHTS)
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+                raise FormatError(f"'{path}' has compressed weights, and only plain ones are read.")
+            if entry.file_size > os.fstat(file.fileno()).st_size:
+                raise FormatError(f"'{path}' declares weights larger than itself.")
+            return archive.read(WEIGHTS)
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+        raise FormatError(f"'{path}' is a damaged archive: {error}.") from None

@@ -16,7 +16,7 @@ from fastcnn.hdf5 import writer
 from fastcnn.hdf5.reader import reading
 from fastcnn.hdf5.writer import Contents
 from fastcnn.saving import checkpoint, weights
-from fastcnn.saving.archive import weights_file
+from fastcnn.saving.keras_layout import weights_file
 from fastcnn.saving.weights import LoadReport
 from fastcnn.training.model_settings import ModelSettings
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from fastcnn._ext.batch import gather
 from fastcnn._ext.checks import check_indices
-from fastcnn.data.folder.file_list import Listing
-from fastcnn.data.folder.stand_ins import StandIns
+from fastcnn.data.counter_rng import key, uniforms
+from fastcnn.data.folder.file_list import Listing, text
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
 from fastcnn.data.images.decoder import Decoder, Pixels
@@ -33,6 +33,9 @@ _lock = forking.shared_lock()
 
 MOVED = 256
 """Images that are moved at a time."""
+
+REPLACEMENT = 1001
+"""The number of the draws of replacements among all draws of a seed and an epoch."""
 
 
 class ImageFolder:
@@ -126,7 +129,7 @@ class ImageFolder:
 
     def for_epoch(self, seed: int, epoch: int) -> Any:
         """The Dataset that an epoch of training takes its images from."""
-        return self if self.x is not None else StandIns(self, seed, epoch)
+        return self if self.x is not None else ReplacingFolder(self, seed, epoch)
 
     def readable(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which images are not known to be damaged."""
@@ -252,3 +255,48 @@ class ImageFolder:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_threads": None}
+
+
+class ReplacingFolder:
+    """A Dataset as the folder, but that for an image that cannot be read another one of its class
+    stands in, drawn from all of them by seed, epoch and the number of the missing one: so that none
+    comes much more often than others, and each run trains on the same.
+
+    Unreadable where a class has no image left.
+    """
+
+    dtype = np.uint8
+
+    def __init__(self, folder: ImageFolder, seed: int, epoch: int) -> None:
+        self.labels = folder.labels
+        self.image_shape = folder.image_shape
+        self._folder = folder
+        self._seed, self._epoch = seed, epoch
+
+    def __len__(self) -> int:
+        return len(self._folder)
+
+    def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
+        """Writes the images, or others for them, into out, as ImageFolder.images."""
+        indices = self._folder.checked(indices)
+        chosen = indices.copy()
+        rows = np.arange(len(chosen))
+        while len(rows):
+            rows = self._folder.read(chosen, rows, out)
+            for row in rows:
+                chosen[row] = self._other(int(indices[row]))
+
+    def _other(self, position: int) -> int:
+        """The image with the lowest number drawn, of those that are not known to be damaged: which
+        it comes to does not depend on when the damage of the others becomes known."""
+        same = np.flatnonzero(self.labels == self.labels[position])
+        same = same[self._folder.readable(same)]
+        if not len(same):
+            failure = self._folder.failure(position)
+            name = text(self._folder.files[position]).split("/")[0]
+            raise Unreadable(
+                failure.path,
+                f"{failure.reason}; and the class '{name}' has no other image left that can be",
+            )
+        drawn = uniforms(key(self._seed, self._epoch, REPLACEMENT, position), same, 1)
+        return int(same[drawn[:, 0].argmin()])

@@ -19,8 +19,8 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv import depthwise, direct_weight_gradient
 from fastcnn.kernels.cuda.conv.axis import Axis, backward_axes, forward_axis
+from fastcnn.kernels.cuda.conv.direct_naive import direct_plain
 from fastcnn.kernels.cuda.conv.direct_tile_selection import KERNELS, Shape, plan
-from fastcnn.kernels.cuda.conv.direct_untiled import direct_plain
 from fastcnn.kernels.cuda.runtime.cost_model import LAUNCH, MULTIPLY_ADDS
 
 PLAIN_SHARE = 0.05  # of the instructions of the kernel without tiles that are multiply-adds

@@ -13,8 +13,8 @@ from math import ceil
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, Calls, Region
 from fastcnn.kernels.cuda.conv.axis import Axis, forward_axis
+from fastcnn.kernels.cuda.conv.direct_naive import direct_plain_gradient
 from fastcnn.kernels.cuda.conv.direct_tile_selection import BUSY
-from fastcnn.kernels.cuda.conv.direct_untiled import direct_plain_gradient
 from fastcnn.kernels.cuda.conv.weight_gradient_kernel import gradient_kernel
 from fastcnn.kernels.cuda.conv.weight_gradient_loading import GROUPED_THREADS, GradientTile
 from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, split_region
