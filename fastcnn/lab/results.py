@@ -43,10 +43,12 @@ class NamedProblem:
     @property
     def bytes(self) -> int:
         """Bytes of images, results and kernel: the least that any method must move."""
-        one = self.problem
-        image = one.height * one.width * one.channels
-        result = one.out_height * one.out_width * one.filters
-        kernel = one.kernel[0] * one.kernel[1] * one.channels_per_group * one.filters
+        problem = self.problem
+        image = problem.height * problem.width * problem.channels
+        result = problem.out_height * problem.out_width * problem.filters
+        kernel = (
+            problem.kernel[0] * problem.kernel[1] * problem.channels_per_group * problem.filters
+        )
         return 4 * (self.batch * (image + result) + kernel)
 
     @property
@@ -154,18 +156,18 @@ class Report:
     @property
     def wrong(self) -> bool:
         """Whether any strategy gave a wrong result."""
-        return any(one.verdict == "WRONG" for one in self.results)
+        return any(result.verdict == "WRONG" for result in self.results)
 
     @property
     def problems(self) -> list[NamedProblem]:
         """Each problem once, in order."""
-        return list(dict.fromkeys(one.problem for one in self.results))
+        return list(dict.fromkeys(result.problem for result in self.results))
 
     def groups(self) -> Iterator[tuple[NamedProblem, str, list[Result]]]:
         """Yield the results of each direction of each problem, in order."""
         grouped: dict[tuple[NamedProblem, str], list[Result]] = {}
-        for one in self.results:
-            grouped.setdefault((one.problem, one.direction), []).append(one)
+        for result in self.results:
+            grouped.setdefault((result.problem, result.direction), []).append(result)
         for (problem, direction), results in grouped.items():
             yield problem, direction, results
 
@@ -178,34 +180,34 @@ class Report:
         """Return the report as plain data, with what follows from it."""
         return {
             **asdict(self),
-            "results": [_described(one) for one in self.results],
-            "choices": [_described(one) for one in self.choices],
+            "results": [_described(row) for row in self.results],
+            "choices": [_described(row) for row in self.choices],
         }
 
     @classmethod
     def parsed(cls, data: dict[str, Any]) -> Report:
         """Return the report that `described` described."""
-        own = {one.name: data[one.name] for one in fields(cls)}
+        own = {member.name: data[member.name] for member in fields(cls)}
         own["ceilings"] = Ceilings(**data["ceilings"])
-        own["results"] = [_parsed(Result, one) for one in data["results"]]
-        own["choices"] = [_parsed(AutoChoice, one) for one in data["choices"]]
+        own["results"] = [_parsed(Result, member) for member in data["results"]]
+        own["choices"] = [_parsed(AutoChoice, member) for member in data["choices"]]
         return cls(**own)
 
 
 def winner(results: Iterable[Result]) -> Result | None:
     """Return the fastest of fastcnn's own results, by its median."""
-    timed = [one for one in results if one.median_ms is not None and not one.peer]
-    return min(timed, key=lambda one: one.median_ms or 0.0, default=None)
+    timed = [result for result in results if result.median_ms is not None and not result.peer]
+    return min(timed, key=lambda result: result.median_ms or 0.0, default=None)
 
 
-def _described(one: Result | AutoChoice) -> dict[str, Any]:
-    return {**asdict(one), "intensity": one.problem.intensity}
+def _described(row: Result | AutoChoice) -> dict[str, Any]:
+    return {**asdict(row), "intensity": row.problem.intensity}
 
 
 def _parsed(cls: Any, data: dict[str, Any]) -> Any:
     named = dict(data["problem"])
     problem = {name: _frozen(value) for name, value in named.pop("problem").items()}
-    own = {one.name: data[one.name] for one in fields(cls)}
+    own = {member.name: data[member.name] for member in fields(cls)}
     return cls(**{**own, "problem": NamedProblem(problem=Problem(**problem), **named)})
 
 

@@ -103,10 +103,10 @@ def _emitted(typing: Any, rounds: Any, address: Any) -> Any:
         sums = [cgutils.alloca_once_value(builder, memory.load(address, at)) for at in places]
         half = ir.Constant(register_tile.VECTOR, [0.5] * register_tile.LANES)
         with cgutils.for_range(builder, rounds):
-            for one in sums:
-                builder.store(builder.call(fma, [builder.load(one), half, half]), one)
-        for one, at in zip(sums, places, strict=True):
-            memory.store(builder.load(one), address, at)
+            for total in sums:
+                builder.store(builder.call(fma, [builder.load(total), half, half]), total)
+        for total, at in zip(sums, places, strict=True):
+            memory.store(builder.load(total), address, at)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), emit

@@ -74,5 +74,7 @@ class CardSampler:
 
         copy = self._make_copy()
         self._copied = copy.bytes
-        taken = [min(seconds_of(one) for _ in range(SAMPLES + 1)) for one in (self._fma, copy)]
+        taken = [
+            min(seconds_of(ceiling) for _ in range(SAMPLES + 1)) for ceiling in (self._fma, copy)
+        ]
         self._fastest = [min(pair) for pair in zip(taken, self._fastest or taken, strict=True)]

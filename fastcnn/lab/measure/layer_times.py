@@ -127,7 +127,7 @@ def measure(
     watch = engine.stopwatch(images)
     rounds = _rounds(lambda: engine.train(x, y, None), watch, repeat, show)
     program, _ = model.program_and_roles(TRAIN, images)
-    ms = 1e3 * np.median([one.calls for one in rounds], axis=0)
+    ms = 1e3 * np.median([pair.calls for pair in rounds], axis=0)
     layers, rest = _by_layer(model, program, watch.labels, ms)
     return StepTime(
         model=model.name,
@@ -137,9 +137,9 @@ def measure(
         layers=layers,
         loss=rest[LOSS],
         update=rest[UPDATE],
-        waiting=1e3 * statistics.median(one.timed - float(one.calls.sum()) for one in rounds),
-        timed=1e3 * statistics.median(one.timed for one in rounds),
-        step=1e3 * statistics.median(one.plain for one in rounds),
+        waiting=1e3 * statistics.median(pair.timed - float(pair.calls.sum()) for pair in rounds),
+        timed=1e3 * statistics.median(pair.timed for pair in rounds),
+        step=1e3 * statistics.median(pair.plain for pair in rounds),
         interrupted=len(rounds) < repeat,
     )
 
@@ -189,14 +189,14 @@ def _by_layer(
             if "chosen" in op.attributes:
                 share.strategies.append(op.attributes["strategy"])
                 share.chosen.append(op.attributes["chosen"])
-    for label, one in zip(labels, ms.tolist(), strict=True):
+    for label, call_ms in zip(labels, ms.tolist(), strict=True):
         numbered = _NUMBERED.search(label)
         if numbered is None:
-            rest[UPDATE] += one
+            rest[UPDATE] += call_ms
         elif int(numbered[1]) in shares:
-            shares[int(numbered[1])].ms += one
+            shares[int(numbered[1])].ms += call_ms
         else:
-            rest[LOSS] += one
+            rest[LOSS] += call_ms
     return list(rows.values()), rest
 
 

@@ -68,14 +68,14 @@ class ProblemRun:
     def run(self, repeat: int, stopped: Callable[[], bool], show: Callable[[str], None]) -> None:
         """Check every strategy, then let those that are right, and the peer, take turns."""
         self._examine(stopped, show)
-        one = self.task.problem
+        named = self.task.problem
         try:
-            given = benchmark.arrays(self.task.direction, one.problem, one.batch)
+            operands = benchmark.arrays(self.task.direction, named.problem, named.batch)
         except MemoryError:
             for name in list(self._rounds):
                 self._leave_out(name, NO_MEMORY)
             return
-        maker = Maker(self.task.direction, one.problem, given, self.device, self.precision)
+        maker = Maker(self.task.direction, named.problem, operands, self.device, self.precision)
         if self._peer is not None and not stopped():
             self._prepare(self._peer)
         for number in range(repeat):
@@ -86,20 +86,20 @@ class ProblemRun:
             self._peer.drop()
 
     def _declining(self) -> dict[str, str]:
-        known = strategies.table(self.device)
+        table = strategies.table(self.device)
         asked = self.task.direction, self.task.problem.problem
         reasons = {
-            name: known[name].declines(*asked)
-            if name in known
+            name: table[name].declines(*asked)
+            if name in table
             else f"it has no kernels for device '{self.device}'"
             for name in self.names
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
     def _examine(self, stopped: Callable[[], bool], show: Callable[[str], None]) -> None:
-        one = self.task.problem
+        named = self.task.problem
         examiner = Examiner(
-            self.task.direction, one.problem, one.batch, self.device, self.precision
+            self.task.direction, named.problem, named.batch, self.device, self.precision
         )
         for name in self.names:
             if name in self._reasons or stopped():
@@ -132,8 +132,8 @@ class ProblemRun:
         share, seconds = self.disturbance
         taken = time.perf_counter() - start
         # A GPU's own clock does not count what others take of the processors.
-        found = others.share if self.device == "cpu" else 0.0
-        total = (share * seconds + found * taken) / max(seconds + taken, 1e-9)
+        others_share = others.share if self.device == "cpu" else 0.0
+        total = (share * seconds + others_share * taken) / max(seconds + taken, 1e-9)
         self.disturbance = total, seconds + taken
 
     def _close(self) -> list[str]:
@@ -160,9 +160,9 @@ class ProblemRun:
         self._reasons[name] = reason
 
     def _prepare(self, peer: Peer) -> None:
-        one = self.task.problem
+        named = self.task.problem
         try:
-            variants = peer.prepare(self.task.direction, one.problem, one.batch)
+            variants = peer.prepare(self.task.direction, named.problem, named.batch)
             self._peer_rounds = {variant: [] for variant in variants}
         except PeerError as error:
             self._reasons[peer.name] = str(error)
@@ -184,10 +184,10 @@ class ProblemRun:
 
     def results(self, ceilings: Ceilings) -> list[Result]:
         """Return what is known of every strategy, and last of the peer."""
-        found = [self._result(name, ceilings) for name in self.names]
+        timed = [self._result(name, ceilings) for name in self.names]
         if self._peer is not None:
-            found.append(self._peer_result(self._peer, ceilings))
-        return [one for one in found if one is not None]
+            timed.append(self._peer_result(self._peer, ceilings))
+        return [result for result in timed if result is not None]
 
     @property
     def choice(self) -> AutoChoice | None:
@@ -202,24 +202,24 @@ class ProblemRun:
 
     def _result(self, name: str, ceilings: Ceilings) -> Result | None:
         finding = self._findings.get(name, Finding(None, None))
-        one: dict[str, Any] = {**self._heading(name), "error": finding.error}
+        heading: dict[str, Any] = {**self._heading(name), "error": finding.error}
         if name in self._reasons:
-            return Result(**one, verdict="declined", reason=self._reasons[name])
+            return Result(**heading, verdict="declined", reason=self._reasons[name])
         if finding.wrong is not None:
-            return Result(**one, verdict="WRONG", reason=finding.wrong)
+            return Result(**heading, verdict="WRONG", reason=finding.wrong)
         if not self._rounds.get(name):
             return None
         figures = self._figures(self._rounds[name], ceilings)
-        return Result(**one, verdict="ok", workspace=self._workspace[name], **figures)
+        return Result(**heading, verdict="ok", workspace=self._workspace[name], **figures)
 
     def _peer_result(self, peer: Peer, ceilings: Ceilings) -> Result | None:
-        one: dict[str, Any] = {**self._heading(peer.name), "peer": True}
+        heading: dict[str, Any] = {**self._heading(peer.name), "peer": True}
         if peer.name in self._reasons:
-            return Result(**one, verdict="declined", reason=self._reasons[peer.name])
+            return Result(**heading, verdict="declined", reason=self._reasons[peer.name])
         if self._variant is None:
             return None
         figures = self._figures(self._peer_rounds[self._variant], ceilings)
-        return Result(**one, verdict="ok", variant=self._variant, **figures)
+        return Result(**heading, verdict="ok", variant=self._variant, **figures)
 
     def _heading(self, name: str) -> dict[str, Any]:
         return {
@@ -246,7 +246,7 @@ class ProblemRun:
 
 def _timed(convolution: Convolution, device: str) -> list[float]:
     """Return milliseconds of some calls."""
-    return [1e3 * one for one in benchmark.timed(convolution, device, MOST_CALLS, PACE)]
+    return [1e3 * seconds for seconds in benchmark.timed(convolution, device, MOST_CALLS, PACE)]
 
 
 def _fastest(rounds: Rounds) -> float:

@@ -40,7 +40,7 @@ def measure(
     """
     start = time.perf_counter()
     sampler = Sampler() if device == "cpu" else gpu_ceilings.CardSampler()
-    bouts: list[ProblemRun] = []
+    runs: list[ProblemRun] = []
     before: NamedProblem | None = None
     with Interrupt() as interrupt:
 
@@ -54,20 +54,20 @@ def measure(
                 before = task.problem
             if stopped():
                 break
-            bout = ProblemRun(task, peer, device, precision)
-            bouts.append(bout)
-            bout.run(repeat, stopped, _shown(show, number, task))
+            run = ProblemRun(task, peer, device, precision)
+            runs.append(run)
+            run.run(repeat, stopped, _shown(show, number, task))
         interrupted = stopped()
     ceilings = sampler.ceilings
     return Report(
         machine=described(peer, device, precision),
         ceilings=ceilings,
-        results=[result for bout in bouts for result in bout.results(ceilings)],
-        choices=[bout.choice for bout in bouts if bout.choice is not None],
+        results=[result for run in runs for result in run.results(ceilings)],
+        choices=[run.choice for run in runs if run.choice is not None],
         peer=peer.name if peer else None,
         repeat=repeat,
         seconds=time.perf_counter() - start,
-        disturbance=_mean([bout.disturbance for bout in bouts]),
+        disturbance=_mean([run.disturbance for run in runs]),
         interrupted=interrupted,
     )
 
@@ -92,8 +92,8 @@ def described(
     versions = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}
     versions |= {package: metadata.version(package) for package in ("numpy", "numba")}
     if peer is not None:
-        versions |= {name: one for name, one in peer.versions.items() if name != "python"}
-    found = {
+        versions |= {name: version for name, version in peer.versions.items() if name != "python"}
+    facts = {
         "processor": system.processor(),
         "system": platform.platform(),
         "cores": os.cpu_count(),
@@ -103,4 +103,4 @@ def described(
         "device": device,
         "precision": precision,
     }
-    return found if device == "cpu" else {**found, "threads": 1, "card": gpu_ceilings.described()}
+    return facts if device == "cpu" else {**facts, "threads": 1, "card": gpu_ceilings.described()}

@@ -82,8 +82,8 @@ class Examiner:
         return self._example(lambda shape: generator.standard_normal(shape, np.float32))
 
     def _example(self, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Example:
-        given = benchmark.arrays(self.direction, self.problem, self._images)
-        first, second = (draw(array.shape).astype(np.float32) for array in given)
+        arrays = benchmark.arrays(self.direction, self.problem, self._images)
+        first, second = (draw(array.shape).astype(np.float32) for array in arrays)
         # On a busy computer a BLAS's threads wait for each other longer than they work. Beside a
         # GPU the processors have nothing else to do.
         with blas_threads.limited(1 if self.device == "cpu" else num_threads()):
@@ -99,14 +99,14 @@ class Examiner:
 
     def _inexact(self, strategy: str) -> str | None:
         right = self._integers.right
-        found = self._result(strategy, self._integers)
-        differing = np.argwhere(found != right)
+        result = self._result(strategy, self._integers)
+        differing = np.argwhere(result != right)
         if not len(differing):
             return None
         at = tuple(int(index) for index in differing[0])
         return (
             f"{len(differing)} of {right.size} numbers are not exact on integers, the first at "
-            f"{at}: {found[at]:g} in place of {right[at]:g}"
+            f"{at}: {result[at]:g} in place of {right[at]:g}"
         )
 
     def _inaccurate(self, strategy: str) -> Finding:

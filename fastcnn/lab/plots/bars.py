@@ -32,10 +32,10 @@ def draw(report: Report, machine: str) -> Figure:
     directions = captions.directions(report)
     longest = max(map(len, names.values()), default=0)
     figure, panels = _panels(len(directions), thickness * _lines(groups), 0.4 + 0.078 * longest)
-    colours = style.colours(one for strategies in groups.values() for one in strategies)
+    colours = style.colours(name for strategies in groups.values() for name in strategies)
     _frame(panels, groups, names, report)
     for axis, direction in zip(panels, directions, strict=False):
-        shown = [one for one in report.results if one.direction == direction]
+        shown = [result for result in report.results if result.direction == direction]
         _ceiling(axis, *report.ceilings.named)
         _bars(axis, shown, groups, colours)
         _numbers(axis, shown, report, groups, thickness)
@@ -68,11 +68,11 @@ def _panels(count: int, inches: float, left: float) -> tuple[Figure, list[Axes]]
 
 def _groups(report: Report) -> Groups:
     """By problem the strategies that compute any of its directions, in the palette's order."""
-    order = style.colours(one.strategy for one in report.results)
+    order = style.colours(result.strategy for result in report.results)
     groups: Groups = {}
     for problem in report.problems:
-        own = [one for one in report.results if one.problem == problem]
-        able = {one.strategy for one in own if one.verdict != "declined"}
+        own = [result for result in report.results if result.problem == problem]
+        able = {result.strategy for result in own if result.verdict != "declined"}
         groups[problem] = [strategy for strategy in order if strategy in able]
     return groups
 
@@ -128,15 +128,15 @@ def _ceiling(axis: Axes, name: str, rate: float) -> None:
 
 
 def _bars(axis: Axes, shown: list[Result], groups: Groups, colours: dict[str, str]) -> None:
-    for one in shown:
-        rate = captions.rate(one)
+    for result in shown:
+        rate = captions.rate(result)
         if rate:
-            axis.barh(_height(one, groups), rate, 0.86, color=colours[one.strategy], zorder=3)
+            axis.barh(_height(result, groups), rate, 0.86, color=colours[result.strategy], zorder=3)
 
 
-def _height(one: Result, groups: Groups) -> float:
+def _height(result: Result, groups: Groups) -> float:
     """The middle of a result's bar."""
-    return _tops(groups)[one.problem] + groups[one.problem].index(one.strategy) + 0.5
+    return _tops(groups)[result.problem] + groups[result.problem].index(result.strategy) + 0.5
 
 
 def _numbers(
@@ -148,20 +148,20 @@ def _numbers(
     winners = set(captions.winners(report))
     # Numbers stay legible where they meet the ceiling's line.
     halo = [withStroke(linewidth=2.5, foreground="white")]
-    for one in shown:
-        if one.strategy not in groups[one.problem]:
+    for result in shown:
+        if result.strategy not in groups[result.problem]:
             continue
-        fastest = one in winners
-        words = [_rate(one, fastest, thickness >= NUMBERED)]
-        if not fastest and _is_auto(one, report):
+        fastest = result in winners
+        words = [_rate(result, fastest, thickness >= NUMBERED)]
+        if not fastest and _is_auto(result, report):
             words.append("auto")
         axis.annotate(
             "  ".join(filter(None, words)),
-            (captions.rate(one), _height(one, groups)),
+            (captions.rate(result), _height(result, groups)),
             (3, -0.5),
             textcoords="offset points",
             va="center",
-            color=WRONG if one.verdict == "WRONG" else INK if fastest else MUTED,
+            color=WRONG if result.verdict == "WRONG" else INK if fastest else MUTED,
             fontsize=float(np.clip(68 * thickness, 6, 8.5)),
             weight="bold" if fastest else "normal",
             path_effects=halo,
@@ -169,27 +169,27 @@ def _numbers(
         )
 
 
-def _rate(one: Result, fastest: bool, numbered: bool) -> str:
-    if one.verdict == "WRONG":
+def _rate(result: Result, fastest: bool, numbered: bool) -> str:
+    if result.verdict == "WRONG":
         return "WRONG"
-    if fastest and one.to_direct and one.strategy != "direct":
-        return f"{captions.rate(one):.0f}  {captions.times(one.to_direct)}"
+    if fastest and result.to_direct and result.strategy != "direct":
+        return f"{captions.rate(result):.0f}  {captions.times(result.to_direct)}"
     if not numbered and not fastest:
         return ""
-    return f"{captions.rate(one):.0f}" if one.median_ms else one.verdict
+    return f"{captions.rate(result):.0f}" if result.median_ms else result.verdict
 
 
-def _is_auto(one: Result, report: Report) -> bool:
+def _is_auto(result: Result, report: Report) -> bool:
     """Whether this is what "auto" takes."""
-    choice = report.choice(one.problem, one.direction)
-    return choice is not None and choice.strategy == one.strategy
+    choice = report.choice(result.problem, result.direction)
+    return choice is not None and choice.strategy == result.strategy
 
 
 def _reading(report: Report) -> str:
     winners = captions.winners(report)
     behind = "Behind the fastest bar: its GFLOP/s"
-    if any(one.strategy != "direct" for one in winners):
+    if any(result.strategy != "direct" for result in winners):
         behind += " and how many times as fast as direct it is"
-    if any(_is_auto(one, report) and one not in winners for one in report.results):
+    if any(_is_auto(result, report) and result not in winners for result in report.results):
         behind += "; auto: what fastcnn takes by itself where that is not the fastest"
     return f"{behind}. {captions.COUNTING}"

@@ -39,7 +39,7 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[axes.
     """Panels of so many inches side by side."""
     across = LEFT + count * width + (count - 1) * GAP
     whole = max(8.0, across + 0.3), height + (2.75 if count > 1 else 2.5)
-    figure, found = style.figure(*whole, ncols=count, sharex=True, sharey=True)
+    figure, panels = style.figure(*whole, ncols=count, sharex=True, sharey=True)
     figure.subplots_adjust(
         left=LEFT / whole[0],
         right=across / whole[0],
@@ -47,7 +47,7 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[axes.
         top=(1.3 + height) / whole[1],
         wspace=GAP / width,
     )
-    return figure, list(found[0])
+    return figure, list(panels[0])
 
 
 def _map(report: Report, sweep: Sweep, directions: list[str]) -> tuple[Figure, dict[str, str], str]:
@@ -58,9 +58,9 @@ def _map(report: Report, sweep: Sweep, directions: list[str]) -> tuple[Figure, d
     cell = min(CELL[count], MOST_INCHES[count] / longest)
     figure, panels = _panels(count, cell * len(across.values), cell * len(up.values))
     winners = captions.winners(report)
-    colours = style.colours(one.strategy for one in winners)
+    colours = style.colours(result.strategy for result in winners)
     for axis, direction in zip(panels, directions, strict=False):
-        shown = [one for one in winners if one.direction == direction]
+        shown = [result for result in winners if result.direction == direction]
         _cells(axis, shown, across, up, colours, cell)
         if count > 1:
             style.panel_title(axis, direction)
@@ -84,24 +84,24 @@ def _cells(
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    fastest = {(across.of(one.problem), up.of(one.problem)): one for one in winners}
+    fastest = {(across.of(result.problem), up.of(result.problem)): result for result in winners}
     size = float(np.clip(15 * cell, 6, 12))
     detailed = cell >= DETAILED
     for x, first in enumerate(across.values):
         for y, second in enumerate(up.values):
-            one = fastest.get((first, second))
-            colour = colours[one.strategy] if one else style.UNMEASURED
+            result = fastest.get((first, second))
+            colour = colours[result.strategy] if result else style.UNMEASURED
             axis.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", lw=1.5))
-            if one is None:
+            if result is None:
                 continue
             words: dict[str, Any] = {"ha": "center", "va": "center"}
             words["color"] = style.ink_on(colour)
-            times = captions.times(one.to_direct) if one.to_direct else "–"
+            times = captions.times(result.to_direct) if result.to_direct else "–"
             height = 0.58 if detailed else 0.5
             axis.text(x + 0.5, y + height, times, fontsize=size, weight="bold", **words)
             if detailed:
                 axis.text(
-                    x + 0.5, y + 0.27, f"{captions.rate(one):.0f}", fontsize=0.66 * size, **words
+                    x + 0.5, y + 0.27, f"{captions.rate(result):.0f}", fontsize=0.66 * size, **words
                 )
 
 
@@ -123,17 +123,17 @@ def _lines(
     (across,) = sweep.axes
     count = max(1, len(directions))
     figure, panels = _panels(count, LINES_INCHES[count], 3.9)
-    timed = [one for one in report.results if one.median_ms]
-    colours = style.colours(one.strategy for one in timed)
+    timed = [result for result in report.results if result.median_ms]
+    colours = style.colours(result.strategy for result in timed)
     winners = set(captions.winners(report))
     for axis, direction in zip(panels, directions, strict=False):
         _graph(axis, across, *report.ceilings.named)
         for strategy, colour in colours.items():
             shown = [r for r in timed if (r.direction, r.strategy) == (direction, strategy)]
-            shown.sort(key=lambda one: across.of(one.problem))
-            x = [across.of(one.problem) for one in shown]
-            y = [captions.rate(one) for one in shown]
-            rims = [INK if one in winners else "white" for one in shown]
+            shown.sort(key=lambda result: across.of(result.problem))
+            x = [across.of(result.problem) for result in shown]
+            y = [captions.rate(result) for result in shown]
+            rims = [INK if result in winners else "white" for result in shown]
             axis.plot(x, y, color=colour, linewidth=2, label=strategy)
             axis.scatter(x, y, s=60, color=colour, edgecolors=rims, linewidths=1.2, zorder=4)
         axis.set_xlabel(sweep.title(across), color=INK)

@@ -29,14 +29,14 @@ FEWER_OPERATIONS = ("winograd", "winograd-2x2", "fft")
 
 def draw(report: Report, machine: str) -> Figure:
     """A point for each problem, direction and strategy under the ceilings of the run."""
-    timed = [one for one in report.results if one.gflops]
-    names = captions.names(dict.fromkeys(one.problem for one in timed))
+    timed = [result for result in report.results if result.gflops]
+    names = captions.names(dict.fromkeys(result.problem for result in timed))
     named = len(names) <= NAMED_PROBLEMS
     room = 0.085 * max(map(len, names.values()), default=0) + 0.25 if named else 0.2
     figure, axis = _panel(room)
     _scales(axis, report.ceilings, timed)
     _roofs(axis, report.ceilings)
-    colours = style.colours(one.strategy for one in timed)
+    colours = style.colours(result.strategy for result in timed)
     directions = captions.directions(report)
     _points(axis, timed, set(captions.winners(report)), directions, colours)
     if named:
@@ -66,8 +66,8 @@ def _panel(room: float) -> tuple[Figure, Axes]:
 def _scales(axis: Axes, ceilings: Ceilings, timed: list[Result]) -> None:
     ridge = _ridge(ceilings)
     # The slope of the memory stays in sight even where every problem is far from it.
-    intensities = [ridge / 3, ridge, *(one.intensity for one in timed)]
-    rates = [ceilings.compute_gflops, *(one.gflops or 0.0 for one in timed)]
+    intensities = [ridge / 3, ridge, *(result.intensity for result in timed)]
+    rates = [ceilings.compute_gflops, *(result.gflops or 0.0 for result in timed)]
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
     axis.set_xlim(min(intensities) / 1.7, max(intensities) * 1.7)
@@ -89,7 +89,7 @@ def _roofs(axis: Axes, ceilings: Ceilings) -> None:
     low, high = axis.get_xlim()
     ridge = _ridge(ceilings)
     x = np.array([low, ridge, high])
-    y = [ceilings.roofline(one) for one in x]
+    y = [ceilings.roofline(intensity) for intensity in x]
     axis.fill_between(x, y, axis.get_ylim()[1], color=style.SHADE, zorder=0, linewidth=0)
     axis.plot(x, y, color=INK, linewidth=2, solid_joinstyle="miter", zorder=2, label="roof")
     rates = {"arithmetic": ceilings.compute_gflops}
@@ -137,12 +137,12 @@ def _points(
     for number, direction in enumerate(directions):
         shift = DODGE ** (2 * number - len(directions) + 1)
         for strategy, colour in colours.items():
-            found = [r for r in timed if (r.direction, r.strategy) == (direction, strategy)]
+            chosen = [r for r in timed if (r.direction, r.strategy) == (direction, strategy)]
             for fastest in (False, True):
-                shown = [one for one in found if (one in winners) == fastest]
+                shown = [result for result in chosen if (result in winners) == fastest]
                 axis.plot(
-                    [one.intensity * shift for one in shown],
-                    [one.gflops or 0.0 for one in shown],
+                    [result.intensity * shift for result in shown],
+                    [result.gflops or 0.0 for result in shown],
                     style.MARKERS[direction],
                     color=colour,
                     markersize=size,
@@ -199,20 +199,20 @@ def _inches(axis: Axes) -> tuple[float, float]:
 
 def _spread(wanted: list[float], gap: float) -> list[float]:
     """Move positions apart until neighbours are `gap` apart, each group around its middle."""
-    order = sorted(range(len(wanted)), key=lambda one: wanted[one])
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     groups: list[list[int]] = []
     middles: list[float] = []
-    for one in order:
-        groups.append([one])
-        middles.append(wanted[one])
+    for index in order:
+        groups.append([index])
+        middles.append(wanted[index])
         while len(groups) > 1 and _overlap(groups, middles, gap):
             joined = groups[-2] + groups[-1]
             groups[-2:] = [joined]
             middles[-2:] = [sum(wanted[i] for i in joined) / len(joined)]
     places = list(wanted)
     for group, middle in zip(groups, middles, strict=True):
-        for number, one in enumerate(group):
-            places[one] = middle + (number - (len(group) - 1) / 2) * gap
+        for number, index in enumerate(group):
+            places[index] = middle + (number - (len(group) - 1) / 2) * gap
     return places
 
 
@@ -246,16 +246,18 @@ def _legends(figure: Figure, directions: list[str], colours: dict[str, str]) -> 
 def _title(timed: list[Result], ceilings: Ceilings) -> str:
     """The largest share of the roof that was reached, and direct's."""
     # What the caches hold is not bound by the memory's slope: it would always seem the best.
-    beyond = [one for one in timed if one.intensity >= _ridge(ceilings)] or timed
-    shares = {one: (one.gflops or 0.0) / ceilings.roofline(one.intensity) for one in beyond}
+    beyond = [result for result in timed if result.intensity >= _ridge(ceilings)] or timed
+    shares = {
+        result: (result.gflops or 0.0) / ceilings.roofline(result.intensity) for result in beyond
+    }
     if not shares:
         return "Nothing was measured"
-    best = max(beyond, key=lambda one: shares[one])
+    best = max(beyond, key=lambda result: shares[result])
     title = (
         f"{best.strategy} reaches {100 * shares[best]:.0f} % of the roof "
         f"in {best.problem.name} {best.direction}"
     )
-    direct = [shares[one] for one in beyond if one.strategy == "direct"]
+    direct = [shares[result] for result in beyond if result.strategy == "direct"]
     if best.strategy == "direct" or not direct:
         return title
     return f"{title}, direct {100 * max(direct):.0f} % at best"
@@ -263,11 +265,13 @@ def _title(timed: list[Result], ceilings: Ceilings) -> str:
 
 def _reading(timed: list[Result], ceilings: Ceilings) -> str:
     """How to read the picture, and why some points lie above the roof."""
-    above = [one for one in timed if (one.gflops or 0.0) > ceilings.roofline(one.intensity)]
+    above = [
+        result for result in timed if (result.gflops or 0.0) > ceilings.roofline(result.intensity)
+    ]
     reasons = []
-    if any(one.strategy in FEWER_OPERATIONS for one in above):
+    if any(result.strategy in FEWER_OPERATIONS for result in above):
         reasons.append("Winograd and FFT do fewer operations than are counted")
-    if any(one.intensity < _ridge(ceilings) for one in above):
+    if any(result.intensity < _ridge(ceilings) for result in above):
         reasons.append("what stays in the caches is not bound by the memory")
     reading = "A point: one strategy on one problem."
     return f"{reading} Above the roof: {'; '.join(reasons)}." if reasons else reading

@@ -41,10 +41,10 @@ FORMATS = (".png", ".svg", ".pdf")
 
 def colours(strategies: Iterable[str]) -> dict[str, str]:
     """A colour for each strategy, in the order of the table; the same in every picture."""
-    found = set(strategies)
-    known = {name: colour for name, colour in COLOURS.items() if name in found}
-    spare = sorted(found - set(known))
-    return known | {
+    names = set(strategies)
+    fixed = {name: colour for name, colour in COLOURS.items() if name in names}
+    spare = sorted(names - set(fixed))
+    return fixed | {
         name: OTHER_COLOURS[number % len(OTHER_COLOURS)] for number, name in enumerate(spare)
     }
 
@@ -54,9 +54,9 @@ def figure(width: float, height: float, **panels: Any) -> tuple[Figure, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height))
-    FigureCanvasAgg(made)
-    return made, made.subplots(squeeze=False, **panels)
+    drawing = Figure(figsize=(width, height))
+    FigureCanvasAgg(drawing)
+    return drawing, drawing.subplots(squeeze=False, **panels)
 
 
 def quiet(axis: Axes) -> None:

@@ -47,7 +47,7 @@ class _Axis(NamedTuple):
     dilation: int
 
 
-def looks_like_one(text: str) -> bool:
+def looks_like_descriptor(text: str) -> bool:
     """Say whether a text was probably meant as a descriptor."""
     return re.match(r"_*[a-z]{1,2}-?[0-9]", text) is not None
 
@@ -108,17 +108,17 @@ def _read(text: str) -> tuple[Numbers, str]:
             continue
         if text[at] == "n":
             return numbers, _name(text[at + 1 :])
-        found = _FIELD.match(text, at)
-        if found is None:
+        match = _FIELD.match(text, at)
+        if match is None:
             raise ValueError(
                 f"{_short(text[at : at + 12])} does not begin with a known letter. Known: g, mb, "
                 f"ic, oc, {', '.join(SPATIAL)} with h or w, and n for a name at the end."
             )
-        field, digits = found.groups()
+        field, digits = match.groups()
         if field in numbers:
             raise ValueError(f"'{field}' stands there twice.")
         numbers[field] = _number(field, digits)
-        at = found.end()
+        at = match.end()
     return numbers, ""
 
 
@@ -173,15 +173,15 @@ def _axis(numbers: Numbers, axis: str) -> _Axis:
     size, kernel = numbers["i" + axis], numbers["k" + axis]
     stride, dilation = numbers.get("s" + axis, 1), numbers.get("d" + axis, 0) + 1
     pad = _padding(numbers, axis, size, kernel, stride, dilation)
-    found = output_size(size, kernel, stride, dilation, pad)
-    if found < 1:
+    out = output_size(size, kernel, stride, dilation, pad)
+    if out < 1:
         raise ValueError(
             f"the kernel reaches over {(kernel - 1) * dilation + 1} pixels, which do not fit into "
             f"the {size + sum(pad)} of the padded image (i{axis}, k{axis}, p{axis}, d{axis})."
         )
-    asked = numbers.get("o" + axis, found)
-    if found != asked:
-        raise ValueError(f"o{axis} says {asked}, but the output has {found}.")
+    asked = numbers.get("o" + axis, out)
+    if out != asked:
+        raise ValueError(f"o{axis} says {asked}, but the output has {out}.")
     return _Axis(size, kernel, stride, pad, dilation)
 
 

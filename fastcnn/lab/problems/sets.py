@@ -33,20 +33,20 @@ def named(text: str, batch: int | None = None) -> list[NamedProblem]:
     `batch` counts before a descriptor's own. ValueError in words for anything else, and for
     problems that this computer's memory cannot hold.
     """
-    found = [_described(text, batch)] if _is_descriptor(text) else _of_set(text, batch or BATCH)
-    for one in found:
-        check_memory(one)
-    return found
+    chosen = [_described(text, batch)] if _is_descriptor(text) else _of_set(text, batch or BATCH)
+    for problem in chosen:
+        check_memory(problem)
+    return chosen
 
 
 def problems(text: str) -> dict[str, Problem]:
     """Return the problems that a text names by their names; errors as in `named`."""
-    return {one.name: one.problem for one in named(text, 1)}
+    return {entry.name: entry.problem for entry in named(text, 1)}
 
 
 def all_named(texts: Iterable[str], batch: int | None = None) -> list[NamedProblem]:
     """Return the problems of several texts, each once."""
-    return list(dict.fromkeys(one for text in texts for one in named(text, batch)))
+    return list(dict.fromkeys(problem for text in texts for problem in named(text, batch)))
 
 
 def about(name: str) -> str:
@@ -55,7 +55,7 @@ def about(name: str) -> str:
 
 
 def _is_descriptor(text: str) -> bool:
-    return text not in SETS and descriptor.looks_like_one(text)
+    return text not in SETS and descriptor.looks_like_descriptor(text)
 
 
 def _described(text: str, batch: int | None) -> NamedProblem:
@@ -74,27 +74,29 @@ def _of_set(text: str, batch: int) -> list[NamedProblem]:
     convolutions = dict(SETS[own]())
     counts = Counter(convolutions.values())
     names: dict[Problem, str] = {}
-    for name, one in convolutions.items():
-        names.setdefault(one, name)
+    for name, problem in convolutions.items():
+        names.setdefault(problem, name)
     if colon:
-        known = {name: name for name in convolutions}
-        name = naming.lookup(f"convolution of {own}", wanted, known)
+        choices = {name: name for name in convolutions}
+        name = naming.lookup(f"convolution of {own}", wanted, choices)
         names = {convolutions[name]: name}
     return [
-        NamedProblem(name, one, batch, descriptor.describe(one, batch), own, counts[one])
-        for one, name in names.items()
+        NamedProblem(
+            name, problem, batch, descriptor.describe(problem, batch), own, counts[problem]
+        )
+        for problem, name in names.items()
     ]
 
 
-def check_memory(one: NamedProblem) -> None:
+def check_memory(problem: NamedProblem) -> None:
     """ValueError unless the arrays, copies for aligned access included, fit into memory."""
     try:
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return
-    need = 2 * one.bytes
+    need = 2 * problem.bytes
     if need > most:
         raise ValueError(
-            f"{one.title} needs {need / 1e9:.0f} GB for its images, results and kernel. This "
+            f"{problem.title} needs {need / 1e9:.0f} GB for its images, results and kernel. This "
             f"computer has {most / 1e9:.0f} GB: take a smaller batch or problem."
         )

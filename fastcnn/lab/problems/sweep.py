@@ -38,15 +38,15 @@ class Axis:
 
     def of(self, problem: NamedProblem) -> int:
         """The parameter's value in a problem."""
-        one = problem.problem
-        found = {
-            "channels": one.channels,
-            "filters": one.filters,
-            "size": one.height,
-            "kernel": one.kernel[0],
+        sizes = problem.problem
+        values = {
+            "channels": sizes.channels,
+            "filters": sizes.filters,
+            "size": sizes.height,
+            "kernel": sizes.kernel[0],
             "batch": problem.batch,
         }
-        return found[self.parameter]
+        return values[self.parameter]
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,26 @@ class Sweep:
         return [self._problem(dict(zip(names, point, strict=True))) for point in points]
 
     def _problem(self, point: dict[str, int]) -> NamedProblem:
-        given = {**SETTINGS, **self.fixed, **point}
-        size, kernel = given["size"], given["kernel"]
+        values = {**SETTINGS, **self.fixed, **point}
+        size, kernel = values["size"], values["kernel"]
         pad = same_padding(size, kernel, 1, 1)
         problem = Problem(
             size,
             size,
-            given["channels"],
-            given.get("filters", given["channels"]),
+            values["channels"],
+            values.get("filters", values["channels"]),
             (kernel, kernel),
             padding=(pad, pad),
         )
         name = " ".join(f"{parameter}={value}" for parameter, value in point.items())
-        text = describe(problem, given["batch"])
-        made = NamedProblem(name, problem, given["batch"], text, "sweep")
-        check_memory(made)
-        return made
+        text = describe(problem, values["batch"])
+        named = NamedProblem(name, problem, values["batch"], text, "sweep")
+        check_memory(named)
+        return named
 
     def title(self, axis: Axis) -> str:
         """An axis as pictures name it: "channels = filters" where both go together."""
-        others = {*self.fixed, *(one.parameter for one in self.axes)}
+        others = {*self.fixed, *(other.parameter for other in self.axes)}
         joined = axis.parameter == "channels" and "filters" not in others
         return TITLES[axis.parameter] + (" = filters" if joined else "")
 
@@ -93,8 +93,8 @@ class Sweep:
     def settings(self) -> str:
         """What all its problems have in common: "3x3 kernels, batches of 8"."""
         swept = {axis.parameter for axis in self.axes}
-        given = {**SETTINGS, **self.fixed}
-        kept = {name: value for name, value in given.items() if name not in swept}
+        values = {**SETTINGS, **self.fixed}
+        kept = {name: value for name, value in values.items() if name not in swept}
         words = []
         if "kernel" in kept:
             words.append(f"{kept['kernel']}x{kept['kernel']} kernels")
@@ -135,27 +135,27 @@ def _axis(text: str) -> Axis:
         )
     if name not in TITLES:
         raise ValueError(naming.unknown("parameter", name, TITLES))
-    found = _range(text, name, values) if ".." in values else _list(text, values)
-    if len(found) > MOST_VALUES:
-        raise ValueError(f"'{text}' has {len(found)} values; {MOST_VALUES} are the most.")
-    return Axis(name, found)
+    numbers = _range(text, name, values) if ".." in values else _list(text, values)
+    if len(numbers) > MOST_VALUES:
+        raise ValueError(f"'{text}' has {len(numbers)} values; {MOST_VALUES} are the most.")
+    return Axis(name, numbers)
 
 
 def _range(text: str, name: str, values: str) -> tuple[int, ...]:
     low, high = (_whole(text, end) for end in values.split("..", 1))
     if low > high:
         raise ValueError(f"'{text}' must go from low to high.")
-    found = [low]
-    while (next_one := found[-1] + 2 if name == "kernel" else 2 * found[-1]) <= high:
-        found.append(next_one)
-    return tuple(found)
+    numbers = [low]
+    while (following := numbers[-1] + 2 if name == "kernel" else 2 * numbers[-1]) <= high:
+        numbers.append(following)
+    return tuple(numbers)
 
 
 def _list(text: str, values: str) -> tuple[int, ...]:
-    found = [_whole(text, value) for value in values.split(",")]
-    if len(set(found)) < len(found):
+    numbers = [_whole(text, value) for value in values.split(",")]
+    if len(set(numbers)) < len(numbers):
         raise ValueError(f"'{text}' names a value twice.")
-    return tuple(sorted(found))
+    return tuple(sorted(numbers))
 
 
 def _whole(text: str, value: str) -> int:

@@ -17,29 +17,29 @@ COUNTING = "Operations are counted as the direct method does them."
 def names(problems: Iterable[NamedProblem]) -> dict[NamedProblem, str]:
     """Names as short as they may be: with the set and the batch only where these differ."""
     every = list(problems)
-    sets, batches = {one.set for one in every}, {one.batch for one in every}
+    sets, batches = {problem.set for problem in every}, {problem.batch for problem in every}
     return {
-        one: (one.name if len(sets) == 1 else one.title)
-        + (f", {one.batch} images" if len(batches) > 1 else "")
-        for one in every
+        problem: (problem.name if len(sets) == 1 else problem.title)
+        + (f", {problem.batch} images" if len(batches) > 1 else "")
+        for problem in every
     }
 
 
 def directions(report: Report) -> list[str]:
     """The directions of a report, in the usual order."""
-    found = {one.direction for one in report.results}
-    return [direction for direction in DIRECTIONS if direction in found]
+    present = {result.direction for result in report.results}
+    return [direction for direction in DIRECTIONS if direction in present]
 
 
-def rate(one: Result) -> float:
+def rate(result: Result) -> float:
     """GFLOP/s of the median, by which the winner is found; 0 where nothing was timed."""
-    return 1e-6 * one.problem.flops / one.median_ms if one.median_ms else 0.0
+    return 1e-6 * result.problem.flops / result.median_ms if result.median_ms else 0.0
 
 
 def winners(report: Report) -> list[Result]:
     """The fastest of each direction of each problem."""
-    found = (results.winner(group) for _, _, group in report.groups())
-    return [one for one in found if one is not None]
+    fastest = (results.winner(group) for _, _, group in report.groups())
+    return [result for result in fastest if result is not None]
 
 
 def verdict(won: Sequence[Result]) -> str:
@@ -48,7 +48,7 @@ def verdict(won: Sequence[Result]) -> str:
         return "Nothing was measured"
     if len(won) == 1:
         return f"{won[0].strategy} is fastest on {won[0].problem.name}: {rate(won[0]):.0f} GFLOP/s"
-    (name, wins), *others = Counter(one.strategy for one in won).most_common(2)
+    (name, wins), *others = Counter(result.strategy for result in won).most_common(2)
     if not others:
         return f"{name} is fastest in {'both' if wins == 2 else f'all {wins}'} contests"
     return f"{name} is fastest in {wins} of {len(won)} contests, {others[0][0]} in {others[0][1]}"
@@ -64,8 +64,8 @@ def measured(report: Report, figure: str) -> str:
     problems = report.problems
     if not problems:
         return rounds(report, figure)
-    sets = list(dict.fromkeys(one.set or one.descriptor for one in problems))
-    batches = sorted({one.batch for one in problems})
+    sets = list(dict.fromkeys(problem.set or problem.descriptor for problem in problems))
+    batches = sorted({problem.batch for problem in problems})
     return f"{', '.join(sets)}, batches of {listed(batches)}, {rounds(report, figure)}"
 
 

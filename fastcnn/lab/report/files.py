@@ -21,33 +21,33 @@ FIGURES = (
 
 def as_json(report: Report) -> str:
     """Return a report as JSON, with the sums that its text shows."""
-    sums = [asdict(one) for one in totals(report)]
+    sums = [asdict(total) for total in totals(report)]
     return json.dumps({**report.described(), "totals": sums}, indent=1, allow_nan=False)
 
 
 def as_csv(report: Report) -> str:
     """Return a report's results as CSV; what a result lacks is empty."""
     text = io.StringIO()
-    rows = [_row(report, one) for one in report.results]
+    rows = [_row(report, result) for result in report.results]
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def _row(report: Report, one: Result) -> dict[str, Any]:
-    named = one.problem
-    choice = report.choice(named, one.direction)
+def _row(report: Report, result: Result) -> dict[str, Any]:
+    named = result.problem
+    choice = report.choice(named, result.direction)
     return {
         "set": named.set,
         "name": named.name,
         "count": named.count,
         "descriptor": named.descriptor,
         "batch": named.batch,
-        "direction": one.direction,
-        **{figure: getattr(one, figure) for figure in FIGURES},
-        "auto": int(choice is not None and choice.strategy == one.strategy),
-        "intensity": one.intensity,
+        "direction": result.direction,
+        **{figure: getattr(result, figure) for figure in FIGURES},
+        "auto": int(choice is not None and choice.strategy == result.strategy),
+        "intensity": result.intensity,
         "threads": report.machine["threads"],
         "device": report.machine.get("device", "cpu"),
         "precision": report.machine.get("precision", "float32"),

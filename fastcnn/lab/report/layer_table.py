@@ -25,26 +25,26 @@ def table(step: StepTime) -> Table:
     """A row a layer, then what is not any layer's, and the whole step."""
     from rich.table import Table
 
-    made = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
-    made.add_column("layer", no_wrap=True)
-    made.add_column("output", style="dim", no_wrap=True)
+    grid = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
+    grid.add_column("layer", no_wrap=True)
+    grid.add_column("output", style="dim", no_wrap=True)
     for name in (*DIRECTIONS, "share"):
-        made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("", style="cyan", no_wrap=True, min_width=BAR)
-    made.add_column("GFLOP/s", justify="right", no_wrap=True)
-    made.add_column("strategy", no_wrap=True)
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("", style="cyan", no_wrap=True, min_width=BAR)
+    grid.add_column("GFLOP/s", justify="right", no_wrap=True)
+    grid.add_column("strategy", no_wrap=True)
     longest = max((layer.ms for layer in step.layers), default=0.0)
     for layer in step.layers:
-        made.add_row(*_cells(layer, step, longest), style=None if layer.shares else "dim")
-    made.add_section()
-    made.add_row("all layers", "", *_sums(step), _percent(_layers_ms(step), step))
+        grid.add_row(*_cells(layer, step, longest), style=None if layer.shares else "dim")
+    grid.add_section()
+    grid.add_row("all layers", "", *_sums(step), _percent(_layers_ms(step), step))
     for name, ms in (("loss", step.loss), ("update of the weights", step.update)):
-        made.add_row(name, "", _ms(ms), "", "", _percent(ms, step))
-    made.add_section()
+        grid.add_row(name, "", _ms(ms), "", "", _percent(ms, step))
+    grid.add_section()
     for name, ms in (("in kernels", step.kernels), ("waiting", step.waiting)):
-        made.add_row(name, "", _ms(ms))
-    made.add_row("step", "", _ms(step.timed), style="bold")
-    return made
+        grid.add_row(name, "", _ms(ms))
+    grid.add_row("step", "", _ms(step.timed), style="bold")
+    return grid
 
 
 def heading(step: StepTime) -> str:
@@ -135,11 +135,11 @@ def _strategies(layer: LayerTime) -> str:
     return " / ".join(named.get(direction, "–") for direction in DIRECTIONS)
 
 
-def _rate(one: LayerTime | Share, step: StepTime) -> float | None:
+def _rate(part: LayerTime | Share, step: StepTime) -> float | None:
     """GFLOP/s by the direct method's count; None where there is nothing to count."""
-    if not one.multiply_adds or one.ms <= 0:
+    if not part.multiply_adds or part.ms <= 0:
         return None
-    return 2e-6 * one.multiply_adds * step.images / one.ms
+    return 2e-6 * part.multiply_adds * step.images / part.ms
 
 
 def _sums(step: StepTime) -> Iterator[str]:

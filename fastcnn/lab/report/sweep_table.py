@@ -32,10 +32,12 @@ def show(report: Report, sweep: Sweep, console: Console | None = None) -> None:
         console.print()
         console.print(Text(direction, "bold"))
         console.print((_map if len(sweep.axes) == 2 else _lines)(report, sweep, direction))
-    for one in report.results:
-        if one.verdict == "WRONG":
-            where = f"{one.problem.name} {one.direction}"
-            console.print(Text(f"{one.strategy} is WRONG in {where}: {one.reason}", "bold red"))
+    for result in report.results:
+        if result.verdict == "WRONG":
+            where = f"{result.problem.name} {result.direction}"
+            console.print(
+                Text(f"{result.strategy} is WRONG in {where}: {result.reason}", "bold red")
+            )
     reading = "* the fastest; GFLOP/s by the direct method's count of operations."
     if len(sweep.axes) == 2:
         reading = "The fastest strategy, and how many times as fast as direct it is."
@@ -47,9 +49,9 @@ def _map(report: Report, sweep: Sweep, direction: str) -> Table:
     across, down = sweep.axes
     table = _table(f"{down.parameter} \\ {across.parameter}", map(str, across.values))
     won = {
-        (across.of(one.problem), down.of(one.problem)): one
-        for one in captions.winners(report)
-        if one.direction == direction
+        (across.of(result.problem), down.of(result.problem)): result
+        for result in captions.winners(report)
+        if result.direction == direction
     }
     for value in reversed(down.values):
         cells = [_winner(won.get((other, value))) for other in across.values]
@@ -57,30 +59,34 @@ def _map(report: Report, sweep: Sweep, direction: str) -> Table:
     return table
 
 
-def _winner(one: Result | None) -> str:
-    if one is None:
+def _winner(result: Result | None) -> str:
+    if result is None:
         return "–"
-    return f"{one.strategy} {captions.times(one.to_direct)}" if one.to_direct else one.strategy
+    return (
+        f"{result.strategy} {captions.times(result.to_direct)}"
+        if result.to_direct
+        else result.strategy
+    )
 
 
 def _lines(report: Report, sweep: Sweep, direction: str) -> Table:
     """A line for each value, the strategies' GFLOP/s side by side."""
     (across,) = sweep.axes
-    own = [one for one in report.results if one.direction == direction]
-    strategies = list(dict.fromkeys(one.strategy for one in own))
+    own = [result for result in report.results if result.direction == direction]
+    strategies = list(dict.fromkeys(result.strategy for result in own))
     winners = set(captions.winners(report))
     table = _table(across.parameter, strategies)
-    for problem in dict.fromkeys(one.problem for one in own):
-        found = {one.strategy: one for one in own if one.problem == problem}
-        rates = [_rate(found.get(name), winners) for name in strategies]
+    for problem in dict.fromkeys(result.problem for result in own):
+        by_strategy = {result.strategy: result for result in own if result.problem == problem}
+        rates = [_rate(by_strategy.get(name), winners) for name in strategies]
         table.add_row(str(across.of(problem)), *rates)
     return table
 
 
-def _rate(one: Result | None, winners: set[Result]) -> str:
-    if one is None or not one.median_ms:
-        return one.verdict if one else ""
-    return f"{'* ' if one in winners else ''}{captions.rate(one):.3g}"
+def _rate(result: Result | None, winners: set[Result]) -> str:
+    if result is None or not result.median_ms:
+        return result.verdict if result else ""
+    return f"{'* ' if result in winners else ''}{captions.rate(result):.3g}"
 
 
 def _table(corner: str, columns: Iterable[str]) -> Table:

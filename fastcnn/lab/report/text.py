@@ -83,7 +83,9 @@ def _count(number: int, what: str) -> str:
 
 
 def _head(report: Report) -> list[str]:
-    versions = ", ".join(f"{name} {one}" for name, one in report.machine["versions"].items())
+    versions = ", ".join(
+        f"{name} {version}" for name, version in report.machine["versions"].items()
+    )
     limits = report.ceilings
     bend = limits.compute_gflops / limits.copy_gbytes
     sgemm = f"sgemm {limits.sgemm_gflops:.0f} GFLOP/s, " if limits.sgemm_gflops else ""
@@ -111,22 +113,22 @@ def _heading(problem: NamedProblem) -> Any:
 
 def _columns(report: Report) -> list[Column]:
     columns = [
-        Column("min ms", 8, 5, lambda one: _ms(one.minimum_ms)),
-        Column("median", 9, 9, lambda one: _ms(one.median_ms)),
-        Column("GFLOP/s", 9, 8, lambda one: _number(one.gflops, ".3g")),
+        Column("min ms", 8, 5, lambda result: _ms(result.minimum_ms)),
+        Column("median", 9, 9, lambda result: _ms(result.median_ms)),
+        Column("GFLOP/s", 9, 8, lambda result: _number(result.gflops, ".3g")),
         *([_OF_SGEMM] if report.ceilings.sgemm_gflops else []),
-        Column("roof", 6, 3, lambda one: _number(one.of_roofline, ".0%")),
-        Column("workspace", 11, 1, lambda one: _bytes(one.workspace)),
-        Column("error", 9, 2, lambda one: _number(one.error, ".1e")),
-        Column("x direct", 10, 7, lambda one: _number(one.to_direct, ".2f")),
+        Column("roof", 6, 3, lambda result: _number(result.of_roofline, ".0%")),
+        Column("workspace", 11, 1, lambda result: _bytes(result.workspace)),
+        Column("error", 9, 2, lambda result: _number(result.error, ".1e")),
+        Column("x direct", 10, 7, lambda result: _number(result.to_direct, ".2f")),
     ]
     if report.peer:
         heading = f"x {report.peer}"
-        columns.append(Column(heading, 9, 6, lambda one: _number(one.to_peer, ".2f")))
+        columns.append(Column(heading, 9, 6, lambda result: _number(result.to_peer, ".2f")))
     return columns
 
 
-_OF_SGEMM = Column("sgemm", 7, 4, lambda one: _number(one.of_sgemm, ".0%"))
+_OF_SGEMM = Column("sgemm", 7, 4, lambda result: _number(result.of_sgemm, ".0%"))
 
 
 def _fitting(columns: list[Column], width: int) -> list[Column]:
@@ -147,32 +149,34 @@ def _table(report: Report, problem: NamedProblem, columns: list[Column]) -> Tabl
     for direction, results in _directions(report, problem):
         table.add_row(Text(direction, "bold"))
         best = winner(results)
-        for one in results:
-            if one.verdict != "declined":
-                name, style = _name_and_style(one, one is best)
-                cells = [column.text(one) for column in columns]
-                if one.verdict == "WRONG":
-                    cells[0] = one.verdict
+        for result in results:
+            if result.verdict != "declined":
+                name, style = _name_and_style(result, result is best)
+                cells = [column.text(result) for column in columns]
+                if result.verdict == "WRONG":
+                    cells[0] = result.verdict
                 table.add_row(Text(name, style), *(Text(cell, style) for cell in cells))
         choice = report.choice(problem, direction)
-        for one in results:
-            if choice and one.strategy == choice.strategy and one.verdict == "ok":
-                cells = [column.text(one) for column in columns]
+        for result in results:
+            if choice and result.strategy == choice.strategy and result.verdict == "ok":
+                cells = [column.text(result) for column in columns]
                 table.add_row(f"  auto: {choice.strategy}", *cells, style="cyan")
     return table
 
 
 def _directions(report: Report, problem: NamedProblem) -> list[tuple[str, list[Result]]]:
-    return [(direction, found) for one, direction, found in report.groups() if one == problem]
+    return [
+        (direction, results) for other, direction, results in report.groups() if other == problem
+    ]
 
 
-def _name_and_style(one: Result, best: bool) -> tuple[str, str]:
-    if one.verdict == "WRONG":
-        return f"  {one.strategy}", "bold red"
-    if one.peer:
-        layout = LAYOUTS.get(one.variant or "", one.variant)
-        return f"  {one.strategy}, {layout}", "magenta"
-    return (f"* {one.strategy}", "bold green") if best else (f"  {one.strategy}", "")
+def _name_and_style(result: Result, best: bool) -> tuple[str, str]:
+    if result.verdict == "WRONG":
+        return f"  {result.strategy}", "bold red"
+    if result.peer:
+        layout = LAYOUTS.get(result.variant or "", result.variant)
+        return f"  {result.strategy}, {layout}", "magenta"
+    return (f"* {result.strategy}", "bold green") if best else (f"  {result.strategy}", "")
 
 
 def _remarks(report: Report, problem: NamedProblem) -> list[Any]:
@@ -181,9 +185,9 @@ def _remarks(report: Report, problem: NamedProblem) -> list[Any]:
 
     reasons: dict[tuple[str, str, str], list[str]] = {}
     for direction, results in _directions(report, problem):
-        for one in results:
-            if one.reason is not None:
-                key = (one.strategy, one.verdict, one.reason)
+        for result in results:
+            if result.reason is not None:
+                key = (result.strategy, result.verdict, result.reason)
                 reasons.setdefault(key, []).append(direction)
     lines = [
         Text(f"  {name} is WRONG in {', '.join(where)}: {reason}", "bold red")
@@ -192,7 +196,7 @@ def _remarks(report: Report, problem: NamedProblem) -> list[Any]:
         for (name, verdict, reason), where in reasons.items()
     ]
     chosen = (report.choice(problem, direction) for direction, _ in _directions(report, problem))
-    return lines + [Text(_poor(one), "yellow") for one in chosen if one and _poor(one)]
+    return lines + [Text(_poor(choice), "yellow") for choice in chosen if choice and _poor(choice)]
 
 
 def _poor(choice: AutoChoice) -> str:
@@ -207,14 +211,14 @@ def _poor(choice: AutoChoice) -> str:
 
 def _sum_columns(peer: str | None) -> list[Column]:
     columns = [
-        Column("direct", 10, 2, lambda one: _ms(one.direct_ms)),
-        Column("best", 10, 3, lambda one: _ms(one.best_ms)),
-        Column("auto", 10, 6, lambda one: _ms(one.auto_ms)),
-        Column("auto/best", 10, 1, lambda one: _number(one.auto_to_best, ".2f")),
+        Column("direct", 10, 2, lambda total: _ms(total.direct_ms)),
+        Column("best", 10, 3, lambda total: _ms(total.best_ms)),
+        Column("auto", 10, 6, lambda total: _ms(total.auto_ms)),
+        Column("auto/best", 10, 1, lambda total: _number(total.auto_to_best, ".2f")),
     ]
     if peer:
-        columns.append(Column(peer, 9, 4, lambda one: _ms(one.peer_ms)))
-        columns.append(Column(f"x {peer}", 9, 5, lambda one: _number(one.to_peer, ".2f")))
+        columns.append(Column(peer, 9, 4, lambda total: _ms(total.peer_ms)))
+        columns.append(Column(f"x {peer}", 9, 5, lambda total: _number(total.to_peer, ".2f")))
     return columns
 
 
@@ -226,11 +230,11 @@ def _sums(sums: list[Total], columns: list[Column]) -> Table:
     for column in columns:
         table.add_column(column.heading, width=column.width, justify="right", no_wrap=True)
     before = None
-    for one in sums:
-        if one.set != before:
-            table.add_row(f"{one.set}, {_count(one.problems, 'problem')}", style="bold")
-            before = one.set
-        table.add_row(f"  {one.direction}", *(column.text(one) for column in columns))
+    for total in sums:
+        if total.set != before:
+            table.add_row(f"{total.set}, {_count(total.problems, 'problem')}", style="bold")
+            before = total.set
+        table.add_row(f"  {total.direction}", *(column.text(total) for column in columns))
     return table
 
 

@@ -40,16 +40,19 @@ class Total:
 
 def totals(report: Report) -> list[Total]:
     """Return the sums of every set, by direction and of all together, of what was timed."""
-    found = []
+    complete = []
     for name in dict.fromkeys(problem.set for problem in report.problems if problem.set):
         own = [group for group in report.groups() if group[0].set == name]
         directions = list(dict.fromkeys(direction for _, direction, _ in own))
-        parts = [(one, [group for group in own if group[1] == one]) for one in directions]
+        parts = [
+            (direction, [group for group in own if group[1] == direction])
+            for direction in directions
+        ]
         if len(directions) > 1:
             parts.append((ALL, own))
         sums = (_total(report, name, direction, groups) for direction, groups in parts)
-        found += [one for one in sums if one.best_ms is not None]
-    return found
+        complete += [total for total in sums if total.best_ms is not None]
+    return complete
 
 
 def _total(report: Report, name: str, direction: str, groups: list[Group]) -> Total:
@@ -64,21 +67,25 @@ def _total(report: Report, name: str, direction: str, groups: list[Group]) -> To
         direct_ms=_sum(groups, lambda group: _named(group[2], "direct")),
         best_ms=_sum(groups, lambda group: winner(group[2])),
         auto_ms=_sum(groups, chosen),
-        peer_ms=_sum(groups, lambda group: next((one for one in group[2] if one.peer), None)),
+        peer_ms=_sum(
+            groups, lambda group: next((result for result in group[2] if result.peer), None)
+        ),
     )
 
 
 def _named(results: list[Result], strategy: str) -> Result | None:
-    return next((one for one in results if one.strategy == strategy and not one.peer), None)
+    return next(
+        (result for result in results if result.strategy == strategy and not result.peer), None
+    )
 
 
 def _sum(groups: list[Group], pick: Callable[[Group], Result | None]) -> float | None:
     total = 0.0
     for group in groups:
-        one = pick(group)
-        if one is None or one.median_ms is None:
+        result = pick(group)
+        if result is None or result.median_ms is None:
             return None
-        total += group[0].count * one.median_ms
+        total += group[0].count * result.median_ms
     return total
 
 
