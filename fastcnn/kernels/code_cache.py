@@ -76,9 +76,11 @@ def survey() -> Survey:
     root = system.cache_directory()
     kernels, damaged, refused = 0, [], None
     folders = [] if root is None else [root / name for name in ("kernels", "cubins")]
-    for folder in (one for parent in folders for one in sorted(parent.glob("*")) if _is_own(one)):
+    for folder in (
+        folder for parent in folders for folder in sorted(parent.glob("*")) if _is_own(folder)
+    ):
         refused = refused or code_file.why_refused(folder)
-        for path in sorted(one for pattern in OWN_FILES[:2] for one in folder.glob(pattern)):
+        for path in sorted(path for pattern in OWN_FILES[:2] for path in folder.glob(pattern)):
             if code_file.is_intact(path):
                 kernels += 1
             else:

@@ -87,7 +87,9 @@ def why_refused(folder: Path) -> str | None:
     belongs to us.
     """
     root = system.cache_directory()
-    above = [one for one in folder.parents if root is not None and one.is_relative_to(root)]
+    above = [
+        parent for parent in folder.parents if root is not None and parent.is_relative_to(root)
+    ]
     untrusted = trust.first_untrusted([*reversed(above), folder])
     if untrusted is None:
         return None

@@ -48,6 +48,7 @@ CPU_ONLY = {
     "runtime.kernel_timer": "counts a CPU's cycles",
     "simd.vector": "LLVM vectors",
     "simd.winograd_transform": "emits the transforms as LLVM vectors; a GPU's are plain Python",
+    "conv.winograd_tiling": "tiles and basis elements between cache lines",
     "conv.winograd_kernels": "bands of tiles in a core's cache; a GPU's are a kernel for each size",
 }
 # Names of the CPU's files that are about a CPU alone.
@@ -60,9 +61,9 @@ NAMES_OF_CPU_ONLY = {
     "conv.direct.forward_cycles": "counts a CPU's cycles",
     "conv.direct.pixels_at_once": "fills a CPU's vectors with neighbouring pixels",
     "conv.direct.transposed": "a GPU's kernels turn the kernel as they read it",
-    "conv.im2col.empty_partial": "a chunk's sums; split_sums has them on a GPU",
-    "conv.im2col.fold_partial": "a chunk's sums; split_sums has them on a GPU",
-    "layout.fold_gradient": "sums what chunks found; split_sums does on a GPU",
+    "conv.im2col.empty_partial": "a chunk's sums; `split_k` has them on a GPU",
+    "conv.im2col.fold_partial": "a chunk's sums; `split_k` has them on a GPU",
+    "layout.fold_gradient": "sums what chunks found; `split_k` does on a GPU",
     "layout.pack_kernel": "lays kernels out for vectors",
     "layout.pack_tap": "lays kernels out for vectors",
     "nn.dense.packed": "lays a matrix out for vectors",

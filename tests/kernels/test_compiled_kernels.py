@@ -39,11 +39,11 @@ def to_tf32(array):
     return np.ldexp(np.rint(mantissa * 2**11) / 2**11, exponent)
 
 
-def use(monkeypatch, name, splits=1):
-    """Compute every product in tiles of one size, with so many splits; return the precision."""
+def use(monkeypatch, name, k_slices=1):
+    """Compute every product in tiles of one size, with so many K slices; return the precision."""
     for module in (gemm, im2col):
         monkeypatch.setattr(
-            module, "best_plan", lambda *_: tile_selection.Plan(TILES[name], splits, 0.0)
+            module, "best_plan", lambda *_: tile_selection.Plan(TILES[name], k_slices, 0.0)
         )
     return TILES[name].precision
 
@@ -53,34 +53,34 @@ def exact(arrays, precision):
 
 
 # Kernels by their tiles, each compiled once; then sizes that end within tiles and slices, with
-# whole vectors of columns and not, in one go and in splits of which some are empty.
+# whole vectors of columns and not, in one go and in K slices of which some are empty.
 PRODUCTS = {
     "64x64": (TURING, False),
     "16x32": (HOPPER, True),
-    "tf32_64x64_in_fours": (AMPERE, False),
+    "tf32_64x64_vectorized": (AMPERE, False),
     "tf32_64x64": (HOPPER, True),
 }
 SIZES = [((67, 68, 36), 2), ((66, 64, 84), 1), ((1, 8, 4), 3), ((17, 33, 19), 1), ((64, 65, 51), 2)]
 
 
-@pytest.mark.parametrize(("sizes", "splits"), SIZES)
+@pytest.mark.parametrize(("sizes", "k_slices"), SIZES)
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_product(monkeypatch, name, sizes, splits):
+def test_product(monkeypatch, name, sizes, k_slices):
     """Two groups side by side, with a bias, a factor for each column, and ReLU."""
-    (capability, turned), (rows, columns, inner) = PRODUCTS[name], sizes
-    precision = use(monkeypatch, name, splits)
-    if name.endswith("in_fours"):
+    (capability, transposed), (rows, columns, inner) = PRODUCTS[name], sizes
+    precision = use(monkeypatch, name, k_slices)
+    if name.endswith("vectorized"):
         columns, inner = columns // 4 * 4, inner // 4 * 4
     a, b = numbers(1, rows, 2, inner), numbers(2, inner, columns, seed=1)
     bias, scale = numbers(2, 2 * columns, seed=2)
-    lying = np.ascontiguousarray(b.swapaxes(1, 2)) if turned else b
+    lying = np.ascontiguousarray(b.swapaxes(1, 2)) if transposed else b
     of_a, of_b, c = local((rows, 2, inner)), single(b.shape), local((rows, 2, columns))
     of_bias, of_scale = single(bias.shape), single(scale.shape)
     calls = Calls(1, precision=precision)
     strides = gemm.Strides(
         2, 2 * inner, None, 2 * columns, a_group=inner, b_group=inner * columns, c_group=columns
     )
-    finish = {"turned": turned, "bias": of_bias, "scale": of_scale, "relu": True}
+    finish = {"transposed": transposed, "bias": of_bias, "scale": of_scale, "relu": True}
     gemm.product(calls, of_a, of_b, c, rows, columns, inner, strides, **finish)
     given = {of_a: a, of_b: lying, of_bias: bias, of_scale: scale}
     found = run(calls, 1, given, capability)[c].reshape(rows, 2, columns)
@@ -89,12 +89,12 @@ def test_product(monkeypatch, name, sizes, splits):
     assert_close(found, np.maximum(expected, 0), "sum", "c")
 
 
-@pytest.mark.parametrize(("sizes", "splits"), [((36, 32, 9), 3), ((132, 36, 21), 1)])
+@pytest.mark.parametrize(("sizes", "k_slices"), [((36, 32, 9), 3), ((132, 36, 21), 1)])
 @pytest.mark.parametrize(
-    ("name", "capability"), [("16x32", HOPPER), ("tf32_128x32_in_fours", AMPERE)]
+    ("name", "capability"), [("16x32", HOPPER), ("tf32_128x32_vectorized", AMPERE)]
 )
-def test_sum_of_products(monkeypatch, name, capability, sizes, splits):
-    precision = use(monkeypatch, name, splits)
+def test_sum_of_products(monkeypatch, name, capability, sizes, k_slices):
+    precision = use(monkeypatch, name, k_slices)
     rows, columns, inner = sizes
     x, dy = numbers(IMAGES, inner, rows), numbers(IMAGES, inner, columns, seed=1)
     of_x, of_dy, gradient = local(x.shape[1:]), local(dy.shape[1:]), single((rows, columns))
@@ -118,7 +118,7 @@ def test_groups_4_gib_apart():
         arrays[name] = addresses[0], (groups * far,)
     values = {"count": 1, "rows": rows, "columns": columns, "inner": inner, "groups": groups}
     values |= {"a_group": far, "a_row": inner, "b_group": far, "b_row": columns}
-    values |= {"c_group": far, "c_row": columns, "splits": 1}
+    values |= {"c_group": far, "c_row": columns, "k_slices": 1}
     device.launch(gemm.KERNELS[gemm.PRODUCT, TILES["64x64"]], values, arrays)
     assert_close(c, a.astype(float) @ b, "sum", "c")
 
@@ -188,7 +188,7 @@ def test_direct_convolution(problem, capability, skipped):
     Convolution(problem, capability).check(*DIRECT, skipped=skipped)
 
 
-# In fours channels and filters of a group are whole vectors; elsewhere they need not be.
+# In vectors channels and filters of a group are whole vectors; elsewhere they need not be.
 WINDOWS = {
     "groups": Problem(4, 4, 8, 16, (3, 2), (2, 1), ((1, 1), (1, 0)), groups=2),
     "dilated": Problem(5, 4, 4, 12, (2, 2), (2, 2), ((2, 1), (0, 1)), (1, 2)),
@@ -196,15 +196,15 @@ WINDOWS = {
     "odd": Problem(6, 7, 3, 5, (3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2)),
     "strides over taps": Problem(7, 8, 2, 3, (2, 1), (3, 2)),
 }
-KERNELS = {"16x32": TURING, "tf32_64x64_in_fours": AMPERE}
+KERNELS = {"16x32": TURING, "tf32_64x64_vectorized": AMPERE}
 
 
 @pytest.mark.parametrize("problem", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("tile", KERNELS)
 def test_im2col(monkeypatch, tile, problem):
-    if tile.endswith("in_fours") and problem.filters % 4:
+    if tile.endswith("vectorized") and problem.filters % 4:
         problem = replace(problem, channels=4, filters=8)
-    precision = use(monkeypatch, tile, splits=2)
+    precision = use(monkeypatch, tile, k_slices=2)
     Convolution(problem, KERNELS[tile], precision).check(*IM2COL)
 
 

@@ -56,10 +56,10 @@ class Numbers:
 
 @pytest.mark.parametrize("m", winograd.POINTS)
 @pytest.mark.parametrize("number", range(3))
-@pytest.mark.parametrize("turned", [False, True])
-def test_shared_sums_give_the_product_with_a_matrix(m, number, turned):
+@pytest.mark.parametrize("transposed", [False, True])
+def test_shared_sums_give_the_product_with_a_matrix(m, number, transposed):
     matrix = winograd.matrices(m)[number]
-    matrix = matrix.T if turned else matrix
+    matrix = matrix.T if transposed else matrix
     values = np.random.default_rng(0).standard_normal(matrix.shape[1])
     received = winograd.Sums(Numbers()).product(matrix, values)
     np.testing.assert_allclose(received, matrix @ values, rtol=0, atol=1e-14)

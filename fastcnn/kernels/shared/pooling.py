@@ -26,7 +26,7 @@ def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
         "left": problem.padding[1][0],
         "relu": relu,
         # Windows that tile the image write each of its pixels exactly once.
-        "four": problem.kernel == (2, 2) and not problem.padded,
+        "two_by_two": problem.kernel == (2, 2) and not problem.padded,
         "covers": whole and problem.kernel == problem.strides and not problem.padded,
     }
 

@@ -89,15 +89,15 @@ def test_gradient_of_the_kernel(problem):
     assert_close(memory[out].reshape(expected.shape), expected, "sum", "dw")
 
 
-def test_splits_are_added_in_order():
+def test_k_slices_are_added_in_order():
     problem = PROBLEMS["3x3"]
     x, kernel, dy, _, _, expected = drawn(problem)
     source, above, out = local(x.shape[1:]), local(dy.shape[1:]), single(kernel.shape)
-    # A batch that might be so large has a split for each 8 of its rows.
+    # A batch that might be so large has a K slice for each 8 of its rows.
     calls = Calls(5)
     direct.conv2d_direct_dw(calls, problem, source, above, out)
-    assert [call.kernel.name for call in calls.emitted][1] == "fold_splits"
-    assert calls.emitted[0].values["splits"] == 3
+    assert [call.kernel.name for call in calls.emitted][1] == "fold_k_slices"
+    assert calls.emitted[0].values["k_slices"] == 3
     memory = run(calls, IMAGES, {source: x, above: dy})
     assert_close(memory[out].reshape(expected.shape), expected, "sum", "dw")
 

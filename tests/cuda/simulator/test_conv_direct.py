@@ -118,9 +118,9 @@ def test_every_tile(tile, monkeypatch):
 
 
 @pytest.mark.parametrize("tile", direct_weight_gradient.TILES, ids=lambda tile: tile.name)
-def test_every_tile_of_the_gradient_and_splits(tile, monkeypatch):
+def test_every_tile_of_the_gradient_and_k_slices(tile, monkeypatch):
     monkeypatch.setattr(direct_weight_gradient, "TILES", (tile,))
-    monkeypatch.setattr(direct_weight_gradient, "SPLITS", (2,))
+    monkeypatch.setattr(direct_weight_gradient, "K_SLICES", (2,))
     direct_weight_gradient.plan.cache_clear()
     problem = Problem(2, 9, 5, tile.filters // 2 + 3, (1, 2), (1, 2))
     received, expected = Numbers(problem).kernel_gradient()

@@ -45,13 +45,13 @@ def small_tiles(monkeypatch):
     use(monkeypatch, 1)
 
 
-def use(monkeypatch, splits):
+def use(monkeypatch, k_slices):
     kinds = {"FORWARD": "make_forward", "DX": "make_dx", "DW": "make_dw"}
     for table, make in kinds.items():
         if SMALL not in getattr(im2col, table):
             made = getattr(im2col, make)(SMALL)
             monkeypatch.setitem(getattr(im2col, table), SMALL, made)
-    monkeypatch.setattr(im2col, "best_plan", lambda *_: Plan(SMALL, splits, 0.0))
+    monkeypatch.setattr(im2col, "best_plan", lambda *_: Plan(SMALL, k_slices, 0.0))
 
 
 def numbers(*shape):
@@ -137,7 +137,7 @@ def test_forward_has_scale_bias_and_relu_of_its_group():
 
 
 @pytest.mark.parametrize("name", ["groups"])
-def test_splits_are_added_up(monkeypatch, name):
+def test_k_slices_are_added_up(monkeypatch, name):
     """With one image less than would fit; each direction's sums come from three parts."""
     use(monkeypatch, 3)
     monkeypatch.setattr(f"{__name__}.IMAGES", 3)

@@ -12,6 +12,7 @@ from running import local, run, single
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands
 from fastcnn.kernels.cuda.conv import winograd, winograd_kernels
+from fastcnn.kernels.cuda.gemm import gemm
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, elements
 from fastcnn.kernels.shared.winograd import POINTS, matrices
@@ -96,7 +97,7 @@ def test_tiles_of_the_output_gradient(m):
     source, w = local(dy.shape[1:]), local(expected.shape[1:])
     calls = Calls(IMAGES)
     values = {"tiles_h": high, "tiles_w": wide, "height": 5, "width": 7, "channels": 3}
-    kernel = winograd_kernels.winograd_turned_outputs[m]
+    kernel = winograd_kernels.winograd_transposed_outputs[m]
     calls.emit(kernel, IMAGE, "v", {"x": source, "v": w}, **values)
     assert_near(run(calls, IMAGES, {source: dy})[w], expected, m)
 
@@ -183,20 +184,21 @@ def plain(
 class PlainProducts:
     """Stands in for `gemm`, whose tiles take the simulator too long to compute 36 times over."""
 
+    Strides = gemm.Strides
     kernel = Kernel(plain, elements("groups", "rows", "columns"), fastmath=False)
 
-    def product(self, calls, a, b, c, rows, columns, inner, *, a_row, turned, **strides):
-        steps = {"b_row": 1, "b_step": inner} if turned else {"b_row": columns, "b_step": 1}
-        steps |= {"a_row": a_row, "a_step": 1}
-        self._emit(calls, a, b, c, rows, columns, inner, **steps, **strides)
+    def product(self, calls, a, b, c, rows, columns, inner, strides, transposed):
+        steps = {"b_row": 1, "b_step": inner} if transposed else {"b_row": columns, "b_step": 1}
+        self._emit(calls, a, b, c, rows, columns, inner, strides, {**steps, "a_step": 1})
 
-    def sum_of_products(self, calls, a, b, c, rows, columns, inner, *, a_row, **strides):
-        steps = {"a_row": 1, "a_step": a_row, "b_step": 1, "c_row": columns, "summed": 1}
-        self._emit(calls, a, b, c, rows, columns, inner, **steps, **strides)
+    def sum_of_products(self, calls, a, b, c, rows, columns, inner, strides):
+        steps = {"a_row": 1, "a_step": strides.a_row, "b_step": 1, "c_row": columns, "summed": 1}
+        self._emit(calls, a, b, c, rows, columns, inner, strides, steps)
 
-    def _emit(self, calls, a, b, c, rows, columns, inner, **numbers):
-        sizes = {"rows": rows, "columns": columns, "inner": inner}
-        calls.emit(self.kernel, IMAGE, "c", {"a": a, "b": b, "c": c}, **sizes, **numbers)
+    def _emit(self, calls, a, b, c, rows, columns, inner, strides, steps):
+        given = {name: number for name, number in strides._asdict().items() if number is not None}
+        sizes = {"rows": rows, "columns": columns, "inner": inner, **given, **steps}
+        calls.emit(self.kernel, IMAGE, "c", {"a": a, "b": b, "c": c}, **sizes)
 
 
 @pytest.fixture

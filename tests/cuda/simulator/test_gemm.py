@@ -19,12 +19,12 @@ def numbers(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def use(monkeypatch, tile, splits=1):
+def use(monkeypatch, tile, k_slices=1):
     """Compute every product in tiles of one size."""
-    for kind in (gemm.PRODUCT, gemm.TURNED, gemm.SUM):
+    for kind in (gemm.PRODUCT, gemm.TRANSPOSED, gemm.SUM):
         if (kind, tile) not in gemm.KERNELS:
             monkeypatch.setitem(gemm.KERNELS, (kind, tile), gemm.make_kernel(kind, tile))
-    monkeypatch.setattr(gemm, "best_plan", lambda *_: tile_selection.Plan(tile, splits, 0.0))
+    monkeypatch.setattr(gemm, "best_plan", lambda *_: tile_selection.Plan(tile, k_slices, 0.0))
 
 
 @pytest.mark.parametrize("tile", tile_selection.TILES["float32"], ids=lambda tile: tile.name)
@@ -40,15 +40,15 @@ def test_a_tile_of_each_size(monkeypatch, tile):
 
 
 @pytest.mark.parametrize(
-    ("splits", "turned", "groups"), [(1, False, 2), (1, True, 1), (3, True, 2)]
+    ("k_slices", "transposed", "groups"), [(1, False, 2), (1, True, 1), (3, True, 2)]
 )
-def test_product(monkeypatch, splits, turned, groups):
+def test_product(monkeypatch, k_slices, transposed, groups):
     """Groups beside each other in the rows; more images would fit than are there."""
-    use(monkeypatch, SMALL, splits)
+    use(monkeypatch, SMALL, k_slices)
     images, rows, columns, inner = 2, 17, 10, 19
     x, kernel = numbers(images, rows, groups, inner), numbers(inner, groups, columns)
     bias, scale = numbers(groups * columns), numbers(groups * columns)
-    lying = np.ascontiguousarray(np.moveaxis(kernel, 0, 2)) if turned else kernel
+    lying = np.ascontiguousarray(np.moveaxis(kernel, 0, 2)) if transposed else kernel
     of_x, y = local(x.shape[1:]), local((rows, groups, columns))
     of_kernel, of_bias, of_scale = (single(one.shape) for one in (kernel, bias, scale))
     calls = Calls(3)
@@ -63,13 +63,13 @@ def test_product(monkeypatch, splits, turned, groups):
         gemm.Strides(
             groups,
             a_row=groups * inner,
-            b_row=inner if turned else groups * columns,
+            b_row=inner if transposed else groups * columns,
             c_row=groups * columns,
             a_group=inner,
-            b_group=columns * inner if turned else columns,
+            b_group=columns * inner if transposed else columns,
             c_group=columns,
         ),
-        turned=turned,
+        transposed=transposed,
         bias=of_bias,
         scale=of_scale,
         relu=True,
@@ -81,9 +81,9 @@ def test_product(monkeypatch, splits, turned, groups):
     assert_close(found, np.maximum(expected, 0.0), "sum", "c")
 
 
-@pytest.mark.parametrize(("splits", "groups"), [(1, 2), (3, 1)])
-def test_sum_of_products(monkeypatch, splits, groups):
-    use(monkeypatch, SMALL, splits)
+@pytest.mark.parametrize(("k_slices", "groups"), [(1, 2), (3, 1)])
+def test_sum_of_products(monkeypatch, k_slices, groups):
+    use(monkeypatch, SMALL, k_slices)
     images, rows, columns, inner = 3, 33, 10, 9
     x, dy = numbers(images, inner, groups, rows), numbers(images, inner, groups, columns)
     of_x, of_dy, gradient = local(x.shape[1:]), local(dy.shape[1:]), single((groups, rows, columns))
@@ -112,12 +112,12 @@ def test_sum_of_products(monkeypatch, splits, groups):
 def test_a_plan_fills_the_card():
     """Few tiles are split, many are not; few rows or columns take tiles of their shape."""
     large = tile_selection.best_plan(100_000, 256, 1152)
-    assert (large.tile, large.splits) == (tile_selection.TILES["float32"][0], 1)
+    assert (large.tile, large.k_slices) == (tile_selection.TILES["float32"][0], 1)
     dense = tile_selection.best_plan(32, 4096, 4096)
     assert dense.tile.rows == 32
-    assert dense.tile.blocks(32, 4096) * dense.splits >= 128
+    assert dense.tile.blocks(32, 4096) * dense.k_slices >= 128
     assert tile_selection.best_plan(100_000, 24, 1152).tile.columns == 32
-    assert tile_selection.best_plan(1152, 128, 100_000).splits > 1
+    assert tile_selection.best_plan(1152, 128, 100_000).k_slices > 1
 
 
 @pytest.mark.parametrize(("rows", "inner"), [(1 << 20, 4), (1, 1 << 25)], ids=["rows", "step"])

@@ -20,8 +20,8 @@ from fastcnn.kernels.cuda.gemm.tile import TF32, Tile
 
 RNG = np.random.default_rng(0)
 SMALL = Tile(32, 32, 8, 4, 8, TF32)  # one warp
-SMALL_IN_FOURS = SMALL._replace(width=4)
-each_width = pytest.mark.parametrize("tile", [SMALL, SMALL_IN_FOURS], ids=["ones", "fours"])
+SMALL_VECTORIZED = SMALL._replace(width=4)
+each_width = pytest.mark.parametrize("tile", [SMALL, SMALL_VECTORIZED], ids=["ones", "vectorized"])
 IMAGES = 2
 
 
@@ -49,17 +49,19 @@ def assert_sums(received, expected):
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     makers = {"FORWARD": "make_forward", "DX": "make_dx", "DW": "make_dw"}
-    for tile in (SMALL, SMALL_IN_FOURS):
-        for kind in (gemm.PRODUCT, gemm.TURNED, gemm.SUM):
+    for tile in (SMALL, SMALL_VECTORIZED):
+        for kind in (gemm.PRODUCT, gemm.TRANSPOSED, gemm.SUM):
             monkeypatch.setitem(gemm.KERNELS, (kind, tile), gemm.make_kernel(kind, tile))
         for table, make in makers.items():
             made = getattr(im2col, make)(tile)
             monkeypatch.setitem(getattr(im2col, table), tile, made)
 
 
-def use(monkeypatch, tile, splits=1):
+def use(monkeypatch, tile, k_slices=1):
     for module in (gemm, im2col):
-        monkeypatch.setattr(module, "best_plan", lambda *_: tile_selection.Plan(tile, splits, 0.0))
+        monkeypatch.setattr(
+            module, "best_plan", lambda *_: tile_selection.Plan(tile, k_slices, 0.0)
+        )
 
 
 def test_rounding_goes_to_the_nearest():
@@ -91,12 +93,12 @@ def test_a_plan_has_the_precision_that_is_asked_for():
 # channels, also where a dilated and strided gradient goes in phases.
 PROBLEMS = [
     (SMALL, Problem(4, 4, 2, 4, (3, 2), (2, 1), ((1, 1), (1, 0)), groups=2)),
-    (SMALL_IN_FOURS, Problem(4, 3, 8, 8, (3, 2), (2, 1), ((1, 1), (1, 0)), groups=2)),
-    (SMALL_IN_FOURS, Problem(5, 4, 4, 12, (2, 2), (2, 2), ((2, 1), (0, 1)), (1, 2))),
+    (SMALL_VECTORIZED, Problem(4, 3, 8, 8, (3, 2), (2, 1), ((1, 1), (1, 0)), groups=2)),
+    (SMALL_VECTORIZED, Problem(5, 4, 4, 12, (2, 2), (2, 2), ((2, 1), (0, 1)), (1, 2))),
 ]
 
 
-@pytest.mark.parametrize(("tile", "problem"), PROBLEMS, ids=["ones", "fours", "dilated"])
+@pytest.mark.parametrize(("tile", "problem"), PROBLEMS, ids=["ones", "vectorized", "dilated"])
 def test_convolution_and_its_gradients(monkeypatch, tile, problem):
     use(monkeypatch, tile)
     x = numbers(IMAGES, problem.height, problem.width, problem.channels)
@@ -128,7 +130,7 @@ def test_a_dense_layer_and_its_gradients(monkeypatch, tile):
     y, dx, gradient = local((units,)), local((features,)), single(kernel.shape)
     calls = Calls(images, precision=TF32)
     gemm.product(calls, of_x, of_kernel, y, 1, units, features)
-    gemm.product(calls, of_dy, of_kernel, dx, 1, features, units, turned=True)
+    gemm.product(calls, of_dy, of_kernel, dx, 1, features, units, transposed=True)
     gemm.sum_of_products(calls, of_x, of_dy, gradient, features, units, 1)
     memory = run(calls, images, {of_x: x, of_dy: dy, of_kernel: kernel})
     x, dy, kernel = (to_tf32(one) for one in (x, dy, kernel))
@@ -137,10 +139,10 @@ def test_a_dense_layer_and_its_gradients(monkeypatch, tile):
     assert_sums(memory[gradient].reshape(kernel.shape), x.T @ dy)
 
 
-@pytest.mark.parametrize(("inner", "splits"), [(1, 1), (9, 3), (41, 1)])
-def test_slices_go_through_all_stages(monkeypatch, inner, splits):
-    """From fewer slices than are ahead to more than there are stages; a split without any."""
-    use(monkeypatch, SMALL, splits)
+@pytest.mark.parametrize(("inner", "k_slices"), [(1, 1), (9, 3), (41, 1)])
+def test_slices_go_through_all_stages(monkeypatch, inner, k_slices):
+    """From fewer slices than are ahead to more than there are stages; a K slice without any."""
+    use(monkeypatch, SMALL, k_slices)
     a, b = numbers(9, inner), numbers(inner, 5)
     calls, of_a, of_b, c = Calls(9), local((inner,)), single(b.shape), local((5,))
     gemm.product(calls, of_a, of_b, c, 1, 5, inner)
@@ -162,6 +164,6 @@ def test_vectors_need_whole_rows_that_begin_at_them(monkeypatch):
         gemm.product(calls, a, b, c, 8, columns, 8, gemm.Strides(a_row=12))
     gemm.product(calls, a, single((8, 8)), c, 8, 8, 8, gemm.Strides(a_row=10))
     assert asked == [True, False, False, False]
-    for fours in asked[:2]:
-        tile = tile_selection.best_plan(10_000, 128, 1152, 1, TF32, fours).tile
-        assert tile.width == (4 if fours else 1)
+    for vectorized in asked[:2]:
+        tile = tile_selection.best_plan(10_000, 128, 1152, 1, TF32, vectorized).tile
+        assert tile.width == (4 if vectorized else 1)

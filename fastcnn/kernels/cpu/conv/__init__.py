@@ -13,8 +13,8 @@ __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
 # The errors are those of the longest sums, ten thousand products and more, with room to spare.
 STRATEGIES: dict[str, Strategy] = {
-    one.name: one
-    for one in (
+    entry.name: entry
+    for entry in (
         strategy("direct", direct, 1e-5),
         strategy("im2col", im2col, 1e-5),
         strategy("im2col-blas", im2col_blas, 1e-5),

@@ -39,7 +39,7 @@ from fastcnn.kernels.cpu.conv.depthwise_kernels import (
 )
 from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.runtime.kernel import Kernel
-from fastcnn.kernels.cpu.simd.depthwise_tile import KNOWN, PIXELS
+from fastcnn.kernels.cpu.simd.depthwise_tile import PIXELS, UNROLLED
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 ROWS, VECTORS = 16, 16  # of an image that are worked on together, to stay near
@@ -128,7 +128,7 @@ def _emit(
         pixels = 1
     w_first = VECTOR_BYTES * (rows.first_tap * taps_w + columns.first_tap)
     y_first = pixel * (rows.first * y_width + columns.first)
-    whole = columns.taps in KNOWN and columns.stride == 1 and columns.dilation == 1
+    whole = columns.taps in UNROLLED and columns.stride == 1 and columns.dilation == 1
     calls.emit(
         tile_kernel,
         IMAGE,

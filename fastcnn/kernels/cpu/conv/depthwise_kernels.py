@@ -109,7 +109,7 @@ def depthwise_sums(pointer):
     a row; at the left and right edges, where pixels have fewer taps, some pixels of a column.
     """
     op = record_at(pointer)
-    here = address_of(pointer)
+    op_address = address_of(pointer)
     all_vectors = (op.channels + LANES - 1) // LANES
     narrow = int(op.channels < LANES)
     for top in range(0, op.out_height, op.rows_near):
@@ -135,7 +135,9 @@ def depthwise_sums(pointer):
                         kind = op.taps_w
                     at = x + line * op.x_line, weight + first_h * op.w_row, y + row * op.y_row
                     taps = end_h - first_h, end_w - first_w
-                    _sums(pixels * rows, kind, here, *at, x_step, y_step, *taps, vector, vectors)
+                    _sums(
+                        pixels * rows, kind, op_address, *at, x_step, y_step, *taps, vector, vectors
+                    )
                     row += rows
                 pixel += pixels
 
@@ -144,7 +146,7 @@ def depthwise_sums(pointer):
 def depthwise_gradient(pointer):
     """kernel += the kernel's gradient, from x and y = the gradient of the output."""
     op = record_at(pointer)
-    here = address_of(pointer)
+    op_address = address_of(pointer)
     all_vectors = (op.channels + LANES - 1) // LANES
     narrow = int(op.channels < LANES)
     most = 1 if narrow else TAPS
@@ -171,6 +173,8 @@ def depthwise_gradient(pointer):
                             to += vector * op.w_vector
                             taps = min(most, end_h - tap_h), min(most, end_w - tap_w)
                             at = x, y, to, x_step, y_step
-                            _gradient(*taps, narrow, here, *at, pixels * rows, vector, vectors)
+                            _gradient(
+                                *taps, narrow, op_address, *at, pixels * rows, vector, vectors
+                            )
                     row += rows
                 pixel += pixels

@@ -41,7 +41,7 @@ COLUMNS = record(
 def columns_to_image(pointer):
     """dx[H, W, C] = the gradient of the input, from dy[OH, OW, F] and the packed kernel."""
     op = record_at(pointer)
-    here = address_of(pointer)
+    op_address = address_of(pointer)
     row_size = op.image_width * op.channels
     op.c = op.columns_at
     for row in range(op.height):
@@ -52,7 +52,7 @@ def columns_to_image(pointer):
         op.k1 = taps
         op.a = op.dy + 4 * out_row * op.out_width * op.filters
         op.b = op.kernel + first_tap * (op.filters // op.groups) * VECTOR_BYTES
-        call(op.tiles, here)
+        call(op.tiles, op_address)
         if op.groups == 1 and op.dilation_w == 1:
             _add_runs(op, row)
         else:

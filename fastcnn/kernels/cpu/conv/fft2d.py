@@ -48,10 +48,10 @@ def fourier_back(op: Record) -> None:
     rows = np.fft.ifft(spectrum, axis=0, norm=NORM)[op.top : op.top + op.height]
     whole = np.fft.irfft(rows, op.size_w, axis=1, norm=NORM)
     largest = np.maximum(whole.max(axis=(0, 1)), -whole.min(axis=(0, 1)))
-    found = whole[:, op.left : op.left + op.width]
-    found[np.abs(found) < NOISE * largest] = 0
+    inside = whole[:, op.left : op.left + op.width]
+    inside[np.abs(inside) < NOISE * largest] = 0
     # Three transforms have a factor of 1 / sqrt(size) each, where 1 / size is due.
-    np.multiply(found, np.float32(sqrt(op.size_h * op.size_w)), out=image)
+    np.multiply(inside, np.float32(sqrt(op.size_h * op.size_w)), out=image)
     finish(image, op, (op.channels,))
 
 

@@ -152,17 +152,17 @@ def empty_columns(problem: Problem, image: Region) -> Columns:
 
 def columns_of(calls: Calls, problem: Problem, x: Region) -> Columns:
     """Return the column matrix of x, with the call that makes it."""
-    made = empty_columns(problem, x)
-    if made.region is not x:
-        places = {"image": x, "columns": made.region}
+    columns = empty_columns(problem, x)
+    if columns.region is not x:
+        places = {"image": x, "columns": columns.region}
         calls.emit(image_to_columns, IMAGE, "columns", places, **_geometry(problem))
-    return made
+    return columns
 
 
-def sum_columns(calls: Calls, problem: Problem, made: Columns, out: Region) -> None:
+def sum_columns(calls: Calls, problem: Problem, columns: Columns, out: Region) -> None:
     """Emit the way back: the gradient of the image from that of its columns."""
-    if made.region is not out:
-        places = {"image": out, "columns": made.region}
+    if columns.region is not out:
+        places = {"image": out, "columns": columns.region}
         calls.emit(columns_to_sums, IMAGE, "image", places, **_geometry(problem))
 
 

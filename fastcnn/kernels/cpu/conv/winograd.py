@@ -243,13 +243,13 @@ def conv2d_winograd_dw(
     d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
     if small:
         calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)
-    for one, area, made, tile, step, turned in (
+    for image, area, elements, tile, step, of_output in (
         (x, tiling.source, v, v_tile, v_step, 0),
         (dy, tiling.target, w, w_tile, w_step, 1),
     ):
-        source = padded_source(calls, area, one)
-        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step, "turned": turned}
-        calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": made}, **values)
+        source = padded_source(calls, area, image)
+        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step, "transposed": of_output}
+        calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": elements}, **values)
     grid = grid_values(
         channels,
         filters,

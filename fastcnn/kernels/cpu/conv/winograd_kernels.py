@@ -25,7 +25,7 @@ WINOGRAD = record(
     *("x", "v", "products", "y", "spare", "offset", "tiles"),
     *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_tile", "v_step"),
     *("out_height", "out_width", "filters", "products_tile", "products_step"),
-    *("rectified", "turned"),
+    *("rectified", "transposed"),
 )
 KERNEL = record(
     *("kernel", "u", "block", "scale"),
@@ -49,15 +49,15 @@ _output_4 = two_sided("winograd_output_4", _OUTPUT_4, finished=True)
 _kernel_2 = two_sided("winograd_kernel_2", _KERNEL_2)
 _kernel_4 = two_sided("winograd_kernel_4", _KERNEL_4)
 # For the gradient of the kernel, outputs and kernel change places.
-_turned_output_2 = two_sided("winograd_turned_output_2", _OUTPUT_2.T)
-_turned_output_4 = two_sided("winograd_turned_output_4", _OUTPUT_4.T)
-_turned_kernel_2 = two_sided("winograd_turned_kernel_2", _KERNEL_2.T)
-_turned_kernel_4 = two_sided("winograd_turned_kernel_4", _KERNEL_4.T)
+_transposed_output_2 = two_sided("winograd_transposed_output_2", _OUTPUT_2.T)
+_transposed_output_4 = two_sided("winograd_transposed_output_4", _OUTPUT_4.T)
+_transposed_kernel_2 = two_sided("winograd_transposed_kernel_2", _KERNEL_2.T)
+_transposed_kernel_4 = two_sided("winograd_transposed_kernel_4", _KERNEL_4.T)
 
 
 @njit
 def _transform_inputs(op, first, end):
-    """v[e][tile, C] = B^T d B for the tiles of tile rows first..end; A d A^T where `turned`."""
+    """v[e][tile, C] = B^T d B for the tiles of tile rows first..end; A d A^T where `transposed`."""
     size = op.m + TAPS - 1
     v_row = size * op.v_step
     for row in range(first, end):
@@ -68,12 +68,12 @@ def _transform_inputs(op, first, end):
                 lanes = min(LANES, op.channels - c)
                 at, to = source + 4 * c, target + 4 * c
                 if op.m == 4:
-                    if op.turned:
-                        _turned_output_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                    if op.transposed:
+                        _transposed_output_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
                     else:
                         _input_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
-                elif op.turned:
-                    _turned_output_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                elif op.transposed:
+                    _transposed_output_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
                 else:
                     _input_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
 
@@ -146,13 +146,13 @@ def winograd_outputs(pointer):
 def winograd_bands(pointer):
     """Convolve an image, band by band, so that what lies between stays in the cache."""
     op = record_at(pointer)
-    here = address_of(pointer)
+    op_address = address_of(pointer)
     op.a, op.c = op.v, op.products
     for first in range(0, op.tiles_h, op.band):
         end = min(op.tiles_h, first + op.band)
         _transform_inputs(op, first, end)
         op.rows_inner = (end - first) * op.tiles_w
-        call(op.tiles, here)
+        call(op.tiles, op_address)
         _transform_outputs(op, first, end)
 
 
@@ -202,7 +202,7 @@ def winograd_kernel(pointer):
     op = record_at(pointer)
     size = op.m + TAPS - 1
     op.block += op.first * (TAPS * TAPS * TAP_BYTES + size * size * ELEMENT_BYTES)
-    made = op.block + TAPS * TAPS * TAP_BYTES
+    elements = op.block + TAPS * TAPS * TAP_BYTES
     vectors = (op.outputs + LANES - 1) // LANES
     heaps = (op.inner + LANES - 1) // LANES
     items = vectors * heaps
@@ -211,13 +211,13 @@ def winograd_kernel(pointer):
         height, lanes = min(LANES, op.inner - i), min(LANES, op.outputs - vector * LANES)
         _gather_block(op, i, vector * LANES, height, lanes)
         for row in range(height):
-            source, target = op.block + row * VECTOR_BYTES, made + row * VECTOR_BYTES
+            source, target = op.block + row * VECTOR_BYTES, elements + row * VECTOR_BYTES
             rows = TAPS * TAP_BYTES, size * ELEMENT_BYTES
             if op.m == 4:
                 _kernel_4(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
             else:
                 _kernel_2(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
-        _write_out(op, made, op.u + (vector * op.inner + i) * VECTOR_BYTES, height)
+        _write_out(op, elements, op.u + (vector * op.inner + i) * VECTOR_BYTES, height)
 
 
 @kernel(GRADIENT)
@@ -241,6 +241,6 @@ def winograd_gradient(pointer):
                     store(total, place, lanes)
             to = op.gradient + 4 * (c * op.filters + f)
             if op.m == 4:
-                _turned_kernel_4(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
+                _transposed_kernel_4(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
             else:
-                _turned_kernel_2(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
+                _transposed_kernel_2(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)

@@ -84,15 +84,15 @@ def packed_kernel(
 
 def repeated(calls: Calls, bias: Region, size: int, times: int) -> Region:
     """Return the bias written `times` times side by side."""
-    made = Region(4 * size * times, GLOBAL, label="bias")
+    side_by_side = Region(4 * size * times, GLOBAL, label="bias")
     calls.emit(
         copy_rows,
         BATCH,
         "y",
-        {"x": bias, "y": made},
+        {"x": bias, "y": side_by_side},
         rows=times,
         columns=size,
         x_row=0,
         y_row=size,
     )
-    return made
+    return side_by_side

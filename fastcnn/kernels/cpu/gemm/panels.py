@@ -27,7 +27,7 @@ PANELS = record(
 def product_by_panels(pointer):
     """C[r, columns of this part] = A[r, :] @ B (+ bias, then ReLU)."""
     op = record_at(pointer)
-    here = address_of(pointer)
+    op_address = address_of(pointer)
     vectors = (op.all_columns + LANES - 1) // LANES
     first, end = vectors * op.first // op.parts, vectors * (op.first + 1) // op.parts
     op.columns = min(op.all_columns, end * LANES) - first * LANES
@@ -46,4 +46,4 @@ def product_by_panels(pointer):
         op.accumulate = start > 0
         op.bias = 0 if start else bias
         op.relu = op.rectified if start + op.k0 == op.inner else 0
-        call(op.tiles, here)
+        call(op.tiles, op_address)

@@ -49,7 +49,7 @@ _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 def tiles(pointer):
     """Compute one grid, or one part of it."""
     grid = record_at(pointer)
-    here = address_of(pointer)
+    grid_address = address_of(pointer)
     if grid.rows_are_images:
         grid.rows_inner = grid.count
     if grid.outer_is_images:
@@ -66,12 +66,12 @@ def tiles(pointer):
         grid.k1 = min(at_once, steps - start)
         grid.a, grid.b = a + start * grid.a_k1, b + start * grid.b_k1
         grid.accumulate = 1 if start else accumulate
-        _sweep(grid, here)
+        _sweep(grid, grid_address)
     grid.k1, grid.accumulate = steps, accumulate
 
 
 @njit
-def _sweep(grid, here):
+def _sweep(grid, grid_address):
     """Compute every tile of a part."""
     vectors = (grid.columns + LANES - 1) // LANES
     first_row, last_row = 0, grid.rows_inner
@@ -115,7 +115,7 @@ def _sweep(grid, here):
                     a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
                     if grid.ahead:
                         look_ahead(grid.ahead)
-                    _tile(height, halves, width, here, a_row, b, c_row, bias)
+                    _tile(height, halves, width, grid_address, a_row, b, c_row, bias)
 
 
 # What a tile costs besides its multiply-adds: reading its record, the first and the last values.

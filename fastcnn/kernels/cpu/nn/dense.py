@@ -119,9 +119,9 @@ def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, 
     if 4 * features * units > LARGE:
         _panels(calls, dy, kernel, out, None, units, features, 1, units)
         return
-    turned = packed(calls, kernel, units, features, 1, units)
+    transposed = packed(calls, kernel, units, features, 1, units)
     steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
-    _product(calls, dy, turned, out, None, units, features, **steps)
+    _product(calls, dy, transposed, out, None, units, features, **steps)
 
 
 def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, int]) -> None:
@@ -165,12 +165,12 @@ def packed(
 ) -> Region:
     """Return a matrix packed for the tiles: element (i, o) lies at i * s_i + o * s_o floats."""
     vectors = ceil(columns / LANES)
-    made = Region(vectors * inner * VECTOR_BYTES, GLOBAL, label="packed")
+    packed = Region(vectors * inner * VECTOR_BYTES, GLOBAL, label="packed")
     calls.emit(
         pack_kernel,
         BATCH,
         "packed",
-        {"kernel": kernel, "packed": made, "scale": scale},
+        {"kernel": kernel, "packed": packed, "scale": scale},
         parts=min(vectors, 16),
         taps_h=1,
         taps_w=1,
@@ -182,4 +182,4 @@ def packed(
         s_i=s_i,
         s_o=s_o,
     )
-    return made
+    return packed

@@ -22,7 +22,17 @@ from fastcnn.kernels.cpu.simd.vector import (
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width"),
-    *("window_h", "window_w", "stride_h", "stride_w", "top", "left", "relu", "covers", "four"),
+    *(
+        "window_h",
+        "window_w",
+        "stride_h",
+        "stride_w",
+        "top",
+        "left",
+        "relu",
+        "covers",
+        "two_by_two",
+    ),
 )
 MAX_POOL = record("x", "y", "index", *GEOMETRY)
 MAX_POOL_DX = record("dy", "index", "y", "dx", *GEOMETRY)
@@ -41,7 +51,7 @@ def _window(op, out_row, out_column):
 
 
 @njit
-def _max_of_four(op):
+def _max_two_by_two(op):
     """Max pooling by windows of 2x2 inside the image, unrolled."""
     zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
     pixel, line = 4 * op.channels, 4 * op.width * op.channels
@@ -70,7 +80,7 @@ def _max_of_four(op):
 
 
 @njit
-def _four_from_max(op):
+def _two_by_two_from_max(op):
     """Its gradient, for windows that tile the image."""
     zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
     pixel, line = 4 * op.channels, 4 * op.width * op.channels
@@ -96,8 +106,8 @@ def _four_from_max(op):
 def max_pool(pointer):
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
     op = record_at(pointer)
-    if op.four:
-        _max_of_four(op)
+    if op.two_by_two:
+        _max_two_by_two(op)
         return
     zero = splat(0.0)
     for out_row in range(op.out_height):
@@ -128,8 +138,8 @@ def max_pool(pointer):
 def max_pool_dx(pointer):
     """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
     op = record_at(pointer)
-    if op.four and op.covers:
-        _four_from_max(op)
+    if op.two_by_two and op.covers:
+        _two_by_two_from_max(op)
         return
     zero = splat(0.0)
     if not op.covers:
@@ -148,10 +158,10 @@ def max_pool_dx(pointer):
                 for i in range(row, last_row):
                     at = op.dx + 4 * ((i * op.width + column) * op.channels + c)
                     for _ in range(column, last_column):
-                        found = where_equal(place, splat(number), dy, zero)
+                        sums = where_equal(place, splat(number), dy, zero)
                         if not op.covers:
-                            found = add(found, load(at, lanes))
-                        store(found, at, lanes)
+                            sums = add(sums, load(at, lanes))
+                        store(sums, at, lanes)
                         at += 4 * op.channels
                         number += 1
 

@@ -45,8 +45,8 @@ def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     row = np.zeros(1, dtype)
     for name, value in values.items():
         if name not in (dtype.names or ()):
-            known = ", ".join(dtype.names or ())
-            raise KeyError(f"The record has no field {name!r}; it has {known}.")
+            fields = ", ".join(dtype.names or ())
+            raise KeyError(f"The record has no field {name!r}; it has {fields}.")
         row[name] = np.float32(value).view(np.int32) if isinstance(value, float) else value
     return row
 

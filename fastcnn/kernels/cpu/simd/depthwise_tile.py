@@ -34,7 +34,7 @@ PIXELS = 8  # in a tile of sums at most
 TAPS = 3  # rows of taps, and taps of a row, in a gradient's tile at most
 
 NARROW = 1
-KNOWN = (3, 5)
+UNROLLED = (3, 5)
 
 Values = list[ir.Value]
 
@@ -120,7 +120,7 @@ class _Code:
         last = builder.select(builder.icmp_signed("<", last, INT64(0)), INT64(0), last)
         w_vector = self.field("w_vector")
 
-        def one(values: Values) -> Values:
+        def next_vector(values: Values) -> Values:
             at, weight = values
             offset = builder.select(builder.icmp_signed("<", at, last), at, last)
             lanes = ir.Constant(ir.VectorType(INT32, LANES), list(range(0, VECTOR_BYTES, 4)))
@@ -128,7 +128,7 @@ class _Code:
             body(offset, weight, builder.icmp_signed(">=", lanes, old))
             return [self.step(at, INT64(VECTOR_BYTES)), self.step(weight, w_vector)]
 
-        self.loop(count, [builder.mul(first, INT64(VECTOR_BYTES)), weight], one)
+        self.loop(count, [builder.mul(first, INT64(VECTOR_BYTES)), weight], next_vector)
 
 
 def _filled(builder: ir.IRBuilder, number: float) -> ir.Value:
@@ -159,7 +159,7 @@ def _emit_sums(function: ir.Function, size: tuple[int, int], offsets: dict[str, 
             result.append(code.fma(code.load(pixel), factor, total))
         return [code.step(at, x_tap), code.step(w_at, w_tap), *result]
 
-    def known_taps(values: Values) -> Values:
+    def unrolled_taps(values: Values) -> Values:
         at, w_at, *sums = values
         factors = []
         for _ in range(kind):
@@ -175,12 +175,12 @@ def _emit_sums(function: ir.Function, size: tuple[int, int], offsets: dict[str, 
 
     def row(values: Values) -> Values:
         at, w_at, *sums = values
-        if kind in KNOWN:
-            return [code.step(at, x_row), code.step(w_at, w_row), *known_taps(values)]
+        if kind in UNROLLED:
+            return [code.step(at, x_row), code.step(w_at, w_row), *unrolled_taps(values)]
         _, _, *sums = code.loop(taps, [at, w_at, *sums], tap)
         return [code.step(at, x_row), code.step(w_at, w_row), *sums]
 
-    def one_vector(offset: ir.Value, w_at: ir.Value, new: ir.Value) -> None:
+    def tile_of_vector(offset: ir.Value, w_at: ir.Value, new: ir.Value) -> None:
         x_at, to = builder.add(x, offset), builder.add(y, offset)
         below = builder.add(x_at, builder.mul(x_row, rows))
         code.prefetch(below, x_step, pixels, 0)
@@ -191,7 +191,7 @@ def _emit_sums(function: ir.Function, size: tuple[int, int], offsets: dict[str, 
             code.store(builder.select(builder.fcmp_ordered("<", value, floors), floors, value), to)
             to = code.step(to, y_step)
 
-    code.vectors(first, vectors, weight, one_vector)
+    code.vectors(first, vectors, weight, tile_of_vector)
     builder.ret_void()
 
 
@@ -215,7 +215,7 @@ def _emit_gradient(
             result.append(code.fma(code.load(place), factor, total))
         return [code.step(at, x_step), code.step(dy_at, y_step), *result]
 
-    def one_vector(offset: ir.Value, to: ir.Value, new: ir.Value) -> None:
+    def tile_of_vector(offset: ir.Value, to: ir.Value, new: ir.Value) -> None:
         places = []
         for r in range(rows):
             at = builder.add(to, builder.mul(w_row, INT64(r)))
@@ -225,14 +225,14 @@ def _emit_gradient(
         for place, value in zip(places, sums, strict=True):
             code.store(value, place)
 
-    code.vectors(first, vectors, gradient, one_vector)
+    code.vectors(first, vectors, gradient, tile_of_vector)
     builder.ret_void()
 
 
 def sum_sizes() -> list[tuple[int, int]]:
     """Return every (pixels, kind) of a tile of sums."""
-    known = [(pixels, taps) for taps in KNOWN for pixels in range(4, PIXELS + 1)]
-    return [*((pixels, 0) for pixels in range(1, PIXELS + 1)), (1, NARROW), *known]
+    unrolled = [(pixels, taps) for taps in UNROLLED for pixels in range(4, PIXELS + 1)]
+    return [*((pixels, 0) for pixels in range(1, PIXELS + 1)), (1, NARROW), *unrolled]
 
 
 def gradient_sizes() -> list[tuple[int, int, int]]:

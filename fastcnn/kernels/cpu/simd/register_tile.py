@@ -33,15 +33,15 @@ def _vector_unit() -> tuple[int, int]:
     """Return (floats per vector, vector registers) of this CPU."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        found = 16, 32
+        unit = 16, 32
     elif features.get("avx2") and features.get("fma"):
-        found = 8, 16
+        unit = 8, 16
     elif llvm.get_process_triple().startswith(("aarch64", "arm64")):
-        found = 4, 32
+        unit = 4, 32
     else:
-        found = 4, 16
-    asked = int(os.environ.get("FASTCNN_LANES", found[0]))
-    return min(asked, found[0]), found[1]
+        unit = 4, 16
+    asked = int(os.environ.get("FASTCNN_LANES", unit[0]))
+    return min(asked, unit[0]), unit[1]
 
 
 LANES, REGISTERS = _vector_unit()

@@ -81,7 +81,7 @@ def two_sided(name: str, matrix: np.ndarray, finished: bool = False) -> Callable
         ]
         to = places(target, to_row, to_column, outputs)
         for i in range(outputs):
-            for j, value in enumerate(sums.product(matrix, [one[i] for one in half])):
+            for j, value in enumerate(sums.product(matrix, [column[i] for column in half])):
                 value = finish(builder, value, *ends) if finished else value
                 memory.store_last(value, to[i][j], 0)
         builder.ret_void()

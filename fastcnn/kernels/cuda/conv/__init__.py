@@ -8,8 +8,8 @@ from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
 STRATEGIES: dict[str, Strategy] = {
-    one.name: one
-    for one in (
+    entry.name: entry
+    for entry in (
         strategy("direct", direct, 1e-5),
         strategy("im2col", im2col, 1e-5),
         strategy("winograd", winograd, 4e-5, m=4),

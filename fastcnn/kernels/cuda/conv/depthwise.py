@@ -3,11 +3,11 @@
 Nine multiply-adds a number read leave nothing to multiply as a matrix: it is bound by memory
 (`depthwise_kernels`). The gradient of the input is the same sums with the kernel's taps backwards,
 for each remainder of the stride by itself. The gradient of the kernel sums over the rows of the
-batch in a fixed number of splits, which are added in order afterwards.
+batch in a fixed number of K slices, which are added in order afterwards.
 
 Shapes: x [H, W, C], kernel [KH, KW, 1, C], y [OH, OW, C] of each image; every stride, padding and
 dilation. Operations: OH * OW * KH * KW * C multiply-adds an image and direction. Workspace: for dw
-a kernel for each split.
+a kernel for each K slice.
 
 F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 """
@@ -28,7 +28,7 @@ from fastcnn.kernels.cuda.conv.depthwise_kernels import (
     piece_kernel,
     run_kernel,
 )
-from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, split_region
+from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, k_slices_region
 from fastcnn.kernels.cuda.runtime.cost_model import PROCESSORS, kernel_time
 
 # The last of each is for every problem, at a price.
@@ -64,18 +64,18 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
 def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
     """Emit the gradient of the kernel."""
     rows, columns = forward_axis(problem, 0), forward_axis(problem, 1)
-    splits, size = _splits(problem, calls.images), _kernel_size(problem)
-    sums = gradient if splits == 1 else split_region(splits, size)
+    k_slices, size = _k_slices(problem, calls.images), _kernel_size(problem)
+    sums = gradient if k_slices == 1 else k_slices_region(k_slices, size)
     calls.emit(
         PIECES[_piece(rows, columns)],
         BATCH,
         "partial",
         {"x": x, "dy": dy, "partial": sums},
         **_axes_values(problem, rows, columns, problem.width, problem.height * problem.width),
-        splits=splits,
+        k_slices=k_slices,
     )
-    if splits > 1:
-        fold(calls, sums, gradient, splits, size)
+    if k_slices > 1:
+        fold(calls, sums, gradient, k_slices, size)
 
 
 def time(direction: str, problem: Problem, images: int) -> float:
@@ -88,7 +88,7 @@ def time(direction: str, problem: Problem, images: int) -> float:
     blocks = max(1, ceil(pixels / launches / THREADS / 8))
     each = kernel_time(products / launches, traffic / launches, blocks, SHARE)
     if direction == "dw":
-        return each + fold_time(_kernel_size(problem), _splits(problem, images))
+        return each + fold_time(_kernel_size(problem), _k_slices(problem, images))
     return launches * each
 
 
@@ -150,10 +150,10 @@ def _axes_values(
 
 
 def _run(columns: Axis) -> Run:
-    known = (run for run in RUNS if run.taps_w in (columns.taps, 0))
+    candidates = (run for run in RUNS if run.taps_w in (columns.taps, 0))
     return next(
         run
-        for run in known
+        for run in candidates
         if run.taps_w == 0 or (run.stride_w == columns.stride and columns.dilation == 1)
     )
 
@@ -173,8 +173,8 @@ def _kernel_size(problem: Problem) -> int:
     return problem.kernel[0] * problem.kernel[1] * problem.channels
 
 
-def _splits(problem: Problem, images: int) -> int:
-    """Return how many splits keep every multiprocessor at work; each has a set of rows at least."""
+def _k_slices(problem: Problem, images: int) -> int:
+    """Return how many K slices keep every multiprocessor at work, each of a set of rows or more."""
     rows, columns = forward_axis(problem, 0), forward_axis(problem, 1)
     piece = _piece(rows, columns)
     lane_bits = min(LANE_BITS, (problem.channels - 1).bit_length())

@@ -168,9 +168,9 @@ def run_kernel(run: Run) -> Kernel:
 
 
 def piece_kernel(piece: Piece) -> Kernel:
-    """Make the kernel partial[split, taps_h, taps_w, C] = sum of x dy over a split's rows.
+    """Make the kernel partial[k_slice, taps_h, taps_w, C] = sum of x dy over a K slice's rows.
 
-    A block takes a piece of the taps, and of the rows of the batch's output every splits-th set
+    A block takes a piece of the taps, and of the rows of the batch's output every k_slices-th set
     of as many as it has threads for a channel; these threads' sums are added in a tree.
     """
     pixels, piece_h, piece_w, stride = piece
@@ -188,7 +188,7 @@ def piece_kernel(piece: Piece) -> Kernel:
         height: Int, width: Int, x_first: Int, x_image: Int, x_row: Int, x_pixel: Int,
         channels: Int, out_height: Int, out_width: Int,
         taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int, dilation_w: Int,
-        top: Int, left: Int, splits: Int, lane_bits: Int,
+        top: Int, left: Int, k_slices: Int, lane_bits: Int,
     ):  # fmt: skip
         shared = cuda.shared.array(THREADS, float32)
         sums = cuda.local.array((piece_h, piece_w), float32)
@@ -201,8 +201,8 @@ def piece_kernel(piece: Piece) -> Kernel:
         c = int32(((number - rest * channel_blocks) << lane_bits) + (thread & (lanes - 1)))
         pieces_w = quotient(taps_w, piece_w)
         pieces = int32(pieces_w * quotient(taps_h, piece_h))
-        split = quotient(rest, pieces)
-        rest = int32(rest - split * pieces)
+        k_slice = quotient(rest, pieces)
+        rest = int32(rest - k_slice * pieces)
         first_h = quotient(rest, pieces_w)
         first_w = int32(rest - first_h * pieces_w) * piece_w
         first_h = int32(first_h * piece_h)
@@ -211,9 +211,9 @@ def piece_kernel(piece: Piece) -> Kernel:
                 sums[tap_h, tap] = float32(0)
 
         rows = int32(THREADS >> lane_bits)
-        start = int32(split * rows + (thread >> lane_bits))
+        start = int32(k_slice * rows + (thread >> lane_bits))
         end = int32(count * out_height) if c < channels else int32(0)
-        for row in range(start, end, int32(splits * rows)):
+        for row in range(start, end, int32(k_slices * rows)):
             image = quotient(row, out_height)
             line = int32((row - image * out_height) * stride_h + first_h * dilation_h - top)
             x_at = x_first + image * x_image + c
@@ -222,10 +222,10 @@ def piece_kernel(piece: Piece) -> Kernel:
                 load_dy(held_dy, dy, dy_at, int32(column), out_width, 1, channels)
                 first = int32(column * stride_w + first_w * dilation_w - left)
                 for tap_h in range(piece_h):
-                    here = int32(line + tap_h * dilation_h)
-                    if inside(here, height):
+                    input_row = int32(line + tap_h * dilation_h)
+                    if inside(input_row, height):
                         load_x(
-                            held, x, x_at + here * x_row, first, width,
+                            held, x, x_at + input_row * x_row, first, width,
                             1 if stride else stride_w, x_pixel,
                         )  # fmt: skip
                         add_products(sums, held, held_dy, tap_h)
@@ -235,13 +235,13 @@ def piece_kernel(piece: Piece) -> Kernel:
                 shared[thread] = sums[tap_h, tap]
                 sum_rows(shared, thread, lanes)
                 if thread < lanes and c < channels:
-                    at = (split * taps_h + first_h + tap_h) * taps_w + first_w + tap
+                    at = (k_slice * taps_h + first_h + tap_h) * taps_w + first_w + tap
                     write(partial, at * channels, c, shared[thread])
 
     def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         pieces = values["taps_h"] // piece_h * (values["taps_w"] // piece_w)
         channel_blocks = -(-values["channels"] >> values["lane_bits"])
-        return channel_blocks * pieces * values["splits"], THREADS
+        return channel_blocks * pieces * values["k_slices"], THREADS
 
     body.__name__ = body.__qualname__ = piece.name
     return register(Kernel(body, launch, False))

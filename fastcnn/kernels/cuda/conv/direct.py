@@ -1,14 +1,16 @@
 """Direct convolution: tiles of the image in shared memory, tiles of sums in registers.
 
 A tile of the image is read from global memory once for all taps of the kernel, where a matrix
-product of columns would read each pixel once for each (`direct_kernels`). The gradient of the input
+product of columns would read each pixel once for each (`direct_kernel`). The gradient of the input
 is a convolution too: of the output's gradient, with the kernel's taps backwards and its axes
 swapped, for each remainder of the stride by itself. The gradient of the kernel sums over the pixels
-of the batch in a fixed number of splits, which a second kernel adds in order (`direct_gradient`).
+of the batch in a fixed number of K slices, which a second kernel adds in order
+(`direct_weight_gradient`).
 
 Shapes: x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image; every stride,
 padding, dilation and group. Operations: OH * OW * KH * KW * F * C / groups multiply-adds an image
-and direction. Workspace: none; for dw the splits' sums. Depthwise problems go to `conv_depthwise`.
+and direction. Workspace: none; for dw the sums of the K slices. Depthwise problems go to
+`depthwise`.
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ def conv2d_direct_dx(
 def conv2d_direct_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: sums over the pixels of the batch, in fixed splits."""
+    """Emit the gradient of the kernel: sums over the pixels of the batch, in fixed K slices."""
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)
         return
@@ -177,4 +179,4 @@ def _convolve(
         return
     values |= laid.values
     # Sums of four filters are written at once where all rows of filters begin at 16 bytes.
-    calls.emit(KERNELS[laid.tile], IMAGE, "y", places, **values, fours=outputs % 4 == 0)
+    calls.emit(KERNELS[laid.tile], IMAGE, "y", places, **values, vectorized=outputs % 4 == 0)

@@ -53,10 +53,10 @@ from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, inline, reg
 from fastcnn.kernels.cuda.runtime.memory_access import (
     is_aligned,
     read,
-    read_four,
+    read_vector,
     shared_floats,
     write,
-    write_four,
+    write_vector,
 )
 
 REGISTERS = 128  # of a thread, at most: two blocks of 256 threads share a multiprocessor
@@ -71,7 +71,7 @@ def multiplier(tile: Tile) -> Callable:
     @inline
     def load_weights(weights, at, w):
         for j in range(0, wide, 4):
-            w[j], w[j + 1], w[j + 2], w[j + 3] = read_four(weights, at, j // 4 * half)
+            w[j], w[j + 1], w[j + 2], w[j + 3] = read_vector(weights, at, j // 4 * half)
 
     @inline
     def multiply_window(
@@ -122,7 +122,9 @@ def storer(run: int) -> Callable:
     """Return the function that completes four filters' sums and writes them."""
 
     @inline
-    def store(sums, part, w, scale, bias, y, at, y_pixel, f, filters_now, pixels_now, relu, four):
+    def store(
+        sums, part, w, scale, bias, y, at, y_pixel, f, filters_now, pixels_now, relu, in_vectors
+    ):
         least = float32(0) if relu else float32(-np.inf)
         for j in range(4):
             times, plus = float32(1), float32(0)
@@ -135,9 +137,9 @@ def storer(run: int) -> Callable:
                 sums[i, part + j] = least if value < least else value
         for i in range(run):
             if i < pixels_now:
-                if four:
+                if in_vectors:
                     values = sums[i, part], sums[i, part + 1], sums[i, part + 2], sums[i, part + 3]
-                    write_four(y, at, 0, values)
+                    write_vector(y, at, 0, values)
                 else:
                     for j in range(4):
                         if j < filters_now:
@@ -168,13 +170,13 @@ def tile_kernel(tile: Tile) -> Kernel:
         taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int, dilation_w: Int,
         top: Int, left: Int, w_first: Int, w_h: Int, w_w: Int, w_i: Int, w_o: Int, w_group: Int,
         relu: Int, rows: Int, runs: Int, plane_rows: Int, plane_columns: Int, plane_size: Int,
-        slice_size: Int, lane_bits: Int, kernel_rows: Int, fours: Int,
+        slice_size: Int, lane_bits: Int, kernel_rows: Int, vectorized: Int,
     ):  # fmt: skip
         plane = cuda.shared.array(IMAGE_FLOATS, float32)
         weights = shared_floats(KERNEL_FLOATS)
         offsets = cuda.shared.array(PLANE, int32)
         table = cuda.shared.array(TABLE, int32)
-        here = cuda.shared.array(6, int32)
+        block = cuda.shared.array(6, int32)
         sums = cuda.local.array((run, wide), float32)
         pixels = cuda.local.array(held, float32)
         w = cuda.local.array(8, float32)
@@ -182,13 +184,13 @@ def tile_kernel(tile: Tile) -> Kernel:
         thread = cuda.threadIdx.x
 
         if thread == 0:
-            find_tile(here, cuda.blockIdx.x, rows, runs, out_height, out_width, outputs, groups)
+            find_tile(block, cuda.blockIdx.x, rows, runs, out_height, out_width, outputs, groups)
         cuda.syncthreads()
         # Rows of the plane are counted through the images too, each with its padding.
         image_rows = int32((out_height - 1) * stride_h + (taps_h - 1) * dilation_h + 1)
-        plane_first = here[ROW_OF_IMAGE] * stride_h
+        plane_first = block[ROW_OF_IMAGE] * stride_h
         fill_offsets(
-            offsets, here[IMAGE], plane_first, here[COLUMN] * stride_w - left, count,
+            offsets, block[IMAGE], plane_first, block[COLUMN] * stride_w - left, count,
             height, width, x_image, x_row, x_pixel, image_rows, top,
             plane_rows, plane_columns, threads,
         )  # fmt: skip
@@ -197,11 +199,11 @@ def tile_kernel(tile: Tile) -> Kernel:
 
         # Which sums are this thread's.
         filter_thread = int32(thread & (columns_of_threads - 1))
-        run_row, image, row, column = place(here, thread, runs, out_height)
-        busy = run_row < rows and here[IMAGE] + image < count and column < out_width
-        busy = busy and here[FILTER] + filter_thread * 4 < outputs
+        run_row, image, row, column = place(block, thread, runs, out_height)
+        busy = run_row < rows and block[IMAGE] + image < count and column < out_width
+        busy = busy and block[FILTER] + filter_thread * 4 < outputs
         x_at = (image * image_rows + row * stride_h - plane_first) * plane_columns
-        x_at = int32(x_at + (column - here[COLUMN]) * stride_w)
+        x_at = int32(x_at + (column - block[COLUMN]) * stride_w)
         for i in range(run):
             for j in range(wide):
                 sums[i, j] = float32(0)
@@ -211,15 +213,15 @@ def tile_kernel(tile: Tile) -> Kernel:
             for k0 in range(0, taps_h, kernel_rows):
                 cuda.syncthreads()
                 if k0 == 0:
-                    x_now = x_first + here[IMAGE] * x_image + here[GROUP] * inner + c0
+                    x_now = x_first + block[IMAGE] * x_image + block[GROUP] * inner + c0
                     load_plane(
                         plane, offsets, x, x_now, slice_now, lane_bits,
                         int32(plane_rows * plane_columns), plane_size, threads, stage,
                     )  # fmt: skip
-                w_now = int32(here[FILTER] * w_o + here[GROUP] * w_group + c0 * w_i + k0 * w_h)
+                w_now = int32(block[FILTER] * w_o + block[GROUP] * w_group + c0 * w_i + k0 * w_h)
                 w_now = int32(w_now + w_first)
                 load_kernel(
-                    weights, table, kernel, w_now, taps, slice_now, outputs - here[FILTER],
+                    weights, table, kernel, w_now, taps, slice_now, outputs - block[FILTER],
                     w_i, w_o, stage,
                 )  # fmt: skip
                 cuda.syncthreads()
@@ -234,20 +236,20 @@ def tile_kernel(tile: Tile) -> Kernel:
         cuda.syncthreads()
         if not busy:
             return
-        run_row, image, row, column = place(here, thread, runs, out_height)
-        first = int32(here[FILTER] + filter_thread * 4)
-        f = int32(here[GROUP] * outputs + first)
-        y_at = y_first + (here[IMAGE] + image) * y_image + row * y_row + column * y_pixel + f
+        run_row, image, row, column = place(block, thread, runs, out_height)
+        first = int32(block[FILTER] + filter_thread * 4)
+        f = int32(block[GROUP] * outputs + first)
+        y_at = y_first + (block[IMAGE] + image) * y_image + row * y_row + column * y_pixel + f
         left_w, left_f = int32(out_width - column), int32(outputs - first)
-        four = fours != 0 and is_aligned(y)
+        in_vectors = vectorized != 0 and is_aligned(y)
         # A literal number would be another type, for which the function would be compiled again.
         part = int64(0)
-        store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
+        store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, in_vectors)
         if wide == 8 and left_f > half:
             y_at += half
             f, left_f = int32(f + half), int32(left_f - half)
             part = int64(4)
-            store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, four)
+            store(sums, part, w, scale, bias, y, y_at, y_pixel, f, left_f, left_w, relu, in_vectors)
 
     def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         column_tiles = -(-values["out_width"] // (values["runs"] * run))

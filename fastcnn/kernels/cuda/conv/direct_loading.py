@@ -55,30 +55,30 @@ def finders(run: int, wide: int, filters: int) -> tuple[Callable, Callable]:
     bits = (filters // wide).bit_length() - 1
 
     @inline
-    def find_tile(here, number, rows, runs, out_height, out_width, outputs, groups):
+    def find_tile(block, number, rows, runs, out_height, out_width, outputs, groups):
         """Filters run fastest: blocks that share pixels run together."""
         filter_tiles = quotient(outputs + filters - 1, filters)
         column_tiles = quotient(out_width + runs * run - 1, runs * run)
         rest = quotient(number, filter_tiles)
-        here[FILTER] = (number - rest * filter_tiles) * filters
+        block[FILTER] = (number - rest * filter_tiles) * filters
         number = rest
         rest = quotient(number, groups)
-        here[GROUP] = number - rest * groups
+        block[GROUP] = number - rest * groups
         number = rest
         rest = quotient(number, column_tiles)
-        here[COLUMN] = (number - rest * column_tiles) * runs * run
+        block[COLUMN] = (number - rest * column_tiles) * runs * run
         image = quotient(rest * rows, out_height)
-        here[IMAGE] = image
-        here[ROW_OF_IMAGE] = rest * rows - image * out_height
+        block[IMAGE] = image
+        block[ROW_OF_IMAGE] = rest * rows - image * out_height
 
     @inline
-    def place(here, thread, runs, out_height):
+    def place(block, thread, runs, out_height):
         """Return row of the block, image of the block, row of that image, and first column."""
         number = int32(thread >> bits)
         run_row = quotient(number, runs)
-        row = int32(here[ROW_OF_IMAGE] + run_row)
+        row = int32(block[ROW_OF_IMAGE] + run_row)
         image = quotient(row, out_height)
-        column = int32(here[COLUMN] + (number - run_row * runs) * run)
+        column = int32(block[COLUMN] + (number - run_row * runs) * run)
         return run_row, image, int32(row - image * out_height), column
 
     return find_tile, place

@@ -9,7 +9,7 @@ from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, elements, kernel, once
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
 
-elements_of_splits = once("splits", "taps_h", "taps_w", "inner", "groups", "outputs")
+elements_of_k_slices = once("k_slices", "taps_h", "taps_w", "inner", "groups", "outputs")
 
 
 @kernel(elements("out_height", "out_width", "groups", "outputs"))
@@ -43,10 +43,10 @@ def direct_plain(
                 x_column = column * stride_w + tap_w * dilation_w - left
                 if x_column < 0 or x_column >= width:
                     continue
-                x_here = x_at + x_line * x_row + x_column * x_pixel
-                w_here = w_at + tap_h * w_h + tap_w * w_w
+                x_tap = x_at + x_line * x_row + x_column * x_pixel
+                w_tap = w_at + tap_h * w_h + tap_w * w_w
                 for c in range(inner):
-                    total += read(x, x_here, c) * read(kernel, w_here, c * w_i)
+                    total += read(x, x_tap, c) * read(kernel, w_tap, c * w_i)
         if scale.size > 0:
             total *= read(scale, f, 0)
         if bias.size > 0:
@@ -56,21 +56,21 @@ def direct_plain(
         write(y, y_first + image * y_image + row * y_row, column * y_pixel + f, total)
 
 
-@kernel(elements_of_splits)
+@kernel(elements_of_k_slices)
 def direct_plain_gradient(
     count: Int, x: Floats, dy: Floats, partial: Floats,
     height: Int, width: Int, x_first: Int, x_image: Int, x_row: Int, x_pixel: Int, inner: Int,
     out_height: Int, out_width: Int, outputs: Int, groups: Int,
     taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int, dilation_w: Int,
-    top: Int, left: Int, splits: Int,
+    top: Int, left: Int, k_slices: Int,
 ):  # fmt: skip
-    """partial[split, taps_h, taps_w, inner, groups * outputs]: split s sums every splits-th image
-    from s on, a thread for each number."""
+    """partial[k_slice, taps_h, taps_w, inner, groups * outputs]: K slice s sums every k_slices-th
+    image from s on, a thread for each number."""
     filters = groups * outputs
     size = taps_h * taps_w * inner * filters
-    for number in range(cuda.grid(1), splits * size, cuda.gridsize(1)):
-        split = number // size
-        rest = int32(number - split * size)
+    for number in range(cuda.grid(1), k_slices * size, cuda.gridsize(1)):
+        k_slice = number // size
+        rest = int32(number - k_slice * size)
         row = quotient(rest, filters)
         f = int32(rest - row * filters)
         tap = quotient(row, inner)
@@ -79,7 +79,7 @@ def direct_plain_gradient(
         down = tap_h * dilation_h - top
         across = (tap - tap_h * taps_w) * dilation_w - left
         total = float32(0)
-        for image in range(split, count, splits):
+        for image in range(k_slice, count, k_slices):
             x_at = x_first + image * x_image + c
             for out_row in range(out_height):
                 x_line = out_row * stride_h + down
@@ -89,6 +89,6 @@ def direct_plain_gradient(
                 for out_column in range(out_width):
                     x_column = out_column * stride_w + across
                     if x_column >= 0 and x_column < width:
-                        x_here = read(x, x_at, x_line * x_row + x_column * x_pixel)
-                        total += x_here * read(dy, dy_at, out_column * filters)
+                        x_value = read(x, x_at, x_line * x_row + x_column * x_pixel)
+                        total += x_value * read(dy, dy_at, out_column * filters)
         write(partial, number, 0, total)

@@ -97,9 +97,12 @@ class Plan:
 def plan(shape: Shape, images: int) -> Plan | None:
     """Return the cheapest plan; None where no tile's part of the image fits in shared memory."""
     plans = [
-        made for tile in TILES if _takes(tile, shape) for made in _layouts(tile, shape, images)
+        candidate
+        for tile in TILES
+        if _takes(tile, shape)
+        for candidate in _layouts(tile, shape, images)
     ]
-    return min(plans, key=lambda made: made.time, default=None)
+    return min(plans, key=lambda candidate: candidate.time, default=None)
 
 
 def _takes(tile: Tile, shape: Shape) -> bool:
@@ -111,15 +114,15 @@ def _takes(tile: Tile, shape: Shape) -> bool:
 
 def _layouts(tile: Tile, shape: Shape, images: int) -> list[Plan]:
     runs_of_row = ceil(shape.columns.out_size / tile.run)
-    made = []
+    plans = []
     for bits in range(tile.runs.bit_length()):
         runs = 1 << bits
         if runs >= 2 * runs_of_row:
             break
         laid = _layout(tile, shape, images, min(runs, runs_of_row))
         if laid is not None:
-            made.append(laid)
-    return made
+            plans.append(laid)
+    return plans
 
 
 def _layout(tile: Tile, shape: Shape, images: int, runs: int) -> Plan | None:

@@ -1,7 +1,7 @@
-"""The kernel's gradient by direct convolution: tiles of pixels, splits of the batch, sums in order.
+"""The kernel's gradient by direct convolution: tiles of pixels, K slices, sums in order.
 
-The number of splits depends on the problem and on the largest batch only, and split s takes the
-tiles s, s + splits, ...: the same images give the same bits, however many there are.
+The number of K slices depends on the problem and on the largest batch only, and K slice s takes the
+tiles s, s + k_slices, ...: the same images give the same bits, however many there are.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from fastcnn.kernels.cuda.conv.direct_naive import direct_plain_gradient
 from fastcnn.kernels.cuda.conv.direct_tile_selection import BUSY
 from fastcnn.kernels.cuda.conv.weight_gradient_kernel import gradient_kernel
 from fastcnn.kernels.cuda.conv.weight_gradient_loading import GROUPED_THREADS, GradientTile
-from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, split_region
+from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, k_slices_region
 from fastcnn.kernels.cuda.runtime.cost_model import LAUNCH, MULTIPLY_ADDS, PROCESSORS, kernel_time
 
 TILES = (GradientTile(64, 8, 2, 16), GradientTile(32, 8, 2, 16), GradientTile(16, 4, 1, 4))
 KERNELS = {tile: gradient_kernel(tile) for tile in TILES}
 
 COLUMN_BITS = range(2, 6)  # tiles are 4, 8, 16 or 32 pixels wide
-SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-SCRATCH = 16 << 20  # floats of all splits together
+K_SLICES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+SCRATCH = 16 << 20  # floats of all K slices together
 EACH_LOAD = 14  # instructions that bring four floats into shared memory
 EACH_TILE = 400  # instructions, or as much waiting, of four meetings of the threads and the table
 PLAIN_SHARE = 0.05  # of the instructions of the kernel without tiles that are multiply-adds
@@ -46,7 +46,7 @@ class GradientPlan:
     row_threads: int
     pixel_groups: int
     row_tiles: int
-    splits: int
+    k_slices: int
     time: float
 
     @property
@@ -58,12 +58,12 @@ class GradientPlan:
 def plan(problem: Problem, images: int) -> GradientPlan | None:
     """Return the cheapest plan; None where no tile's part of the image fits in shared memory."""
     plans = [
-        made
+        candidate
         for tile in TILES
         for column_bits in COLUMN_BITS
-        for made in _plans(tile, column_bits, problem, images)
+        for candidate in _plans(tile, column_bits, problem, images)
     ]
-    return min(plans, key=lambda made: made.time, default=None)
+    return min(plans, key=lambda candidate: candidate.time, default=None)
 
 
 def _plans(
@@ -91,9 +91,11 @@ def _plans(
     laid = (tile, high, column_bits, _plane_rows(rows, high), phase, row_threads, groups, row_tiles)
     size = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group * problem.filters
     return [
-        GradientPlan(*laid, splits, _time(*laid, splits, columns.stride, problem, tiles, images))
-        for splits in SPLITS
-        if splits == 1 or (splits <= tiles and splits * size <= SCRATCH)
+        GradientPlan(
+            *laid, k_slices, _time(*laid, k_slices, columns.stride, problem, tiles, images)
+        )
+        for k_slices in K_SLICES
+        if k_slices == 1 or (k_slices <= tiles and k_slices * size <= SCRATCH)
     ]
 
 
@@ -110,13 +112,13 @@ def _time(
     row_threads: int,
     groups: int,
     row_tiles: int,
-    splits: int,
+    k_slices: int,
     stride: int,
     problem: Problem,
     tiles: int,
     images: int,
 ) -> float:
-    """Estimate the nanoseconds of the sums and of adding up the splits."""
+    """Estimate the nanoseconds of the sums and of adding up the K slices."""
     threads = row_threads * groups * (tile.filters // tile.wide)
     pixels, sums = high << column_bits, 4 * tile.quads * tile.wide
     each_pixel = sums + tile.quads + tile.wide // 4 + 3
@@ -124,24 +126,24 @@ def _time(
     instructions = pixels / groups * each_pixel + EACH_LOAD * loads / 4 / threads + EACH_TILE
     blocks = row_tiles * problem.groups * ceil(problem.filters_per_group / tile.filters)
     blocks *= ceil(problem.channels_per_group / tile.slice)
-    done = ceil(tiles / splits) * splits * blocks * threads * pixels / groups * sums
+    done = ceil(tiles / k_slices) * k_slices * blocks * threads * pixels / groups * sums
     kernel = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group * problem.filters
     traffic = problem.height * problem.width * problem.channels
     traffic += problem.out_height * problem.out_width * problem.filters
     main = kernel_time(
         done,
-        4.0 * images * traffic + 4.0 * splits * kernel,
-        ceil(blocks * splits * threads / GROUPED_THREADS),
+        4.0 * images * traffic + 4.0 * k_slices * kernel,
+        ceil(blocks * k_slices * threads / GROUPED_THREADS),
         BUSY * pixels / groups * sums / instructions,
     )
-    return main + fold_time(kernel, splits)
+    return main + fold_time(kernel, k_slices)
 
 
 def time(problem: Problem, images: int) -> float:
     """Estimate the nanoseconds of a batch."""
-    made = plan(problem, images)
-    if made is not None:
-        return made.time
+    chosen = plan(problem, images)
+    if chosen is not None:
+        return chosen.time
     return LAUNCH + images * problem.multiply_adds / (MULTIPLY_ADDS * PLAIN_SHARE)
 
 
@@ -172,23 +174,23 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         "top": rows.pad,
         "left": columns.pad,
     }
-    made = plan(problem, calls.images)
-    if made is None:
-        kernel, splits = direct_plain_gradient, _plain_splits(size, calls.images)
-        values["splits"] = splits
+    chosen = plan(problem, calls.images)
+    if chosen is None:
+        kernel, k_slices = direct_plain_gradient, _plain_k_slices(size, calls.images)
+        values["k_slices"] = k_slices
     else:
-        kernel, splits = KERNELS[made.tile], made.splits
+        kernel, k_slices = KERNELS[chosen.tile], chosen.k_slices
         # Vectors of four numbers, where every row of them begins at 16 bytes.
-        values |= made.values | {
-            "x_fours": problem.channels_per_group % 4 == 0,
-            "y_fours": problem.filters_per_group % 4 == 0,
+        values |= chosen.values | {
+            "x_vectorized": problem.channels_per_group % 4 == 0,
+            "y_vectorized": problem.filters_per_group % 4 == 0,
         }
-    sums = gradient if splits == 1 else split_region(splits, size)
+    sums = gradient if k_slices == 1 else k_slices_region(k_slices, size)
     calls.emit(kernel, BATCH, "partial", {"x": x, "dy": dy, "partial": sums}, **values)
-    if splits > 1:
-        fold(calls, sums, gradient, splits, size)
+    if k_slices > 1:
+        fold(calls, sums, gradient, k_slices, size)
 
 
-def _plain_splits(size: int, images: int) -> int:
-    """Return how many splits give every multiprocessor some threads."""
+def _plain_k_slices(size: int, images: int) -> int:
+    """Return how many K slices give every multiprocessor some threads."""
     return max(1, min(images, PROCESSORS * 1024 // size))

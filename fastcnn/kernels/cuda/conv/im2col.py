@@ -32,7 +32,7 @@ from fastcnn.kernels.cuda.gemm.gemm import (
     sum_of_products,
 )
 from fastcnn.kernels.cuda.gemm.tile import FLOAT32, TF32
-from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, Plan, best_plan, in_fours
+from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, Plan, best_plan, can_vectorize
 
 # The input's gradient needs more registers beside a tile's sums than larger tiles leave.
 LARGEST_DX = 128 * 64
@@ -70,22 +70,22 @@ def _plan(
     problem: Problem,
     images: int,
     precision: str = FLOAT32,
-    fours: bool = False,
+    vectorized: bool = False,
 ) -> Plan:
     """Return how the product of a direction is computed."""
     window, outputs = window_size(problem), problem.filters_per_group
     pixels = images * problem.out_height * problem.out_width
     if direction == "forward":
-        return best_plan(pixels, outputs, window, problem.groups, precision, fours)
+        return best_plan(pixels, outputs, window, problem.groups, precision, vectorized)
     if direction == "dw":
-        return best_plan(window, outputs, pixels, problem.groups, precision, fours)
+        return best_plan(window, outputs, pixels, problem.groups, precision, vectorized)
     (stride_h, stride_w), taps = problem.strides, problem.kernel[0] * problem.kernel[1]
     rows = images * ceil(problem.height / stride_h) * ceil(problem.width / stride_w)
     # The taps are dealt out to the phases: each meets that many on average.
     phases = stride_h * stride_w
     inner, groups = ceil(taps / phases * outputs), problem.groups * phases
     inputs = problem.channels_per_group
-    return best_plan(rows, inputs, inner, groups, precision, fours, LARGEST_DX)
+    return best_plan(rows, inputs, inner, groups, precision, vectorized, LARGEST_DX)
 
 
 def _checked_plan(
@@ -93,8 +93,8 @@ def _checked_plan(
 ) -> Plan:
     """Return how the product of two arrays is computed; ValueError if it is beyond the kernels."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
-    fours = in_fours((first, second), outputs, outputs if direction == "dx" else inputs)
-    plan = _plan(direction, problem, calls.images, calls.precision, fours)
+    vectorized = can_vectorize((first, second), outputs, outputs if direction == "dx" else inputs)
+    plan = _plan(direction, problem, calls.images, calls.precision, vectorized)
     source = problem.height * problem.width * problem.channels
     pixels = of_image = problem.out_height * problem.out_width
     if direction == "dx":
@@ -161,7 +161,7 @@ def conv2d_im2col_dx(
                 b_group=outputs,
                 c_group=inputs,
             ),
-            turned=True,
+            transposed=True,
         )
         return
     plan = _checked_plan(calls, "dx", problem, dy, kernel)

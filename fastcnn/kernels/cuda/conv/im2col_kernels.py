@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import float32, int32, int64
 
-from fastcnn.kernels.cuda.gemm.conv_loader import pixels, taps, turned_kernel
+from fastcnn.kernels.cuda.gemm.conv_loader import pixels, taps, transposed_kernel
 from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
 from fastcnn.kernels.cuda.gemm.matrix_loader import along
 from fastcnn.kernels.cuda.gemm.tile import Tile, make_place, part_of, row_at, tile_kernel
@@ -47,17 +47,17 @@ def make_forward(tile: Tile) -> Kernel:
         dilation_w: Int,
         top: Int,
         left: Int,
-        c_split: Int,
-        splits: Int,
+        c_k_slice: Int,
+        k_slices: Int,
         relu: Int,
     ):
-        """y = x * kernel; a block computes one tile of one split of a group."""
+        """y = x * kernel; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
         of_image = int32(out_height * out_width)
         rows = int32(count * of_image)
-        row, column, group, split = place(outputs, splits)
-        first, last = part_of(taps_h * taps_w * inputs, split, splits, depth)
+        row, column, group, k_slice = place(outputs, k_slices)
+        first, last = part_of(taps_h * taps_w * inputs, k_slice, k_slices, depth)
         x_shape = (
             (rows, of_image, out_width),
             (stride_h, stride_w),
@@ -67,15 +67,15 @@ def make_forward(tile: Tile) -> Kernel:
         )
         kernel_shape = (outputs, filters, int64(group * outputs))
         sweep(sums, x, x_shape, row, kernel, kernel_shape, column, first, last)
-        start = int64(split) * c_split + group * outputs
-        four = is_aligned(y) and (c_split | outputs | filters) % 4 == 0
-        limits = (row, column, rows, outputs, group * outputs, start, four, relu)
+        start = int64(k_slice) * c_k_slice + group * outputs
+        vectorized = is_aligned(y) and (c_k_slice | outputs | filters) % 4 == 0
+        limits = (row, column, rows, outputs, group * outputs, start, vectorized, relu)
         store(sums, y, scale, bias, filters, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
         rows = count * values["out_height"] * values["out_width"]
         blocks = tile.blocks(rows, values["filters"] // values["groups"])
-        return (blocks, 1, values["groups"] * values["splits"]), tile.threads
+        return (blocks, 1, values["groups"] * values["k_slices"]), tile.threads
 
     body.__name__ = f"im2col_{tile.name}"
     return tile_kernel(launch, tile)(body)
@@ -115,7 +115,7 @@ def _pixel_at(shape, row):
 
 
 def make_dx(tile: Tile) -> Kernel:
-    sweep, storing = make_sweep(tile, pixels(tile), turned_kernel(tile))
+    sweep, storing = make_sweep(tile, pixels(tile), transposed_kernel(tile))
     store, size = storing(_pixel_at), tile.sums
     place, depth = make_place(tile), tile.depth
 
@@ -143,14 +143,14 @@ def make_dx(tile: Tile) -> Kernel:
         left: Int,
         every_h: Int,
         every_w: Int,
-        c_split: Int,
-        splits: Int,
+        c_k_slice: Int,
+        k_slices: Int,
         relu: Int,
     ):
-        """dx; a block computes one tile of one split of a phase of a group."""
+        """dx; a block computes one tile of one K slice of a phase of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
-        row, column, rest, split = place(inputs, splits)
+        row, column, rest, k_slice = place(inputs, k_slices)
         line = quotient(rest, stride_w)
         group = quotient(line, stride_h)
         first_h, rows_h, tap_h, many_h, base_h = phase_of(
@@ -163,7 +163,7 @@ def make_dx(tile: Tile) -> Kernel:
         rows = int32(count * of_image)
         # A tile beyond the phase's pixels has nothing to do.
         if row < rows:
-            first, last = part_of(many_h * many_w * outputs, split, splits, depth)
+            first, last = part_of(many_h * many_w * outputs, k_slice, k_slices, depth)
             dy_shape = (
                 (rows, of_image, rows_w),
                 (int32(1), int32(1)),
@@ -190,9 +190,9 @@ def make_dx(tile: Tile) -> Kernel:
                 (stride_h, stride_w),
                 (height, width, channels),
             )
-            start = int64(split) * c_split + group * inputs
-            four = is_aligned(dx) and (c_split | inputs | channels) % 4 == 0
-            limits = (row, column, rows, inputs, group * inputs, start, four, relu)
+            start = int64(k_slice) * c_k_slice + group * inputs
+            vectorized = is_aligned(dx) and (c_k_slice | inputs | channels) % 4 == 0
+            limits = (row, column, rows, inputs, group * inputs, start, vectorized, relu)
             store(sums, dx, scale, bias, pixel, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
@@ -201,7 +201,7 @@ def make_dx(tile: Tile) -> Kernel:
         )
         blocks = tile.blocks(count * rows, values["channels"] // values["groups"])
         phases = values["stride_h"] * values["stride_w"]
-        return (blocks, 1, values["groups"] * phases * values["splits"]), tile.threads
+        return (blocks, 1, values["groups"] * phases * values["k_slices"]), tile.threads
 
     body.__name__ = f"im2col_dx_{tile.name}"
     return tile_kernel(launch, tile)(body)
@@ -234,16 +234,16 @@ def make_dw(tile: Tile) -> Kernel:
         dilation_w: Int,
         top: Int,
         left: Int,
-        c_split: Int,
-        splits: Int,
+        c_k_slice: Int,
+        k_slices: Int,
         relu: Int,
     ):
-        """The kernel's gradient; a block computes one tile of one split of a group."""
+        """The kernel's gradient; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
         rows = int32(taps_h * taps_w * inputs)
-        row, column, group, split = place(outputs, splits)
-        first, last = part_of(count * out_height * out_width, split, splits, depth)
+        row, column, group, k_slice = place(outputs, k_slices)
+        first, last = part_of(count * out_height * out_width, k_slice, k_slices, depth)
         x_shape = (
             (rows, taps_w),
             (dilation_h, dilation_w),
@@ -254,16 +254,16 @@ def make_dw(tile: Tile) -> Kernel:
         )
         dy_shape = (outputs, filters, int64(group * outputs))
         sweep(sums, x, x_shape, row, dy, dy_shape, column, first, last)
-        start = int64(split) * c_split + group * outputs
-        four = is_aligned(gradient) and (c_split | outputs | filters) % 4 == 0
-        limits = (row, column, rows, outputs, group * outputs, start, four, relu)
+        start = int64(k_slice) * c_k_slice + group * outputs
+        vectorized = is_aligned(gradient) and (c_k_slice | outputs | filters) % 4 == 0
+        limits = (row, column, rows, outputs, group * outputs, start, vectorized, relu)
         store(sums, gradient, scale, bias, filters, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
         groups = values["groups"]
         rows = values["taps_h"] * values["taps_w"] * values["channels"] // groups
         blocks = tile.blocks(rows, values["filters"] // groups)
-        return (blocks, 1, groups * values["splits"]), tile.threads
+        return (blocks, 1, groups * values["k_slices"]), tile.threads
 
     body.__name__ = f"im2col_dw_{tile.name}"
     return tile_kernel(launch, tile)(body)

@@ -1,7 +1,7 @@
 """The kernels of direct convolution's kernel gradient: sums over the pixels, in registers.
 
 A block owns all taps of a slice of channels, or a part of them, and a tile of filters; of the
-batch's tiles of pixels it takes those of its split, one after the other. In shared memory lie the
+batch's tiles of pixels it takes those of its K slice, one after the other. In shared memory lie the
 image's pixels that a tile reaches, [position][slice], read from global memory once for all taps,
 and the tile's output gradient, [pixel][filters]. A thread keeps the sums of some quads, four
 channels of a tap, times WIDE filters: a pixel costs it a 16-byte load for each quad and each four
@@ -9,7 +9,7 @@ filters, and 16 multiply-adds for each pair of them.
 
 Columns of the image lie in the order of their remainder by the stride: the inputs of neighbouring
 outputs are neighbours for every stride. Where the quads are few, groups of threads take different
-pixels; their sums are added in a tree at the end. Each split's sums go to memory of their own.
+pixels; their sums are added in a tree at the end. Each K slice's sums go to memory of their own.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from fastcnn.kernels.cuda.conv.weight_gradient_loading import (
     GROUP,
     IMAGE,
     IMAGE_FLOATS,
+    K_SLICE,
     OUTPUT_FLOATS,
     POSITIONS,
     QUAD,
     ROW,
-    SPLIT,
     GradientTile,
     fill_positions,
     find_pixels,
@@ -42,10 +42,10 @@ from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, inline, reg
 from fastcnn.kernels.cuda.runtime.memory_access import (
     is_aligned,
     read,
-    read_four,
+    read_vector,
     shared_floats,
     write,
-    write_four,
+    write_vector,
 )
 
 STAGE_FLOATS = IMAGE_FLOATS + OUTPUT_FLOATS
@@ -59,10 +59,10 @@ def multiplier(tile: GradientTile) -> Callable:
     def multiply_pixel(sums, stage, a, b, first, second, out, u):
         for q in range(quads):
             at = first if q == 0 else second
-            a[4 * q], a[4 * q + 1], a[4 * q + 2], a[4 * q + 3] = read_four(stage, at, u * pitch)
+            a[4 * q], a[4 * q + 1], a[4 * q + 2], a[4 * q + 3] = read_vector(stage, at, u * pitch)
         for j in range(0, wide, 4):
-            four = read_four(stage, out, u * tile.filters + j // 4 * half)
-            b[j], b[j + 1], b[j + 2], b[j + 3] = four
+            vector = read_vector(stage, out, u * tile.filters + j // 4 * half)
+            b[j], b[j + 1], b[j + 2], b[j + 3] = vector
         for i in range(4 * quads):
             for j in range(wide):
                 sums[i, j] += a[i] * b[j]
@@ -74,10 +74,10 @@ def multiplier(tile: GradientTile) -> Callable:
     ):  # fmt: skip
         """Four neighbouring pixels at a time; `row_step` floats lie between two rows of them."""
         bits = int32(column_bits - 2)
-        for four in range(group, int32(tile_rows << bits), groups):
-            down, across = int32(four >> bits), int32(four & ((1 << bits) - 1))
+        for pixels in range(group, int32(tile_rows << bits), groups):
+            down, across = int32(pixels >> bits), int32(pixels & ((1 << bits) - 1))
             pixel = int32(down * row_step + across * 4 * pitch)
-            out = int32(IMAGE_FLOATS + four * 4 * tile.filters + filter_at)
+            out = int32(IMAGE_FLOATS + pixels * 4 * tile.filters + filter_at)
             at, other = int32(first + pixel), int32(second + pixel)
             # No loop: one of so many instructions would stay a loop. No literals: each is a type,
             # for which the function would be compiled again.
@@ -118,7 +118,7 @@ def adder(tile: GradientTile) -> Callable:
 
 
 def gradient_kernel(tile: GradientTile) -> Kernel:
-    """Make the kernel sums[split, taps_h, taps_w, C / groups, F] = x^T dy over a split's pixels."""
+    """Make the kernel sums[k_slice, taps_h, taps_w, C / groups, F] = x^T dy of a slice's pixels."""
     filters, wide, quads, slice_size = tile
     threads_across, half = filters // wide, filters // 2
     bits = threads_across.bit_length() - 1
@@ -127,19 +127,19 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
     multiply, add_groups = multiplier(tile), adder(tile)
 
     @inline
-    def find_sums(here, number, outputs, groups, inner, row_tiles, row_threads):
+    def find_sums(block, number, outputs, groups, inner, row_tiles, row_threads):
         filter_tiles = quotient(outputs + filters - 1, filters)
         rest = quotient(number, filter_tiles)
-        here[FILTER] = (number - rest * filter_tiles) * filters
+        block[FILTER] = (number - rest * filter_tiles) * filters
         number = rest
         rest = quotient(number, row_tiles)
-        here[QUAD] = (number - rest * row_tiles) * row_threads * quads
+        block[QUAD] = (number - rest * row_tiles) * row_threads * quads
         number = rest
         slices = quotient(inner + slice_size - 1, slice_size)
         rest = quotient(number, slices)
-        here[CHANNEL] = (number - rest * slices) * slice_size
-        here[SPLIT] = quotient(rest, groups)
-        here[GROUP] = rest - here[SPLIT] * groups
+        block[CHANNEL] = (number - rest * slices) * slice_size
+        block[K_SLICE] = quotient(rest, groups)
+        block[GROUP] = rest - block[K_SLICE] * groups
 
     @inline
     def tap_of(quad, taps):
@@ -157,23 +157,25 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
         return int32(position * slice_size + quad % quads_of_tap * 4)
 
     @inline
-    def store(sums, q, partial, here, quad, taps, inner, outputs, groups, first_filter, fours):
-        c = int32(here[CHANNEL] + quad % quads_of_tap * 4)
+    def store(
+        sums, q, partial, block, quad, taps, inner, outputs, groups, first_filter, vectorized
+    ):
+        c = int32(block[CHANNEL] + quad % quads_of_tap * 4)
         tap = quotient(quad, quads_of_tap)
-        at = ((here[SPLIT] * taps + tap) * inner + c) * groups + here[GROUP]
+        at = ((block[K_SLICE] * taps + tap) * inner + c) * groups + block[GROUP]
         at = at * outputs + first_filter
         for i in range(4):
             if tap < taps and c + i < inner:
                 for part in range(0, wide, 4):
                     f = first_filter + part // 4 * half
-                    if fours and f < outputs:
-                        four = (
+                    if vectorized and f < outputs:
+                        vector = (
                             sums[4 * q + i, part],
                             sums[4 * q + i, part + 1],
                             sums[4 * q + i, part + 2],
                             sums[4 * q + i, part + 3],
                         )
-                        write_four(partial, at, part // 4 * half, four)
+                        write_vector(partial, at, part // 4 * half, vector)
                     else:
                         for j in range(4):
                             if f + j < outputs:
@@ -186,22 +188,22 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
         out_height: Int, out_width: Int, outputs: Int, groups: Int,
         taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int, dilation_w: Int,
         top: Int, left: Int, tile_rows: Int, column_bits: Int, plane_rows: Int, phase: Int,
-        row_threads: Int, pixel_groups: Int, row_tiles: Int, splits: Int,
-        x_fours: Int, y_fours: Int,
+        row_threads: Int, pixel_groups: Int, row_tiles: Int, k_slices: Int,
+        x_vectorized: Int, y_vectorized: Int,
     ):  # fmt: skip
         stage = shared_floats(STAGE_FLOATS)
         offsets = cuda.shared.array(POSITIONS, int32)
-        here = cuda.shared.array(8, int32)
+        block = cuda.shared.array(8, int32)
         sums = cuda.local.array((held, wide), float32)
         a = cuda.local.array(held, float32)
         b = cuda.local.array(wide, float32)
         thread = int32(cuda.threadIdx.x)
         if thread == 0:
-            find_sums(here, cuda.blockIdx.x, outputs, groups, inner, row_tiles, row_threads)
+            find_sums(block, cuda.blockIdx.x, outputs, groups, inner, row_tiles, row_threads)
         cuda.syncthreads()
         filter_at = int32((thread & (threads_across - 1)) * 4)
         group = quotient(thread >> bits, row_threads)
-        quad = int32(here[QUAD] + (thread >> bits) - group * row_threads)
+        quad = int32(block[QUAD] + (thread >> bits) - group * row_threads)
         first = place(quad, taps_h, taps_w, dilation_h, dilation_w, phase, stride_w)
         second = place(
             quad + row_threads, taps_h, taps_w, dilation_h, dilation_w, phase, stride_w
@@ -213,29 +215,29 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
         columns = int32(phase * stride_w)
         tiles = quotient(out_height + tile_rows - 1, tile_rows)
         tiles = int32(tiles * ((out_width + (1 << column_bits) - 1) >> column_bits) * count)
-        for number in range(here[SPLIT], tiles, splits):
+        for number in range(block[K_SLICE], tiles, k_slices):
             cuda.syncthreads()
             if thread == 0:
-                find_pixels(here, number, out_height, out_width, tile_rows, column_bits)
+                find_pixels(block, number, out_height, out_width, tile_rows, column_bits)
             cuda.syncthreads()
             fill_positions(
-                offsets, here[ROW] * stride_h - top, here[COLUMN] * stride_w - left,
+                offsets, block[ROW] * stride_h - top, block[COLUMN] * stride_w - left,
                 height, width, x_row, x_pixel, plane_rows, phase, stride_w,
             )  # fmt: skip
-            filters_now = int32(outputs - here[FILTER])
-            dy_first = here[IMAGE] * out_height * out_width * groups * outputs
-            dy_first += here[GROUP] * outputs + here[FILTER]
+            filters_now = int32(outputs - block[FILTER])
+            dy_first = block[IMAGE] * out_height * out_width * groups * outputs
+            dy_first += block[GROUP] * outputs + block[FILTER]
             load_output(
-                stage, dy, dy_first, here[ROW], here[COLUMN], out_height, out_width,
+                stage, dy, dy_first, block[ROW], block[COLUMN], out_height, out_width,
                 groups * outputs, filters_now, tile_rows, column_bits,
-                y_fours != 0 and is_aligned(dy),
+                y_vectorized != 0 and is_aligned(dy),
             )  # fmt: skip
             cuda.syncthreads()
-            x_at = x_first + here[IMAGE] * x_image + here[GROUP] * inner + here[CHANNEL]
-            channels_now = int32(inner - here[CHANNEL])
+            x_at = x_first + block[IMAGE] * x_image + block[GROUP] * inner + block[CHANNEL]
+            channels_now = int32(inner - block[CHANNEL])
             load_image(
                 stage, offsets, x, x_at, channels_now, plane_rows * columns,
-                x_fours != 0 and is_aligned(x),
+                x_vectorized != 0 and is_aligned(x),
             )  # fmt: skip
             cuda.syncthreads()
             multiply(
@@ -247,17 +249,29 @@ def gradient_kernel(tile: GradientTile) -> Kernel:
         add_groups(sums, stage, thread, group, group_threads, pixel_groups)
         if group > 0:
             return
-        fours = y_fours != 0 and is_aligned(partial)
-        first_filter = int32(here[FILTER] + filter_at)
+        vectorized = y_vectorized != 0 and is_aligned(partial)
+        first_filter = int32(block[FILTER] + filter_at)
         taps = int32(taps_h * taps_w)
-        store(sums, 0, partial, here, quad, taps, inner, outputs, groups, first_filter, fours)
+        store(sums, 0, partial, block, quad, taps, inner, outputs, groups, first_filter, vectorized)
         if quads == 2:
             quad = int32(quad + row_threads)
-            store(sums, 1, partial, here, quad, taps, inner, outputs, groups, first_filter, fours)
+            store(
+                sums,
+                1,
+                partial,
+                block,
+                quad,
+                taps,
+                inner,
+                outputs,
+                groups,
+                first_filter,
+                vectorized,
+            )
 
     def launch(count: int, values: dict[str, int]) -> tuple[int, int]:
         tiles = -(-values["outputs"] // filters) * -(-values["inner"] // slice_size)
-        blocks = tiles * values["row_tiles"] * values["groups"] * values["splits"]
+        blocks = tiles * values["row_tiles"] * values["groups"] * values["k_slices"]
         return blocks, values["row_threads"] * threads_across * values["pixel_groups"]
 
     body.__name__ = body.__qualname__ = tile.name

@@ -10,14 +10,14 @@ from numba import float32, int32
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import inline
-from fastcnn.kernels.cuda.runtime.memory_access import read, read_four, write, write_four
+from fastcnn.kernels.cuda.runtime.memory_access import read, read_vector, write, write_vector
 
 IMAGE_FLOATS, OUTPUT_FLOATS = 4096, 4096  # of a tile, in shared memory
 POSITIONS = 1024  # of the image, at most
 GROUPED_THREADS = 256  # of a block whose groups' sums are added in shared memory, at most
 
 # What a block knows of its sums, in shared memory.
-FILTER, QUAD, CHANNEL, GROUP, SPLIT, IMAGE, ROW, COLUMN = range(8)
+FILTER, QUAD, CHANNEL, GROUP, K_SLICE, IMAGE, ROW, COLUMN = range(8)
 
 
 class GradientTile(NamedTuple):
@@ -44,15 +44,15 @@ class GradientTile(NamedTuple):
 
 
 @inline
-def find_pixels(here, tile_number, out_height, out_width, tile_rows, column_bits):
+def find_pixels(block, tile_number, out_height, out_width, tile_rows, column_bits):
     """Which image, first row and first column a tile of pixels has."""
     column_tiles = int32((out_width + (1 << column_bits) - 1) >> column_bits)
     row_tiles = quotient(out_height + tile_rows - 1, tile_rows)
     rest = quotient(tile_number, column_tiles)
-    here[COLUMN] = (tile_number - rest * column_tiles) << column_bits
+    block[COLUMN] = (tile_number - rest * column_tiles) << column_bits
     image = quotient(rest, row_tiles)
-    here[IMAGE] = image
-    here[ROW] = (rest - image * row_tiles) * tile_rows
+    block[IMAGE] = image
+    block[ROW] = (rest - image * row_tiles) * tile_rows
 
 
 @inline
@@ -75,13 +75,13 @@ def fill_positions(
 
 
 @inline
-def load_four(array, start, offset, numbers, fours):
+def load_vector(array, start, offset, numbers, vectorized):
     """Return four floats, of which the first `numbers` exist: the others are 0."""
     zero = float32(0)
     if numbers <= 0:
         return zero, zero, zero, zero
-    if fours:
-        return read_four(array, start, offset)
+    if vectorized:
+        return read_vector(array, start, offset)
     return (
         read(array, start, offset),
         read(array, start, offset + 1) if numbers > 1 else zero,
@@ -96,18 +96,20 @@ def loaders(tile: GradientTile) -> tuple[Callable, Callable]:
     filter_bits = (tile.filters // 4).bit_length() - 1
 
     @inline
-    def load_image(stage, offsets, x, first, channels_now, positions, fours):
+    def load_image(stage, offsets, x, first, channels_now, positions, vectorized):
         units, step = int32(positions << slice_bits), int32(cuda.blockDim.x)
         for unit in range(int32(cuda.threadIdx.x), units, step):
             c = int32(unit & ((1 << slice_bits) - 1)) * 4
             offset = read(offsets, int32(unit >> slice_bits), 0)
             numbers = int32(channels_now - c) if offset >= 0 else int32(0)
-            write_four(stage, int32(unit * 4), 0, load_four(x, first + c, offset, numbers, fours))
+            write_vector(
+                stage, int32(unit * 4), 0, load_vector(x, first + c, offset, numbers, vectorized)
+            )
 
     @inline
     def load_output(
         stage, dy, first, row, column, out_height, out_width, filters, filters_now,
-        tile_rows, column_bits, fours,
+        tile_rows, column_bits, vectorized,
     ):  # fmt: skip
         units, step = int32((tile_rows << column_bits) << filter_bits), int32(cuda.blockDim.x)
         for unit in range(int32(cuda.threadIdx.x), units, step):
@@ -118,7 +120,7 @@ def loaders(tile: GradientTile) -> tuple[Callable, Callable]:
             if row + down < out_height and column + across < out_width:
                 numbers = int32(filters_now - f)
             offset = ((row + down) * out_width + column + across) * filters
-            four = load_four(dy, first + f, offset, numbers, fours)
-            write_four(stage, int32(IMAGE_FLOATS + unit * 4), 0, four)
+            vector = load_vector(dy, first + f, offset, numbers, vectorized)
+            write_vector(stage, int32(IMAGE_FLOATS + unit * 4), 0, vector)
 
     return load_image, load_output

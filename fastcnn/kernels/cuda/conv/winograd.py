@@ -11,7 +11,7 @@ convolution becomes four launches:
     M[tile][e] = V[tile][e] @ U[e]      (m + 2)^2 products [tiles, C] @ [C, F]
     y             = A^T M A             m x m pixels of every tile
 
-The gradient of the input is the same with the flipped kernel and U[e] turned, so its kernel
+The gradient of the input is the same with the flipped kernel and U[e] transposed, so its kernel
 transform is the same too. That of the kernel exchanges the parts: D[e] [C, F] = sum over the tiles
 of V[tile][e]^T @ W[tile][e] with W = A dy A^T, then dw = G^T D G.
 
@@ -125,7 +125,7 @@ def conv2d_winograd(
             b_group=channels * filters,
             c_group=filters,
         ),
-        turned=flipped,
+        transposed=flipped,
     )
     calls.emit(
         kernels.winograd_outputs[m],
@@ -175,7 +175,7 @@ def conv2d_winograd_dw(
     _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, x, v)
     # The tiles of dy are its m x m pixels, from its corner on.
     target = replace(_backward(problem), padding=((0, 0), (0, 0)))
-    _transform_inputs(calls, kernels.winograd_turned_outputs[m], tiling, target, dy, w)
+    _transform_inputs(calls, kernels.winograd_transposed_outputs[m], tiling, target, dy, w)
     gemm.sum_of_products(
         calls,
         v,

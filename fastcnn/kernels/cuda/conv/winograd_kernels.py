@@ -90,7 +90,7 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
         starts = cuda.local.array(window, uint64)
         column = cuda.local.array(window, float32)
         half = cuda.local.array(halfway, float32)
-        made = cuda.local.array(size, float32)
+        line = cuda.local.array(size, float32)
         # Outside the image the nearest pixel is read, and then not taken: no thread branches.
         for i in range(window):
             row = int32(first_row + i)
@@ -106,9 +106,9 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
             multiply(column, 0, 1, half, j, window)
         to, step = uint64((image * tiles + tile) * elements * channels + c), uint64(channels)
         for i in range(size):
-            multiply(half, i * window, 1, made, 0, 1)
+            multiply(half, i * window, 1, line, 0, 1)
             for j in range(size):
-                v[to] = made[j]
+                v[to] = line[j]
                 to += step
 
     return _named(name, transform, _each("channels"))
@@ -141,7 +141,7 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
         high, wide = int32(out_height - row), int32(out_width - column)
         values = cuda.local.array(size, float32)
         half = cuda.local.array(halfway, float32)
-        made = cuda.local.array(m, float32)
+        line = cuda.local.array(m, float32)
         start = offset[f] if offset.size > 0 else ZERO
         floor = ZERO if rectified else LOWEST
         first, step = uint64((image * tiles + tile) * elements * filters + f), uint64(filters)
@@ -154,11 +154,11 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
             multiply(values, 0, 1, half, j, size)
         above = uint64(((image * out_height + row) * out_width + column) * filters + f)
         for i in range(m):
-            multiply(half, i * size, 1, made, 0, 1)
+            multiply(half, i * size, 1, line, 0, 1)
             to = above
             inside = wide if i < high else NOTHING
             for j in range(m):
-                value = made[j] + start
+                value = line[j] + start
                 if j < inside:
                     y[to] = floor if value < floor else value
                 to += step
@@ -187,7 +187,7 @@ def _make_kernel(name: str, matrix: np.ndarray) -> Kernel:
     ):
         column = cuda.local.array(TAPS, float32)
         half = cuda.local.array(halfway, float32)
-        made = cuda.local.array(size, float32)
+        line = cuda.local.array(size, float32)
         tap = inner * outputs
         for place in range(cuda.grid(1), tap, cuda.gridsize(1)):
             factor = scale[place % outputs] if scale.size > 0 else ONE
@@ -199,9 +199,9 @@ def _make_kernel(name: str, matrix: np.ndarray) -> Kernel:
                 multiply(column, 0, 1, half, j, TAPS)
             to, step = uint64(place), uint64(tap)
             for i in range(size):
-                multiply(half, i * TAPS, 1, made, 0, 1)
+                multiply(half, i * TAPS, 1, line, 0, 1)
                 for j in range(size):
-                    u[to] = made[j]
+                    u[to] = line[j]
                     to += step
 
     return _named(name, transform, once("inner", "outputs"))
@@ -216,7 +216,7 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
     def transform(count: Int, d: Floats, gradient: Floats, channels: Int, filters: Int):
         column = cuda.local.array(size, float32)
         half = cuda.local.array(halfway, float32)
-        made = cuda.local.array(TAPS, float32)
+        line = cuda.local.array(TAPS, float32)
         tap = channels * filters
         step = uint64(tap)
         for place in range(cuda.grid(1), tap, cuda.gridsize(1)):
@@ -230,9 +230,9 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
                 multiply(column, 0, 1, half, j, size)
             to = uint64(place)
             for i in range(TAPS):
-                multiply(half, i * size, 1, made, 0, 1)
+                multiply(half, i * size, 1, line, 0, 1)
                 for j in range(TAPS):
-                    gradient[to] = made[j]
+                    gradient[to] = line[j]
                     to += step
 
     return _named(name, transform, once("channels", "filters"))
@@ -249,8 +249,8 @@ winograd_kernel = {
     m: _make_kernel(f"winograd_kernel_{m}x{m}", g) for m, (_, g, _) in _MATRICES.items()
 }
 # For the gradient of the kernel, outputs and kernel change places.
-winograd_turned_outputs = {
-    m: _make_inputs(f"winograd_turned_outputs_{m}x{m}", a_t.T, m)
+winograd_transposed_outputs = {
+    m: _make_inputs(f"winograd_transposed_outputs_{m}x{m}", a_t.T, m)
     for m, (a_t, _, _) in _MATRICES.items()
 }
 winograd_gradient = {

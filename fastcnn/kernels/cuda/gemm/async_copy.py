@@ -81,7 +81,7 @@ else:
 
     def _instruct(builder: Any, text: str, constraints: str, *args: Any) -> None:
         """Write an instruction that no reading or writing of memory may be moved across."""
-        kind = ir.FunctionType(_VOID, [one.type for one in args])
+        kind = ir.FunctionType(_VOID, [argument.type for argument in args])
         constraints = ",".join([*constraints.split(), "~{memory}"])
         builder.call(ir.InlineAsm(kind, text, constraints, side_effect=True), args)
 

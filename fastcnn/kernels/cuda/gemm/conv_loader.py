@@ -146,7 +146,7 @@ def taps(tile: Tile) -> Loader:
 
 
 @cache
-def turned_kernel(tile: Tile) -> Loader:
+def transposed_kernel(tile: Tile) -> Loader:
     """Return a loader of the kernel for the gradient of the input: channels along the tile.
 
     Shape: (number of channels, floats from one to the next), (filters of a tap, taps_w), (floats

@@ -1,7 +1,7 @@
 """Matrix products on the GPU: C = A @ B for groups of matrices, and sums of products over a batch.
 
 Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the card,
-the inner dimension is split: each part writes its own C into scratch memory, and `split_sums` adds
+the inner dimension is split: each part writes its own C into scratch memory, and `split_k` adds
 them in order. How many parts there are is decided on the host, for the largest batch, so that the
 bits of a result do not change from run to run.
 """
@@ -18,13 +18,13 @@ from fastcnn.kernels.call import BATCH, Address, Calls, Region
 from fastcnn.kernels.cuda.gemm.loader import Loader
 from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
 from fastcnn.kernels.cuda.gemm.matrix_loader import across, along
-from fastcnn.kernels.cuda.gemm.split_k import fold, split_region
+from fastcnn.kernels.cuda.gemm.split_k import fold, k_slices_region
 from fastcnn.kernels.cuda.gemm.tile import VECTOR, Tile, make_place, part_of, row_at, tile_kernel
 from fastcnn.kernels.cuda.gemm.tile_selection import (
     ALL_TILES,
     Plan,
     best_plan,
-    in_fours,
+    can_vectorize,
     product_time,
     sum_time,
 )
@@ -48,12 +48,12 @@ __all__ = [
     "sum_time",
 ]
 
-PRODUCT, TURNED, SUM = "product", "product_turned", "sum_of_products"
+PRODUCT, TRANSPOSED, SUM = "product", "product_transposed", "sum_of_products"
 MOST_COUNTED = 2**31 - 2**16  # rows, or floats from where a block begins: a tile goes beyond
 
 
 def _loaders(kind: str, tile: Tile) -> tuple[Loader, Loader]:
-    of_a, of_b = along if kind == SUM else across, across if kind == TURNED else along
+    of_a, of_b = along if kind == SUM else across, across if kind == TRANSPOSED else along
     return of_a(tile, tile.rows), of_b(tile, tile.columns)
 
 
@@ -81,37 +81,39 @@ def make_kernel(kind: str, tile: Tile) -> Kernel:
         b_row: Int,
         c_group: Int,
         c_row: Int,
-        c_split: Int,
-        splits: Int,
+        c_k_slice: Int,
+        k_slices: Int,
         relu: Int,
     ):
-        """C[group] = A[group] @ B[group]; a block computes one tile of one split of a group."""
+        """C[group] = A[group] @ B[group]; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         if over_images:
             inner *= count
         else:
             rows *= count
-        row, column, group, split = place(columns, splits)
-        first, last = part_of(inner, split, splits, depth)
+        row, column, group, k_slice = place(columns, k_slices)
+        first, last = part_of(inner, k_slice, k_slices, depth)
         a_shape = (int32(rows), a_row, int64(group) * a_group)
         b_shape = (columns, b_row, int64(group) * b_group)
         sweep(sums, a, a_shape, row, b, b_shape, column, first, last)
-        start = int64(split) * c_split + int64(group) * c_group
-        four = is_aligned(c) and (c_split | c_group | c_row) % 4 == 0
-        limits = (row, column, int32(rows), columns, group * columns, start, four, relu)
+        start = int64(k_slice) * c_k_slice + int64(group) * c_group
+        vectorized = is_aligned(c) and (c_k_slice | c_group | c_row) % 4 == 0
+        limits = (row, column, int32(rows), columns, group * columns, start, vectorized, relu)
         store(sums, c, scale, bias, c_row, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
         rows = values["rows"] * (1 if over_images else count)
         blocks = tile.blocks(rows, values["columns"])
-        return (blocks, 1, values["groups"] * values["splits"]), tile.threads
+        return (blocks, 1, values["groups"] * values["k_slices"]), tile.threads
 
     body.__name__ = f"{kind}_{tile.name}"
     return tile_kernel(launch, tile)(body)
 
 
 KERNELS = {
-    (kind, tile): make_kernel(kind, tile) for kind in (PRODUCT, TURNED, SUM) for tile in ALL_TILES
+    (kind, tile): make_kernel(kind, tile)
+    for kind in (PRODUCT, TRANSPOSED, SUM)
+    for tile in ALL_TILES
 }
 
 
@@ -164,7 +166,7 @@ def product(
     inner: int,
     strides: Strides = PACKED,
     *,
-    turned: bool = False,
+    transposed: bool = False,
     bias: Region | None = None,
     scale: Region | None = None,
     relu: bool = False,
@@ -174,20 +176,20 @@ def product(
     Args:
         calls: Where the calls go.
         a: A[rows of the batch, inner] of each group.
-        b: B[inner, columns] of each group, or [columns, inner] where it is `turned`.
+        b: B[inner, columns] of each group, or [columns, inner] where it is `transposed`.
         c: C[rows of the batch, columns] of each group.
         rows: Rows of an image.
         columns: Columns of a group.
         inner: The length of a sum.
         strides: Where rows and groups lie.
-        turned: Whether B lies transposed.
+        transposed: Whether B lies transposed.
         bias: A number for each group and column.
         scale: Likewise.
         relu: Whether negative results become 0.
     """
-    lying = inner if turned else columns
+    lying = inner if transposed else columns
     values = _sizes(rows, columns, inner, strides, (inner, lying, columns))
-    kind, values = TURNED if turned else PRODUCT, {**values, "relu": relu}
+    kind, values = TRANSPOSED if transposed else PRODUCT, {**values, "relu": relu}
     _emit(calls, kind, (a, b, c), values, scale, bias)
 
 
@@ -244,8 +246,8 @@ def _emit(
         rows *= calls.images
     columns, groups = values["columns"], values["groups"]
     a, b, c = matrices
-    fours = in_fours((a, b), *_vectors(kind, values))
-    plan = best_plan(rows, columns, inner, groups, calls.precision, fours)
+    vectorized = can_vectorize((a, b), *_vectors(kind, values))
+    plan = best_plan(rows, columns, inner, groups, calls.precision, vectorized)
     check_counts(calls, rows, inner, *_reached(kind, plan.tile, values))
     lines = Lines(
         values["rows"], columns, groups, values["c_group"], values["c_row"], each_image=kind != SUM
@@ -258,7 +260,7 @@ def _vectors(kind: str, values: dict[str, int]) -> list[int]:
     """Return what must be whole vectors for these to be moved: how far the matrices go in the order
     of memory, and where their rows and groups begin."""
     of_a = "rows" if kind == SUM else "inner"
-    of_b = "inner" if kind == TURNED else "columns"
+    of_b = "inner" if kind == TRANSPOSED else "columns"
     return [values[name] for name in (of_a, of_b, "a_row", "b_row", "a_group", "b_group")]
 
 
@@ -266,7 +268,7 @@ def _reached(kind: str, tile: Tile, values: dict[str, int]) -> list[int]:
     """Return how far a block goes at once: in matrices loaded across their rows from where it
     begins, in those loaded along them from slice to slice."""
     of_a = tile.depth if kind == SUM else tile.rows
-    of_b = tile.columns if kind == TURNED else tile.depth
+    of_b = tile.columns if kind == TRANSPOSED else tile.depth
     return [of_a * values["a_row"], of_b * values["b_row"]]
 
 
@@ -288,11 +290,11 @@ def emit_plan(
     lines: Lines,
     **values: int,
 ) -> None:
-    """Emit a kernel of tiles; where it is split, with the sum over the splits behind it.
+    """Emit a kernel of tiles; where it is split, with the sum over the K slices behind it.
 
     Args:
         calls: Where the calls go.
-        plan: The tile, and the number of splits.
+        plan: The tile, and the number of K slices.
         tiled: The kernel.
         places: What it reads.
         output: The name and the place of what it writes.
@@ -300,15 +302,15 @@ def emit_plan(
         **values: The kernel's other numbers.
     """
     name, c = output
-    if plan.splits == 1:
-        calls.emit(tiled, BATCH, name, {**places, name: c}, **values, splits=1)
+    if plan.k_slices == 1:
+        calls.emit(tiled, BATCH, name, {**places, name: c}, **values, k_slices=1)
         return
     size, each_image = lines.floats
-    # Splits begin at multiples of 16 bytes.
-    c_split = ceil((size + calls.images * each_image) / VECTOR) * VECTOR
-    partial = split_region(plan.splits, c_split)
+    # K slices begin at multiples of 16 bytes.
+    c_k_slice = ceil((size + calls.images * each_image) / VECTOR) * VECTOR
+    partial = k_slices_region(plan.k_slices, c_k_slice)
     scale, bias, columns = places.get("scale"), places.get("bias"), lines.c_row
     values, relu = {**values, "relu": 0}, bool(values.get("relu", 0))
     written = {**places, "scale": None, "bias": None, name: partial}
-    calls.emit(tiled, BATCH, name, written, **values, c_split=c_split, splits=plan.splits)
-    fold(calls, partial, c, plan.splits, size, each_image, c_split, columns, scale, bias, relu)
+    calls.emit(tiled, BATCH, name, written, **values, c_k_slice=c_k_slice, k_slices=plan.k_slices)
+    fold(calls, partial, c, plan.k_slices, size, each_image, c_k_slice, columns, scale, bias, relu)

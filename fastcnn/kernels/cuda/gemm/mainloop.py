@@ -47,17 +47,17 @@ def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Mainloop:
 
 @cache
 def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
-    slice_a, one_slice = of_a.share.layout.size, slice_size(of_a, of_b)
+    slice_a, stage = of_a.share.layout.size, slice_size(of_a, of_b)
     near_a_size, far_a_size, each_a = of_a.near, of_a.far, of_a.share.each
     near_b_size, far_b_size, each_b = of_b.near, of_b.far, of_b.share.each
     begin_a, load_a, begin_b, load_b = of_a.begin, of_a.load, of_b.begin, of_b.load
     put_a, put_b = _putter(tile, of_a), _putter(tile, of_b)
     place, multiply, size, depth = sums_of.place, sums_of.multiply, tile.sums, tile.depth
-    two_slices = 2 * one_slice
+    stages = 2 * stage
 
     @inline
     def sweep(sums, a, a_shape, row, b, b_shape, column, first, last):
-        shared = shared_floats(two_slices)
+        shared = shared_floats(stages)
         next_a = cuda.local.array(each_a, float32)
         next_b = cuda.local.array(each_b, float32)
         near_a = cuda.local.array(near_a_size, int32)
@@ -80,7 +80,7 @@ def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) ->
             load_a(next_a, a, near_a, far_a, a_shape, last)
             load_b(next_b, b, near_b, far_b, b_shape, last)
             multiply(shared, half, down, across, sums)
-            half = int32(one_slice - half)
+            half = int32(stage - half)
             put_a(shared, half, next_a)
             put_b(shared, half + slice_a, next_b)
 

@@ -29,15 +29,15 @@ def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable
     near_a_size, far_a_size, begin_a, load_a = of_a.near, of_a.far, of_a.begin, of_a.load
     near_b_size, far_b_size, begin_b, load_b = of_b.near, of_b.far, of_b.begin, of_b.load
     target_a, target_b = of_a.share.target, of_b.share.target
-    slice_a, one_slice = of_a.share.layout.size, slice_size(of_a, of_b)
+    slice_a, stage = of_a.share.layout.size, slice_size(of_a, of_b)
     place, multiply, size, depth = sums_of.place, sums_of.multiply, tile.sums, tile.depth
-    ahead_slices, all_slices = STAGES - 1, STAGES * one_slice
+    ahead_slices, all_slices = STAGES - 1, STAGES * stage
     wait = waiting(STAGES - 2)
 
     @inline
     def following(start):
         """Where the slice behind one begins."""
-        return int32(start + one_slice if start + one_slice < all_slices else 0)
+        return int32(start + stage if start + stage < all_slices else 0)
 
     @inline
     def sweep(sums, a, a_shape, row, b, b_shape, column, first, last):

@@ -15,7 +15,7 @@ from numba import float32, int32, int64
 from fastcnn.kernels.cuda.gemm.tile import WARP, Layout, Sums, Tile, finish, unrolled
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import inline
-from fastcnn.kernels.cuda.runtime.memory_access import read_four, write, write_four
+from fastcnn.kernels.cuda.runtime.memory_access import read_vector, write, write_vector
 
 LANES_DOWN, LANES_ACROSS = 4, 8
 PIECE = 4
@@ -43,18 +43,18 @@ def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         )
 
     @inline
-    def step(given, k):
-        shared, a, b, sums = given
+    def step(operands, k):
+        shared, a, b, sums = operands
         from_a = cuda.local.array(down, float32)
         from_b = cuda.local.array(across, float32)
         for p in range(pieces_down):
-            four = read_four(shared, a, k * row_a + p * BETWEEN_DOWN)
+            vector = read_vector(shared, a, k * row_a + p * BETWEEN_DOWN)
             for i in range(PIECE):
-                from_a[p * PIECE + i] = four[i]
+                from_a[p * PIECE + i] = vector[i]
         for p in range(pieces_across):
-            four = read_four(shared, b, k * row_b + p * BETWEEN_ACROSS)
+            vector = read_vector(shared, b, k * row_b + p * BETWEEN_ACROSS)
             for j in range(PIECE):
-                from_b[p * PIECE + j] = four[j]
+                from_b[p * PIECE + j] = vector[j]
         for i in range(down):
             for j in range(across):
                 sums[i * across + j] += from_a[i] * from_b[j]
@@ -68,24 +68,24 @@ def register_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
     @cache
     def storing(row_at: Callable) -> Callable:
         @inline
-        def store_row(given, i):
+        def store_row(operands, i):
             (
                 (sums, c, scale, bias, shape),
-                (row, column, rows, columns, first, start, four, relu),
-            ) = given
+                (row, column, rows, columns, first, start, vectorized, relu),
+            ) = operands
             r = int32(row + i // PIECE * BETWEEN_DOWN + i % PIECE)
             if r < rows:
                 far = start + row_at(shape, r)
                 for p in range(pieces_across):
                     o, k = int32(column + p * BETWEEN_ACROSS), i * across + p * PIECE
-                    if four and o + PIECE <= columns:
+                    if vectorized and o + PIECE <= columns:
                         values = (
                             finish(sums[k], scale, bias, first + o, relu),
                             finish(sums[k + 1], scale, bias, first + o + 1, relu),
                             finish(sums[k + 2], scale, bias, first + o + 2, relu),
                             finish(sums[k + 3], scale, bias, first + o + 3, relu),
                         )
-                        write_four(c, far, o, values)
+                        write_vector(c, far, o, values)
                     else:
                         for j in range(PIECE):
                             if o + j < columns:

@@ -38,16 +38,16 @@ if SIMULATED:
         _HELD[thread] = a, b
         cuda.syncthreads()
         warp, lane = thread // LANES * LANES, thread % LANES
-        found = []
+        totals = []
         for i in range(4):
             row, column = lane // 4, warp + 4 * (2 * (lane % 4) + i % 2)
             total = sums[i]
             for k in range(4):
                 (_, of_b), (of_a, _) = _HELD[column + k], _HELD[warp + 4 * row + k]
                 total += of_a[i // 2] * of_b[0] + of_a[i // 2 + 2] * of_b[1]
-            found.append(total)
+            totals.append(total)
         cuda.syncthreads()
-        return tuple(found)
+        return tuple(totals)
 
 else:
     from llvmlite import ir
@@ -81,16 +81,16 @@ else:
 
         def code(context, builder, signature, args):
             a, b, sums = (
-                [builder.extract_value(one, i) for i in range(kind.count)]
-                for one, kind in zip(args, signature.args, strict=True)
+                [builder.extract_value(argument, i) for i in range(kind.count)]
+                for argument, kind in zip(args, signature.args, strict=True)
             )
             bits = [builder.bitcast(number, _BITS) for number in (*a, *b)]
             kind = ir.FunctionType(ir.LiteralStructType([_FLOAT] * 4), [_BITS] * 6 + [_FLOAT] * 4)
             constraints = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
             multiply = ir.InlineAsm(kind, _MULTIPLY, constraints, side_effect=True)
-            found = builder.call(multiply, [*bits, *sums])
-            numbers = [builder.extract_value(found, i) for i in range(4)]
+            result = builder.call(multiply, [*bits, *sums])
+            numbers = [builder.extract_value(result, i) for i in range(4)]
             return context.make_tuple(builder, signature.return_type, numbers)
 
-        four, two = types.UniTuple(types.float32, 4), types.UniTuple(types.float32, 2)
-        return four(four, two, four), code
+        float4, float2 = types.UniTuple(types.float32, 4), types.UniTuple(types.float32, 2)
+        return float4(float4, float2, float4), code

@@ -41,9 +41,9 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         )
 
     @inline
-    def multiply_row(given, m):
+    def multiply_row(operands, m):
         """The pieces of 16 rows of A with all columns of B."""
-        shared, a, from_b, sums, k = given
+        shared, a, from_b, sums, k = operands
         at = k * INNER * inner_a + 2 * m * SPAN * row_a
         from_a = (
             rounded(read(shared, a, at)),
@@ -53,19 +53,19 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
         )
         for n in range(pairs):
             i = 2 * m * across + 2 * n
-            found = multiply_add(
+            totals = multiply_add(
                 from_a,
                 (from_b[2 * n], from_b[2 * n + 1]),
                 (sums[i], sums[i + 1], sums[i + across], sums[i + across + 1]),
             )
-            sums[i], sums[i + 1] = found[0], found[1]
-            sums[i + across], sums[i + across + 1] = found[2], found[3]
+            sums[i], sums[i + 1] = totals[0], totals[1]
+            sums[i + across], sums[i + across + 1] = totals[2], totals[3]
 
     multiply_rows = unrolled(multiply_row, down // 2)
 
     @inline
-    def step(given, k):
-        shared, a, b, sums = given
+    def step(operands, k):
+        shared, a, b, sums = operands
         from_b = cuda.local.array(across, float32)
         for n in range(pairs):
             at = k * INNER * inner_b + n * SPAN * column_b
@@ -78,18 +78,20 @@ def tensor_sums(tile: Tile, of_a: Layout, of_b: Layout) -> Sums:
     @inline
     def multiply(shared, start, row, column, sums):
         lane = int32(cuda.threadIdx.x) % WARP
-        group, place_of_four = lane // HALF, lane % HALF
+        group, lane_of_four = lane // HALF, lane % HALF
         # A thread reads other columns of B than those of its sums, and other rows than its own.
-        a = int32(start + row * row_a + place_of_four * inner_a)
-        column = int32(column - 2 * place_of_four + group)
-        b = int32(start + slice_a + column * column_b + place_of_four * inner_b)
+        a = int32(start + row * row_a + lane_of_four * inner_a)
+        column = int32(column - 2 * lane_of_four + group)
+        b = int32(start + slice_a + column * column_b + lane_of_four * inner_b)
         all_steps((shared, a, b, sums), int64(0))
 
     @cache
     def storing(row_at: Callable) -> Callable:
         @inline
-        def store_row(given, i):
-            (sums, c, scale, bias, shape), (row, column, rows, columns, first, start, relu) = given
+        def store_row(operands, i):
+            (sums, c, scale, bias, shape), (row, column, rows, columns, first, start, relu) = (
+                operands
+            )
             r = int32(row + i * SPAN)
             if r < rows:
                 far = start + row_at(shape, r)

@@ -1,4 +1,8 @@
-"""Sums in a fixed number of splits, which are added in order afterwards."""
+"""Split-K: sums in a fixed number of slices of the inner dimension, added in order afterwards.
+
+What CUTLASS calls split_k_slices. Their number is chosen on the host for the largest batch, so that
+the bits of a result do not change from run to run.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,9 @@ from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
 
 THREADS = 256
-MOST_PARTS = 8  # threads that share the splits of a sum: a warp still reads 128 bytes side by side
+MOST_PARTS = (
+    8  # threads that share the K slices of a sum: a warp still reads 128 bytes side by side
+)
 
 
 def _launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
@@ -25,7 +31,7 @@ def _launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
 
 
 @kernel(_launch)
-def fold_splits(
+def fold_k_slices(
     count: Int,
     partial: Floats,
     scale: Floats,
@@ -35,14 +41,14 @@ def fold_splits(
     each_image: Int,
     step: Int,
     columns: Int,
-    splits: Int,
+    k_slices: Int,
     parts: Int,
     relu: Int,
 ):
-    """c[i] = the sum over the splits of partial[split * step + i], with the scale and bias of
+    """c[i] = the sum over the K slices of partial[k_slice * step + i], with the scale and bias of
     column i % columns, and ReLU; for `size` numbers, and `each_image` of every image.
 
-    `parts` threads, a power of two, sum consecutive splits in order; then their sums are added in
+    `parts` threads, a power of two, sum consecutive K slices in order; then their sums are added in
     order.
     """
     sums = cuda.shared.array(THREADS, float32)
@@ -51,11 +57,11 @@ def fold_splits(
     lane = int32(thread - part * wide)
     at = cuda.blockIdx.x * wide + lane
     numbers = int32(size + count * each_image)
-    each = quotient(splits + parts - 1, parts)
+    each = quotient(k_slices + parts - 1, parts)
     total = float32(0)
     if at < numbers:
-        for split in range(int32(part * each), int32(min(splits, (part + 1) * each))):
-            total += read(partial, int64(split) * step, at)
+        for k_slice in range(int32(part * each), int32(min(k_slices, (part + 1) * each))):
+            total += read(partial, int64(k_slice) * step, at)
     sums[thread] = total
     cuda.syncthreads()
     if part == 0 and at < numbers:
@@ -65,16 +71,16 @@ def fold_splits(
         write(c, at, 0, finish(total, scale, bias, column, relu))
 
 
-def split_region(splits: int, size: int) -> Region:
-    """Return memory for the sums of every split, of `size` floats each."""
-    return Region(4 * splits * size, GLOBAL, per_image=False, label="splits")
+def k_slices_region(k_slices: int, size: int) -> Region:
+    """Return memory for the sums of every K slice, of `size` floats each."""
+    return Region(4 * k_slices * size, GLOBAL, per_image=False, label="k_slices")
 
 
 def fold(
     calls: Calls,
     partial: Region,
     c: Region | Address,
-    splits: int,
+    k_slices: int,
     size: int,
     each_image: int = 0,
     step: int | None = None,
@@ -83,14 +89,14 @@ def fold(
     bias: Region | Address | None = None,
     relu: bool = False,
 ) -> None:
-    """Emit c = the sum of the splits, of `size` floats and `each_image` for every image.
+    """Emit c = the sum of the K slices, of `size` floats and `each_image` for every image.
 
-    From one split to the next lie `step` floats, by default `size`. The scale and bias of `columns`
-    begin anew at every multiple of it.
+    From one K slice to the next lie `step` floats, by default `size`. The scale and bias of
+    `columns` begin anew at every multiple of it.
     """
-    parts = min(MOST_PARTS, 1 << (splits.bit_length() - 1))
+    parts = min(MOST_PARTS, 1 << (k_slices.bit_length() - 1))
     calls.emit(
-        fold_splits,
+        fold_k_slices,
         BATCH,
         "c",
         {"partial": partial, "scale": scale, "bias": bias, "c": c},
@@ -98,12 +104,12 @@ def fold(
         each_image=each_image,
         step=size if step is None else step,
         columns=size if columns is None else columns,
-        splits=splits,
+        k_slices=k_slices,
         parts=parts,
         relu=relu,
     )
 
 
-def fold_time(size: int, splits: int) -> float:
-    """Estimate the nanoseconds of adding up the splits; what one split needs is nothing."""
-    return LAUNCH + 4 * (splits + 1) * size / BYTES if splits > 1 else 0.0
+def fold_time(size: int, k_slices: int) -> float:
+    """Estimate the nanoseconds of adding up the K slices; what one K slice needs is nothing."""
+    return LAUNCH + 4 * (k_slices + 1) * size / BYTES if k_slices > 1 else 0.0

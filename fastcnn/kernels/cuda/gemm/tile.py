@@ -63,7 +63,7 @@ class Tile(NamedTuple):
         size = f"{self.rows}x{self.columns}"
         if self.precision == FLOAT32:
             return size
-        return f"{self.precision}_{size}{'_in_fours' if self.width == VECTOR else ''}"
+        return f"{self.precision}_{size}{'_vectorized' if self.width == VECTOR else ''}"
 
     @property
     def threads(self) -> int:
@@ -107,9 +107,9 @@ class Sums(NamedTuple):
     place() returns the row and the column of a thread's first sum. multiply(shared, start, row,
     column, sums) adds the products of the slices that begin at `start`, B's behind A's.
     storing(row_at) returns the device function that stores them, store(sums, c, scale, bias, shape,
-    limits) with limits (row, column, rows, columns, first, start, four, relu): the tile begins at
-    (row, column), what lies beyond (rows, columns) is left out; row r goes to
-    start + row_at(shape, r); scale and bias begin at `first`; `four` allows vectors.
+    limits) with limits (row, column, rows, columns, first, start, vectorized, relu): the tile
+    begins at (row, column), what lies beyond (rows, columns) is left out; row r goes to
+    start + row_at(shape, r); scale and bias begin at `first`; `vectorized` allows vectors.
     """
 
     place: Callable
@@ -137,17 +137,17 @@ def unrolled(step: Callable, times: int) -> Callable:
         return step
     if SIMULATED:  # where a call of a device function takes long
 
-        def loop(given: Any, k: int) -> None:
+        def loop(operands: Any, k: int) -> None:
             for i in range(times):
-                step(given, k + i)
+                step(operands, k + i)
 
         return loop
     half, middle = unrolled(step, times // 2), times // 2
 
     @inline
-    def both(given, k):
-        half(given, k)
-        half(given, k + middle)
+    def both(operands, k):
+        half(operands, k)
+        half(operands, k + middle)
 
     return both
 
@@ -168,18 +168,18 @@ def finish(value, scale, bias, column, relu):
 def make_place(tile: Tile) -> Callable:
     """Return a device function that says which tile a block computes.
 
-    place(columns, splits) returns the tile's first row and column, which of the products side by
-    side it belongs to, and which split of that.
+    place(columns, k_slices) returns the tile's first row and column, which of the products side by
+    side it belongs to, and which K slice of that.
     """
     rows, wide = tile.rows, tile.columns
 
     @inline
-    def place(columns, splits):
+    def place(columns, k_slices):
         tiles_across = (columns + wide - 1) // wide
         down = quotient(cuda.blockIdx.x, tiles_across)
         column = int32((cuda.blockIdx.x - down * tiles_across) * wide)
-        product = quotient(cuda.blockIdx.z, splits)
-        return int32(down * rows), column, product, int32(cuda.blockIdx.z - product * splits)
+        product = quotient(cuda.blockIdx.z, k_slices)
+        return int32(down * rows), column, product, int32(cuda.blockIdx.z - product * k_slices)
 
     return place
 

@@ -1,4 +1,4 @@
-"""How a matrix product is computed: in which tiles, in how many splits, and how long that takes.
+"""How a matrix product is computed: in which tiles, in how many K slices, and how long that takes.
 
 An estimate counts the multiply-adds of whole tiles in whole rounds of the multiprocessors, what
 moves between memory and them, and the launches; see `machine`. The constants here are guesses from
@@ -37,10 +37,10 @@ TILES = {
 }
 ALL_TILES = TILES[FLOAT32] + TILES[TF32]
 
-MOST_SPLITS = 512
-MOST_LAYERS = 65535  # of a grid, for splits of groups: CUDA's limit
-SCRATCH = 64 << 20  # floats of all splits together
-SHORTEST = 64  # a split goes over so many numbers at least
+MOST_K_SLICES = 512
+MOST_LAYERS = 65535  # of a grid, for K slices of groups: CUDA's limit
+SCRATCH = 64 << 20  # floats of all K slices together
+SHORTEST = 64  # a K slice goes over so many numbers at least
 RESIDENT = 256  # threads that a multiprocessor needs to hide the time of its instructions
 TENSOR_CORES = 3.0  # times as fast, as far as shared memory keeps up with them
 BEYOND_MEMORY = 2.0  # times as fast as memory is the cache that blocks share
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     """How a product is computed, and its estimated time in nanoseconds."""
 
     tile: Tile
-    splits: int
+    k_slices: int
     time: float
 
 
@@ -60,54 +60,58 @@ def best_plan(
     inner: int,
     groups: int = 1,
     precision: str = FLOAT32,
-    fours: bool = False,
+    vectorized: bool = False,
     largest: int = 128 * 128,
 ) -> Plan:
-    """Return the fastest tile and number of splits; rows and inner are those of the batch.
+    """Return the fastest tile and number of K slices; rows and inner are those of the batch.
 
-    With `fours` numbers may be moved four at a time (`in_fours`). `largest` is the most sums of a
-    tile.
+    With `vectorized` numbers may be moved four at a time (`can_vectorize`). `largest` is the most
+    sums of a tile.
     """
     plans = []
     for tile in TILES[precision]:
-        if tile.rows * tile.columns > largest or (tile.width == VECTOR and not fours):
+        if tile.rows * tile.columns > largest or (tile.width == VECTOR and not vectorized):
             continue
-        splits = 1
-        while splits == 1 or (
-            splits <= min(MOST_SPLITS, MOST_LAYERS // groups)
-            and splits * SHORTEST <= inner
-            and splits * groups * rows * columns <= SCRATCH
+        k_slices = 1
+        while k_slices == 1 or (
+            k_slices <= min(MOST_K_SLICES, MOST_LAYERS // groups)
+            and k_slices * SHORTEST <= inner
+            and k_slices * groups * rows * columns <= SCRATCH
         ):
-            plans.append(Plan(tile, splits, plan_time(tile, rows, columns, inner, groups, splits)))
-            splits *= 2
+            plans.append(
+                Plan(tile, k_slices, plan_time(tile, rows, columns, inner, groups, k_slices))
+            )
+            k_slices *= 2
     return min(plans, key=lambda plan: plan.time)
 
 
-def in_fours(places: Iterable[Region | Address], *sizes: int) -> bool:
+def can_vectorize(places: Iterable[Region | Address], *sizes: int) -> bool:
     """Say whether matrices can be moved in vectors of four numbers: they begin at multiples of 16
     bytes, and what goes on in the order of memory, and the steps from row to row, are whole
     vectors.
 
     The engine lets regions of its own begin at 256 bytes, and so does CUDA its arrays.
     """
-    found = [one if isinstance(one, Address) else Address(one) for one in places]
-    starts = [place.offset + place.region.offset for place in found]
+    addresses = [
+        operand if isinstance(operand, Address) else Address(operand) for operand in places
+    ]
+    starts = [address.offset + address.region.offset for address in addresses]
     return all(start % VECTOR_BYTES == 0 for start in starts) and all(
         size % VECTOR == 0 for size in sizes
     )
 
 
-def plan_time(tile: Tile, rows: int, columns: int, inner: int, groups: int, splits: int) -> float:
-    """Estimate the nanoseconds of a product and of adding up its splits."""
-    tiles = tile.blocks(rows, columns) * groups * splits
-    steps = ceil(inner / (splits * tile.depth)) * tile.depth
+def plan_time(tile: Tile, rows: int, columns: int, inner: int, groups: int, k_slices: int) -> float:
+    """Estimate the nanoseconds of a product and of adding up its K slices."""
+    tiles = tile.blocks(rows, columns) * groups * k_slices
+    steps = ceil(inner / (k_slices * tile.depth)) * tile.depth
     waves = ceil(tiles / PROCESSORS)
     share = _share(tile) * min(1.0, waves * tile.threads / RESIDENT)
     arithmetic = waves * tile.rows * tile.columns * steps / (MULTIPLY_ADDS / PROCESSORS * share)
-    numbers = groups * (rows * inner + inner * columns + splits * rows * columns)
+    numbers = groups * (rows * inner + inner * columns + k_slices * rows * columns)
     shared = tiles * steps * (tile.rows + tile.columns)
     traffic = 4 * max(numbers, shared / BEYOND_MEMORY) / BYTES
-    return LAUNCH + max(arithmetic, traffic) + fold_time(groups * rows * columns, splits)
+    return LAUNCH + max(arithmetic, traffic) + fold_time(groups * rows * columns, k_slices)
 
 
 def _share(tile: Tile) -> float:

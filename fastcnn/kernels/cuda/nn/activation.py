@@ -23,9 +23,9 @@ from fastcnn.kernels.cuda.runtime.kernel import (
 from fastcnn.kernels.cuda.runtime.memory_access import (
     is_aligned,
     read,
-    read_four,
+    read_vector,
     write,
-    write_four,
+    write_vector,
 )
 from fastcnn.kernels.cuda.runtime.reduction import sum_rows
 from fastcnn.kernels.shared.losses import softmax as softmax_of
@@ -177,10 +177,10 @@ def add(count: Int, a: Floats, b: Floats, y: Floats, size: Int, relu: Int):
     if is_aligned(a) and is_aligned(b) and is_aligned(y):
         at = 4 * i
         while at + 3 < total:
-            u, v = read_four(a, at, 0), read_four(b, at, 0)
+            u, v = read_vector(a, at, 0), read_vector(b, at, 0)
             first, second = rectified(u[0] + v[0], relu), rectified(u[1] + v[1], relu)
             third, fourth = rectified(u[2] + v[2], relu), rectified(u[3] + v[3], relu)
-            write_four(y, at, 0, (first, second, third, fourth))
+            write_vector(y, at, 0, (first, second, third, fourth))
             at += 4 * cuda.gridsize(1)
         i += total // 4 * 4
     while i < total:
@@ -217,23 +217,23 @@ def affine(
         third, fourth = (scale[c + 2], offset[c + 2]), (scale[c + 3], offset[c + 3])
         more = (ZERO, ZERO, ZERO, ZERO)
         while at < size:
-            value = read_four(x, at, 0)
+            value = read_vector(x, at, 0)
             if adds:
-                more = read_four(residual, at, 0)
-            made = (
+                more = read_vector(residual, at, 0)
+            results = (
                 _scaled(value[0], first, more[0], relu),
                 _scaled(value[1], second, more[1], relu),
                 _scaled(value[2], third, more[2], relu),
                 _scaled(value[3], fourth, more[3], relu),
             )
-            write_four(y, at, 0, made)
+            write_vector(y, at, 0, results)
             at += step
         return
     c = at - quotient(at, channels) * channels
     numbers = (scale[c], offset[c])
     while at < size:
-        one_more = read(residual, at, 0) if adds else ZERO
-        write(y, at, 0, _scaled(read(x, at, 0), numbers, one_more, relu))
+        added = read(residual, at, 0) if adds else ZERO
+        write(y, at, 0, _scaled(read(x, at, 0), numbers, added, relu))
         at += step
 
 

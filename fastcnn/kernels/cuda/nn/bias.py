@@ -11,7 +11,7 @@ from typing import Any
 from numba import float32, int32, int64
 
 from fastcnn.kernels.call import BATCH, Calls, Region
-from fastcnn.kernels.cuda.gemm.split_k import fold, split_region
+from fastcnn.kernels.cuda.gemm.split_k import fold, k_slices_region
 from fastcnn.kernels.cuda.runtime.cost_model import PROCESSORS
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel
@@ -23,7 +23,7 @@ AT_ONCE = 4  # rows that a thread has on the way
 
 
 def _launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int], int]:
-    return (ceil(values["columns"] / values["width"]), values["splits"]), THREADS
+    return (ceil(values["columns"] / values["width"]), values["k_slices"]), THREADS
 
 
 @kernel(_launch)
@@ -34,11 +34,11 @@ def sum_columns(
     rows: Int,
     columns: Int,
     width: Int,
-    splits: Int,
+    k_slices: Int,
 ):
-    """partial[split] = the sums of the columns over a part of the rows, `rows` an image.
+    """partial[k_slice] = the sums of the columns over a part of the rows, `rows` an image.
 
-    A block sums up `width` columns, a power of two, of one split.
+    A block sums up `width` columns, a power of two, of one K slice.
     """
     shared = cuda.shared.array(THREADS, float32)
     thread = int32(cuda.threadIdx.x)
@@ -47,14 +47,14 @@ def sum_columns(
     lines = THREADS // width
     column = cuda.blockIdx.x * width + lane
     total = int64(count) * rows
-    each = (total + splits - 1) // splits
-    split = int32(cuda.blockIdx.y)
-    last = min(total, each * (split + 1))
+    each = (total + k_slices - 1) // k_slices
+    k_slice = int32(cuda.blockIdx.y)
+    last = min(total, each * (k_slice + 1))
     first = cuda.local.array(AT_ONCE, float32)
     for i in range(AT_ONCE):
         first[i] = float32(0)
     if column < columns:
-        row = each * split + line
+        row = each * k_slice + line
         while row + (AT_ONCE - 1) * lines < last:
             for i in range(AT_ONCE):
                 first[i] += matrix[(row + i * lines) * columns + column]
@@ -65,7 +65,7 @@ def sum_columns(
     shared[thread] = (first[0] + first[1]) + (first[2] + first[3])
     sum_rows(shared, thread, width)
     if line == 0 and column < columns:
-        partial[split * columns + column] = shared[thread]
+        partial[k_slice * columns + column] = shared[thread]
 
 
 def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Region) -> None:
@@ -73,9 +73,9 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
     width = min(WIDEST, 1 << (filters - 1).bit_length())
     total = calls.images * pixels
     enough = ceil(4 * PROCESSORS / ceil(filters / width))
-    splits = max(1, min(enough, total * width // (THREADS * 2 * AT_ONCE)))
-    partial = split_region(splits, filters)
-    values = {"columns": filters, "splits": splits}
+    k_slices = max(1, min(enough, total * width // (THREADS * 2 * AT_ONCE)))
+    partial = k_slices_region(k_slices, filters)
+    values = {"columns": filters, "k_slices": k_slices}
     places = {"matrix": dy, "partial": partial}
     calls.emit(sum_columns, BATCH, "partial", places, rows=pixels, width=width, **values)
-    fold(calls, partial, gradient, splits, filters)
+    fold(calls, partial, gradient, k_slices, filters)

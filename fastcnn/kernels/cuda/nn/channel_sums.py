@@ -35,8 +35,8 @@ def parts_of(pixels, channels):
     """Return the number of parts of a chunk, for images of so many pixels."""
     width = tile(channels, CHANNELS)
     tiles = (channels + width - 1) // width
-    worth_it = pixels * width // (2 * STRIP * THREADS)
-    return max(1, min((BLOCKS + tiles - 1) // tiles, worth_it))
+    enough = pixels * width // (2 * STRIP * THREADS)
+    return max(1, min((BLOCKS + tiles - 1) // tiles, enough))
 
 
 def by_part(count: int, values: dict[str, Any]) -> tuple[tuple[int, int], int]:

@@ -30,7 +30,7 @@ def forward(
 def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
     """Emit dx[features] = dy[units] @ kernel^T."""
     features, units = sizes
-    product(calls, dy, kernel, out, 1, features, units, turned=True)
+    product(calls, dy, kernel, out, 1, features, units, transposed=True)
 
 
 def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, int]) -> None:

@@ -20,9 +20,9 @@ from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, inline, kern
 from fastcnn.kernels.cuda.runtime.memory_access import (
     is_aligned,
     read,
-    read_four,
+    read_vector,
     write,
-    write_four,
+    write_vector,
 )
 from fastcnn.kernels.cuda.runtime.reduction import sum_rows
 
@@ -175,14 +175,14 @@ def batch_norm_dx(
         third = _coefficients(c + 2, coefficients, channels, scale, shift)
         fourth = _coefficients(c + 3, coefficients, channels, scale, shift)
         while at < size:
-            u, v = read_four(x, at, 0), read_four(dy, at, 0)
-            made = (
+            u, v = read_vector(x, at, 0), read_vector(dy, at, 0)
+            results = (
                 _dx(u[0], v[0], first),
                 _dx(u[1], v[1], second),
                 _dx(u[2], v[2], third),
                 _dx(u[3], v[3], fourth),
             )
-            write_four(dx, at, 0, made)
+            write_vector(dx, at, 0, results)
             at += step
         return
     c = at - quotient(at, channels) * channels

@@ -22,7 +22,7 @@ _pixels = per_image("height", "width", "channels")
 
 
 def _tiles_or_pixels(count: int, values: dict[str, Any]) -> tuple[Any, int]:
-    return (_outputs if values["four"] and values["covers"] else _pixels)(count, values)
+    return (_outputs if values["two_by_two"] and values["covers"] else _pixels)(count, values)
 
 
 @inline
@@ -66,7 +66,7 @@ def max_pool(
     left: Int,
     relu: Int,
     covers: Int,
-    four: Int,
+    two_by_two: Int,
 ):
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
     e, n = cuda.grid(2)
@@ -81,7 +81,7 @@ def max_pool(
     while n < count:
         at = n * height * line + first
         best, place = read(x, at, 0), 0
-        if four:
+        if two_by_two:
             second, third = read(x, at, channels), read(x, at, line)
             fourth = read(x, at, line + channels)
             best, place = _larger(second, 1, best, place)
@@ -122,13 +122,13 @@ def max_pool_dx(
     left: Int,
     relu: Int,
     covers: Int,
-    four: Int,
+    two_by_two: Int,
 ):
     """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
     e, n = cuda.grid(2)
     size, outputs = height * width * channels, out_height * out_width * channels
     line = width * channels
-    if four and covers:
+    if two_by_two and covers:
         # Windows of 2x2 that tile the image: a thread has a window and writes all of it.
         if e >= outputs:
             return
@@ -185,7 +185,7 @@ def average_pool(
     left: Int,
     relu: Int,
     covers: Int,
-    four: Int,
+    two_by_two: Int,
 ):
     """y[OH, OW, C] = the mean of each window's part inside the image."""
     e, n = cuda.grid(2)
@@ -228,7 +228,7 @@ def average_pool_dx(
     left: Int,
     relu: Int,
     covers: Int,
-    four: Int,
+    two_by_two: Int,
 ):
     """dx[H, W, C] = dy shared among each window's part inside the image."""
     e, n = cuda.grid(2)

@@ -44,9 +44,9 @@ def _together(combine: Callable) -> Callable:
         thread = cuda.threadIdx.x
         shared[thread] = own
         combine(shared, thread)
-        found = shared[0]
+        result = shared[0]
         cuda.syncthreads()
-        return found
+        return result
 
     return together
 

@@ -33,10 +33,10 @@ WORTH = 3  # kernels that take as long as the start of a process
 
 def load(kernels: Iterable[Kernel]) -> None:
     """Load the kernels' machine code, compiling what is not on disk after saying so on stderr."""
-    waiting = [one for one in dict.fromkeys(kernels) if not one.loaded]
+    waiting = [kernel for kernel in dict.fromkeys(kernels) if not kernel.loaded]
     compile_missing(waiting)
-    for one in waiting:
-        one.load()
+    for kernel in waiting:
+        kernel.load()
 
 
 def compile_missing(kernels: Iterable[Kernel]) -> None:
@@ -44,7 +44,7 @@ def compile_missing(kernels: Iterable[Kernel]) -> None:
     as far as that is possible and worth it. Says on stderr which kernels are compiled."""
     if SIMULATED:
         return
-    missing = [one.name for one in kernels if not one.loaded and not one.in_cache()]
+    missing = [kernel.name for kernel in kernels if not kernel.loaded and not kernel.in_cache()]
     if missing:
         messages.say(f"fastcnn: compiling for this GPU, first run only: {', '.join(missing)}")
     processes = min(num_threads(), len(missing) // WORTH)
@@ -73,15 +73,15 @@ def _compile(names: Sequence[str], processes: int) -> None:
                     stderr=subprocess.DEVNULL,
                 )
             )
-        for one in running:
-            one.wait()
+        for process in running:
+            process.wait()
     except OSError:
         pass  # no process can be started: this one compiles
     finally:
-        for one in running:
-            if one.poll() is None:
-                one.kill()
-            one.wait()
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
 
 
 def import_kernels() -> None:
@@ -97,11 +97,11 @@ def main() -> None:
     pretend((int(major), int(minor)))
     gc.disable()  # it takes a third of the time here
     import_kernels()
-    for one in all_kernels():
-        if one.name in names:
+    for kernel in all_kernels():
+        if kernel.name in names:
             # The process that needs it compiles it again, and tells what is wrong.
             with suppress(Exception):
-                one.keep()
+                kernel.keep()
 
 
 if __name__ == "__main__":

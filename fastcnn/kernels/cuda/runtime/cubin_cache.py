@@ -138,18 +138,18 @@ def stamp() -> str:
 
 def _tools() -> list[str]:
     """Return the versions of what compiles kernels."""
-    found = [sys.version]
+    facts = [sys.version]
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found.append(f"{package} {metadata.version(package)}")
+            facts.append(f"{package} {metadata.version(package)}")
     for name in LIBRARIES:
         # They come from packages, from Conda or from a toolkit: the files tell them apart.
         with suppress(Exception):
             from cuda import pathfinder
 
             path = Path(pathfinder.load_nvidia_dynamic_lib(name).abs_path).resolve()
-            found.append(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}")
-    return found
+            facts.append(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}")
+    return facts
 
 
 def _plain(value: Any) -> Any:

@@ -98,17 +98,17 @@ def _forked() -> bool:
 def _too_old() -> str | None:
     """Return what to do where the driver does not know the toolkit's machine code, else None."""
     try:
-        toolkit, known = toolkit_version(), driver_version()
+        toolkit, driver = toolkit_version(), driver_version()
     except Exception:  # what cannot be told may do
         return None
-    major, newest = int(toolkit.split(".")[0]), int(known.split(".")[0])
+    major, newest = int(toolkit.split(".")[0]), int(driver.split(".")[0])
     if newest >= major:
         return None
     first = FIRST_DRIVERS.get(major)
     remedy = f"update the driver{f' to {first} or newer' if first else ''}"
     if newest == 12:
         remedy += ", or install fastcnn[cuda12] in place of fastcnn[cuda13]"
-    return f"the driver knows CUDA up to {known}, but the toolkit is of {toolkit}: {remedy}"
+    return f"the driver knows CUDA up to {driver}, but the toolkit is of {toolkit}: {remedy}"
 
 
 def toolkit_version() -> str:
@@ -130,12 +130,12 @@ def _line(error: Any) -> str:
 def capability() -> tuple[int, int]:
     """Return the compute capability of the GPU in use."""
     if SIMULATED:
-        found = cuda.get_current_device().compute_capability
+        version = cuda.get_current_device().compute_capability
     else:
         from numba.cuda.cudadrv import devices
 
-        found = devices.get_context().device.compute_capability
-    return found[0], found[1]
+        version = devices.get_context().device.compute_capability
+    return version[0], version[1]
 
 
 def pretend(capability: tuple[int, int]) -> None:
@@ -210,19 +210,19 @@ def device_name() -> str:
 def describe() -> dict[str, Any]:
     """Return what there is of CUDA as plain data: packages, and the driver and GPU in use."""
     reason = why_not()
-    found: dict[str, Any] = {"available": reason is None, "reason": reason, "packages": {}}
+    facts: dict[str, Any] = {"available": reason is None, "reason": reason, "packages": {}}
     for package in PACKAGES:
         try:
-            found["packages"][package] = metadata.version(package)
+            facts["packages"][package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     if reason is None:
         free, total = cuda.current_context().get_memory_info()
-        found |= {"name": device_name(), "capability": _dotted(capability())}
-        found["simulated"] = SIMULATED
+        facts |= {"name": device_name(), "capability": _dotted(capability())}
+        facts["simulated"] = SIMULATED
         if not SIMULATED:
-            found |= {"driver": driver_version(), "memory": int(total), "free": int(free)}
-    return found
+            facts |= {"driver": driver_version(), "memory": int(total), "free": int(free)}
+    return facts
 
 
 def driver_version() -> str:

@@ -116,8 +116,8 @@ class Kernel:
 
     def keep(self) -> None:
         """Compile the kernel for the folder on disk, without a GPU to load it."""
-        made = compiled(self.compiled, self.signature)
-        self.compiled._cache.save_overload(self.signature, made)
+        code = compiled(self.compiled, self.signature)
+        self.compiled._cache.save_overload(self.signature, code)
 
     def dtype(self, field: str) -> np.dtype:
         """Return the type of an array's elements or of a number."""
@@ -137,10 +137,10 @@ def kernel(launch: Launch, **settings: Any) -> Callable[[Callable], Kernel]:
     return decorate
 
 
-def register(made: Kernel) -> Kernel:
+def register(kernel: Kernel) -> Kernel:
     """Count a kernel among `all_kernels` and return it."""
-    _KERNELS[made.name] = made
-    return made
+    _KERNELS[kernel.name] = kernel
+    return kernel
 
 
 def all_kernels() -> list[Kernel]:

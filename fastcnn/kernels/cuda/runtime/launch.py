@@ -7,16 +7,16 @@ from typing import Any
 from fastcnn.kernels.cuda.runtime.kernel import Kernel
 
 
-def launch(kernel: Kernel, count: int, stream: Any, given: dict[str, Any]) -> None:
+def launch(kernel: Kernel, count: int, stream: Any, values: dict[str, Any]) -> None:
     """Put a kernel for so many images on a stream.
 
     `given` are its arguments by their names, arrays on the device and numbers; what the kernel does
     not know is left out.
     """
-    given = given | {"count": count}
+    values = values | {"count": count}
     arguments = [
-        given[name] if kernel.is_array(name) else kernel.dtype(name).type(given[name])
+        values[name] if kernel.is_array(name) else kernel.dtype(name).type(values[name])
         for name in kernel.arguments
     ]
-    blocks, threads = kernel.launch(count, given)
+    blocks, threads = kernel.launch(count, values)
     kernel.compiled[blocks, threads, stream](*arguments)

@@ -23,10 +23,10 @@ __all__ = [
     "is_aligned",
     "locate",
     "read",
-    "read_four",
+    "read_vector",
     "shared_floats",
     "write",
-    "write_four",
+    "write_vector",
 ]
 
 # A kernel's numbers, which are NumPy's where it rounds them to 32 or 64 bits.
@@ -52,7 +52,7 @@ if SIMULATED:
         """Return array[start + offset]."""
         return array[start + offset]
 
-    def read_four(array: Any, start: Index, offset: Index) -> tuple[Any, ...]:
+    def read_vector(array: Any, start: Index, offset: Index) -> tuple[Any, ...]:
         """Return four numbers from array[start + offset], a multiple of 16 bytes."""
         at = start + offset
         return array[at], array[at + 1], array[at + 2], array[at + 3]
@@ -61,7 +61,7 @@ if SIMULATED:
         """Set array[start + offset]."""
         array[start + offset] = value
 
-    def write_four(array: Any, start: Index, offset: Index, values: tuple[Any, ...]) -> None:
+    def write_vector(array: Any, start: Index, offset: Index, values: tuple[Any, ...]) -> None:
         """Set four numbers from array[start + offset], a multiple of 16 bytes."""
         for i, value in enumerate(values):
             array[start + offset + i] = value
@@ -99,7 +99,7 @@ else:
         mov.f32 $0, 0f00000000;
         @valid ld.global.f32 $0, [address];
     }"""
-    _FOUR = ir.VectorType(ir.FloatType(), 4)
+    _VECTOR = ir.VectorType(ir.FloatType(), 4)
     _LANES = [ir.Constant(_INT, lane) for lane in range(4)]
 
     def _data(
@@ -121,8 +121,8 @@ else:
             pointer = builder.gep(pointer, [_long(builder, kind, number)])
         return pointer
 
-    def _as_four(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
-        return builder.bitcast(pointer, _FOUR.as_pointer(pointer.type.addrspace))
+    def _as_vector(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
+        return builder.bitcast(pointer, _VECTOR.as_pointer(pointer.type.addrspace))
 
     @cuda.extending.intrinsic
     def locate(typing, array, index):
@@ -170,13 +170,13 @@ else:
         return array.dtype(array, start, offset), code
 
     @cuda.extending.intrinsic
-    def read_four(typing, array, start, offset):
+    def read_vector(typing, array, start, offset):
         """Return four numbers from array[start + offset], a multiple of 16 bytes."""
 
         def code(context, builder, signature, args):
-            four = builder.load(_as_four(builder, _pointer(context, builder, signature, args)))
-            four.align = VECTOR_BYTES
-            numbers = [builder.extract_element(four, lane) for lane in _LANES]
+            vector = builder.load(_as_vector(builder, _pointer(context, builder, signature, args)))
+            vector.align = VECTOR_BYTES
+            numbers = [builder.extract_element(vector, lane) for lane in _LANES]
             return context.make_tuple(builder, signature.return_type, numbers)
 
         return types.UniTuple(types.float32, 4)(array, start, offset), code
@@ -192,15 +192,15 @@ else:
         return types.void(array, start, offset, array.dtype), code
 
     @cuda.extending.intrinsic
-    def write_four(typing, array, start, offset, values):
+    def write_vector(typing, array, start, offset, values):
         """Set four numbers from array[start + offset], a multiple of 16 bytes."""
 
         def code(context, builder, signature, args):
-            four = ir.Constant(_FOUR, ir.Undefined)
+            vector = ir.Constant(_VECTOR, ir.Undefined)
             for index, lane in enumerate(_LANES):
-                four = builder.insert_element(four, builder.extract_value(args[3], index), lane)
+                vector = builder.insert_element(vector, builder.extract_value(args[3], index), lane)
             store = builder.store(
-                four, _as_four(builder, _pointer(context, builder, signature, args))
+                vector, _as_vector(builder, _pointer(context, builder, signature, args))
             )
             store.align = VECTOR_BYTES
             return context.get_dummy_value()

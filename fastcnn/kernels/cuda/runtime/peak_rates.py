@@ -9,7 +9,7 @@ from numba import float32, int32, int64
 
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 from fastcnn.kernels.cuda.runtime.kernel import THREADS, Float, Floats, Int, elements, kernel
-from fastcnn.kernels.cuda.runtime.memory_access import read_four, write_four
+from fastcnn.kernels.cuda.runtime.memory_access import read_vector, write_vector
 
 CHAINS = 8  # independent sums of a thread, so that no multiply-add waits for another
 STEPS = 16  # of each of them between two looks at the loop's counter
@@ -48,22 +48,22 @@ def copy(count: Int, x: Floats, y: Floats, pieces: Int):
     stride = int64(pieces) * VECTOR
     for i in range(cuda.grid(1), pieces, cuda.gridsize(1)):
         at = int64(i) * VECTOR
-        first = read_four(x, at, 0)
-        second = read_four(x, at + stride, 0)
-        third = read_four(x, at + 2 * stride, 0)
-        fourth = read_four(x, at + 3 * stride, 0)
-        write_four(y, at, 0, first)
-        write_four(y, at + stride, 0, second)
-        write_four(y, at + 2 * stride, 0, third)
-        write_four(y, at + 3 * stride, 0, fourth)
+        first = read_vector(x, at, 0)
+        second = read_vector(x, at + stride, 0)
+        third = read_vector(x, at + 2 * stride, 0)
+        fourth = read_vector(x, at + 3 * stride, 0)
+        write_vector(y, at, 0, first)
+        write_vector(y, at + stride, 0, second)
+        write_vector(y, at + 2 * stride, 0, third)
+        write_vector(y, at + 3 * stride, 0, fourth)
 
 
 class Timed:
     """A kernel's launch with the arrays that it needs; `timed` runs it once by events."""
 
-    def __init__(self, made: Any, values: dict[str, Any], arrays: list[Any]):
-        self._launch = made.compiled
-        self._blocks, self._threads = made.launch(1, values)
+    def __init__(self, kernel: Any, values: dict[str, Any], arrays: list[Any]):
+        self._launch = kernel.compiled
+        self._blocks, self._threads = kernel.launch(1, values)
         self._arguments = [np.int32(1), *arrays, *values.values()]
         self._events = cuda.event(), cuda.event()
 
