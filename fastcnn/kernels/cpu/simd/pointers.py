@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -13,7 +14,13 @@ from numba.extending import intrinsic
 INT64 = ir.IntType(64)
 
 
-def _emit_array(context, builder, kind: types.Array, address, shape):
+def _emit_array(
+    context: Any,
+    builder: ir.IRBuilder,
+    kind: types.Array,
+    address: ir.Value,
+    shape: Sequence[ir.Value],
+) -> ir.Value:
     """Return a C-ordered array of a shape at an address, without an owner.
 
     Numba's `carray` does the same, but compiles two functions more for each kind of its arguments.
