@@ -17,7 +17,7 @@ from fastcnn import devices, strategies
 from fastcnn.autotune.benchmark import StrategyBenchmark
 from fastcnn.autotune.report import Report, Row, describe
 from fastcnn.graph.problem import Problem
-from fastcnn.strategies import DIRECTIONS, choices, timing_cache
+from fastcnn.strategies import DIRECTIONS, timing_cache
 from fastcnn.utils import arguments, messages
 from fastcnn.utils.interrupt import Interrupt
 from fastcnn.utils.threads import num_threads
@@ -112,8 +112,8 @@ def _of_model(model: Any, images: int) -> Tasks:
     """Return what a model leaves to fastcnn, with the paths of the layers that have it."""
     # Inference is fused in its own way.
     program = model.program(images=images)
-    inference = choices.of_program(program, model.device, model.precision)
-    chosen = [*choices.of_training(model, images), *inference]
+    inference = strategies.program_choices(program, model.device, model.precision)
+    chosen = [*strategies.training_choices(model, images), *inference]
     # A training goes through the layers twice, the second time backwards.
     order = list(dict.fromkeys(one.layer for one in chosen))
     tasks: Tasks = {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from fastcnn import strategies
 from fastcnn.graph.problem import Problem
 from fastcnn.layers.base import Layer
 from fastcnn.layers.window_remainder import unread_in, unread_words
-from fastcnn.strategies import DIRECTIONS, choices
-from fastcnn.strategies.choices import Chosen
+from fastcnn.strategies import DIRECTIONS, Chosen
 from fastcnn.training.trainer import Trainer
 from fastcnn.utils.threads import num_threads
 
@@ -23,7 +23,7 @@ def summary_text(model: Trainer, images: int = 32) -> str:
 
     Where there are convolutions, their strategies for batches of `images` stand beside them.
     """
-    chosen = choices.of_training(model, images)
+    chosen = strategies.training_choices(model, images)
     by_layer = _strategies(chosen)
     unread = unread_in(model)
     marked = {layer.path for layer in unread}
@@ -100,7 +100,7 @@ def _notes(model: Trainer, chosen: list[Chosen], images: int) -> list[str]:
     if "estimated" in reasons:
         notes.append("unmarked: estimated by the cost model; fastcnn tune measures")
     if "measured" in reasons:
-        others = choices.beside_estimate(chosen, images, model.error_bound)
+        others = strategies.beside_estimate(chosen, images, model.error_bound)
         notes.append(
             f"* measured on this machine; {len(others)} of {len(chosen)} are not as estimated"
         )

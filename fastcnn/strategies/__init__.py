@@ -1,4 +1,4 @@
-"""Which strategy computes which direction of which convolution.
+"""Which strategy computes which direction of which convolution: chosen, and told afterwards.
 
 A wish is what a user asks of a layer: "auto", a strategy's name, or one of these for each
 direction. A named strategy is taken or refused with its reason; only "auto" chooses: the fastest
@@ -8,20 +8,23 @@ whose relative error stays within a bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
+from fastcnn import losses
 from fastcnn.graph.problem import Problem
-from fastcnn.graph.program import Op, Program
+from fastcnn.graph.program import Buffer, Op, Program
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.registry import kernels_of
+from fastcnn.losses import Loss
 from fastcnn.strategies import timing_cache
 from fastcnn.utils import naming
 from fastcnn.utils.settings import FixedDict
 
 __all__ = [
     *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
-    *("Choice", "assign", "choose", "table"),
+    *("Choice", "Chosen", "assign", "beside_estimate", "choose", "program_choices", "table"),
+    "training_choices",
 ]
 
 AUTO = "auto"
@@ -155,3 +158,76 @@ def choose(
     fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]
     costs = {name: able[name].cost(*key, precision) for name in fastest or able}
     return Choice(min(costs, key=lambda name: costs[name]), "measured" if known else "estimated")
+
+
+class ProgramMaker(Protocol):
+    """A model, as far as its programs go."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    def program_and_roles(
+        self, kind: str, images: int, loss: Loss | None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind, with a loss, and its buffers by role."""
+
+
+class Chosen(NamedTuple):
+    """One direction of one convolution of the layer at a path."""
+
+    layer: str
+    direction: str
+    problem: Problem
+    strategy: str
+    why: str  # "asked for", "measured" or "estimated"
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+def training_choices(model: ProgramMaker, images: int) -> list[Chosen]:
+    """Return the choices of a training with batches of `images`, of an uncompiled model too."""
+    # Which loss it is makes no difference to any convolution.
+    program, _ = model.program_and_roles("train", images, losses.get("mean_squared_error"))
+    return program_choices(program, model.device, model.precision)
+
+
+def program_choices(
+    program: Program, device: str = "cpu", precision: str = "float32"
+) -> list[Chosen]:
+    """Return the choices that the ops of a program for a device carry."""
+    return [
+        Chosen(
+            layer=op.layer,
+            direction=DIRECTION_OF[op.kind],
+            problem=op.attributes["problem"],
+            strategy=op.attributes["strategy"],
+            why=op.attributes["chosen"],
+            device=device,
+            precision=precision,
+        )
+        for op in program.ops
+        if op.kind in DIRECTION_OF
+    ]
+
+
+def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list[Chosen]:
+    """Return those measured choices that the cost model alone would not have made."""
+    return [
+        one
+        for one in chosen
+        if one.why == "measured" and one.strategy != estimated(one, images, bound)
+    ]
+
+
+def estimated(one: Chosen, images: int, bound: float) -> str:
+    """Return the strategy that the cost model alone chooses."""
+    choice = choose(
+        *(one.direction, one.problem, images, bound),
+        measured=False,
+        device=one.device,
+        precision=one.precision,
+    )
+    return choice.name

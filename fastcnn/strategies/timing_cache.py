@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu.runtime.compile_cache import source_stamp
 from fastcnn.kernels.cpu.simd import register_tile
-from fastcnn.kernels.strategy import FLOAT32
+from fastcnn.kernels.registry import FLOAT32
 from fastcnn.utils import atomic_file, forking, messages, system, trust
 from fastcnn.utils.threads import num_threads
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn import strategies
 from fastcnn.autotune import tuner
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
@@ -18,7 +19,7 @@ from fastcnn.data.pipeline.stream import Stream
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.losses import Loss
 from fastcnn.metrics import Tally
-from fastcnn.strategies import choices, timing_cache
+from fastcnn.strategies import timing_cache
 from fastcnn.training import (
     augment_argument,
     data_adapter,
@@ -317,8 +318,8 @@ def _give_statistics(model: Trainer, found: list[Statistics]) -> None:
 
 def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
     """Says how many strategies are others than on a machine where nothing was measured."""
-    chosen = choices.of_training(model, images)
-    others = choices.beside_estimate(chosen, images, model.error_bound)
+    chosen = strategies.training_choices(model, images)
+    others = strategies.beside_estimate(chosen, images, model.error_bound)
     if others:
         progress.make(verbose).note(
             f"Strategies: {len(others)} of {len(chosen)} are not the estimated ones, but the "

@@ -10,11 +10,11 @@ import pytest
 from fake_contest import NAMES, PROBLEM
 
 import fastcnn
-from fastcnn import Sequential, devices, num_threads, set_num_threads
+from fastcnn import Sequential, devices, num_threads, set_num_threads, strategies
 from fastcnn import layers as L
 from fastcnn.autotune import tuner
 from fastcnn.cli import main
-from fastcnn.strategies import DIRECTIONS, ERROR_BOUND, STRATEGIES, choices, timing_cache
+from fastcnn.strategies import DIRECTIONS, ERROR_BOUND, STRATEGIES, timing_cache
 
 MODEL = """
 import fastcnn
@@ -147,11 +147,11 @@ def test_what_was_left_out_is_said(watch):
 
 def test_times_that_others_disturbed_choose_nothing(watch):
     model = small()
-    before = choices.of_training(model, 8)
+    before = strategies.training_choices(model, 8)
     watch.seconds["winograd-2x2"] = 0.1e-3
     watch.disturbance = 1.2 * tuner.MOST_DISTURBANCE
     report = tuner.tune(model, 8)
-    assert choices.of_training(model, 8) == before
+    assert strategies.training_choices(model, 8) == before
     assert not timing_cache.any_known()
     assert [row.disturbed for row in report.rows] == [True] * 5 + [False] * 3
     assert "5 not kept: other programs were busy" in report.sentence
@@ -164,7 +164,7 @@ def test_times_that_others_disturbed_choose_nothing(watch):
 
 def test_ctrl_c_keeps_what_was_timed(watch):
     model = small()
-    first = choices.of_training(model, 8)[0].problem
+    first = strategies.training_choices(model, 8)[0].problem
     watch.on_call = lambda name: timing_cache.measured("forward", first, 8) and watch.interrupt()
     report = tuner.tune(model, 8)
     assert report.interrupted
@@ -187,7 +187,7 @@ def test_a_model_in_use_takes_what_tuning_found(watch):
 
 def remember(model: Sequential, fastest: str, images: int) -> None:
     """Let one strategy be the fastest for every convolution of a model that can be done by it."""
-    for one in choices.of_training(model, images):
+    for one in strategies.training_choices(model, images):
         for direction in DIRECTIONS:
             times = dict.fromkeys(NAMES, 2.0) | {fastest: 1.0}
             timing_cache.remember(direction, one.problem, images, times)
@@ -200,7 +200,7 @@ def test_fit_tunes_for_its_batches(watch, capsys):
     assert lines[0].startswith("Tuned for batches of 8 on ")
     assert lines[-1].startswith("Epoch 1/1")
     assert len(history.epoch) == 1
-    problem = choices.of_training(small(), 8)[0].problem
+    problem = strategies.training_choices(small(), 8)[0].problem
     assert timing_cache.measured("forward", problem, 8)
     assert not timing_cache.measured("forward", problem, 32)
     with pytest.raises(TypeError, match="fit: tune must be True or False"):
@@ -226,7 +226,7 @@ def test_fit_says_how_many_choices_are_not_the_estimated_ones(watch, capsys):
     model = compiled(small())
     model.fit(x, y, batch_size=8, verbose=2)
     assert "Strategies" not in capsys.readouterr().err
-    chosen = choices.of_training(model, 8)
+    chosen = strategies.training_choices(model, 8)
     other = "winograd-2x2"
     remember(model, other, 8)
     able = [one for one in chosen if not STRATEGIES[other].declines(one.direction, one.problem)]
@@ -261,7 +261,7 @@ def test_pinned_models_give_the_same_bits_whatever_was_measured(tmp_path):
     timing_cache.forget()
     remember(model, "winograd", 8)
     pinned, free = (fastcnn.load(tmp_path / f"{name}.h5") for name in ("pinned", "free"))
-    assert all(one.why == "asked for" for one in choices.of_training(pinned, 8))
+    assert all(one.why == "asked for" for one in strategies.training_choices(pinned, 8))
     for received, one in zip(trained(pinned), expected, strict=True):
         np.testing.assert_array_equal(received, one)
     # Were they not pinned, they would be others.
@@ -274,19 +274,23 @@ def test_every_convolution_can_be_pinned(tmp_path):
     config = model.get_config()
     model.pin_strategies()
     assert config != model.get_config()
-    chosen = choices.of_training(model, 32)
+    chosen = strategies.training_choices(model, 32)
     assert {one.why for one in chosen} == {"asked for"}
     again = Sequential.from_config(model.get_config())
-    assert choices.of_training(again, 32) == chosen
-    assert choices.of_training(Sequential.from_config(config), 32)[0].why == "estimated"
+    assert strategies.training_choices(again, 32) == chosen
+    assert strategies.training_choices(Sequential.from_config(config), 32)[0].why == "estimated"
 
 
 def test_pinning_keeps_what_is_in_force(tmp_path):
     model = small(strategy={"dw": "winograd-2x2"})
     remember(model, "winograd", 8)
-    before = {(one.layer, one.direction): one.strategy for one in choices.of_training(model, 8)}
+    before = {
+        (one.layer, one.direction): one.strategy for one in strategies.training_choices(model, 8)
+    }
     model.pin_strategies(images=8)
-    after = {(one.layer, one.direction): one.strategy for one in choices.of_training(model, 64)}
+    after = {
+        (one.layer, one.direction): one.strategy for one in strategies.training_choices(model, 64)
+    }
     assert after == before
     assert before["conv2d", "dw"] == "winograd-2x2"
     assert before["conv2d_1", "dx"] == "winograd"

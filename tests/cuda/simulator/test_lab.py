@@ -13,6 +13,7 @@ import pytest
 
 import fastcnn
 from fastcnn import layers as L
+from fastcnn import strategies
 from fastcnn.autotune import benchmark, tuner
 from fastcnn.cli import main
 from fastcnn.graph.problem import Problem
@@ -22,7 +23,7 @@ from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.lab.measure import gpu_ceilings, layer_times, problem_run
 from fastcnn.lab.measure.validation import Examiner
 from fastcnn.lab.results import Report
-from fastcnn.strategies import choices, choose, timing_cache
+from fastcnn.strategies import choose, timing_cache
 
 TINY = Problem(3, 4, 2, 3, (2, 2), padding=((1, 0), (0, 0)))
 
@@ -157,15 +158,15 @@ def test_a_model_is_tuned_for_its_device(watch):
     model = fastcnn.Sequential([L.Conv2D(8, 3), L.Flatten(), L.Dense(3)], (12, 12, 4))
     report = tuner.tune(model.to("cuda"), 8)
     assert (report.device, report.threads) == ("cuda", 1)
-    chosen = choices.of_training(model, 8)
+    chosen = strategies.training_choices(model, 8)
     assert {(one.strategy, one.why, one.device) for one in chosen} == {
         ("winograd-2x2", "measured", "cuda")
     }
     estimate = choose("forward", chosen[0].problem, 8, measured=False, device="cuda").name
-    others = choices.beside_estimate(chosen, 8, model.error_bound)
+    others = strategies.beside_estimate(chosen, 8, model.error_bound)
     assert (chosen[0] in others) == (estimate != "winograd-2x2")
     model.to("cpu")
-    assert {one.why for one in choices.of_training(model, 8)} == {"estimated"}
+    assert {one.why for one in strategies.training_choices(model, 8)} == {"estimated"}
 
 
 def test_a_precision_is_tuned_by_itself(watch):
@@ -178,9 +179,9 @@ def test_a_precision_is_tuned_by_itself(watch):
     assert choose(*key, device="cuda").why == "estimated"
     model = fastcnn.Sequential([L.Conv2D(8, 3), L.Flatten(), L.Dense(3)], (12, 12, 4))
     tuner.tune(model.to("cuda", "tf32"), 8)
-    assert {one.why for one in choices.of_training(model, 8)} == {"measured"}
+    assert {one.why for one in strategies.training_choices(model, 8)} == {"measured"}
     model.to("cuda", "float32")
-    assert {one.why for one in choices.of_training(model, 8)} == {"estimated"}
+    assert {one.why for one in strategies.training_choices(model, 8)} == {"estimated"}
 
 
 def test_tensor_cores_have_costs_of_their_own():

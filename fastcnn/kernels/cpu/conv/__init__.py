@@ -7,7 +7,7 @@ declines what it cannot do with a reason in words.
 from __future__ import annotations
 
 from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, reference, winograd
-from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
+from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 

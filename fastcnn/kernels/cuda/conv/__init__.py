@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastcnn.kernels.cuda.conv import direct, im2col, reference, winograd
-from fastcnn.kernels.strategy import DIRECTIONS, Strategy, strategy
+from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
