@@ -1,0 +1,49 @@
+"""Residual networks for CIFAR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.applications.named import Shape, named
+from fastcnn.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    GlobalAveragePooling2D,
+    Layer,
+    ReLU,
+    Residual,
+)
+from fastcnn.models.sequential import Sequential
+
+
+def resnet20(
+    input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: Any
+) -> Sequential:
+    """ResNet-20 for CIFAR (He et al., 2015), projections where the shape changes."""
+    layers: list[Layer] = [*_conv_bn(16, 3), ReLU()]
+    channels = 16
+    for filters, strides in ((16, 1), (32, 2), (64, 2)):
+        for block in range(3):
+            layers += _basic_block(channels, filters, strides if block == 0 else 1)
+            channels = filters
+    layers += [GlobalAveragePooling2D(), Dense(classes, activation="softmax")]
+    return named("resnet20", layers, input_shape, rescale, options)
+
+
+def _conv_bn(filters: int, size: int, strides: int = 1) -> list[Layer]:
+    convolution = Conv2D(
+        filters,
+        size,
+        strides=strides,
+        padding=size // 2,
+        use_bias=False,
+        kernel_initializer="he_normal",
+    )
+    return [convolution, BatchNormalization()]
+
+
+def _basic_block(channels: int, filters: int, strides: int) -> list[Layer]:
+    body = [*_conv_bn(filters, 3, strides), ReLU(), *_conv_bn(filters, 3)]
+    same = strides == 1 and channels == filters
+    return [Residual(body, None if same else _conv_bn(filters, 1, strides)), ReLU()]
