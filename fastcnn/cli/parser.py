@@ -8,6 +8,7 @@ import itertools
 import sys
 from typing import Any, NoReturn
 
+from fastcnn._version import __version__
 from fastcnn.autotune.tuner import SECONDS
 from fastcnn.cli.commands import bench
 from fastcnn.cli.options import augment, data, decoding, device
@@ -59,14 +60,12 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line; `command` in its result names the subcommand."""
-    import fastcnn
-
     parser = Parser(
         prog="fastcnn",
         description="Train and use small convolutional networks, fast on a multicore CPU.",
         epilog="Example: fastcnn train --model lenet5 --data sample --out runs/demo",
     )
-    parser.add_argument("--version", action="version", version=f"fastcnn {fastcnn.__version__}")
+    parser.add_argument("--version", action="version", version=f"fastcnn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train(commands)
     _evaluate(commands)

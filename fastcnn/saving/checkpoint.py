@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn._version import __version__
 from fastcnn.data.augment import preprocessing
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.hdf5.errors import FormatError
@@ -29,9 +30,7 @@ Model = TypeVar("Model", bound=ModelSettings)
 
 def mark(contents: Contents) -> None:
     """Says which program wrote the file, and that every dataset has a checksum."""
-    import fastcnn
-
-    about = {"format": FORMAT, "version": getattr(fastcnn, "__version__", "unknown")}
+    about = {"format": FORMAT, "version": __version__}
     contents.texts["fastcnn/about"] = json.dumps(about)
 
 

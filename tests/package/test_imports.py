@@ -36,7 +36,7 @@ HOUSE = """
     kernels
     graph optimizers data
     initializers losses regularizers schedules hdf5 _ext
-    utils
+    utils _version
 """
 LEVEL = {room: level for level, line in enumerate(HOUSE.split("\n")) for room in line.split()}
 # What these are made of does not know what is made of them.
