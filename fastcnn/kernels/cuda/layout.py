@@ -20,20 +20,9 @@ def _padded(count: int, values: dict[str, Any]) -> tuple[Any, int]:
 
 @kernel(_padded)
 def pad_image(
-    count: Int,
-    x: Floats,
-    y: Floats,
-    scale: Floats,
-    offset: Floats,
-    height: Int,
-    row: Int,
-    top: Int,
-    bottom: Int,
-    left: Int,
-    right: Int,
-    channels: Int,
-    relu: Int,
-):
+    count: Int, x: Floats, y: Floats, scale: Floats, offset: Floats, height: Int, row: Int,
+    top: Int, bottom: Int, left: Int, right: Int, channels: Int, relu: Int,
+):  # fmt: skip
     """y[H + top + bottom, left + row + right] = x[H, row] with zeros around; sizes in floats.
 
     With scale[C] and offset[C], x * scale + offset per channel takes x's place, after ReLU where
@@ -61,16 +50,9 @@ def pad_image(
 
 @kernel(per_image("height", "row"))
 def crop_image(
-    count: Int,
-    x: Floats,
-    y: Floats,
-    height: Int,
-    row: Int,
-    top: Int,
-    bottom: Int,
-    left: Int,
+    count: Int, x: Floats, y: Floats, height: Int, row: Int, top: Int, bottom: Int, left: Int,
     right: Int,
-):
+):  # fmt: skip
     """y[H, row] = what lies inside x[H + top + bottom, left + row + right]; sizes in floats."""
     i, n = cuda.grid(2)
     if i >= height * row:

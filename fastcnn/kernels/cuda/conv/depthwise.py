@@ -19,7 +19,6 @@ from math import ceil
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands, Region
-from fastcnn.kernels.cuda.conv.axis import Axis, backward_axes, forward_axis
 from fastcnn.kernels.cuda.conv.depthwise_kernels import (
     LANE_BITS,
     THREADS,
@@ -30,6 +29,7 @@ from fastcnn.kernels.cuda.conv.depthwise_kernels import (
 )
 from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, k_slices_region
 from fastcnn.kernels.cuda.runtime.cost_model import PROCESSORS, kernel_time
+from fastcnn.kernels.shared.axis import Axis, backward_axes, forward_axis, geometry, image_strides
 
 # The last of each is for every problem, at a price.
 RUNS = {run: run_kernel(run) for run in (Run(8, 3, 1), Run(4, 3, 2), Run(8, 5, 1), Run(4, 0, 0))}
@@ -128,23 +128,9 @@ def _axes_values(
     """What both directions' kernels are told of the image that they read."""
     channels = problem.channels
     return {
-        "height": rows.size,
-        "width": columns.size,
-        "x_first": (rows.in_first * x_width + columns.in_first) * channels,
-        "x_image": x_pixels * channels,
-        "x_row": rows.in_step * x_width * channels,
-        "x_pixel": columns.in_step * channels,
+        **geometry(rows, columns),
+        **image_strides(rows, columns, x_width, x_pixels, channels),
         "channels": channels,
-        "out_height": rows.out_size,
-        "out_width": columns.out_size,
-        "taps_h": rows.taps,
-        "taps_w": columns.taps,
-        "stride_h": rows.stride,
-        "stride_w": columns.stride,
-        "dilation_h": rows.dilation,
-        "dilation_w": columns.dilation,
-        "top": rows.pad,
-        "left": columns.pad,
         "lane_bits": min(LANE_BITS, (channels - 1).bit_length()),
     }
 

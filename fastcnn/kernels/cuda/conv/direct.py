@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
 from fastcnn.kernels.cuda.conv import depthwise, direct_weight_gradient
-from fastcnn.kernels.cuda.conv.axis import Axis, backward_axes, forward_axis
 from fastcnn.kernels.cuda.conv.direct_naive import direct_plain
 from fastcnn.kernels.cuda.conv.direct_tile_selection import KERNELS, Shape, plan
 from fastcnn.kernels.cuda.runtime.cost_model import LAUNCH, MULTIPLY_ADDS
+from fastcnn.kernels.shared.axis import Axis, backward_axes, forward_axis, geometry, image_strides
 
 PLAIN_SHARE = 0.05  # of the instructions of the kernel without tiles that are multiply-adds
 
@@ -142,29 +142,15 @@ def _convolve(
     w_tap = problem.channels_per_group * problem.filters
     w_row = problem.kernel[1] * w_tap
     values = {
-        "height": rows.size,
-        "width": columns.size,
-        "x_first": (rows.in_first * x_size[1] + columns.in_first) * channels,
-        "x_image": x_size[0] * x_size[1] * channels,
-        "x_row": rows.in_step * x_size[1] * channels,
-        "x_pixel": columns.in_step * channels,
+        **geometry(rows, columns),
+        **image_strides(rows, columns, x_size[1], x_size[0] * x_size[1], channels),
         "inner": shape.inner,
-        "out_height": rows.out_size,
-        "out_width": columns.out_size,
         "outputs": outputs,
         "groups": shape.groups,
         "y_first": (rows.first * y_size[1] + columns.first) * filters,
         "y_image": y_size[0] * y_size[1] * filters,
         "y_row": rows.step * y_size[1] * filters,
         "y_pixel": columns.step * filters,
-        "taps_h": rows.taps,
-        "taps_w": columns.taps,
-        "stride_h": rows.stride,
-        "stride_w": columns.stride,
-        "dilation_h": rows.dilation,
-        "dilation_w": columns.dilation,
-        "top": rows.pad,
-        "left": columns.pad,
         "w_first": rows.first_tap * w_row + columns.first_tap * w_tap,
         "w_h": rows.tap_step * w_row,
         "w_w": columns.tap_step * w_tap,

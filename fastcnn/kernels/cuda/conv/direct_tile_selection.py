@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
-from fastcnn.kernels.cuda.conv.axis import Axis
 from fastcnn.kernels.cuda.conv.direct_kernel import tile_kernel
 from fastcnn.kernels.cuda.conv.direct_loading import (
     GAP,
@@ -17,6 +16,7 @@ from fastcnn.kernels.cuda.conv.direct_loading import (
     Tile,
 )
 from fastcnn.kernels.cuda.runtime.cost_model import kernel_time
+from fastcnn.kernels.shared.axis import Axis
 
 # Many filters, whose sums fill the registers; few; and small ones, for few filters or pixels. Runs
 # of 7 divide the rows of 7, 14, 28 and 56 pixels of networks for ImageNet.

@@ -12,13 +12,13 @@ from math import ceil
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, Calls, Region
-from fastcnn.kernels.cuda.conv.axis import Axis, forward_axis
 from fastcnn.kernels.cuda.conv.direct_naive import direct_plain_gradient
 from fastcnn.kernels.cuda.conv.direct_tile_selection import BUSY
 from fastcnn.kernels.cuda.conv.weight_gradient_kernel import gradient_kernel
 from fastcnn.kernels.cuda.conv.weight_gradient_loading import GROUPED_THREADS, GradientTile
 from fastcnn.kernels.cuda.gemm.split_k import fold, fold_time, k_slices_region
 from fastcnn.kernels.cuda.runtime.cost_model import LAUNCH, MULTIPLY_ADDS, PROCESSORS, kernel_time
+from fastcnn.kernels.shared.axis import Axis, forward_axis, geometry, image_strides
 
 TILES = (GradientTile(64, 8, 2, 16), GradientTile(32, 8, 2, 16), GradientTile(16, 4, 1, 4))
 KERNELS = {tile: gradient_kernel(tile) for tile in TILES}
@@ -152,27 +152,13 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
     rows, columns = forward_axis(problem, 0), forward_axis(problem, 1)
     taps = problem.kernel[0] * problem.kernel[1]
     size = taps * problem.channels_per_group * problem.filters
-    channels = problem.channels
+    pixels = problem.height * problem.width
     values = {
-        "height": rows.size,
-        "width": columns.size,
-        "x_first": (rows.in_first * problem.width + columns.in_first) * channels,
-        "x_image": problem.height * problem.width * channels,
-        "x_row": rows.in_step * problem.width * channels,
-        "x_pixel": columns.in_step * channels,
+        **geometry(rows, columns),
+        **image_strides(rows, columns, problem.width, pixels, problem.channels),
         "inner": problem.channels_per_group,
-        "out_height": rows.out_size,
-        "out_width": columns.out_size,
         "outputs": problem.filters_per_group,
         "groups": problem.groups,
-        "taps_h": rows.taps,
-        "taps_w": columns.taps,
-        "stride_h": rows.stride,
-        "stride_w": columns.stride,
-        "dilation_h": rows.dilation,
-        "dilation_w": columns.dilation,
-        "top": rows.pad,
-        "left": columns.pad,
     }
     chosen = plan(problem, calls.images)
     if chosen is None:

@@ -26,31 +26,11 @@ def make_forward(tile: Tile) -> Kernel:
     place, depth = make_place(tile), tile.depth
 
     def body(
-        count: Int,
-        x: Floats,
-        kernel: Floats,
-        scale: Floats,
-        bias: Floats,
-        y: Floats,
-        height: Int,
-        width: Int,
-        channels: Int,
-        filters: Int,
-        groups: Int,
-        out_height: Int,
-        out_width: Int,
-        taps_h: Int,
-        taps_w: Int,
-        stride_h: Int,
-        stride_w: Int,
-        dilation_h: Int,
-        dilation_w: Int,
-        top: Int,
-        left: Int,
-        c_k_slice: Int,
-        k_slices: Int,
-        relu: Int,
-    ):
+        count: Int, x: Floats, kernel: Floats, scale: Floats, bias: Floats, y: Floats, height: Int,
+        width: Int, channels: Int, filters: Int, groups: Int, out_height: Int, out_width: Int,
+        taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int, dilation_w: Int,
+        top: Int, left: Int, c_k_slice: Int, k_slices: Int, relu: Int,
+    ):  # fmt: skip
         """y = x * kernel; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
@@ -120,33 +100,12 @@ def make_dx(tile: Tile) -> Kernel:
     place, depth = make_place(tile), tile.depth
 
     def body(
-        count: Int,
-        dy: Floats,
-        kernel: Floats,
-        scale: Floats,
-        bias: Floats,
-        dx: Floats,
-        height: Int,
-        width: Int,
-        channels: Int,
-        filters: Int,
-        groups: Int,
-        out_height: Int,
-        out_width: Int,
-        taps_h: Int,
-        taps_w: Int,
-        stride_h: Int,
-        stride_w: Int,
-        dilation_h: Int,
-        dilation_w: Int,
-        top: Int,
-        left: Int,
-        every_h: Int,
-        every_w: Int,
-        c_k_slice: Int,
-        k_slices: Int,
-        relu: Int,
-    ):
+        count: Int, dy: Floats, kernel: Floats, scale: Floats, bias: Floats, dx: Floats,
+        height: Int, width: Int, channels: Int, filters: Int, groups: Int, out_height: Int,
+        out_width: Int, taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int,
+        dilation_w: Int, top: Int, left: Int, every_h: Int, every_w: Int, c_k_slice: Int,
+        k_slices: Int, relu: Int,
+    ):  # fmt: skip
         """dx; a block computes one tile of one K slice of a phase of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)
@@ -213,31 +172,11 @@ def make_dw(tile: Tile) -> Kernel:
     place, depth = make_place(tile), tile.depth
 
     def body(
-        count: Int,
-        x: Floats,
-        dy: Floats,
-        scale: Floats,
-        bias: Floats,
-        gradient: Floats,
-        height: Int,
-        width: Int,
-        channels: Int,
-        filters: Int,
-        groups: Int,
-        out_height: Int,
-        out_width: Int,
-        taps_h: Int,
-        taps_w: Int,
-        stride_h: Int,
-        stride_w: Int,
-        dilation_h: Int,
-        dilation_w: Int,
-        top: Int,
-        left: Int,
-        c_k_slice: Int,
-        k_slices: Int,
-        relu: Int,
-    ):
+        count: Int, x: Floats, dy: Floats, scale: Floats, bias: Floats, gradient: Floats,
+        height: Int, width: Int, channels: Int, filters: Int, groups: Int, out_height: Int,
+        out_width: Int, taps_h: Int, taps_w: Int, stride_h: Int, stride_w: Int, dilation_h: Int,
+        dilation_w: Int, top: Int, left: Int, c_k_slice: Int, k_slices: Int, relu: Int,
+    ):  # fmt: skip
         """The kernel's gradient; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         inputs, outputs = quotient(channels, groups), quotient(filters, groups)

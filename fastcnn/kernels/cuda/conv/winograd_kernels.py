@@ -69,17 +69,9 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
     multiply = one_sided(name, matrix)
 
     def transform(
-        count: Int,
-        x: Floats,
-        v: Floats,
-        tiles_h: Int,
-        tiles_w: Int,
-        height: Int,
-        width: Int,
-        top: Int,
-        left: Int,
-        channels: Int,
-    ):
+        count: Int, x: Floats, v: Floats, tiles_h: Int, tiles_w: Int, height: Int, width: Int,
+        top: Int, left: Int, channels: Int,
+    ):  # fmt: skip
         tiles = tiles_h * tiles_w
         image = cuda.blockIdx.y + cuda.gridDim.y * cuda.blockIdx.z
         if image >= count or cuda.grid(1) >= tiles * channels:
@@ -121,17 +113,9 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
     multiply = one_sided(name, matrix)
 
     def transform(
-        count: Int,
-        products: Floats,
-        y: Floats,
-        offset: Floats,
-        tiles_h: Int,
-        tiles_w: Int,
-        out_height: Int,
-        out_width: Int,
-        filters: Int,
-        rectified: Int,
-    ):
+        count: Int, products: Floats, y: Floats, offset: Floats, tiles_h: Int, tiles_w: Int,
+        out_height: Int, out_width: Int, filters: Int, rectified: Int,
+    ):  # fmt: skip
         tiles = tiles_h * tiles_w
         image = cuda.blockIdx.y + cuda.gridDim.y * cuda.blockIdx.z
         if image >= count or cuda.grid(1) >= tiles * filters:

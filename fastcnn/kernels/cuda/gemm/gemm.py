@@ -65,26 +65,10 @@ def make_kernel(kind: str, tile: Tile) -> Kernel:
     over_images = kind == SUM
 
     def body(
-        count: Int,
-        a: Floats,
-        b: Floats,
-        c: Floats,
-        scale: Floats,
-        bias: Floats,
-        rows: Int,
-        columns: Int,
-        inner: Int,
-        groups: Int,
-        a_group: Int,
-        a_row: Int,
-        b_group: Int,
-        b_row: Int,
-        c_group: Int,
-        c_row: Int,
-        c_k_slice: Int,
-        k_slices: Int,
-        relu: Int,
-    ):
+        count: Int, a: Floats, b: Floats, c: Floats, scale: Floats, bias: Floats, rows: Int,
+        columns: Int, inner: Int, groups: Int, a_group: Int, a_row: Int, b_group: Int, b_row: Int,
+        c_group: Int, c_row: Int, c_k_slice: Int, k_slices: Int, relu: Int,
+    ):  # fmt: skip
         """C[group] = A[group] @ B[group]; a block computes one tile of one K slice of a group."""
         sums = cuda.local.array(size, float32)
         if over_images:

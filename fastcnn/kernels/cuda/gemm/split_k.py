@@ -32,19 +32,9 @@ def _launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
 
 @kernel(_launch)
 def fold_k_slices(
-    count: Int,
-    partial: Floats,
-    scale: Floats,
-    bias: Floats,
-    c: Floats,
-    size: Int,
-    each_image: Int,
-    step: Int,
-    columns: Int,
-    k_slices: Int,
-    parts: Int,
-    relu: Int,
-):
+    count: Int, partial: Floats, scale: Floats, bias: Floats, c: Floats, size: Int, each_image: Int,
+    step: Int, columns: Int, k_slices: Int, parts: Int, relu: Int,
+):  # fmt: skip
     """c[i] = the sum over the K slices of partial[k_slice * step + i], with the scale and bias of
     column i % columns, and ReLU; for `size` numbers, and `each_image` of every image.
 

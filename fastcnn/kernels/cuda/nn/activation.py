@@ -195,16 +195,9 @@ def _scaled(x, numbers, residual, relu):
 
 @kernel(channelwise)
 def affine(
-    count: Int,
-    x: Floats,
-    scale: Floats,
-    offset: Floats,
-    y: Floats,
-    residual: Floats,
-    pixels: Int,
-    channels: Int,
-    relu: Int,
-):
+    count: Int, x: Floats, scale: Floats, offset: Floats, y: Floats, residual: Floats, pixels: Int,
+    channels: Int, relu: Int,
+):  # fmt: skip
     """y[p, c] = x[p, c] * scale[c] + offset[c] (+ residual[p, c]), then ReLU where asked."""
     size = count * pixels * channels
     step = cuda.gridsize(1)

@@ -112,20 +112,10 @@ def _scale_and_shift(c, mean, variance, gamma, beta, scale, shift, epsilon):
 
 @kernel(by_channel)
 def batch_scale_shift(
-    chunks: Int,
-    partial: Floats,
-    moments: Floats,
-    gamma: Floats,
-    beta: Floats,
-    moving_mean: Floats,
-    moving_variance: Floats,
-    scale: Floats,
-    shift: Floats,
-    pixels: Int,
-    channels: Int,
-    epsilon: Float,
-    momentum: Float,
-):
+    chunks: Int, partial: Floats, moments: Floats, gamma: Floats, beta: Floats, moving_mean: Floats,
+    moving_variance: Floats, scale: Floats, shift: Floats, pixels: Int, channels: Int,
+    epsilon: Float, momentum: Float,
+):  # fmt: skip
     """Merge the parts' moments; set moments[2, C] (mean, variance), scale[C], shift[C]; move the
     moving statistics. The variance is the biased one throughout, as in Keras."""
     sums = cuda.shared.array(PAIRS, f64)

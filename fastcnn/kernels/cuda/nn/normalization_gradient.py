@@ -40,18 +40,9 @@ def let_through(x, dy, scale, shift):
 
 @kernel(by_part)
 def batch_norm_sums(
-    count: Int,
-    chunks: Int,
-    x: Floats,
-    dy: Floats,
-    moments: Floats,
-    scale: Floats,
-    shift: Floats,
-    partial: Floats,
-    pixels: Int,
-    channels: Int,
-    epsilon: Float,
-):
+    count: Int, chunks: Int, x: Floats, dy: Floats, moments: Floats, scale: Floats, shift: Floats,
+    partial: Floats, pixels: Int, channels: Int, epsilon: Float,
+):  # fmt: skip
     """Set each part's sums over pixels of dy and of dy * (x - mean), partial [2, C].
 
     With scale and shift, dy counts only where ReLU let scale * x + shift through.
@@ -92,18 +83,9 @@ def batch_norm_sums(
 
 @kernel(by_channel)
 def batch_norm_dw(
-    count: Int,
-    chunks: Int,
-    partial: Floats,
-    moments: Floats,
-    gamma: Floats,
-    coefficients: Floats,
-    gamma_gradient: Floats,
-    beta_gradient: Floats,
-    pixels: Int,
-    channels: Int,
-    epsilon: Float,
-):
+    count: Int, chunks: Int, partial: Floats, moments: Floats, gamma: Floats, coefficients: Floats,
+    gamma_gradient: Floats, beta_gradient: Floats, pixels: Int, channels: Int, epsilon: Float,
+):  # fmt: skip
     """Merge the parts' sums: gradients of gamma and beta, and coefficients[3, C] with
     dx = coefficients[0] * dy + coefficients[1] * x + coefficients[2]."""
     sums = cuda.shared.array(PAIRS, f64)
@@ -150,16 +132,9 @@ def _dx(x, dy, numbers):
 
 @kernel(channelwise)
 def batch_norm_dx(
-    count: Int,
-    x: Floats,
-    dy: Floats,
-    coefficients: Floats,
-    scale: Floats,
-    shift: Floats,
-    dx: Floats,
-    pixels: Int,
-    channels: Int,
-):
+    count: Int, x: Floats, dy: Floats, coefficients: Floats, scale: Floats, shift: Floats,
+    dx: Floats, pixels: Int, channels: Int,
+):  # fmt: skip
     """dx[P, C] = a[c] * dy + b[c] * x + d[c], the coefficients (a, b, d) of `batch_norm_dw`.
 
     With scale and shift, dy counts only where ReLU let scale * x + shift through.

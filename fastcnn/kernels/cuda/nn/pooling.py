@@ -49,25 +49,10 @@ def _larger(value, number, best, place):
 
 @kernel(_outputs)
 def max_pool(
-    count: Int,
-    x: Floats,
-    y: Floats,
-    index: Floats,
-    height: Int,
-    width: Int,
-    channels: Int,
-    out_height: Int,
-    out_width: Int,
-    window_h: Int,
-    window_w: Int,
-    stride_h: Int,
-    stride_w: Int,
-    top: Int,
-    left: Int,
-    relu: Int,
-    covers: Int,
-    two_by_two: Int,
-):
+    count: Int, x: Floats, y: Floats, index: Floats, height: Int, width: Int, channels: Int,
+    out_height: Int, out_width: Int, window_h: Int, window_w: Int, stride_h: Int, stride_w: Int,
+    top: Int, left: Int, relu: Int, covers: Int, two_by_two: Int,
+):  # fmt: skip
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
     e, n = cuda.grid(2)
     outputs = out_height * out_width * channels
@@ -104,26 +89,10 @@ def max_pool(
 
 @kernel(_tiles_or_pixels)
 def max_pool_dx(
-    count: Int,
-    dy: Floats,
-    index: Floats,
-    y: Floats,
-    dx: Floats,
-    height: Int,
-    width: Int,
-    channels: Int,
-    out_height: Int,
-    out_width: Int,
-    window_h: Int,
-    window_w: Int,
-    stride_h: Int,
-    stride_w: Int,
-    top: Int,
-    left: Int,
-    relu: Int,
-    covers: Int,
-    two_by_two: Int,
-):
+    count: Int, dy: Floats, index: Floats, y: Floats, dx: Floats, height: Int, width: Int,
+    channels: Int, out_height: Int, out_width: Int, window_h: Int, window_w: Int, stride_h: Int,
+    stride_w: Int, top: Int, left: Int, relu: Int, covers: Int, two_by_two: Int,
+):  # fmt: skip
     """dx[H, W, C] = dy where the window's largest came from, summed where windows overlap."""
     e, n = cuda.grid(2)
     size, outputs = height * width * channels, out_height * out_width * channels
@@ -169,24 +138,10 @@ def max_pool_dx(
 
 @kernel(_outputs)
 def average_pool(
-    count: Int,
-    x: Floats,
-    y: Floats,
-    height: Int,
-    width: Int,
-    channels: Int,
-    out_height: Int,
-    out_width: Int,
-    window_h: Int,
-    window_w: Int,
-    stride_h: Int,
-    stride_w: Int,
-    top: Int,
-    left: Int,
-    relu: Int,
-    covers: Int,
-    two_by_two: Int,
-):
+    count: Int, x: Floats, y: Floats, height: Int, width: Int, channels: Int, out_height: Int,
+    out_width: Int, window_h: Int, window_w: Int, stride_h: Int, stride_w: Int, top: Int, left: Int,
+    relu: Int, covers: Int, two_by_two: Int,
+):  # fmt: skip
     """y[OH, OW, C] = the mean of each window's part inside the image."""
     e, n = cuda.grid(2)
     outputs = out_height * out_width * channels
@@ -212,24 +167,10 @@ def average_pool(
 
 @kernel(_pixels)
 def average_pool_dx(
-    count: Int,
-    dy: Floats,
-    dx: Floats,
-    height: Int,
-    width: Int,
-    channels: Int,
-    out_height: Int,
-    out_width: Int,
-    window_h: Int,
-    window_w: Int,
-    stride_h: Int,
-    stride_w: Int,
-    top: Int,
-    left: Int,
-    relu: Int,
-    covers: Int,
-    two_by_two: Int,
-):
+    count: Int, dy: Floats, dx: Floats, height: Int, width: Int, channels: Int, out_height: Int,
+    out_width: Int, window_h: Int, window_w: Int, stride_h: Int, stride_w: Int, top: Int, left: Int,
+    relu: Int, covers: Int, two_by_two: Int,
+):  # fmt: skip
     """dx[H, W, C] = dy shared among each window's part inside the image."""
     e, n = cuda.grid(2)
     size = height * width * channels

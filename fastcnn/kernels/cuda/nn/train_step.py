@@ -83,17 +83,9 @@ def _named(body: Callable, name: str, launch: Launch) -> Kernel:
 
 def _sparse_loss(name: str, function: Callable) -> Kernel:
     def loss(
-        count: Int,
-        scores: Floats,
-        target: Ints,
-        weight: Floats,
-        gradient: Floats,
-        loss: Floats,
-        rank: Ints,
-        size: Int,
-        option: Float,
-        classes: Int,
-    ):
+        count: Int, scores: Floats, target: Ints, weight: Floats, gradient: Floats, loss: Floats,
+        rank: Ints, size: Int, option: Float, classes: Int,
+    ):  # fmt: skip
         for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
             at, end = row * size, (row + 1) * size
             # Whatever another thread may write there, nothing is read or written elsewhere.
@@ -109,17 +101,9 @@ def _sparse_loss(name: str, function: Callable) -> Kernel:
 
 def _dense_loss(name: str, function: Callable) -> Kernel:
     def loss(
-        count: Int,
-        scores: Floats,
-        target: Floats,
-        weight: Floats,
-        gradient: Floats,
-        loss: Floats,
-        rank: Ints,
-        size: Int,
-        option: Float,
-        classes: Int,
-    ):
+        count: Int, scores: Floats, target: Floats, weight: Floats, gradient: Floats, loss: Floats,
+        rank: Ints, size: Int, option: Float, classes: Int,
+    ):  # fmt: skip
         for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
             at, end = row * size, (row + 1) * size
             z, wanted = scores[at:end], target[at:end]
@@ -258,17 +242,9 @@ def _total(own, shared, thread):
 
 @kernel(lambda count, values: (1, THREADS))
 def check_gradients(
-    count: Int,
-    sums: Doubles,
-    spans: Longs,
-    control: Longs,
-    loss: Floats,
-    factors: Floats,
-    totals: Doubles,
-    parameters: Int,
-    clip_each: Float,
-    clip_all: Float,
-):
+    count: Int, sums: Doubles, spans: Longs, control: Longs, loss: Floats, factors: Floats,
+    totals: Doubles, parameters: Int, clip_each: Float, clip_all: Float,
+):  # fmt: skip
     """Decide whether the step may update, and by which factor each gradient is clipped.
 
     spans is [parameters, 2], (first part, parts), whose sums `sum_parts` has made few. factors[p]

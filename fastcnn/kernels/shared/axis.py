@@ -36,14 +36,24 @@ class Axis:
         return (self.taps - 1) * self.dilation + 1
 
 
-def forward_axis(problem: Problem, axis: int) -> Axis:
+def axis_of(problem: Problem, axis: int) -> Axis:
     """Return the convolution itself along rows (0) or columns (1)."""
-    size = (problem.height, problem.width)[axis]
-    out_size = (problem.out_height, problem.out_width)[axis]
-    taps, stride = problem.kernel[axis], problem.strides[axis]
-    pad = problem.padding[axis][0]
-    if taps > 1 or stride == 1:
-        return Axis(size, out_size, taps, stride, problem.dilation[axis], pad)
+    return Axis(
+        (problem.height, problem.width)[axis],
+        (problem.out_height, problem.out_width)[axis],
+        problem.kernel[axis],
+        problem.strides[axis],
+        problem.dilation[axis],
+        problem.padding[axis][0],
+    )
+
+
+def forward_axis(problem: Problem, axis: int) -> Axis:
+    """Return the same without the inputs that no tap meets."""
+    whole = axis_of(problem, axis)
+    size, out_size, pad, stride = whole.size, whole.out_size, whole.pad, whole.stride
+    if whole.taps > 1 or stride == 1:
+        return whole
     # A single tap meets every stride-th input: the others do not exist.
     before = ceil(pad / stride)
     in_first = before * stride - pad
@@ -60,18 +70,17 @@ def backward_axes(problem: Problem, axis: int) -> list[Axis]:
     pixels a stride apart these are the same taps, every stride / gcd(stride, dilation)-th. An axis
     without taps stands for pixels that no output reached: their gradient is 0.
     """
-    size = (problem.height, problem.width)[axis]
-    out_size = (problem.out_height, problem.out_width)[axis]
-    stride, dilation = problem.strides[axis], problem.dilation[axis]
+    forward = axis_of(problem, axis)
+    size, stride, dilation = forward.size, forward.stride, forward.dilation
     tap_step = stride // gcd(stride, dilation)
     axes = []
     for first in range(min(stride, size)):
-        start = first + problem.padding[axis][0]
-        met = [t for t in range(problem.kernel[axis]) if (start - t * dilation) % stride == 0]
+        start = first + forward.pad
+        met = [t for t in range(forward.taps) if (start - t * dilation) % stride == 0]
         last = met[-1] if met else 0
         axes.append(
             Axis(
-                size=out_size,
+                size=forward.out_size,
                 out_size=ceil((size - first) / stride),
                 taps=len(met),
                 stride=1,
@@ -84,3 +93,33 @@ def backward_axes(problem: Problem, axis: int) -> list[Axis]:
             )
         )
     return axes
+
+
+def geometry(rows: Axis, columns: Axis) -> dict[str, int]:
+    """Return the sizes of both axes as kernels take them."""
+    return {
+        "height": rows.size,
+        "width": columns.size,
+        "out_height": rows.out_size,
+        "out_width": columns.out_size,
+        "taps_h": rows.taps,
+        "taps_w": columns.taps,
+        "stride_h": rows.stride,
+        "stride_w": columns.stride,
+        "dilation_h": rows.dilation,
+        "dilation_w": columns.dilation,
+        "top": rows.pad,
+        "left": columns.pad,
+    }
+
+
+def image_strides(
+    rows: Axis, columns: Axis, width: int, pixels: int, channels: int
+) -> dict[str, int]:
+    """Return where the axes read in images [pixels / width, width, channels], in floats."""
+    return {
+        "x_first": (rows.in_first * width + columns.in_first) * channels,
+        "x_image": pixels * channels,
+        "x_row": rows.in_step * width * channels,
+        "x_pixel": columns.in_step * channels,
+    }
