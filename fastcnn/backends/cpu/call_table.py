@@ -21,6 +21,7 @@ from fastcnn.kernels.call import (
     Call,
     Region,
 )
+from fastcnn.kernels.cpu.gemm.tiled import tile_code
 from fastcnn.kernels.cpu.runtime import kernel as kernels
 from fastcnn.kernels.cpu.runtime.prefetch import MOST_PIECES
 
@@ -102,7 +103,8 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
             operands.append((call, places.operand(field, place.region, place.offset), place.region))
         kernel = kernel_of(call)
         rows.append([kernel.address, length, first, len(operands)])
-        values = kernels.as_record(kernel.dtype, call.values)
+        table = {"tile_table": tile_code.address_of_table} if "tile_table" in kernel.fields else {}
+        values = kernels.as_record(kernel.dtype, {**call.values, **table})
         records.append(np.frombuffer(values.tobytes(), np.int64))
         length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]

@@ -1,7 +1,7 @@
 """The grid of tiles: the one kernel behind every convolution, gradient and matrix product.
 
 A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops
-(image row and pixel, kernel row and tap, or just rows), cut into register tiles (`simd.make_tile`).
+(image row and pixel, kernel row and tap, or just rows), cut into register tiles (tile_code.py).
 What the rows, the columns and the inner dimension mean is decided by strides alone, on the host.
 """
 
@@ -12,6 +12,7 @@ from math import ceil
 
 from numba import njit
 
+from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tile
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
@@ -20,14 +21,13 @@ from fastcnn.kernels.cpu.simd.register_tile import (
     TALLEST,
     VECTOR_BYTES,
     WIDEST,
-    make_tile,
     sets_of_sums,
     tile_rows,
 )
 
 # All strides are in bytes. `split` says which loop the parts of a batch-wide call divide; with
 # `k1_pass`, so many steps of the middle inner loop go through all tiles before the next ones, so
-# that what they read stays near.
+# that what they read stays near. `tile_table` is where the tiles of all sizes are.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
@@ -37,15 +37,15 @@ GRID = record(
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
     *("accumulate", "relu"),
     *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
-    *("k1_pass", "split", "parts"),
+    *("k1_pass", "split", "parts", "tile_table"),
 )
 NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
 
-_tile = make_tile(GRID)
+tile_code = TileCode(GRID)
 _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 
 
-@kernel(GRID)
+@kernel(GRID, requires=tile_code)
 def tiles(pointer):
     """Compute one grid, or one part of it."""
     grid = record_at(pointer)
@@ -115,7 +115,9 @@ def _sweep(grid, grid_address):
                     a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
                     if grid.ahead:
                         look_ahead(grid.ahead)
-                    _tile(height, halves, width, grid_address, a_row, b, c_row, bias)
+                    run_tile(
+                        grid.tile_table, height, halves, width, grid_address, a_row, b, c_row, bias
+                    )
 
 
 # What a tile costs besides its multiply-adds: reading its record, the first and the last values.

@@ -8,7 +8,7 @@ table of (address, record), and running a network that was never seen before com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numba
 import numpy as np
@@ -51,11 +51,39 @@ def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     return row
 
 
-class Kernel:
-    """A kernel's Python body, its record type and, once loaded, its machine code."""
+class Code(Protocol):
+    """Machine code of this process: what `load` loads."""
 
-    def __init__(self, body: Callable, dtype: np.dtype, fastmath: bool | set[str]):
+    name: str
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is machine code in this process."""
+
+    def in_cache(self) -> bool:
+        """Say whether machine code for this CPU is on disk."""
+
+    def compile(self) -> None:
+        """Load the machine code from disk, or compile it and write it there."""
+
+
+class Kernel:
+    """A kernel's Python body, its record type and, once loaded, its machine code.
+
+    `requires` is other code that it calls.
+    """
+
+    requires: Code | None = None
+
+    def __init__(
+        self,
+        body: Callable,
+        dtype: np.dtype,
+        fastmath: bool | set[str],
+        requires: Code | None = None,
+    ):
         self.name = body.__name__
+        self.requires = requires
         self.dtype = dtype
         signature = types.void(types.CPointer(numba.from_dtype(dtype)))
         options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath}
@@ -91,11 +119,13 @@ class Kernel:
         self._compiled.compile()
 
 
-def kernel(dtype: np.dtype, fastmath: bool | set[str] = False) -> Callable[[Callable], Kernel]:
+def kernel(
+    dtype: np.dtype, fastmath: bool | set[str] = False, requires: Code | None = None
+) -> Callable[[Callable], Kernel]:
     """Make a function of one record pointer a `Kernel`, known by its name."""
 
     def decorate(body: Callable) -> Kernel:
-        return register(Kernel(body, dtype, fastmath))
+        return register(Kernel(body, dtype, fastmath, requires))
 
     return decorate
 
@@ -108,12 +138,17 @@ def register(kernel: K) -> K:
 
 def load(kernels: Iterable[Kernel]) -> None:
     """Load the kernels' machine code, compiling what the cache lacks after saying so on stderr."""
-    waiting = [kernel for kernel in dict.fromkeys(kernels) if not kernel.loaded]
-    missing = [kernel.name for kernel in waiting if not kernel.in_cache()]
+    wanted: dict[Code, None] = {}
+    for kernel in kernels:
+        wanted |= (
+            {kernel: None} if kernel.requires is None else {kernel.requires: None, kernel: None}
+        )
+    waiting = [code for code in wanted if not code.loaded]
+    missing = [code.name for code in waiting if not code.in_cache()]
     if missing:
         messages.say(f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}")
-    for kernel in waiting:
-        kernel.compile()
+    for code in waiting:
+        code.compile()
 
 
 def all_kernels() -> list[Kernel]:

@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-INT64 = ir.IntType(64)
+from fastcnn.kernels.cpu.simd.register_tile import INT64, POINTER, TILE_TYPE
 
 
 def _emit_array(
@@ -108,6 +108,19 @@ def call(typing, address, argument):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), emit
+
+
+@intrinsic
+def call_tile(typing, address, grid, a, b, c, bias):
+    """Call the register tile at an address."""
+
+    def emit(context, builder, signature, arguments):
+        tile, grid, *addresses = arguments
+        function = builder.inttoptr(tile, TILE_TYPE.as_pointer())
+        builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), emit
 
 
 @intrinsic

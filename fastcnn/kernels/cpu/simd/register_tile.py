@@ -20,9 +20,7 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 FLOAT = ir.FloatType()
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
@@ -48,7 +46,10 @@ LANES, REGISTERS = _vector_unit()
 VECTOR_BYTES = 4 * LANES
 VECTOR = ir.VectorType(FLOAT, LANES)
 MASK = ir.VectorType(ir.IntType(1), LANES)
+# `void tile(grid, a, b, c, bias)`: addresses of a record, of numbers, and of a bias or 0.
+TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
 WIDEST = 2  # vectors in a tile at most
+ROWS_A_REGISTER = 5  # rows of A whose addresses are made from one in a register
 TALLEST = 14  # rows of one half of a tile at most
 
 
@@ -76,6 +77,16 @@ def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) 
     empty = ir.Constant(vector, ir.Undefined)
     lanes = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
     return builder.shuffle_vector(builder.insert_element(empty, scalar, INT32(0)), empty, lanes)
+
+
+def _opaque(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """Return a number of which LLVM is to know nothing, at no cost.
+
+    LLVM would keep each row's distance from the first in a register of its own, of which there are
+    too few, so that it then keeps sums in memory.
+    """
+    kind = ir.FunctionType(INT64, [INT64])
+    return builder.asm(kind, "", "=r,0", [value], side_effect=False)
 
 
 def _llvm_function(
@@ -153,8 +164,11 @@ def _loop(
     return values
 
 
-def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]) -> None:
-    """Fill `void tile(grid, a, b, c, bias)`: one tile of size (height, halves, width)."""
+def emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]) -> None:
+    """Fill a function of TILE_TYPE: one tile of size (height, halves, width).
+
+    `offsets` tells where the grid's record has each field, in bytes.
+    """
     height, halves, width = size
     rows = height * halves
     builder = ir.IRBuilder(function.append_basic_block())
@@ -167,8 +181,7 @@ def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[
     memory = Memory(builder, field("lanes"))
     fma = _llvm_function(builder, f"llvm.fma.v{LANES}f32", VECTOR, VECTOR, VECTOR, VECTOR)
     a_row, b_vector = field("a_inner"), field("b_vector")
-    # The second half's rows lie one outer step further on: the next image row, say.
-    second_half = field("a_outer")
+    a_row_3 = builder.mul(a_row, INT64(3))
     c_rows = []
     for half in range(halves):
         at = builder.add(c, field("c_outer")) if half else c
@@ -179,21 +192,33 @@ def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[
         firsts = [memory.load(address, VECTOR_BYTES * v) for v in range(width - 1)]
         return [*firsts, last(address, VECTOR_BYTES * (width - 1))]
 
-    def multiply_add(a_at: ir.Value, b_at: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-        row_of_b = []
-        for _ in range(width):
-            row_of_b.append(memory.load(b_at))
-            b_at = builder.add(b_at, b_vector)
+    # Five rows share an address in a register: an x86 load adds 1, 2 or 4 times another to it.
+    # The second half's rows lie one outer step further on: the next image row, say.
+    first_rows = []
+    for half in range(halves):
+        at = builder.add(a, field("a_outer")) if half else a
+        for row in range(0, height, ROWS_A_REGISTER):
+            first_rows.append(builder.add(at, builder.mul(a_row, INT64(row))))
+    in_groups = -(-height // ROWS_A_REGISTER)
+
+    def row_address(bases: list[ir.Value], row: int) -> ir.Value:
+        half, row = divmod(row, height)
+        group, row = divmod(row, ROWS_A_REGISTER)
+        base = bases[half * in_groups + group]
+        if row == 3:
+            return builder.add(base, a_row_3)
+        return builder.add(base, builder.mul(a_row, INT64(row))) if row else base
+
+    def multiply_add(bases: list[ir.Value], b_at: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+        row_of_b = [memory.load(b_at)]
+        if width == 2:
+            row_of_b.append(memory.load(builder.add(b_at, b_vector)))
         result = []
-        start = a_at
         for row in range(rows):
-            if row == height:
-                a_at = builder.add(start, second_half)
-            number = builder.load(builder.inttoptr(a_at, FLOAT.as_pointer()), align=4)
-            spread = splat_lanes(builder, number, VECTOR)
+            place = builder.inttoptr(row_address(bases, row), FLOAT.as_pointer())
+            spread = splat_lanes(builder, builder.load(place, align=4), VECTOR)
             for v in range(width):
                 result.append(builder.call(fma, [spread, row_of_b[v], sums[row * width + v]]))
-            a_at = builder.add(a_at, a_row)
         return result
 
     start = _starting_sums(builder, field("accumulate"), bias, c_rows, width, columns)
@@ -204,19 +229,29 @@ def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[
     more_sets = [_zeros()] * (len(start) * (sets - 1))
     a_step, b_step = field("a_k0"), field("b_k0")
 
+    groups = len(first_rows)
+
+    def step(bases: list[ir.Value], size: ir.Value) -> list[ir.Value]:
+        return [builder.add(base, size) for base in bases]
+
+    def opaque(bases: list[ir.Value]) -> list[ir.Value]:
+        return [_opaque(builder, base) for base in bases]
+
     def innermost(values: list[ir.Value]) -> list[ir.Value]:
-        a_at, b_at, *sums = values
+        bases, b_at, sums = values[:groups], values[groups], values[groups + 1 :]
         result = []
         for number in range(sets):
             part = sums[number * len(start) : (number + 1) * len(start)]
-            result += multiply_add(a_at, b_at, part)
-            a_at, b_at = builder.add(a_at, a_step), builder.add(b_at, b_step)
-        return [a_at, b_at, *result]
+            bases = opaque(bases)
+            result += multiply_add(bases, b_at, part)
+            bases, b_at = step(bases, a_step), builder.add(b_at, b_step)
+        return [*bases, b_at, *result]
 
     def step_left_over(values: list[ir.Value]) -> list[ir.Value]:
-        a_at, b_at, *sums = values
-        first_set = multiply_add(a_at, b_at, sums[: len(start)])
-        ahead = builder.add(a_at, a_step), builder.add(b_at, b_step)
+        bases, b_at, sums = values[:groups], values[groups], values[groups + 1 :]
+        bases = opaque(bases)
+        first_set = multiply_add(bases, b_at, sums[: len(start)])
+        ahead = *step(bases, a_step), builder.add(b_at, b_step)
         return [*ahead, *first_set, *sums[len(start) :]]
 
     def inner_loop(values: list[ir.Value]) -> list[ir.Value]:
@@ -232,13 +267,13 @@ def _emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[
         a_step, b_step = field(f"a_k{level}"), field(f"b_k{level}")
 
         def body(values: list[ir.Value]) -> list[ir.Value]:
-            a_at, b_at, *sums = values
-            _, _, *sums = nested(level - 1, [a_at, b_at, *sums])
-            return [builder.add(a_at, a_step), builder.add(b_at, b_step), *sums]
+            sums = nested(level - 1, values)[groups + 1 :]
+            ahead = step([*values[:groups]], a_step), builder.add(values[groups], b_step)
+            return [*ahead[0], ahead[1], *sums]
 
         return _loop(builder, field(f"k{level}"), values, body)
 
-    _, _, *sums = nested(2, [a, b, *start, *more_sets])
+    sums = nested(2, [*first_rows, b, *start, *more_sets])[groups + 1 :]
     for number in range(1, sets):
         more = sums[number * len(start) : (number + 1) * len(start)]
         sums[: len(start)] = [builder.fadd(x, y) for x, y in zip(sums, more, strict=False)]
@@ -307,44 +342,3 @@ def _store_sums(
 def field_offsets(record: np.dtype) -> dict[str, int]:
     """Return where each field of a record begins, in bytes."""
     return {name: place[1] for name, place in (record.fields or {}).items()}
-
-
-def make_tile(grid: np.dtype) -> Callable:
-    """Return `tile(height, halves, width, grid, a, b, c, bias)`, callable from compiled code.
-
-    Addresses are int64. Strides and loop counts are read from the record at `grid`: k2, k1, k0 with
-    a_k*, b_k*; a_inner and c_inner between rows, a_outer and c_outer between halves; b_vector
-    between vectors; lanes of the last vector; accumulate; relu. Sizes outside the possible ones do
-    nothing.
-    """
-    offsets = field_offsets(grid)
-    kind = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
-
-    @intrinsic
-    def tile(typing, height, halves, width, grid, a, b, c, bias):
-        signature = types.void(*[types.int64] * 8)
-
-        def emit(context, builder, signature, arguments):
-            height, halves, width, grid, *addresses = arguments
-            done = builder.append_basic_block("tile_done")
-            case = builder.add(builder.mul(width, INT64(4)), halves)
-            case = builder.add(builder.mul(case, INT64(16)), height)
-            switch = builder.switch(case, done)
-            for size in tile_sizes():
-                m, h, v = size
-                name = f"fastcnn_tile_{h}x{m}x{v}"
-                function = ir.Function(builder.module, kind, name)
-                function.linkage = "internal"
-                function.attributes.add("noinline")
-                _emit_tile(function, size, offsets)
-                block = builder.append_basic_block(name)
-                switch.add_case(INT64((4 * v + h) * 16 + m), block)
-                builder.position_at_end(block)
-                builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
-                builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return signature, emit
-
-    return tile
