@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn import applications
-from fastcnn.data import Batches
+from fastcnn.data import Batches, Transform
 from fastcnn.data.augment.augment import (
     Augment,
     RandomBrightness,
@@ -85,7 +85,8 @@ def _preparing(x: np.ndarray, listed: list[Any], batch: int) -> float:
     best = np.inf
     for epoch in range(5):
         start = time.process_time()
-        batches = Batches(x, None, None, batch, augment=Augment(listed), epoch=epoch, workers=0)
+        transform = Transform(Augment(listed))
+        batches = Batches(x, None, None, batch, transform=transform, epoch=epoch, workers=0)
         count = sum(1 for _ in batches)
         best = min(best, (time.process_time() - start) / count)
     return 1000 * best

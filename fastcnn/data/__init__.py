@@ -31,6 +31,7 @@ from fastcnn.data.folder import ImageFolder, from_folder
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.pipeline.batches import Batches
+from fastcnn.data.pipeline.transform import Transform
 from fastcnn.hdf5.arrays import read_hdf5
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "RandomShear",
     "RandomTranslation",
     "RandomZoom",
+    "Transform",
     "Unreadable",
     "ZCAWhitening",
     "class_names",

@@ -102,7 +102,7 @@ class ArrayEpochs:
             workers=self.workers,
             send=engine.sender(),
             leave_out=True,
-            **vars(made),
+            transform=made,
         )
         made_batches = iter(batches)
         if folder is not None:
@@ -245,7 +245,7 @@ def prepared(
         yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return
     shape = tuple(model.input_shape)
-    batches = Batches(images, None, None, batch_size, shape=shape, **vars(made))
+    batches = Batches(images, None, None, batch_size, shape=shape, transform=made)
     with closing(epoch_hooks.told(images, iter(batches), None)) as found:
         yield from (x for x, _, _ in found)
 

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from fastcnn.data import Batches
+from fastcnn.data import Batches, Transform
 from fastcnn.data.augment.mixing import CutMix, MixUp
 from fastcnn.data.augment.preprocessing import PerImageStandardization
 from fastcnn.data.prefetch import ahead
@@ -78,15 +78,17 @@ def threads():
     return [t for t in threading.enumerate() if t.name.startswith("fastcnn-batches")]
 
 
-def made(source, workers, **options):
+def made(source, workers, epoch=2, **options):
     settings = {
         "augment": Noise(),
         "preprocessing": [PerImageStandardization()],
         "mixing": [MixUp(), CutMix()],
         "seed": 3,
-        "epoch": 2,
     }
-    batches = Batches(source, Y, WEIGHT, 4, ORDER, workers=workers, **{**settings, **options})
+    transform = Transform(**{**settings, **options})
+    batches = Batches(
+        source, Y, WEIGHT, 4, ORDER, transform=transform, epoch=epoch, workers=workers
+    )
     return [tuple(map(np.copy, batch)) for batch in batches]
 
 
@@ -107,7 +109,7 @@ def test_arrays_and_data_sets_give_the_same_bits():
 def test_augmentation_depends_on_epoch_and_image_not_on_the_batch():
     plain = {"mixing": (), "preprocessing": ()}
     first = np.concatenate([x for x, _, _ in made(X, 1, **plain)])
-    again = Batches(X, None, None, 7, augment=Noise(), epoch=2, workers=3)
+    again = Batches(X, None, None, 7, transform=Transform(Noise()), epoch=2, workers=3)
     assert np.array_equal(first, np.concatenate([x.copy() for x, _, _ in again])[ORDER])
     other = np.concatenate([x for x, _, _ in made(X, 1, **plain, epoch=3)])
     assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
@@ -116,11 +118,11 @@ def test_augmentation_depends_on_epoch_and_image_not_on_the_batch():
 @pytest.mark.parametrize("source", [X, Slow()], ids=["array", "own"])
 def test_an_image_that_comes_again_is_augmented_anew(source):
     order = np.array([6, 2, 6, 6, 1])
-    (batch,) = Batches(source, None, None, 8, order, augment=Noise())
+    (batch,) = Batches(source, None, None, 8, order, transform=Transform(Noise()))
     images = batch[0]
     noise = images - X[order]
     assert len({tuple(one.ravel()) for one in noise}) == 5
-    once = next(iter(Batches(source, None, None, 8, order[:2], augment=Noise())))[0]
+    once = next(iter(Batches(source, None, None, 8, order[:2], transform=Transform(Noise()))))[0]
     assert np.array_equal(once, images[:2])
 
 

@@ -143,12 +143,17 @@ def _preparation(images: Any, given: argparse.Namespace) -> Transform:
 
 
 def _batch(
-    images: Any, made: Transform, chosen: NDArray[np.int64], epoch: int
+    images: Any, transform: Transform, chosen: NDArray[np.int64], epoch: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """The chosen images as one batch of training, and how much of each class is in each."""
     shares = np.eye(len(images.class_names), dtype=np.float32)[np.asarray(images.labels)]
-    settings = {**vars(made), "epoch": epoch, "workers": 0, "leave_out": True}
-    batches = Batches(images, shares, None, len(chosen), chosen, **settings)
+    batches = Batches(
+        *(images, shares, None, len(chosen), chosen),
+        transform=transform,
+        epoch=epoch,
+        workers=0,
+        leave_out=True,
+    )
     with closing(iter(batches)) as found:
         seen, targets, _ = next(found, (None, None, None))
     if isinstance(images, ImageFolder):

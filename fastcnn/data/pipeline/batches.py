@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
@@ -10,9 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn._ext.batch import gather
-from fastcnn.data.augment.augment import Augment
-from fastcnn.data.augment.mixing import Mixing
-from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import Dataset, image_shape
 from fastcnn.data.filling import fill
 from fastcnn.data.folder.image_folder import ImageFolder
@@ -32,10 +29,10 @@ class Batches:
     repetitions); None means all of them from first to last. Every entry of the order comes
     exactly once; the last batch may be smaller.
 
-    The images go through ``augment`` (an Augment), the steps of ``preprocessing`` and, batch by
-    batch, one of ``mixing`` (for which y must be dense targets, float32). What is random in that
-    is decided by (seed, epoch, number of the image); an image that the order repeats gets other
-    randomness each time.
+    The images go through ``transform`` (a Transform): augmentation, preprocessing and, batch by
+    batch, mixing (for which y must be dense targets, float32). What is random in that is decided
+    by (its seed, epoch, number of the image); an image that the order repeats gets other randomness
+    each time. Without it they only become float32.
 
     Iterating gives (x float32 [b, ...], y or None, weight or None), all C-contiguous. The x of a
     batch is overwritten by a later batch: copy what has to stay. ``workers`` threads prepare as
@@ -56,10 +53,7 @@ class Batches:
         order: npt.NDArray[Any] | None = None,
         *,
         shape: tuple[int, ...] | None = None,
-        augment: Augment | None = None,
-        mixing: Sequence[Mixing] = (),
-        preprocessing: Sequence[Preprocessing] = (),
-        seed: int = 0,
+        transform: Transform | None = None,
         epoch: int = 0,
         workers: int | None = None,
         send: Callable[[Floats], Any] | None = None,
@@ -81,9 +75,9 @@ class Batches:
         self._weight = None if weight is None else np.asarray(weight, np.float32)
         self._order = _checked_order(order, len(x))
         self._batch_size = batch_size
-        self._preparation = Transform(augment, mixing, preprocessing, seed)
+        self._transform = Transform() if transform is None else transform
         self._epoch = epoch
-        self._keys = self._preparation.keys(self._order, len(x))
+        self._keys = self._transform.keys(self._order, len(x))
         self._send = send
         self._workers = self._threads(workers)
         self._folder = x if leave_out and isinstance(x, ImageFolder) else None
@@ -99,7 +93,7 @@ class Batches:
         return -(-len(self._order) // self._batch_size)
 
     def __iter__(self) -> Generator[Batch, None, None]:
-        if isinstance(self._x, np.ndarray) and self._preparation.plain and not self._workers:
+        if isinstance(self._x, np.ndarray) and self._transform.plain and not self._workers:
             return self._gathered(self._x)
         slots = [self._slot() for _ in range(self._workers + 1)]
         batches = ahead(self._prepared, range(len(self)), slots, self._workers)
@@ -107,7 +101,7 @@ class Batches:
 
     def _threads(self, workers: int | None) -> int:
         if workers is None:
-            gathered = isinstance(self._x, np.ndarray) and self._preparation.plain
+            gathered = isinstance(self._x, np.ndarray) and self._transform.plain
             return 0 if gathered and self._send is None else 1
         return arguments.whole("Batches", "workers", workers, least=0, most=arguments.MOST_WORKERS)
 
@@ -122,19 +116,19 @@ class Batches:
         """Memory for one batch; what is never written costs none."""
         count = min(self._batch_size, len(self._order))
         return _Slot(
-            np.empty((count, *self._preparation.augmented_shape(self._shape)), np.float32),
+            np.empty((count, *self._transform.augmented_shape(self._shape)), np.float32),
             np.empty((count, *self._shape), getattr(self._x, "dtype", np.float32)),
         )
 
     def _prepared(self, number: int, slot: _Slot) -> Batch:
         """The batch of that number, made in the slot's memory."""
         part = slice(number * self._batch_size, (number + 1) * self._batch_size)
-        indices, keys, made = self._order[part], self._keys[part], self._preparation
+        indices, keys, transform = self._order[part], self._keys[part], self._transform
         out = slot.made[: len(indices)]
         if isinstance(self._x, np.ndarray) and self._keys is self._order:
             if not number:
-                made.check_values(self._x[indices])
-            images = made.gathered(self._x, indices, self._epoch, out)
+                transform.check_values(self._x[indices])
+            images = transform.gathered(self._x, indices, self._epoch, out)
         else:
             kept = self._read(indices, slot.raw, first=not number)
             if not len(kept):
@@ -143,9 +137,9 @@ class Batches:
                 indices, keys, out = indices[kept], keys[kept], out[: len(kept)]
             raw = slot.raw[: len(indices)]
             if not number:
-                made.check_values(raw)
-            images = made.made(raw, keys, self._epoch, out)
-        images, y, weight = made.mixed(images, *self._targets(indices), self._epoch, number)
+                transform.check_values(raw)
+            images = transform.made(raw, keys, self._epoch, out)
+        images, y, weight = transform.mixed(images, *self._targets(indices), self._epoch, number)
         return (images if self._send is None else self._send(images)), y, weight
 
     def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
