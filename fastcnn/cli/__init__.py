@@ -6,26 +6,16 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from importlib import import_module
 from typing import Any
 
 from fastcnn.cli import output
-from fastcnn.cli.commands import bench, data, evaluate, info, predict, summary, train, tune, warmup
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.parser import make_parser
+from fastcnn.cli.parser import COMMANDS, make_parser
 from fastcnn.utils import messages
 
-COMMANDS: dict[str, ModuleType] = {
-    "train": train,
-    "evaluate": evaluate,
-    "predict": predict,
-    "summary": summary,
-    "tune": tune,
-    "bench": bench,
-    "data": data,
-    "info": info,
-    "warmup": warmup,
-}
+__all__ = ["COMMANDS", "main"]
+
 EXPECTED = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
 """What the library raises in words; anything else is fastcnn's own mistake."""
 
@@ -48,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     """Run a command; what it raises becomes a sentence and a code."""
-    command: Callable[..., int] = COMMANDS[given.command].run
+    command: Callable[..., int] = import_module(f"fastcnn.cli.commands.{given.command}").run
     try:
         if given.threads is not None:
             import fastcnn

@@ -198,3 +198,29 @@ print(json.dumps(sorted(sys.modules)))
     )
     loaded = {name.split(".")[0] for name in json.loads(result.stdout.splitlines()[-1])}
     assert not loaded & (LATE | PEERS)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_command_says_what_it_is_without_numba(option):
+    program = f"""
+import sys
+from fastcnn.cli import main
+try:
+    main(["{option}"])
+finally:
+    print(" ".join(sys.modules))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
+    )
+    assert result.returncode == 0, result.stderr
+    loaded = {name.split(".")[0] for name in result.stdout.splitlines()[-1].split()}
+    assert "fastcnn" in loaded
+    assert not loaded & (LATE | PEERS | {"numba", "numpy", "multiprocessing"})
+
+
+def test_the_package_offers_what_it_lists():
+    for name in fastcnn.__all__:
+        assert getattr(fastcnn, name) is not None
+    with pytest.raises(AttributeError, match="'fastcnn' has no attribute 'nothing'"):
+        _ = fastcnn.nothing

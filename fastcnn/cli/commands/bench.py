@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from types import ModuleType
-from typing import Any
 
 from fastcnn.cli.commands import bench_conv, bench_model, bench_sweep
 
@@ -15,15 +14,8 @@ COMMANDS: dict[str, ModuleType] = {
 }
 
 
-def add_options(commands: Any) -> None:
-    """Adds the command with its subcommands; `bench` in the result names one."""
-    text = "compare convolution strategies with each other and with PyTorch"
-    command = commands.add_parser(
-        "bench",
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog="Example: fastcnn bench conv lenet --batch 32",
-    )
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Adds the subcommands; `bench` in the result names one."""
     benches = command.add_subparsers(dest="bench", required=True, metavar="WHAT")
     for module in COMMANDS.values():
         module.add_options(benches)

@@ -18,15 +18,9 @@ SOURCE_HELP = (
 )
 
 
-def add(commands: Any, make: Make) -> None:
-    """Adds the command; make(commands, name, text, example) makes one with the usual options."""
-    data = commands.add_parser(
-        "data",
-        help="pack, check, measure or show images",
-        description="Pack, check, measure or show images.",
-        epilog="Example: fastcnn data check photos/",
-    )
-    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
+def add(command: argparse.ArgumentParser, make: Make) -> None:
+    """Adds the actions; make(actions, name, text, example) makes one with the usual options."""
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     _pack(actions, make)
     _check(actions, make)
     _stats(actions, make)

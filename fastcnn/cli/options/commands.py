@@ -1,0 +1,178 @@
+"""The options of each command, which take much of the library to name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from fastcnn.autotune.tuner import SECONDS
+from fastcnn.cli.commands import bench
+from fastcnn.cli.options import augment, data, decoding, device
+from fastcnn.cli.options.types import MODEL_HELP, number, positive, rate, seed, share
+from fastcnn.data.datasets.catalog import KNOWN_SETS
+from fastcnn.data.images.decoder import RESIZE_MODES
+from fastcnn.optimizers import OPTIMIZERS
+
+DATA_HELP = (
+    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
+    "class; a file written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, "
+    "y_test and, if you like, class_names; a CIFAR binary, or an IDX file with its labels beside it"
+)
+
+
+def add_options(name: str, command: argparse.ArgumentParser) -> None:
+    """Give the command of a name its options, and its subcommands where it has such."""
+    if name in SUBCOMMANDS:
+        SUBCOMMANDS[name](command)
+        return
+    _add_common(command)
+    if name in OPTIONS:
+        OPTIONS[name](command)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="report as JSON on stdout")
+    command.add_argument("--threads", type=positive, metavar="N", help="default: every core")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _action(actions: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
+    )
+    _add_common(command)
+    return command
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model", help=f"{MODEL_HELP} (default: lenet5)")
+    add("--data", help=f"{DATA_HELP} (default: sample)")
+    add("--epochs", type=positive, default=15, metavar="N", help="default: 15")
+    add("--batch-size", type=positive, metavar="N", help="default: 32")
+    add(
+        "--steps-per-epoch",
+        type=positive,
+        metavar="N",
+        help="batches of an epoch; the next one goes on behind them (default: all)",
+    )
+    add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
+    add("--lr", type=rate, metavar="RATE", help="learning rate (default: the optimizer's)")
+    add("--momentum", type=number, metavar="M", help="of sgd and rmsprop")
+    add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
+    add("--seed", type=seed, metavar="N", help="of weights and held-out images (default: 0)")
+    add(
+        "--validation-split",
+        "--validation",
+        dest="validation",
+        type=share,
+        metavar="SHARE",
+        help="of the training images, held out to choose the best epoch (default: 0.1)",
+    )
+    add(
+        "--validation-freq",
+        type=positive,
+        metavar="N",
+        help="epochs from one validation to the next, of which the best is kept (default: 1)",
+    )
+    decoding.add_options(command, "default: the model's, or ")
+    decoding.add_on_error(command)
+    add("--augment", action="append", metavar="LIST", help=augment.HELP)
+    device.add_options(command, "auto")
+    add(
+        "--out",
+        default="runs/train",
+        metavar="DIR",
+        help="default: runs/train; DIR-2, -3, ... where it holds an earlier training",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace an earlier training in --out, once the new one is finished",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="continue the training in --out, with its own settings, up to --epochs",
+    )
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    command.add_argument("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
+    add = command.add_argument
+    add("--batch-size", type=positive, default=128, metavar="N")
+    add(
+        "--validation-split",
+        dest="validation",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="measure only the images that `train` holds out with this share (and --seed)",
+    )
+    add("--seed", type=seed, default=0, metavar="N", help="of held-out images (default: 0)")
+    decoding.add_options(command, "default: as in training, or ")
+    decoding.add_on_error(command)
+    device.add_options(command, "auto")
+
+
+def _predict(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    command.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, ... file, or a folder of them"
+    )
+    command.add_argument(
+        "--resize",
+        choices=RESIZE_MODES,
+        help="how pictures of other proportions are made to fit (default: as in training)",
+    )
+    decoding.add_on_error(command, "raise")
+    command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
+    command.add_argument(
+        "--scale",
+        type=number,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
+    )
+    device.add_options(command, "auto")
+
+
+def _summary(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help=MODEL_HELP)
+
+
+def _tune(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
+    add("--set", metavar="NAME", help="a set of problems, or a descriptor, in place of a model")
+    add("--batch-size", type=positive, default=32, metavar="N", help="default: 32")
+    add("--inference", action="store_true", help="the forward direction alone")
+    add(
+        "--seconds",
+        type=rate,
+        default=SECONDS,
+        metavar="S",
+        help=f"for each direction of each problem (default: {SECONDS})",
+    )
+    add("--forget", action="store_true", help="first forget all that was timed on this processor")
+    device.add_options(command, "auto")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help=MODEL_HELP)
+    command.add_argument("--weights", metavar="FILE", help="put this file's weights into it")
+
+
+OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "summary": _summary,
+    "tune": _tune,
+}
+SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "bench": bench.add_options,
+    "data": lambda command: data.add(command, _action),
+}
