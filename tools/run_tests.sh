@@ -1,23 +1,48 @@
 #!/bin/sh
-# The test suite, and beside it the tests of the CUDA kernels in Numba's simulator, which takes the
-# place of the GPU for a whole process. Arguments go to pytest in both. The last line printed is the
-# suite's closing line. Nothing is left in this folder, and no package is taken from it.
-python=${PYTHON:-python}
-logs=$(mktemp -d) || exit 1
-set -- -P -m pytest -p no:cacheprovider --durations=20 "$@"
-NUMBA_ENABLE_CUDASIM=1 "$python" "$@" tests/cuda/simulator >"$logs/simulator" 2>&1 &
-simulator=$!
-trap 'kill "$simulator" 2>/dev/null; rm -rf "$logs"' EXIT
+# The test suite: each room of tests/ in a process of its own, two at a time. The CUDA kernels' room
+# must be: Numba's simulator takes the place of the GPU for a whole process. Arguments go to pytest
+# in all of them. A room is printed when it has ended; the last line printed is the closing line of
+# all together. Nothing is left in this folder, and no package is taken from it.
+export PYTHON="${PYTHON:-python}" LOGS
+LOGS=$(mktemp -d) || exit 1
+trap 'rm -rf "$LOGS"' EXIT
 trap 'exit 130' INT TERM
+start=$(date +%s)
 
-{ "$python" "$@" 2>&1; echo $? >"$logs/status"; } | tee "$logs/suite"
-status=$(cat "$logs/status")
-if wait "$simulator"; then
-    echo "tests/cuda/simulator:"
-    sed -n '/ slowest .* ===/,$p' "$logs/simulator"
-else
-    status=1
-    cat "$logs/simulator"
-fi
-tail -n 1 "$logs/suite"
+# The longest first, so that both end together. data and package share a build of the extensions.
+longest="tests/cuda/simulator
+tests/data tests/package
+tests/kernels
+tests/cuda
+tests/backends"
+rooms=$(find tests -name 'test_*.py' -exec dirname {} + | sort -u)
+others=$(echo "$rooms" | grep -vxF "$(echo "$longest" | tr ' ' '\n')")
+printf '%s\n' "$longest" "$others" | xargs -P 2 -I {} sh -c '
+    room=$1; shift
+    case $room in */simulator) export NUMBA_ENABLE_CUDASIM=1 ;; esac
+    log=$LOGS/$(echo "$room" | tr "/ " "--")
+    "$PYTHON" -P -m pytest -p no:cacheprovider --durations=20 "$@" $room >"$log" 2>&1
+    # 5: the arguments leave no test of this room.
+    status=$?; [ "$status" -eq 0 ] || [ "$status" -eq 5 ] || : >"$LOGS/failed"
+    grep -vE "^([0-9.]+s (call|setup|teardown) |=+ slowest |\([0-9]+ durations)" "$log"
+' sh {} "$@"
+
+cd "$LOGS" || exit 1
+status=0; [ ! -e failed ] || status=1
+echo "slowest 20:"
+grep -hE '^[0-9.]+s (call|setup|teardown) ' ./tests-* | sort -rn | head -n 20
+grep -hE '^(FAILED|ERROR) ' ./tests-*
+for log in ./tests-*; do tail -n 1 "$log"; done | awk -v seconds=$(($(date +%s) - start)) '
+    / in [0-9.]+s/ {
+        gsub(/=+ *| in [0-9.]+s.*/, "")
+        n = split($0, parts, ", ")
+        for (i = 1; i <= n; i++) { split(parts[i], count, " "); sums[count[2]] += count[1] }
+    }
+    END {
+        n = split("failed passed skipped deselected xfailed xpassed warnings error errors", kinds)
+        for (i = 1; i <= n; i++)
+            if (sums[kinds[i]]) line = line (line ? ", " : "") sums[kinds[i]] " " kinds[i]
+        if (!line) line = "no tests ran"
+        printf "================ %s in %d.00s ================\n", line, seconds
+    }'
 exit "$status"

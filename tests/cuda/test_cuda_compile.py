@@ -14,7 +14,7 @@ import pytest
 
 from fastcnn.kernels.cuda.gemm.mma_tf32 import INNER
 from fastcnn.kernels.cuda.gemm.tile import TF32
-from fastcnn.kernels.cuda.gemm.tile_selection import TILES
+from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, TILES
 from fastcnn.kernels.cuda.runtime import cubin_cache
 from fastcnn.kernels.cuda.runtime.kernel import all_kernels
 from fastcnn.kernels.cuda.runtime.memory_access import VECTOR_BYTES
@@ -25,31 +25,51 @@ PROCESSES = os.cpu_count() or 2
 MOST_SHARED = 48 << 10
 NEWEST = ptx.name_of(ptx.CAPABILITIES[-1])
 KERNELS = {kernel.name: kernel for kernel in all_kernels()}
-# Linking takes most of the time, so that `make test` does it for the newest capability alone.
+Assembled = dict[str, dict[str, dict[str, int]]]
+
+
+def sample() -> set[str]:
+    """All kernels but most of the products: the widest tile of a precision stands for the others,
+    which need fewer registers, and of each other tile there is one kind of product."""
+    names = set(KERNELS)
+    for turn, tile in enumerate(ALL_TILES):
+        precise = [name for name in KERNELS if ("tf32" in name) == (tile.precision == TF32)]
+        products = [name for name in precise if name.endswith(f"_{tile.name}")]
+        if tile != TILES[tile.precision][0]:
+            names -= set(products) - {products[-1 - turn % len(products)]}
+    return names
+
+
+# Compiling takes most of the time, and linking for a capability as long again.
+SAMPLE = sample()
 CASES = [
-    pytest.param(name, capability, marks=[] if capability == NEWEST else pytest.mark.exhaustive)
+    pytest.param(
+        name,
+        capability,
+        marks=() if name in SAMPLE and capability == NEWEST else pytest.mark.exhaustive,
+    )
     for name, kernel in KERNELS.items()
     for capability in map(ptx.name_of, ptx.capabilities(kernel))
 ]
-Assembled = dict[str, dict[str, dict[str, int]]]
 
 
 @pytest.fixture(scope="module")
 def assembled(request) -> Assembled:
-    """What the assembler says of each kernel, by each compute capability that a test asks for.
+    """What the assembler says of each kernel that a test asks for, by compute capability.
 
     It is kept from run to run for the same sources and versions of what compiles them.
     """
     items = [item for item in request.session.items if item.path == request.path]
     calls = [item.callspec.params for item in items if hasattr(item, "callspec")]
-    asked = {params["capability"] for params in calls if "capability" in params}
-    sources = hashlib.sha256(cubin_cache.stamp().encode() + Path(ptx.__file__).read_bytes())
-    name = f"assembled-{sources.hexdigest()[:16]}-{'-'.join(sorted(asked))}.json"
+    names = sorted({params["name"] for params in calls})
+    capabilities = sorted({params["capability"] for params in calls})
+    key = [cubin_cache.stamp(), Path(ptx.__file__).read_text(), *names, *capabilities]
+    digest = hashlib.sha256("\n".join(key).encode()).hexdigest()
     folder = system.cache_directory()
-    path = None if folder is None else folder / name
+    path = None if folder is None else folder / f"assembled-{digest[:16]}.json"
     if path is not None and path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    results = assemble(sorted(asked))
+    results = assemble(names, capabilities)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file.replacing(path) as file:
@@ -57,16 +77,16 @@ def assembled(request) -> Assembled:
     return results
 
 
-def assemble(capabilities: list[str]) -> Assembled:
-    """Compile and link all kernels in processes side by side."""
+def assemble(names: list[str], capabilities: list[str]) -> Assembled:
+    """Compile and link kernels in processes side by side."""
     script = str(Path(__file__).parents[1] / "helpers" / "ptx.py")
     running = [
         subprocess.Popen(
-            [sys.executable, script, str(number), str(PROCESSES), *capabilities],
+            [sys.executable, script, ",".join(capabilities), *share],
             stdout=subprocess.PIPE,
             text=True,
         )
-        for number in range(PROCESSES)
+        for share in ptx.shares(names, PROCESSES)
     ]
     results: Assembled = {}
     for process in running:

@@ -75,13 +75,14 @@ def _train(path, steps):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a process of POSIX is killed")
-def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(tmp_path):
-    """Ten trainings, each of which goes on where the one before it was killed."""
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.exhaustive)])
+def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(kills, tmp_path):
+    """Trainings each of which goes on where the one before it was killed."""
     path = tmp_path / "model.h5"
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["fastcnn", __name__])
     waits, step = random.Random(5), 0
-    for _ in range(10):
+    for _ in range(kills):
         receiver, sender = processes.Pipe(duplex=False)
         training = processes.Process(target=_train, args=(path, sender))
         training.start()

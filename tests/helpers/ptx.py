@@ -1,10 +1,10 @@
 """Compile CUDA kernels without a GPU, as a launch does; print what the assembler says of them.
 
-    python tests/helpers/ptx.py 0 2 8.0 9.0
+    python tests/helpers/ptx.py 8.0,9.0 im2col_64x64 im2col_16x32
 
-takes the first half of the kernels and two compute capabilities, and prints JSON: by kernel and
-compute capability, its registers, its bytes of stack frame, of spills and of shared memory, and how
-the latter is aligned.
+takes compute capabilities and the names of kernels, and prints JSON: by kernel and compute
+capability, its registers, its bytes of stack frame, of spills and of shared memory, and how the
+latter is aligned.
 
 A launch has numba-cuda compile a kernel to LTO-IR, which nvJitLink optimizes once more, assembles
 and links, for sm_90a where the GPU is an sm_90. The PTX that numba-cuda shows is another program:
@@ -18,6 +18,7 @@ import json
 import re
 import struct
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -102,28 +103,29 @@ def talk() -> None:
     codegen.CUDACodeLibrary.get_asm_str = lambda self, cc=None: ""
 
 
-def share(number: int, of: int) -> list[Kernel]:
-    """A process's share of the kernels, in which those of one tile, whose device functions are
+def shares(names: Iterable[str], count: int) -> list[list[str]]:
+    """The kernels of so many processes, in which those of one tile, whose device functions are
     compiled once in a process, are together."""
-    tiles: dict[str, list[Kernel]] = {}
-    for kernel in all_kernels():
-        sizes = re.search(r"\d+x\d+", kernel.name)
-        tiles.setdefault(sizes.group() if sizes else kernel.name, []).append(kernel)
-    shares: list[list[Kernel]] = [[] for _ in range(of)]
+    tiles: dict[str, list[str]] = {}
+    for name in names:
+        sizes = re.search(r"\d+x\d+", name)
+        tiles.setdefault(sizes.group() if sizes else name, []).append(name)
+    shares: list[list[str]] = [[] for _ in range(count)]
     for kernels in sorted(tiles.values(), key=len, reverse=True):
         min(shares, key=len).extend(kernels)
-    return shares[number]
+    return shares
 
 
 def main() -> None:
-    first, step = map(int, sys.argv[1:3])
-    asked = set(sys.argv[3:])
+    asked, names = set(sys.argv[1].split(",")), set(sys.argv[2:])
     gc.disable()  # the compiler makes millions of objects that refer to each other and stay
     talk()
     device.pretend(CAPABILITIES[0])
     import_kernels()
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for kernel in share(first, step):
+    for kernel in all_kernels():
+        if kernel.name not in names:
+            continue
         library, made = compiled(kernel), found.setdefault(kernel.name, {})
         for capability in capabilities(kernel):
             if (name := name_of(capability)) in asked:

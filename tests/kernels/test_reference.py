@@ -48,10 +48,16 @@ def test_convolution_and_its_gradients(form, name):
     np.testing.assert_allclose(found, expected[1], atol=1e-9)
 
 
-def test_a_convolution_takes_its_defaults_and_keeps_the_type():
+@pytest.mark.parametrize(
+    "compiled",
+    [False, pytest.param(True, marks=pytest.mark.exhaustive)],
+    ids=["python", "compiled"],
+)
+def test_a_convolution_takes_its_defaults_and_keeps_the_type(compiled):
+    """As Python runs it; to compile it for other types takes ten seconds."""
     x, kernel = np.ones((2, 4, 5, 3), np.float32), np.ones((2, 2, 3, 6), np.float32)
     for convolve in (reference.conv2d_direct, reference.conv2d_im2col):
-        y = convolve(x, kernel)
+        y = (convolve if compiled else convolve.py_func)(x, kernel)
         assert y.dtype == np.float32
         np.testing.assert_array_equal(y, np.full((2, 3, 4, 6), 12))
 

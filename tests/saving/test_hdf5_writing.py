@@ -61,10 +61,11 @@ def number_in(path):
         return root.dataset("x").floats()[0]
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
+@pytest.mark.parametrize("kills", [3, pytest.param(8, marks=pytest.mark.exhaustive)])
+def test_a_kill_at_any_moment_leaves_a_whole_file(kills, tmp_path):
     path = tmp_path / "model.h5"
     waits = random.Random(3)
-    for _ in range(8):
+    for _ in range(kills):
         with subprocess.Popen(program(WRITER, path), stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             time.sleep(waits.uniform(0, 0.1))
