@@ -77,6 +77,7 @@ class Bar(Lines):
             redirect_stderr=True,
         )
         self._task: Any = None
+        self._statuses = contextlib.ExitStack()
 
     def begin(self, title: str, images: int | None) -> None:
         self._start = time.perf_counter()
@@ -84,6 +85,10 @@ class Bar(Lines):
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(title, total=images, values="")
         self._bar.start()
+        self._statuses.enter_context(messages.status_shown_by(self._show_status))
+
+    def _show_status(self, text: str) -> None:
+        self._bar.update(self._task, values=text, refresh=True)
 
     def update(self, images: int, logs: dict[str, float]) -> None:
         rate = images / max(time.perf_counter() - self._start, 1e-9)
@@ -96,6 +101,7 @@ class Bar(Lines):
         super().end(line)
 
     def close(self) -> None:
+        self._statuses.close()
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None

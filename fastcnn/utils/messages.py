@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
+
+CLEAR_LINE = "\x1b[K"
+_sinks: list[Callable[[str], None]] = []
 
 
 def say(text: Any) -> None:
@@ -20,6 +24,28 @@ def say(text: Any) -> None:
             print(text, file=stream, flush=True)
         except UnicodeEncodeError:
             print(str(text).encode("ascii", "backslashreplace").decode(), file=stream, flush=True)
+
+
+def status(text: str) -> None:
+    """Show what goes on, for as long as it goes on: on a terminal, in the place of the last one.
+
+    An empty text ends it. While `status_shown_by` is in force, that shows it.
+    """
+    if _sinks:
+        _sinks[-1](text)
+    elif on_terminal():
+        with contextlib.suppress(OSError, ValueError):
+            print(f"\r{CLEAR_LINE}{text}", end="", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def status_shown_by(show: Callable[[str], None]) -> Iterator[None]:
+    """Have a function show each status meanwhile."""
+    _sinks.append(show)
+    try:
+        yield
+    finally:
+        _sinks.remove(show)
 
 
 def on_terminal() -> bool:

@@ -15,7 +15,7 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import devicearray, devices
 from numba.cuda.dispatcher import CUDADispatcher, _Kernel
 
-from fastcnn.kernels import code_cache, code_file
+from fastcnn.kernels import code_cache, code_file, compile_processes
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.nn import activation
 from fastcnn.kernels.cuda.runtime import compile, cubin_cache
@@ -294,7 +294,7 @@ def test_missing_kernels_are_compiled_in_processes(monkeypatch, compilations, ca
 
 
 def test_few_kernels_are_compiled_here(monkeypatch, compilations):
-    monkeypatch.setattr(compile, "_compile", None)
+    monkeypatch.setattr(compile_processes, "beside", None)
     compile.load([anew()])
     assert compilations.count == 1
     monkeypatch.setattr(compile, "WORTH", 1)
@@ -311,8 +311,9 @@ def test_processes_that_fail_leave_the_work(monkeypatch, compilations):
     compile.load(made)
     assert compilations.count == 2
     monkeypatch.setattr(compile.sys, "executable", "/no/such/python")
-    compile._compile(["add"], 1)
-    monkeypatch.setattr(compile, "_compile", None)
+    compile.load([anew(layout.copy_rows), anew(layout.crop_image)])
+    assert compilations.count == 4
+    monkeypatch.setattr(compile_processes, "beside", None)
     monkeypatch.setattr(compile.sys, "frozen", True, raising=False)
-    compile.load([anew(), anew(layout.copy_rows)])
-    assert compilations.count == 3
+    compile.load([anew(), anew(layout.pad_image)])
+    assert compilations.count == 5

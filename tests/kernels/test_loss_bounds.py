@@ -9,7 +9,8 @@ import pytest
 from fences import fenced
 
 from fastcnn.kernels.cpu.nn.train_step import LOSS, LOSSES
-from fastcnn.kernels.cpu.runtime.kernel import as_record, load
+from fastcnn.kernels.cpu.runtime.compile import load
+from fastcnn.kernels.cpu.runtime.kernel import as_record
 
 CLASSES = 5
 Z = np.array([0.1, 0.3, 0.2, 0.25, 0.15], np.float32)

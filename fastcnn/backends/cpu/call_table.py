@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE
+from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE, executor_code
 from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
 from fastcnn.kernels.call import (
     BATCH,
@@ -21,8 +21,10 @@ from fastcnn.kernels.call import (
     Call,
     Region,
 )
-from fastcnn.kernels.cpu.gemm.tiled import tile_code
+from fastcnn.kernels.cpu.gemm.tiled import tile_code, tiles
+from fastcnn.kernels.cpu.runtime import compile
 from fastcnn.kernels.cpu.runtime import kernel as kernels
+from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.runtime.prefetch import MOST_PIECES
 
 # Every address in a table is one of these arrays' plus an offset.
@@ -86,7 +88,7 @@ def kernel_of(call: Call) -> kernels.Kernel:
 def build_table(phases: list[Phase], layout: Layout) -> Table:
     """Load the kernels and lay the schedule out."""
     calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
-    kernels.load(kernel_of(call) for call in calls)
+    compile.load(_code_of(calls))
     places = _Places(layout)
     ahead = _read_ahead(phases, layout)
     fetching = {call for segment in ahead for call in segment.calls}
@@ -126,6 +128,13 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,
     )
+
+
+def _code_of(calls: list[Call]) -> list[Code]:
+    """Return the code that a table needs."""
+    regions = (place.region.kind for call in calls for place in call.places.values())
+    own_use = [tiles] if "tiles" in regions else []  # by kernels that call it themselves
+    return [executor_code, *own_use, *(kernel_of(call) for call in calls)]
 
 
 def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
+from fastcnn.kernels.cpu.runtime.code import register
+from fastcnn.kernels.cpu.runtime.compile_cache import FunctionCode, cached_njit
 from fastcnn.kernels.cpu.runtime.prefetch import empty, expect
 from fastcnn.kernels.cpu.simd.pointers import (
     call,
@@ -241,3 +242,6 @@ def take_part(control, thread, plan_at, threads):
         elif turns > PATIENCE:
             _sleep(control, thread)
             turns = 0
+
+
+executor_code = register(FunctionCode(take_part, "(int64, int64, int64, int64)"))

@@ -53,7 +53,7 @@ class ThreadPool:
     def _start(self, threads: int) -> None:
         self._control = _control_block(threads)
         # By this thread, so that the others need not wait for each other.
-        executor.take_part.compile("(int64, int64, int64, int64)")
+        executor.executor_code.compile()
         for thread in range(1, threads):
             helper = threading.Thread(
                 target=executor.take_part,

@@ -11,14 +11,14 @@ import numpy as np
 
 import fastcnn
 from fastcnn.cli.resolve import system_info
-from fastcnn.kernels.cpu.runtime import compile_cache, kernel
+from fastcnn.kernels.cpu.runtime import compile, compile_cache, kernel
 
 
 def run(given: argparse.Namespace) -> int:
     """Compiles or loads every kernel and the executor, and says what it took."""
     start = time.perf_counter()
     _first_step()
-    kernel.load(kernel.all_kernels())
+    compile.load(kernel.all_kernels())
     folder = compile_cache.cache_directory()
     report = {
         "seconds": time.perf_counter() - start,

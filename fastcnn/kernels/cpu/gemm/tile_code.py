@@ -29,7 +29,7 @@ class TileCode(ObjectCode):
     """The functions of all sizes. `table`, int64[SIZES], has their addresses once loaded."""
 
     def __init__(self, grid: np.dtype):
-        super().__init__("register_tiles", self._emit_tiles)
+        super().__init__("register_tiles", __name__, self._emit_tiles)
         self.table = np.zeros(SIZES, np.int64)
         self._offsets = field_offsets(grid)
 

@@ -13,6 +13,7 @@ from math import ceil
 from numba import njit
 
 from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tile
+from fastcnn.kernels.cpu.runtime.code import register
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
@@ -41,11 +42,11 @@ GRID = record(
 )
 NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
 
-tile_code = TileCode(GRID)
+tile_code = register(TileCode(GRID))
 _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 
 
-@kernel(GRID, requires=tile_code)
+@kernel(GRID, requires=(tile_code,))
 def tiles(pointer):
     """Compute one grid, or one part of it."""
     grid = record_at(pointer)

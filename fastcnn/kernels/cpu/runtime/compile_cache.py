@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -21,11 +22,12 @@ from typing import Any
 import llvmlite
 import numba
 from llvmlite.binding import ffi
-from numba.core import caching, serialize
+from numba.core import caching, serialize, sigutils
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 
 from fastcnn.kernels import code_cache, code_file
+from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.simd import register_tile
 from fastcnn.utils import forking, system
 
@@ -42,6 +44,17 @@ def cache_directory() -> Path | None:
     """Return the directory of compiled kernels, or None where nothing is kept."""
     root = system.cache_directory()
     return None if root is None else root / "kernels"
+
+
+def writable() -> bool:
+    """Say whether compiled kernels can be kept at all."""
+    root = cache_directory()
+    with suppress(OSError):
+        if root is not None:
+            folder = root / source_stamp()
+            code_cache.prepare(folder)
+            return os.access(folder, os.W_OK) and code_file.why_refused(folder) is None
+    return False
 
 
 @functools.cache
@@ -127,3 +140,27 @@ def cached_njit(**options: Any) -> Callable:
         return dispatcher
 
     return decorate
+
+
+class FunctionCode(Code):
+    """A function made by `cached_njit`, for one signature."""
+
+    def __init__(self, function: Any, signature: str):
+        self.name, self.module = function.__name__, function.__module__
+        self._function = function
+        self._signature = signature
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is machine code in this process."""
+        return bool(self._function.overloads)
+
+    def in_cache(self) -> bool:
+        """Say whether machine code for this CPU is on disk."""
+        types, _ = sigutils.normalize_signature(self._signature)
+        codegen = self._function.targetctx.codegen()
+        return bool(self._function._cache.has(types, codegen))
+
+    def compile(self) -> None:
+        """Load the machine code from disk, or compile it and write it there; once."""
+        self._function.compile(self._signature)

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastcnn.kernels.cpu.runtime import blas_threads
-from fastcnn.kernels.cpu.runtime.kernel import Kernel, register
+from fastcnn.kernels.cpu.runtime.code import register
+from fastcnn.kernels.cpu.runtime.kernel import Kernel
 
 _Code = ctypes.CFUNCTYPE(None, ctypes.c_size_t)
 
@@ -53,7 +54,7 @@ class HostKernel(Kernel):
     loaded = True
 
     def __init__(self, body: Callable[[Record], None], dtype: np.dtype):
-        self.name = body.__name__
+        self.name, self.module = body.__name__, body.__module__
         self.dtype = dtype
         self._body = body
         self._record: Callable[..., Record] = namedtuple("Record", self.fields)  # type: ignore

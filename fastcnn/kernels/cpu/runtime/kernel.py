@@ -7,23 +7,20 @@ table of (address, record), and running a network that was never seen before com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
 from numba import types
 from numba.core.ccallback import CFunc
 
+from fastcnn.kernels.cpu.runtime.code import Code, codes, register
 from fastcnn.kernels.cpu.runtime.compile_cache import KernelCache
-from fastcnn.utils import messages
 
 # Every record begins with these, written by the executor before each call:
 # images in this call (or in the batch), index of the first image (or of the part), chunks in use.
 HEADER = ("count", "first", "chunks")
-
-_KERNELS: dict[str, Kernel] = {}
-K = TypeVar("K", bound="Kernel")
 
 
 def record(*names: str) -> np.dtype:
@@ -51,38 +48,17 @@ def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     return row
 
 
-class Code(Protocol):
-    """Machine code of this process: what `load` loads."""
-
-    name: str
-
-    @property
-    def loaded(self) -> bool:
-        """Whether there is machine code in this process."""
-
-    def in_cache(self) -> bool:
-        """Say whether machine code for this CPU is on disk."""
-
-    def compile(self) -> None:
-        """Load the machine code from disk, or compile it and write it there."""
-
-
-class Kernel:
-    """A kernel's Python body, its record type and, once loaded, its machine code.
-
-    `requires` is other code that it calls.
-    """
-
-    requires: Code | None = None
+class Kernel(Code):
+    """A kernel's Python body, its record type and, once loaded, its machine code."""
 
     def __init__(
         self,
         body: Callable,
         dtype: np.dtype,
         fastmath: bool | set[str],
-        requires: Code | None = None,
+        requires: tuple[Code, ...] = (),
     ):
-        self.name = body.__name__
+        self.name, self.module = body.__name__, body.__module__
         self.requires = requires
         self.dtype = dtype
         signature = types.void(types.CPointer(numba.from_dtype(dtype)))
@@ -103,10 +79,8 @@ class Kernel:
 
     @property
     def address(self) -> int:
-        """The machine code's address; loads or compiles it the first time."""
-        if not self.loaded:
-            load([self])
-        return int(self._compiled.address)
+        """The machine code's address, or 0 where it has not been loaded."""
+        return int(self._compiled.address or 0)
 
     def in_cache(self) -> bool:
         """Say whether machine code for this CPU is on disk."""
@@ -115,12 +89,13 @@ class Kernel:
 
     def compile(self) -> None:
         """Load the machine code from disk, or compile it and write it there."""
-        self._compiled._cache = KernelCache(self._body)
-        self._compiled.compile()
+        if not self.loaded:
+            self._compiled._cache = KernelCache(self._body)
+            self._compiled.compile()
 
 
 def kernel(
-    dtype: np.dtype, fastmath: bool | set[str] = False, requires: Code | None = None
+    dtype: np.dtype, fastmath: bool | set[str] = False, requires: tuple[Code, ...] = ()
 ) -> Callable[[Callable], Kernel]:
     """Make a function of one record pointer a `Kernel`, known by its name."""
 
@@ -130,27 +105,6 @@ def kernel(
     return decorate
 
 
-def register(kernel: K) -> K:
-    """Count a kernel among `all_kernels` and return it."""
-    _KERNELS[kernel.name] = kernel
-    return kernel
-
-
-def load(kernels: Iterable[Kernel]) -> None:
-    """Load the kernels' machine code, compiling what the cache lacks after saying so on stderr."""
-    wanted: dict[Code, None] = {}
-    for kernel in kernels:
-        wanted |= (
-            {kernel: None} if kernel.requires is None else {kernel.requires: None, kernel: None}
-        )
-    waiting = [code for code in wanted if not code.loaded]
-    missing = [code.name for code in waiting if not code.in_cache()]
-    if missing:
-        messages.say(f"fastcnn: compiling for this CPU, first run only: {', '.join(missing)}")
-    for code in waiting:
-        code.compile()
-
-
 def all_kernels() -> list[Kernel]:
     """Return every kernel that has been imported."""
-    return list(_KERNELS.values())
+    return [code for code in codes().values() if isinstance(code, Kernel)]

@@ -19,15 +19,16 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from fastcnn.kernels import code_cache, code_file
+from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.runtime.compile_cache import cache_directory, source_stamp
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 
 
-class ObjectCode:
+class ObjectCode(Code):
     """The functions of one module: `emit` fills it, `address` tells where one of them is."""
 
-    def __init__(self, name: str, emit: Callable[[ir.Module], None]):
-        self.name = name
+    def __init__(self, name: str, module: str, emit: Callable[[ir.Module], None]):
+        self.name, self.module = name, module
         self._emit = emit
         self._engine: llvm.ExecutionEngine | None = None
 
@@ -43,16 +44,13 @@ class ObjectCode:
     @global_compiler_lock
     def compile(self) -> None:
         """Load the machine code from disk, or compile it and write it there."""
+        if self.loaded:
+            return
         machine = _target_machine()
         code = self._read()
         if code is None:
             code = self._compile(machine)
-            path = self._path()
-            # Without a place to write, or on a full disk, it costs the time to compile, no more.
-            with suppress(OSError):
-                if path is not None:
-                    code_cache.prepare(path.parent)
-                    code_file.write(path, _key(self.name), code)
+            self._write(code)
         engine = llvm.create_mcjit_compiler(
             llvm.parse_assembly(""), machine, use_lmm=vars(config)["USE_LLVMLITE_MEMORY_MANAGER"]
         )
@@ -86,6 +84,14 @@ class ObjectCode:
         path = self._path()
         file = None if path is None else code_file.read(path, _key(self.name))
         return None if file is None else file.code
+
+    def _write(self, code: bytes) -> None:
+        path = self._path()
+        # Without a place to write, or on a full disk, it costs the time to compile, no more.
+        with suppress(OSError):
+            if path is not None:
+                code_cache.prepare(path.parent)
+                code_file.write(path, _key(self.name), code)
 
 
 def _key(name: str) -> str:

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import pkgutil
-import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 
 import fastcnn.kernels.cuda
-from fastcnn.kernels import code_cache
+from fastcnn.kernels import compile_processes
 from fastcnn.kernels.cuda.runtime import cubin_cache
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, capability, pretend
 from fastcnn.kernels.cuda.runtime.kernel import Kernel, all_kernels
@@ -48,40 +46,12 @@ def compile_missing(kernels: Iterable[Kernel]) -> None:
     if missing:
         messages.say(f"fastcnn: compiling for this GPU, first run only: {', '.join(missing)}")
     processes = min(num_threads(), len(missing) // WORTH)
-    # In a frozen application the executable is that application, not Python.
-    is_python = bool(sys.executable) and not getattr(sys, "frozen", False)
-    if processes > 1 and is_python and cubin_cache.writable():
-        _compile(missing, processes)
-
-
-def _compile(names: Sequence[str], processes: int) -> None:
-    """Compile kernels in so many processes; what one of them cannot is left out."""
-    path = os.pathsep.join(
-        filter(None, [str(code_cache.PACKAGE.parent), os.environ.get("PYTHONPATH")])
-    )
-    command = [sys.executable, "-m", MODULE, *map(str, capability())]
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for number in range(processes):
-            running.append(
-                subprocess.Popen(
-                    # Kernels side by side in the list take alike.
-                    [*command, *names[number::processes]],
-                    env={**os.environ, "PYTHONPATH": path},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-        for process in running:
-            process.wait()
-    except OSError:
-        pass  # no process can be started: this one compiles
-    finally:
-        for process in running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+    if processes > 1 and compile_processes.possible() and cubin_cache.writable():
+        # Kernels side by side in the list take alike.
+        rows = [[*map(str, capability()), *missing[n::processes]] for n in range(processes)]
+        with compile_processes.beside(MODULE, rows) as running:
+            for process in running:
+                process.wait()
 
 
 def import_kernels() -> None:

@@ -1,0 +1,48 @@
+"""Processes beside this one that compile kernels, which find their way here by the folder on disk.
+
+What a process cannot compile is left to the one that needs it, which then tells what is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from fastcnn.kernels import code_cache
+
+
+def possible() -> bool:
+    """Say whether this is Python: in a frozen application the executable is that application."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+@contextmanager
+def beside(
+    module: str, arguments: Sequence[Sequence[str]]
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `python -m module` for each row of arguments meanwhile; what still runs ends after."""
+    path = os.pathsep.join(
+        filter(None, [str(code_cache.PACKAGE.parent), os.environ.get("PYTHONPATH")])
+    )
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        with suppress(OSError):  # no process can be started: this one compiles
+            for row in arguments:
+                running.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", module, *row],
+                        env={**os.environ, "PYTHONPATH": path},
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                    )
+                )
+        yield running
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()

@@ -1,0 +1,137 @@
+"""Missing machine code is compiled by several processes, and by this one where they fail."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastcnn.kernels.cpu import layout
+from fastcnn.kernels.cpu.nn import activation
+from fastcnn.kernels.cpu.runtime import code, compile, compile_cache
+from fastcnn.kernels.cpu.runtime.kernel import Kernel
+from fastcnn.utils import messages
+
+NAMED = (layout.copy_rows, layout.fill_zero, activation.add, layout.crop_image)
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch, tmp_path) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("FASTCNN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("FASTCNN_CACHE", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def kernels() -> list[Kernel]:
+    """The kernels as a process has them in which they were never loaded."""
+    return [Kernel(kernel._body, kernel.dtype, False) for kernel in NAMED]
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    monkeypatch.setattr(compile, "WORTH", 1)
+    monkeypatch.setattr(compile, "num_threads", lambda: 2)
+
+
+@pytest.fixture
+def compiled_here(monkeypatch) -> list[str]:
+    """The names of what this process compiled itself."""
+    names: list[str] = []
+    save = compile_cache.KernelCache.save_overload
+
+    def noted(self, signature, result):
+        names.append(self._py_func.__name__)
+        return save(self, signature, result)
+
+    monkeypatch.setattr(compile_cache.KernelCache, "save_overload", noted)
+    return names
+
+
+def test_another_process_compiles_its_part(kernels, two_processes, compiled_here, monkeypatch):
+    """It is waited for here, so that none of its part is left for this one."""
+    beside = compile.compile_processes.beside
+
+    def waiting(module, rows):
+        modules = ["fastcnn.kernels.cpu.nn.activation", "fastcnn.kernels.cpu.layout"]
+        assert rows == [[*modules, "add", "crop_image"]]
+        with beside(module, rows) as running:
+            assert [process.wait(120) for process in running] == [0]
+        return beside(module, [])
+
+    monkeypatch.setattr(compile.compile_processes, "beside", waiting)
+    compile.load(kernels)
+    assert all(kernel.loaded and kernel.address for kernel in kernels)
+    assert not {"add", "crop_image"} & set(compiled_here)
+    assert {"copy_rows", "fill_zero"} <= set(compiled_here)
+
+
+@pytest.mark.parametrize("fault", ["no such module", "no such Python", "frozen"])
+def test_this_process_compiles_what_others_cannot(kernels, two_processes, fault, monkeypatch):
+    if fault == "no such module":
+        monkeypatch.setattr(compile, "MODULE", "fastcnn.no_such_module")
+    elif fault == "no such Python":
+        monkeypatch.setattr(sys, "executable", "/no/such/python")
+    else:
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    compile.load(kernels)
+    assert all(kernel.loaded for kernel in kernels)
+
+
+def test_one_thread_or_no_cache_means_one_process(kernels, two_processes, monkeypatch):
+    monkeypatch.setattr(compile.compile_processes, "beside", None)
+    monkeypatch.setattr(compile, "num_threads", lambda: 1)
+    compile.load(kernels[:2])
+    monkeypatch.setattr(compile, "num_threads", lambda: 2)
+    monkeypatch.setenv("FASTCNN_CACHE", "0")
+    compile.load(kernels[2:])
+    assert all(kernel.loaded for kernel in kernels)
+
+
+def test_what_is_missing_is_said_and_counted(kernels, capsys):
+    shown: list[str] = []
+    with messages.status_shown_by(shown.append):
+        compile.load(kernels[:2])
+        compile.load(kernels[:2])
+    assert capsys.readouterr().err == (
+        "fastcnn: compiling for this CPU, first run only: copy_rows, fill_zero\n"
+    )
+    assert shown == ["compiling 1 of 2", "compiling 2 of 2", ""]
+
+
+def test_a_status_takes_the_place_of_the_last_one(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    messages.status("compiling 1 of 2")
+    messages.status("")
+    assert terminal.getvalue() == "\r\x1b[Kcompiling 1 of 2\r\x1b[K"
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    messages.status("compiling 1 of 2")
+    assert sys.stderr.getvalue() == ""
+
+
+def test_required_code_comes_first():
+    class Piece(code.Code):
+        loaded = False
+
+        def __init__(self, name, *requires):
+            self.name, self.module, self.requires = name, __name__, requires
+
+        def in_cache(self):
+            return True
+
+        def compile(self):
+            order.append(self.name)
+
+    order: list[str] = []
+    tile = Piece("tile")
+    grid = Piece("grid", tile)
+    compile.load([Piece("pad"), grid, tile, Piece("panels", grid)])
+    assert order == ["pad", "tile", "grid", "panels"]
