@@ -1,8 +1,8 @@
 """The hinges: losses that are zero once the right answer leads by a margin.
 
-Written like the other losses in ``kernels/loss.py``. An element that is NaN never counts as beyond
-its margin, so that it reaches the loss. With the margin 0, the perceptron's, a tie counts as a
-mistake: training begins from weights of zero, too.
+Written like the other losses in ``kernels/shared/losses.py``. An element that is NaN never counts
+as beyond its margin, so that it reaches the loss. With the margin 0, the perceptron's, a tie counts
+as a mistake: training begins from weights of zero, too.
 """
 
 import numpy as np

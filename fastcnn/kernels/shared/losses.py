@@ -8,7 +8,7 @@ integer) or its target (float32[n]), and writes ``scale`` times the gradient of 
 Plain Python, written for Numba's nopython mode with ``error_model="numpy"``. NaN among the
 outputs gives the loss NaN, never a good-looking one.
 
-``kernels/row.py`` says how they are written for one thread or a team of threads.
+``kernels/shared/row.py`` says how they are written for one thread or a team of threads.
 """
 
 import math

@@ -10,7 +10,8 @@ found by evaluating both factors at m + 2 points, one of them infinity, and inte
 (Toom-Cook). The points decide the rounding error; for m = 4, 5/8 and 3/2 err three times less than
 the usual 1 and 2 and cost the same.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+References:
+    A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 """
 
 from __future__ import annotations

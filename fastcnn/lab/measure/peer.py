@@ -31,7 +31,7 @@ class PeerError(RuntimeError):
 
 
 class Peer:
-    """A running peer; see lab/torch_peer.py for what it is asked.
+    """A running peer; see lab/measure/torch_peer.py for what it is asked.
 
     `python` is the interpreter that has the framework, by default $FASTCNN_PEER_PYTHON or our own.
     It computes on `device` in `precision`. PeerError where it cannot be started.
@@ -82,7 +82,7 @@ class Peer:
         return [float(ms) for ms in answer["ms"]]
 
     def drop(self) -> None:
-        """Let go of the arrays."""
+        """Have the peer release its arrays."""
         self._ask(command="drop")
 
     def _ask(self, **request: Any) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _mean(shares: list[tuple[float, float]]) -> float:
 def described(
     peer: Peer | None = None, device: str = "cpu", precision: str = "float32"
 ) -> dict[str, Any]:
-    """Return what a report says of the machine, as plain data; of a GPU's, see `card`."""
+    """Return what a report says of the machine, as plain data; of a GPU's, see `gpu_ceilings`."""
     import fastcnn
 
     versions = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}

@@ -1,7 +1,8 @@
 """Sweeps: the same convolution over a range of one or two of its sizes.
 
 Where does one strategy become faster than another? A sweep measures every strategy at each point
-of a grid of problems with stride 1 and padding that keeps the size; `pictures.sweep` draws the map.
+of a grid of problems with stride 1 and padding that keeps the size; `plots/crossover.py` draws the
+map.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ Shapes: x [H, W, C], kernel [KH, KW, C], y [OH, OW, C] of each image; every stri
 dilation. Operations: OH * OW * KH * KW * C multiply-adds an image and direction. Workspace: the
 kernel in the order of the vectors; for dw as much for each chunk of images.
 
-F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
+References:
+    F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 """
 
 from __future__ import annotations

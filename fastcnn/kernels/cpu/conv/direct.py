@@ -2,10 +2,10 @@
 
 With channels last, the KW * C numbers that one output pixel needs from one image row lie side by
 side, and the next pixel's begin stride * C further on. So a row of output pixels is a matrix
-product whose A is the image itself, read through strides (`gemm.tiles`): rows are pixels, columns
-are filters, and the inner dimension runs over kernel rows and then KW * C neighbours. The gradient
-of the kernel is the same product with pixels as the inner dimension, the gradient of the input is a
-convolution of the padded output gradient with the flipped kernel.
+product whose A is the image itself, read through strides (`gemm/tiled.py`): rows are pixels,
+columns are filters, and the inner dimension runs over kernel rows and then KW * C neighbours. The
+gradient of the kernel is the same product with pixels as the inner dimension, the gradient of the
+input is a convolution of the padded output gradient with the flipped kernel.
 
 Few filters would leave most of a vector empty. Then P neighbouring pixels are computed as one: a
 convolution with P * filters columns, stride P, and a kernel widened by (P - 1) * stride columns of
@@ -16,8 +16,9 @@ Shapes: x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image
 padding, dilation and group. Operations: OH * OW * KH * KW * F * C / groups multiply-adds an image
 and direction. Workspace: the padded image of each thread, the packed kernel, partial sums of dw.
 
-E. Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures,
-2018, for the idea of a tile that walks the image itself.
+References:
+    E. Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD
+    Architectures, 2018 (the idea of a tile that walks the image itself).
 """
 
 from __future__ import annotations
@@ -160,7 +161,16 @@ def conv2d_direct(
     problem: Problem,
     operands: ConvOperands,
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+    """
     if problem.depthwise:
         depthwise.forward(calls, problem, operands)
         return
@@ -194,7 +204,18 @@ def transposed(problem: Problem) -> Problem | None:
 def conv2d_direct_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row."""
+    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     if problem.depthwise:
         depthwise.dx(calls, problem, dy, kernel, out)
         return
@@ -217,6 +238,16 @@ def conv2d_direct_dw(
 
     Each chunk of images has sums of its own, which are added in order at the end. Where those
     would be larger than the images, the sums run over the whole batch at once.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
     """
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)

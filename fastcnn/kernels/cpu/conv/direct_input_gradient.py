@@ -1,8 +1,8 @@
 """The gradient of a convolution's input through a column matrix, one image row at a time.
 
-The lecture's way is col2im: the product dy * kernel^T gives each output pixel's KH * KW * C
-numbers, which are then added back to the places they came from. Here the sum over kernel rows
-happens inside the product: for one row of the input, the columns [out_width, KW * C] are
+The textbook's way is col2im: the product dy @ kernel^T [OH * OW, KH * KW * C] gives each output
+pixel's window, whose numbers are then added back to the pixels they came from. Here the sum over
+kernel rows is part of the product: for one row of the input, the columns [out_width, KW * C] are
 
     columns[p, (kw, c)] = sum over the kernel rows kh that reach this row and filters f of
                           dy[row of kh, p, f] * kernel[kh, kw, c, f]

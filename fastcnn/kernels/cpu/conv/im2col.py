@@ -18,8 +18,9 @@ direct convolution does, and some KH * KW / (stride * stride) copies of each num
 Workspace: one image's columns per thread. A 1 x 1 kernel with stride 1 and no padding needs none:
 the image already is the column matrix and is used without a copy.
 
-K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document
-Processing, 2006; made popular by Y. Jia's Caffe, 2014.
+References:
+    K. Chellapilla, S. Puri and P. Simard, High Performance Convolutional Neural Networks for
+    Document Processing, 2006; made popular by Y. Jia's Caffe, 2014.
 """
 
 from __future__ import annotations
@@ -72,7 +73,16 @@ def conv2d_im2col(
     problem: Problem,
     operands: ConvOperands,
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+    """
     window, outputs = window_size(problem), problem.filters_per_group
     packed = packed_kernel(calls, problem, operands.kernel, 1, scale=operands.scale)
     columns = columns_of(calls, problem, operands.x)
@@ -98,7 +108,18 @@ def conv2d_im2col(
 def conv2d_im2col_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im."""
+    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     window, outputs = window_size(problem), problem.filters_per_group
     packed = _transposed_kernel(calls, problem, kernel)
     columns = empty_columns(problem, out)
@@ -148,7 +169,18 @@ def _transposed_kernel(calls: Calls, problem: Problem, kernel: Region) -> Region
 def conv2d_im2col_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
+    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+    """
     window, outputs = window_size(problem), problem.filters_per_group
     partial = empty_partial(calls, problem)
     columns = columns_of(calls, problem, x)

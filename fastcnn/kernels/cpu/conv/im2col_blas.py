@@ -4,6 +4,10 @@ It is there for comparison: beside im2col with the engine's own product it shows
 costs. Shapes, operations and workspace are those of im2col.py; the kernel is read as it is,
 since BLAS packs it by itself, again for every image. BLAS is called once an image with one thread,
 on each of the engine's threads.
+
+References:
+    K. Goto and R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008 (what a
+    BLAS does).
 """
 
 from __future__ import annotations
@@ -36,7 +40,16 @@ def conv2d_im2col_blas(
     problem: Problem,
     operands: ConvOperands,
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+    """
     outputs = problem.filters_per_group
     columns = columns_of(calls, problem, operands.x)
     calls.emit(
@@ -69,7 +82,18 @@ def conv2d_im2col_blas(
 def conv2d_im2col_blas_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im."""
+    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     outputs = problem.filters_per_group
     columns = empty_columns(problem, out)
     calls.emit(
@@ -96,7 +120,18 @@ def conv2d_im2col_blas_dx(
 def conv2d_im2col_blas_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
+    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+    """
     outputs = problem.filters_per_group
     partial = empty_partial(calls, problem)
     columns = columns_of(calls, problem, x)

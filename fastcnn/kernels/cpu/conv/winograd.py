@@ -1,9 +1,10 @@
 """Winograd convolution: tiles of the image are transformed, multiplied, and transformed back.
 
 A 3x3 convolution at stride 1 computes each m x m tile of outputs from (m + 2) x (m + 2) inputs. In
-another basis (`winograd.py`) these inputs and the kernel multiply element by element, (m + 2)^2
-products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the channels, the
-products of one basis element over all tiles are one matrix product, so a convolution becomes
+another basis (`kernels/shared/winograd.py`) these inputs and the kernel multiply element by
+element, (m + 2)^2 products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the
+channels, the products of one basis element over all tiles are one matrix product, so a convolution
+becomes
 
     V[e] [tiles, C] = B^T d B           of every tile d, for each basis element e
     M[e] [tiles, F] = V[e] @ U[e]       (m + 2)^2 products on the register tiles, U = G g G^T
@@ -22,7 +23,8 @@ signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that i
 stays so where its whole tile of inputs is 0; beside other numbers it is their rounding, and may
 pass a ReLU.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+References:
+    A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 """
 
 from __future__ import annotations
@@ -126,7 +128,18 @@ def conv2d_winograd(
     m: int = 4,
     flipped: bool = False,
 ) -> None:
-    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
+    """Emit y = x * kernel + bias by F(m x m, 3 x 3).
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+        m: Outputs of a tile along an axis, 2 or 4.
+        flipped: Whether the kernel runs backwards, with channels and filters exchanged, as for dx.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+    """
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     u, u_step = _transformed_kernel(calls, problem, m, operands.kernel, operands.scale, flipped)
@@ -220,14 +233,38 @@ def _plan(tiling: Tiling, channels: int, filters: int, images: int) -> _Plan:
 def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
+    """Emit the gradient of the input: a convolution of dy with the flipped kernel.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+        m: Outputs of a tile along an axis, 2 or 4.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
+    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+        m: Outputs of a tile along an axis, 2 or 4.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+    """
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     v_tile, v_step = tiling.steps(tiling.count, channels)

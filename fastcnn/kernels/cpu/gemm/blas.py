@@ -1,7 +1,7 @@
 """Matrix products by BLAS, through NumPy.
 
 c[o] (+)= a[o] @ b[o] for `outer` pairs of matrices, all float32 or all complex64. As in the grid
-of tiles (gemm.py), strides decide what rows, columns and the inner dimension mean.
+of tiles (tiled.py), strides decide what rows, columns and the inner dimension mean.
 """
 
 from __future__ import annotations

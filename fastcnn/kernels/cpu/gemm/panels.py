@@ -4,6 +4,9 @@ The columns of B that a register tile spans are a narrow strip of a wide matrix:
 apart, often by a power of two, so that they push each other out of the cache. So each part of the
 product takes some of the columns, copies `depth` rows of them at a time into a panel in the order
 of the tiles, and multiplies that. B may also be given transposed.
+
+References:
+    K. Goto and R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008 (packing).
 """
 
 from __future__ import annotations

@@ -1,8 +1,17 @@
 """The grid of tiles: the one kernel behind every convolution, gradient and matrix product.
 
 A grid computes C[r, :] = sum over k of A[r, k] * B[k, :] for rows r that lie on two nested loops
-(image row and pixel, kernel row and tap, or just rows), cut into register tiles (tile_code.py).
-What the rows, the columns and the inner dimension mean is decided by strides alone, on the host.
+(image row and pixel, kernel row and tap, or just rows), cut into register tiles
+(`tile_code.py`), what BLIS calls its micro-kernel. What the rows, the columns and the
+inner dimension mean is decided by strides alone, on the host.
+
+Shapes: A [rows, inner] and C [rows, columns] at any strides; B packed as [vectors, inner, LANES].
+All strides are in bytes.
+
+References:
+    K. Goto and R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.
+    F. Van Zee and R. van de Geijn, BLIS: A Framework for Rapidly Instantiating BLAS Functionality,
+    2015.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ Shapes: x [H, W, C], kernel [KH, KW, 1, C], y [OH, OW, C] of each image; every s
 dilation. Operations: OH * OW * KH * KW * C multiply-adds an image and direction. Workspace: for dw
 a kernel for each K slice.
 
-F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
+References:
+    F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Convolution as one matrix product on the GPU: im2col whose columns are never written down.
 
 Each block of threads computes a tile of the product of the column matrix with the kernel and looks
-up, slice by slice, the pixels that its part of the columns consists of (`windows`). With
-c = C / groups and f = F / groups, for each group and all images at once:
+up, slice by slice, the pixels that its part of the columns consists of (`gemm/conv_loader.py`).
+With c = C / groups and f = F / groups, for each group and all images at once:
 
     y[N * OH * OW, f]   = columns[N * OH * OW, KH * KW * c] @ kernel[KH * KW * c, f]
     dw[KH * KW * c, f]  = columns^T @ dy[N * OH * OW, f]
@@ -12,8 +12,11 @@ For dx with strides, the pixels are dealt with in stride_h * stride_w phases: th
 meet the same taps, and no others are multiplied. A 1 x 1 kernel with stride 1 and no padding is the
 product of the image itself.
 
-S. Chetlur et al., cuDNN: Efficient Primitives for Deep Learning, 2014; the phases as in V. Dumoulin
-and F. Visin, A guide to convolution arithmetic for deep learning, 2016.
+References:
+    S. Chetlur et al., cuDNN: Efficient Primitives for Deep Learning, 2014.
+    V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016 (phases).
+    K. Chellapilla, S. Puri and P. Simard, High Performance Convolutional Neural Networks for
+    Document Processing, 2006 (im2col).
 """
 
 from __future__ import annotations
@@ -112,7 +115,16 @@ def conv2d_im2col(
     problem: Problem,
     operands: ConvOperands,
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+    """
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     rows = problem.out_height * problem.out_width
     if is_columns(problem):
@@ -140,7 +152,18 @@ def conv2d_im2col(
 def conv2d_im2col_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input."""
+    """Emit the gradient of the input.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     rows = problem.height * problem.width
     if is_columns(problem):
@@ -176,7 +199,18 @@ def conv2d_im2col_dx(
 def conv2d_im2col_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, over all images."""
+    """Emit the gradient of the kernel: columns^T @ dy, over all images.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+    """
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     if is_columns(problem):
         sum_of_products(

@@ -1,9 +1,9 @@
 """Winograd convolution: tiles of the image are transformed, multiplied, and transformed back.
 
 A 3x3 convolution at stride 1 computes each m x m tile of outputs from (m + 2) x (m + 2) inputs. In
-another basis (`kernels/winograd.py`) these inputs and the kernel multiply element by element,
-(m + 2)^2 products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the channels,
-the products of one basis element over all tiles of the batch are one matrix product, so a
+another basis (`kernels/shared/winograd.py`) these inputs and the kernel multiply element by
+element, (m + 2)^2 products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the
+channels, the products of one basis element over all tiles of the batch are one matrix product, so a
 convolution becomes four launches:
 
     U[e] [C, F]                         of the kernel, U = G g G^T
@@ -24,7 +24,8 @@ numbers of both signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result,
 result that is exactly 0 stays so where its whole tile of inputs is 0; beside other numbers it is
 their rounding, and may pass a ReLU.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
+References:
+    A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
 """
 
 from __future__ import annotations
@@ -94,6 +95,16 @@ def conv2d_winograd(
 
     With `flipped`, `problem` is that of dx: both axes of the kernel run backwards and channels and
     filters change places.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
+        m: Outputs of a tile along an axis, 2 or 4.
+        flipped: Whether the kernel runs backwards, with channels and filters exchanged, as for dx.
+
+    Shape:
+        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
     """
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
@@ -160,14 +171,38 @@ def _transform_inputs(
 def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
+    """Emit the gradient of the input: a convolution of dy with the flipped kernel.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: The kernel.
+        out: Becomes the gradient of x.
+        m: Outputs of a tile along an axis, 2 or 4.
+
+    Shape:
+        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+    """
     conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
+    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged.
+
+    Args:
+        calls: Where the calls go.
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+        gradient: Becomes the gradient of the kernel, summed over the batch.
+        m: Outputs of a tile along an axis, 2 or 4.
+
+    Shape:
+        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+    """
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
     v, w = tiling.elements_of(channels, "V"), tiling.elements_of(filters, "W")

@@ -1,6 +1,6 @@
 """Matrix products on the GPU: C = A @ B for groups of matrices, and sums of products over a batch.
 
-Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the card,
+Each block of threads computes one tile of C (`tile`). Where the tiles are too few to fill the GPU,
 the inner dimension is split: each part writes its own C into scratch memory, and `split_k` adds
 them in order. How many parts there are is decided on the host, for the largest batch, so that the
 bits of a result do not change from run to run.

@@ -3,8 +3,8 @@
 A thread moves single numbers, or four that are neighbours in memory and in the slice. A loader says
 for each of them where it comes from, or that it is zero; what happens then is the same for all
 loaders. In a tile of float32 sums the numbers go into registers first, and are put into shared
-memory when the slice before has been multiplied (`sweep`). In TF32 they are copied without passing
-through registers, and arrive slices later (`pipeline`).
+memory when the slice before has been multiplied (`mainloop`). In TF32 they are copied without
+passing through registers, and arrive slices later (`mainloop_pipelined`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In float32: while the threads multiply one slice, in shared memory, they have the next one's numbers
 on the way from global memory into registers; then they put them into the other of two copies. So
-they meet once a slice. In TF32 the numbers go straight into shared memory (`pipeline`).
+they meet once a slice. In TF32 the numbers go straight into shared memory (`mainloop_pipelined`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a block of threads goes through the inner dimension of a product whose slices are copied.
 
 Shared memory holds STAGES slices of A and B. While the threads multiply one of them, the copies of
-those behind it are on their way (`async_copies`), and the threads meet once a slice: after each has
+those behind it are on their way (`async_copy`), and the threads meet once a slice: after each has
 waited for its own copies of the slice that comes next, all see all of it; and since none of them
 still multiplies the slice before, that one's memory is free for the slice furthest ahead.
 """
@@ -25,7 +25,7 @@ STAGES = 3  # of the largest tile in 48 KiB, what a kernel may have without aski
 
 @cache
 def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
-    """Return the device function that computes a thread's sums; see `sweep`."""
+    """Return the device function that computes a thread's sums; see `mainloop`."""
     near_a_size, far_a_size, begin_a, load_a = of_a.near, of_a.far, of_a.begin, of_a.load
     near_b_size, far_b_size, begin_b, load_b = of_b.near, of_b.far, of_b.begin, of_b.load
     target_a, target_b = of_a.share.target, of_b.share.target

@@ -3,14 +3,15 @@
 A tile of `rows` x `columns` sums goes over the inner dimension in slices of `depth`. Slices of A
 and of B lie in shared memory, several of them: while the threads multiply one slice, the next are
 on their way from global memory, so that the threads meet once a slice. In float32 they are on their
-way into registers (`sweep`), in TF32 straight into shared memory (`pipeline`). Each thread holds
-`down` x `across` sums in registers (`register_sums`, `tensor_sums`).
+way into registers (`mainloop`), in TF32 straight into shared memory (`mainloop_pipelined`). Each
+thread holds `down` x `across` sums in registers (`mma_float32`, `mma_tf32`).
 
 Where A and B come from is up to loaders, functions given when a tile is made: rows of a matrix,
-the transposed matrix, the pixels under a convolution's window (`windows`).
+the transposed matrix, the pixels under a convolution's window (`conv_loader`).
 
-V. Volkov and J. Demmel, Benchmarking GPUs to Tune Dense Linear Algebra, SC 2008; R. Nath, S. Tomov,
-J. Dongarra, An Improved MAGMA GEMM for Fermi GPUs, 2010.
+References:
+    V. Volkov and J. Demmel, Benchmarking GPUs to Tune Dense Linear Algebra, SC 2008.
+    R. Nath, S. Tomov and J. Dongarra, An Improved MAGMA GEMM for Fermi GPUs, 2010.
 """
 
 from __future__ import annotations

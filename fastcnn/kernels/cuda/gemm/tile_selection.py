@@ -1,8 +1,8 @@
 """How a matrix product is computed: in which tiles, in how many K slices, and how long that takes.
 
 An estimate counts the multiply-adds of whole tiles in whole rounds of the multiprocessors, what
-moves between memory and them, and the launches; see `machine`. The constants here are guesses from
-counting instructions, not measurements: they rank the tiles, they do not foretell times.
+moves between memory and them, and the launches; see `cost_model`. The constants here are guesses
+from counting instructions, not measurements: they rank the tiles, they do not foretell times.
 """
 
 from __future__ import annotations
