@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from fastcnn.backends.cpu import executor
 from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
+from fastcnn.backends.cpu.thread_choice import ThreadChoice
 from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
@@ -24,6 +26,7 @@ from fastcnn.utils.threads import num_threads
 BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
 LEAST_CHUNKS, MOST_CHUNKS = 4, 16
+MOST_CHOICES = 64  # numbers of images for which a plan remembers how many threads are fastest
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
 
 
@@ -92,6 +95,7 @@ class Executable:
             self.memory["totals"] = np.zeros(2)
         self._given: dict[str, np.ndarray] = {}
         self._prepared: int | None = None
+        self._thread_choices: dict[int, ThreadChoice] = {}  # by images
         self._runtime = self._for_threads(1)
 
     def _for_threads(self, threads: int) -> _Runtime:
@@ -123,7 +127,9 @@ class Executable:
 
     def run(self, images: int, version: int) -> None:
         """Run for a number of images; `version` says whether the weights are as last time."""
-        threads = num_threads() if images > 1 or self.parallel else 1
+        most = num_threads() if images > 1 or self.parallel else 1
+        choice = self._thread_choice(images, most)
+        threads = choice.next()
         if threads > len(self._runtime.words):
             self._runtime = self._for_threads(threads)
         plan = self._runtime.plan
@@ -135,9 +141,19 @@ class Executable:
             plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
+        start = time.perf_counter()
         with host_kernel.run() if self._calls_host else nullcontext():
             pool.run(plan, threads)
+        choice.note(time.perf_counter() - start)
         self._prepared = version
+
+    def _thread_choice(self, images: int, most: int) -> ThreadChoice:
+        choice = self._thread_choices.get(images)
+        if choice is None or choice.most != most:
+            if len(self._thread_choices) >= MOST_CHOICES:
+                self._thread_choices.clear()
+            choice = self._thread_choices[images] = ThreadChoice(most)
+        return choice
 
     def use(self, table: Table) -> None:
         """Run another form of the table from now on: the same calls, laid out differently."""

@@ -1,0 +1,57 @@
+"""As many threads as are fastest, found at little cost, and found anew when that changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastcnn.backends.cpu.thread_choice import LONG, ThreadChoice
+
+
+def runs(choice: ThreadChoice, seconds: dict[int, float], count: int) -> list[int]:
+    """Make runs that take so long by their number of threads; return the numbers taken."""
+    numbers = []
+    for _ in range(count):
+        numbers.append(choice.next())
+        choice.note(seconds[numbers[-1]])
+    return numbers
+
+
+SLOWER = {1: 1e-4, 2: 2e-4, 4: 3e-4, 6: 4e-4}
+FASTER = {1: 4e-4, 2: 2e-4, 4: 1.2e-4, 6: 1e-4}
+
+
+def test_all_threads_at_first():
+    assert ThreadChoice(6).next() == 6
+    assert ThreadChoice(1).next() == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best"), [(SLOWER, 1), (FASTER, 6), ({1: 4e-4, 2: 1e-4, 4: 2e-4, 6: 3e-4}, 2)]
+)
+def test_the_fastest_number_is_taken(seconds, best):
+    choice = ThreadChoice(6)
+    runs(choice, seconds, 40)
+    later = runs(choice, seconds, 2000)
+    assert later.count(best) > 0.98 * len(later)
+
+
+def test_a_change_is_noticed():
+    """Neighbours come, and go again."""
+    choice = ThreadChoice(6)
+    assert runs(choice, FASTER, 100)[-1] == 6
+    assert runs(choice, {1: 1e-4, 2: 5e-3, 4: 5e-3, 6: 5e-3}, 100)[-1] == 1
+    assert 6 in runs(choice, FASTER, 3000)[-10:]
+
+
+def test_long_runs_are_shared_and_never_tried_otherwise():
+    seconds = dict.fromkeys((1, 2, 4, 6), 2 * LONG)
+    assert set(runs(ThreadChoice(6), seconds, 500)) == {6}
+
+
+def test_one_slow_run_changes_nothing():
+    choice = ThreadChoice(2)
+    seconds = {1: 2e-4, 2: 1e-4}
+    runs(choice, seconds, 50)
+    choice.next()
+    choice.note(1.0)
+    assert runs(choice, seconds, 20).count(2) >= 19
