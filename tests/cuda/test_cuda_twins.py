@@ -43,6 +43,8 @@ CPU_ONLY = {
     "simd.pointers": "memory by its address; a GPU's kernels take arrays",
     "runtime.blas_threads": "calls the host's BLAS",
     "gemm.packing": "lays kernels out for vectors",
+    "gemm.tile_code": "a function for each size of the CPU's tiles",
+    "runtime.code": "kernels, tiles and the executor are compiled alike; a GPU has kernels alone",
     "gemm.panels": "lays large matrices out for vectors",
     "simd.register_tile": "LLVM vectors",
     "runtime.kernel_timer": "counts a CPU's cycles",
@@ -75,6 +77,7 @@ OTHER_ARGUMENTS = {
     "conv.reference.reference_forward": "the CPU's call functions on plain arrays",
     "nn.normalization.batch_norm_dw": "a GPU's parts of a sum lie side by side",
     "nn.normalization.batch_scale_shift": "a GPU's parts of a sum lie side by side",
+    "runtime.compile.load": "takes code of all kinds, a GPU's kernels alone",
     "nn.train_step.check_gradients": "one launch for all parameters",
     "nn.train_step.finish_gradient": "one launch for all parameters",
 }
