@@ -207,11 +207,11 @@ def _arrays(
 
 def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a contiguous float32 copy that vector loads may read a little past."""
-    given = np.asarray(array, np.float32)
-    if given.shape != shape:
-        raise ValueError(f"Expected an array of shape {shape}. Received {given.shape}.")
-    room = vector_zeros(given.size).reshape(shape)
-    room[...] = given
+    source = np.asarray(array, np.float32)
+    if source.shape != shape:
+        raise ValueError(f"Expected an array of shape {shape}. Received {source.shape}.")
+    room = vector_zeros(source.size).reshape(shape)
+    room[...] = source
     return room
 
 

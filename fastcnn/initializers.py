@@ -143,9 +143,9 @@ class VarianceScaling(Initializer):
         if mode not in self.MODES:
             raise ValueError(naming.unknown("VarianceScaling mode", str(mode), self.MODES))
         if distribution not in self.DISTRIBUTIONS:
-            known = self.DISTRIBUTIONS
+            distributions = self.DISTRIBUTIONS
             raise ValueError(
-                naming.unknown("VarianceScaling distribution", str(distribution), known)
+                naming.unknown("VarianceScaling distribution", str(distribution), distributions)
             )
         self.mode = mode
         self.distribution = distribution

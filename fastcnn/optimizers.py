@@ -44,11 +44,11 @@ class Optimizer(Settings):
         self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
         self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm, above=0)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        given = [f"{key}={value!r}" for key, value in clips.items() if value is not None]
-        if len(given) > 1:
+        clipping = [f"{key}={value!r}" for key, value in clips.items() if value is not None]
+        if len(clipping) > 1:
             raise ValueError(
                 f"{type(self).__name__}: only one of clipnorm, clipvalue and global_clipnorm "
-                f"can be set. Received {', '.join(given)}."
+                f"can be set. Received {', '.join(clipping)}."
             )
 
     @property

@@ -17,9 +17,9 @@ Shape = Sequence[Any]
 def check_array(owner: str, name: str, array: Any, dtypes: Sequence[str], shape: Shape) -> None:
     """Raise TypeError or ValueError unless ``array`` is a C-contiguous array of one of the dtypes
     and of the shape."""
-    known = isinstance(array, np.ndarray)
-    kind = _name(array.dtype) if known else type(array).__name__
-    if not known or kind not in dtypes:
+    is_array = isinstance(array, np.ndarray)
+    kind = _name(array.dtype) if is_array else type(array).__name__
+    if not is_array or kind not in dtypes:
         raise TypeError(
             f"{owner}: {name} must be an array of {' or '.join(dtypes)}. Received {kind}."
         )

@@ -46,11 +46,13 @@ class StrategyBenchmark:
     ):
         self.direction, self.problem = direction, problem
         self.device, self.precision = device, precision
-        known = [one for one in strategies.table(device).values() if one.automatic]
-        able = [one for one in known if one.declines(direction, problem) is None]
+        automatic = [
+            strategy for strategy in strategies.table(device).values() if strategy.automatic
+        ]
+        able = [strategy for strategy in automatic if strategy.declines(direction, problem) is None]
         # The likely winner first: the others are measured against it from the start.
-        able.sort(key=lambda one: one.cost(direction, problem, images, precision))
-        self.contenders = [one.name for one in able]
+        able.sort(key=lambda strategy: strategy.cost(direction, problem, images, precision))
+        self.contenders = [strategy.name for strategy in able]
         self.left_out: dict[str, str] = {}
         self.disturbance = 0.0
         self.images = images
@@ -63,13 +65,13 @@ class StrategyBenchmark:
         A call that shares the processor takes a multiple of itself; a place in memory that a
         strategy happens to like lasts for a round.
         """
-        found = {name: seconds for name, seconds in self._seconds.items() if seconds}
-        return {name: 1e3 * statistics.median(seconds) for name, seconds in found.items()}
+        times = {name: seconds for name, seconds in self._seconds.items() if seconds}
+        return {name: 1e3 * statistics.median(seconds) for name, seconds in times.items()}
 
     def run(self, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Take turns for about so many seconds; False where it was stopped before."""
-        given = arrays(self.direction, self.problem, self.images)
-        maker = Maker(self.direction, self.problem, given, self.device, self.precision)
+        operands = arrays(self.direction, self.problem, self.images)
+        maker = Maker(self.direction, self.problem, operands, self.device, self.precision)
         for number in range(1, MOST_ROUNDS + 1):
             for name in list(self.contenders):
                 if stopped():
@@ -93,11 +95,11 @@ class StrategyBenchmark:
             if reason:
                 self._leave_out(name, reason)
                 return
-            taken = timed(convolution, self.device, MOST_CALLS, PACE)
+            seconds = timed(convolution, self.device, MOST_CALLS, PACE)
         except MemoryError:
             self._leave_out(name, "there is not enough memory")
             return
-        self._seconds[name].append(min(taken))
+        self._seconds[name].append(min(seconds))
 
     def _leave_out(self, name: str, reason: str) -> None:
         self.contenders.remove(name)
@@ -118,8 +120,10 @@ class Maker:
     GPU they are kept as long as there is memory: to copy the arrays takes longer than a turn.
     """
 
-    def __init__(self, direction: str, problem: Problem, given: Pair, device: str, precision: str):
-        self._direction, self._problem, self._given = direction, problem, given
+    def __init__(
+        self, direction: str, problem: Problem, operands: Pair, device: str, precision: str
+    ):
+        self._direction, self._problem, self._given = direction, problem, operands
         self._device, self._precision = device, precision
         self._kept: dict[str, Convolution] = {}
 
@@ -128,15 +132,15 @@ class Maker:
         if name in self._kept:
             return self._kept[name]
         try:
-            made = self._made(name)
+            convolution = self._made(name)
         except MemoryError:
             if not self._kept:
                 raise
             self._kept.clear()
-            made = self._made(name)
+            convolution = self._made(name)
         if self._device != "cpu":
-            self._kept[name] = made
-        return made
+            self._kept[name] = convolution
+        return convolution
 
     def _made(self, name: str) -> Convolution:
         try:
@@ -167,13 +171,13 @@ def timed(call: Any, device: str, most: int, pace: float) -> list[float]:
     """
     clear = _clearing() if device == "cuda" else None
     seconds_of(call)
-    taken: list[float] = []
+    seconds: list[float] = []
     end = time.perf_counter() + pace
-    while len(taken) < most and (not taken or time.perf_counter() < end):
+    while len(seconds) < most and (not seconds or time.perf_counter() < end):
         if clear is not None:
             clear()
-        taken.append(seconds_of(call))
-    return taken
+        seconds.append(seconds_of(call))
+    return seconds
 
 
 def seconds_of(call: Any) -> float:

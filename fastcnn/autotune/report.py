@@ -117,12 +117,12 @@ class Report:
         """All of it in a line."""
         ended = ", interrupted" if self.interrupted else ""
         disturbed = sum(row.disturbed for row in self.rows)
-        kept = f" {disturbed} not kept: other programs were busy." if disturbed else ""
+        remark = f" {disturbed} not kept: other programs were busy." if disturbed else ""
         timed = sum(bool(row.times) for row in self.rows)
         return (
             f"Tuned for batches of {self.images} on {self.place}: {timed} of "
             f"{len(self.rows)} directions timed, {len(self.changed)} choices changed, "
-            f"{self.seconds:.1f} s{ended}.{kept}"
+            f"{self.seconds:.1f} s{ended}.{remark}"
         )
 
     def described(self) -> dict[str, Any]:
@@ -140,8 +140,8 @@ class Report:
         }
 
     def __str__(self) -> str:
-        known = {name for row in self.rows for name in row.times}
-        timed = [name for name in strategies.table(self.device) if name in known]
+        names = {name for row in self.rows for name in row.times}
+        timed = [name for name in strategies.table(self.device) if name in names]
         head = ["layer", "problem", "direction", "estimated", "chosen"]
         head += [f"{name} ms" for name in timed] + ["gain"]
         table = [head, *(self._cells(row, timed) for row in self.rows)]
@@ -167,7 +167,7 @@ class Report:
     def _beyond(self) -> set[str]:
         """The strategies whose error is not within the bound."""
         table = strategies.table(self.device)
-        return {name for name, one in table.items() if one.error > self.bound}
+        return {name for name, strategy in table.items() if strategy.error > self.bound}
 
     def _notes(self) -> list[str]:
         notes = []

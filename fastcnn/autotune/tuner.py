@@ -115,18 +115,22 @@ def _of_model(model: Any, images: int) -> Tasks:
     inference = strategies.program_choices(program, model.device, model.precision)
     chosen = [*strategies.training_choices(model, images), *inference]
     # A training goes through the layers twice, the second time backwards.
-    order = list(dict.fromkeys(one.layer for one in chosen))
+    order = list(dict.fromkeys(choice.layer for choice in chosen))
     tasks: Tasks = {}
-    for one in sorted(chosen, key=lambda one: order.index(one.layer)):
-        if one.why != "asked for":
-            names = tasks.setdefault((one.direction, one.problem), [])
-            if one.layer not in names:
-                names.append(one.layer)
+    for choice in sorted(chosen, key=lambda choice: order.index(choice.layer)):
+        if choice.why != "asked for":
+            names = tasks.setdefault((choice.direction, choice.problem), [])
+            if choice.layer not in names:
+                names.append(choice.layer)
     return tasks
 
 
-def _of_problems(given: Any) -> Tasks:
-    named = given.items() if isinstance(given, Mapping) else ((None, one) for one in given)
+def _of_problems(problems: Any) -> Tasks:
+    named = (
+        problems.items()
+        if isinstance(problems, Mapping)
+        else ((None, problem) for problem in problems)
+    )
     tasks: Tasks = {}
     for name, problem in named:
         if not isinstance(problem, Problem):

@@ -41,7 +41,7 @@ class PlannedProgram(ABC):
     transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
 
     @abstractmethod
-    def run(self, x: Any, **given: np.ndarray) -> None:
+    def run(self, x: Any, **targets: np.ndarray) -> None:
         """Run for the images x [n, ...] and the other arrays by their names."""
 
     @property
@@ -85,7 +85,7 @@ class Engine(ABC):
         """Return the program of a kind, planned for up to `capacity` images."""
 
     @abstractmethod
-    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _take_step(self, planned: PlannedProgram, x: Any, targets: dict[str, np.ndarray]) -> None:
         """Run a training step; the moving statistics stay where it does not count: where it is
         not finite or `control` is 0."""
 
@@ -187,9 +187,9 @@ class Engine(ABC):
         self._hyper[:] = spec.optimizer.hyper(spec.state.step)
         planned = self._plan(TRAIN, len(x), capacity)
         self._control[0] = apply
-        given = self._targets(len(x), y, weight)
-        given |= {"random": self._random, "hyper": self._hyper, "control": self._control}
-        self._take_step(planned, x, given)
+        targets = self._targets(len(x), y, weight)
+        targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
+        self._take_step(planned, x, targets)
         return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
 
     def _targets(
@@ -287,7 +287,7 @@ class Engine(ABC):
     def _drop_plans(self, kind: str) -> bool:
         """Forget the programs of a kind, for their memory; say whether there were any."""
         before = len(self._planned)
-        self._planned = {key: one for key, one in self._planned.items() if key[0] != kind}
+        self._planned = {key: plan for key, plan in self._planned.items() if key[0] != kind}
         return len(self._planned) < before
 
 

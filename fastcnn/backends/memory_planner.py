@@ -21,9 +21,9 @@ def place(spans: Iterable[Span]) -> tuple[dict[Region, int], int]:
     for count, (start, end, size, region) in enumerate(largest_first):
         at = _lowest_gap(placed[:, :count], start, end, size)
         offsets[region] = at
-        here = int(np.searchsorted(placed[2, :count], at))
-        placed[:, here + 1 : count + 1] = placed[:, here:count]
-        placed[:, here] = start, end, at, at + size
+        position = int(np.searchsorted(placed[2, :count], at))
+        placed[:, position + 1 : count + 1] = placed[:, position:count]
+        placed[:, position] = start, end, at, at + size
     return offsets, int(placed[3].max(initial=0))
 
 

@@ -153,28 +153,28 @@ class NonFiniteError(ArithmeticError):
         Where all of them are finite, it tells of the loss; where that is finite too, it names the
         layer nearest the loss whose gradient is not.
         """
-        kept = "The weights are as before the step."
+        state = "The weights are as before the step."
         if not np.isfinite(x).all():
-            return cls(f"The images hold NaN or infinite values. {kept}", "input")
+            return cls(f"The images hold NaN or infinite values. {state}", "input")
         not_finite = engine.not_finite(x)
         for layer in inside_first(model.layers):
             for parameter in layer.parameters:
                 if not np.isfinite(parameter.value).all():
                     return cls(f"The weights {parameter.path} are not finite.", layer.path)
             if layer.path in not_finite:
-                message = f"The outputs of layer '{layer.path}' are no longer finite. {kept}"
+                message = f"The outputs of layer '{layer.path}' are no longer finite. {state}"
                 return cls(message, layer.path)
         last = model.layers[-1].path
         wrong = np.flatnonzero(~np.isfinite(batch.loss))
         if len(wrong):
             what = _of_loss(model.loss, batch, int(wrong[0]))
-            return cls(f"The loss after layer '{last}' is no longer finite: {what} {kept}", last)
+            return cls(f"The loss after layer '{last}' is no longer finite: {what} {state}", last)
         for parameter in reversed([p for p in model.parameters if p.trainable]):
             own = gradients[parameter.offset : parameter.offset + parameter.size]
             if not np.isfinite(own).all():
-                message = f"The gradient of {parameter.path} is no longer finite. {kept}"
+                message = f"The gradient of {parameter.path} is no longer finite. {state}"
                 return cls(message, parameter.layer.path)
-        return cls(f"The loss after layer '{last}' is no longer finite. {kept}", last)
+        return cls(f"The loss after layer '{last}' is no longer finite. {state}", last)
 
 
 def _of_loss(loss: Any, batch: StepResult, place: int) -> str:
@@ -193,4 +193,4 @@ def _of_loss(loss: Any, batch: StepResult, place: int) -> str:
 
 def inside_first(layers: Sequence[Layer]) -> list[Layer]:
     """Return each layer behind those inside it: the order in which their outputs appear."""
-    return [one for layer in layers for one in (*inside_first(layer.sublayers), layer)]
+    return [nested for layer in layers for nested in (*inside_first(layer.sublayers), layer)]

@@ -121,9 +121,9 @@ class CallbackList:
         self._functions = {name: self._overridden(name) for name in HOOKS}
 
     def _overridden(self, name: str) -> list[Callable[..., None]]:
-        found = [_hook(callback, name) for callback in self.callbacks]
+        hooks = [_hook(callback, name) for callback in self.callbacks]
         base = getattr(Callback, name)
-        return [function for function in found if getattr(function, "__func__", None) is not base]
+        return [function for function in hooks if getattr(function, "__func__", None) is not base]
 
     def __getitem__(self, name: str) -> list[Callable[..., None]]:
         return self._functions[name]

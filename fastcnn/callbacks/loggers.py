@@ -87,8 +87,8 @@ class CSVLogger(Callback):
         self._stream: TextIO | None = None
         self.columns = ["epoch", *params["metrics"]]
         stream = atomic_file.is_stream(self.filename)
-        kept = self.append and not stream
-        self._kept = self._rows_before(params["initial_epoch"]) if kept else []
+        appends = self.append and not stream
+        self._kept = self._rows_before(params["initial_epoch"]) if appends else []
 
     def _rows_before(self, epoch: int) -> list[list[str]]:
         if not os.path.exists(self.filename) or not os.path.getsize(self.filename):

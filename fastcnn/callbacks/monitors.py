@@ -78,8 +78,8 @@ class Monitor(Callback):
 
 def _hint(name: str, names: list[str]) -> str:
     """What was probably meant by a name that is none of the values of a training."""
-    validated = any(known.startswith("val_") for known in names)
-    others = [] if validated else [f"val_{known}" for known in names]
+    validated = any(name.startswith("val_") for name in names)
+    others = [] if validated else [f"val_{name}" for name in names]
     if name in others:
         return " Give fit validation data."
     meant = naming.nearest(name, [*names, *others])
@@ -185,8 +185,10 @@ class ModelCheckpoint(Monitor):
             arguments.number(self, "initial_value_threshold", initial_value_threshold)
         self.best = self.initial_value_threshold = initial_value_threshold
         if not save_best_only:
-            given = {"monitor": monitor, "initial_value_threshold": initial_value_threshold}
-            self._warn_without_effect([name for name, value in given.items() if value is not None])
+            settings = {"monitor": monitor, "initial_value_threshold": initial_value_threshold}
+            self._warn_without_effect(
+                [name for name, value in settings.items() if value is not None]
+            )
 
     def _given(self) -> dict[str, Any]:
         # Without this the default would look as if it had been asked for.

@@ -36,28 +36,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Run a command; what it raises becomes a sentence and a code."""
-    command: Callable[..., int] = import_module(f"fastcnn.cli.commands.{given.command}").run
+    command: Callable[..., int] = import_module(f"fastcnn.cli.commands.{args.command}").run
     try:
-        if given.threads is not None:
+        if args.threads is not None:
             import fastcnn
 
-            fastcnn.set_num_threads(given.threads)
+            fastcnn.set_num_threads(args.threads)
         with warnings.catch_warnings():
             warnings.showwarning = _note
-            return command(given)
+            return command(args)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        return _failed(given.command, "interrupted.", 1)
+        return _failed(args.command, "interrupted.", 1)
     except Exception as error:
-        if given.debug:
+        if args.debug:
             raise
         if isinstance(error, EXPECTED):
-            return _failed(given.command, str(error), 2 if isinstance(error, UsageError) else 1)
+            return _failed(args.command, str(error), 2 if isinstance(error, UsageError) else 1)
         unforeseen = f"unforeseen {type(error).__name__}: {error} (--debug shows the traceback)"
-        return _failed(given.command, unforeseen, 1)
+        return _failed(args.command, unforeseen, 1)
 
 
 def _note(

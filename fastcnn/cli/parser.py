@@ -76,14 +76,14 @@ class Parser(argparse.ArgumentParser):
             # Before argparse misses something required, which is there in another spelling.
             for word in itertools.takewhile(lambda word: word != "--", words):
                 self._check_option(word)
-        known, others = super().parse_known_args(words, namespace)
+        parsed, others = super().parse_known_args(words, namespace)
         if others:
             self._check_option(others[0])
             option = others[0].startswith("-") and len(others[0]) > 1
             self.error(
                 f"there is no option {others[0]}." if option else f"'{others[0]}' is too much"
             )
-        return known, others
+        return parsed, others
 
     def _check_option(self, word: str) -> None:
         name = word.split("=")[0]

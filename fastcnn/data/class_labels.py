@@ -13,7 +13,7 @@ SHOWN = 10
 
 
 def counted(
-    labels: Any, names: Sequence[str], known: Sequence[str], owner: str, hint: str = ""
+    labels: Any, names: Sequence[str], reference: Sequence[str], owner: str, hint: str = ""
 ) -> NDArray[Any]:
     """Labels of a set that calls its classes `names`, as they are where these are called `known`.
 
@@ -21,36 +21,38 @@ def counted(
     become [n, len(known)]. ValueError, in the name of `owner`, for a name that is not known, with a
     `hint` on what to do, and for a label without a name.
     """
-    found = np.asarray(labels)
-    names, known = list(names), list(known)
-    if names == known:
-        return found
-    unknown = [name for name in names if name not in known]
+    classes = np.asarray(labels)
+    names, reference = list(names), list(reference)
+    if names == reference:
+        return classes
+    unknown = [name for name in names if name not in reference]
     if unknown:
         raise ValueError(
             f"{owner} has classes that the model does not know: {_listed(unknown)}. It knows "
-            f"{_listed(known)}.{hint}"
+            f"{_listed(reference)}.{hint}"
         )
-    table = np.array([known.index(name) for name in names], np.int32)
-    if found.ndim == 2 and found.shape[1] == len(names) > 1:
-        rows = np.zeros((len(found), len(known)), found.dtype)
-        rows[:, table] = found
+    table = np.array([reference.index(name) for name in names], np.int32)
+    if classes.ndim == 2 and classes.shape[1] == len(names) > 1:
+        rows = np.zeros((len(classes), len(reference)), classes.dtype)
+        rows[:, table] = classes
         return rows
-    if not _labels_below(found, len(names)):
+    if not _labels_below(classes, len(names)):
         raise ValueError(
             f"{owner} must have whole-number labels from 0 to {len(names) - 1}, one for each of "
             f"its class_names, since the model counts its classes otherwise. Received "
-            f"{found.dtype} of shape {found.shape}."
+            f"{classes.dtype} of shape {classes.shape}."
         )
     # Not of the labels' own type: that of few classes may be too small for many.
-    return table[found.astype(np.int64)].astype(np.float32 if found.dtype.kind == "f" else np.int32)
+    return table[classes.astype(np.int64)].astype(
+        np.float32 if classes.dtype.kind == "f" else np.int32
+    )
 
 
-def _labels_below(found: NDArray[Any], count: int) -> bool:
+def _labels_below(classes: NDArray[Any], count: int) -> bool:
     """Whether these are labels, whole numbers of whatever type from 0 to below count."""
-    if found.shape[1:] not in ((), (1,)) or not found.ndim or found.dtype.kind not in "biuf":
+    if classes.shape[1:] not in ((), (1,)) or not classes.ndim or classes.dtype.kind not in "biuf":
         return False
-    return bool(((found >= 0) & (found < count) & (found == np.trunc(found))).all())
+    return bool(((classes >= 0) & (classes < count) & (classes == np.trunc(classes))).all())
 
 
 def _listed(names: list[str]) -> str:

@@ -13,8 +13,8 @@ ORDER, CLASSES, MIXING = range(3)
 
 def draws(seed: int, epoch: int, end: int, number: int, count: int) -> NDArray[np.uint64]:
     """``count`` random words that (seed, epoch, end, number) alone decide."""
-    found: NDArray[np.uint64] = generator(seed, epoch, end, number).random_raw(count)
-    return found
+    words: NDArray[np.uint64] = generator(seed, epoch, end, number).random_raw(count)
+    return words
 
 
 def generator(seed: int, epoch: int, end: int, number: int) -> np.random.Philox:
@@ -43,12 +43,12 @@ def balanced(seed: int, epoch: int, classes: NDArray[np.int64]) -> Indices:
     of the number of classes that occur.
     """
     count = len(classes)
-    found = np.unique(classes)
-    chance = draws(seed, epoch, CLASSES, 0, len(found))
-    shares = np.full(len(found), count // len(found))
-    shares[np.argsort(chance, kind="stable")[: count % len(found)]] += 1
+    present = np.unique(classes)
+    chance = draws(seed, epoch, CLASSES, 0, len(present))
+    shares = np.full(len(present), count // len(present))
+    shares[np.argsort(chance, kind="stable")[: count % len(present)]] += 1
     chosen = []
-    for number, (label, share) in enumerate(zip(found, shares, strict=True), 1):
+    for number, (label, share) in enumerate(zip(present, shares, strict=True), 1):
         members = np.flatnonzero(classes == label)
         rounds = -(-share // len(members))
         words = draws(seed, epoch, CLASSES, number, rounds * len(members))

@@ -70,7 +70,7 @@ def append_backward(program: Program, scores: Buffer, gradient: Buffer) -> None:
     needed = _needing_gradients(program)
     arriving: dict[Buffer, list[Buffer]] = {scores: [gradient]}
     for op in reversed(forward):
-        arrived = [one for buffer in op.outputs for one in arriving.pop(buffer, [])]
+        arrived = [gradient for buffer in op.outputs for gradient in arriving.pop(buffer, [])]
         if not arrived or needed.isdisjoint((*op.inputs, *op.outputs)):
             continue
         if op.kind not in RULES:
@@ -81,8 +81,8 @@ def append_backward(program: Program, scores: Buffer, gradient: Buffer) -> None:
         program.layer = op.layer
         dy = arrived[0] if len(arrived) == 1 else program.add("add", arrived, arrived[0].shape)
         paths = [path for path in RULES[op.kind](program, op, dy, needed) if path[0] in needed]
-        for source, made in paths:
-            arriving.setdefault(source, []).append(made)
+        for source, path_gradients in paths:
+            arriving.setdefault(source, []).append(path_gradients)
         _check_nothing_lost(program, op, needed, paths)
 
 

@@ -89,9 +89,9 @@ class Op:
         return f"Layer '{self.layer}': the op {self.kind}" if self.layer else f"The op {self.kind}"
 
     def __str__(self) -> str:
-        made = ", ".join(f"{b}{list(b.shape)}" for b in self.outputs)
+        outputs = ", ".join(f"{b}{list(b.shape)}" for b in self.outputs)
         if self.gradient_of:
-            made = ", ".join(f"d {self.parameters[name].path}" for name in self.gradient_of)
+            outputs = ", ".join(f"d {self.parameters[name].path}" for name in self.gradient_of)
         read = [str(b) for b in self.inputs]
         if not self.gradient_of:
             read += [p.path for p in self.parameters.values()]
@@ -100,7 +100,9 @@ class Op:
             shown["strategy"] = f"{shown['strategy']} ({shown.pop('chosen')})"
         settings = ", ".join(f"{k}={v}" for k, v in shown.items())
         note = f"  # {self.layer}" if self.layer else ""
-        return f"{made} = {self.kind}({', '.join(read)}{'; ' + settings if settings else ''}){note}"
+        return (
+            f"{outputs} = {self.kind}({', '.join(read)}{'; ' + settings if settings else ''}){note}"
+        )
 
 
 class Program:
@@ -131,9 +133,9 @@ class Program:
         self, shape: Iterable[int], per_image: bool = True, dtype: str = "float32"
     ) -> Buffer:
         """Add a buffer."""
-        made = Buffer(len(self.buffers), tuple(shape), per_image, dtype)
-        self.buffers.append(made)
-        return made
+        buffer = Buffer(len(self.buffers), tuple(shape), per_image, dtype)
+        self.buffers.append(buffer)
+        return buffer
 
     def random_stream(self) -> int:
         """Return a number that no other op of this program draws its random numbers by."""

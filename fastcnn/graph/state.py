@@ -84,10 +84,10 @@ class State:
         optimizer = copy(self._optimizer)  # its settings may change meanwhile
         names = tuple(optimizer.slots)
         if self._slots is None or names != self._slot_names:
-            kept = self.slots_by_name()
+            previous = self.slots_by_name()
             slots = optimizer.new_slots(self._sizes["weight"])
             for name, values in zip(names, slots, strict=True):
-                values[...] = kept.get(name, values)
+                values[...] = previous.get(name, values)
             self._slots, self._slot_names = slots, names
             self.changed()
         return self._slots
@@ -148,11 +148,11 @@ class State:
     def restore(self, snapshot: Snapshot) -> None:
         """Set step, weights, moving statistics and slots from a snapshot; slots that it lacks begin
         at their first values."""
-        self.step, self.values[...], self.moving[...], kept = snapshot
+        self.step, self.values[...], self.moving[...], slots = snapshot
         self._slots = None
         self.fit_slots()
         for name, values in self.slots_by_name().items():
-            values[...] = kept.get(name, values)
+            values[...] = slots.get(name, values)
         self.changed()
 
     def _initialized(self, kind: str) -> np.ndarray:

@@ -105,8 +105,8 @@ class Stored:
     def __init__(self, file: File, name: str, address: int) -> None:
         self.name = name
         self._file = file
-        found = hdf5.messages(file.storage, address)
-        self._bodies = {message.kind: message.body for message in reversed(found)}
+        messages = hdf5.messages(file.storage, address)
+        self._bodies = {message.kind: message.body for message in reversed(messages)}
         for kind in (hdf5.DATASPACE, hdf5.DATATYPE, hdf5.LAYOUT):
             if kind not in self._bodies:
                 raise Damage(f"'{name}' is a group, or damaged; arrays are expected in the root")
@@ -199,13 +199,13 @@ class Stored:
         data = bytearray(int(chunks.sizes[number]))
         self._file.fill(int(chunks.addresses[number]), memoryview(data))
         plain = math.prod(chunks.shape) * self._type.itemsize
-        found = unpacked(bytes(data), self._filters, plain, self._type.itemsize, self.name)
+        content = unpacked(bytes(data), self._filters, plain, self._type.itemsize, self.name)
         part = tuple(
             slice(int(start), int(start) + side)
             for start, side in zip(chunks.origins[number], chunks.shape, strict=True)
         )
         target = values[part]
-        chunk = np.frombuffer(found, self._type).reshape(chunks.shape)
+        chunk = np.frombuffer(content, self._type).reshape(chunks.shape)
         target[...] = chunk[tuple(slice(n) for n in target.shape)]
 
 
@@ -239,9 +239,9 @@ def read_hdf5(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
     read; ValueError where memory has no room; OSError where it cannot be opened.
     """
     with File(path) as file:
-        found = {name: file[name] for name in names or file}
-        system.check_fits(path, sum(stored.size for stored in found.values()))
-        return {name: _array(stored) for name, stored in found.items()}
+        datasets = {name: file[name] for name in names or file}
+        system.check_fits(path, sum(stored.size for stored in datasets.values()))
+        return {name: _array(stored) for name, stored in datasets.items()}
 
 
 def _array(stored: Stored) -> Array:
@@ -259,8 +259,8 @@ def _variable(heaps: hdf5.Storage, value: Any) -> str:
 
 
 def _members(storage: hdf5.Storage) -> dict[str, int | None]:
-    found = hdf5.messages(storage, hdf5.root_address(storage))
-    bodies = {message.kind: message.body for message in found}
+    messages = hdf5.messages(storage, hdf5.root_address(storage))
+    bodies = {message.kind: message.body for message in messages}
     if hdf5.LINK_INFO in bodies or hdf5.LINK in bodies or hdf5.SYMBOL_TABLE not in bodies:
         raise Damage(
             "it has external links or links of a newer format, and only plain ones are read"
@@ -270,15 +270,15 @@ def _members(storage: hdf5.Storage) -> dict[str, int | None]:
 
 def _value_type(body: bytes, name: str) -> tuple[np.dtype[Any] | None, np.dtype[Any]]:
     """The type of the values, and that of their bytes in the file."""
-    found = hdf5.datatype(body)
-    if found.variable:
+    datatype = hdf5.datatype(body)
+    if datatype.variable:
         return None, VARIABLE
     kind, bits = hdf5.unpack("BB", body)
-    if kind & 15 == 0 and found.size in (1, 2, 4, 8):
+    if kind & 15 == 0 and datatype.size in (1, 2, 4, 8):
         shift, precision = hdf5.unpack("HH", body, 8)
-        if (shift, precision) == (0, 8 * found.size):
+        if (shift, precision) == (0, 8 * datatype.size):
             order, sign = "><"[not bits & 1], "ui"[bool(bits & 8)]
-            return (dtype := np.dtype(f"{order}{sign}{found.size}")), dtype
-    elif found.dtype is not None:
-        return found.dtype, found.dtype
-    raise Damage(f"the values of '{name}' are of a type that is not read: {found.words}")
+            return (dtype := np.dtype(f"{order}{sign}{datatype.size}")), dtype
+    elif datatype.dtype is not None:
+        return datatype.dtype, datatype.dtype
+    raise Damage(f"the values of '{name}' are of a type that is not read: {datatype.words}")

@@ -43,14 +43,14 @@ def find_chunks(
     keys = _keys(storage, address, len(shape), expected, name)
     origins = keys["origin"][:, :-1].astype(np.int64)
     order = np.lexsort(origins.T[::-1])
-    found = Chunks(
+    chunks = Chunks(
         chunk,
         origins[order],
         keys["address"][order].astype(np.int64),
         keys["size"][order].astype(np.int64),
     )
-    _check(found, shape, math.prod(chunk) * item, bool(filters), keys, storage, name)
-    return found
+    _check(chunks, shape, math.prod(chunk) * item, bool(filters), keys, storage, name)
+    return chunks
 
 
 def _keys(storage: Storage, tree: int, rank: int, expected: int, name: str) -> npt.NDArray[Any]:
@@ -82,7 +82,7 @@ def _keys(storage: Storage, tree: int, rank: int, expected: int, name: str) -> n
 
 
 def _check(
-    found: Chunks,
+    chunks: Chunks,
     shape: tuple[int, ...],
     plain: int,
     filtered: bool,
@@ -90,26 +90,26 @@ def _check(
     storage: Storage,
     name: str,
 ) -> None:
-    sides, limits = np.array(found.shape, np.int64), np.array(shape, np.uint64)
+    sides, limits = np.array(chunks.shape, np.int64), np.array(shape, np.uint64)
     raw = keys["origin"][:, :-1]
-    if (raw >= limits).any() or (found.origins % sides).any() or keys["mask"].any():
+    if (raw >= limits).any() or (chunks.origins % sides).any() or keys["mask"].any():
         raise Damage(f"it is damaged: '{name}' has a chunk in an impossible place")
-    if (np.diff(_numbers(found, shape)) <= 0).any():
+    if (np.diff(_numbers(chunks, shape)) <= 0).any():
         raise Damage(f"it is damaged: '{name}' has the same chunk twice")
     ends = keys["address"].astype(object) + keys["size"]
-    if max(ends) > storage.size or int(found.sizes.sum()) > storage.size:
+    if max(ends) > storage.size or int(chunks.sizes.sum()) > storage.size:
         raise Damage(f"it is damaged or cut short: the data of '{name}' ends behind the file")
-    if not filtered and (found.sizes != plain).any():
+    if not filtered and (chunks.sizes != plain).any():
         raise Damage(f"it is damaged: '{name}' has chunks that are not {plain} bytes")
-    if plain > int(found.sizes.min()) * DEFLATE_LIMIT:
-        raise Damage(f"'{name}' declares chunks of {plain} bytes and stores {found.sizes.min()}")
+    if plain > int(chunks.sizes.min()) * DEFLATE_LIMIT:
+        raise Damage(f"'{name}' declares chunks of {plain} bytes and stores {chunks.sizes.min()}")
 
 
-def _numbers(found: Chunks, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def _numbers(chunks: Chunks, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Each chunk's number among all, counted along the last axis first."""
-    numbers = np.zeros(len(found.origins), np.int64)
-    for axis, (size, side) in enumerate(zip(shape, found.shape, strict=True)):
-        numbers = numbers * -(-size // side) + found.origins[:, axis] // side
+    numbers = np.zeros(len(chunks.origins), np.int64)
+    for axis, (size, side) in enumerate(zip(shape, chunks.shape, strict=True)):
+        numbers = numbers * -(-size // side) + chunks.origins[:, axis] // side
     return numbers
 
 

@@ -62,12 +62,12 @@ class _Object:
     @property
     def attributes(self) -> dict[str, str | int]:
         """The texts and the unsigned integers among the attributes."""
-        found: dict[str, str | int] = {}
+        attributes: dict[str, str | int] = {}
         for body in self._bodies(hdf5.ATTRIBUTE):
             name, value = _attribute(self._storage, body)
             if value is not None:
-                found[name] = value
-        return found
+                attributes[name] = value
+        return attributes
 
 
 class Group(_Object):

@@ -126,7 +126,7 @@ def messages(storage: Storage, address: int) -> list[Message]:
     version, count, size = unpack("BxHxxxxI", storage.take(address, 16))
     if version != 1:
         raise Damage(f"it is damaged or of another format at byte {address}: no object header")
-    found: list[Message] = []
+    messages: list[Message] = []
     blocks = [(address + 16, size)]
     for start, length in blocks:
         block = storage.take(start, length)
@@ -140,10 +140,10 @@ def messages(storage: Storage, address: int) -> list[Message]:
                 raise Damage(f"it has a shared message at byte {start + position}")
             if kind == CONTINUATION:
                 blocks.append(unpack("QQ", body))
-            found.append(Message(kind, body))
+            messages.append(Message(kind, body))
             position += 8 + size
             count -= 1
-    return found
+    return messages
 
 
 def links(storage: Storage, body: bytes) -> dict[str, int | None]:

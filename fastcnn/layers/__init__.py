@@ -72,7 +72,7 @@ def _depth(entry: dict[str, Any]) -> int:
     depth, inside = -1, [entry]
     while inside and depth <= MOST_DEPTH:
         depth += 1
-        inside = [one for outer in inside for one in _inner_entries(outer.get("config"))]
+        inside = [entry for outer in inside for entry in _inner_entries(outer.get("config"))]
     return depth
 
 

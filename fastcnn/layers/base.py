@@ -46,8 +46,12 @@ class Layer(Settings):
 
     def __init__(self, name: str | None = None, trainable: bool = True, **unknown: Any):
         if unknown:
-            known = [n for n in signature(type(self)).parameters if n not in ("common", "unknown")]
-            wrong = naming.unknown("argument", next(iter(unknown)), [*known, "name", "trainable"])
+            parameters = [
+                n for n in signature(type(self)).parameters if n not in ("common", "unknown")
+            ]
+            wrong = naming.unknown(
+                "argument", next(iter(unknown)), [*parameters, "name", "trainable"]
+            )
             raise TypeError(f"{type(self).__name__}: {wrong}")
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"A layer's name must be text without '/'. Received {name!r}.")
@@ -209,22 +213,22 @@ def check_depth(label: str, depth: int) -> None:
 
 def name_layers(layers: Sequence[Layer], depth: int = 0) -> None:
     """Give unnamed layers unique names, as Keras does, and refuse names given twice."""
-    taken: set[str] = set()
+    used_names: set[str] = set()
     for layer in layers:
         check_depth(layer.label, depth)
         if layer.given_name is not None:
-            if layer.given_name in taken:
+            if layer.given_name in used_names:
                 raise ValueError(
                     f"Two layers are named '{layer.given_name}': names must be unique."
                 )
-            taken.add(layer.given_name)
+            used_names.add(layer.given_name)
     unused: dict[str, Iterator[str]] = {}  # by the name of a class, which others may have taken
     for layer in layers:
         if layer.given_name is None:
             base = naming.snake_case(type(layer).__name__)
             names = unused.setdefault(base, _numbered(base))
-            layer._assign(name=next(name for name in names if name not in taken))
-            taken.add(layer.name)
+            layer._assign(name=next(name for name in names if name not in used_names))
+            used_names.add(layer.name)
         name_layers(layer.sublayers, depth + 1)
 
 

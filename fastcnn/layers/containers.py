@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _chain_of(owner: Layer, name: str, layers: Any) -> tuple[Layer, ...]:
     if isinstance(layers, Layer):
         layers = (layers,)
-    if not isinstance(layers, Sequence) or not all(isinstance(one, Layer) for one in layers):
+    if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
         raise TypeError(f"{owner.label}: {name} must be a list of layers. Received {layers!r}.")
     return tuple(layers)
 
@@ -71,7 +71,7 @@ def append_trace(program: Program) -> Buffer:
     """Append the outputs of all layers side by side, flat, in the order of `outputs_of`."""
     outputs = program.outputs_of.values()
     flat = [program.add("reshape", [output], (output.size,)) for output in outputs]
-    return program.add("concat", flat, (sum(one.size for one in flat),))
+    return program.add("concat", flat, (sum(buffer.size for buffer in flat),))
 
 
 def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
@@ -138,16 +138,16 @@ class Concat(_Branches):
         Layer.__init__(self, name=common.get("name"))
         if not branches:
             raise ValueError(f"{self.label}: expected at least one branch. Received none.")
-        chains = [_chain_of(self, f"branch {i}", one) for i, one in enumerate(branches)]
+        chains = [_chain_of(self, f"branch {i}", branch) for i, branch in enumerate(branches)]
         super().__init__(chains, **common)
 
     def shape_after(self, shape: Shape) -> Shape:
-        if len({one[:-1] for one in self.shapes}) > 1:
+        if len({shape[:-1] for shape in self.shapes}) > 1:
             raise ValueError(
                 f"{self.label}: the branches must agree in all but the channels. "
                 f"Received {', '.join(map(str, self.shapes))}."
             )
-        return (*self.shapes[0][:-1], sum(one[-1] for one in self.shapes))
+        return (*self.shapes[0][:-1], sum(shape[-1] for shape in self.shapes))
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("concat", self.lower_chains(program, x), self.output_shape)

@@ -62,20 +62,22 @@ def output_shape(layer: OwnLayer, shape: Shape) -> Shape:
 def parameters(layer: OwnLayer, shape: Shape) -> tuple[Parameter, ...]:
     """Return what `make_parameters` gives. TypeError unless they are Parameters, ValueError for two
     of one name."""
-    made: Any = layer.make_parameters(shape)
-    if not isinstance(made, list | tuple) or not all(isinstance(one, Parameter) for one in made):
+    weights: Any = layer.make_parameters(shape)
+    if not isinstance(weights, list | tuple) or not all(
+        isinstance(parameter, Parameter) for parameter in weights
+    ):
         raise TypeError(
             f"{layer.label}: make_parameters({shape}) must return a list of Parameters, an empty "
-            f"one where it learns nothing. Received {made!r}."
+            f"one where it learns nothing. Received {weights!r}."
         )
-    names = [one.name for one in made]
+    names = [parameter.name for parameter in weights]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(
             f"{layer.label}: make_parameters({shape}) names two parameters {twice!r}. Give each a "
             "name of its own: they are saved by it."
         )
-    return tuple(made)
+    return tuple(weights)
 
 
 def lowered(layer: OwnLayer, program: Program, x: Buffer) -> Buffer:
@@ -85,7 +87,7 @@ def lowered(layer: OwnLayer, program: Program, x: Buffer) -> Buffer:
     must = f"{layer.label}: lower(program, x) must return the Buffer with its output"
     if not isinstance(output, Buffer):
         raise TypeError(f"{must}, as program.add does. Received {output!r}.")
-    if not any(output is one for one in program.buffers[output.number : output.number + 1]):
+    if not any(output is buffer for buffer in program.buffers[output.number : output.number + 1]):
         raise ValueError(f"{must}, of the program that it is given. Received another program's.")
     if output is not program.input and program.producer(output) is None:
         raise ValueError(f"{must}. Received {output}, which no op of the program writes.")

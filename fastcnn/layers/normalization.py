@@ -48,19 +48,19 @@ class BatchNormalization(Layer):
 
     def make_parameters(self, shape: Shape) -> list[Parameter]:
         channels = (shape[-1],)
-        made = []
+        parameters = []
         if self.scale:
-            made.append(
+            parameters.append(
                 Parameter(self, "gamma", channels, self.gamma_initializer, self.gamma_regularizer)
             )
         if self.center:
-            made.append(
+            parameters.append(
                 Parameter(self, "beta", channels, self.beta_initializer, self.beta_regularizer)
             )
         zeros, ones = initializers.get("zeros"), initializers.get("ones")
-        made.append(Parameter(self, "moving_mean", channels, zeros, kind="moving"))
-        made.append(Parameter(self, "moving_variance", channels, ones, kind="moving"))
-        return made
+        parameters.append(Parameter(self, "moving_mean", channels, zeros, kind="moving"))
+        parameters.append(Parameter(self, "moving_variance", channels, ones, kind="moving"))
+        return parameters
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         channels = (self.input_shape[-1],)

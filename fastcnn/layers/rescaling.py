@@ -30,23 +30,23 @@ class _Affine(Layer):
         raise NotImplementedError(f"{type(self).__name__} must define constants().")
 
     def _per_channel(self, name: str, value: Any, shape: Shape) -> np.ndarray:
-        given = np.asarray(value, np.float64).reshape(-1)
-        if given.size not in (1, shape[-1]) or not np.isfinite(given).all():
+        values = np.asarray(value, np.float64).reshape(-1)
+        if values.size not in (1, shape[-1]) or not np.isfinite(values).all():
             raise ValueError(
                 f"{self.label}: {name} must be one finite number or one for each of the "
                 f"{shape[-1]} channels. Received {value!r}."
             )
-        return np.broadcast_to(given, shape[-1:])
+        return np.broadcast_to(values, shape[-1:])
 
     def shape_after(self, shape: Shape) -> Shape:
         self.input_shape = shape
         with np.errstate(over="ignore"):
             constants = np.asarray(self.constants(), np.float32)
         if not np.isfinite(constants).all():
-            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+            settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
             raise ValueError(
                 f"{self.label}: what images are multiplied by, and what is added to them, must be "
-                f"finite in float32. Received {given}."
+                f"finite in float32. Received {settings}."
             )
         return shape
 
@@ -95,8 +95,8 @@ class Normalization(_Affine):
         """Take mean and variance of each channel from the training images, as they reach this
         layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
         itself."""
-        found = statistics.of_colours(images, f"{self.label}: adapt")
-        self.take(found.mean, found.variance)
+        moments = statistics.of_colours(images, f"{self.label}: adapt")
+        self.take(moments.mean, moments.variance)
         return self
 
     def take(self, mean: np.ndarray, variance: np.ndarray) -> None:
@@ -116,9 +116,9 @@ class Normalization(_Affine):
         return super()._why_fixed(name)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
-        given = (self.mean, self.variance) if self.fitted else (0.0, 1.0)
-        mean = self._per_channel("mean", given[0], self.input_shape)
-        variance = self._per_channel("variance", given[1], self.input_shape)
+        constants = (self.mean, self.variance) if self.fitted else (0.0, 1.0)
+        mean = self._per_channel("mean", constants[0], self.input_shape)
+        variance = self._per_channel("variance", constants[1], self.input_shape)
         if variance.min() <= 0:
             raise ValueError(f"{self.label}: variance must be above 0. Received {self.variance!r}.")
         scale = 1 / np.sqrt(variance)

@@ -66,12 +66,12 @@ def padding(layer: Layer, value: Any) -> str | Padding:
 
 
 def resolve_padding(
-    given: str | Padding, shape: tuple[int, ...], window: Pair, strides: Pair, dilation: Pair
+    padding: str | Padding, shape: tuple[int, ...], window: Pair, strides: Pair, dilation: Pair
 ) -> Padding:
     """Return a padding setting in pixels for an input of a given shape."""
-    if not isinstance(given, str):
-        return given
-    if given == "valid":
+    if not isinstance(padding, str):
+        return padding
+    if padding == "valid":
         return (0, 0), (0, 0)
     rows, columns = (same_padding(shape[i], window[i], strides[i], dilation[i]) for i in range(2))
     return rows, columns

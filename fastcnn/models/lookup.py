@@ -35,5 +35,5 @@ def get_layer(model: ModelSettings, name: str | None = None, index: int | None =
             f"get_layer: index must be a whole number below {count}, the number of layers. "
             f"Received {index!r}."
         )
-    found: Layer = model.layers[index]
-    return found
+    by_index: Layer = model.layers[index]
+    return by_index

@@ -69,7 +69,7 @@ class Sequential(Trainer):
     def _build(self) -> None:
         name_layers(self.layers)
         self.output_shape = build_chain(self.layers, self.input_shape)
-        parameters = [one for layer in self.layers for one in layer.all_parameters()]
+        parameters = [parameter for layer in self.layers for parameter in layer.all_parameters()]
         self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
         self.state = State(self.parameters, self.seed)
 
@@ -103,10 +103,10 @@ class Sequential(Trainer):
         precision cannot be had, or lacks a strategy that a layer names; then nothing has changed.
         """
         precision = precision or ("float32" if device == "cpu" else self.precision)
-        found = devices.found(device, precision)
-        strategies.check_program(self._ops(training=True), found)
+        device_name = devices.found(device, precision)
+        strategies.check_program(self._ops(training=True), device_name)
         with self.lock:
-            self._assign(device=found, precision=precision, _engine=None)
+            self._assign(device=device_name, precision=precision, _engine=None)
         return self
 
     def _check_first_device(self, asked: str) -> None:
@@ -176,10 +176,10 @@ class Sequential(Trainer):
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties of all trainable parameters."""
         total = 0.0
-        for one in self.parameters:
-            if one.trainable and one.regularizer is not None:
-                values = self.state.values[one.offset : one.offset + one.size]
-                total += one.regularizer(values)
+        for parameter in self.parameters:
+            if parameter.trainable and parameter.regularizer is not None:
+                values = self.state.values[parameter.offset : parameter.offset + parameter.size]
+                total += parameter.regularizer(values)
         return total
 
     layer = lookup.layer
@@ -200,12 +200,12 @@ class Sequential(Trainer):
 
     def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
         """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
-        found = layer if isinstance(layer, Layer) else self.layer(layer)
-        if not any(found is one for top in self.layers for one in top.walk()):
-            raise ValueError(f"activations: {found.label} is a layer of another model.")
+        target = layer if isinstance(layer, Layer) else self.layer(layer)
+        if not any(target is nested for top in self.layers for nested in top.walk()):
+            raise ValueError(f"activations: {target.label} is a layer of another model.")
         images = input_checks.images(self, x, "activations: x")
         batch = next(epoch_iterator.prepared(self, images, len(images)))
-        return self.engine().outputs_of(batch, found.path)
+        return self.engine().outputs_of(batch, target.path)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all parameters, in Keras's order."""
@@ -214,13 +214,13 @@ class Sequential(Trainer):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
-        given = list(weights)
-        if len(given) != len(self.parameters):
+        values = list(weights)
+        if len(values) != len(self.parameters):
             raise ValueError(
-                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(given)}."
+                f"Expected {len(self.parameters)} arrays, one a parameter. Received {len(values)}."
             )
-        pairs = zip(self.parameters, given, strict=True)
-        arrays = [input_checks.weights(one, parameter) for parameter, one in pairs]
+        pairs = zip(self.parameters, values, strict=True)
+        arrays = [input_checks.weights(value, parameter) for parameter, value in pairs]
         with self.lock:
             for parameter, array in zip(self.parameters, arrays, strict=True):
                 parameter.value[...] = array
@@ -240,12 +240,12 @@ class Sequential(Trainer):
                 problem, _ = strategies.of_op(op)
                 wished = op.attributes["strategy"]
                 pinned = {
-                    one: strategies.choose(
-                        *(one, problem, images, self.error_bound, wished[one]),
+                    direction: strategies.choose(
+                        *(direction, problem, images, self.error_bound, wished[direction]),
                         device=self.device,
                         precision=self.precision,
                     ).name
-                    for one in strategies.DIRECTIONS
+                    for direction in strategies.DIRECTIONS
                 }
                 layer = self.layer(op.layer)
                 # A layer of two convolutions has a setting for each.
@@ -326,10 +326,10 @@ class Sequential(Trainer):
 
 
 def _checked_layers(layers: Any) -> list[Layer]:
-    found = list(layers) if isinstance(layers, Sequence) else []
-    if not found or not all(isinstance(layer, Layer) for layer in found):
+    listed = list(layers) if isinstance(layers, Sequence) else []
+    if not listed or not all(isinstance(layer, Layer) for layer in listed):
         raise TypeError(f"Sequential: expected a list of layers. Received {layers!r}.")
-    return found
+    return listed
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:

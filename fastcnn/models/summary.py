@@ -27,7 +27,7 @@ def summary_text(model: Trainer, images: int = 32) -> str:
     by_layer = _strategies(chosen)
     unread = unread_in(model)
     marked = {layer.path for layer in unread}
-    every = [found for top in model.layers for found in _walk(top, 0)]
+    every = [entry for top in model.layers for entry in _walk(top, 0)]
     rows = [_row(layer, depth, by_layer, layer.path in marked) for layer, depth in every]
     head = ("layer", "output", "parameters", "multiply-adds", "memory", "strategy")
     columns = len(head) if chosen else len(head) - 1
@@ -73,9 +73,9 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 def _strategies(chosen: list[Chosen]) -> dict[str, str]:
     """Return each layer's strategies as text, by its path."""
     marked: dict[str, dict[Problem, dict[str, str]]] = {}
-    for one in chosen:
-        of_problem = marked.setdefault(one.layer, {}).setdefault(one.problem, {})
-        of_problem[one.direction] = one.strategy + MARKS[one.why]
+    for choice in chosen:
+        of_problem = marked.setdefault(choice.layer, {}).setdefault(choice.problem, {})
+        of_problem[choice.direction] = choice.strategy + MARKS[choice.why]
     # A separable convolution is two.
     return {
         path: " + ".join(dict.fromkeys(map(_directions, problems.values())))
@@ -96,7 +96,7 @@ def _notes(model: Trainer, chosen: list[Chosen], images: int) -> list[str]:
         f"strategies: forward / dx / dw (- where not needed), for batches of {images}, {where}; "
         f"fastcnn's choices keep within a relative error of {model.error_bound:g}"
     ]
-    reasons = {one.why for one in chosen}
+    reasons = {choice.why for choice in chosen}
     if "estimated" in reasons:
         notes.append("unmarked: estimated by the cost model; fastcnn tune measures")
     if "measured" in reasons:

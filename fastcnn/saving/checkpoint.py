@@ -194,12 +194,12 @@ def _misfit_of_decoder(model: ModelSettings) -> str | None:
     """Why what the model makes of files cannot be its input, or None."""
     if model.decoder is None:
         return None
-    made: tuple[int, ...] = model.decoder.shape
+    shape: tuple[int, ...] = model.decoder.shape
     with suppress(ValueError):
-        made = preprocessing.output_shape(model.preprocessing, made)
-    if made == tuple(model.input_shape):
+        shape = preprocessing.output_shape(model.preprocessing, shape)
+    if shape == tuple(model.input_shape):
         return None
-    return f"its decoder makes images of shape {made}, and its input is {tuple(model.input_shape)}"
+    return f"its decoder makes images of shape {shape}, and its input is {tuple(model.input_shape)}"
 
 
 def _fitted_steps(model: ModelSettings) -> list[tuple[str, Any]]:

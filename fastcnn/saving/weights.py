@@ -70,14 +70,14 @@ def stored_layers(root: Group) -> list[StoredLayer]:
     if "layers" not in root:
         return []
     layers = root.group("layers")
-    found = []
+    stored = []
     for key in layers:
         group = layers.group(key)
         variables = group.group("vars") if "vars" in group else None
         if variables is not None and len(variables):
             name = variables.attributes.get("name", key)
-            found.append(StoredLayer(key, str(name), _numbered(variables)))
-    return found
+            stored.append(StoredLayer(key, str(name), _numbered(variables)))
+    return stored
 
 
 def _numbered(variables: Group) -> list[Dataset]:
@@ -112,7 +112,7 @@ class Matching:
     def match(self, model: ModelSettings, stored: Iterable[StoredLayer]) -> None:
         """Fills pairs and report; changes nothing in the model."""
         left = self._labelled(stored)
-        known = _listed(left)
+        names = _listed(left)
         for key, layer in keras_layout.keyed(model.layers):
             if not layer.parameters:
                 continue
@@ -126,7 +126,7 @@ class Matching:
                 self._refuse(
                     _path(layer),
                     f"expected weights {shapes} under 'layers/{key}', and there are none "
-                    f"(layers with weights in the file: {known})",
+                    f"(layers with weights in the file: {names})",
                 )
         if self._by_name and not self.report.loaded and not self._unfit:
             self._refuse_nothing(model, left)
@@ -138,7 +138,8 @@ class Matching:
         weighted = [layer for _, layer in keras_layout.keyed(model.layers) if layer.parameters]
         raise FormatError(
             f"'{self._source}' has no layer with a name of the model's, so that nothing would be "
-            f"loaded. The model's layers with weights: {_listed(one.name for one in weighted)}. "
+            f"loaded. The model's layers with weights: "
+            f"{_listed(layer.name for layer in weighted)}. "
             f"The file's: {_listed(stored)}. Without by_name, layers are paired in order."
         )
 
@@ -194,10 +195,10 @@ def _difference(layer: Any, stored: StoredLayer) -> str | None:
     """Why stored cannot be the layer's weights, or None."""
     if len(layer.parameters) != len(stored.datasets):
         names = ", ".join(parameter.name for parameter in layer.parameters)
-        found = _shapes(dataset.shape for dataset in stored.datasets)
+        shapes = _shapes(dataset.shape for dataset in stored.datasets)
         return (
             f"expected {len(layer.parameters)} arrays ({names}), the file has "
-            f"{len(stored.datasets)} of shape {found}"
+            f"{len(stored.datasets)} of shape {shapes}"
         )
     for parameter, dataset in zip(layer.parameters, stored.datasets, strict=True):
         if tuple(parameter.shape) != dataset.shape:

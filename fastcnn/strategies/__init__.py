@@ -45,23 +45,23 @@ class Choice(NamedTuple):
 
 def table(device: str) -> dict[str, Any]:
     """Return the strategies of a device by their names; the CPU has all that there are."""
-    found: dict[str, Any] = kernels_of(device).conv.STRATEGIES
-    return found
+    strategies: dict[str, Any] = kernels_of(device).conv.STRATEGIES
+    return strategies
 
 
-def wish(owner: str, given: Any) -> dict[str, str]:
+def wish(owner: str, value: Any) -> dict[str, str]:
     """Return a user's wish as a strategy's name, or "auto", for each direction."""
-    if isinstance(given, str):
-        given = dict.fromkeys(DIRECTIONS, given)
-    if not isinstance(given, Mapping) or not given.keys() <= set(DIRECTIONS):
+    if isinstance(value, str):
+        value = dict.fromkeys(DIRECTIONS, value)
+    if not isinstance(value, Mapping) or not value.keys() <= set(DIRECTIONS):
         raise ValueError(
             f"{owner}: strategy must be 'auto', one of {', '.join(STRATEGIES)}, or a dictionary "
-            f"with one for any of {', '.join(DIRECTIONS)}. Received {given!r}."
+            f"with one for any of {', '.join(DIRECTIONS)}. Received {value!r}."
         )
     names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
     try:
         wished = {
-            direction: naming.lookup("strategy", given.get(direction, AUTO), names)
+            direction: naming.lookup("strategy", value.get(direction, AUTO), names)
             for direction in DIRECTIONS
         }
     except (TypeError, ValueError) as error:
@@ -71,12 +71,12 @@ def wish(owner: str, given: Any) -> dict[str, str]:
 
 def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "cpu") -> None:
     """Raise ValueError with the reason where a named strategy cannot do a problem."""
-    known = table(device)
+    strategies = table(device)
     for direction, name in wished.items():
         if name == AUTO:
             continue
-        missing = None if name in known else f"it has no kernels for device '{device}'"
-        reason = missing or known[name].declines(direction, problem)
+        missing = None if name in strategies else f"it has no kernels for device '{device}'"
+        reason = missing or strategies[name].declines(direction, problem)
         if reason:
             raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
@@ -138,26 +138,26 @@ def choose(
     if wished != AUTO:
         return Choice(wished, "asked for")
     possible = [
-        one
-        for one in table(device).values()
-        if one.automatic and one.declines(direction, problem) is None
+        strategy
+        for strategy in table(device).values()
+        if strategy.automatic and strategy.declines(direction, problem) is None
     ]
     if precision != "float32":
-        possible = [one for one in possible if one.name not in FLOAT32_ALONE]
-    able = {one.name: one for one in possible if one.error <= bound}
+        possible = [strategy for strategy in possible if strategy.name not in FLOAT32_ALONE]
+    able = {strategy.name: strategy for strategy in possible if strategy.error <= bound}
     if not able:
-        best = min(possible, key=lambda one: one.error)
+        best = min(possible, key=lambda strategy: strategy.error)
         raise ValueError(
             f"No strategy keeps within a relative error of {bound:g}. The most exact one, "
             f"{best.name}, keeps within {best.error:g}."
         )
     key = direction, problem, images
     times = timing_cache.find(*key, device, precision) if measured else {}
-    known = {name: times[name] for name in able if name in times}
+    timed = {name: times[name] for name in able if name in times}
     # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
-    fastest = [name for name in known if known[name] <= ALIKE * min(known.values())]
+    fastest = [name for name in timed if timed[name] <= ALIKE * min(timed.values())]
     costs = {name: able[name].cost(*key, precision) for name in fastest or able}
-    return Choice(min(costs, key=lambda name: costs[name]), "measured" if known else "estimated")
+    return Choice(min(costs, key=lambda name: costs[name]), "measured" if timed else "estimated")
 
 
 class ProgramMaker(Protocol):
@@ -216,18 +216,18 @@ def program_choices(
 def beside_estimate(chosen: Iterable[Chosen], images: int, bound: float) -> list[Chosen]:
     """Return those measured choices that the cost model alone would not have made."""
     return [
-        one
-        for one in chosen
-        if one.why == "measured" and one.strategy != estimated(one, images, bound)
+        choice
+        for choice in chosen
+        if choice.why == "measured" and choice.strategy != estimated(choice, images, bound)
     ]
 
 
-def estimated(one: Chosen, images: int, bound: float) -> str:
+def estimated(used: Chosen, images: int, bound: float) -> str:
     """Return the strategy that the cost model alone chooses."""
     choice = choose(
-        *(one.direction, one.problem, images, bound),
+        *(used.direction, used.problem, images, bound),
         measured=False,
-        device=one.device,
-        precision=one.precision,
+        device=used.device,
+        precision=used.precision,
     )
     return choice.name

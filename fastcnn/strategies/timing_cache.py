@@ -57,11 +57,11 @@ def find(
     They are those of the measured batch that is nearest in size by ratio. A single image is
     computed in another way than several, so that neither stands for the other.
     """
-    known = _entries(device).get(_key(direction, problem, device, precision), {})
-    alike = [size for size in known if (size == 1) == (images == 1)]
+    times = _entries(device).get(_key(direction, problem, device, precision), {})
+    alike = [size for size in times if (size == 1) == (images == 1)]
     if not alike:
         return {}
-    return dict(known[min(alike, key=lambda size: abs(math.log(size / images)))])
+    return dict(times[min(alike, key=lambda size: abs(math.log(size / images)))])
 
 
 def measured(
@@ -92,18 +92,18 @@ def remember(
     path = _path(device)
     new = {_key(direction, problem, device, precision): {images: dict(times)}}
     with _lock:
-        found = {} if path is None else _read(path, device)
-        _merge(found, new)
+        entries = {} if path is None else _read(path, device)
+        _merge(entries, new)
         if path is not None:
-            _write(path, found, device)
-        _merge(_held.setdefault(path, {}), found)
+            _write(path, entries, device)
+        _merge(_held.setdefault(path, {}), entries)
 
 
 def forget(device: str = "cpu") -> int:
     """Forget all that was measured on this processor; return how many times that were."""
     path = _path(device)
     with _lock:
-        known = _held.get(path) or ({} if path is None else _read(path, device))
+        entries = _held.get(path) or ({} if path is None else _read(path, device))
         _held[path] = {}
         # Those of older kernels too.
         for old in [] if path is None else path.parent.glob(f"{_slug(device)}-*.json"):
@@ -111,7 +111,7 @@ def forget(device: str = "cpu") -> int:
                 old.unlink()
             except OSError as error:
                 _say(f"'{old}' cannot be removed: {error.strerror or error}.")
-    return sum(len(times) for batches in known.values() for times in batches.values())
+    return sum(len(times) for batches in entries.values() for times in batches.values())
 
 
 def folder() -> Path | None:
@@ -142,11 +142,11 @@ def _slug(device: str) -> str:
 
 def _entries(device: str) -> Entries:
     path = _path(device)
-    found = _held.get(path)
-    if found is None:
+    entries = _held.get(path)
+    if entries is None:
         with _lock:
-            found = _held.setdefault(path, {} if path is None else _read(path, device))
-    return found
+            entries = _held.setdefault(path, {} if path is None else _read(path, device))
+    return entries
 
 
 def _merge(entries: Entries, more: Entries) -> None:

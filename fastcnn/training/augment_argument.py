@@ -37,23 +37,33 @@ class ImagesSpec(Protocol):
     def input_shape(self) -> tuple[int, ...]: ...
 
 
-def make(model: ImagesSpec, x: Any, given: Any, training: Callable[[], Any]) -> Transform:
+def make(
+    model: ImagesSpec, x: Any, augment_argument: Any, training: Callable[[], Any]
+) -> Transform:
     """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
     changes images. `training` gives the training images alone, an array or a Dataset, for what has
     to be fitted to them, and raises where there are none to read beforehand."""
-    listed, seed = _listed(given), model.seed
+    listed, seed = _listed(augment_argument), model.seed
     if len(listed) == 1 and isinstance(listed[0], Augment):
         listed, seed = _of_augment(listed[0])
     check_order(listed)
-    mixings = tuple(one for one in listed if isinstance(one, Mixing))
-    listed = [one for one in listed if not isinstance(one, Mixing)]
+    mixings = tuple(augmentation for augmentation in listed if isinstance(augmentation, Mixing))
+    listed = [augmentation for augmentation in listed if not isinstance(augmentation, Mixing)]
     steps = list(model.preprocessing)
-    added = [one for one in listed if isinstance(one, Preprocessing) and not _held(one, steps)]
-    random = [_fitted(one, training) for one in listed if not isinstance(one, Preprocessing)]
-    steps += [_fitted(one, training) for one in added]
+    added = [
+        augmentation
+        for augmentation in listed
+        if isinstance(augmentation, Preprocessing) and not _held(augmentation, steps)
+    ]
+    random = [
+        _fitted(augmentation, training)
+        for augmentation in listed
+        if not isinstance(augmentation, Preprocessing)
+    ]
+    steps += [_fitted(augmentation, training) for augmentation in added]
     augment = Augment(random, seed) if random else None
-    made = Transform(augment, mixings, steps, model.seed)
-    return replace(made, preprocessing=_with_crop(model, x, made))
+    transform = Transform(augment, mixings, steps, model.seed)
+    return replace(transform, preprocessing=_with_crop(model, x, transform))
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,8 @@ def statistics(
                 "beginning, where fit takes them from the training images. Received none, behind "
                 f"'{model.layers[len(first)].name}'."
             )
-    found = moments.of_colours(training(), f"fit: {missing[0].label}", steps=steps)
-    mean, variance = found.mean, found.variance
+    measured = moments.of_colours(training(), f"fit: {missing[0].label}", steps=steps)
+    mean, variance = measured.mean, measured.variance
     gained = []
     for affine in first:
         if affine in missing:
@@ -98,7 +108,7 @@ def statistics(
 def unfitted(model: ModelSettings) -> list[Normalization]:
     """The model's Normalization layers that have no statistics."""
     every = [layer for top in model.layers for layer in top.walk()]
-    return [one for one in every if isinstance(one, Normalization) and not one.fitted]
+    return [layer for layer in every if isinstance(layer, Normalization) and not layer.fitted]
 
 
 def _first_affine(layers: Sequence[Layer]) -> list[Rescaling | Normalization]:
@@ -122,39 +132,43 @@ def source_shape(model: ImagesSpec, x: Any) -> tuple[int, ...]:
     return tuple(np.shape(x)[1:])
 
 
-def _of_augment(given: Augment) -> tuple[list[Any], int]:
+def _of_augment(augment: Augment) -> tuple[list[Any], int]:
     """What an Augment combines, and its seed; ValueError for what prediction would lack."""
-    if given.scale is not None or given.offset is not None:
+    if augment.scale is not None or augment.offset is not None:
         raise ValueError(
             "fit: augment must leave scale and offset to a layer, which prediction has too: begin "
-            f"the model with Rescaling or Normalization. Received scale={given.scale!r}, "
-            f"offset={given.offset!r}."
+            f"the model with Rescaling or Normalization. Received scale={augment.scale!r}, "
+            f"offset={augment.offset!r}."
         )
-    return list(given.augmentations), given.seed
+    return list(augment.augmentations), augment.seed
 
 
-def _listed(given: Any) -> list[Any]:
+def _listed(argument: Any) -> list[Any]:
     """fit's `augment` as a list of objects."""
-    if given is None:
+    if argument is None:
         return []
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        given = [given]
-    return [_made(one) for one in given]
+    if not isinstance(argument, Sequence) or isinstance(argument, str):
+        argument = [argument]
+    return [_made(item) for item in argument]
 
 
-def _made(one: Any) -> Any:
+def _made(item: Any) -> Any:
     """What an entry of fit's `augment` stands for."""
-    if isinstance(one, Augment | Mixing):
-        return one
-    if isinstance(one, str) and naming.snake_case(one) in MIXINGS:
-        return MIXINGS[naming.snake_case(one)]()
-    return augmentation.resolved(one)
+    if isinstance(item, Augment | Mixing):
+        return item
+    if isinstance(item, str) and naming.snake_case(item) in MIXINGS:
+        return MIXINGS[naming.snake_case(item)]()
+    return augmentation.resolved(item)
 
 
-def _fitted(one: Any, training: Callable[[], Any]) -> Any:
+def _fitted(augmentation: Any, training: Callable[[], Any]) -> Any:
     """An augmentation, or a copy of it that is fitted to the training images where it is not yet:
     the user's own would carry them into another training."""
-    return one if getattr(one, "fitted", True) else copy.copy(one).fit(training())
+    return (
+        augmentation
+        if getattr(augmentation, "fitted", True)
+        else copy.copy(augmentation).fit(training())
+    )
 
 
 def _held(step: Preprocessing, steps: Sequence[Preprocessing]) -> bool:
@@ -175,20 +189,20 @@ def _held(step: Preprocessing, steps: Sequence[Preprocessing]) -> bool:
     )
 
 
-def _same_arrays(one: Any, other: Any) -> bool:
+def _same_arrays(value: Any, other: Any) -> bool:
     """Whether two steps that hold arrays were fitted to the same."""
-    mine, others = one.arrays(), other.arrays()
+    mine, others = value.arrays(), other.arrays()
     return all(np.array_equal(mine[name], others[name]) for name in mine)
 
 
-def _with_crop(model: ImagesSpec, x: Any, made: Transform) -> list[Preprocessing]:
+def _with_crop(model: ImagesSpec, x: Any, transform: Transform) -> list[Preprocessing]:
     """The fixed steps, with a crop to the augmented size before them where augmentation changes
     the size of images and none of the steps does."""
-    steps = list(made.preprocessing)
-    if made.augment is None or any(isinstance(step, CenterCrop) for step in steps):
+    steps = list(transform.preprocessing)
+    if transform.augment is None or any(isinstance(step, CenterCrop) for step in steps):
         return steps
     shape = source_shape(model, x)
     if len(shape) != 3:
         return steps
-    after = made.augmented_shape(shape)
+    after = transform.augmented_shape(shape)
     return steps if after == shape else [CenterCrop(*after[:2]), *steps]

@@ -65,26 +65,27 @@ class FitData:
 
 def adapted(model: ModelSettings, x: Any, name: str, labelled: bool = True) -> Any:
     """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
-    found = adapters.adapted(x, model.input_shape[-1], name, labelled)
-    if labelled or not is_dataset(found) or hasattr(found, "labels"):
-        return found
-    every = np.arange(len(found), dtype=np.int64)
-    return Subset(found, every, augment_argument.source_shape(model, found))
+    source = adapters.adapted(x, model.input_shape[-1], name, labelled)
+    if labelled or not is_dataset(source) or hasattr(source, "labels"):
+        return source
+    every = np.arange(len(source), dtype=np.int64)
+    return Subset(source, every, augment_argument.source_shape(model, source))
 
 
-def make(model: ModelSettings, given: FitArguments) -> FitData:
+def make(model: ModelSettings, arguments: FitArguments) -> FitData:
     """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
-    x = adapted(model, given.x, "fit: x")
+    x = adapted(model, arguments.x, "fit: x")
 
-    sides = functools.cache(lambda: _sides(model, x, given))
+    sides = functools.cache(lambda: _sides(model, x, arguments))
 
     def training() -> Any:
         return _training_images(model, x, sides)
 
-    made = augment_argument.make(model, x, given.augment, training)
-    if made.mixing and model.loss.target == "sparse":
+    transform = augment_argument.make(model, x, arguments.augment, training)
+    if transform.mixing and model.loss.target == "sparse":
         raise ValueError(
-            f"fit: augment: {made.mixing[0]!r} mixes targets, which the loss '{model.loss.name}' "
+            f"fit: augment: {transform.mixing[0]!r} mixes targets, which the loss "
+            f"'{model.loss.name}' "
             "cannot take. Compile with loss='categorical_crossentropy'; whole-number labels may "
             f"stay. Received the loss '{model.loss.name}'."
         )
@@ -92,49 +93,53 @@ def make(model: ModelSettings, given: FitArguments) -> FitData:
     validation: ArrayEpochs | StreamEpochs | None = None
     if isinstance(x, Stream):
         x.known = model.class_names
-        train = _of_stream(model, x, given, made)
+        train = _of_stream(model, x, arguments, transform)
     else:
-        train, validation = _of_examples(model, x, given, made, sides)
+        train, validation = _of_examples(model, x, arguments, transform, sides)
     names = getattr(x, "class_names", None)
     names = None if names is None else list(names)
-    if given.validation_data is not None:
-        validation = _validation(model, given, made, model.class_names or names)
+    if arguments.validation_data is not None:
+        validation = _validation(model, arguments, transform, model.class_names or names)
     decoder = getattr(x, "decoder", None)
     if not isinstance(decoder, Decoder) or decoder.shape != augment_argument.source_shape(model, x):
         decoder = None  # another library's
-    statistics = augment_argument.statistics(model, made.preprocessing, training)
-    return FitData(train, validation, list(made.preprocessing), names, decoder, statistics)
+    statistics = augment_argument.statistics(model, transform.preprocessing, training)
+    return FitData(train, validation, list(transform.preprocessing), names, decoder, statistics)
 
 
 def _of_examples(
     model: ModelSettings,
     x: Any,
-    given: FitArguments,
-    made: Transform,
+    arguments: FitArguments,
+    transform: Transform,
     sides: Callable[[], Sides | None],
 ) -> tuple[ArrayEpochs, ArrayEpochs | None]:
     """The part to train on, and the share of the examples that is held out to validate on."""
-    examples = input_checks.examples(model, x, given.y, given.sample_weight, made=made)
+    examples = input_checks.examples(
+        model, x, arguments.y, arguments.sample_weight, transform=transform
+    )
     validation = indices = None
     parted = sides()
     if parted is not None:
         indices, held = parted
-        validation = ArrayEpochs(examples, held, _unchanged(made), given.workers)
-    weighted = input_checks.weighted(model, examples, given.class_weight, "fit: ", indices)
-    train = ArrayEpochs(weighted, indices, made, given.workers)
-    if given.sampling is not None:
-        naming.lookup("sampling", given.sampling, dict.fromkeys(SAMPLING))
+        validation = ArrayEpochs(examples, held, _unchanged(transform), arguments.workers)
+    weighted = input_checks.weighted(model, examples, arguments.class_weight, "fit: ", indices)
+    train = ArrayEpochs(weighted, indices, transform, arguments.workers)
+    if arguments.sampling is not None:
+        naming.lookup("sampling", arguments.sampling, dict.fromkeys(SAMPLING))
         target_checks.refuse_without_classes(model, "fit: sampling", "leave sampling out")
-        found = target_checks.classes(model, examples.y)
-        train = replace(train, classes=found if indices is None else found[indices])
+        classes = target_checks.classes(model, examples.y)
+        train = replace(train, classes=classes if indices is None else classes[indices])
     return train, validation
 
 
-def _sides(model: ModelSettings, x: Any, given: FitArguments) -> Sides | None:
+def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides | None:
     """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
     share of each class. None where nothing is held out."""
-    share = arguments.number("fit", "validation_split", given.validation_split, least=0, below=1)
-    if not share or given.validation_data is not None:
+    share = arguments.number(
+        "fit", "validation_split", fit_arguments.validation_split, least=0, below=1
+    )
+    if not share or fit_arguments.validation_data is not None:
         return None
     if is_dataset(x):
         return _sides_of_dataset(model, x, share)
@@ -156,9 +161,9 @@ def _sides_of_dataset(model: ModelSettings, x: Any, share: float) -> Sides:
     sides = splitting.split_source(x, classes, share, model.seed)
     names = model.class_names or getattr(x, "class_names", None)
     names = list(names or map(str, range(int(classes.max()) + 1)))
-    found = splitting.notes(classes, names, *sides)
-    if found:
-        warnings.warn(f"fit: validation_split: {' '.join(found)}", stacklevel=6)
+    notes = splitting.notes(classes, names, *sides)
+    if notes:
+        warnings.warn(f"fit: validation_split: {' '.join(notes)}", stacklevel=6)
     return sides
 
 
@@ -180,52 +185,55 @@ def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | N
 
 
 def _of_stream(
-    model: ModelSettings, stream: Stream, given: FitArguments, made: Transform
+    model: ModelSettings, stream: Stream, arguments: FitArguments, transform: Transform
 ) -> StreamEpochs:
     """The part to train on where x is an iterable of batches."""
     arguments_of_arrays = {
-        "y": given.y,
-        "sample_weight": given.sample_weight,
-        "validation_split": given.validation_split or None,
-        "sampling": given.sampling,
+        "y": arguments.y,
+        "sample_weight": arguments.sample_weight,
+        "validation_split": arguments.validation_split or None,
+        "sampling": arguments.sampling,
     }
     for name, value in arguments_of_arrays.items():
         if value is not None:
             _refuse_beside_stream("fit", name, value)
-    _refuse_once(stream, given.epochs if given.steps is None else 1)
+    _refuse_once(stream, arguments.epochs if arguments.steps is None else 1)
     table = None
-    if given.class_weight is not None:
-        table = target_checks.class_weight(model, given.class_weight, None, "fit: class_weight")
-    return StreamEpochs(stream, made, given.workers, table)
+    if arguments.class_weight is not None:
+        table = target_checks.class_weight(model, arguments.class_weight, None, "fit: class_weight")
+    return StreamEpochs(stream, transform, arguments.workers, table)
 
 
 def _validation(
-    model: ModelSettings, given: FitArguments, made: Transform, class_names: list[str] | None
+    model: ModelSettings,
+    arguments: FitArguments,
+    transform: Transform,
+    class_names: list[str] | None,
 ) -> ArrayEpochs | StreamEpochs:
     """The part to validate on where validation_data is given; its classes are counted as in
     class_names."""
     name = "fit: validation_data: "
-    data, unchanged = given.validation_data, _unchanged(made)
+    data, unchanged = arguments.validation_data, _unchanged(transform)
     if not isinstance(data, tuple | list):
         data = (adapted(model, data, name.rstrip(": ")),)
         if isinstance(data[0], Stream):
-            _refuse_once(data[0], given.epochs if given.validation_steps is None else 1)
+            _refuse_once(data[0], arguments.epochs if arguments.validation_steps is None else 1)
             data[0].known = class_names
-            return StreamEpochs(data[0], unchanged, given.workers)
+            return StreamEpochs(data[0], unchanged, arguments.workers)
         if not is_dataset(data[0]):
             data = ()
     if not 1 <= len(data) <= 3:
         raise TypeError(
             "fit: validation_data must be (x, y), (x, y, sample_weight), a Dataset or an iterable "
-            f"of batches. Received {type(given.validation_data).__name__}."
+            f"of batches. Received {type(arguments.validation_data).__name__}."
         )
     x, y, weight = (*data, None, None)[:3]
     # Labels are taken as in training: mixing makes one-hot rows of them.
-    as_training = replace(unchanged, mixing=made.mixing)
+    as_training = replace(unchanged, mixing=transform.mixing)
     examples = input_checks.examples(
-        model, x, y, weight, name=name, made=as_training, class_names=class_names
+        model, x, y, weight, name=name, transform=as_training, class_names=class_names
     )
-    return ArrayEpochs(examples, None, unchanged, given.workers)
+    return ArrayEpochs(examples, None, unchanged, arguments.workers)
 
 
 def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
@@ -244,9 +252,9 @@ def _refuse_once(stream: Stream, epochs: int) -> None:
         )
 
 
-def _unchanged(made: Transform) -> Transform:
+def _unchanged(transform: Transform) -> Transform:
     """What validation does to images: the fixed steps alone."""
-    return Transform(preprocessing=made.preprocessing)
+    return Transform(preprocessing=transform.preprocessing)
 
 
 def of_evaluation(
@@ -257,13 +265,13 @@ def of_evaluation(
         workers = arguments.whole(
             "evaluate", "workers", workers, least=0, most=arguments.MOST_WORKERS
         )
-    made = Transform(preprocessing=model.preprocessing)
+    transform = Transform(preprocessing=model.preprocessing)
     x = adapted(model, x, "evaluate: x")
     if not isinstance(x, Stream):
         examples = input_checks.examples(model, x, y, sample_weight, name="evaluate: ")
-        return ArrayEpochs(examples, None, made, workers)
+        return ArrayEpochs(examples, None, transform, workers)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             _refuse_beside_stream("evaluate", name, value)
     x.known = model.class_names
-    return StreamEpochs(x, made, workers)
+    return StreamEpochs(x, transform, workers)

@@ -81,20 +81,20 @@ class ArrayEpochs:
             order = self.indices
         elif self.indices is not None:
             order = self.indices[order]
-        given, made = self.examples, self.made or _of_model(model)
-        engine, x = model.engine(), given.x
+        examples, transform = self.examples, self.made or _of_model(model)
+        engine, x = model.engine(), examples.x
         if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
-            by_number = made.plain or made.drawable(x.shape[1:])
+            by_number = transform.plain or transform.drawable(x.shape[1:])
             if by_number and engine.hold(x, anew=not self.begun):
                 self.begun.append(epoch)
-                return self._selected(x, made, batch_size, order, epoch)
+                return self._selected(x, transform, batch_size, order, epoch)
         folder = x if isinstance(x, ImageFolder) else None
         if training and folder is not None:
             x = folder.for_epoch(model.seed, epoch)
         batches = Batches(
             x,
-            given.y,
-            given.weight,
+            examples.y,
+            examples.weight,
             batch_size,
             order,
             shape=tuple(model.input_shape),
@@ -102,40 +102,40 @@ class ArrayEpochs:
             workers=self.workers,
             send=engine.sender(),
             leave_out=True,
-            transform=made,
+            transform=transform,
         )
         made_batches = iter(batches)
         if folder is not None:
             made_batches = _warned(made_batches, folder.damage)
-        return epoch_hooks.told(given.x, made_batches, epoch if training else None)
+        return epoch_hooks.told(examples.x, made_batches, epoch if training else None)
 
     def _selected(
         self,
         x: NDArray[Any],
-        made: Transform,
+        transform: Transform,
         batch_size: int,
         order: NDArray[np.int64] | None,
         epoch: int,
     ) -> Generator[Any, None, None]:
         """The batches of a data set whose images x the engine holds: they come by their numbers,
         with what is drawn for them ahead of the step."""
-        given = self.examples
-        numbers = np.arange(len(given)) if order is None else order
-        keys = made.keys(numbers, len(x))
+        examples = self.examples
+        numbers = np.arange(len(examples)) if order is None else order
+        keys = transform.keys(numbers, len(x))
 
         def select(first: int, slot: None) -> tuple[Selection, Any, Any]:
             part = slice(first, first + batch_size)
             chosen = numbers[part]
-            drawn = made.drawn(x.shape[1:], keys[part], epoch)
+            drawn = transform.drawn(x.shape[1:], keys[part], epoch)
             if drawn is not None:
                 drawn.check_reach(x.shape[1:])
                 if not first:
-                    made.check_values(x[chosen])
-            weight = None if given.weight is None else given.weight[chosen]
-            return Selection(x, chosen, drawn), given.y[chosen], weight
+                    transform.check_values(x[chosen])
+            weight = None if examples.weight is None else examples.weight[chosen]
+            return Selection(x, chosen, drawn), examples.y[chosen], weight
 
         workers = 0
-        if not made.plain:
+        if not transform.plain:
             workers = 1 if self.workers is None else self.workers
         starts = range(0, len(numbers), batch_size)
         return ahead(select, starts, [None] * (workers + 1), workers)
@@ -157,13 +157,13 @@ class StreamEpochs:
     def __init__(
         self,
         stream: Stream,
-        made: Transform,
+        transform: Transform,
         workers: int | None = None,
         class_weight: NDArray[np.float32] | None = None,
     ):
         self.count: int | None = None
         self._stream = stream
-        self._made = made
+        self._made = transform
         # One thread at most: an iterable gives one batch after the other.
         self._workers = 1 if workers is None else min(workers, 1)
         self._class_weight = class_weight
@@ -197,57 +197,57 @@ class StreamEpochs:
 
         def prepare(_: int, slot: None) -> Batch | None:
             nonlocal seen
-            number, given = next(source, (0, None))
-            if given is None:
+            number, examples = next(source, (0, None))
+            if examples is None:
                 return None
-            batch = self._batch(model, given, number, seen, epoch)
+            batch = self._batch(model, examples, number, seen, epoch)
             seen += len(batch[0])
             return batch
 
         slots = [None] * (self._workers + 1)
-        with closing(ahead(prepare, itertools.count(), slots, self._workers)) as made:
-            for batch in made:
+        with closing(ahead(prepare, itertools.count(), slots, self._workers)) as prepared:
+            for batch in prepared:
                 if batch is None:
                     break
                 yield batch
         self.count = seen
 
     def _batch(
-        self, model: ModelSettings, given: tuple[Any, Any, Any], number: int, seen: int, epoch: int
+        self, model: ModelSettings, batch: tuple[Any, Any, Any], number: int, seen: int, epoch: int
     ) -> Batch:
-        name, made = f"{self._stream.name}: batch {number}: ", self._made
-        x = input_checks.images(model, given[0], f"{name}x", made)
+        name, transform = f"{self._stream.name}: batch {number}: ", self._made
+        x = input_checks.images(model, batch[0], f"{name}x", transform)
         if not number:
-            made.check_values(np.asarray(x))
-        y = target_checks.labels(model, given[1], len(x), f"{name}y", one_hot=True)
-        weight = target_checks.sample_weight(given[2], len(x), f"{name}weights")
+            transform.check_values(np.asarray(x))
+        y = target_checks.labels(model, batch[1], len(x), f"{name}y", one_hot=True)
+        weight = target_checks.sample_weight(batch[2], len(x), f"{name}weights")
         if self._class_weight is not None:
             by_class = self._class_weight[target_checks.classes(model, y)]
             weight = by_class if weight is None else weight * by_class
-        return made.mixed(_of_stream(made, x, seen, epoch), y, weight, epoch, number)
+        return transform.mixed(_of_stream(transform, x, seen, epoch), y, weight, epoch, number)
 
 
-def _of_stream(made: Transform, x: Any, seen: int, epoch: int) -> NDArray[Any]:
+def _of_stream(transform: Transform, x: Any, seen: int, epoch: int) -> NDArray[Any]:
     """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
-    if made.plain:
+    if transform.plain:
         return np.ascontiguousarray(x, np.float32)
-    out = np.empty((len(x), *made.augmented_shape(x.shape[1:])), np.float32)
-    return made.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
+    out = np.empty((len(x), *transform.augmented_shape(x.shape[1:])), np.float32)
+    return transform.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
 
 
 def prepared(
     model: ModelSettings, images: Any, batch_size: int
 ) -> Generator[NDArray[Any], None, None]:
     """Checked images, in order, in batches as the network sees them."""
-    made = _of_model(model)
-    if isinstance(images, np.ndarray) and made.plain:
+    transform = _of_model(model)
+    if isinstance(images, np.ndarray) and transform.plain:
         # Views will do.
         yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return
     shape = tuple(model.input_shape)
-    batches = Batches(images, None, None, batch_size, shape=shape, transform=made)
-    with closing(epoch_hooks.told(images, iter(batches), None)) as found:
-        yield from (x for x, _, _ in found)
+    batches = Batches(images, None, None, batch_size, shape=shape, transform=transform)
+    with closing(epoch_hooks.told(images, iter(batches), None)) as batches_of_epoch:
+        yield from (x for x, _, _ in batches_of_epoch)
 
 
 def prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[Any], None, None]:
@@ -256,10 +256,10 @@ def prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[A
 
 
 def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[Any], None, None]:
-    made = _of_model(model)
-    for number, (given, _, _) in enumerate(stream):
-        x = input_checks.images(model, given, f"{stream.name}: batch {number}: x", made)
-        yield _of_stream(made, x, 0, 0)
+    transform = _of_model(model)
+    for number, (batch, _, _) in enumerate(stream):
+        x = input_checks.images(model, batch, f"{stream.name}: batch {number}: x", transform)
+        yield _of_stream(transform, x, 0, 0)
 
 
 def _of_model(model: ModelSettings) -> Transform:

@@ -148,9 +148,9 @@ def _named(model: ModelSettings, classes: list[int]) -> str:
 
 def _unread(model: ModelSettings) -> Iterator[str]:
     """Strides that leave pixels out; once a model."""
-    found = unread_in(model)
-    if not found or model in _told:
+    unread = unread_in(model)
+    if not unread or model in _told:
         return
     _told.add(model)
-    told = "; ".join(unread_words(layer, pixels) for layer, pixels in found.items())
+    told = "; ".join(unread_words(layer, pixels) for layer, pixels in unread.items())
     yield f"{told} (summary() marks it). Padding or another size of the images would use them."

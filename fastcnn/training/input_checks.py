@@ -70,8 +70,8 @@ def compiled(model: ModelSettings, method: str, training: bool = False) -> None:
 
 def callbacks(value: Any) -> list[Callback]:
     """fit's callbacks as a list."""
-    given = [] if value is None else value if isinstance(value, list | tuple) else [value]
-    for callback in given:
+    listed = [] if value is None else value if isinstance(value, list | tuple) else [value]
+    for callback in listed:
         if not isinstance(callback, Callback):
             hint = "; make an object of the class" if isinstance(callback, type) else ""
             raise TypeError(
@@ -79,21 +79,21 @@ def callbacks(value: Any) -> list[Callback]:
                 f"Received {callback!r}{hint}."
             )
         check_hooks(callback)
-    return list(given)
+    return list(listed)
 
 
 def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
     """A parameter's new values: finite float32 of its shape."""
-    found = array(value, parameter.path)
-    if found.dtype.kind == "c" or found.shape != parameter.shape:
+    values = array(value, parameter.path)
+    if values.dtype.kind == "c" or values.shape != parameter.shape:
         raise ValueError(
             f"{parameter.path}: expected shape {parameter.shape}. "
-            f"Received {found.dtype} of shape {found.shape}."
+            f"Received {values.dtype} of shape {values.shape}."
         )
     with np.errstate(over="ignore"):
-        found = np.ascontiguousarray(found, np.float32)
-    finite(found, parameter.path)
-    return found
+        values = np.ascontiguousarray(values, np.float32)
+    finite(values, parameter.path)
+    return values
 
 
 def examples(
@@ -103,7 +103,7 @@ def examples(
     sample_weight: Any = None,
     class_weight: Any = None,
     name: str = "fit: ",
-    made: Transform | None = None,
+    transform: Transform | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Examples:
     """Images, targets and weights that belong together; `made` as for `images`.
@@ -111,18 +111,20 @@ def examples(
     Labels become one-hot rows where the loss takes such, for a Dataset and for mixing. Those of a
     Dataset that names its classes are counted as in `class_names`, the model's where it is None.
     """
-    found = images(model, x, f"{name}x", made)
-    if not isinstance(found, np.ndarray):
+    pixels = images(model, x, f"{name}x", transform)
+    if not isinstance(pixels, np.ndarray):
         if y is not None:
             raise ValueError(
                 f"{name}y must be None where x is a Dataset, which has its own labels. "
                 f"Received {type(y).__name__}."
             )
-        target = dataset_targets(model, found, name, class_names)
+        target = dataset_targets(model, pixels, name, class_names)
     else:
-        target = target_checks.labels(model, y, len(found), f"{name}y", bool(made and made.mixing))
-    weight = target_checks.sample_weight(sample_weight, len(found), f"{name}sample_weight")
-    return weighted(model, Examples(found, target, weight), class_weight, name)
+        target = target_checks.labels(
+            model, y, len(pixels), f"{name}y", bool(transform and transform.mixing)
+        )
+    weight = target_checks.sample_weight(sample_weight, len(pixels), f"{name}sample_weight")
+    return weighted(model, Examples(pixels, target, weight), class_weight, name)
 
 
 def dataset_targets(
@@ -134,7 +136,7 @@ def dataset_targets(
     return target_checks.labels(model, y, len(dataset), f"{name}y", one_hot=True)
 
 
-def _labels(dataset: Any, name: str, known: Sequence[str] | None) -> Any:
+def _labels(dataset: Any, name: str, class_names: Sequence[str] | None) -> Any:
     """A Dataset's labels, counted as the classes are that are called `known`."""
     if not hasattr(dataset, "labels"):
         raise TypeError(
@@ -142,14 +144,14 @@ def _labels(dataset: Any, name: str, known: Sequence[str] | None) -> Any:
             f"__len__, images(indices, out) and labels. Received {type(dataset).__name__} without."
         )
     names = getattr(dataset, "class_names", None)
-    if names is None or known is None or dataset.labels is None:
+    if names is None or class_names is None or dataset.labels is None:
         return dataset.labels
-    return class_labels.counted(dataset.labels, names, known, name, RENAMING)
+    return class_labels.counted(dataset.labels, names, class_names, name, RENAMING)
 
 
 def weighted(
     model: ModelSettings,
-    given: Examples,
+    examples: Examples,
     class_weight: Any,
     name: str,
     indices: NDArray[np.int64] | None = None,
@@ -157,61 +159,63 @@ def weighted(
     """Examples whose weights are multiplied by those of their classes; `indices` are those that
     count for "balanced"."""
     if class_weight is None:
-        return given
-    found = target_checks.classes(model, given.y)
-    counted = found if indices is None else found[indices]
+        return examples
+    classes = target_checks.classes(model, examples.y)
+    counted = classes if indices is None else classes[indices]
     table = target_checks.class_weight(model, class_weight, counted, f"{name}class_weight")
-    by_class = table[found]
-    return replace(given, weight=by_class if given.weight is None else given.weight * by_class)
+    by_class = table[classes]
+    return replace(
+        examples, weight=by_class if examples.weight is None else examples.weight * by_class
+    )
 
 
 def images(
-    model: ModelSettings, x: Any, name: str = "x", made: Transform | None = None
+    model: ModelSettings, x: Any, name: str = "x", transform: Transform | None = None
 ) -> NDArray[Any] | Dataset:
     """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
 
     `made` is what is done to them before the step, the model's preprocessing where it is None;
     they must then have the model's input shape.
     """
-    made = Transform(preprocessing=model.preprocessing) if made is None else made
+    transform = Transform(preprocessing=model.preprocessing) if transform is None else transform
     if is_dataset(x):
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
-        _fitting_dataset(model, x, name, made)
+        _fitting_dataset(model, x, name, transform)
         return cast(Dataset, x)
-    found = array(x, name)
-    if found.dtype.kind != "f" and found.dtype != np.uint8:
+    pixels = array(x, name)
+    if pixels.dtype.kind != "f" and pixels.dtype != np.uint8:
         raise TypeError(
-            f"{name} must be images of dtype uint8 or float32. Received dtype {found.dtype}; "
+            f"{name} must be images of dtype uint8 or float32. Received dtype {pixels.dtype}; "
             "convert them with x.astype('float32')."
         )
-    _fitting(model, found.shape, name, made)
-    if not len(found):
-        raise ValueError(f"{name} must hold at least one image. Received shape {found.shape}.")
-    if found.dtype == np.uint8:
-        return np.ascontiguousarray(found)
+    _fitting(model, pixels.shape, name, transform)
+    if not len(pixels):
+        raise ValueError(f"{name} must hold at least one image. Received shape {pixels.shape}.")
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
     with np.errstate(over="ignore"):
-        found = np.ascontiguousarray(found, np.float32)
-    finite(found, name)
-    return found
+        pixels = np.ascontiguousarray(pixels, np.float32)
+    finite(pixels, name)
+    return pixels
 
 
-def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, made: Transform) -> None:
+def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, transform: Transform) -> None:
     dtype = np.dtype(getattr(dataset, "dtype", np.float32))
     if dtype not in (np.uint8, np.float32):
         raise TypeError(f"{name}.dtype must be uint8 or float32. Received {dtype}.")
     shape = image_shape(dataset, tuple(model.input_shape))
-    _fitting(model, (len(dataset), *shape), name, made)
+    _fitting(model, (len(dataset), *shape), name, transform)
 
 
-def _fitting(model: ModelSettings, shape: tuple[int, ...], name: str, made: Transform) -> None:
+def _fitting(model: ModelSettings, shape: tuple[int, ...], name: str, transform: Transform) -> None:
     """ValueError unless images [n, ...] of this shape become the model's input."""
     expected = tuple(model.input_shape)
-    if made.plain or len(shape) != 1 + len(expected):
+    if transform.plain or len(shape) != 1 + len(expected):
         after = shape[1:]
     else:
         try:
-            after = made.output_shape(shape[1:])
+            after = transform.output_shape(shape[1:])
         except ValueError as error:
             raise ValueError(f"{name}: images of shape {shape} do not fit. {error}") from error
     if after != expected or not shape:

@@ -224,7 +224,7 @@ class ModelSettings(Settings, ABC):
     def plan_key(self, kind: str) -> tuple[Any, ...]:
         """Return all that the plan of a program of a kind is made from and that may change: where
         it equals that of a plan, the plan is right."""
-        layers = tuple(one.plan_key() for top in self.layers for one in top.walk())
+        layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
         key: tuple[Any, ...] = (self._plans, self.error_bound, layers)
         if kind not in ("train", "test"):
             return key
@@ -234,8 +234,8 @@ class ModelSettings(Settings, ABC):
             key += (loss.target, loss.has_classes)
         if kind == "test" or self._optimizer is None:
             return key
-        penalties = [one.regularizer for one in self.parameters]
-        key += tuple(one and (one.l1, one.l2) for one in penalties)
+        penalties = [parameter.regularizer for parameter in self.parameters]
+        key += tuple(penalty and (penalty.l1, penalty.l2) for penalty in penalties)
         return key + self._optimizer.plan_key()
 
 

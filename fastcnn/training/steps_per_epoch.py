@@ -132,6 +132,6 @@ def step_count(argument: str, value: int | None) -> int | None:
 def validation_epochs(value: Any) -> int | frozenset[int]:
     """Return validation_freq as a number of epochs, or as the epochs themselves."""
     if isinstance(value, Collection) and not isinstance(value, str):
-        each = [arguments.whole("fit", "validation_freq", one, least=1) for one in value]
+        each = [arguments.whole("fit", "validation_freq", epoch, least=1) for epoch in value]
         return frozenset(each)
     return arguments.whole("fit", "validation_freq", value, least=1)

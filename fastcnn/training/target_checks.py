@@ -37,20 +37,20 @@ def labels(
     if one_hot and check is _dense and model.loss.has_classes and array.ndim == 1:
         classes = model.output_shape[-1]
         array = np.eye(classes, dtype=np.float32)[_sparse(model, array, name)]
-    found: NDArray[Any] = check(model, array, name)
-    if len(found) != count:
+    targets: NDArray[Any] = check(model, array, name)
+    if len(targets) != count:
         raise ValueError(
             f"{name} must have one entry for each of the {count} images in x. "
-            f"Received {len(found)}."
+            f"Received {len(targets)}."
         )
-    return found
+    return targets
 
 
 def _refuse_names(y: Any, name: str) -> None:
     """TypeError, with how to number them, for labels that are texts."""
     with contextlib.suppress(ValueError):  # of rows of unequal lengths
         array = np.asarray(y)
-        texts = array.dtype.kind == "O" and all(isinstance(one, str) for one in array.flat)
+        texts = array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat)
         if array.size and (texts or array.dtype.kind in "US"):
             names = sorted(set(array.astype(str).flat))
             more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
@@ -185,7 +185,7 @@ def refuse_without_classes(model: ModelSettings, name: str, instead: str) -> Non
 
 
 def class_weight(
-    model: ModelSettings, weights: Any, found: NDArray[np.int64] | None, name: str
+    model: ModelSettings, weights: Any, classes: NDArray[np.int64] | None, name: str
 ) -> NDArray[np.float32]:
     """The weight of each class, float32 [classes]; 1 for those not named.
 
@@ -202,7 +202,7 @@ def class_weight(
     refuse_without_classes(model, name, "use sample_weight")
     count = 2 if _binary(model) else model.output_shape[-1]
     if balanced:
-        return _balanced(found, count, name)
+        return _balanced(classes, count, name)
     table = np.ones(count, np.float32)
     for label, weight in weights.items():
         whole_label = isinstance(label, Integral) and not isinstance(label, bool)
@@ -217,13 +217,13 @@ def class_weight(
     return table
 
 
-def _balanced(found: NDArray[np.int64] | None, count: int, name: str) -> NDArray[np.float32]:
-    if found is None:
+def _balanced(classes: NDArray[np.int64] | None, count: int, name: str) -> NDArray[np.float32]:
+    if classes is None:
         raise ValueError(
             f"{name} must be a dict where the labels are not known beforehand. Received 'balanced'."
         )
-    occurring = np.bincount(found, minlength=count)
-    share = len(found) / np.count_nonzero(occurring)
+    occurring = np.bincount(classes, minlength=count)
+    share = len(classes) / np.count_nonzero(occurring)
     return np.where(occurring, share / np.maximum(occurring, 1), 1.0).astype(np.float32)
 
 

@@ -145,7 +145,7 @@ class Trainer(ModelSettings):
         )
         steps = step_count("steps_per_epoch", steps_per_epoch)
         measured = step_count("validation_steps", validation_steps)
-        given = data_adapter.FitArguments(
+        fit_arguments = data_adapter.FitArguments(
             x=x,
             y=y,
             validation_split=validation_split,
@@ -161,10 +161,10 @@ class Trainer(ModelSettings):
             steps=steps,
             validation_steps=measured,
         )
-        found = data_adapter.make(self, given)
+        fit_data = data_adapter.make(self, fit_arguments)
         callback_list = CallbackList(input_checks.callbacks(callbacks))
-        fit_warnings.before_training(self, found.train, found.validation)
-        images = found.train.largest(plan.batch_size) or plan.batch_size
+        fit_warnings.before_training(self, fit_data.train, fit_data.validation)
+        images = fit_data.train.largest(plan.batch_size) or plan.batch_size
         if arguments.flag("fit", "tune", tune):
             report = tuner.tune(self, images)
             progress.make(verbose).note(report.sentence)
@@ -174,14 +174,14 @@ class Trainer(ModelSettings):
                 return history
         if verbose and timing_cache.any_known():
             _tell_measured(self, images, verbose)
-        _give_statistics(self, found.statistics)
-        self.preprocessing = found.preprocessing
+        _give_statistics(self, fit_data.statistics)
+        self.preprocessing = fit_data.preprocessing
         if self.class_names is None:
-            self.class_names = found.class_names
-        if found.decoder is not None:
-            self.decoder = found.decoder
-        train: Any = found.train
-        validation: Any = found.validation
+            self.class_names = fit_data.class_names
+        if fit_data.decoder is not None:
+            self.decoder = fit_data.decoder
+        train: Any = fit_data.train
+        validation: Any = fit_data.validation
         if steps is not None:
             train = Stepped(train, steps, plan.batch_size, "steps_per_epoch", goes_on=True)
         if measured is not None and validation is not None:
@@ -311,9 +311,9 @@ class Trainer(ModelSettings):
             return _answer(_on_batch(self, batch, self.engine().test), return_dict)
 
 
-def _give_statistics(model: Trainer, found: list[Statistics]) -> None:
-    for one in found:
-        one.layer.take(one.mean, one.variance)
+def _give_statistics(model: Trainer, statistics: list[Statistics]) -> None:
+    for measured in statistics:
+        measured.layer.take(measured.mean, measured.variance)
 
 
 def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:

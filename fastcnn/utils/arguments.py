@@ -53,9 +53,9 @@ def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
     """value as `number` returns it when it is within its limits as float32, too, in which machine
     code takes it: neither infinite there nor rounded to a limit that it must not reach. TypeError
     or ValueError otherwise."""
-    taken = number(owner, argument, value, **limits)
+    converted = number(owner, argument, value, **limits)
     above, below = limits.get("above", -math.inf), limits.get("below", math.inf)
-    rounded = rounded_to_float32(taken)
+    rounded = rounded_to_float32(converted)
     if not above < rounded < below:
         least, most = limits.get("least", -math.inf), limits.get("most", math.inf)
         expected = f"{_range('a number', least, most, above, below)} in float32"
@@ -63,15 +63,15 @@ def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
             f"{_place(owner)}: {argument} must be {expected}. "
             f"Received {value!r}, in float32 {rounded:g}."
         )
-    return taken
+    return converted
 
 
 def check_float32s(owner: object, argument: str, value: Any) -> None:
     """TypeError or ValueError unless value is a number that `float32` takes, or an array or a
     sequence of them."""
     many = isinstance(value, list | tuple | np.ndarray)
-    for one in np.ravel(np.asarray(value, object)).tolist() if many else [value]:
-        float32(owner, argument, one)
+    for entry in np.ravel(np.asarray(value, object)).tolist() if many else [value]:
+        float32(owner, argument, entry)
 
 
 def as_float(value: Any) -> float:

@@ -15,15 +15,15 @@ CHUNK = 1 << 20
 def array(value: Any, name: str) -> NDArray[Any]:
     """value as an array of numbers; ValueError or TypeError otherwise."""
     try:
-        found = np.asarray(value)
+        converted = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array. Received rows of unequal lengths.") from error
-    if found.dtype.kind not in "fiubc":
+    if converted.dtype.kind not in "fiubc":
         raise TypeError(
             f"{name} must be an array of numbers. "
-            f"Received {type(value).__name__} of dtype {found.dtype}."
+            f"Received {type(value).__name__} of dtype {converted.dtype}."
         )
-    return found
+    return converted
 
 
 def finite(values: NDArray[np.float32], name: str) -> None:

@@ -137,7 +137,11 @@ def check(path: PathLike, stream: bool = False, make_folders: bool = False) -> N
 
 def _lowest_there(folder: str) -> str:
     """The folder, or the lowest of those above it that is there."""
-    return next(str(one) for one in (Path(folder), *Path(folder).parents) if os.path.lexists(one))
+    return next(
+        str(ancestor)
+        for ancestor in (Path(folder), *Path(folder).parents)
+        if os.path.lexists(ancestor)
+    )
 
 
 def _checked_mode(path: PathLike, target: str, folder: str) -> int | None:
@@ -204,6 +208,6 @@ def _flush_folder(folder: str) -> None:
 
 
 def _unwritable(path: PathLike, target: str, error: OSError) -> OSError:
-    kept = "the file that was there is unchanged" if os.path.exists(target) else "nothing was left"
-    sentence = f"'{path}' could not be written ({kept}): {error.strerror or error}."
+    state = "the file that was there is unchanged" if os.path.exists(target) else "nothing was left"
+    sentence = f"'{path}' could not be written ({state}): {error.strerror or error}."
     return OSError(sentence) if error.errno is None else type(error)(error.errno, sentence)

@@ -23,9 +23,9 @@ def shared_lock() -> threading.Lock:
 
     Locks that are taken within others must be made before them.
     """
-    made = threading.Lock()
-    hold_while_forking(made.acquire, made.release)
-    return made
+    lock = threading.Lock()
+    hold_while_forking(lock.acquire, lock.release)
+    return lock
 
 
 def hold_while_forking(acquire: Callable[[], Any], release: Callable[[], Any]) -> None:

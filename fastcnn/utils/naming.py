@@ -26,10 +26,10 @@ def printable(text: str) -> str:
     decode: those that are UTF-8, as under LC_ALL=C, are decoded, and others are shown escaped.
     """
     try:
-        found = text.encode("utf-8", "surrogateescape")
+        encoded = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # other ones, as Windows and JSON may have
-        found = text.encode("utf-8", "backslashreplace")
-    return found.decode("utf-8", "backslashreplace")
+        encoded = text.encode("utf-8", "backslashreplace")
+    return encoded.decode("utf-8", "backslashreplace")
 
 
 def _plain(name: str) -> str:
@@ -42,9 +42,9 @@ def _with_article(kind: str) -> str:
 
 def nearest(name: str, names: Any) -> str | None:
     """The one of names that looks most like name, or None when none does."""
-    plain = {_plain(known): known for known in reversed(list(names))}
-    found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
-    return plain[found[0]] if found else None
+    plain = {_plain(candidate): candidate for candidate in reversed(list(names))}
+    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    return plain[matches[0]] if matches else None
 
 
 def unknown(kind: str, name: str, names: Any) -> str:
@@ -57,11 +57,11 @@ def unknown(kind: str, name: str, names: Any) -> str:
 
 def _spelled(names: Any) -> list[str]:
     classes = names if isinstance(names, Mapping) else {}
-    found = []
+    spelled = []
     for name in names:
         other = getattr(classes.get(name), "__name__", name)
-        found.append(name if other == name else f"{name} ({other})")
-    return found
+        spelled.append(name if other == name else f"{name} ({other})")
+    return spelled
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
@@ -70,8 +70,8 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
         raise TypeError(f"Expected the name of {_with_article(kind)}. Received {name!r}.")
     if name in table:
         return table[name]
-    for known, value in table.items():
-        if _plain(known) == _plain(name):
+    for key, value in table.items():
+        if _plain(key) == _plain(name):
             return value
     raise ValueError(unknown(kind, name, table))
 
@@ -84,9 +84,9 @@ def entry(owner: str, kind: str, name: Any, table: Mapping[str, T]) -> T:
     return table[name]
 
 
-def serialize(thing: Any) -> dict[str, Any]:
+def serialize(value: Any) -> dict[str, Any]:
     """{"class_name", "config"} of an object with get_config()."""
-    return {"class_name": type(thing).__name__, "config": thing.get_config()}
+    return {"class_name": type(value).__name__, "config": value.get_config()}
 
 
 def resolve(kind: str, identifier: Any, base: type[T], table: Mapping[str, type[T]]) -> T:

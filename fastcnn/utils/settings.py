@@ -117,10 +117,14 @@ class Settings:
         return ""
 
     def _unknown(self, name: str) -> str:
-        public = [one for one in dir(type(self)) if not one.startswith("_")]
-        settable = [one for one in public if getattr(getattr(type(self), one), "fset", None)]
-        public = [one for one in vars(self) if not one.startswith("_")]
-        own = [one for one in public if self._why_fixed(one) is None]
+        public = [attribute for attribute in dir(type(self)) if not attribute.startswith("_")]
+        settable = [
+            attribute
+            for attribute in public
+            if getattr(getattr(type(self), attribute), "fset", None)
+        ]
+        public = [attribute for attribute in vars(self) if not attribute.startswith("_")]
+        own = [attribute for attribute in public if self._why_fixed(attribute) is None]
         names = list(dict.fromkeys([*self._arguments(), *settable, *own]))
         alias = ALIASES.get(name)
         if alias in names:
@@ -132,7 +136,7 @@ class Settings:
     @classmethod
     def _our_class(cls) -> type[Settings]:
         """Return the class of fastcnn's that a user's own class is derived from, or the class."""
-        return next(one for one in cls.__mro__ if one.__module__.startswith("fastcnn."))
+        return next(base for base in cls.__mro__ if base.__module__.startswith("fastcnn."))
 
     @classmethod
     def _arguments(cls) -> tuple[str, ...]:
@@ -143,13 +147,17 @@ class Settings:
         """Take over what an object has that is constructed with another value of a setting."""
         ours = self._our_class()
         other = ours(**{**self._given(), name: value})
-        for gone in [one for one in vars(self) if one not in vars(other) and hasattr(ours, one)]:
+        for gone in [
+            attribute
+            for attribute in vars(self)
+            if attribute not in vars(other) and hasattr(ours, attribute)
+        ]:
             del vars(self)[gone]  # that of the class counts again
         vars(self).update(vars(other))
 
     def _given(self) -> dict[str, Any]:
         """Return what an equal object is constructed with."""
-        return {one: getattr(self, one) for one in self._arguments()}
+        return {argument: getattr(self, argument) for argument in self._arguments()}
 
     def _assign(self, **values: Any) -> None:
         """Set attributes that others cannot set."""
@@ -187,8 +195,8 @@ def _closing(construct: Callable[..., None]) -> Callable[..., None]:
     set."""
 
     @functools.wraps(construct)
-    def constructor(self: Settings, *given: Any, **named: Any) -> None:
-        construct(self, *given, **named)
+    def constructor(self: Settings, *args: Any, **named: Any) -> None:
+        construct(self, *args, **named)
         if type(self).__init__ is constructor:
             self._check_constructed()
             self._closed = True
@@ -200,9 +208,9 @@ def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that may set any attribute of its object."""
 
     @functools.wraps(method)
-    def opened(self: Settings, *given: Any, **named: Any) -> Any:
+    def opened(self: Settings, *args: Any, **named: Any) -> Any:
         with self._open():
-            return method(self, *given, **named)
+            return method(self, *args, **named)
 
     return opened
 
@@ -212,8 +220,8 @@ def _parameters(classes: tuple[type, ...]) -> tuple[str, ...]:
     """Return the names of a constructor's arguments, with those that it hands on to the next
     class."""
     names: dict[str, None] = {}
-    for one in classes:
-        construct = vars(one).get("__init__")
+    for cls in classes:
+        construct = vars(cls).get("__init__")
         if construct is None:
             continue
         parameters = list(inspect.signature(construct).parameters.values())[1:]
@@ -231,7 +239,7 @@ class FixedList(list[Value]):
         super().__init__(values)
         self._refusal = refusal
 
-    def _refuse(self, *given: Any, **named: Any) -> NoReturn:
+    def _refuse(self, *args: Any, **named: Any) -> NoReturn:
         raise TypeError(self._refusal)
 
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
@@ -248,7 +256,7 @@ class FixedDict(dict[str, Value]):
         super().__init__(values)
         self._refusal = refusal
 
-    def _refuse(self, *given: Any, **named: Any) -> NoReturn:
+    def _refuse(self, *args: Any, **named: Any) -> NoReturn:
         raise TypeError(self._refusal)
 
     clear = pop = popitem = setdefault = update = _refuse

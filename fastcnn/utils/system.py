@@ -100,10 +100,10 @@ def _container_memory() -> int:
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
-            most, taken = (int((CGROUP / name).read_text()) for name in (limit, used))
+            most, used_bytes = (int((CGROUP / name).read_text()) for name in (limit, used))
         except (OSError, ValueError):
             continue
-        return max(0, most - taken)
+        return max(0, most - used_bytes)
     return sys.maxsize
 
 

@@ -68,18 +68,18 @@ class Effect:
         """Put on the stream what changes so many images of a shape, x, in place."""
         height, width, channels = shape
         words, numbers = self._words, self._numbers
-        given = {"x": x, "keys": words.device, "streams": words.device[1:], **options._asdict()}
+        operands = {"x": x, "keys": words.device, "streams": words.device[1:], **options._asdict()}
         if options.noise:
             words.upload(1 + count, stream)
             numbers.upload(count, stream)
-            given |= {"stddev": numbers.device, "levels": self._levels}
-            launch(add_noise, count, stream, given | {"size": height * width * channels})
+            operands |= {"stddev": numbers.device, "levels": self._levels}
+            launch(add_noise, count, stream, operands | {"size": height * width * channels})
             return
         words.upload(self._first_box + BOX * count, stream)
         numbers.upload(channels, stream)
-        given |= {"boxes": words.device[self._first_box :], "channels": channels}
-        given |= {"fill": numbers.device[: channels if options.filled else 0]}
-        launch(erase_boxes, count, stream, given | {"height": height, "width": width})
+        operands |= {"boxes": words.device[self._first_box :], "channels": channels}
+        operands |= {"fill": numbers.device[: channels if options.filled else 0]}
+        launch(erase_boxes, count, stream, operands | {"height": height, "width": width})
 
 
 class Options(NamedTuple):
@@ -148,8 +148,8 @@ class Resampling:
 
     def _give_colours(self, drawn: BatchParams) -> int:
         """Write each image's record; return how many numbers it has."""
-        given = (drawn.linear, drawn.offset, drawn.mean)
-        parts = [part.reshape(len(part), -1) for part in given if part is not None]
+        colours = (drawn.linear, drawn.offset, drawn.mean)
+        parts = [part.reshape(len(part), -1) for part in colours if part is not None]
         if not parts:
             return 0
         records = np.concatenate(parts, axis=1)
@@ -165,12 +165,12 @@ class Resampling:
         if options.moved:
             self._matrices.upload(6 * count, stream)
         self._colours.upload(first + count * options.record, stream)
-        given = options._asdict() | {
+        operands = options._asdict() | {
             "matrices": self._matrices.device[: 6 * count if options.moved else 0],
             "settings": self._colours.device[:first],
             "colours": self._colours.device[first:],
         }
-        source.resample(given, indices, count, x, stream)
+        source.resample(operands, indices, count, x, stream)
         shape = options.out_height, options.out_width, self._channels
         for room, effect in zip(self._effects, options.effects, strict=False):
             room.enqueue(effect, x, shape, count, stream)

@@ -46,20 +46,25 @@ class Images:
 
     def gather(self, indices: Any, count: int, x: Any, stream: Any) -> None:
         """Put a launch on the stream that writes the images of these numbers into x."""
-        given = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
-        launch(gather_images[self._dtype], count, stream, given)
+        operands = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
+        launch(gather_images[self._dtype], count, stream, operands)
 
     def resample(
-        self, given: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
+        self, operands: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
     ) -> None:
         """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
         an image's `mean` colour is looked at."""
         height, width, channels = self._shape
-        given = given | {"images": self._device, "indices": indices, "x": x, "channels": channels}
-        given |= {"height": height, "width": width, "pixels": height * width}
-        if given["mean"]:
-            launch(add_mean_colour[self._dtype], count, stream, given)
-        launch(resample_images[self._dtype], count, stream, given)
+        operands = operands | {
+            "images": self._device,
+            "indices": indices,
+            "x": x,
+            "channels": channels,
+        }
+        operands |= {"height": height, "width": width, "pixels": height * width}
+        if operands["mean"]:
+            launch(add_mean_colour[self._dtype], count, stream, operands)
+        launch(resample_images[self._dtype], count, stream, operands)
 
 
 class DatasetCache:
@@ -74,8 +79,8 @@ class DatasetCache:
         images: uint8 or float32 [N, H, W, C]; `anew` says that they may have changed since they
         were last held.
         """
-        found = next((one for one in self._images if one.source is images), None)
-        if found is None:
+        cached = next((entry for entry in self._images if entry.source is images), None)
+        if cached is None:
             if images.nbytes > free_bytes() / 4 or images.dtype.name not in Images.DTYPES:
                 return False
             try:
@@ -83,25 +88,25 @@ class DatasetCache:
             except MemoryError:
                 return False  # not in one piece
         elif anew:
-            found.refresh()
+            cached.refresh()
         return True
 
     def drop_gone(self) -> None:
         """Forget the images of data sets that nobody holds any more."""
-        self._images = [one for one in self._images if one.source is not None]
+        self._images = [entry for entry in self._images if entry.source is not None]
 
     def give_up(self) -> bool:
         """Make room: forget the images of data sets that nobody holds any more, or of all where
         there are no such; say whether there were any."""
-        gone = [one for one in self._images if one.source is None] or self._images
-        for one in gone:
-            one.give_up()
+        gone = [entry for entry in self._images if entry.source is None] or self._images
+        for entry in gone:
+            entry.give_up()
         self.drop_gone()
         return bool(gone)
 
     def of(self, source: np.ndarray) -> Images | None:
         """Return a data set's images, if they are held."""
-        return next((one for one in self._images if one.source is source), None)
+        return next((entry for entry in self._images if entry.source is source), None)
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

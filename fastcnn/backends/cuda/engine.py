@@ -68,31 +68,31 @@ class _Work:
 
     def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
         size = self._capacity
-        made: dict[str, PinnedBuffer] = {}
+        buffers: dict[str, PinnedBuffer] = {}
         if "target" in roles:
             target = roles["target"]
-            made["target"] = PinnedBuffer((size * target.size,), target.dtype)
-            made["weight"] = PinnedBuffer((size,), np.float32)
+            buffers["target"] = PinnedBuffer((size * target.size,), target.dtype)
+            buffers["weight"] = PinnedBuffer((size,), np.float32)
         if low.program.training:
-            made["random"] = PinnedBuffer((2,), np.int64)
-            made["control"] = PinnedBuffer((1,), np.int64)
-            made["hyper"] = PinnedBuffer((8,), np.float32)
-        return made
+            buffers["random"] = PinnedBuffer((2,), np.int64)
+            buffers["control"] = PinnedBuffer((1,), np.int64)
+            buffers["hyper"] = PinnedBuffer((8,), np.float32)
+        return buffers
 
     def _make_outputs(
         self, low: Lowering, roles: dict[str, Buffer], has_classes: bool
     ) -> dict[str, PinnedBuffer]:
         wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
-        made: dict[str, PinnedBuffer] = {}
+        buffers: dict[str, PinnedBuffer] = {}
         for role in wanted if "scores" in roles else ["output"]:
             buffer = roles[role]
             device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
-            made[role] = PinnedBuffer(device.shape, buffer.dtype, device)
+            buffers[role] = PinnedBuffer(device.shape, buffer.dtype, device)
         for name in ("factors", "totals"):
             if name in self._tables:
                 device = self._tables[name]
-                made[name] = PinnedBuffer(device.shape, device.dtype, device)
-        return made
+                buffers[name] = PinnedBuffer(device.shape, device.dtype, device)
+        return buffers
 
     def enqueue(self, way: InputRoute, images: int, names: list[str]) -> None:
         """Put a run on the stream: its images, what else is given to it, its launches, what is
@@ -139,9 +139,9 @@ class _CpuProgram(PlannedProgram):
         else:
             self.outputs = self._outputs["output"].host
 
-    def run(self, x: Any, **given: np.ndarray) -> None:
+    def run(self, x: Any, **targets: np.ndarray) -> None:
         def counts() -> bool:
-            return bool(given["control"][0]) and self.finite
+            return bool(targets["control"][0]) and self.finite
 
         cuda.current_context()  # from now on this thread's
         try:
@@ -149,20 +149,20 @@ class _CpuProgram(PlannedProgram):
             with memory.lack_told("what its kernels need to run"):
                 self._device_state.run(
                     self._stream,
-                    lambda: self._put(x, given),
-                    counts if "control" in given else None,
+                    lambda: self._put(x, targets),
+                    counts if "control" in targets else None,
                 )
         finally:
             if isinstance(x, UploadedBatch):
                 self._uploader.take_back(x.room)
 
-    def _put(self, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _put(self, x: Any, targets: dict[str, np.ndarray]) -> None:
         """Put a run on the stream."""
         self._work.launches.prepare(len(x))  # what is wrong with a launch is told before the first
-        for name, array in given.items():
+        for name, array in targets.items():
             self._work.inputs[name].give(array)
         way = self._work.feed.give(x)
-        self._replay(way, len(x), [*given]).run()
+        self._replay(way, len(x), [*targets]).run()
 
     def _replay(self, way: InputRoute, images: int, names: list[str]) -> Replay:
         key = way, images
@@ -175,7 +175,7 @@ class _CpuProgram(PlannedProgram):
 
     def forget_gone(self) -> None:
         """Drop what was recorded of data sets that nobody holds any more."""
-        self._replays = {key: one for key, one in self._replays.items() if not key[0].gone}
+        self._replays = {key: replay for key, replay in self._replays.items() if not key[0].gone}
 
     @property
     def finite(self) -> bool:
@@ -203,10 +203,10 @@ class CudaEngine(Engine):
 
     def arrays(self) -> dict[str, Any]:
         """Return the model's flat arrays on the device, by the names of their regions."""
-        made = {"values": self.device_state.values, "moving": self.device_state.moving}
+        arrays = {"values": self.device_state.values, "moving": self.device_state.moving}
         if self._gradients is not None:
-            made |= {"gradients": self._gradients, "slots": self.device_state.slots}
-        return made
+            arrays |= {"gradients": self._gradients, "slots": self.device_state.slots}
+        return arrays
 
     def hold(self, images: np.ndarray, anew: bool) -> bool:
         """Keep a data set's images on the device, if they fit beside the model; say whether.
@@ -230,11 +230,11 @@ class CudaEngine(Engine):
         return self.uploader.send
 
     def _flat_gradients(self) -> np.ndarray:
-        found: np.ndarray = self._gradients.copy_to_host()
-        return found[: len(self._spec.state.values)]
+        gradients: np.ndarray = self._gradients.copy_to_host()
+        return gradients[: len(self._spec.state.values)]
 
-    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
-        planned.run(x, **given)
+    def _take_step(self, planned: PlannedProgram, x: Any, targets: dict[str, np.ndarray]) -> None:
+        planned.run(x, **targets)
 
     def _plan(
         self, kind: str, images: int, capacity: int | None = None, path: str = ""

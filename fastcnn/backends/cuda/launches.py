@@ -78,19 +78,19 @@ class Launches:
         unknown = {*call.places, *call.values} - {*kernel.fields, "parts"}
         if unknown:
             raise KeyError(f"The kernel {kernel.name} has no arguments {sorted(unknown)}.")
-        given = {"count": images, "chunks": chunks_of(images), **call.values}
+        operands = {"count": images, "chunks": chunks_of(images), **call.values}
         arguments = []
         for name in kernel.arguments:
             dtype = kernel.dtype(name)
             if kernel.is_array(name):
                 arguments.append(self._array(call.places.get(name), dtype))
             else:
-                arguments.append(dtype.type(given.get(name, 0)))
-        blocks, threads = kernel.launch(images, given)
+                arguments.append(dtype.type(operands.get(name, 0)))
+        blocks, threads = kernel.launch(images, operands)
         axis = _too_long(blocks)
         if axis:
             # Some grids are long because of a layer's groups, which no batch makes fewer.
-            alone = not _too_long(kernel.launch(1, given | {"count": 1, "chunks": 1})[0])
+            alone = not _too_long(kernel.launch(1, operands | {"count": 1, "chunks": 1})[0])
             advice = "Try smaller batches." if alone else "The layer is too large for a GPU."
             raise ValueError(
                 f"{call.label or kernel.name}: a grid of {blocks} blocks is beyond CUDA's limit of "

@@ -51,11 +51,11 @@ def batch(images: int, extent: Extent) -> Iterator[None]:
 def device_array(shape: int | Sequence[int], dtype: Any, what: str) -> Any:
     """Return an array on the device, its contents left as they are; `what` it is for, in words."""
     size = _bytes(shape, dtype)
-    made = _tried(lambda: cuda.device_array(shape, dtype), lambda: _no_room(size, what))
+    array = _tried(lambda: cuda.device_array(shape, dtype), lambda: _no_room(size, what))
     asking = _asking.get()
     if asking is not None:
         asking.taken += size
-    return made
+    return array
 
 
 def pinned_array(shape: int | Sequence[int], dtype: Any, what: str) -> np.ndarray:
@@ -97,9 +97,9 @@ def to_device(array: np.ndarray, what: str) -> Any:
     """Return a copy of an array on the device; at least one number, which nothing reads."""
     if array.size == 0:
         array = np.zeros(1, array.dtype)
-    made = device_array(array.shape, array.dtype, what)
-    upload(array, made)
-    return made
+    copy = device_array(array.shape, array.dtype, what)
+    upload(array, copy)
+    return copy
 
 
 def upload(array: np.ndarray, to: Any) -> None:

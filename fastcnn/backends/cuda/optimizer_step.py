@@ -67,7 +67,9 @@ def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dic
     return {
         "parts": parts.ravel(),
         "spans": spans.ravel(),
-        "penalties": np.array([_penalties(one) for one in parameters], np.float32).ravel(),
+        "penalties": np.array(
+            [_penalties(parameter) for parameter in parameters], np.float32
+        ).ravel(),
         "sums": np.zeros(2 * len(parts)),
         "factors": np.ones(len(parameters) + 1, np.float32),
         "totals": np.zeros(2),
@@ -91,5 +93,5 @@ def _penalties(parameter: Parameter) -> tuple[float, float]:
 
 def _named(*same: str, **fields: str) -> dict[str, Any]:
     """Return whole arrays by the fields that take them: `same` are named like their fields."""
-    found = {**{name: name for name in same}, **fields}
-    return {field: Region(0, name, per_image=False) for field, name in found.items()}
+    names = {**{name: name for name in same}, **fields}
+    return {field: Region(0, name, per_image=False) for field, name in names.items()}

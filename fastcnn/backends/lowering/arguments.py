@@ -25,7 +25,7 @@ def folded(low: Regions, op: Op) -> tuple[Region | None, Region | None]:
         return bias, None
     scale, shift = low.region(op.inputs[1]), low.region(op.inputs[2])
     size = op.inputs[1].size
-    made = Region(4 * size, GLOBAL, label="folded bias")
-    places = {"bias": bias, "scale": scale, "shift": shift, "y": made}
+    region = Region(4 * size, GLOBAL, label="folded bias")
+    places = {"bias": bias, "scale": scale, "shift": shift, "y": region}
     low.emit(low.kernels.layout.fold_bias, BATCH, "y", places, size=size)
-    return made, scale
+    return region, scale

@@ -11,8 +11,8 @@ from fastcnn.kernels.call import BATCH, IMAGE, Region
 
 def batch_moments(low: Regions, op: Op) -> None:
     x = low.region(op.inputs[0])
-    made = low.kernels.normalization.moments(low.calls, x, *_sizes(op.inputs[0]))
-    low.partials[op.outputs[0]] = Partial(made, op.inputs[0])
+    moments = low.kernels.normalization.moments(low.calls, x, *_sizes(op.inputs[0]))
+    low.partials[op.outputs[0]] = Partial(moments, op.inputs[0])
 
 
 def _sizes(buffer: Buffer) -> tuple[int, int]:
@@ -66,8 +66,8 @@ def _gate(low: Regions, op: Op) -> dict[str, Region]:
 def batch_norm_sums(low: Regions, op: Op) -> None:
     x, dy, moments = (low.region(buffer) for buffer in op.inputs[:3])
     sizes, gate = _sizes(op.inputs[0]), _gate(low, op)
-    made = low.kernels.normalization.sums(low.calls, x, dy, moments, *sizes, **gate)
-    low.partials[op.outputs[0]] = Partial(made, op.inputs[0])
+    sums = low.kernels.normalization.sums(low.calls, x, dy, moments, *sizes, **gate)
+    low.partials[op.outputs[0]] = Partial(sums, op.inputs[0])
 
 
 def batch_norm_dw(low: Regions, op: Op) -> None:

@@ -21,7 +21,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         module.add_options(benches)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Runs the subcommand."""
-    code: int = COMMANDS[given.bench].run(given)
+    code: int = COMMANDS[args.bench].run(args)
     return code

@@ -32,68 +32,72 @@ def usage() -> Iterator[None]:
         raise UsageError(str(error)) from None
 
 
-def directions(given: argparse.Namespace) -> list[str]:
+def directions(args: argparse.Namespace) -> list[str]:
     """The directions asked for, in the usual order."""
-    return [one for one in DIRECTIONS if one in given.direction or ALL in given.direction]
+    return [
+        direction
+        for direction in DIRECTIONS
+        if direction in args.direction or ALL in args.direction
+    ]
 
 
-def strategies(given: argparse.Namespace) -> tuple[str, ...]:
+def strategies(args: argparse.Namespace) -> tuple[str, ...]:
     """The strategies asked for, "auto" perhaps among them."""
-    known = {name: name for name in (*STRATEGIES, AUTO)}
+    names = {name: name for name in (*STRATEGIES, AUTO)}
     with usage():
-        asked = {naming.lookup("strategy", name, {**known, ALL: ALL}) for name in given.strategy}
-    return tuple(known if ALL in asked else asked)
+        asked = {naming.lookup("strategy", name, {**names, ALL: ALL}) for name in args.strategy}
+    return tuple(names if ALL in asked else asked)
 
 
-def check(given: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
     """UsageError where what is asked for cannot be had, before anything is measured."""
-    given.device = device.device(given)
-    if given.peer_python and not given.peer:
+    args.device = device.device(args)
+    if args.peer_python and not args.peer:
         raise UsageError("--peer-python is the Python of a peer: give --peer torch, too.")
     with usage():
-        for path in (given.json, given.csv, given.plot):
+        for path in (args.json, args.csv, args.plot):
             if path and path != STDOUT:
                 files.check(path)
-        if given.plot:
+        if args.plot:
             from fastcnn.lab.plots import save
 
-            save.check_path(given.plot)
+            save.check_path(args.plot)
 
 
-def measured(given: argparse.Namespace, tasks: list[Task], title: str) -> Report:
+def measured(args: argparse.Namespace, tasks: list[Task], title: str) -> Report:
     """Checks and times what the tasks say, beside the peer asked for, under a progress bar."""
-    with _peer(given) as peer, progress.tally(title, len(tasks)) as show:
-        return runner.measure(tasks, given.repeat, peer, show, given.device, given.precision)
+    with _peer(args) as peer, progress.tally(title, len(tasks)) as show:
+        return runner.measure(tasks, args.repeat, peer, show, args.device, args.precision)
 
 
 @contextlib.contextmanager
-def _peer(given: argparse.Namespace) -> Iterator[Peer | None]:
+def _peer(args: argparse.Namespace) -> Iterator[Peer | None]:
     """The peer asked for, running, or None; UsageError where it cannot be had."""
-    if given.peer is None:
+    if args.peer is None:
         yield None
         return
     try:
-        peer = Peer(given.peer, given.peer_python, given.device, given.precision)
+        peer = Peer(args.peer, args.peer_python, args.device, args.precision)
     except PeerError as error:
         raise UsageError(
-            f"--peer {given.peer}: {error} Name a Python that has it by --peer-python or {PYTHON}."
+            f"--peer {args.peer}: {error} Name a Python that has it by --peer-python or {PYTHON}."
         ) from None
     with peer:
         yield peer
 
 
-def leave(given: argparse.Namespace, found: Report, draw: Draw, show: Show = text.show) -> int:
+def leave(args: argparse.Namespace, report: Report, draw: Draw, show: Show = text.show) -> int:
     """Prints, writes and draws a report; returns 1 where it is not whole or a strategy is wrong."""
     # Files first: the reader of a pipe may leave before the end of a table.
-    if given.json and given.json != STDOUT:
-        files.write(given.json, files.as_json(found))
-    if given.csv:
-        files.write(given.csv, files.as_csv(found))
-    if given.json == STDOUT:
-        print(files.as_json(found))
+    if args.json and args.json != STDOUT:
+        files.write(args.json, files.as_json(report))
+    if args.csv:
+        files.write(args.csv, files.as_csv(report))
+    if args.json == STDOUT:
+        print(files.as_json(report))
     else:
-        show(found)
-    if given.plot and any(one.verdict == "ok" for one in found.results):
-        for path in draw(found, given.plot):
+        show(report)
+    if args.plot and any(result.verdict == "ok" for result in report.results):
+        for path in draw(report, args.plot):
             messages.say(f"Drawn: {path}")
-    return int(found.wrong or found.interrupted)
+    return int(report.wrong or report.interrupted)

@@ -46,23 +46,23 @@ def add_options(benches: Any) -> None:
     )
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compares, or lists; returns 1 where a strategy is wrong."""
-    bench_common.check(given)
-    bench_common.strategies(given)
-    if given.list:
-        return _list(given)
-    if not given.problems:
+    bench_common.check(args)
+    bench_common.strategies(args)
+    if args.list:
+        return _list(args)
+    if not args.problems:
         raise UsageError(
             "give a SET or a descriptor first, before the options (fastcnn bench conv --list)."
         )
     tasks = [
-        Task(problem, direction, bench_common.strategies(given))
-        for problem in _problems(given)
-        for direction in bench_common.directions(given)
+        Task(problem, direction, bench_common.strategies(args))
+        for problem in _problems(args)
+        for direction in bench_common.directions(args)
     ]
-    report = bench_common.measured(given, tasks, "bench conv")
-    return bench_common.leave(given, report, _draw)
+    report = bench_common.measured(args, tasks, "bench conv")
+    return bench_common.leave(args, report, _draw)
 
 
 def _draw(report: Report, path: str) -> list[Path]:
@@ -71,35 +71,35 @@ def _draw(report: Report, path: str) -> list[Path]:
     return save.conv(report, path)
 
 
-def _problems(given: argparse.Namespace) -> list[NamedProblem]:
+def _problems(args: argparse.Namespace) -> list[NamedProblem]:
     with bench_common.usage():
-        return sets.all_named(given.problems or sets.SETS, given.batch)
+        return sets.all_named(args.problems or sets.SETS, args.batch)
 
 
-def _list(given: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> int:
     """Prints the sets with their problems."""
-    problems = _problems(given)
-    if given.json:
-        text = json.dumps([_described(one) for one in problems])
-        print(text) if given.json == STDOUT else files.write(given.json, text)
+    problems = _problems(args)
+    if args.json:
+        text = json.dumps([_described(problem) for problem in problems])
+        print(text) if args.json == STDOUT else files.write(args.json, text)
         return 0
-    width = max(len(one.name) for one in problems)
-    for name in dict.fromkeys(one.set for one in problems):
-        own = [one for one in problems if one.set == name]
+    width = max(len(problem.name) for problem in problems)
+    for name in dict.fromkeys(problem.set for problem in problems):
+        own = [problem for problem in problems if problem.set == name]
         if name:
-            total = sum(one.count * one.problem.multiply_adds for one in own)
+            total = sum(problem.count * problem.problem.multiply_adds for problem in own)
             print(f"{name}: {sets.about(name)} {total / 1e9:.3g} G multiply-adds an image.")
-        for one in own:
-            often = f"x{one.count}" if one.count > 1 else ""
-            print(f"  {one.name:<{width}}  {often:>4}  {one.descriptor}")
+        for problem in own:
+            often = f"x{problem.count}" if problem.count > 1 else ""
+            print(f"  {problem.name:<{width}}  {often:>4}  {problem.descriptor}")
     return 0
 
 
-def _described(one: NamedProblem) -> dict[str, Any]:
+def _described(problem: NamedProblem) -> dict[str, Any]:
     return {
-        "set": one.set,
-        "name": one.name,
-        "count": one.count,
-        "descriptor": one.descriptor,
-        "multiply_adds": one.problem.multiply_adds,
+        "set": problem.set,
+        "name": problem.name,
+        "count": problem.count,
+        "descriptor": problem.descriptor,
+        "multiply_adds": problem.problem.multiply_adds,
     }

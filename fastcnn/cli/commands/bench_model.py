@@ -46,22 +46,22 @@ def add_options(benches: Any) -> None:
     bench.files(command)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints the layers' times forward and backward; returns 1 where it was interrupted."""
-    if given.device == "cuda":
+    if args.device == "cuda":
         raise UsageError(
             "--device cuda: layers are timed by a clock inside the CPU's executor, which a GPU has "
             "not. `fastcnn bench conv --device cuda` times convolutions."
         )
     with bench_common.usage():
-        for path in (given.json, given.csv):
+        for path in (args.json, args.csv):
             if path and path != STDOUT:
                 files.check(path)
-    model = models.named(given.model).to("cpu")
+    model = models.named(args.model).to("cpu")
     _prepare(model)
-    with progress.tally("bench model", given.repeat) as show:
-        step = layer_times.measure(model, given.batch, given.repeat, show)
-    _leave(given, step)
+    with progress.tally("bench model", args.repeat) as show:
+        step = layer_times.measure(model, args.batch, args.repeat, show)
+    _leave(args, step)
     return int(step.interrupted)
 
 
@@ -76,16 +76,16 @@ def _prepare(model: Sequential) -> None:
     model.optimizer.learning_rate = RATE
 
 
-def _leave(given: argparse.Namespace, step: StepTime) -> None:
+def _leave(args: argparse.Namespace, step: StepTime) -> None:
     data = json.dumps(layer_table.described(step), indent=1)
-    if given.json == STDOUT:
+    if args.json == STDOUT:
         print(data)
     else:
         _print(step)
-    if given.json and given.json != STDOUT:
-        files.write(given.json, data)
-    if given.csv:
-        files.write(given.csv, _csv(step))
+    if args.json and args.json != STDOUT:
+        files.write(args.json, data)
+    if args.csv:
+        files.write(args.csv, _csv(step))
 
 
 def _print(step: StepTime) -> None:

@@ -40,28 +40,28 @@ def add_options(benches: Any) -> None:
     bench.files(command, "draw the map of the winners, or lines over one parameter")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compares strategies on a grid of problems; returns 1 where one is wrong."""
     with bench_common.usage():
-        swept = _sweep(given)
+        swept = _sweep(args)
         problems = swept.problems()
     tasks = [
-        Task(problem, direction, bench_common.strategies(given))
+        Task(problem, direction, bench_common.strategies(args))
         for problem in problems
-        for direction in bench_common.directions(given)
+        for direction in bench_common.directions(args)
     ]
-    bench_common.check(given)
-    report = bench_common.measured(given, tasks, "bench sweep")
+    bench_common.check(args)
+    report = bench_common.measured(args, tasks, "bench sweep")
     show = partial(sweep_table.show, sweep=swept)
-    return bench_common.leave(given, report, partial(_draw, sweep=swept), show)
+    return bench_common.leave(args, report, partial(_draw, sweep=swept), show)
 
 
-def _sweep(given: argparse.Namespace) -> Sweep:
+def _sweep(args: argparse.Namespace) -> Sweep:
     """What --over and the fixed sizes ask for."""
-    sizes = {name: getattr(given, name) for name in sweep.TITLES}
+    sizes = {name: getattr(args, name) for name in sweep.TITLES}
     fixed = {name: size for name, size in sizes.items() if size is not None}
     try:
-        return sweep.parsed(given.over, fixed)
+        return sweep.parsed(args.over, fixed)
     except ValueError as error:
         raise ValueError(f"--over: {error}") from None
 

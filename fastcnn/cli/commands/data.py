@@ -30,7 +30,7 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.training import augment_argument
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Does what the action says, and prints what came of it."""
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "pack": _pack,
@@ -38,13 +38,13 @@ def run(given: argparse.Namespace) -> int:
         "stats": _stats,
         "show": _show,
     }
-    return actions[given.action](given)
+    return actions[args.action](args)
 
 
-def _pack(given: argparse.Namespace) -> int:
-    images = source.opened(given)
-    out = Path(given.out)
-    if out.exists() and Path(given.source).exists() and os.path.samefile(out, given.source):
+def _pack(args: argparse.Namespace) -> int:
+    images = source.opened(args)
+    out = Path(args.out)
+    if out.exists() and Path(args.source).exists() and os.path.samefile(out, args.source):
         raise UsageError(f"'{out}' cannot be packed into itself.")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* cannot be used, or no longer")  # see below
@@ -59,67 +59,67 @@ def _pack(given: argparse.Namespace) -> int:
         "image_shape": list(written.image_shape),
         **written.report.described(),
     }
-    _print(given, described, f"{written.report}\n{sentence}")
+    _print(args, described, f"{written.report}\n{sentence}")
     return 0
 
 
-def _check(given: argparse.Namespace) -> int:
-    path = Path(given.source)
+def _check(args: argparse.Namespace) -> int:
+    path = Path(args.source)
     if path.is_dir():
-        folder = inspection.inspect_folder(path, workers=given.threads)
-        _print(given, folder.described(), str(folder))
+        folder = inspection.inspect_folder(path, workers=args.threads)
+        _print(args, folder.described(), str(folder))
         return 1 if folder.report.skipped or not folder.report.images else 0
     try:
-        images = dataset.opened(given.source, Reading.of(given))
+        images = dataset.opened(args.source, Reading.of(args))
         if images.train is not None and isinstance(images.train.x, packed.PackedImages):
-            return _check_packed(given, images.train.x)
+            return _check_packed(args, images.train.x)
         seen = data_check.looked_at(images)
     except UsageError as error:
         if not path.is_file():
             raise
         raise FormatError(str(error)) from error  # the file is at fault, not its user
-    _print(given, seen.described(), str(seen))
+    _print(args, seen.described(), str(seen))
     return 1 if seen.damage else 0
 
 
-def _check_packed(given: argparse.Namespace, images: packed.PackedImages) -> int:
+def _check_packed(args: argparse.Namespace, images: packed.PackedImages) -> int:
     damaged = [position for _, wrong in images.damaged() for position in wrong]
     names = [images.files[position] for position in damaged]
     described = {"file": images.path, **images.report.described(), "damaged": names}
     words = f"{len(damaged):,} images are damaged: {', '.join(names[:20])}"
     verdict = words if damaged else "Every image is as it was packed."
-    _print(given, described, f"{images.report}\n{verdict}")
+    _print(args, described, f"{images.report}\n{verdict}")
     return 1 if damaged else 0
 
 
-def _stats(given: argparse.Namespace) -> int:
-    images = source.opened(given)
+def _stats(args: argparse.Namespace) -> int:
+    images = source.opened(args)
     if images.dtype == np.uint8:
-        found = inspection.measure(images)
-        text = str(found)
+        measured = inspection.measure(images)
+        text = str(measured)
     else:
-        found = data_check.measure_floats(images)
-        text = data_check.of_floats(found)
-    _print(given, found.described(), text)
+        measured = data_check.measure_floats(images)
+        text = data_check.of_floats(measured)
+    _print(args, measured.described(), text)
     return 0
 
 
-def _show(given: argparse.Namespace) -> int:
-    out = Path(given.out)
+def _show(args: argparse.Namespace) -> int:
+    out = Path(args.out)
     if not out.parent.is_dir():
         raise UsageError(f"--out: there is no folder '{out.parent}' to write '{out.name}' into.")
-    images = source.opened(given)
-    made = _preparation(images, given)
-    chosen = np.random.default_rng(given.seed).permutation(len(images))[: given.count]
-    seen, targets = _batch(images, made, chosen, given.epoch)
-    if all(isinstance(step, CenterCrop) for step in made.preprocessing):
+    images = source.opened(args)
+    transform = _preparation(images, args)
+    chosen = np.random.default_rng(args.seed).permutation(len(images))[: args.count]
+    seen, targets = _batch(images, transform, chosen, args.epoch)
+    if all(isinstance(step, CenterCrop) for step in transform.preprocessing):
         seen = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
     titles = [_title(shares, images.class_names) for shares in targets]
     plots.images(seen, range(len(seen)), titles, save=out)
     _print(
-        given,
-        {"file": given.out, "images": len(seen), "image_shape": list(seen.shape[1:])},
-        f"{given.out}: {len(seen)} of {len(images):,} images.",
+        args,
+        {"file": args.out, "images": len(seen), "image_shape": list(seen.shape[1:])},
+        f"{args.out}: {len(seen)} of {len(images):,} images.",
     )
     return 0
 
@@ -132,10 +132,10 @@ class _ImagesSpec(NamedTuple):
     input_shape: tuple[int, ...]
 
 
-def _preparation(images: Any, given: argparse.Namespace) -> Transform:
+def _preparation(images: Any, args: argparse.Namespace) -> Transform:
     """What a training with the augmentations would do to the images."""
-    listed = augment.made(given.augment, images.image_shape)
-    spec = _ImagesSpec(given.seed, [], tuple(images.image_shape))
+    listed = augment.made(args.augment, images.image_shape)
+    spec = _ImagesSpec(args.seed, [], tuple(images.image_shape))
     try:
         return augment_argument.make(spec, images, listed, lambda: images)
     except (TypeError, ValueError) as error:
@@ -154,8 +154,8 @@ def _batch(
         workers=0,
         leave_out=True,
     )
-    with closing(iter(batches)) as found:
-        seen, targets, _ = next(found, (None, None, None))
+    with closing(iter(batches)) as prepared:
+        seen, targets, _ = next(prepared, (None, None, None))
     if isinstance(images, ImageFolder):
         images.damage.warn()
     if seen is None or targets is None:
@@ -171,5 +171,5 @@ def _title(shares: NDArray[np.float32], names: list[str]) -> str:
     return ", ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
 
 
-def _print(given: argparse.Namespace, described: dict[str, Any], text: str) -> None:
-    print(json.dumps(described) if given.json else text)
+def _print(args: argparse.Namespace, described: dict[str, Any], text: str) -> None:
+    print(json.dumps(described) if args.json else text)

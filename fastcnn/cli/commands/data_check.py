@@ -60,8 +60,8 @@ class Looked:
         return "\n".join([*lines, *(self.damage or ["Every image can be used."])])
 
     def _counts(self, part: ImageSubset) -> list[int]:
-        known = part.labels[(part.labels >= 0) & (part.labels < len(self.names))]
-        return np.bincount(known, minlength=len(self.names)).tolist()
+        labels = part.labels[(part.labels >= 0) & (part.labels < len(self.names))]
+        return np.bincount(labels, minlength=len(self.names)).tolist()
 
 
 def looked_at(images: ImageSet) -> Looked:
@@ -92,18 +92,20 @@ def _positions(wrong: NDArray[np.int64]) -> str:
 
 def measure_floats(images: Any) -> Statistics:
     """The statistics of a Dataset of float32 images."""
-    found = statistics.of_colours(images, "data stats")
+    moments = statistics.of_colours(images, "data stats")
     names = list(images.class_names)
     counts = np.bincount(images.labels, minlength=len(names)).tolist()
-    return Statistics(len(images), found.mean, np.sqrt(found.variance), counts, names)
+    return Statistics(len(images), moments.mean, np.sqrt(moments.variance), counts, names)
 
 
-def of_floats(found: Statistics) -> str:
+def of_floats(statistics: Statistics) -> str:
     """The statistics in words; `Statistics` itself tells those of bytes."""
-    described = found.described()
-    lines = [f"{found.images:,} images of float32. Values by channel:"]
+    described = statistics.described()
+    lines = [f"{statistics.images:,} images of float32. Values by channel:"]
     for kind in ("mean", "deviation"):
         lines.append(f"  {kind:<9}  " + "  ".join(f"{value:8.4g}" for value in described[kind]))
-    width = max(len(one["name"]) for one in described["classes"])
-    lines += [f"  {one['name']:<{width}}  {one['images']:>9,}" for one in described["classes"]]
+    width = max(len(entry["name"]) for entry in described["classes"])
+    lines += [
+        f"  {entry['name']:<{width}}  {entry['images']:>9,}" for entry in described["classes"]
+    ]
     return "\n".join(lines)

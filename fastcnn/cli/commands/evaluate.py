@@ -18,17 +18,17 @@ from fastcnn.models.sequential import Sequential
 from fastcnn.utils.naming import printable
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints loss, accuracy, and precision and recall of each class."""
-    model = device.moved(models.with_weights(given.model, given.weights), given)
+    model = device.moved(models.with_weights(args.model, args.weights), args)
     base = functools.partial(models.decoder, model)
-    reading = Reading.of(given, given.threads)
-    found = dataset.opened(given.data, reading, base, given.validation, given.seed)
-    models.check_shape(model, found)
-    images = found.by_names(model.class_names)
+    reading = Reading.of(args, args.threads)
+    image_set = dataset.opened(args.data, reading, base, args.validation, args.seed)
+    models.check_shape(model, image_set)
+    images = image_set.by_names(model.class_names)
     models.check_classes(model, images)
-    report = _measured(model, images, given.batch_size)
-    print(json.dumps(report) if given.json else _text(report))
+    report = _measured(model, images, args.batch_size)
+    print(json.dumps(report) if args.json else _text(report))
     return 0
 
 
@@ -70,7 +70,7 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
 
 def _text(report: dict[str, Any]) -> str:
     words = {"test": "test images", "validation": "held-out images", "all": "images"}
-    width = max(len("class"), *(len(one["name"]) for one in report["classes"]))
+    width = max(len("class"), *(len(entry["name"]) for entry in report["classes"]))
     lines = [
         f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
         f"{report['images']:,} {words[report['measured_on']]} of {report['data']} "
@@ -78,9 +78,9 @@ def _text(report: dict[str, Any]) -> str:
         "",
         f"{'class':<{width}}  precision   recall   images",
     ]
-    for one in report["classes"]:
+    for entry in report["classes"]:
         lines.append(
-            f"{one['name']:<{width}}  {100 * one['precision']:7.2f} %  "
-            f"{100 * one['recall']:5.2f} %  {one['images']:7,}"
+            f"{entry['name']:<{width}}  {100 * entry['precision']:7.2f} %  "
+            f"{100 * entry['recall']:5.2f} %  {entry['images']:7,}"
         )
     return "\n".join(lines)

@@ -9,51 +9,51 @@ from typing import Any
 from fastcnn.cli.resolve import system_info
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints the processor, threads, caches, kernel cache, CUDA and versions."""
-    found = system_info.describe()
-    print(json.dumps(found) if given.json else _text(found))
+    system = system_info.describe()
+    print(json.dumps(system) if args.json else _text(system))
     return 0
 
 
-def _text(found: dict[str, Any]) -> str:
-    cuda = found["cuda"]
-    sizes = ", ".join(f"{name} {_size(size)}" for name, size in found["caches"].items())
+def _text(system: dict[str, Any]) -> str:
+    cuda = system["cuda"]
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in system["caches"].items())
     rows = {
-        "processor": found["processor"],
-        "vector width": f"{found['vector_bits']} bits, {found['vector_bits'] // 32} floats",
-        "threads": f"{found['threads']} of {found['cores']} cores",
+        "processor": system["processor"],
+        "vector width": f"{system['vector_bits']} bits, {system['vector_bits'] // 32} floats",
+        "threads": f"{system['threads']} of {system['cores']} cores",
         "caches": sizes or "unknown",
-        "kernel cache": _kernel_cache(found["kernel_cache"]),
+        "kernel cache": _kernel_cache(system["kernel_cache"]),
         "CUDA": _cuda(cuda),
-        "system": found["system"],
-        "versions": ", ".join(f"{name} {one}" for name, one in found["versions"].items()),
+        "system": system["system"],
+        "versions": ", ".join(f"{name} {version}" for name, version in system["versions"].items()),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _kernel_cache(kept: dict[str, Any]) -> str:
-    if kept["directory"] is None:
+def _kernel_cache(cache: dict[str, Any]) -> str:
+    if cache["directory"] is None:
         return "none (FASTCNN_CACHE=0, or no home)"
-    text = f"{kept['directory']}, {kept['kernels']} kernels, {_size(kept['bytes'])}"
-    if kept["damaged"]:
-        text += f"; damaged, and compiled anew when needed: {', '.join(kept['damaged'])}"
-    if kept["refused"]:
-        text += f". {kept['refused']}"
+    text = f"{cache['directory']}, {cache['kernels']} kernels, {_size(cache['bytes'])}"
+    if cache["damaged"]:
+        text += f"; damaged, and compiled anew when needed: {', '.join(cache['damaged'])}"
+    if cache["refused"]:
+        text += f". {cache['refused']}"
     return text
 
 
-def _cuda(found: dict[str, Any]) -> str:
-    packages = ", ".join(f"{name} {one}" for name, one in found.get("packages", {}).items())
+def _cuda(cuda: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in cuda.get("packages", {}).items())
     used = f" ({packages})" if packages else ""
-    if not found["available"]:
-        return f"no: {found['reason']}{used}"
-    if found["simulated"]:
+    if not cuda["available"]:
+        return f"no: {cuda['reason']}{used}"
+    if cuda["simulated"]:
         return f"simulated on the CPU, for tests{used}"
-    memory = f"{found['free'] / 2**30:.1f} of {found['memory'] / 2**30:.1f} GiB free"
-    about = f"compute capability {found['capability']}, {memory}, driver for CUDA {found['driver']}"
-    return f"{found['name']}, {about}{used}"
+    memory = f"{cuda['free'] / 2**30:.1f} of {cuda['memory'] / 2**30:.1f} GiB free"
+    about = f"compute capability {cuda['capability']}, {memory}, driver for CUDA {cuda['driver']}"
+    return f"{cuda['name']}, {about}{used}"
 
 
 def _size(count: int) -> str:

@@ -32,31 +32,31 @@ GATHERED = 64
 GATHERED_BYTES = 1 << 28
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints the most likely classes of each image."""
-    model = device.moved(models.with_weights(given.model, given.weights), given)
+    model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
-    decoder = Reading.of(given).decoder(models.decoder(model))
-    paths = [path for argument in given.images for path in _files(Path(argument))]
-    if given.scale == 1.0 and not models.begins_with_scaling(model):
+    decoder = Reading.of(args).decoder(models.decoder(model))
+    paths = [path for argument in args.images for path in _files(Path(argument))]
+    if args.scale == 1.0 and not models.begins_with_scaling(model):
         messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
             "to 255. --scale multiplies them."
         )
     report = []
     try:
-        for named in _answers(model, decoder, paths, given):
+        for named in _answers(model, decoder, paths, args):
             report += named
-            if not given.json:
+            if not args.json:
                 print("\n".join(map(_line, named)), flush=True)
     finally:
-        if given.json:
+        if args.json:
             print(json.dumps(report))
     return 0 if report else 1
 
 
 def _answers(
-    model: Sequential, decoder: Decoder, paths: list[str], given: argparse.Namespace
+    model: Sequential, decoder: Decoder, paths: list[str], args: argparse.Namespace
 ) -> Iterator[list[dict[str, Any]]]:
     """What is predicted of the files, some at a time; those before a broken one come first, where
     that ends it."""
@@ -66,17 +66,17 @@ def _answers(
 
     def predicted() -> Iterator[list[dict[str, Any]]]:
         if names:
-            yield _named(model, names, _scaled(images[: len(names)], given.scale), given.top)
+            yield _named(model, names, _scaled(images[: len(names)], args.scale), args.top)
             names.clear()
 
-    decoded = parallel_decode.decode_all(decoder, paths, given.threads or system.cores())
+    decoded = parallel_decode.decode_all(decoder, paths, args.threads or system.cores())
     with closing(decoded) as chunks:
         for chunk in chunks:
             images[len(names) : len(names) + len(chunk.images)] = chunk.images
             names += [paths[position] for position in chunk.positions]
-            if len(names) >= most or (chunk.failures and given.on_error != "skip"):
+            if len(names) >= most or (chunk.failures and args.on_error != "skip"):
                 yield from predicted()
-            _tell(chunk, given.on_error)
+            _tell(chunk, args.on_error)
     yield from predicted()
 
 
@@ -91,10 +91,10 @@ def _files(path: Path) -> Iterator[str]:
     if not path.is_dir():
         yield str(path)
         return
-    found = file_list.files_under(path)
-    if not found:
+    paths = file_list.files_under(path)
+    if not paths:
         raise UsageError(f"The folder '{path}' holds no file.")
-    yield from (os.path.join(path, name) for name in found)
+    yield from (os.path.join(path, name) for name in paths)
 
 
 def _tell(chunk: Chunk, on_error: str | None) -> None:
@@ -124,5 +124,5 @@ def _likeliest(row: NDArray[np.float32], names: list[str], count: int) -> list[d
 
 
 def _line(entry: dict[str, Any]) -> str:
-    found = (f"{one['name']} {100 * one['probability']:.1f} %" for one in entry["classes"])
-    return f"{entry['image']}: {', '.join(found)}"
+    classes = (f"{entry['name']} {100 * entry['probability']:.1f} %" for entry in entry["classes"])
+    return f"{entry['image']}: {', '.join(classes)}"

@@ -10,10 +10,10 @@ from fastcnn.cli.resolve import model as models
 from fastcnn.models.sequential import Sequential
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints the layers with shapes, parameters and multiply-adds."""
-    model = models.named(given.model)
-    if given.json:
+    model = models.named(args.model)
+    if args.json:
         print(json.dumps(_described(model)))
     else:
         model.summary()

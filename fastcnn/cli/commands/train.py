@@ -29,51 +29,51 @@ from fastcnn.utils import messages
 from fastcnn.utils.naming import printable
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Trains, evaluates the best epoch on the test images, and reports."""
-    if given.resume:
-        if given.overwrite:
+    if args.resume:
+        if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
-        return _report(given, _resumed(given))
-    asked = train_settings.given_settings(given)
+        return _report(args, _resumed(args))
+    asked = train_settings.given_settings(args)
     wanted = Settings(**asked)
     train_settings.make_optimizer(wanted)
-    folder = run_folder.claimed(given.out, wanted, given.overwrite)
+    folder = run_folder.claimed(args.out, wanted, args.overwrite)
     try:
-        report = _trained(given, wanted, asked, folder)
+        report = _trained(args, wanted, asked, folder)
     except BaseException:
         folder.give_up()
         raise
-    earlier = RunFolder(Path(given.out).resolve())
-    if given.overwrite and folder.path != earlier.path:
+    earlier = RunFolder(Path(args.out).resolve())
+    if args.overwrite and folder.path != earlier.path:
         if report["interrupted"]:
-            messages.say(f"Note: '{given.out}' stays as it was.")
+            messages.say(f"Note: '{args.out}' stays as it was.")
         else:
             folder.take_the_place_of(earlier)
-            report["folder"] = given.out
-    return _report(given, report)
+            report["folder"] = args.out
+    return _report(args, report)
 
 
-def _resumed(given: argparse.Namespace) -> dict[str, Any]:
-    folder = RunFolder(Path(given.out))
-    asked = train_settings.given_settings(given)
+def _resumed(args: argparse.Namespace) -> dict[str, Any]:
+    folder = RunFolder(Path(args.out))
+    asked = train_settings.given_settings(args)
     wanted = train_settings.resumed(folder.settings, asked)
     folder.check_writable()
-    return _trained(given, wanted, asked, folder)
+    return _trained(args, wanted, asked, folder)
 
 
 def _trained(
-    given: argparse.Namespace, wanted: Settings, asked: dict[str, Any], folder: RunFolder
+    args: argparse.Namespace, wanted: Settings, asked: dict[str, Any], folder: RunFolder
 ) -> dict[str, Any]:
     """Train and measure; what came of it."""
     optimizer = train_settings.make_optimizer(wanted)
-    found = _continued(folder, given.epochs) if given.resume else _of_file(wanted)
-    images = _images(wanted, found, given.threads)
+    source = _continued(folder, args.epochs) if args.resume else _of_file(wanted)
+    images = _images(wanted, source, args.threads)
     augment = augmenting.made(wanted.augment, images.shape)
     shape = augmenting.shape_after(augment, images.shape)
-    model = _network(wanted, images, shape) if found is None else found
-    device.moved(model, given)
-    if given.resume:
+    model = _network(wanted, images, shape) if source is None else source
+    device.moved(model, args)
+    if args.resume:
         images = images.by_names(model.class_names)
     else:
         images = _begin(model, images)
@@ -82,7 +82,7 @@ def _trained(
             or model.loss is None
             or train_settings.OF_OPTIMIZER & set(asked)
         ):
-            mixed = any(isinstance(one, Mixing) for one in augment)
+            mixed = any(isinstance(augmentation, Mixing) for augmentation in augment)
             loss = model.loss or models.fitting_loss(model, mixed)
             model.compile(optimizer, loss, ["accuracy"])
     models.check_shape(model, images, shape)
@@ -93,22 +93,22 @@ def _trained(
         train.x,
         train.y,
         batch_size=wanted.batch_size,
-        epochs=given.epochs,
+        epochs=args.epochs,
         initial_epoch=model.epoch,
         steps_per_epoch=wanted.steps_per_epoch,
         validation_freq=wanted.validation_freq,
         validation_data=None if held is None else held.dataset,
         augment=augment or None,
-        callbacks=_callbacks(wanted, folder, given.resume),
+        callbacks=_callbacks(wanted, folder, args.resume),
     )
     if not folder.best.exists():
         model.save(folder.best)
-    best = device.moved(fastcnn.load(folder.best), given)
+    best = device.moved(fastcnn.load(folder.best), args)
     return _result(best, folder, images, history)
 
 
-def _report(given: argparse.Namespace, report: dict[str, Any]) -> int:
-    print(json.dumps(report) if given.json else _text(report))
+def _report(args: argparse.Namespace, report: dict[str, Any]) -> int:
+    print(json.dumps(report) if args.json else _text(report))
     return 0
 
 
@@ -150,11 +150,13 @@ def _begin(model: Sequential, images: ImageSet) -> ImageSet:
     """Tells the model what it will learn to name; the images with their classes counted as it
     does, where it knows them all."""
     model.epoch = 0
-    known, names = model.class_names, images.class_names
-    if known and names and set(names) <= set(known):
-        return images.by_names(known)
-    if known:
-        messages.say(f"Note: the model, which knew {', '.join(known)}, is taught other classes.")
+    trained_names, names = model.class_names, images.class_names
+    if trained_names and names and set(names) <= set(trained_names):
+        return images.by_names(trained_names)
+    if trained_names:
+        messages.say(
+            f"Note: the model, which knew {', '.join(trained_names)}, is taught other classes."
+        )
     model.class_names = names
     return images
 

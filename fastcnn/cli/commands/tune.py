@@ -14,18 +14,18 @@ from fastcnn.strategies import timing_cache
 from fastcnn.utils import messages
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints what was estimated and measured for each layer, direction and strategy."""
-    device = device_options.device(given)
-    if given.forget:
+    device = device_options.device(args)
+    if args.forget:
         messages.say(f"{timing_cache.forget(device)} measurements forgotten.")
-    if given.model is None and given.set is None and given.forget:
+    if args.model is None and args.set is None and args.forget:
         return 0
-    subject = _subject(given, device)
+    subject = _subject(args, device)
     report = tuner.tune(
-        *(subject, given.batch_size, not given.inference, given.seconds, device, given.precision)
+        *(subject, args.batch_size, not args.inference, args.seconds, device, args.precision)
     )
-    print(json.dumps(report.described()) if given.json else report)
+    print(json.dumps(report.described()) if args.json else report)
     if timing_cache.folder() is None:
         messages.say(
             "Note: nothing is kept (no cache directory, or switched off): other processes will "
@@ -34,13 +34,13 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _subject(given: argparse.Namespace, device: str) -> Any:
+def _subject(args: argparse.Namespace, device: str) -> Any:
     """The model or the problems that the command line names."""
-    if (given.model is None) == (given.set is None):
+    if (args.model is None) == (args.set is None):
         raise UsageError("give a MODEL, or else --set NAME.")
-    if given.set is not None:
-        return _problems(given.set)
-    return model.named(given.model).to(device, given.precision)
+    if args.set is not None:
+        return _problems(args.set)
+    return model.named(args.model).to(device, args.precision)
 
 
 def _problems(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fastcnn.cli.resolve import system_info
 from fastcnn.kernels.cpu.runtime import compile, compile_cache, kernel
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compiles or loads every kernel and the executor, and says what it took."""
     start = time.perf_counter()
     _first_step()
@@ -26,7 +26,7 @@ def run(given: argparse.Namespace) -> int:
         "directory": None if folder is None else str(folder),
         "bytes": system_info.folder_size(folder),
     }
-    print(json.dumps(report) if given.json else _text(report))
+    print(json.dumps(report) if args.json else _text(report))
     return 0
 
 

@@ -38,14 +38,16 @@ HELP = (
 
 def made(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
     """The augmentations of all texts, for images of the shape (H, W, C)."""
-    return [one for text in texts for one in _of_text(text, shape)]
+    return [augmentation for text in texts for augmentation in _of_text(text, shape)]
 
 
 def shape_after(listed: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of an image after the augmentations."""
     # What is still to be fitted needs images before it knows their shape, and keeps it.
     changing = [
-        one for one in listed if not isinstance(one, Mixing) and getattr(one, "fitted", True)
+        augmentation
+        for augmentation in listed
+        if not isinstance(augmentation, Mixing) and getattr(augmentation, "fitted", True)
     ]
     if not changing:
         return shape
@@ -72,12 +74,12 @@ def _one(call: ast.expr, shape: tuple[int, ...]) -> Any:
     name = call.func if isinstance(call, ast.Call) else call
     if not isinstance(name, ast.Name):
         raise ValueError("expected a name, or a name with arguments in parentheses")
-    known: dict[str, Any] = {**AUGMENTATIONS, **MIXINGS}
+    classes: dict[str, Any] = {**AUGMENTATIONS, **MIXINGS}
     if name.id not in SHORT:
-        known |= SHORT  # for the nearest name in the complaint
-    kind = naming.lookup("augmentation", name.id, known)
-    given, named = [], {}
+        classes |= SHORT  # for the nearest name in the complaint
+    kind = naming.lookup("augmentation", name.id, classes)
+    positional, named = [], {}
     if isinstance(call, ast.Call):
-        given = [ast.literal_eval(one) for one in call.args]
-        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-    return kind(*given, **named)
+        positional = [ast.literal_eval(node) for node in call.args]
+        named = {str(node.arg): ast.literal_eval(node.value) for node in call.keywords}
+    return kind(*positional, **named)

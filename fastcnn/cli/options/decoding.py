@@ -27,11 +27,11 @@ class Reading:
     quiet: bool = False
 
     @classmethod
-    def of(cls, given: Any, workers: int | None = None, **settings: Any) -> Reading:
+    def of(cls, options: Any, workers: int | None = None, **settings: Any) -> Reading:
         """What options of the same names say."""
         names = ("image_size", "color", "resize", "on_error")
-        found = {name: getattr(given, name, None) for name in names}
-        said: dict[str, Any] = {name: one for name, one in found.items() if one is not None}
+        values = {name: getattr(options, name, None) for name in names}
+        said: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
         return cls(workers=workers, **said, **settings)
 
     def decoder(self, base: Decoder | None) -> Decoder:

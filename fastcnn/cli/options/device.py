@@ -21,17 +21,17 @@ def add_options(command: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def moved(model: Sequential, given: argparse.Namespace) -> Sequential:
+def moved(model: Sequential, args: argparse.Namespace) -> Sequential:
     """The model on the device asked for; UsageError where it cannot be there."""
     try:
-        return model.to(given.device, given.precision)
+        return model.to(args.device, args.precision)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def device(given: argparse.Namespace) -> str:
+def device(args: argparse.Namespace) -> str:
     """The device asked for; UsageError where it, or the precision on it, cannot be had."""
     try:
-        return found(given.device, given.precision)
+        return found(args.device, args.precision)
     except ValueError as error:
         raise UsageError(str(error)) from None

@@ -35,15 +35,15 @@ class Settings:
     augment: list[str] = field(default_factory=list)
 
 
-NAMES = tuple(one.name for one in fields(Settings))
+NAMES = tuple(field.name for field in fields(Settings))
 OF_OPTIMIZER = {"optimizer", "lr", "momentum", "weight_decay"}
 
 
-def given_settings(given: argparse.Namespace) -> dict[str, Any]:
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that stand on the command line."""
-    found = {name: getattr(given, name) for name in NAMES if getattr(given, name) is not None}
+    chosen = {name: getattr(args, name) for name in NAMES if getattr(args, name) is not None}
     # As JSON gives them back.
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in chosen.items()}
 
 
 def text(settings: Settings) -> str:
@@ -51,7 +51,7 @@ def text(settings: Settings) -> str:
     return json.dumps(asdict(settings), indent=2) + "\n"
 
 
-def resumed(path: Path, given: dict[str, Any]) -> Settings:
+def resumed(path: Path, changes: dict[str, Any]) -> Settings:
     """The settings kept at `path`; UsageError where the command line asks for others."""
     try:
         settings = Settings(**json.loads(path.read_text(encoding="utf-8")))
@@ -59,12 +59,13 @@ def resumed(path: Path, given: dict[str, Any]) -> Settings:
         raise UsageError(f"--resume: there is no training in '{path.parent}'.") from None
     except (OSError, TypeError, ValueError) as error:
         raise UsageError(f"--resume: '{path}' cannot be read: {error}") from error
-    for name, value in given.items():
-        kept = getattr(settings, name)
-        if value != kept:
+    for name, value in changes.items():
+        stored = getattr(settings, name)
+        if value != stored:
             option = "--" + name.replace("_", "-")
             raise UsageError(
-                f"--resume: {option} {value} differs from the training's own, {kept}. Leave it out."
+                f"--resume: {option} {value} differs from the training's own, {stored}. "
+                "Leave it out."
             )
     return settings
 
@@ -72,14 +73,14 @@ def resumed(path: Path, given: dict[str, Any]) -> Settings:
 def make_optimizer(settings: Settings) -> optimizers.Optimizer:
     """The optimizer that the settings describe."""
     try:
-        known: dict[str, Any] = dict(optimizers.OPTIMIZERS)
-        kind = naming.lookup("optimizer", settings.optimizer, known)
-        given = {
+        classes: dict[str, Any] = dict(optimizers.OPTIMIZERS)
+        kind = naming.lookup("optimizer", settings.optimizer, classes)
+        arguments = {
             "learning_rate": settings.lr,
             "momentum": settings.momentum,
             "weight_decay": settings.weight_decay,
         }
-        options = {name: value for name, value in given.items() if value is not None}
+        options = {name: value for name, value in arguments.items() if value is not None}
         if "momentum" in options and "momentum" not in kind().get_config():
             raise ValueError(f"'{settings.optimizer}' has no momentum.")
         optimizer: optimizers.Optimizer = kind(**options)

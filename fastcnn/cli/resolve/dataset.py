@@ -43,14 +43,14 @@ def opened(
     base: gives what makes images of files, as far as `reading` does not say it.
     """
     path = Path(text)
-    known = text in (SAMPLE, *KNOWN_SETS)
-    if path.is_dir() and not known:
+    by_name = text in (SAMPLE, *KNOWN_SETS)
+    if path.is_dir() and not by_name:
         return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
         return _of_dataset(text, from_packed(path, share or None, seed))
-    found = _from_file(path) if path.is_file() else _known(text)
-    return found.held_out(share, seed) if share else found
+    image_set = _from_file(path) if path.is_file() else _known(text)
+    return image_set.held_out(share, seed) if share else image_set
 
 
 def _is_packed(path: Path) -> bool:
@@ -80,7 +80,7 @@ def _from_folder(
     with warnings.catch_warnings():
         # Told by the command, in its own words.
         warnings.filterwarnings("ignore", message="from_folder: ")
-        found = from_folder(
+        folder = from_folder(
             text,
             (decoder.height, decoder.width),
             color_mode=decoder.color_mode,
@@ -92,16 +92,16 @@ def _from_folder(
             in_memory=reading.in_memory,
             workers=reading.workers,
         )
-    report = (found[0] if share else found).report
+    report = (folder[0] if share else folder).report
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {text}` names them all." if report.skipped else ""
         messages.say(f"Note: {report.complaint}{hint}")
-    return _of_dataset(text, found)
+    return _of_dataset(text, folder)
 
 
-def _of_dataset(name: str, found: Any) -> ImageSet:
+def _of_dataset(name: str, images: Any) -> ImageSet:
     """The set of a Dataset, or of a pair of them for training and validation."""
-    train, held = found if isinstance(found, tuple) else (found, None)
+    train, held = images if isinstance(images, tuple) else (images, None)
     validation = None if held is None else ImageSubset(held, held.labels)
     return ImageSet(
         name, ImageSubset(train, train.labels), None, list(train.class_names), validation
@@ -139,19 +139,19 @@ def _from_file(path: Path) -> ImageSet:
 
 def _from_npz(path: Path) -> ImageSet:
     try:
-        found = data.read_npz(path)
+        arrays = data.read_npz(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}") from error
-    return _of_arrays(path, found)
+    return _of_arrays(path, arrays)
 
 
-def _of_arrays(path: Path, found: dict[str, NDArray[Any]]) -> ImageSet:
+def _of_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> ImageSet:
     """The set of arrays x_train, y_train, x_test, y_test and class_names."""
-    names = found.get("class_names")
+    names = arrays.get("class_names")
     return ImageSet(
         name=str(path),
-        train=_part(path, found, "train") if "x_train" in found else None,
-        test=_part(path, found, "test"),
+        train=_part(path, arrays, "train") if "x_train" in arrays else None,
+        test=_part(path, arrays, "test"),
         class_names=None if names is None else [str(name) for name in names],
     )
 

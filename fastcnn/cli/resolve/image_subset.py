@@ -64,14 +64,14 @@ class ImageSubset:
         """Those of an array at these positions, int64 [n]."""
         return ImageSubset(self.x[chosen], self.labels[chosen])
 
-    def called(self, names: list[str], known: list[str], owner: str) -> ImageSubset:
+    def called(self, names: list[str], model_names: list[str], owner: str) -> ImageSubset:
         """The same images with their classes, `names`, counted as in `known`; ValueError, in the
         name of `owner`, where one is not known."""
-        labels = class_labels.counted(self.labels, names, known, owner)
+        labels = class_labels.counted(self.labels, names, model_names, owner)
         if isinstance(self.x, np.ndarray):
             return ImageSubset(self.x, labels)
         dataset = copy.copy(self.x)
-        dataset.labels, dataset.class_names = labels, known
+        dataset.labels, dataset.class_names = labels, model_names
         return ImageSubset(dataset, labels)
 
     @property
@@ -79,5 +79,5 @@ class ImageSubset:
         """Those that are not known to be damaged: predict, unlike evaluate, leaves out nothing."""
         if not isinstance(self.x, ImageFolder):
             return self
-        found = self.x.usable()
-        return ImageSubset(found, found.labels)
+        usable = self.x.usable()
+        return ImageSubset(usable, usable.labels)

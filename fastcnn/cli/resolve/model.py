@@ -137,9 +137,9 @@ def check_shape(
     with suppress(ValueError):
         shape = preprocessing.output_shape(model.preprocessing, shape)
     if shape != model.input_shape:
-        taken = ", ".join(["n", *map(str, model.input_shape)])
+        expected = ", ".join(["n", *map(str, model.input_shape)])
         raise UsageError(
-            f"The model takes images of shape ({taken}). Those of '{images.name}' have shape "
+            f"The model takes images of shape ({expected}). Those of '{images.name}' have shape "
             f"{shape}{' after augmentation and preprocessing' if shape != images.shape else ''}."
         )
 

@@ -31,7 +31,9 @@ class RunFolder:
 
     @property
     def files(self) -> list[Path]:
-        return [one for one in vars(self).values() if isinstance(one, Path) and one != self.path]
+        return [
+            path for path in vars(self).values() if isinstance(path, Path) and path != self.path
+        ]
 
     @property
     def used(self) -> bool:

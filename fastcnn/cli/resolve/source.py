@@ -12,15 +12,15 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import dataset as datasets
 
 
-def opened(given: argparse.Namespace) -> Any:
+def opened(args: argparse.Namespace) -> Any:
     """The Dataset; of a known set or a file of arrays, its training images. Floats are for `stats`
     alone."""
     # `pack` prints the whole report when it is done.
-    quiet = given.action == "pack"
-    reading = Reading.of(given, workers=given.threads, in_memory=False, quiet=quiet)
-    images = datasets.opened(given.source, reading)
+    quiet = args.action == "pack"
+    reading = Reading.of(args, workers=args.threads, in_memory=False, quiet=quiet)
+    images = datasets.opened(args.source, reading)
     part = images.train or images.test
-    if part is None or (part.dtype != np.uint8 and given.action != "stats"):
+    if part is None or (part.dtype != np.uint8 and args.action != "stats"):
         raise UsageError(f"'{images.name}' must hold uint8 images.")
     dataset = part.dataset
     if not hasattr(dataset, "class_names"):

@@ -18,8 +18,8 @@ PACKAGES = ("numpy", "numba", "llvmlite", "h5py", "pillow", "matplotlib", "rich"
 def caches() -> dict[str, int]:
     """The sizes in bytes of the caches that data go through: L1, L2, L3; empty where unknown."""
     if sys.platform == "darwin":
-        found = {f"L{level}": sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
-        sizes = {"L1": sysctl("hw.l1dcachesize"), **found}
+        caches_by_level = {f"L{level}": sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
+        sizes = {"L1": sysctl("hw.l1dcachesize"), **caches_by_level}
         return {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
     found_sizes = {}
     for folder in sorted(SYSTEM_CPU.glob("index*")):
@@ -52,13 +52,13 @@ def versions() -> dict[str, str]:
     """Versions of fastcnn, Python and the packages under it."""
     import fastcnn
 
-    found = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}
+    versions = {"fastcnn": fastcnn.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            versions[package] = "not installed"
+    return versions
 
 
 def folder_size(path: Path | None) -> int:

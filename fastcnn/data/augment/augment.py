@@ -81,18 +81,18 @@ EFFECTS: tuple[type[Effect], ...] = (RandomGaussianBlur, GaussianNoise, RandomEr
 LAYERS = ("Rescaling", "Normalization")
 
 
-def resolved(one: Any) -> Augmentation:
+def resolved(augmentation: Any) -> Augmentation:
     """The augmentation that an object, a class, a name or a configuration stands for; ValueError or
     TypeError in words otherwise."""
-    named = one.get("class_name") if isinstance(one, dict) else one
-    kind = one if isinstance(one, type) else type(one)
+    named = augmentation.get("class_name") if isinstance(augmentation, dict) else augmentation
+    kind = augmentation if isinstance(augmentation, type) else type(augmentation)
     layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
     if layer in map(naming.snake_case, LAYERS):
         raise TypeError(
             f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
-            f"prediction has them too. Received {one!r}."
+            f"prediction has them too. Received {augmentation!r}."
         )
-    return naming.resolve("augmentation", one, Augmentation, AUGMENTATIONS)
+    return naming.resolve("augmentation", augmentation, Augmentation, AUGMENTATIONS)
 
 
 class Augment(Settings):
@@ -112,7 +112,7 @@ class Augment(Settings):
     def __init__(
         self, augmentations: Sequence[Any], seed: int = 0, *, scale: Any = None, offset: Any = None
     ):
-        self.augmentations = tuple(resolved(one) for one in augmentations)
+        self.augmentations = tuple(resolved(augmentation) for augmentation in augmentations)
         check_order(self.augmentations)
         self.seed = arguments.whole(self, "seed", seed, least=0)
         self.scale, self.offset = copy(scale), copy(offset)
@@ -122,9 +122,11 @@ class Augment(Settings):
         self._geometric = self._numbered(Geometric)
         self._colours = self._numbered(ColorAugmentation)
         self._effects = [pair for kind in EFFECTS for pair in self._numbered(kind)]
-        self._fill = agreed_fill([one for _, one in self._geometric])
-        self._limits = _agreed_limits([one for _, one in self._colours])
-        self.preprocessing = tuple(one for _, one in self._numbered(Preprocessing))
+        self._fill = agreed_fill([augmentation for _, augmentation in self._geometric])
+        self._limits = _agreed_limits([augmentation for _, augmentation in self._colours])
+        self.preprocessing = tuple(
+            augmentation for _, augmentation in self._numbered(Preprocessing)
+        )
         self._shapes: dict[Shape, tuple[Shape, Shape]] = {}
 
     def _why_fixed(self, name: str) -> str | None:
@@ -134,7 +136,11 @@ class Augment(Settings):
 
     def _numbered(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
         """The augmentations of a kind with their numbers in the list."""
-        return [(k, one) for k, one in enumerate(self.augmentations) if isinstance(one, kind)]
+        return [
+            (k, augmentation)
+            for k, augmentation in enumerate(self.augmentations)
+            if isinstance(augmentation, kind)
+        ]
 
     def with_seed(self, seed: int) -> Augment:
         """The same list with another seed."""
@@ -148,8 +154,8 @@ class Augment(Settings):
         """(H, W, C) after those that are drawn anew for each image, and after all of them."""
         if shape not in self._shapes:
             drawn = shape
-            for _, one in (*self._geometric, *self._colours, *self._effects):
-                drawn = one.output_shape(drawn)
+            for _, augmentation in (*self._geometric, *self._colours, *self._effects):
+                drawn = augmentation.output_shape(drawn)
             after = drawn
             for step in self.preprocessing:
                 after = step.output_shape(after)
@@ -160,7 +166,7 @@ class Augment(Settings):
     def drawable(self) -> bool:
         """Whether draw() can tell all that becomes of an image."""
         # One with a change() of its own may do anything.
-        drawn = all(type(one).change is Pointwise.change for _, one in self._effects)
+        drawn = all(type(effect).change is Pointwise.change for _, effect in self._effects)
         return drawn and not self.preprocessing and not (self._effects and self._scaled)
 
     @property
@@ -174,16 +180,20 @@ class Augment(Settings):
         tables = self._tables(indices, epoch)
         drawn = self._drawn(tables, shape, len(indices))
         effects = (
-            one.drawn(drawn.shape, tables[k], indices, key(self.seed, epoch, k, PIXELS))
-            for k, one in self._effects
-            if isinstance(one, Pointwise)
+            effect.drawn(drawn.shape, tables[k], indices, key(self.seed, epoch, k, PIXELS))
+            for k, effect in self._effects
+            if isinstance(effect, Pointwise)
         )
         return replace(drawn, effects=tuple(effects))
 
     def check_values(self, images: npt.NDArray[Any]) -> None:
         """ValueError where images, float32 [n, H, W, C] of a first batch, lie about 0 to 1 and an
         augmentation reckons with 0 to 255: brightness and noise would be far too strong."""
-        bytewise = [one for one in self.augmentations if one.limits == (0.0, 255.0)]
+        bytewise = [
+            augmentation
+            for augmentation in self.augmentations
+            if augmentation.limits == (0.0, 255.0)
+        ]
         if images.dtype == np.uint8 or not bytewise or not images.size:
             return
         low, high = float(images.min()), float(images.max())
@@ -226,16 +236,16 @@ class Augment(Settings):
             out = np.empty(after, np.float32)
         else:
             check_target("Augment", "out", out, after)
-        made = out if drawn == after else np.empty(drawn, np.float32)
+        drawn_images = out if drawn == after else np.empty(drawn, np.float32)
         tables = self._tables(indices, epoch)
-        self._drawn(tables, shape, len(indices)).applied(x, places, made)
+        self._drawn(tables, shape, len(indices)).applied(x, places, drawn_images)
         for number, effect in self._effects:
             pixels = key(self.seed, epoch, number, PIXELS)
-            effect.change(made, tables[number], indices, pixels)
+            effect.change(drawn_images, tables[number], indices, pixels)
         for step in self.preprocessing:
-            made = step.apply(made)
-        if made is not out:
-            out[...] = made
+            drawn_images = step.apply(drawn_images)
+        if drawn_images is not out:
+            out[...] = drawn_images
         if self._scaled and (self._effects or self.preprocessing):
             out *= np.float32(1) if self.scale is None else np.asarray(self.scale, np.float32)
             out += np.float32(0) if self.offset is None else np.asarray(self.offset, np.float32)
@@ -244,11 +254,13 @@ class Augment(Settings):
     def _tables(self, indices: Indices, epoch: int) -> list[Doubles]:
         """Each augmentation's random numbers, float64 [n, draws]."""
         keys = [key(self.seed, epoch, number) for number in range(len(self.augmentations))]
-        return counter_rng.tables(keys, indices, [one.draws for one in self.augmentations])
+        return counter_rng.tables(
+            keys, indices, [augmentation.draws for augmentation in self.augmentations]
+        )
 
     def _drawn(self, tables: list[Doubles], shape: Shape, count: int) -> BatchParams:
         """What the tables make of the resampling and the colours of images of that shape."""
-        moves = [(one, tables[number]) for number, one in self._geometric]
+        moves = [(augmentation, tables[number]) for number, augmentation in self._geometric]
         last = not (self._effects or self.preprocessing)
         return BatchParams(
             shape=self._shapes_after(shape)[0],
@@ -264,14 +276,16 @@ class Augment(Settings):
         if not self._colours:
             return {}
         colours = ColorMap(count, channels)
-        for number, one in self._colours:
-            one.change(colours, tables[number])
+        for number, colour in self._colours:
+            colour.change(colours, tables[number])
         return colours.arrays()
 
     def get_config(self) -> dict[str, Any]:
         """Everything that makes another one like it, as JSON can hold it."""
         return {
-            "augmentations": [naming.serialize(one) for one in self.augmentations],
+            "augmentations": [
+                naming.serialize(augmentation) for augmentation in self.augmentations
+            ],
             "seed": self.seed,
             "scale": None if self.scale is None else np.asarray(self.scale).tolist(),
             "offset": None if self.offset is None else np.asarray(self.offset).tolist(),
@@ -282,7 +296,7 @@ class Augment(Settings):
         return cls(**config)
 
     def __repr__(self) -> str:
-        listed = ", ".join(repr(one) for one in self.augmentations)
+        listed = ", ".join(repr(augmentation) for augmentation in self.augmentations)
         return f"Augment([{listed}], seed={self.seed})"
 
 
@@ -297,10 +311,10 @@ def _image_shape(shape: Sequence[int]) -> Shape:
 
 def _agreed_limits(colours: Sequence[ColorAugmentation]) -> Range:
     """The one value range of a list; ValueError where two of them differ."""
-    for one in colours[1:]:
-        if one.limits != colours[0].limits:
+    for colour in colours[1:]:
+        if colour.limits != colours[0].limits:
             raise ValueError(
                 "Augment: colour augmentations become one map, so they must agree on value_range. "
-                f"Received {colours[0]!r} and {one!r}."
+                f"Received {colours[0]!r} and {colour!r}."
             )
     return colours[0].limits if colours else (0.0, 255.0)

@@ -53,11 +53,11 @@ class Augmentation(Settings):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Augmentation:
-        known = signature(cls.__init__).parameters
+        parameters = signature(cls.__init__).parameters
         for name in config:
-            if name not in known:
+            if name not in parameters:
                 kind = f"argument of {cls.__name__}"
-                raise ValueError(naming.unknown(kind, name, list(known)[1:]))
+                raise ValueError(naming.unknown(kind, name, list(parameters)[1:]))
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -68,7 +68,7 @@ class Augmentation(Settings):
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def interval(

@@ -236,8 +236,8 @@ class PCAColor(_OfThreeChannels):
         shape = statistics.shape(images, "PCAColor: fit")
         if len(shape) != 4 or shape[3] != 3:
             raise ValueError(f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {shape}.")
-        found = statistics.of_colours(images, "PCAColor: fit", full=True)
-        variances, vectors = np.linalg.eigh(found.variance)
+        moments = statistics.of_colours(images, "PCAColor: fit", full=True)
+        variances, vectors = np.linalg.eigh(moments.variance)
         # Largest first; of the two signs of a vector the one whose largest entry is positive.
         vectors = vectors.T[::-1]
         largest = np.abs(vectors).argmax(axis=1, keepdims=True)

@@ -185,13 +185,13 @@ class RandomErasing(Pointwise):
     def _fill(self, channels: int) -> Floats | None:
         if self.fill_value is None:
             return None
-        given = np.asarray(self.fill_value, np.float32).reshape(-1)
-        if given.size not in (1, channels):
+        values = np.asarray(self.fill_value, np.float32).reshape(-1)
+        if values.size not in (1, channels):
             raise ValueError(
                 f"RandomErasing: fill_value must be one number or one for each of the {channels} "
                 f"channels. Received {self.fill_value!r}."
             )
-        return np.array(np.broadcast_to(given, channels))
+        return np.array(np.broadcast_to(values, channels))
 
 
 def _spared(u: Doubles, chance: tuple[float, float]) -> npt.NDArray[np.bool_]:

@@ -136,10 +136,10 @@ class _Resampling(Geometric):
 
 
 def _known(owner: Geometric, argument: str, name: str) -> str:
-    known = FILL_MODES if argument == "fill_mode" else INTERPOLATIONS
-    if name not in known:
+    modes = FILL_MODES if argument == "fill_mode" else INTERPOLATIONS
+    if name not in modes:
         kind = f"{argument} of {type(owner).__name__}"
-        raise ValueError(naming.unknown(kind, str(name), known))
+        raise ValueError(naming.unknown(kind, str(name), modes))
     return name
 
 
@@ -280,10 +280,10 @@ def composed(
 ) -> npt.NDArray[np.float64] | None:
     """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
     whole = None
-    for one, u in augmentations:
-        affine = one.affine(u, shape)
+    for augmentation, u in augmentations:
+        affine = augmentation.affine(u, shape)
         whole = affine if whole is None else affine.after(whole)
-        shape = one.output_shape(shape)
+        shape = augmentation.output_shape(shape)
     return None if whole is None else whole.matrices(count)
 
 
@@ -301,11 +301,15 @@ def agreed_fill(augmentations: Sequence[Geometric]) -> ResampleOptions:
 
 def _agreed(argument: str, augmentations: Sequence[Geometric]) -> Any:
     """The one wish about an argument, or None where there is none."""
-    wishing = [one for one in augmentations if getattr(one, argument) is not None]
-    for one in wishing[1:]:
-        if getattr(one, argument) != getattr(wishing[0], argument):
+    wishing = [
+        augmentation
+        for augmentation in augmentations
+        if getattr(augmentation, argument) is not None
+    ]
+    for augmentation in wishing[1:]:
+        if getattr(augmentation, argument) != getattr(wishing[0], argument):
             raise ValueError(
                 "Augment: geometric augmentations become one resampling, so they must agree on "
-                f"{argument}. Received {wishing[0]!r} and {one!r}."
+                f"{argument}. Received {wishing[0]!r} and {augmentation!r}."
             )
     return getattr(wishing[0], argument) if wishing else None

@@ -54,8 +54,8 @@ class Draws:
 
     def words(self, count: int) -> NDArray[np.uint64]:
         """So many random words."""
-        found: NDArray[np.uint64] = self._bits.random_raw(count)
-        return found
+        words: NDArray[np.uint64] = self._bits.random_raw(count)
+        return words
 
     def uniform(self, *shape: int) -> NDArray[np.float64]:
         """Random numbers above 0 and below 1."""
@@ -63,16 +63,16 @@ class Draws:
 
     def beta(self, alpha: float, count: int) -> NDArray[np.float64]:
         """Random numbers of the distribution Beta(alpha, alpha), for alpha up to 1."""
-        found = np.empty(count)
+        numbers = np.empty(count)
         missing = np.arange(count)
         while len(missing):
             # Johnk's way, in logarithms, since tiny alphas give powers that underflow.
             logs = np.log(self.uniform(2, len(missing))) / alpha
             total = np.logaddexp(*logs)
             good = total <= 0
-            found[missing[good]] = np.exp(logs[0] - total)[good]
+            numbers[missing[good]] = np.exp(logs[0] - total)[good]
             missing = missing[~good]
-        return found
+        return numbers
 
 
 class MixUp(Mixing):
@@ -109,8 +109,8 @@ class CutMix(Mixing):
         _cover(height, sides, random.uniform(count), boxes[:, :2])
         _cover(width, sides, random.uniform(count), boxes[:, 2:])
         paste(images, partners, boxes)
-        taken = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
-        return (1 - taken / (height * width)).astype(np.float32)
+        areas = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])
+        return (1 - areas / (height * width)).astype(np.float32)
 
 
 MIXINGS: dict[str, type[Mixing]] = {"mix_up": MixUp, "cut_mix": CutMix}

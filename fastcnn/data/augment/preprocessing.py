@@ -36,17 +36,17 @@ class CenterCrop(Preprocessing):
             return images
         out = np.zeros((len(images), *self.output_shape(images.shape[1:])), np.float32)
         (top, above), (left, before) = (
-            _middle(given, kept)
-            for given, kept in zip(images.shape[1:3], out.shape[1:3], strict=True)
+            _middle(side, cropped)
+            for side, cropped in zip(images.shape[1:3], out.shape[1:3], strict=True)
         )
         middle = images[:, top : top + self.height, left : left + self.width]
         out[:, above : above + middle.shape[1], before : before + middle.shape[2]] = middle
         return out
 
 
-def _middle(given: int, kept: int) -> tuple[int, int]:
+def _middle(side: int, cropped: int) -> tuple[int, int]:
     """Where the middle begins in what is given, and where it is put in what is kept."""
-    return max(0, (given - kept) // 2), max(0, (kept - given) // 2)
+    return max(0, (side - cropped) // 2), max(0, (cropped - side) // 2)
 
 
 STEPS: dict[str, type[Preprocessing]] = {
@@ -55,21 +55,21 @@ STEPS: dict[str, type[Preprocessing]] = {
 }
 
 
-def steps(given: Any) -> list[Preprocessing]:
+def steps(value: Any) -> list[Preprocessing]:
     """A model's preprocessing as a list of steps, made of steps, names or configurations."""
-    if not isinstance(given, Sequence) or isinstance(given, str):
+    if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(
             "preprocessing must be a list, such as [PerImageStandardization()]. "
-            f"Received {given!r}."
+            f"Received {value!r}."
         )
-    return [naming.resolve("preprocessing step", one, Preprocessing, STEPS) for one in given]
+    return [naming.resolve("preprocessing step", step, Preprocessing, STEPS) for step in value]
 
 
-def check_order(given: Sequence[Any]) -> None:
+def check_order(values: Sequence[Any]) -> None:
     """ValueError where a fixed step stands before an augmentation that is drawn: it acts behind all
     of them, as it must in prediction, which draws nothing."""
-    augmentations = [one for one in given if isinstance(one, Augmentation)]
-    order = sorted(augmentations, key=lambda one: isinstance(one, Preprocessing))
+    augmentations = [value for value in values if isinstance(value, Augmentation)]
+    order = sorted(augmentations, key=lambda augmentation: isinstance(augmentation, Preprocessing))
     if order == augmentations:
         return
     raise ValueError(
@@ -78,9 +78,9 @@ def check_order(given: Sequence[Any]) -> None:
     )
 
 
-def output_shape(given: Iterable[Preprocessing], shape: tuple[int, ...]) -> tuple[int, ...]:
+def output_shape(preprocessing: Iterable[Preprocessing], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of an image after all steps; ValueError where such images do not fit."""
-    for step in given:
+    for step in preprocessing:
         if len(shape) != 3:
             raise ValueError(f"{step!r} needs images of shape (h, w, c). Received {shape}.")
         height, width, channels = shape
@@ -88,8 +88,8 @@ def output_shape(given: Iterable[Preprocessing], shape: tuple[int, ...]) -> tupl
     return shape
 
 
-def apply(given: Iterable[Preprocessing], images: Floats) -> Floats:
+def apply(preprocessing: Iterable[Preprocessing], images: Floats) -> Floats:
     """The images after all steps, C-contiguous; ``images`` may be overwritten."""
-    for step in given:
+    for step in preprocessing:
         images = np.ascontiguousarray(step.apply(images), np.float32)
     return images

@@ -11,10 +11,10 @@ from fastcnn.data.counter_rng import Doubles
 def product(left: Doubles, right: Doubles) -> Doubles:
     """Return left @ right, [..., n, m], of [..., n, d] and [..., d, m], terms added in order."""
     terms = left[..., :, :, np.newaxis] * right[..., np.newaxis, :, :]
-    found: Doubles = terms[..., 0, :]
+    result: Doubles = terms[..., 0, :]
     for k in range(1, terms.shape[-2]):
-        found = found + terms[..., k, :]
-    return found
+        result = result + terms[..., k, :]
+    return result
 
 
 def inverse(matrix: Doubles) -> Doubles:
@@ -22,5 +22,5 @@ def inverse(matrix: Doubles) -> Doubles:
     first, second, third = matrix
     columns = np.cross(second, third), np.cross(third, first), np.cross(first, second)
     determinant = sum(float(a) * float(b) for a, b in zip(first, columns[0], strict=True))
-    found: Doubles = np.stack(columns, axis=1) / determinant
-    return found
+    result: Doubles = np.stack(columns, axis=1) / determinant
+    return result

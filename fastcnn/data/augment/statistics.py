@@ -45,8 +45,8 @@ class Moments:
 
     @property
     def mean(self) -> Doubles:
-        found: Doubles = self._shift + self._sums / self.count
-        return found
+        mean: Doubles = self._shift + self._sums / self.count
+        return mean
 
     @property
     def variance(self) -> Doubles:
@@ -72,36 +72,38 @@ def shape(images: Any, owner: str) -> tuple[int, ...]:
     """(n, ..., C) of an array or a Dataset; ValueError or TypeError, in the name of ``owner``, for
     what holds no numbers."""
     if is_dataset(images):
-        found = (len(images), *image_shape(images, ()))
-        if len(found) < 2:
+        batch_shape = (len(images), *image_shape(images, ()))
+        if len(batch_shape) < 2:
             raise ValueError(
                 f"{owner} needs a Dataset with image_shape, the shape of an image. "
                 f"Received a {type(images).__name__} without."
             )
     else:
         array = np.asarray(images)
-        found = array.shape
+        batch_shape = array.shape
         if array.dtype.kind not in "fu":
             raise TypeError(
                 f"{owner} needs images of dtype uint8 or float32. Received {array.dtype} of "
-                f"shape {found}."
+                f"shape {batch_shape}."
             )
-    if len(found) < 2 or not math.prod(found):
-        raise ValueError(f"{owner} needs images [n, ..., channels]. Received the shape {found}.")
-    return found
+    if len(batch_shape) < 2 or not math.prod(batch_shape):
+        raise ValueError(
+            f"{owner} needs images [n, ..., channels]. Received the shape {batch_shape}."
+        )
+    return batch_shape
 
 
 def _measured(images: Any, owner: str, size: int, full: bool, steps: Sequence[Any] = ()) -> Moments:
-    found = Moments(size, full)
+    moments = Moments(size, full)
     for some in _pieces(images):
         if steps:
             some = np.array(some, np.float32)  # a step may write into what it is given
         for step in steps:
             some = step.apply(some)
-        found.add(some.reshape(-1, size))
-    if not found.count:
+        moments.add(some.reshape(-1, size))
+    if not moments.count:
         raise ValueError(f"{owner} needs images. Received a set of which none could be read.")
-    return found
+    return moments
 
 
 def _pieces(images: Any) -> Iterator[npt.NDArray[Any]]:

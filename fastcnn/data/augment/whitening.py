@@ -87,10 +87,10 @@ class ZCAWhitening(Preprocessing):
                 f"Received images of shape {shape[1:]}, {size:,} values, whose matrices take "
                 f"{32e-9 * size**2:.1f} GB. Make them smaller, or take PerImageStandardization."
             )
-        found = statistics.of_images(images, "ZCAWhitening: fit")
-        variances, vectors = np.linalg.eigh(found.variance)
+        moments = statistics.of_images(images, "ZCAWhitening: fit")
+        variances, vectors = np.linalg.eigh(moments.variance)
         scaled = vectors / np.sqrt(np.maximum(variances, 0) + self.epsilon)
-        return self.set_arrays({"mean": found.mean, "matrix": scaled @ vectors.T})
+        return self.set_arrays({"mean": moments.mean, "matrix": scaled @ vectors.T})
 
     def arrays(self) -> dict[str, Floats]:
         """{"mean": float32 [D], "matrix": float32 [D, D]}; ValueError before fit()."""

@@ -32,11 +32,11 @@ def load(name: str) -> tuple[Split, Split]:
     Raises FileNotFoundError when they are nowhere and cannot be downloaded, ValueError for an
     unknown name or a malformed file.
     """
-    known = naming.lookup("data set", name, {SAMPLE: None, **KNOWN_SETS})
-    if known is None:
+    entry = naming.lookup("data set", name, {SAMPLE: None, **KNOWN_SETS})
+    if entry is None:
         return sample()
-    folder = paths.find(known) or _downloaded(known)
-    return read(known, folder)
+    folder = paths.find(entry) or _downloaded(entry)
+    return read(entry, folder)
 
 
 def sample() -> tuple[Split, Split]:
@@ -54,22 +54,22 @@ def class_names(name: str) -> list[str]:
     return list(naming.lookup("data set", name, table).class_names)
 
 
-def read(known: CatalogEntry, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
+def read(entry: CatalogEntry, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
     """The set as load() gives it, from the files in ``folder``."""
-    if known.layout == "idx":
-        return _read_idx_pair(known, Path(folder), "train"), _read_idx_pair(
-            known, Path(folder), "t10k"
+    if entry.layout == "idx":
+        return _read_idx_pair(entry, Path(folder), "train"), _read_idx_pair(
+            entry, Path(folder), "t10k"
         )
-    reader = {"cifar10": read_cifar10, "cifar100": _read_cifar100}[known.layout]
-    parts = [_labelled(known, path, *reader(path)) for path in _paths(known, Path(folder))]
+    reader = {"cifar10": read_cifar10, "cifar100": _read_cifar100}[entry.layout]
+    parts = [_labelled(entry, path, *reader(path)) for path in _paths(entry, Path(folder))]
     images, labels = zip(*parts[:-1], strict=True)
     return (np.concatenate(images), np.concatenate(labels)), parts[-1]
 
 
-def _read_idx_pair(known: CatalogEntry, folder: Path, part: str) -> Split:
-    images_path, labels_path = (path for path in _paths(known, folder) if part in path.name)
+def _read_idx_pair(entry: CatalogEntry, folder: Path, part: str) -> Split:
+    images_path, labels_path = (path for path in _paths(entry, folder) if part in path.name)
     images = read_idx(images_path, axes=3)
-    return _labelled(known, labels_path, images[..., np.newaxis], read_idx(labels_path, axes=1))
+    return _labelled(entry, labels_path, images[..., np.newaxis], read_idx(labels_path, axes=1))
 
 
 def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -78,51 +78,51 @@ def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.ui
     return images, fine
 
 
-def _paths(known: CatalogEntry, folder: Path) -> list[Path]:
+def _paths(entry: CatalogEntry, folder: Path) -> list[Path]:
     """The files of the set in the folder, in the order in which they are published."""
-    found = {file.name: paths.locate(folder, file.name) for file in known.files}
-    missing = [name for name, path in found.items() if path is None]
+    located = {file.name: paths.locate(folder, file.name) for file in entry.files}
+    missing = [name for name, path in located.items() if path is None]
     if missing:
-        raise FileNotFoundError(f"{folder}: {known.name} needs {', '.join(missing)} there.")
-    return [path for path in found.values() if path is not None]
+        raise FileNotFoundError(f"{folder}: {entry.name} needs {', '.join(missing)} there.")
+    return [path for path in located.values() if path is not None]
 
 
 def _labelled(
-    known: CatalogEntry, path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
+    entry: CatalogEntry, path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]
 ) -> Split:
     """Images with their labels as int32, or ValueError when they do not belong together."""
-    classes = len(known.class_names)
+    classes = len(entry.class_names)
     if len(images) != len(labels):
         raise ValueError(
             f"{path}: {len(images)} images need as many labels. Found {len(labels)} labels."
         )
     if labels.max() >= classes:
         raise ValueError(
-            f"{path}: every label of {known.name} must be from 0 to {classes - 1}. "
+            f"{path}: every label of {entry.name} must be from 0 to {classes - 1}. "
             f"Found {labels.max()}."
         )
     return images, labels.astype(np.int32)
 
 
-def _downloaded(known: CatalogEntry) -> Path:
+def _downloaded(entry: CatalogEntry) -> Path:
     """The folder that the set was downloaded into; FileNotFoundError says where to put files."""
     from fastcnn.data.datasets.download import download
 
     directory = paths.data_directory()
     if directory is None:
         raise FileNotFoundError(
-            f"The data set '{known.name}' is not on this computer, and this user has no home to "
+            f"The data set '{entry.name}' is not on this computer, and this user has no home to "
             f"download it to. Set {paths.ENVIRONMENT} to a directory."
         )
-    folder = directory / known.folder
+    folder = directory / entry.folder
     try:
-        download(known, folder)
+        download(entry, folder)
     except (OSError, ValueError) as error:
-        searched = "\n".join(f"  {path}" for path in paths.folders(known))
-        files = ", ".join(file.name for file in known.files)
+        searched = "\n".join(f"  {path}" for path in paths.folders(entry))
+        files = ", ".join(file.name for file in entry.files)
         raise FileNotFoundError(
-            f"The data set '{known.name}' is not on this computer, and downloading it failed: "
+            f"The data set '{entry.name}' is not on this computer, and downloading it failed: "
             f"{error}\nPut its files ({files}; each may be gzipped) into one of\n{searched}\n"
-            f"or set {paths.ENVIRONMENT} to a directory that holds the folder '{known.folder}'."
+            f"or set {paths.ENVIRONMENT} to a directory that holds the folder '{entry.folder}'."
         ) from error
     return folder

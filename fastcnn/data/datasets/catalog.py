@@ -184,4 +184,4 @@ CIFAR100 = CatalogEntry(
     sources=(),
 )
 
-KNOWN_SETS = {known.name: known for known in (FASHION_MNIST, MNIST, CIFAR10, CIFAR100)}
+KNOWN_SETS = {entry.name: entry for entry in (FASHION_MNIST, MNIST, CIFAR10, CIFAR100)}

@@ -50,13 +50,13 @@ def _records(path: Path, name: str, record: int) -> Bytes:
         if size is None:
             size = bounded_gzip.declared_length(path)
         if size <= 0 or size % record:
-            found = f"{size} bytes" if size >= 0 else "a length that cannot be true"
+            length = f"{size} bytes" if size >= 0 else "a length that cannot be true"
             raise ValueError(
                 f"{path}: a {name} binary file must hold one or more records of {record} bytes. "
-                f"Found {found}."
+                f"Found {length}."
             )
         system.check_fits(path, 2 * size)
-        values, found = bounded_gzip.filled(stream, size)
-        if found:
-            raise ValueError(f"{path}: {size} bytes are declared. Found {found}.")
+        values, length = bounded_gzip.filled(stream, size)
+        if length:
+            raise ValueError(f"{path}: {size} bytes are declared. Found {length}.")
         return values.reshape(-1, record)

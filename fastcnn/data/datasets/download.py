@@ -20,19 +20,19 @@ from fastcnn.utils.bounded_gzip import GZIP_MAGIC
 DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
-def download(known: CatalogEntry, folder: Path) -> None:
+def download(entry: CatalogEntry, folder: Path) -> None:
     """Bring every file of the set into ``folder``, unpacked, each with its recorded SHA-256.
 
     Raises OSError when no source can be reached and ValueError when what came from every source
     that answered is not the published content; only files that passed are put in place.
     """
-    if not known.sources:
+    if not entry.sources:
         raise OSError("no address of it is known.")
     failure: Exception | None = None
-    for source in known.sources:
-        messages.say(f"Downloading {known.name} from {source} to {folder}")
+    for source in entry.sources:
+        messages.say(f"Downloading {entry.name} from {source} to {folder}")
         try:
-            _download_from(source, known, folder)
+            _download_from(source, entry, folder)
         except (OSError, ValueError) as error:
             failure = failure if isinstance(failure, ValueError) else error
         else:
@@ -41,13 +41,13 @@ def download(known: CatalogEntry, folder: Path) -> None:
         raise failure
 
 
-def _download_from(source: str, known: CatalogEntry, folder: Path) -> None:
+def _download_from(source: str, entry: CatalogEntry, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fastcnn-download-") as scratch:
         if source.endswith(".tar.gz"):
-            _unpack_archive(_fetch(source, scratch), source, known, folder)
+            _unpack_archive(_fetch(source, scratch), source, entry, folder)
             return
-        for file in known.files:
+        for file in entry.files:
             address = f"{source}{file.name}.gz"
             try:
                 with _open(_fetch(address, scratch)) as stream:
@@ -75,9 +75,9 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile:
     return gzip.open(path, "rb") if zipped else path.open("rb")
 
 
-def _unpack_archive(archive: Path, address: str, known: CatalogEntry, folder: Path) -> None:
+def _unpack_archive(archive: Path, address: str, entry: CatalogEntry, folder: Path) -> None:
     """Take the files of the set out of a tar archive, by name; nothing else in it is written."""
-    missing = {file.name: file for file in known.files}
+    missing = {file.name: file for file in entry.files}
     try:
         with tarfile.open(archive) as tar:
             for name, stream in _members(tar):
@@ -101,11 +101,11 @@ def _store(
 ) -> None:
     """Write the content under its name, all of it or nothing; ValueError when it is not it."""
     content = stream.read(file.size + 1)
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
         raise ValueError(
             f"{address}: the content of {file.name} must have the SHA-256 {file.sha256}. "
-            f"Received {found}."
+            f"Received {digest}."
         )
     with atomic_file.replacing(folder / file.name) as opened:
         opened.write(content)

@@ -30,16 +30,16 @@ def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> Bytes:
         if header + count > limit or size not in (None, header + count):
             raise ValueError(f"{must} {'at most ' if size is None else ''}{limit}.")
         system.check_fits(path, count)
-        values, found = bounded_gzip.filled(stream, count)
-        if found:
-            raise ValueError(f"{must} {found}.")
+        values, received = bounded_gzip.filled(stream, count)
+        if received:
+            raise ValueError(f"{must} {received}.")
         return values.reshape(shape)
 
 
 def _read_shape(stream: Stream, path: Path, axes: int | None) -> tuple[int, ...]:
     magic = stream.read(4)
-    known = range(1, MOST_AXES + 1) if axes is None else (axes,)
-    if magic not in [bytes([0, 0, UNSIGNED_BYTE, count]) for count in known]:
+    ranks = range(1, MOST_AXES + 1) if axes is None else (axes,)
+    if magic not in [bytes([0, 0, UNSIGNED_BYTE, count]) for count in ranks]:
         wanted = f"{axes:02x}" if axes is not None else f"01 to {MOST_AXES:02x}"
         kind = "" if axes is None else f" with {axes} axes"
         raise ValueError(

@@ -68,11 +68,11 @@ def _read_idx(path: Path) -> Labelled:
     return Labelled(x[..., np.newaxis], y.astype(np.int32), None)
 
 
-def _named(path: Path, x: Bytes, y: Bytes, known: CatalogEntry) -> Labelled:
-    names = list(known.class_names)
+def _named(path: Path, x: Bytes, y: Bytes, entry: CatalogEntry) -> Labelled:
+    names = list(entry.class_names)
     if y.max() >= len(names):
         raise FormatError(
-            f"{path}: every label of {known.name} must be from 0 to {len(names) - 1}. "
+            f"{path}: every label of {entry.name} must be from 0 to {len(names) - 1}. "
             f"Received {y.max()}."
         )
     return Labelled(x, y.astype(np.int32), names)

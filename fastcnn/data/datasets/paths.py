@@ -27,16 +27,16 @@ def user_directory() -> Path | None:
         return None
 
 
-def folders(known: CatalogEntry) -> list[Path]:
+def folders(entry: CatalogEntry) -> list[Path]:
     """The folders where the set may lie, in the order in which they are searched."""
     directories = dict.fromkeys((data_directory(), user_directory()))
-    return [*(path / known.folder for path in directories if path), *map(Path, known.places)]
+    return [*(path / entry.folder for path in directories if path), *map(Path, entry.places)]
 
 
-def find(known: CatalogEntry) -> Path | None:
+def find(entry: CatalogEntry) -> Path | None:
     """The first folder that holds every file of the set, or None."""
-    for folder in folders(known):
-        if all(locate(folder, file.name) for file in known.files):
+    for folder in folders(entry):
+        if all(locate(folder, file.name) for file in entry.files):
             return folder
     return None
 

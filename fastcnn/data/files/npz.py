@@ -81,10 +81,10 @@ def _wanted(
 def _members(archive: zipfile.ZipFile, path: Any) -> dict[str, zipfile.ZipInfo]:
     """The arrays by name, of sizes that can be true."""
     size = os.path.getsize(path)
-    found: dict[str, zipfile.ZipInfo] = {}
+    members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if name in found:
+        if name in members:
             raise FormatError(f"{path}: the array '{name}' is there twice.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FormatError(f"{path}: '{name}' is packed in another way than NumPy does it.")
@@ -95,8 +95,8 @@ def _members(archive: zipfile.ZipFile, path: Any) -> dict[str, zipfile.ZipInfo]:
                 f"{path}: '{name}' declares {info.file_size:,} bytes and stores "
                 f"{min(info.compress_size, size):,}."
             )
-        found[name] = info
-    return found
+        members[name] = info
+    return members
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Any) -> Array:

@@ -43,19 +43,19 @@ def pack(images: Dataset, path: PathLike) -> int:
 def _write(sink: Sink, images: Any) -> int:
     import h5py
 
-    kept: list[npt.NDArray[np.int64]] = []
+    stored: list[npt.NDArray[np.int64]] = []
     sums: list[npt.NDArray[np.uint32]] = []
     # The oldest layout: every HDF5 library reads it, and fastcnn's own reader knows no other.
     with h5py.File(sink, "w", libver="earliest") as file:
         column = _Images(file, tuple(images.image_shape))
         for positions, pixels in pieces(images):
             column.add(pixels)
-            kept.append(positions)
+            stored.append(positions)
             sums.append(checksums(np.ascontiguousarray(pixels)))
         if not column.count:
             raise ValueError("pack: the set holds no image that can be read.")
         column.end()
-        positions = np.concatenate(kept)
+        positions = np.concatenate(stored)
         file["labels"] = np.asarray(images.labels, np.int32)[positions]
         file["checksums"] = np.concatenate(sums)
         names = getattr(images, "files", None)

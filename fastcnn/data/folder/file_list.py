@@ -53,15 +53,17 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     walk = _Walk(root)
     folders = walk.class_folders()
     names = _chosen(root, folders, class_names)
-    found = {name: sorted(walk.files(folders[name])) if name in folders else [] for name in names}
+    files_of = {
+        name: sorted(walk.files(folders[name])) if name in folders else [] for name in names
+    }
     empty = []
     if class_names is None:
-        empty = [name for name in names if not found[name] and walk.is_empty(folders[name])]
+        empty = [name for name in names if not files_of[name] and walk.is_empty(folders[name])]
         names = [name for name in names if name not in empty]
-    files = [path for name in names for path in found[name]]
+    files = [path for name in names for path in files_of[name]]
     if not files:
         raise ValueError(f"from_folder: the class folders of '{root}' hold no file.")
-    counts = [len(found[name]) for name in names]
+    counts = [len(files_of[name]) for name in names]
     labels = np.repeat(np.arange(len(names), dtype=np.int32), counts)
     walk.skipped.sort(key=lambda left: left.path)
     walk.ignored.sort(key=lambda left: left.path)

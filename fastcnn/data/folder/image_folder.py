@@ -204,13 +204,13 @@ class ImageFolder:
         self, title: str, read: Callable[[int], Any], workers: int, some: int
     ) -> npt.NDArray[np.int64]:
         """Keeps the files that can be read, and returns their former positions."""
-        kept = []
+        readable = []
         chunks = parallel_decode.read_all(read, len(self), workers, some)
         with closing(progress_bar.shown(title, chunks, len(self))) as seen:
             for chunk in seen:
                 self._account(chunk)
-                kept.append(chunk.positions)
-        positions = np.concatenate(kept)
+                readable.append(chunk.positions)
+        positions = np.concatenate(readable)
         if len(positions) < len(self):
             self.files = [self.files[i] for i in positions]
             self.labels = self.labels[positions]

@@ -39,10 +39,10 @@ class Inspection:
         """All of it as a dict that JSON can hold."""
         return {
             **self.report.described(),
-            "formats": dict(Counter(one.format for one in self.found).most_common()),
-            "modes": dict(Counter(one.mode for one in self.found).most_common()),
-            "width": _spread([one.width for one in self.found]),
-            "height": _spread([one.height for one in self.found]),
+            "formats": dict(Counter(image.format for image in self.found).most_common()),
+            "modes": dict(Counter(image.mode for image in self.found).most_common()),
+            "width": _spread([image.width for image in self.found]),
+            "height": _spread([image.height for image in self.found]),
         }
 
     def __str__(self) -> str:
@@ -73,9 +73,9 @@ def inspect_folder(
     def look(position: int) -> None:
         name = listing.files[position]
         file = os.path.join(listing.root, name)
-        found = decoder.inspect(file)
+        inspected = decoder.inspect(file)
         decoder(file, functools.partial(damage.remark, name))
-        result.found.append(found)
+        result.found.append(inspected)
 
     count = len(listing.files)
     chunks = parallel_decode.read_all(look, count, workers or system.cores())
@@ -118,26 +118,28 @@ class Statistics:
 
     def __str__(self) -> str:
         described = self.described()
-        width = max(len(one["name"]) for one in described["classes"])
+        width = max(len(entry["name"]) for entry in described["classes"])
         lines = [f"{self.images:,} images. Pixel values by channel, of 255 and of 1:"]
         for kind in ("mean", "deviation"):
             values = described[kind]
             of_255 = "  ".join(f"{value:8.4f}" for value in values)
             of_1 = "  ".join(f"{value / 255:.5f}" for value in values)
             lines.append(f"  {kind:<9}  {of_255}   {of_1}")
-        lines += [f"  {one['name']:<{width}}  {one['images']:>9,}" for one in described["classes"]]
+        lines += [
+            f"  {entry['name']:<{width}}  {entry['images']:>9,}" for entry in described["classes"]
+        ]
         return "\n".join(lines)
 
 
 def measure(images: Any) -> Statistics:
     """The statistics of a Dataset of uint8 images that has `image_shape`."""
     channels = images.image_shape[-1]
-    found, labels = Moments(channels), []
+    moments, labels = Moments(channels), []
     for positions, pixels in pieces(images):
-        found.add(pixels.reshape(-1, channels))
+        moments.add(pixels.reshape(-1, channels))
         labels.append(np.asarray(images.labels)[positions])
     names = getattr(images, "class_names", None)
     all_labels = np.concatenate(labels)
     counts = np.bincount(all_labels, minlength=len(names) if names else 0).tolist()
-    deviation = np.sqrt(found.variance)
-    return Statistics(len(all_labels), found.mean, deviation, counts, names and list(names))
+    deviation = np.sqrt(moments.variance)
+    return Statistics(len(all_labels), moments.mean, deviation, counts, names and list(names))

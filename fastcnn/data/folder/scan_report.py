@@ -51,22 +51,22 @@ class Report:
         empty = [
             name for name, count in zip(self.class_names, self.counts, strict=True) if not count
         ]
-        found = []
+        notes = []
         if self.empty:
-            found.append(
+            notes.append(
                 f"No file in the folder {_listed(self.empty)}: it is no class. class_names=[...] "
                 "keeps a class without images."
             )
         if empty:
-            found.append(
+            notes.append(
                 f"No image in {_listed(empty)}: the class can be neither learned nor met. Remove "
                 "the folder, or leave its name out of class_names."
             )
         if len(self.class_names) == 1:
-            found.append(
+            notes.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
             )
-        return [*found, *self.about_split]
+        return [*notes, *self.about_split]
 
     @property
     def complaint(self) -> str:
@@ -119,9 +119,9 @@ class Report:
         cls, source: str, class_names: Sequence[str], counts: list[int], described: Any
     ) -> Report:
         """A report with the lists of `described`, as far as they are there and whole."""
-        found = described if isinstance(described, dict) else {}
+        fields = described if isinstance(described, dict) else {}
         skipped, ignored, remarked = (
-            _left_out(found.get(name)) for name in ("skipped", "ignored", "remarked")
+            _left_out(fields.get(name)) for name in ("skipped", "ignored", "remarked")
         )
         return cls(source, class_names, counts, skipped, ignored, remarked)
 
@@ -135,12 +135,12 @@ class Report:
         lines = [f"{self.source}: {self.images:,} images in {classes}."]
         for name, count in zip(self.class_names, self.counts, strict=True):
             lines.append(f"  {name:<{width}}  {count:>9,}")
-        for title, found in (
+        for title, files in (
             ("skipped", self.skipped),
             ("ignored", self.ignored),
             ("used, with remarks", self.remarked),
         ):
-            lines += _section(title, found)
+            lines += _section(title, files)
         return "\n".join([*lines, *self.notes])
 
 
@@ -157,13 +157,13 @@ def _left_out(described: Any) -> list[LeftOut]:
     ]
 
 
-def _section(title: str, found: list[LeftOut]) -> list[str]:
-    if not found:
+def _section(title: str, files: list[LeftOut]) -> list[str]:
+    if not files:
         return []
-    lines = [f"{len(found):,} file{'' if len(found) == 1 else 's'} {title}:"]
-    lines += [f"  {left.path}: {left.reason}" for left in found[:SHOWN]]
-    if len(found) > SHOWN:
-        lines.append(f"  and {len(found) - SHOWN:,} more (the JSON report names them all)")
+    lines = [f"{len(files):,} file{'' if len(files) == 1 else 's'} {title}:"]
+    lines += [f"  {left.path}: {left.reason}" for left in files[:SHOWN]]
+    if len(files) > SHOWN:
+        lines.append(f"  and {len(files) - SHOWN:,} more (the JSON report names them all)")
     return lines
 
 

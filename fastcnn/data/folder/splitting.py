@@ -68,16 +68,16 @@ def notes(
     labels: npt.NDArray[Any], class_names: Sequence[str], train: Positions, held: Positions
 ) -> list[str]:
     """Sentences on the classes that a split left without an image on one of its sides."""
-    found = []
+    notes = []
     for label, name in enumerate(class_names):
         left = [int((labels[side] == label).sum()) for side in (train, held)]
         for purpose, count in zip(("train on", "validate on"), left, strict=True):
             if not count and any(left):
-                found.append(
+                notes.append(
                     f"No image of '{name}' to {purpose}: of its {sum(left)}, the share to hold out "
                     "rounds to none or to all."
                 )
-    return found
+    return notes
 
 
 def _split_again(

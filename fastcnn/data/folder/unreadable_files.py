@@ -31,10 +31,10 @@ class Damage:
             if name in self._reasons:
                 return
             self._reasons[name] = reason
-            found = LeftOut(text(name), reason)
-            self._report.skip(found, self._labels[found.path.split("/")[0]])
+            file = LeftOut(text(name), reason)
+            self._report.skip(file, self._labels[file.path.split("/")[0]])
             self._report.remark(None, self._remarks.pop(name, None))
-            self._untold.append(found)
+            self._untold.append(file)
 
     def remark(self, name: str, words: str) -> None:
         """Notes what is wrong about a file that can be used; what was noted of its header before
@@ -52,18 +52,18 @@ class Damage:
     def told(self) -> list[LeftOut]:
         """The files added since this was last asked for."""
         with _lock:
-            found, self._untold = self._untold, []
-        return found
+            untold, self._untold = self._untold, []
+        return untold
 
     def warn(self, consequence: str = LEFT_OUT) -> None:
         """One warning of the files that nobody was told of yet, and of what comes of it."""
-        found = self.told()
-        if found:
-            one = len(found) == 1
-            files = "A file" if one else f"{len(found):,} files"
+        untold = self.told()
+        if untold:
+            single = len(untold) == 1
+            files = "A file" if single else f"{len(untold):,} files"
             warnings.warn(
                 f"{files} of '{self._report.source}' cannot be used, or no longer"
-                f"{':' if one else ', among them'} '{found[0].path}' ({found[0].reason}). "
-                f"{consequence} .report lists {'it' if one else 'them all'}.",
+                f"{':' if single else ', among them'} '{untold[0].path}' ({untold[0].reason}). "
+                f"{consequence} .report lists {'it' if single else 'them all'}.",
                 stacklevel=2,
             )

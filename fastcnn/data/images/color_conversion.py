@@ -72,11 +72,11 @@ def _eight_bits(image: Image, negative: bool) -> Image:
 
     values = np.asarray(image, np.uint32)
     grey = ((values + 128) // 257).astype(np.uint8)
-    made = images.fromarray(~grey if negative else grey)
+    converted = images.fromarray(~grey if negative else grey)
     if "transparency" in image.info:
         seen = values != image.info["transparency"]
-        made.putalpha(images.fromarray(255 * seen.astype(np.uint8)))
-    return made
+        converted.putalpha(images.fromarray(255 * seen.astype(np.uint8)))
+    return converted
 
 
 def _over_white(image: Image) -> Image:

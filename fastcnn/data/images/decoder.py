@@ -88,13 +88,13 @@ class Decoder:
                     "image_size (height, width) and max_pixels must be whole numbers of at least "
                     f"1. Received {(self.height, self.width)} and {self.max_pixels}."
                 )
-        for kind, value, known in (
+        for kind, value, choices in (
             ("color_mode", self.color_mode, COLOR_MODES),
             ("resize mode", self.resize, RESIZE_MODES),
             ("interpolation", self.interpolation, INTERPOLATIONS),
         ):
-            if not isinstance(value, str) or value not in known:
-                raise ValueError(naming.unknown(kind, str(value), known))
+            if not isinstance(value, str) or value not in choices:
+                raise ValueError(naming.unknown(kind, str(value), choices))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -109,5 +109,5 @@ def _chunk(read: Callable[[int], Any], asked: range, images: Pixels) -> Chunk:
             failures.append((position, error))
         else:
             positions.append(position)
-    kept = np.array(positions, np.int64)
-    return Chunk(len(asked), kept, images[: len(kept)], failures)
+    decoded = np.array(positions, np.int64)
+    return Chunk(len(asked), decoded, images[: len(decoded)], failures)

@@ -130,11 +130,11 @@ class Batches:
                 transform.check_values(self._x[indices])
             images = transform.gathered(self._x, indices, self._epoch, out)
         else:
-            kept = self._read(indices, slot.raw, first=not number)
-            if not len(kept):
+            readable = self._read(indices, slot.raw, first=not number)
+            if not len(readable):
                 return slot.made[:0], None, None
-            if len(kept) < len(indices):
-                indices, keys, out = indices[kept], keys[kept], out[: len(kept)]
+            if len(readable) < len(indices):
+                indices, keys, out = indices[readable], keys[readable], out[: len(readable)]
             raw = slot.raw[: len(indices)]
             if not number:
                 transform.check_values(raw)
@@ -145,21 +145,21 @@ class Batches:
     def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
         """Gets images into the beginning of raw; returns the places in `indices` of those that it
         got, all unless some are left out."""
-        kept = np.arange(len(indices))
+        positions = np.arange(len(indices))
         if isinstance(self._x, np.ndarray):
             np.take(self._x, indices, axis=0, out=raw[: len(indices)], mode="clip")
-            return kept
-        while len(kept):
+            return positions
+        while len(positions):
             try:
-                fill(self._x, indices[kept], raw[: len(kept)], checked=first)
+                fill(self._x, indices[positions], raw[: len(positions)], checked=first)
                 break
             except Unreadable:
                 folder = self._folder
-                readable = None if folder is None else folder.readable(indices[kept])
+                readable = None if folder is None else folder.readable(indices[positions])
                 if readable is None or readable.all():
                     raise
-                kept = kept[readable]
-        return kept
+                positions = positions[readable]
+        return positions
 
     def _targets(self, indices: Indices) -> tuple[npt.NDArray[Any] | None, Floats | None]:
         y = None if self._y is None else self._y.take(indices, axis=0)
@@ -176,8 +176,8 @@ def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, Non
 class _Slot:
     """Memory of one batch: images as their source gives them, and as they are made."""
 
-    def __init__(self, made: Floats, raw: npt.NDArray[Any]) -> None:
-        self.made = made
+    def __init__(self, floats: Floats, raw: npt.NDArray[Any]) -> None:
+        self.made = floats
         self.raw = raw
 
 

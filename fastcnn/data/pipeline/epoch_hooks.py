@@ -30,7 +30,7 @@ def told(
     epoch: its number in a training, from 0; None for a pass that belongs to none.
     """
     source = _own_source(source)
-    if not any(callable(getattr(one, hook, None)) for one in _parts(source) for hook in HOOKS):
+    if not any(callable(getattr(part, hook, None)) for part in _parts(source) for hook in HOOKS):
         return batches
     return _told(source, batches, epoch)
 

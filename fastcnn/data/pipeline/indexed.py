@@ -98,17 +98,17 @@ class Indexed:
         return channels_last(image[None], self._channels, is_tensor(value))[0]
 
     def _check_label(self, index: int, item: Any) -> None:
-        found = _label(item, f"{self._name}: the item at position {index}")
-        if not np.array_equal(found, self.labels[index]):  # type: ignore[index]
+        label = _label(item, f"{self._name}: the item at position {index}")
+        if not np.array_equal(label, self.labels[index]):  # type: ignore[index]
             raise ValueError(
                 f"{self._name}: the label at position {index} must stay the same. "
-                f"Received {found} after {self.labels[index]}."  # type: ignore[index]
+                f"Received {label} after {self.labels[index]}."  # type: ignore[index]
             )
 
     def _all_labels(self) -> NDArray[Any]:
-        known = _known_labels(self.source)
-        if known is not None:
-            return known
+        labels = _known_labels(self.source)
+        if labels is not None:
+            return labels
         count, name = len(self), self._name
         return np.stack(
             [_label(self.source[i], f"{name}: the item at position {i}") for i in range(count)]
@@ -123,10 +123,10 @@ def _known_labels(source: Any) -> NDArray[Any] | None:
     if getattr(source, "target_transform", None) is not None:
         return None
     for name in ("targets", "labels"):
-        found = getattr(source, name, None)
-        if found is None or not hasattr(found, "__len__") or len(found) != len(source):
+        attribute = getattr(source, name, None)
+        if attribute is None or not hasattr(attribute, "__len__") or len(attribute) != len(source):
             continue
-        labels = np.array(detached(found))
+        labels = np.array(detached(attribute))
         if labels.ndim == 1 and labels.dtype.kind in "iub":
             return labels
     return None
@@ -141,7 +141,9 @@ def _files(source: Any) -> list[str] | None:
     root, samples = getattr(source, "root", None), getattr(source, "samples", None)
     if not isinstance(root, str | os.PathLike) or not isinstance(samples, list):
         return None
-    paths = [one[0] for one in samples if isinstance(one, tuple) and isinstance(one[0], str)]
+    paths = [
+        sample[0] for sample in samples if isinstance(sample, tuple) and isinstance(sample[0], str)
+    ]
     if len(paths) != len(source):
         return None
     return [os.path.relpath(path, os.fspath(root)).replace(os.sep, "/") for path in paths]
@@ -156,7 +158,8 @@ def _label(item: Any, name: str) -> NDArray[Any]:
 def _share_memory(item: Any, other: Any) -> bool:
     """Whether two items' images may lie in the same memory."""
     image, others = (
-        detached(one[0] if isinstance(one, tuple | list) else one) for one in (item, other)
+        detached(sample[0] if isinstance(sample, tuple | list) else sample)
+        for sample in (item, other)
     )
     if isinstance(image, np.ndarray) and isinstance(others, np.ndarray):
         return np.may_share_memory(image, others)
