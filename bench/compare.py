@@ -53,11 +53,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-python", metavar="PATH", help="the peers' interpreter")
     parser.add_argument("--json", metavar="FILE", help="also write everything measured")
     parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing compiled")
-    given = parser.parse_args()
-    if given.quick:
-        given.repeat, given.seconds = 3, 0.2
-        given.without = ("compile", "compile channels-last")
-    return given
+    args = parser.parse_args()
+    if args.quick:
+        args.repeat, args.seconds = 3, 0.2
+        args.without = ("compile", "compile channels-last")
+    return args
 
 
 def machine(setting: Setting) -> dict[str, Any]:
@@ -94,22 +94,26 @@ def start(setting: Setting) -> list[Contestant]:
 def check_nets(running: list[Contestant]) -> None:
     """RuntimeError unless a net means the same network to every contestant."""
     for net in NETS:
-        counts = {one.name: one.about["weights"][net] for one in running if "weights" in one.about}
+        counts = {
+            contestant.name: contestant.about["weights"][net]
+            for contestant in running
+            if "weights" in contestant.about
+        }
         if len(set(counts.values())) > 1:
             raise RuntimeError(f"the contestants' {net} differ in their weights: {counts}")
 
 
-def steps(given: argparse.Namespace, running: list[Contestant]) -> list[Row]:
+def steps(args: argparse.Namespace, running: list[Contestant]) -> list[Row]:
     """Time of a training step and of an inference, every net and batch size."""
-    nets = [one for one in running if one.name != SGEMM.name]
+    nets = [contestant for contestant in running if contestant.name != SGEMM.name]
     rows = []
-    for net in given.nets:
-        for mode in given.modes:
-            for batch in given.batch or ((1, 32, 128) if mode == "infer" else (32, 128)):
+    for net in args.nets:
+        for mode in args.modes:
+            for batch in args.batch or ((1, 32, 128) if mode == "infer" else (32, 128)):
                 field = competitors.entries(nets, net, mode, batch)
-                field = [entry for entry in field if entry.variant not in given.without]
+                field = [entry for entry in field if entry.variant not in args.without]
                 print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
-                results = competitors.race(field, given.repeat, given.seconds, OTHERS)
+                results = competitors.race(field, args.repeat, args.seconds, OTHERS)
                 rows.append(Row(net, mode, batch, results))
     return rows
 
@@ -121,17 +125,17 @@ def ceiling(running: list[Contestant]) -> float:
 
 
 def _sgemm(running: list[Contestant]) -> list[Entry]:
-    sgemm = [one for one in running if one.name == SGEMM.name]
+    sgemm = [contestant for contestant in running if contestant.name == SGEMM.name]
     return competitors.entries(sgemm, "sgemm", "infer", SGEMM_SIZE)
 
 
-def kernels(given: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
+def kernels(args: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
     """Rates of each direction of a 3x3 convolution, 64 to 64 channels at 28x28, beside sgemm's."""
-    own = [one for one in running if one.name == FASTCNN.name]
+    own = [contestant for contestant in running if contestant.name == FASTCNN.name]
     rates = []
     for direction in DIRECTIONS:
         field = competitors.entries(own, "conv3x3", direction, KERNEL_BATCH) + _sgemm(running)
-        convolution, sgemm = competitors.race(field, given.repeat, given.seconds, OTHERS)
+        convolution, sgemm = competitors.race(field, args.repeat, args.seconds, OTHERS)
         # Equal work a second would be a ratio of times like that of the work.
         share = convolution.times_faster_than(sgemm) * KERNEL_FLOPS / SGEMM_FLOPS
         rates.append(Rate(direction, KERNEL_FLOPS / convolution.ms / 1e6, share))
@@ -167,55 +171,55 @@ def startup(setting: Setting, racing: set[str]) -> list[Result]:
             competitors.fresh_process(FASTCNN, setting, *task, "fastcnn", FASTCNN_CACHE_DIR=cache)
             for _ in range(3)
         ]
-    found = [
+    results = [
         Result(FASTCNN.name, "empty kernel cache", [cold["seconds"]]),
-        Result(FASTCNN.name, "warm kernel cache", [one["seconds"] for one in warm]),
+        Result(FASTCNN.name, "warm kernel cache", [start["seconds"] for start in warm]),
     ]
     if TORCH.name in racing:
         eager = [competitors.fresh_process(TORCH, setting, *task, "eager") for _ in range(3)]
-        found.append(Result(TORCH.name, "eager", [one["seconds"] for one in eager]))
-    return found
+        results.append(Result(TORCH.name, "eager", [start["seconds"] for start in eager]))
+    return results
 
 
 def main() -> int:
-    given = arguments()
-    python = given.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
-    setting = Setting(given.threads, python)
+    args = arguments()
+    python = args.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
+    setting = Setting(args.threads, python)
     running = start(setting)
     try:
         check_nets(running)
         report: dict[str, Any] = {
             "machine": machine(setting),
-            "versions": {one.name: one.about["versions"] for one in running},
-            "rounds": given.repeat,
+            "versions": {contestant.name: contestant.about["versions"] for contestant in running},
+            "rounds": args.repeat,
             "sgemm": ceiling(running),
         }
-        if "steps" in given.parts:
-            report["steps"] = steps(given, running)
-        if "kernels" in given.parts:
-            report["kernels"] = kernels(given, running)
+        if "steps" in args.parts:
+            report["steps"] = steps(args, running)
+        if "kernels" in args.parts:
+            report["kernels"] = kernels(args, running)
     finally:
         for contestant in running:
             contestant.close()
     racing = {contestant.name for contestant in running}
     report["others"] = OTHERS.share
-    if "memory" in given.parts:
+    if "memory" in args.parts:
         report["memory"] = memory(setting, racing)
-    if "startup" in given.parts:
+    if "startup" in args.parts:
         report["startup"] = startup(setting, racing)
     show(report)
-    if given.json:
-        Path(given.json).write_text(json.dumps(_plain(report), indent=2) + "\n", encoding="utf-8")
+    if args.json:
+        Path(args.json).write_text(json.dumps(_plain(report), indent=2) + "\n", encoding="utf-8")
     return 0
 
 
 def _plain(value: Any) -> Any:
     """Named tuples as dicts, for JSON."""
     if hasattr(value, "_asdict"):
-        return {name: _plain(one) for name, one in value._asdict().items()}
+        return {name: _plain(item) for name, item in value._asdict().items()}
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -112,29 +112,31 @@ def show(console: Console, compared: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    given = arguments()
-    python = given.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
-    setting = Setting(given.threads, python)
+    args = arguments()
+    python = args.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
+    setting = Setting(args.threads, python)
     others = CpuContention()
     contestants = [Contestant(kind, setting) for kind in (FASTCNN, PEERS)]
     try:
         compared = [
-            compare(mode, race(field(contestants, mode), given.repeat, given.seconds, others))
-            for mode in given.modes
+            compare(mode, race(field(contestants, mode), args.repeat, args.seconds, others))
+            for mode in args.modes
         ]
     finally:
         for contestant in contestants:
             contestant.close()
     console = Console(highlight=False, soft_wrap=True)
-    versions = {name: v for one in contestants for name, v in one.about["versions"].items()}
-    console.print(f"{given.threads} threads or processes; {given.repeat} rounds; {versions}")
-    for one in compared:
-        show(console, one)
+    versions = {
+        name: v for comparison in contestants for name, v in comparison.about["versions"].items()
+    }
+    console.print(f"{args.threads} threads or processes; {args.repeat} rounds; {versions}")
+    for comparison in compared:
+        show(console, comparison)
     if others.share is not None:
         console.print(f"other programs took {100 * others.share:.0f} % of the processors' time")
-    if given.json:
-        with open(given.json, "w", encoding="utf-8") as file:
-            json.dump({"versions": versions, "threads": given.threads, "results": compared}, file)
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump({"versions": versions, "threads": args.threads, "results": compared}, file)
 
 
 if __name__ == "__main__":

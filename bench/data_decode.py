@@ -52,16 +52,16 @@ def main() -> None:
         default=100_000,
         help="of the folder whose files are only listed and checked",
     )
-    given = options.parse_args()
+    args = options.parse_args()
     workers = system.cores()
     print(f"{workers} cores, libjpeg-turbo {features.version('libjpeg_turbo')}")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, "photos")
-        paths = make_photos(root, given.images)
+        paths = make_photos(root, args.images)
         size = sum(Path(path).stat().st_size for path in paths) / len(paths) / 1024
         print(f"{len(paths)} JPEG files of {WIDTH} x {HEIGHT}, {size:.0f} KiB on average")
-        race(contestants(root, paths, given.side, workers), given.rounds, len(paths))
-        index(Path(scratch, "many"), given.files)
+        race(contestants(root, paths, args.side, workers), args.rounds, len(paths))
+        index(Path(scratch, "many"), args.files)
 
 
 def make_photos(root: Path, count: int) -> list[str]:

@@ -50,33 +50,33 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of an epoch")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workers", type=int, nargs="+", default=(0, 1, 2))
-    given = parser.parse_args()
+    args = parser.parse_args()
     generator = np.random.default_rng(0)
-    count = given.batch * given.steps
+    count = args.batch * args.steps
     x = generator.integers(0, 256, (count, 32, 32, 3), np.uint8)
     y = generator.integers(0, 10, count).astype(np.int32)
-    print(f"{given.net}, batch {given.batch}, {threads.num_threads()} threads of {os.cpu_count()}")
-    _training(given, x, y)
+    print(f"{args.net}, batch {args.batch}, {threads.num_threads()} threads of {os.cpu_count()}")
+    _training(args, x, y)
     for name, listed in (("crop + flip", CROP_FLIP), ("full", FULL)):
-        milliseconds = _preparing(x, listed, given.batch)
-        rate = 1000 * given.batch / milliseconds
+        milliseconds = _preparing(x, listed, args.batch)
+        rate = 1000 * args.batch / milliseconds
         print(f"{name}: {milliseconds:.2f} ms of processor a batch, {rate:,.0f} images/s a core")
 
 
-def _training(given: argparse.Namespace, x: np.ndarray, y: np.ndarray) -> None:
-    model = getattr(applications, given.net)(input_shape=(32, 32, 3), classes=10, rescale=True)
+def _training(args: argparse.Namespace, x: np.ndarray, y: np.ndarray) -> None:
+    model = getattr(applications, args.net)(input_shape=(32, 32, 3), classes=10, rescale=True)
     model.compile("sgd", "sparse_categorical_crossentropy")
     ways: dict[str, dict[str, Any]] = {"plain": {}}
-    ways |= {f"full, workers={n}": {"augment": FULL, "workers": n} for n in given.workers}
+    ways |= {f"full, workers={n}": {"augment": FULL, "workers": n} for n in args.workers}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(given.rounds + 1):
+    for turn in range(args.rounds + 1):
         for name in list(ways)[:: 1 if turn % 2 else -1]:
-            history = model.fit(x, y, batch_size=given.batch, verbose=0, **ways[name])
+            history = model.fit(x, y, batch_size=args.batch, verbose=0, **ways[name])
             seconds[name] += history.seconds if turn else []
     plain = seconds["plain"]
-    for name, found in seconds.items():
-        ratios = [one / other for one, other in zip(found, plain, strict=True)]
-        step = 1000 * min(found) / given.steps
+    for name, times in seconds.items():
+        ratios = [duration / other for duration, other in zip(times, plain, strict=True)]
+        step = 1000 * min(times) / args.steps
         print(f"{name}: best {step:.1f} ms a step, ratio {statistics.median(ratios):.3f}")
 
 

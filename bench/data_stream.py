@@ -75,8 +75,8 @@ def measured(folder: str, count: int) -> tuple[float, float, float]:
     child = [sys.executable, __file__, "--train", str(path)]
     done = subprocess.run(child, capture_output=True, text=True, check=True)
     os.remove(path)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return size, found["memory"], found["rate"]
+    report = json.loads(done.stdout.splitlines()[-1])
+    return size, report["memory"], report["rate"]
 
 
 def main() -> None:
@@ -85,12 +85,12 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, nargs="+", default=[20_000, 200_000, 1_000_000])
     parser.add_argument("--train", metavar="FILE", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.train:
-        train(given.train)
+    args = parser.parse_args()
+    if args.train:
+        train(args.train)
         return
     with tempfile.TemporaryDirectory() as folder:
-        for count in (LEAST, *given.images):
+        for count in (LEAST, *args.images):
             size, memory, rate = measured(folder, count)
             print(
                 f"{count:9,} images, file {size:7,.0f} MiB: {memory:4.0f} MiB of memory, "

@@ -61,7 +61,7 @@ def parts(text: str) -> tuple[str, ...]:
     unknown = set(asked) - set(PARTS)
     if unknown:
         raise argparse.ArgumentTypeError(f"expected some of {','.join(PARTS)}, not '{text}'")
-    return tuple(one for one in PARTS if one in asked)
+    return tuple(part for part in PARTS if part in asked)
 
 
 class Run:
@@ -77,14 +77,14 @@ class Run:
         tasks = correctness.tasks(self._scale)
         for number, task in enumerate(tasks):
             if past():
-                left = [f"{one.what}, {one.precision}" for one in tasks[number:]]
+                left = [f"{checked.what}, {checked.precision}" for checked in tasks[number:]]
                 self._paper.unchecked = left
                 self._paper.notes.append(f"{len(left)} of {len(tasks)} were not checked.")
                 break
-            one = task.checked()
-            self._paper.checks.append(one)
-            said = f"WRONG: {one.wrong}" if one.wrong else f"right, {one.error:.1e}"
-            print(f"{one.what}, {one.precision}: {said}", flush=True)
+            checked = task.checked()
+            self._paper.checks.append(checked)
+            said = f"WRONG: {checked.wrong}" if checked.wrong else f"right, {checked.error:.1e}"
+            print(f"{checked.what}, {checked.precision}: {said}", flush=True)
         self._paper.unreached = correctness.unreached()
 
     def curve(self, past: Callable[[], bool]) -> None:
@@ -94,15 +94,15 @@ class Run:
     def race(self, past: Callable[[], bool], compiled: bool = False) -> None:
         """Race beside the peer, where there is one."""
         if self._peer is None and not compiled:
-            found = compare.peer(self._python, self._paper.simulated)
-            if isinstance(found, str):
-                self._paper.notes.append(f"PyTorch did not race: {found}")
+            peer = compare.peer(self._python, self._paper.simulated)
+            if isinstance(peer, str):
+                self._paper.notes.append(f"PyTorch did not race: {peer}")
             else:
-                self._peer = found
-                versions = {**found.about["versions"], **self._paper.machine["versions"]}
+                self._peer = peer
+                versions = {**peer.about["versions"], **self._paper.machine["versions"]}
                 self._paper.machine["versions"] = versions
-        for one in compare.races(self._scale, self._peer, compiled, past):
-            self._paper.races.append(one)
+        for race in compare.races(self._scale, self._peer, compiled, past):
+            self._paper.races.append(race)
             self._paper.write()
         if past():
             self._paper.notes.append("Not all nets raced: the time was over.")
@@ -114,8 +114,8 @@ class Run:
 
     def conv(self, past: Callable[[], bool]) -> None:
         """Time the sets' convolutions beside cuDNN."""
-        for one in problems.reports(self._scale, self._python, past):
-            self._paper.convolutions[one.machine["precision"]] = one
+        for report in problems.reports(self._scale, self._python, past):
+            self._paper.convolutions[report.machine["precision"]] = report
             self._paper.write()
         if past():
             self._paper.notes.append("Not all convolutions were timed: the time was over.")
@@ -127,21 +127,21 @@ class Run:
 
 
 def main() -> int:
-    given = arguments()
-    clock = Clock(given.time_limit)
+    args = arguments()
+    clock = Clock(args.time_limit)
     try:
-        devices.found("cuda")
+        devices.resolve("cuda")
     except ValueError as error:
         print(f"gpu.py: {error}", file=sys.stderr)
         return 2
-    scale = TINY if given.tiny else QUICK if given.quick else FULL
-    paper = Paper(given.out, runner.described(device="cuda"))
-    run = Run(scale, given.peer_python, paper)
-    todo = [*given.only, *(["race_compiled"] if "race" in given.only and scale.compiled else [])]
+    scale = TINY if args.tiny else QUICK if args.quick else FULL
+    paper = Paper(args.out, runner.described(device="cuda"))
+    run = Run(scale, args.peer_python, paper)
+    todo = [*args.only, *(["race_compiled"] if "race" in args.only and scale.compiled else [])]
     ends = itertools.accumulate(WEIGHTS[part] for part in todo)
     total = sum(WEIGHTS[part] for part in todo)
     broken = False
-    prepare(given.only)
+    prepare(args.only)
     print(f"Ready after {clock.seconds:.0f} s.", flush=True)
     clock.share_out()
     try:
@@ -151,7 +151,7 @@ def main() -> int:
         run.close()
     print(paper.text())
     print(f"{time.strftime('%H:%M')}, {clock.seconds:.0f} s: {', '.join(map(str, paper.files))}")
-    wrong = any(one.wrong for one in paper.convolutions.values())
+    wrong = any(value.wrong for value in paper.convolutions.values())
     if broken or paper.failed or wrong:
         return 1
     return 3 if paper.unchecked else 0

@@ -38,13 +38,13 @@ def main() -> None:
     options.add_argument("--pictures", type=int, default=150, help="drawn of each class")
     options.add_argument("--epochs", type=int, default=20)
     options.add_argument("--out", type=Path, default=Path("runs/desert"))
-    given = options.parse_args()
-    folder = given.folder
+    args = options.parse_args()
+    folder = args.folder
     if folder is None:
-        folder = given.out / "pictures"
-        draw_folder(folder, given.pictures)
-        print(f"Drew {given.pictures} pictures of each class into {folder}: drawings, not photos.")
-    model, held = learn(folder, given.out, epochs=given.epochs)
+        folder = args.out / "pictures"
+        draw_folder(folder, args.pictures)
+        print(f"Drew {args.pictures} pictures of each class into {folder}: drawings, not photos.")
+    model, held = learn(folder, args.out, epochs=args.epochs)
     shares = model.predict(held)
     for position in np.random.default_rng(1).permutation(len(held))[:6]:
         name = model.class_names[shares[position].argmax()]

@@ -54,9 +54,9 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=30)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("runs/photos"))
-    given = options.parse_args()
+    args = options.parse_args()
     try:
-        learn(given.folder, given.out, given.size, given.epochs, given.seed)
+        learn(args.folder, args.out, args.size, args.epochs, args.seed)
     except (OSError, ValueError) as error:
         options.exit(1, f"{error}\n")
 

@@ -15,7 +15,7 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "tf32")
 
 
-def found(device: str, precision: str = "float32") -> str:
+def resolve(device: str, precision: str = "float32") -> str:
     """Return "cpu" or "cuda" for a device's name; "auto" takes a GPU where one can be used.
 
     Raises ValueError for other names, and where there is no such device or precision, with the

@@ -57,8 +57,8 @@ ENDINGS: dict[str, tuple[str | None, ...]] = {
 }
 TINY_LOSSES = ("SparseCategoricalCrossentropy",)
 OPTIMIZERS = {
-    repr(one): one
-    for one in (
+    repr(case): case
+    for case in (
         SGD(0.05),
         SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
         RMSprop(0.01),

@@ -29,12 +29,16 @@ class Race(NamedTuple):
 
     def own(self) -> Result | None:
         """What fastcnn reached."""
-        return next((one for one in self.results if one.name == NAME), None)
+        return next((result for result in self.results if result.name == NAME), None)
 
     def best(self, way: str) -> Result | None:
         """The fastest of the peer's variants whose names begin with a word."""
-        peers = [one for one in self.results if one.variant.startswith(way) and one.name != NAME]
-        return min(peers, key=lambda one: one.ms, default=None)
+        peers = [
+            result
+            for result in self.results
+            if result.variant.startswith(way) and result.name != NAME
+        ]
+        return min(peers, key=lambda result: result.ms, default=None)
 
 
 def peer(python: str, simulated: bool) -> Contestant | str:
@@ -58,14 +62,14 @@ def races(
                     if stopped():
                         return
                     field = [
-                        one
-                        for one in entries(running, net, mode, batch)
-                        if one.variant.endswith("tf32") == (precision == "tf32")
-                        and (one.contestant.name == NAME or _compiled(one) == compiled)
+                        entry
+                        for entry in entries(running, net, mode, batch)
+                        if entry.variant.endswith("tf32") == (precision == "tf32")
+                        and (entry.contestant.name == NAME or _compiled(entry) == compiled)
                     ]
                     print(f"{net}, {mode}, batch {batch}, {precision} ...", file=sys.stderr)
-                    found = _race(field, scale.rounds, scale.seconds)
-                    yield Race(net, mode, batch, precision, found)
+                    results = _race(field, scale.rounds, scale.seconds)
+                    yield Race(net, mode, batch, precision, results)
 
 
 def _compiled(entry: Entry) -> bool:

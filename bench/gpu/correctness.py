@@ -81,24 +81,26 @@ class Task(NamedTuple):
 
 def tasks(scale: Scale) -> list[Task]:
     """Return all that there is to check at a scale."""
-    found: list[Task] = []
+    checks: list[Task] = []
     for part in (_convolutions, _tiles, _layers):
         for precision in scale.precisions:
-            found += part(scale, precision)
-    found += [*_losses(scale), *_optimizers(scale), _repetition(scale)]
-    return [*found, *_data_sets(scale)]
+            checks += part(scale, precision)
+    checks += [*_losses(scale), *_optimizers(scale), _repetition(scale)]
+    return [*checks, *_data_sets(scale)]
 
 
 def kernels() -> list[Kernel]:
     """Return the kernels that the GPU can run."""
-    return [one for one in all_kernels() if one.least_capability <= capability()]
+    return [
+        all_kernel for all_kernel in all_kernels() if all_kernel.least_capability <= capability()
+    ]
 
 
 def unreached() -> list[str]:
     """Return the kernels that nothing launched until now."""
     if SIMULATED:  # which loads nothing
         return []
-    return sorted(one.name for one in kernels() if not one.loaded)
+    return sorted(kernel.name for kernel in kernels() if not kernel.loaded)
 
 
 def _convolutions(scale: Scale, precision: str) -> Iterable[Task]:
@@ -107,9 +109,9 @@ def _convolutions(scale: Scale, precision: str) -> Iterable[Task]:
     for title, problem in problems.items():
         for direction in DIRECTIONS:
             examiner = Examiner(direction, problem, images, "cuda", precision, images)
-            for name, one in strategies.table("cuda").items():
+            for name, strategy in strategies.table("cuda").items():
                 slow = scale.tiny and name in cases.SLOW
-                if not slow and one.declines(direction, problem) is None:
+                if not slow and strategy.declines(direction, problem) is None:
                     what = f"{title}, {direction}, {name}"
                     yield Task(what, precision, partial(_examined, examiner, name))
 
@@ -122,17 +124,17 @@ def _examined(examiner: Examiner, strategy: str) -> float | None:
 
 
 def _tiles(scale: Scale, precision: str) -> Iterable[Task]:
-    for one in () if scale.tiny else tile_cases.forced(precision):
+    for tile in () if scale.tiny else tile_cases.forced(precision):
         examiner = Examiner(
-            *(one.direction, one.problem, cases.IMAGES, "cuda", precision, cases.IMAGES)
+            *(tile.direction, tile.problem, cases.IMAGES, "cuda", precision, cases.IMAGES)
         )
-        what = f"{one.title}, {one.direction}, {one.strategy}"
-        yield Task(what, precision, partial(_examined_alone, examiner, one))
+        what = f"{tile.title}, {tile.direction}, {tile.strategy}"
+        yield Task(what, precision, partial(_examined_alone, examiner, tile))
 
 
-def _examined_alone(examiner: Examiner, one: tile_cases.Forced) -> float | None:
-    with one.alone():
-        return _examined(examiner, one.strategy)
+def _examined_alone(examiner: Examiner, tile: tile_cases.Forced) -> float | None:
+    with tile.alone():
+        return _examined(examiner, tile.strategy)
 
 
 def _layers(scale: Scale, precision: str) -> Iterable[Task]:
@@ -180,11 +182,11 @@ def _against_float64(model: Sequential, x: Any, y: Any, tolerances: tuple[str, s
     """Return the largest error, relative to what it is an error of; AssertionError in words."""
     allowed = building.TOLERANCE
     if model.precision == "tf32":
-        allowed = {name: max(TF32, one) for name, one in allowed.items()}
+        allowed = {name: max(TF32, tolerance) for name, tolerance in allowed.items()}
     pairs = {"outputs": (model.predict(x), reference_model.forward(model, x), tolerances[0])}
     _, gradients = model.gradients(x, y)
     _, expected = reference_model.gradients(model, x, y)
-    floor = 0.1 * max(float(np.abs(one).max()) for one in expected.values())
+    floor = 0.1 * max(float(np.abs(tolerance).max()) for tolerance in expected.values())
     for path, right in expected.items():
         pairs[f"gradient of {path}"] = gradients[path], right, tolerances[1]
     worst = 0.0
@@ -250,13 +252,13 @@ def _gathered(dtype: str) -> float:
 
 def _augmented(dtype: str) -> float:
     """Compare the weights after an epoch with the CPU's."""
-    found = []
+    errors = []
     for device in ("cuda", "cpu"):
         model, x = _classifier(device), _images(dtype)
         y = np.arange(len(x), dtype=np.int32) % 2
         model.fit(x, y, batch_size=4, epochs=1, augment=[*cases.AUGMENTED], verbose=0)
-        found.append(np.concatenate([one.ravel() for one in model.get_weights()]))
-    return _apart(*found)
+        errors.append(np.concatenate([get_weight.ravel() for get_weight in model.get_weights()]))
+    return _apart(*errors)
 
 
 def _images(dtype: str) -> np.ndarray:
@@ -280,4 +282,4 @@ def _stepped(scale: Scale, optimizer: Any, device: str) -> np.ndarray:
     x, y = building.images(3, shape), building.images(3, (4,), seed=2)
     for _ in range(STEPS):
         model.train_on_batch(x, y)
-    return np.concatenate([one.ravel() for one in model.get_weights()])
+    return np.concatenate([get_weight.ravel() for get_weight in model.get_weights()])

@@ -34,12 +34,12 @@ def _losses(scale: Scale, device: str) -> list[float]:
     optimizer = optimizers.SGD(0.01, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy")
     batch = 2 if scale.tiny else BATCH
-    found = []
+    losses = []
     for step in range(scale.steps):
         chosen = np.arange(step * batch, (step + 1) * batch) % len(x)
         result = model.engine().train(x[chosen], y[chosen], None)
-        found.append(float(result.loss.mean(dtype=np.float64)))
-    return found
+        losses.append(float(result.loss.mean(dtype=np.float64)))
+    return losses
 
 
 def _lenet(device: str) -> tuple[Sequential, np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ def tiny(device: str, precision: str = "float32") -> Sequential:
     return Sequential(layers, TINY_SHAPE, seed=0, device=device, precision=precision)
 
 
-def made(net: str, precision: str) -> Sequential:
+def build(net: str, precision: str) -> Sequential:
     """Return a network on the GPU."""
     if net == TINY_NET:
         return tiny("cuda", precision)

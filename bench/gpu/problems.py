@@ -20,7 +20,7 @@ from gpu.scale import Scale
 
 def reports(scale: Scale, python: str | None, past: Callable[[], bool]) -> Iterable[Report]:
     """Yield the report of a precision, longer by a problem each time, until the time is past."""
-    found: dict[str, Report] = {}
+    by_precision: dict[str, Report] = {}
     with ExitStack() as stack:
         peers = {
             precision: stack.enter_context(_Peer(python, precision, scale.tiny))
@@ -32,15 +32,15 @@ def reports(scale: Scale, python: str | None, past: Callable[[], bool]) -> Itera
                     if past():
                         return
                     print(f"{problem.title}, {precision} ...", file=sys.stderr)
-                    one = _measured(scale, problem, precision, peer, past)
-                    found[precision] = _joined(found.get(precision), one)
-                    yield found[precision]
+                    report = _measured(scale, problem, precision, peer, past)
+                    by_precision[precision] = _joined(by_precision.get(precision), report)
+                    yield by_precision[precision]
 
 
 def _measured(
     scale: Scale, problem: NamedProblem, precision: str, peer: Peer | None, past: Callable[[], bool]
 ) -> Report:
-    names = [one for one in table("cuda") if not (scale.tiny and one in cases.SLOW)]
+    names = [strategy for strategy in table("cuda") if not (scale.tiny and strategy in cases.SLOW)]
     asked = tuple(names) if scale.tiny else (*names, AUTO)
     tasks = [Task(problem, direction, asked) for direction in DIRECTIONS]
     return runner.measure(tasks, scale.repeat, peer, _quietly, "cuda", precision, past)

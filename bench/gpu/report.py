@@ -40,7 +40,7 @@ class Paper:
     @property
     def failed(self) -> list[Check]:
         """The checks that something is wrong with."""
-        return [one for one in self.checks if one.wrong]
+        return [check for check in self.checks if check.wrong]
 
     @property
     def files(self) -> list[Path]:
@@ -58,34 +58,36 @@ class Paper:
         return {
             "machine": self.machine,
             "notes": self.notes,
-            "checks": [one._asdict() for one in self.checks],
+            "checks": [report._asdict() for report in self.checks],
             "unchecked": self.unchecked,
             "unreached_kernels": self.unreached,
-            "races": [self._raced_plainly(one) for one in self.races],
+            "races": [self._raced_plainly(report) for report in self.races],
             "convolutions": {
-                name: [_verdict(result) for result in one.results]
+                name: [_verdict(result) for result in report.results]
                 if self.simulated
-                else one.described()
-                for name, one in self.convolutions.items()
+                else report.described()
+                for name, report in self.convolutions.items()
             },
             "curve": self.curve,
         }
 
     def _raced_plainly(self, race: Race) -> dict[str, Any]:
         """Return a race as plain data, of the simulator's just who took part."""
-        results: list[Any] = [one._asdict() for one in race.results]
+        results: list[Any] = [result._asdict() for result in race.results]
         if self.simulated:
-            results = [f"{one.name} {one.variant}" for one in race.results]
+            results = [f"{result.name} {result.variant}" for result in race.results]
         return {**race._asdict(), "results": results}
 
     def text(self) -> str:
         """All of it as Markdown."""
-        versions = ", ".join(f"{name} {one}" for name, one in self.machine["versions"].items())
+        versions = ", ".join(
+            f"{name} {version}" for name, version in self.machine["versions"].items()
+        )
         lines = ["# fastcnn on a GPU", "", machine_line(self.machine) + ".", ""]
         lines += [f"{self.machine['system']}; {versions}.", ""]
         if self.simulated:
             lines += [f"**{NO_TIMES}**: only what is right or wrong was looked at.", ""]
-        lines += [f"- {one}" for one in self.notes]
+        lines += [f"- {version}" for version in self.notes]
         for part in (self._checks(), self._curve(), self._races(), *self._convolutions()):
             lines += ["", *part] if part else []
         return "\n".join(lines) + "\n"
@@ -95,10 +97,12 @@ class Paper:
             return []
         right = len(self.checks) - len(self.failed)
         lines = ["## Checks against float64", "", f"{right} of {len(self.checks)} are right."]
-        lines += [f"- WRONG: {one.what}, {one.precision}: {one.wrong}" for one in self.failed]
+        lines += [
+            f"- WRONG: {check.what}, {check.precision}: {check.wrong}" for check in self.failed
+        ]
         if self.unchecked:
             lines += ["", "**Not checked, since the time was over:**", ""]
-            lines += [f"- {one}" for one in self.unchecked]
+            lines += [f"- {check}" for check in self.unchecked]
         if self.unreached:
             lines += ["", f"Kernels that no check reached: {', '.join(self.unreached)}."]
         return lines
@@ -106,12 +110,12 @@ class Paper:
     def _curve(self) -> list[str]:
         if self.curve is None:
             return []
-        one = self.curve
+        curve = self.curve
         return [
             "## Losses beside the CPU's",
             "",
-            f"{one['net']}, batches of {one['batch']}, {one['steps']} steps: at most "
-            f"{one['apart']:.1e} apart, relative to the CPU's (target {one['target']:.0e}).",
+            f"{curve['net']}, batches of {curve['batch']}, {curve['steps']} steps: at most "
+            f"{curve['apart']:.1e} apart, relative to the CPU's (target {curve['target']:.0e}).",
         ]
 
     def _races(self) -> list[str]:
@@ -119,20 +123,20 @@ class Paper:
             return []
         head = ["net", "mode", "batch", "precision", "fastcnn ms"]
         head += [f"{way} ms" for way in WAYS] + [f"x {way}" for way in WAYS]
-        rows = [self._raced(one) for one in self.races]
+        rows = [self._raced(race) for race in self.races]
         return ["## Training and inference beside PyTorch", "", TARGETS, "", *_table(head, rows)]
 
     def _raced(self, race: Race) -> list[str]:
         own, peers = race.own(), [race.best(way) for way in WAYS]
         cells = [race.net, race.mode, str(race.batch), race.precision]
         if self.simulated:
-            return [*cells, *(NO_TIMES if one else "" for one in (own, *peers, *peers))]
-        ratios = [own.times_faster_than(one) if own and one else None for one in peers]
-        cells += ["" if one is None else f"{one.ms:.3f}" for one in (own, *peers)]
-        return [*cells, *("" if one is None else f"{one:.2f}" for one in ratios)]
+            return [*cells, *(NO_TIMES if result else "" for result in (own, *peers, *peers))]
+        ratios = [own.times_faster_than(result) if own and result else None for result in peers]
+        cells += ["" if result is None else f"{result.ms:.3f}" for result in (own, *peers)]
+        return [*cells, *("" if result is None else f"{result:.2f}" for result in ratios)]
 
     def _convolutions(self) -> list[list[str]]:
-        return [self._compared(name, one) for name, one in self.convolutions.items()]
+        return [self._compared(name, report) for name, report in self.convolutions.items()]
 
     def _compared(self, precision: str, report: Report) -> list[str]:
         head = ["problem", "direction", "fastest", "ms", "TFLOP/s", "of roof"]
@@ -140,7 +144,7 @@ class Paper:
         rows = []
         for problem, direction, results in report.groups():
             best = winner(results)
-            other = next((one for one in results if one.peer and one.median_ms), None)
+            other = next((result for result in results if result.peer and result.median_ms), None)
             choice = report.choice(problem, direction)
             cells = [problem.title, direction]
             if self.simulated:
@@ -176,32 +180,32 @@ class Paper:
         head = ["set", "direction", "problems", "auto ms", "best ms", "cuDNN ms", "auto's speed"]
         rows = [
             [
-                *(one.set, one.direction, str(one.problems), _figure(one.auto_ms, ".2f")),
-                *(_figure(one.best_ms, ".2f"), _figure(one.peer_ms, ".2f")),
-                _figure(one.to_peer, ".0%"),
+                *(total.set, total.direction, str(total.problems), _figure(total.auto_ms, ".2f")),
+                *(_figure(total.best_ms, ".2f"), _figure(total.peer_ms, ".2f")),
+                _figure(total.to_peer, ".0%"),
             ]
-            for one in totals(report)
+            for total in totals(report)
         ]
         return _table(head, rows) if rows else []
 
 
-def _verdict(one: Result) -> dict[str, Any]:
+def _verdict(result: Result) -> dict[str, Any]:
     """Return what a result says apart from times."""
     return {
-        "problem": one.problem.title,
-        "direction": one.direction,
-        "strategy": one.strategy,
-        "verdict": one.verdict,
-        "reason": one.reason,
-        "error": one.error,
+        "problem": result.problem.title,
+        "direction": result.direction,
+        "strategy": result.strategy,
+        "verdict": result.verdict,
+        "reason": result.reason,
+        "error": result.error,
     }
 
 
 def _wrong(report: Report) -> list[str]:
-    found = [one for one in report.results if one.verdict == "WRONG"]
+    wrong = [result for result in report.results if result.verdict == "WRONG"]
     return [
-        f"- WRONG: {one.problem.title}, {one.direction}, {one.strategy}: {one.reason}"
-        for one in found
+        f"- WRONG: {result.problem.title}, {result.direction}, {result.strategy}: {result.reason}"
+        for result in wrong
     ]
 
 

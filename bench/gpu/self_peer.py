@@ -25,7 +25,10 @@ class Own:
 
     def __init__(self, scale: Scale):
         self.name = NAME
-        variants = [NAME, *(f"{NAME} {one}" for one in scale.timed if one != "float32")]
+        variants = [
+            NAME,
+            *(f"{NAME} {precision}" for precision in scale.timed if precision != "float32"),
+        ]
         self.about = {"variants": dict.fromkeys(scale.modes, variants)}
         self._steps: dict[tuple[Any, ...], protocol.Step] = {}
         self._least = 1 if scale.tiny else 5
@@ -49,7 +52,7 @@ class Own:
 
 def _step(net: str, mode: str, batch: int, variant: str) -> protocol.Step:
     precision = "tf32" if variant.endswith("tf32") else "float32"
-    model = nets.made(net, precision)
+    model = nets.build(net, precision)
     images = nets.images(model.input_shape, batch)
     if mode == "train":
         model.compile(fastcnn.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")

@@ -80,10 +80,10 @@ def torchvision_steps(mode: str) -> OneImage:
         colour = v2.ColorJitter(images.BRIGHTNESS, images.CONTRAST, images.SATURATION, images.HUE)
         whole = v2.Compose([affine, colour, to_float, normalise])
 
-    def one(image: np.ndarray) -> np.ndarray:
+    def transform(image: np.ndarray) -> np.ndarray:
         return whole(torch.from_numpy(image).permute(2, 0, 1)).permute(1, 2, 0).numpy()
 
-    return one
+    return transform
 
 
 def pillow_steps(mode: str) -> OneImage:
@@ -168,15 +168,15 @@ ONE_AT_A_TIME = {
 
 def _work(part: tuple[int, int]) -> None:
     """In a process of its own, or in a thread: the images of one part."""
-    one, x, out = _state["one"], _state["x"], _state["out"]
+    transform, x, out = _state["transform"], _state["x"], _state["out"]
     for k in range(*part):
-        out[k] = one(x[k % len(x)])
+        out[k] = transform(x[k % len(x)])
 
 
 def _begin(package: str, mode: str, shared: Any, x: np.ndarray) -> None:
     out = np.frombuffer(shared, np.float32).reshape(-1, *x.shape[1:])
     random.seed(os.getpid())
-    _state.update(one=ONE_AT_A_TIME[package](mode), x=x, out=out)
+    _state.update(transform=ONE_AT_A_TIME[package](mode), x=x, out=out)
 
 
 def parts(count: int) -> list[tuple[int, int]]:

@@ -49,10 +49,10 @@ class Contestant(Protocol):
 def warm_up(step: Step, seconds: float = 0.3, least: int = 3) -> None:
     """Takes at least `least` steps, and steps for `seconds` of time."""
     end = time.perf_counter() + seconds
-    taken = 0
-    while taken < least or time.perf_counter() < end:
+    spent = 0
+    while spent < least or time.perf_counter() < end:
         step()
-        taken += 1
+        spent += 1
 
 
 def measure(step: Step, seconds: float, least: int = 5) -> list[float]:

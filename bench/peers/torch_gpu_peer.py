@@ -45,8 +45,8 @@ class Steps:
             self()
         start = time.perf_counter()
         self()
-        taken = time.perf_counter() - start
-        self.repeats = max(1, min(MOST, ceil(STRETCH / taken)))
+        seconds = time.perf_counter() - start
+        self.repeats = max(1, min(MOST, ceil(STRETCH / seconds)))
 
     def __call__(self) -> None:
         set_tf32(self._tf32)

@@ -29,19 +29,19 @@ PROBLEMS = {
 }
 CASES = [
     (text, direction, name)
-    for text, one in PROBLEMS.items()
+    for text, problem in PROBLEMS.items()
     for direction in DIRECTIONS
     for name, strategy in STRATEGIES.items()
-    if strategy.declines(direction, one.problem) is None
+    if strategy.declines(direction, problem.problem) is None
 ]
 
 
 @pytest.mark.parametrize(("problem", "direction", "strategy"), CASES)
 def test_strategy(benchmark, problem, direction, strategy):
-    one = PROBLEMS[problem]
-    given = arrays(direction, one.problem, one.batch)
-    convolution = Convolution(strategy, direction, one.problem, *given)
+    case = PROBLEMS[problem]
+    operands = arrays(direction, case.problem, case.batch)
+    convolution = Convolution(strategy, direction, case.problem, *operands)
     assert np.isfinite(convolution()).all()
     benchmark.pedantic(convolution, rounds=20, warmup_rounds=2)
-    benchmark.extra_info["GFLOP/s"] = round(one.flops / benchmark.stats["median"] / 1e9)
+    benchmark.extra_info["GFLOP/s"] = round(case.flops / benchmark.stats["median"] / 1e9)
     benchmark.extra_info["workspace"] = convolution.workspace

@@ -123,29 +123,29 @@ class Maker:
     def __init__(
         self, direction: str, problem: Problem, operands: Pair, device: str, precision: str
     ):
-        self._direction, self._problem, self._given = direction, problem, operands
+        self._direction, self._problem, self._operands = direction, problem, operands
         self._device, self._precision = device, precision
-        self._kept: dict[str, Convolution] = {}
+        self._convolutions: dict[str, Convolution] = {}
 
     def make(self, name: str) -> Convolution:
         """Return the convolution by a strategy. MemoryError where there is not enough."""
-        if name in self._kept:
-            return self._kept[name]
+        if name in self._convolutions:
+            return self._convolutions[name]
         try:
-            convolution = self._made(name)
+            convolution = self._convolution(name)
         except MemoryError:
-            if not self._kept:
+            if not self._convolutions:
                 raise
-            self._kept.clear()
-            convolution = self._made(name)
+            self._convolutions.clear()
+            convolution = self._convolution(name)
         if self._device != "cpu":
-            self._kept[name] = convolution
+            self._convolutions[name] = convolution
         return convolution
 
-    def _made(self, name: str) -> Convolution:
+    def _convolution(self, name: str) -> Convolution:
         try:
             return Convolution(
-                *(name, self._direction, self._problem, *self._given),
+                *(name, self._direction, self._problem, *self._operands),
                 device=self._device,
                 precision=self._precision,
             )

@@ -54,7 +54,7 @@ def tune(
     if is_model:
         device, precision = given.device, given.precision
     else:
-        device = devices.found(device or "cpu", precision)
+        device = devices.resolve(device or "cpu", precision)
     tasks = _of_model(given, images) if is_model else _of_problems(given)
     bound = given.error_bound if is_model else strategies.ERROR_BOUND
     rows = [

@@ -121,7 +121,7 @@ class Engine(ABC):
             batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
                 gradients = self._flat_gradients()
-                raise NonFiniteError.found(self._spec, self, np.asarray(x), gradients, batch)
+                raise NonFiniteError.locate(self._spec, self, np.asarray(x), gradients, batch)
             self._spec.state.step += 1
         return batch
 

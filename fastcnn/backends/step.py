@@ -140,7 +140,7 @@ class NonFiniteError(ArithmeticError):
         self.layer = layer
 
     @classmethod
-    def found(
+    def locate(
         cls,
         model: StepSpec,
         engine: Any,

@@ -88,7 +88,7 @@ class CSVLogger(Callback):
         self.columns = ["epoch", *params["metrics"]]
         stream = atomic_file.is_stream(self.filename)
         appends = self.append and not stream
-        self._kept = self._rows_before(params["initial_epoch"]) if appends else []
+        self._earlier_rows = self._rows_before(params["initial_epoch"]) if appends else []
 
     def _rows_before(self, epoch: int) -> list[list[str]]:
         if not os.path.exists(self.filename) or not os.path.getsize(self.filename):
@@ -115,7 +115,7 @@ class CSVLogger(Callback):
                 self._send([self.columns])
             return
         Path(self.filename).parent.mkdir(parents=True, exist_ok=True)
-        atomic_file.write_text(self.filename, self._text([self.columns, *self._kept]))
+        atomic_file.write_text(self.filename, self._text([self.columns, *self._earlier_rows]))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         values = [repr(float((logs or {}).get(name, math.nan))) for name in self.columns[1:]]

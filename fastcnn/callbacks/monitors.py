@@ -190,9 +190,9 @@ class ModelCheckpoint(Monitor):
                 [name for name, value in settings.items() if value is not None]
             )
 
-    def _given(self) -> dict[str, Any]:
+    def _constructor_arguments(self) -> dict[str, Any]:
         # Without this the default would look as if it had been asked for.
-        return super()._given() | ({} if self.save_best_only else {"monitor": None})
+        return super()._constructor_arguments() | ({} if self.save_best_only else {"monitor": None})
 
     def _why_fixed(self, name: str) -> str | None:
         return None if name == "best" else super()._why_fixed(name)

@@ -214,13 +214,13 @@ class _Heaps(hdf5.Storage):
 
     def __init__(self, file: Any) -> None:
         super().__init__(file)
-        self._kept: dict[tuple[int, int], bytes] = {}
+        self._blocks: dict[tuple[int, int], bytes] = {}
 
     def take(self, offset: int, count: int) -> bytes:
         key = offset, count
-        if key not in self._kept:
-            self._kept[key] = super().take(offset, count)
-        return self._kept[key]
+        if key not in self._blocks:
+            self._blocks[key] = super().take(offset, count)
+        return self._blocks[key]
 
 
 @contextlib.contextmanager

@@ -110,8 +110,12 @@ class Layer(Settings):
         ours = cls._our_class()
         return ours.settings if issubclass(ours, Layer) else ()
 
-    def _given(self) -> dict[str, Any]:
-        return {**super()._given(), "name": self.given_name, "trainable": self._trainable}
+    def _constructor_arguments(self) -> dict[str, Any]:
+        return {
+            **super()._constructor_arguments(),
+            "name": self.given_name,
+            "trainable": self._trainable,
+        }
 
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         """Fix the shapes and declare the parameters; nothing is allocated."""

@@ -16,7 +16,7 @@ CONSTANT = 1e-6
 """Deviations of so much of the mean are the rounding of float32."""
 
 
-def _kept(value: Any) -> Any:
+def _constant(value: Any) -> Any:
     """Return a number, or numbers that nobody else can change."""
     many = isinstance(value, list | tuple | np.ndarray)
     return tuple(np.ravel(value).tolist()) if many else value
@@ -62,7 +62,7 @@ class Rescaling(_Affine):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
         super().__init__(**common)
-        self.scale, self.offset = _kept(scale), _kept(offset)
+        self.scale, self.offset = _constant(scale), _constant(offset)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         scale = self._per_channel("scale", self.scale, self.input_shape)
@@ -81,7 +81,7 @@ class Normalization(_Affine):
 
     def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
         super().__init__(**common)
-        self.mean, self.variance = _kept(mean), _kept(variance)
+        self.mean, self.variance = _constant(mean), _constant(variance)
         if self.fitted:
             self.mean = 0.0 if mean is None else self.mean
             self.variance = 1.0 if variance is None else self.variance
@@ -103,7 +103,7 @@ class Normalization(_Affine):
         """Take measured statistics, float64 [channels]. A channel that is the same everywhere
         becomes 0."""
         constant = variance <= np.square(CONSTANT * mean)
-        self._assign(mean=_kept(mean), variance=_kept(np.where(constant, 1.0, variance)))
+        self._assign(mean=_constant(mean), variance=_constant(np.where(constant, 1.0, variance)))
 
     def take_none(self) -> None:
         """Keep mean 0 and variance 1 for good, where there are no statistics."""

@@ -60,7 +60,7 @@ class Sequential(Trainer):
         super().__init__(name, seed, error_bound, preprocessing)
         self.layers = FixedList(_checked_layers(layers), FIXED_LAYERS)
         self.input_shape = _checked_shape(input_shape)
-        self.device = devices.found(device, precision)
+        self.device = devices.resolve(device, precision)
         self.precision = precision
         self._build()
         if self.device != "cpu":
@@ -103,7 +103,7 @@ class Sequential(Trainer):
         precision cannot be had, or lacks a strategy that a layer names; then nothing has changed.
         """
         precision = precision or ("float32" if device == "cpu" else self.precision)
-        device_name = devices.found(device, precision)
+        device_name = devices.resolve(device, precision)
         strategies.check_program(self._ops(training=True), device_name)
         with self.lock:
             self._assign(device=device_name, precision=precision, _engine=None)

@@ -149,10 +149,10 @@ def _listed(argument: Any) -> list[Any]:
         return []
     if not isinstance(argument, Sequence) or isinstance(argument, str):
         argument = [argument]
-    return [_made(item) for item in argument]
+    return [_augmentation(item) for item in argument]
 
 
-def _made(item: Any) -> Any:
+def _augmentation(item: Any) -> Any:
     """What an entry of fit's `augment` stands for."""
     if isinstance(item, Augment | Mixing):
         return item

@@ -92,7 +92,7 @@ def make(model: ModelSettings, arguments: FitArguments) -> FitData:
     train: ArrayEpochs | StreamEpochs
     validation: ArrayEpochs | StreamEpochs | None = None
     if isinstance(x, Stream):
-        x.known = model.class_names
+        x.reference_names = model.class_names
         train = _of_stream(model, x, arguments, transform)
     else:
         train, validation = _of_examples(model, x, arguments, transform, sides)
@@ -218,7 +218,7 @@ def _validation(
         data = (adapted(model, data, name.rstrip(": ")),)
         if isinstance(data[0], Stream):
             _refuse_once(data[0], arguments.epochs if arguments.validation_steps is None else 1)
-            data[0].known = class_names
+            data[0].reference_names = class_names
             return StreamEpochs(data[0], unchanged, arguments.workers)
         if not is_dataset(data[0]):
             data = ()
@@ -273,5 +273,5 @@ def of_evaluation(
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             _refuse_beside_stream("evaluate", name, value)
-    x.known = model.class_names
+    x.reference_names = model.class_names
     return StreamEpochs(x, transform, workers)

@@ -44,7 +44,7 @@ class ArrayEpochs:
 
     examples: Examples
     indices: NDArray[np.int64] | None = None
-    made: Transform | None = None
+    transform: Transform | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
     begun: list[int] = field(default_factory=list)  # the epochs that were
@@ -81,7 +81,7 @@ class ArrayEpochs:
             order = self.indices
         elif self.indices is not None:
             order = self.indices[order]
-        examples, transform = self.examples, self.made or _of_model(model)
+        examples, transform = self.examples, self.transform or _of_model(model)
         engine, x = model.engine(), examples.x
         if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
             by_number = transform.plain or transform.drawable(x.shape[1:])
@@ -163,7 +163,7 @@ class StreamEpochs:
     ):
         self.count: int | None = None
         self._stream = stream
-        self._made = transform
+        self._transform = transform
         # One thread at most: an iterable gives one batch after the other.
         self._workers = 1 if workers is None else min(workers, 1)
         self._class_weight = class_weight
@@ -215,7 +215,7 @@ class StreamEpochs:
     def _batch(
         self, model: ModelSettings, batch: tuple[Any, Any, Any], number: int, seen: int, epoch: int
     ) -> Batch:
-        name, transform = f"{self._stream.name}: batch {number}: ", self._made
+        name, transform = f"{self._stream.name}: batch {number}: ", self._transform
         x = input_checks.images(model, batch[0], f"{name}x", transform)
         if not number:
             transform.check_values(np.asarray(x))
@@ -232,7 +232,7 @@ def _of_stream(transform: Transform, x: Any, seen: int, epoch: int) -> NDArray[A
     if transform.plain:
         return np.ascontiguousarray(x, np.float32)
     out = np.empty((len(x), *transform.augmented_shape(x.shape[1:])), np.float32)
-    return transform.made(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
+    return transform.apply(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
 
 
 def prepared(

@@ -58,7 +58,7 @@ def _unscaled(model: ModelSettings, train: ArrayEpochs | StreamEpochs) -> Iterat
     """Pixel values from 0 to 255 in a model that nowhere scales them."""
     if isinstance(train, StreamEpochs):
         return
-    steps = model.preprocessing if train.made is None else train.made.preprocessing
+    steps = model.preprocessing if train.transform is None else train.transform.preprocessing
     if _scales(model, steps):
         return
     x = train.examples.x

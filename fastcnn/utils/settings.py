@@ -146,7 +146,7 @@ class Settings:
     def _remake(self, name: str, value: Any) -> None:
         """Take over what an object has that is constructed with another value of a setting."""
         ours = self._our_class()
-        other = ours(**{**self._given(), name: value})
+        other = ours(**{**self._constructor_arguments(), name: value})
         for gone in [
             attribute
             for attribute in vars(self)
@@ -155,7 +155,7 @@ class Settings:
             del vars(self)[gone]  # that of the class counts again
         vars(self).update(vars(other))
 
-    def _given(self) -> dict[str, Any]:
+    def _constructor_arguments(self) -> dict[str, Any]:
         """Return what an equal object is constructed with."""
         return {argument: getattr(self, argument) for argument in self._arguments()}
 

@@ -203,19 +203,19 @@ def test_without_held_out_images_the_training_images_are_measured(place, capsys,
 
 
 def test_short_names_of_augmentations():
-    found = augmenting.made([",".join(augmenting.SHORT)], (32, 48, 3))
+    found = augmenting.parse([",".join(augmenting.SHORT)], (32, 48, 3))
     assert len(found) == len(augmenting.SHORT)
     assert repr(found[1]).startswith("RandomCrop(height=32, width=48, padding=4")
     assert isinstance(found[-2], MixUp)
     assert augmenting.shape_after(found, (32, 48, 3)) == (32, 48, 3)
-    one, other = augmenting.made(
+    one, other = augmenting.parse(
         ["RandomZoom(0.2, fill_mode='wrap'), center_crop(8, 9)"], (9, 9, 1)
     )
     assert (one.height_factor, one.fill_mode) == (0.2, "wrap")
     assert augmenting.shape_after([one, other], (20, 20, 1)) == (8, 9, 1)
     of.Augment(found[:-2]).output_shape((32, 48, 3))  # they can be combined
     with pytest.raises(UsageError, match=r"Did you mean 'rotation'"):
-        augmenting.made(["rotatoin"], (9, 9, 1))
+        augmenting.parse(["rotatoin"], (9, 9, 1))
 
 
 REFUSED = [

@@ -53,24 +53,24 @@ class Gpu:
 
 def test_a_gpu_that_can_be_used(monkeypatch):
     Gpu().install(monkeypatch)
-    assert device.why_not() is None and devices.found("auto", "tf32") == "cuda"
+    assert device.why_not() is None and devices.resolve("auto", "tf32") == "cuda"
     assert device.describe()["driver"] == "13.0"
 
 
 def test_a_gpu_that_gives_no_context_leaves_the_cpu(monkeypatch):
     """It is in use exclusively, or full."""
     Gpu(context=False).install(monkeypatch)
-    assert devices.found("auto") == "cpu"
+    assert devices.resolve("auto") == "cpu"
     assert devices.describe_cuda() | {"packages": {}} == {
         "available": False,
         "reason": UNAVAILABLE,
         "packages": {},
     }
     with pytest.raises(ValueError) as error:
-        devices.found("cuda")
+        devices.resolve("cuda")
     assert str(error.value) == f"device='cuda': {UNAVAILABLE}."
     with pytest.raises(ValueError, match="'tf32' needs a GPU"):
-        devices.found("auto", "tf32")
+        devices.resolve("auto", "tf32")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_gpu_that_gives_no_context_leaves_the_cpu(monkeypatch):
 def test_a_driver_older_than_the_toolkit(monkeypatch, driver, toolkit, remedy):
     Gpu(driver=driver, toolkit=toolkit).install(monkeypatch)
     assert device.why_not() == remedy
-    assert devices.found("auto") == ("cpu" if remedy else "cuda")
+    assert devices.resolve("auto") == ("cpu" if remedy else "cuda")
 
 
 def test_versions_that_cannot_be_told_may_do(monkeypatch):
@@ -118,7 +118,7 @@ def test_an_old_gpu(monkeypatch):
     assert device.why_not() == "Card has compute capability 7.0, below 7.5"
     with pytest.raises(ValueError, match=r"capability 8.0 or higher. This GPU has 7.5."):
         Gpu(capability=(7, 5)).install(monkeypatch)
-        devices.found("cuda", "tf32")
+        devices.resolve("cuda", "tf32")
 
 
 def test_after_a_fork_the_gpu_is_refused(monkeypatch):
@@ -129,7 +129,7 @@ def test_after_a_fork_the_gpu_is_refused(monkeypatch):
     monkeypatch.setattr(numba_driver.driver, "pid", os.getpid() + 1)
     with pytest.raises(RuntimeError, match=r"forked from one that used the GPU, .* 'spawn'"):
         device.check_process()
-    assert "forked" in device.why_not() and devices.found("auto") == "cpu"
+    assert "forked" in device.why_not() and devices.resolve("auto") == "cpu"
 
 
 @pytest.mark.parametrize("suffix", ["", "-cu12"])

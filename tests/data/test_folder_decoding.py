@@ -349,7 +349,7 @@ def test_threads_share_the_memory_for_decoding():
     taken, most = [], []
 
     def take(amount):
-        with shared.taken(amount):
+        with shared.reserved(amount):
             taken.append(amount)
             most.append(sum(taken))
             time.sleep(0.005)

@@ -58,9 +58,9 @@ def installed(monkeypatch) -> CallTimer:
     """A stopwatch in place of clock, convolutions and other programs; NAMES alone can be chosen."""
     for name in set(STRATEGIES) - set(NAMES):
         monkeypatch.delitem(STRATEGIES, name)
-    made = CallTimer()
-    monkeypatch.setattr(benchmark, "time", made)
-    monkeypatch.setattr(benchmark, "Convolution", made.convolution)
-    share = property(lambda self: made.disturbance)
+    timer = CallTimer()
+    monkeypatch.setattr(benchmark, "time", timer)
+    monkeypatch.setattr(benchmark, "Convolution", timer.convolution)
+    share = property(lambda self: timer.disturbance)
     monkeypatch.setattr(benchmark, "CpuContention", type("Disturbance", (), {"share": share}))
-    return made
+    return timer

@@ -29,14 +29,14 @@ def between_pages(function, at_end):
     wrote there, and what it returns of that, comes back to the caller's."""
 
     def on_copies(*arguments, **options):
-        given = {**dict(enumerate(arguments)), **options}
+        parameters = {**dict(enumerate(arguments)), **options}
         copies = {
             name: fenced(value, at_end) if isinstance(value, np.ndarray) else value
-            for name, value in given.items()
+            for name, value in parameters.items()
         }
         places = range(len(arguments))
         result = function(*(copies[k] for k in places), **{name: copies[name] for name in options})
-        for name, value in given.items():
+        for name, value in parameters.items():
             if isinstance(value, np.ndarray) and value.flags.writeable:
                 value[...] = copies[name]
             if result is copies[name]:

@@ -15,8 +15,8 @@ def skipping(root, **settings):
     """from_folder with on_error="skip", and the warning that it gave or None."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = from_folder(root, SIZE, on_error="skip", **settings)
-    return found, str(caught[0].message) if caught else None
+        images = from_folder(root, SIZE, on_error="skip", **settings)
+    return images, str(caught[0].message) if caught else None
 
 
 def drawn(dataset, indices=None, dtype=np.uint8):

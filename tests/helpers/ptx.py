@@ -38,7 +38,7 @@ __all__ = ["CAPABILITIES", "assembled", "capabilities", "compiled", "import_kern
 
 def capabilities(kernel: Kernel) -> list[tuple[int, int]]:
     """Those of the capabilities that have the kernel's instructions."""
-    return [one for one in CAPABILITIES if one >= kernel.least_capability]
+    return [capability for capability in CAPABILITIES if capability >= kernel.least_capability]
 
 
 def name_of(capability: tuple[int, int]) -> str:
@@ -61,7 +61,9 @@ def assembled(library: Any, capability: tuple[int, int]) -> dict[str, int]:
         "stack": number(r"(\d+) bytes stack frame", said),
         "spills": number(r"(\d+) bytes spill stores", said),
         "shared": number(r"(\d+) bytes smem", said),
-        "tensor_cores": sum(one & OPCODE == MULTIPLY for one in instructions(cubin)),
+        "tensor_cores": sum(
+            instruction & OPCODE == MULTIPLY for instruction in instructions(cubin)
+        ),
         **written(library.get_llvm_str()),
     }
 
@@ -82,18 +84,18 @@ def instructions(cubin: bytes) -> list[int]:
     those that hold code to execute."""
     (table,) = struct.unpack_from("<Q", cubin, 40)
     size, count = struct.unpack_from("<HH", cubin, 58)
-    found: list[int] = []
+    words: list[int] = []
     for at in range(table, table + size * count, size):
         flags, _, start, length = struct.unpack_from("<4Q", cubin, at + 8)
         if flags & EXECUTABLE:
-            found += struct.unpack_from(f"<{length // 8}Q", cubin, start)[::2]
-    return found
+            words += struct.unpack_from(f"<{length // 8}Q", cubin, start)[::2]
+    return words
 
 
 def number(pattern: str, text: str) -> int:
     """The number in the text, 0 where the pattern is not there."""
-    found = re.search(pattern, text)
-    return int(found.group(1)) if found else 0
+    match = re.search(pattern, text)
+    return int(match.group(1)) if match else 0
 
 
 def talk() -> None:
@@ -122,15 +124,15 @@ def main() -> None:
     talk()
     device.pretend(CAPABILITIES[0])
     import_kernels()
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    reports: dict[str, dict[str, dict[str, int]]] = {}
     for kernel in all_kernels():
         if kernel.name not in names:
             continue
-        library, made = compiled(kernel), found.setdefault(kernel.name, {})
+        library, by_capability = compiled(kernel), reports.setdefault(kernel.name, {})
         for capability in capabilities(kernel):
             if (name := name_of(capability)) in asked:
-                made[name] = assembled(library, capability)
-    json.dump(found, sys.stdout)
+                by_capability[name] = assembled(library, capability)
+    json.dump(reports, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class _Batch:
 
     images: int
     extent: Extent
-    taken: int = 0  # bytes, until now
+    allocated: int = 0  # bytes, until now
 
 
 _asking: ContextVar[_Batch | None] = ContextVar("asking", default=None)
@@ -54,7 +54,7 @@ def device_array(shape: int | Sequence[int], dtype: Any, what: str) -> Any:
     array = _tried(lambda: cuda.device_array(shape, dtype), lambda: _no_room(size, what))
     asking = _asking.get()
     if asking is not None:
-        asking.taken += size
+        asking.allocated += size
     return array
 
 
@@ -137,10 +137,10 @@ def _no_room(size: int, what: str) -> str:
     asking = _asking.get()
     if asking is None:
         return f"The GPU has {_size(free)} free, but {_size(size)} are needed for {what}."
-    free += asking.taken  # which goes, now that all of it is not to be had
+    free += asking.allocated  # which goes, now that all of it is not to be had
     fit = bisect.bisect_right(range(1, asking.images), free, key=asking.extent)
     advice = f"a batch of {fit} would fit" if fit else "not even one image would fit"
-    needed = max(asking.extent(asking.images), asking.taken + size)
+    needed = max(asking.extent(asking.images), asking.allocated + size)
     return (
         f"The GPU has {_size(free)} free, but a batch of {asking.images} needs {_size(needed)}, "
         f"{_size(size)} of them for {what}: {advice}."

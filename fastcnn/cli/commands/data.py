@@ -134,7 +134,7 @@ class _ImagesSpec(NamedTuple):
 
 def _preparation(images: Any, args: argparse.Namespace) -> Transform:
     """What a training with the augmentations would do to the images."""
-    listed = augment.made(args.augment, images.image_shape)
+    listed = augment.parse(args.augment, images.image_shape)
     spec = _ImagesSpec(args.seed, [], tuple(images.image_shape))
     try:
         return augment_argument.make(spec, images, listed, lambda: images)

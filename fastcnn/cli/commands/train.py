@@ -69,7 +69,7 @@ def _trained(
     optimizer = train_settings.make_optimizer(wanted)
     source = _continued(folder, args.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
-    augment = augmenting.made(wanted.augment, images.shape)
+    augment = augmenting.parse(wanted.augment, images.shape)
     shape = augmenting.shape_after(augment, images.shape)
     model = _network(wanted, images, shape) if source is None else source
     device.moved(model, args)

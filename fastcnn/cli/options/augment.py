@@ -36,7 +36,7 @@ HELP = (
 )
 
 
-def made(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
+def parse(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
     """The augmentations of all texts, for images of the shape (H, W, C)."""
     return [augmentation for text in texts for augmentation in _of_text(text, shape)]
 
@@ -60,12 +60,12 @@ def shape_after(listed: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...
 def _of_text(text: str, shape: tuple[int, ...]) -> list[Any]:
     try:
         listed = ast.parse(text.strip(), mode="eval").body
-        return [_one(part, shape) for part in getattr(listed, "elts", [listed])]
+        return [_constructed(part, shape) for part in getattr(listed, "elts", [listed])]
     except (SyntaxError, TypeError, ValueError) as error:
         raise UsageError(f"--augment '{text}': {error}") from None
 
 
-def _one(call: ast.expr, shape: tuple[int, ...]) -> Any:
+def _constructed(call: ast.expr, shape: tuple[int, ...]) -> Any:
     """The object of a name, or of a name with arguments."""
     if isinstance(call, ast.Name) and call.id in SHORT:
         height, width = shape[:2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.devices import DEVICES, PRECISIONS, found
+from fastcnn.devices import DEVICES, PRECISIONS, resolve
 from fastcnn.models.sequential import Sequential
 
 
@@ -32,6 +32,6 @@ def moved(model: Sequential, args: argparse.Namespace) -> Sequential:
 def device(args: argparse.Namespace) -> str:
     """The device asked for; UsageError where it, or the precision on it, cannot be had."""
     try:
-        return found(args.device, args.precision)
+        return resolve(args.device, args.precision)
     except ValueError as error:
         raise UsageError(str(error)) from None

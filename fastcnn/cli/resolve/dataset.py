@@ -49,7 +49,7 @@ def opened(
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
         return _of_dataset(text, from_packed(path, share or None, seed))
-    image_set = _from_file(path) if path.is_file() else _known(text)
+    image_set = _from_file(path) if path.is_file() else _named(text)
     return image_set.held_out(share, seed) if share else image_set
 
 
@@ -108,7 +108,7 @@ def _of_dataset(name: str, images: Any) -> ImageSet:
     )
 
 
-def _known(text: str) -> ImageSet:
+def _named(text: str) -> ImageSet:
     path = Path(text)
     if path.suffix or len(path.parts) > 1:
         raise UsageError(f"There is no folder and no file '{path}'.")

@@ -27,7 +27,7 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.confusion = path / "confusion.png"
         self.mistakes = path / "mistakes.png"
-        self._made = False
+        self._created = False
 
     @property
     def files(self) -> list[Path]:
@@ -49,7 +49,7 @@ class RunFolder:
             UsageError: Nothing can be written there.
         """
         try:
-            self._made = not self.path.exists()
+            self._created = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             if self.used:
                 return False
@@ -79,7 +79,7 @@ class RunFolder:
         with suppress(OSError):
             self.settings.unlink(missing_ok=True)
             self.history.unlink(missing_ok=True)
-            if self._made:
+            if self._created:
                 self.path.rmdir()
 
     def take_the_place_of(self, earlier: RunFolder) -> None:

@@ -102,7 +102,7 @@ class RandomCrop(Geometric):
         self.height = arguments.whole(self, "height", height, least=1, most=arguments.MOST_PIXELS)
         self.width = arguments.whole(self, "width", width, least=1, most=arguments.MOST_PIXELS)
         self.padding = arguments.whole(self, "padding", padding, least=0, most=MOST_PADDING)
-        self.fill_mode = None if fill_mode is None else _known(self, "fill_mode", fill_mode)
+        self.fill_mode = None if fill_mode is None else _choice(self, "fill_mode", fill_mode)
         self.fill_value = arguments.float32(self, "fill_value", fill_value)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -130,12 +130,12 @@ class _Resampling(Geometric):
     FILL_SETTINGS: ClassVar[tuple[str, ...]] = ("fill_mode", "interpolation", "fill_value")
 
     def _set_fill(self, fill_mode: str, interpolation: str, fill_value: float) -> None:
-        self.fill_mode = _known(self, "fill_mode", fill_mode)
-        self.interpolation = _known(self, "interpolation", interpolation)
+        self.fill_mode = _choice(self, "fill_mode", fill_mode)
+        self.interpolation = _choice(self, "interpolation", interpolation)
         self.fill_value = arguments.float32(self, "fill_value", fill_value)
 
 
-def _known(owner: Geometric, argument: str, name: str) -> str:
+def _choice(owner: Geometric, argument: str, name: str) -> str:
     modes = FILL_MODES if argument == "fill_mode" else INTERPOLATIONS
     if name not in modes:
         kind = f"{argument} of {type(owner).__name__}"

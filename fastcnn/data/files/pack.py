@@ -97,11 +97,11 @@ class _Images:
 
     def _flush(self, start: int) -> None:
         if self._dataset is None:
-            self._dataset = self._made()
+            self._dataset = self._create_dataset()
         self._dataset.resize(self.count, axis=0)
         self._dataset.id.write_direct_chunk((start, 0, 0, 0), self._chunk.tobytes())
 
-    def _made(self) -> Any:
+    def _create_dataset(self) -> Any:
         """The dataset without images; only now is it known whether they fill a chunk."""
         shape = self._chunk.shape[1:]
         return self._file.create_dataset(

@@ -19,7 +19,7 @@ from fastcnn.data.folder.file_list import list_folder
 from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
-from fastcnn.data.images.decoder import MAX_PIXELS, Decoder, Found
+from fastcnn.data.images.decoder import MAX_PIXELS, Decoder, ImageInfo
 from fastcnn.utils import system
 
 SIDE = 32
@@ -33,20 +33,20 @@ class Inspection:
     are."""
 
     report: Report
-    found: list[Found] = field(default_factory=list)
+    images: list[ImageInfo] = field(default_factory=list)
 
     def described(self) -> dict[str, Any]:
         """All of it as a dict that JSON can hold."""
         return {
             **self.report.described(),
-            "formats": dict(Counter(image.format for image in self.found).most_common()),
-            "modes": dict(Counter(image.mode for image in self.found).most_common()),
-            "width": _spread([image.width for image in self.found]),
-            "height": _spread([image.height for image in self.found]),
+            "formats": dict(Counter(image.format for image in self.images).most_common()),
+            "modes": dict(Counter(image.mode for image in self.images).most_common()),
+            "width": _spread([image.width for image in self.images]),
+            "height": _spread([image.height for image in self.images]),
         }
 
     def __str__(self) -> str:
-        if not self.found:
+        if not self.images:
             return str(self.report)
         described = self.described()
         kinds = ", ".join(f"{count:,} {name}" for name, count in described["formats"].items())
@@ -75,7 +75,7 @@ def inspect_folder(
         file = os.path.join(listing.root, name)
         inspected = decoder.inspect(file)
         decoder(file, functools.partial(damage.remark, name))
-        result.found.append(inspected)
+        result.images.append(inspected)
 
     count = len(listing.files)
     chunks = parallel_decode.read_all(look, count, workers or system.cores())

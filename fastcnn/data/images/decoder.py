@@ -55,7 +55,7 @@ once."""
 
 
 @dataclass(frozen=True)
-class Found:
+class ImageInfo:
     """What a file holds: the format by its content, and size and Pillow's mode as stored."""
 
     format: str
@@ -106,7 +106,7 @@ class Decoder:
         file that costs the image nothing, such as damaged EXIF data."""
         return file_format.read(path, self._decode, tell)
 
-    def inspect(self, path: str, tell: Tell | None = None) -> Found:
+    def inspect(self, path: str, tell: Tell | None = None) -> ImageInfo:
         """What the file's header says, without decoding; Unreadable and tell as in a call."""
         return file_format.read(path, self._inspect, tell)
 
@@ -136,9 +136,9 @@ class Decoder:
             )
         return decoder
 
-    def _inspect(self, path: str, file: BinaryIO) -> Found:
+    def _inspect(self, path: str, file: BinaryIO) -> ImageInfo:
         image = file_format.opened(path, file, self.max_pixels)
-        return Found(str(image.format), *image.size, image.mode)
+        return ImageInfo(str(image.format), *image.size, image.mode)
 
     def _decode(self, path: str, file: BinaryIO) -> Pixels:
         image = file_format.opened(path, file, self.max_pixels)
@@ -150,7 +150,7 @@ class Decoder:
             color_conversion.scale_transparency(image)
         # The coefficients of a progressive JPEG are held for all of its pixels.
         pixels = stored if "progressive" in image.info else math.prod(image.size)
-        with memory_budget.decoding().taken(PIXEL.get(str(image.format), 6) * pixels):
+        with memory_budget.decoding().reserved(PIXEL.get(str(image.format), 6) * pixels):
             image.load()
             if image.format != "JPEG":
                 # Only now: to look for it, Pillow would load a PNG.

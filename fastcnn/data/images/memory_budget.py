@@ -17,24 +17,24 @@ class Budget:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._taken = 0
+        self._reserved = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, amount: int) -> Iterator[None]:
+    def reserved(self, amount: int) -> Iterator[None]:
         """A part of the amount, given back at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._fits(amount))
-            self._taken += amount
+            self._reserved += amount
         try:
             yield
         finally:
             with self._changed:
-                self._taken -= amount
+                self._reserved -= amount
                 self._changed.notify_all()
 
     def _fits(self, amount: int) -> bool:
-        return not self._taken or self._taken + amount <= self.limit
+        return not self._reserved or self._reserved + amount <= self.limit
 
 
 @functools.cache

@@ -124,7 +124,7 @@ class Batches:
         """The batch of that number, made in the slot's memory."""
         part = slice(number * self._batch_size, (number + 1) * self._batch_size)
         indices, keys, transform = self._order[part], self._keys[part], self._transform
-        out = slot.made[: len(indices)]
+        out = slot.floats[: len(indices)]
         if isinstance(self._x, np.ndarray) and self._keys is self._order:
             if not number:
                 transform.check_values(self._x[indices])
@@ -132,13 +132,13 @@ class Batches:
         else:
             readable = self._read(indices, slot.raw, first=not number)
             if not len(readable):
-                return slot.made[:0], None, None
+                return slot.floats[:0], None, None
             if len(readable) < len(indices):
                 indices, keys, out = indices[readable], keys[readable], out[: len(readable)]
             raw = slot.raw[: len(indices)]
             if not number:
                 transform.check_values(raw)
-            images = transform.made(raw, keys, self._epoch, out)
+            images = transform.apply(raw, keys, self._epoch, out)
         images, y, weight = transform.mixed(images, *self._targets(indices), self._epoch, number)
         return (images if self._send is None else self._send(images)), y, weight
 
@@ -177,7 +177,7 @@ class _Slot:
     """Memory of one batch: images as their source gives them, and as they are made."""
 
     def __init__(self, floats: Floats, raw: npt.NDArray[Any]) -> None:
-        self.made = floats
+        self.floats = floats
         self.raw = raw
 
 

@@ -30,7 +30,7 @@ class Stream:
     def __init__(self, source: Any, channels: int, name: str, numbered: bool = False):
         self.source = source
         self.class_names = class_names(source)
-        self.known: list[str] | None = None
+        self.reference_names: list[str] | None = None
         self._channels = channels
         self._numbered = numbered
         self.name = name
@@ -72,8 +72,8 @@ class Stream:
                 f"image of shape {images.shape}: make batches of them, as DataLoader(source, "
                 "batch_size=32) of PyTorch does."
             )
-        if y is not None and self.class_names and self.known:
-            y = class_labels.counted(y, self.class_names, self.known, name)
+        if y is not None and self.class_names and self.reference_names:
+            y = class_labels.counted(y, self.class_names, self.reference_names, name)
         images = channels_last(images, self._channels, is_tensor(parts[0]))
         return np.array(images, order="C"), _own(y, f"{name}: y"), _own(weight, f"{name}: weights")
 

@@ -100,7 +100,7 @@ class Transform:
             self.augment.apply(source, indices, epoch, out)
         return steps.apply(self.preprocessing, out)
 
-    def made(self, images: NDArray[Any], keys: Indices, epoch: int, out: Floats) -> Floats:
+    def apply(self, images: NDArray[Any], keys: Indices, epoch: int, out: Floats) -> Floats:
         """As `gathered`, of images that are there: uint8 or float32 [n, ...], may be overwritten.
 
         keys: the number of each image, by which its randomness goes.
