@@ -29,7 +29,7 @@ MOST_DISTURBANCE = 0.15  # the share of other programs above which times say too
 
 
 def tune(
-    given: Any,
+    target: Any,
     batch_size: int = 32,
     training: bool = True,
     seconds: float = SECONDS,
@@ -38,7 +38,7 @@ def tune(
 ) -> Report:
     """Time every strategy that can compute a model's convolutions, and remember the times.
 
-    `given` is a model, problems, or a mapping of names to problems. With `training` all three
+    `target` is a model, problems, or a mapping of names to problems. With `training` all three
     directions are timed, else the forward one alone. Each takes about `seconds`; layers whose
     strategy has a name need none, nor does what was timed before (`measurements.forget()` makes
     that undone). Ctrl-C ends it, and what was timed until then is remembered; times that other
@@ -50,13 +50,13 @@ def tune(
     images = arguments.whole("tune", "batch_size", batch_size, least=1)
     directions = DIRECTIONS if arguments.flag("tune", "training", training) else ("forward",)
     seconds = arguments.number("tune", "seconds", seconds, above=0)
-    is_model = hasattr(given, "program_and_roles")
+    is_model = hasattr(target, "program_and_roles")
     if is_model:
-        device, precision = given.device, given.precision
+        device, precision = target.device, target.precision
     else:
         device = devices.resolve(device or "cpu", precision)
-    tasks = _of_model(given, images) if is_model else _of_problems(given)
-    bound = given.error_bound if is_model else strategies.ERROR_BOUND
+    tasks = _of_model(target, images) if is_model else _of_problems(target)
+    bound = target.error_bound if is_model else strategies.ERROR_BOUND
     rows = [
         Row.begun(tasks[direction, problem], direction, problem, images, bound, device, precision)
         for problem in dict.fromkeys(problem for _, problem in tasks)
@@ -76,7 +76,7 @@ def tune(
     for row in rows:
         row.finish(images, bound)
     if is_model:
-        given.plan_anew()
+        target.plan_anew()
     took = time.perf_counter() - start
     place = _place(device, precision)
     threads = num_threads() if device == "cpu" else 1

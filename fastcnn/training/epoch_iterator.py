@@ -104,10 +104,10 @@ class ArrayEpochs:
             leave_out=True,
             transform=transform,
         )
-        made_batches = iter(batches)
+        iterator = iter(batches)
         if folder is not None:
-            made_batches = _warned(made_batches, folder.damage)
-        return epoch_hooks.told(examples.x, made_batches, epoch if training else None)
+            iterator = _warned(iterator, folder.damage)
+        return epoch_hooks.told(examples.x, iterator, epoch if training else None)
 
     def _selected(
         self,

@@ -80,7 +80,7 @@ def test_memory_that_threads_hold_is_free_in_the_child(sources):
     begun, done = threading.Event(), threading.Event()
 
     def hold():
-        with memory_budget.decoding().taken(1 << 60):
+        with memory_budget.decoding().reserved(1 << 60):
             begun.set()
             done.wait()
 

@@ -371,7 +371,7 @@ def test_a_picture_is_counted_by_its_pixels(tmp_path, monkeypatch, kind):
     class Counting(memory_budget.Budget):
         def taken(self, amount):
             counted.append(amount)
-            return super().taken(amount)
+            return super().reserved(amount)
 
     monkeypatch.setattr(memory_budget, "decoding", lambda: Counting(1))
     decode(tmp_path, photos.encoded(photos.smooth(480, 640), kind))

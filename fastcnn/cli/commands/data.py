@@ -109,7 +109,7 @@ def _show(args: argparse.Namespace) -> int:
     if not out.parent.is_dir():
         raise UsageError(f"--out: there is no folder '{out.parent}' to write '{out.name}' into.")
     images = source.opened(args)
-    transform = _preparation(images, args)
+    transform = _transform(images, args)
     chosen = np.random.default_rng(args.seed).permutation(len(images))[: args.count]
     seen, targets = _batch(images, transform, chosen, args.epoch)
     if all(isinstance(step, CenterCrop) for step in transform.preprocessing):
@@ -132,7 +132,7 @@ class _ImagesSpec(NamedTuple):
     input_shape: tuple[int, ...]
 
 
-def _preparation(images: Any, args: argparse.Namespace) -> Transform:
+def _transform(images: Any, args: argparse.Namespace) -> Transform:
     """What a training with the augmentations would do to the images."""
     listed = augment.parse(args.augment, images.image_shape)
     spec = _ImagesSpec(args.seed, [], tuple(images.image_shape))
