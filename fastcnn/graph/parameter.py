@@ -22,8 +22,16 @@ class Owner(Protocol):
 class Parameter(Settings):
     """One array that a layer owns: a weight that is trained, or a moving statistic.
 
-    `kind` is "weight" or "moving". `value` is a float32 view into the model's flat array: write
-    into it with `parameter.value[...] = a`. Nothing else of a parameter can be changed.
+    `value` is a float32 view into the model's flat array: write into it with
+    `parameter.value[...] = a`. Nothing else of a parameter can be changed.
+
+    Args:
+        layer: The layer that it belongs to.
+        name: Its name in the layer, such as "kernel".
+        shape: The shape of its array.
+        initializer: What it begins with.
+        regularizer: Its penalty; None for none.
+        kind: "weight" or "moving".
     """
 
     def _why_fixed(self, name: str) -> str | None:

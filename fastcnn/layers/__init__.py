@@ -8,8 +8,9 @@ from typing import Any
 from fastcnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from fastcnn.layers.base import MOST_DEPTH, Layer, Parameter, check_depth
 from fastcnn.layers.containers import Concat, Residual
-from fastcnn.layers.convolution import Conv2D, DepthwiseConv2D, SeparableConv2D
+from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.dense import Dense
+from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
@@ -61,7 +62,21 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 def from_config(entry: dict[str, Any]) -> Layer:
-    """Make a layer from {"class_name": ..., "config": {...}}; only fastcnn's own are known."""
+    """Make a layer from its configuration.
+
+    Args:
+        entry: {"class_name": ..., "config": {...}}, as `get_config` has it; only fastcnn's own
+            classes.
+
+    Returns:
+        The layer, not built.
+
+    Raises:
+        ValueError: The class is unknown, an argument is out of its range, or layers lie within each
+            other too deep.
+        TypeError: An argument is unknown or of a wrong type.
+        KeyError: The entry lacks one of the two.
+    """
     cls = naming.lookup("layer", entry["class_name"], LAYERS)
     check_depth(cls.__name__, _depth(entry))
     return cls.from_config(dict(entry["config"]))

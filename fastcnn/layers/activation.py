@@ -46,7 +46,20 @@ def lower_activation(
 
 
 class Activation(Layer):
-    """An activation by name, element by element (softmax: along the last axis)."""
+    """An activation by name, element by element (softmax: along the last axis).
+
+    Args:
+        activation: "linear", "relu", "leaky_relu" (slope 0.2), "elu", "gelu", "sigmoid", "tanh" or
+            "softmax".
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: There is no such activation; the message has the nearest.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+    """
 
     settings = ("activation",)
 
@@ -59,7 +72,23 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """max(x, 0), or negative_slope * x below zero."""
+    """max(x, 0), or negative_slope * x below zero.
+
+    Args:
+        negative_slope: The slope below zero, at least 0.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `negative_slope` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Nair and Hinton, 2010: Rectified linear units improve restricted Boltzmann machines.
+    """
 
     settings = ("negative_slope",)
 
@@ -74,7 +103,23 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """x above zero, negative_slope * x below."""
+    """x above zero, negative_slope * x below.
+
+    Args:
+        negative_slope: The slope below zero, at least 0.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `negative_slope` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Maas et al., 2013: Rectifier nonlinearities improve neural network acoustic models.
+    """
 
     settings = ("negative_slope",)
 
@@ -87,7 +132,23 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """x above zero, alpha * (exp(x) - 1) below."""
+    """x above zero, alpha * (exp(x) - 1) below.
+
+    Args:
+        alpha: Minus the limit far below zero, at least 0.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `alpha` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Clevert et al., 2016: Fast and accurate deep network learning by exponential linear units.
+    """
 
     settings = ("alpha",)
 
@@ -100,7 +161,15 @@ class ELU(Layer):
 
 
 class Softmax(Layer):
-    """exp(x) normalised to sum 1 along the last axis."""
+    """exp(x) normalised to sum 1 along the last axis.
+
+    Args:
+        name: Text without "/"; None makes one from the class.
+        trainable: Without effect: it has no weights.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+    """
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return lower_activation(program, x, "softmax")

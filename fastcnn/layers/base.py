@@ -38,6 +38,15 @@ class Layer(Settings):
     A layer's class says with `settings` which constructor arguments make up its configuration,
     with `shape_after` what it does to a shape, with `make_parameters` what it learns, and with
     `lower` which ops it becomes.
+
+    Args:
+        name: Text without "/"; None makes one from the class.
+        trainable: Whether an optimizer changes its weights.
+        **unknown: None is taken: for an error that has the nearest name.
+
+    Raises:
+        ValueError: `name` is no such text.
+        TypeError: An argument is unknown.
     """
 
     OPENED = ("build",)

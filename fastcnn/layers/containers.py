@@ -85,9 +85,25 @@ def _chain_from_config(entries: Any) -> list[Layer]:
 
 
 class Residual(_Branches):
-    """body(x) + shortcut(x), the identity where shortcut is None (He et al., 2015).
+    """body(x) + shortcut(x), without an activation of its own.
 
-    `body` and `shortcut` are lists of layers. It has no activation of its own.
+    Args:
+        body: A list of layers.
+        shortcut: A list of layers; None for the identity.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: One of them is no list of layers.
+        ValueError: Layers lie within each other too deep, or, when the model is built, body and
+            shortcut end in different shapes.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: As the body's.
+
+    References:
+        He et al., 2016: Deep residual learning for image recognition.
     """
 
     def __init__(self, body: Any, shortcut: Any = None, **common: Any):
@@ -129,9 +145,24 @@ class Residual(_Branches):
 
 
 class Concat(_Branches):
-    """The branches' outputs side by side along the channels (Szegedy et al., 2014).
+    """The branches' outputs side by side along the channels.
 
-    Each branch is a list of layers; an empty list is the identity.
+    Args:
+        *branches: Lists of layers that read the same input; an empty one is the identity.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: A branch is no list of layers.
+        ValueError: There is no branch, layers lie within each other too deep, or, when the model is
+            built, the outputs differ in more than their channels.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, OH, OW, the sum of the branches' channels].
+
+    References:
+        Szegedy et al., 2015: Going deeper with convolutions.
     """
 
     def __init__(self, *branches: Any, **common: Any):

@@ -1,4 +1,4 @@
-"""Convolutions: Conv2D, DepthwiseConv2D and SeparableConv2D."""
+"""Conv2D, and what all convolutions share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
-class _Convolution(Layer):
+class Convolution(Layer):
     """What the three convolutions share: the window, the bias, the activation."""
 
     rank = 3
@@ -66,12 +66,48 @@ class _Convolution(Layer):
         return [Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)]
 
 
-class Conv2D(_Convolution):
-    """2-D convolution of [H, W, C] with `filters` kernels of [KH, KW, C / groups].
+class Conv2D(Convolution):
+    """2-D convolution of an image with `filters` kernels, with a bias and an activation.
 
-    `padding` is "valid", "same" (TensorFlow's rule), an integer or ((top, bottom), (left, right)).
-    `strategy` is how to compute it: "auto", a name of `fastcnn.strategies.STRATEGIES`, or one for
-    each of {"forward", "dx", "dw"}; a named one that cannot do the problem raises ValueError.
+    Args:
+        filters: The number F of kernels, a multiple of `groups`.
+        kernel_size: The kernel's (height, width) in pixels, or one integer for both.
+        strides: Steps of the window in pixels, (rows, columns) or one integer for both.
+        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
+            (rows, columns) or ((top, bottom), (left, right)).
+        dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
+            integer.
+        groups: Into how many groups channels and filters are divided; each filter sees one group's
+            channels.
+        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
+        use_bias: Whether a bias is added.
+        kernel_initializer: What the kernel begins with, a name, a class, a {"class_name", "config"}
+            or an object of `fastcnn.initializers`.
+        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
+            an object of `fastcnn.initializers`.
+        kernel_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None for
+            none.
+        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
+            none.
+        strategy: How it is computed: "auto", a name of `fastcnn.strategies.STRATEGIES`, or a dict
+            with one for each of "forward", "dx" and "dw".
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: A number is out of its range, a name is unknown (the message has the nearest),
+            or, when the model is built, the window does not fit the input or a named strategy
+            cannot compute it.
+        TypeError: A whole number is none, or an argument is of a wrong type.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, OH, OW, F]; OH = (H + top + bottom - DH * (KH - 1) - 1) // SH + 1 with kernel
+        KH, stride SH and dilation DH.
+        Kernel: [KH, KW, C / groups, F]; bias: [F].
+
+    References:
+        LeCun et al., 1998: Gradient-based learning applied to document recognition.
     """
 
     settings = (
@@ -149,172 +185,3 @@ class Conv2D(_Convolution):
 
     def multiply_adds(self) -> int:
         return self._problem(self.input_shape).multiply_adds
-
-
-class DepthwiseConv2D(_Convolution):
-    """Convolution of each channel by itself, with `depth_multiplier` kernels a channel.
-
-    `strategy` is as Conv2D's.
-    """
-
-    settings = (
-        *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation"),
-        *("use_bias", "depthwise_initializer", "bias_initializer"),
-        *("depthwise_regularizer", "bias_regularizer", "strategy"),
-    )
-
-    def __init__(
-        self,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: Any = "valid",
-        depth_multiplier: int = 1,
-        dilation_rate: Any = (1, 1),
-        activation: str | None = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        strategy: Any = "auto",
-        **common: Any,
-    ):
-        super().__init__(
-            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
-            **common,
-        )
-        self.strategy = strategies.wish(self.label, strategy)
-        self.depth_multiplier = arguments.whole(
-            self, "depth_multiplier", depth_multiplier, least=1, most=arguments.MOST_CHANNELS
-        )
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-
-    def _problem(self, shape: Shape) -> Problem:
-        problem = self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
-        strategies.check(self.label, self.strategy, problem)
-        return problem
-
-    def shape_after(self, shape: Shape) -> Shape:
-        problem = self._problem(shape)
-        return problem.out_height, problem.out_width, problem.filters
-
-    def make_parameters(self, shape: Shape) -> list[Parameter]:
-        kernel_shape = (*self.kernel_size, shape[2], self.depth_multiplier)
-        kernel = Parameter(
-            self, "kernel", kernel_shape, self.depthwise_initializer, self.depthwise_regularizer
-        )
-        return [kernel, *self.bias(shape[2] * self.depth_multiplier)]
-
-    def lower(self, program: Program, x: Buffer) -> Buffer:
-        problem = self._problem(self.input_shape)
-        parameters = self.named_parameters()
-        settings = {"problem": problem, "strategy": self.strategy}
-        y = program.add("conv2d", [x], self.output_shape, parameters, **settings)
-        return lower_activation(program, y, self.activation)
-
-    def multiply_adds(self) -> int:
-        return self._problem(self.input_shape).multiply_adds
-
-
-class SeparableConv2D(_Convolution):
-    """A depthwise convolution, then a 1x1 convolution to `filters` channels (Chollet, 2017).
-
-    `depthwise_strategy` and `pointwise_strategy` are as Conv2D's `strategy`.
-    """
-
-    settings = (
-        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier"),
-        *("activation", "use_bias", "depthwise_initializer", "pointwise_initializer"),
-        *("bias_initializer", "depthwise_regularizer", "pointwise_regularizer"),
-        *("bias_regularizer", "depthwise_strategy", "pointwise_strategy"),
-    )
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: Any = "valid",
-        dilation_rate: Any = (1, 1),
-        depth_multiplier: int = 1,
-        activation: str | None = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        pointwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        pointwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        depthwise_strategy: Any = "auto",
-        pointwise_strategy: Any = "auto",
-        **common: Any,
-    ):
-        super().__init__(
-            *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
-            **common,
-        )
-        self.filters = arguments.whole(
-            self, "filters", filters, least=1, most=arguments.MOST_CHANNELS
-        )
-        self.depth_multiplier = arguments.whole(
-            self, "depth_multiplier", depth_multiplier, least=1, most=arguments.MOST_CHANNELS
-        )
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.depthwise_strategy = strategies.wish(self.label, depthwise_strategy)
-        self.pointwise_strategy = strategies.wish(self.label, pointwise_strategy)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-
-    def _depthwise(self, shape: Shape) -> Problem:
-        problem = self.problem(shape, shape[2] * self.depth_multiplier, shape[2])
-        strategies.check(self.label, self.depthwise_strategy, problem)
-        return problem
-
-    def _pointwise(self, shape: Shape) -> Problem:
-        first = self._depthwise(shape)
-        problem = Problem(first.out_height, first.out_width, first.filters, self.filters, (1, 1))
-        strategies.check(self.label, self.pointwise_strategy, problem)
-        return problem
-
-    def shape_after(self, shape: Shape) -> Shape:
-        problem = self._pointwise(shape)
-        return problem.height, problem.width, self.filters
-
-    def make_parameters(self, shape: Shape) -> list[Parameter]:
-        depthwise = Parameter(
-            self,
-            "depthwise_kernel",
-            (*self.kernel_size, shape[2], self.depth_multiplier),
-            self.depthwise_initializer,
-            self.depthwise_regularizer,
-        )
-        pointwise = Parameter(
-            self,
-            "pointwise_kernel",
-            (1, 1, shape[2] * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            self.pointwise_regularizer,
-        )
-        return [depthwise, pointwise, *self.bias(self.filters)]
-
-    def lower(self, program: Program, x: Buffer) -> Buffer:
-        parameters = self.named_parameters()
-        first, second = self._depthwise(self.input_shape), self._pointwise(self.input_shape)
-        middle = (first.out_height, first.out_width, first.filters)
-        depthwise = {"kernel": parameters["depthwise_kernel"]}
-        settings = {"problem": first, "strategy": self.depthwise_strategy}
-        x = program.add("conv2d", [x], middle, depthwise, **settings)
-        pointwise = {"kernel": parameters["pointwise_kernel"]}
-        if self.use_bias:
-            pointwise["bias"] = parameters["bias"]
-        settings = {"problem": second, "strategy": self.pointwise_strategy}
-        y = program.add("conv2d", [x], self.output_shape, pointwise, **settings)
-        return lower_activation(program, y, self.activation)
-
-    def multiply_adds(self) -> int:
-        shape = self.input_shape
-        return self._depthwise(shape).multiply_adds + self._pointwise(shape).multiply_adds

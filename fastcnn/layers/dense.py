@@ -15,7 +15,33 @@ if TYPE_CHECKING:
 
 
 class Dense(Layer):
-    """y = activation(x @ kernel + bias) for x of [features], kernel of [features, units]."""
+    """The fully connected layer, y = activation(x @ kernel + bias).
+
+    Args:
+        units: The number of outputs, at least 1.
+        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
+        use_bias: Whether a bias is added.
+        kernel_initializer: What the kernel begins with, a name, a class, a {"class_name", "config"}
+            or an object of `fastcnn.initializers`.
+        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
+            an object of `fastcnn.initializers`.
+        kernel_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None for
+            none.
+        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
+            none.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: `units` is below 1, a name is unknown, or, when the model is built, the input
+            has height and width.
+        TypeError: `units` is no whole number, or an argument is of a wrong type.
+
+    Shape:
+        Input: [N, features].
+        Output: [N, units].
+        Kernel: [features, units]; bias: [units].
+    """
 
     settings = (
         *("units", "activation", "use_bias", "kernel_initializer", "bias_initializer"),

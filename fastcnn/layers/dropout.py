@@ -16,6 +16,21 @@ class Dropout(Layer):
 
     Which values go depends on the model's seed, the step, the layer and the element alone, so a run
     repeats for any number of threads and after a resume.
+
+    Args:
+        rate: The fraction that is zeroed, at least 0 and below 1.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `rate` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Srivastava et al., 2014: Dropout: A simple way to prevent neural networks from overfitting.
     """
 
     settings = ("rate",)

@@ -14,10 +14,36 @@ if TYPE_CHECKING:
 
 
 class BatchNormalization(Layer):
-    """Normalises each channel by the batch's mean and variance (Ioffe and Szegedy, 2015).
+    """Normalises each channel by the mean and variance of the batch.
 
-    At inference the moving statistics take their place; `momentum` is the weight of the old value.
-    Frozen (`trainable=False`), it uses the moving statistics in training too, as Keras does.
+    At inference the moving statistics take their place. Frozen (`trainable=False`), it uses the
+    moving statistics in training too, as Keras does.
+
+    Args:
+        momentum: The weight of the old value in the moving statistics, from 0 to 1.
+        epsilon: Added to the variance, above 0.
+        center: Whether beta is learnt and added.
+        scale: Whether gamma is learnt and multiplied by.
+        beta_initializer: What beta begins with, a name, a class, a {"class_name", "config"} or an
+            object of `fastcnn.initializers`.
+        gamma_initializer: What gamma begins with, a name, a class, a {"class_name", "config"} or an
+            object of `fastcnn.initializers`.
+        beta_regularizer: The penalty of beta, likewise of `fastcnn.regularizers`; None for none.
+        gamma_regularizer: The penalty of gamma, likewise of `fastcnn.regularizers`; None for none.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `momentum` or `epsilon` is no number.
+        ValueError: One of them is out of its range, or a name is unknown.
+
+    Shape:
+        Input and output: [N, H, W, C] or [N, C].
+        gamma, beta, moving mean and moving variance: [C].
+
+    References:
+        Ioffe and Szegedy, 2015: Batch normalization: Accelerating deep network training by reducing
+        internal covariate shift.
     """
 
     settings = (

@@ -61,13 +61,47 @@ class _Pooling(Layer):
 
 
 class MaxPooling2D(_Pooling):
-    """The largest value of each window."""
+    """The largest value of each window.
+
+    Args:
+        pool_size: The window's (height, width) in pixels, or one integer for both.
+        strides: Steps of the window in pixels, likewise; None takes `pool_size`.
+        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
+            (rows, columns) or ((top, bottom), (left, right)).
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: An argument has none of these forms, or, when the model is built, the window
+            does not fit the input or its padding is as large as the window.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, OH, OW, C]; for "valid" OH = (H - KH) // SH + 1 with window KH and stride SH.
+    """
 
     kind = "max_pool"
 
 
 class AveragePooling2D(_Pooling):
-    """The mean of each window; padding counts neither in the sum nor in the number."""
+    """The mean of each window; padding counts neither in the sum nor in the number.
+
+    Args:
+        pool_size: The window's (height, width) in pixels, or one integer for both.
+        strides: Steps of the window in pixels, likewise; None takes `pool_size`.
+        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
+            (rows, columns) or ((top, bottom), (left, right)).
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: An argument has none of these forms, or, when the model is built, the window
+            does not fit the input or its padding is as large as the window.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, OH, OW, C]; for "valid" OH = (H - KH) // SH + 1 with window KH and stride SH.
+    """
 
     kind = "average_pool"
 
@@ -94,12 +128,35 @@ class _GlobalPooling(Layer):
 
 
 class GlobalAveragePooling2D(_GlobalPooling):
-    """The mean of each channel."""
+    """The mean of each channel.
+
+    Args:
+        keepdims: Whether height and width stay, as 1.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, C], or [N, 1, 1, C] with `keepdims`.
+
+    References:
+        Lin et al., 2014: Network in network.
+    """
 
     kind = "average_pool"
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
-    """The largest value of each channel."""
+    """The largest value of each channel.
+
+    Args:
+        keepdims: Whether height and width stay, as 1.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, C], or [N, 1, 1, C] with `keepdims`.
+    """
 
     kind = "max_pool"

@@ -56,7 +56,21 @@ class _Affine(Layer):
 
 
 class Rescaling(_Affine):
-    """scale * x + offset, as `Rescaling(1 / 255)` for uint8 images."""
+    """scale * x + offset, as `Rescaling(1 / 255)` for uint8 images.
+
+    Args:
+        scale: A finite number, or one for each channel.
+        offset: Likewise.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: When the model is built: they do not fit the channels, or are not finite in
+            float32.
+
+    Shape:
+        Input and output: [N, ..., C].
+    """
 
     settings = ("scale", "offset")
 
@@ -72,9 +86,22 @@ class Rescaling(_Affine):
 class Normalization(_Affine):
     """(x - mean) / sqrt(variance), per channel, with statistics of the training set.
 
-    They are given, or taken from images by `adapt`, or else by `fit`, from the images that it
+    They are passed, or taken from images by `adapt`, or else by `fit`, from the images that it
     trains on, as they come without augmentation, and from no others. Until then, and for good where
     `train_on_batch` comes first, mean is 0 and variance 1.
+
+    Args:
+        mean: A finite number, or one for each channel; None is 0 where `variance` is passed.
+        variance: Likewise, above 0; None is 1 where `mean` is passed.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: When the model is built: they do not fit the channels, or a variance is not
+            above 0.
+
+    Shape:
+        Input and output: [N, ..., C].
     """
 
     settings = ("mean", "variance")

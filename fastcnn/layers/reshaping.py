@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 
 class Flatten(Layer):
-    """[H, W, C] becomes [H * W * C], channels fastest."""
+    """Makes one row of numbers of each image.
+
+    Args:
+        name: Text without "/"; None makes one from the class.
+        trainable: Without effect: it has no weights.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, H * W * C], channels fastest.
+    """
 
     def shape_after(self, shape: Shape) -> Shape:
         return (prod(shape),)
@@ -23,7 +32,20 @@ class Flatten(Layer):
 
 
 class ZeroPadding2D(Layer):
-    """Zeros around the image: an int, (rows, columns) or ((top, bottom), (left, right))."""
+    """Zeros around the image.
+
+    Args:
+        padding: Pixels: an integer, (rows, columns) or ((top, bottom), (left, right)).
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: `padding` has none of these forms or is negative.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, top + H + bottom, left + W + right, C].
+    """
 
     settings = ("padding",)
     rank = 3
