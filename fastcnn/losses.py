@@ -17,6 +17,9 @@ class Loss(Settings):
     in ``target_range`` where there is one. ``has_classes`` says whether the outputs are scores of
     classes, ``yes_no`` whether each output answers a question of its own, with yes above the
     ``threshold``. ``option`` is the kernel's one extra number.
+
+    Args:
+        name: What it is called; None makes a name from the class.
     """
 
     kernel = ""
@@ -75,7 +78,17 @@ class _Entropy(Loss):
 
 
 class CategoricalCrossentropy(_Entropy):
-    """Cross-entropy against distributions over classes (one-hot rows, say)."""
+    """Cross-entropy against distributions over classes (one-hot rows, say).
+
+    Args:
+        from_logits: Whether the outputs are logits; if not, they are probabilities.
+        label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     kernel = "cross_entropy_dense"
     fuses = "softmax"
@@ -85,7 +98,17 @@ class CategoricalCrossentropy(_Entropy):
 
 
 class BinaryCrossentropy(_Entropy):
-    """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean."""
+    """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean.
+
+    Args:
+        from_logits: Whether the outputs are logits; if not, they are probabilities.
+        label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     kernel = "binary_cross_entropy"
     fuses = "sigmoid"
@@ -105,7 +128,15 @@ class _Unsmoothed(_Entropy):
 
 
 class SparseCategoricalCrossentropy(_Unsmoothed):
-    """Cross-entropy against integer labels."""
+    """Cross-entropy against integer labels.
+
+    Args:
+        from_logits: Whether the outputs are logits; if not, they are probabilities.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+    """
 
     kernel = "cross_entropy_sparse"
     target = "sparse"
@@ -115,8 +146,20 @@ class SparseCategoricalCrossentropy(_Unsmoothed):
 
 
 class KLDivergence(_Unsmoothed):
-    """Kullback-Leibler divergence of the outputs from distributions over classes: the sum of
-    y * log(y / output), both kept from 1e-7 to 1 as Keras does."""
+    """Kullback-Leibler divergence of the outputs from distributions over classes.
+
+    The sum of y * log(y / output), both kept from 1e-7 to 1 as Keras does.
+
+    Args:
+        from_logits: Whether the outputs are logits; if not, they are probabilities.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+
+    References:
+        Kullback and Leibler, 1951: On information and sufficiency.
+    """
 
     kernel = "kl_divergence"
     fuses = "softmax"
@@ -126,20 +169,42 @@ class KLDivergence(_Unsmoothed):
 
 
 class MeanSquaredError(Loss):
-    """Mean over the outputs of the squared difference to the targets."""
+    """Mean over the outputs of the squared difference to the targets.
+
+    Args:
+        name: What it is called; None makes a name from the class.
+    """
 
     kernel = "mean_squared_error"
 
 
 class MeanAbsoluteError(Loss):
-    """Mean over the outputs of the absolute difference to the targets."""
+    """Mean over the outputs of the absolute difference to the targets.
+
+    Args:
+        name: What it is called; None makes a name from the class.
+    """
 
     kernel = "mean_absolute_error"
 
 
 class Huber(Loss):
-    """Mean over the outputs of d^2 / 2 for a difference d to the target of at most `delta`, and of
-    delta * (abs(d) - delta / 2) for a larger one."""
+    """Squared for small differences to the target, linear for large ones.
+
+    Mean over the outputs of d^2 / 2 for a difference d of at most `delta`, and of
+    delta * (abs(d) - delta / 2) for a larger one.
+
+    Args:
+        delta: The difference, above 0, where the loss turns from squared to linear.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Huber, 1964: Robust estimation of a location parameter.
+    """
 
     kernel = "huber"
 
@@ -155,6 +220,21 @@ class Huber(Loss):
         return {"delta": self.delta, "name": self.name}
 
 
+class _WithMargin(Loss):
+    """A hinge with a margin."""
+
+    def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.option = arguments.float32(self, "margin", margin, least=0)
+
+    @property
+    def margin(self) -> float:
+        return self.option
+
+    def get_config(self) -> dict[str, Any]:
+        return {"margin": self.margin, "name": self.name}
+
+
 class _YesNoHinge(Loss):
     """A hinge of independent yes/no outputs. Targets are -1 or 1, or 0 or 1."""
 
@@ -166,57 +246,66 @@ class _YesNoHinge(Loss):
         return 0.0
 
 
-class Hinge(_YesNoHinge):
-    """Mean over the outputs of max(0, margin - y * output), for targets y of -1 or 1 (0 stands for
-    -1). The margin 0 is the perceptron's, for which a tie is a mistake."""
+class Hinge(_WithMargin, _YesNoHinge):
+    """Mean over the outputs of max(0, margin - y * output), for targets y of -1 or 1.
+
+    0 stands for -1.
+
+    Args:
+        margin: From which y * output on there is no loss, at least 0; 0 is the perceptron's, for
+            which a tie is a mistake.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     kernel = "hinge"
 
-    def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
-        super().__init__(name)
-        self.option = arguments.float32(self, "margin", margin, least=0)
-
-    @property
-    def margin(self) -> float:
-        return self.option
-
-    def get_config(self) -> dict[str, Any]:
-        return {"margin": self.margin, "name": self.name}
-
 
 class SquaredHinge(_YesNoHinge):
-    """Mean over the outputs of max(0, 1 - y * output)^2, for targets y of -1 or 1 (0 stands for
-    -1)."""
+    """Mean over the outputs of max(0, 1 - y * output)^2, for targets y of -1 or 1 (0 is -1).
+
+    Args:
+        name: What it is called; None makes a name from the class.
+    """
 
     kernel = "squared_hinge"
 
 
 class CategoricalHinge(Loss):
-    """max(0, neg - pos + 1) with neg = max((1 - y) * output) and pos = sum(y * output)."""
+    """max(0, neg - pos + 1) with neg = max((1 - y) * output) and pos = sum(y * output).
+
+    Args:
+        name: What it is called; None makes a name from the class.
+    """
 
     kernel = "categorical_hinge"
     has_classes = True
 
 
-class MulticlassHinge(Loss):
-    """Weston and Watkins's hinge, the multi-class SVM's: the sum over the other classes j of
-    max(0, output[j] - output[label] + margin). Labels are integers. The margin 0 is the
-    perceptron's, for which a tie is a mistake."""
+class MulticlassHinge(_WithMargin):
+    """Weston and Watkins's hinge, the multi-class SVM's, against integer labels.
+
+    The sum over the other classes j of max(0, output[j] - output[label] + margin).
+
+    Args:
+        margin: By how much the right class must lead before there is no loss, at least 0; 0 is the
+            perceptron's, for which a tie is a mistake.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Weston and Watkins, 1999: Support vector machines for multi-class pattern recognition.
+    """
 
     kernel = "multiclass_hinge"
     target = "sparse"
     has_classes = True
-
-    def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
-        super().__init__(name)
-        self.option = arguments.float32(self, "margin", margin, least=0)
-
-    @property
-    def margin(self) -> float:
-        return self.option
-
-    def get_config(self) -> dict[str, Any]:
-        return {"margin": self.margin, "name": self.name}
 
 
 LOSSES: dict[str, type[Loss]] = {
@@ -241,5 +330,16 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def get(identifier: Any) -> Loss:
-    """The loss of a name, a class, a configuration or a loss itself."""
+    """The loss that a name, a class or a configuration stands for.
+
+    Args:
+        identifier: A name such as "mse", a class, a {"class_name", "config"} or a loss.
+
+    Returns:
+        The loss, made with its defaults where a name or a class is passed.
+
+    Raises:
+        ValueError: The name is unknown; the message has the nearest.
+        TypeError: It is none of these.
+    """
     return naming.resolve("loss", identifier, Loss, LOSSES)

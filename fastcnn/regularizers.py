@@ -14,6 +14,14 @@ class L1L2(Settings):
     """The sum of both penalties. The name "l1_l2" alone means 0.01 of each, as Keras documents.
 
     What is set later, also while a model trains, counts from the next step on.
+
+    Args:
+        l1: The factor of the sum of magnitudes, at least 0; None is 0.
+        l2: The factor of the sum of squares, at least 0; None is 0.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
     """
 
     l1 = 0.0
@@ -43,7 +51,18 @@ class L1L2(Settings):
 
 
 class L1(L1L2):
-    """l1 * sum(|w|)."""
+    """l1 * sum(|w|).
+
+    Args:
+        l1: The factor, at least 0; None is 0.01.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Tibshirani, 1996: Regression shrinkage and selection via the lasso.
+    """
 
     def __init__(self, l1: float = 0.01) -> None:
         super().__init__(l1=0.01 if l1 is None else l1)
@@ -53,7 +72,18 @@ class L1(L1L2):
 
 
 class L2(L1L2):
-    """l2 * sum(w^2)."""
+    """l2 * sum(w^2).
+
+    Args:
+        l2: The factor, at least 0; None is 0.01.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Hoerl and Kennard, 1970: Ridge regression.
+    """
 
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=0.01 if l2 is None else l2)
@@ -66,7 +96,19 @@ REGULARIZERS: dict[str, type[L1L2]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
 
 
 def get(identifier: Any) -> L1L2 | None:
-    """The regularizer of a name, a class, a configuration, or itself; None stays None."""
+    """The regularizer that a name, a class or a configuration stands for.
+
+    Args:
+        identifier: A name such as "l2", a class, a {"class_name", "config"} or a regularizer, or
+            None.
+
+    Returns:
+        The regularizer, made with its defaults where a name or a class is passed; None for None.
+
+    Raises:
+        ValueError: The name is unknown; the message has the nearest.
+        TypeError: It is none of these.
+    """
     if identifier is None:
         return None
     if isinstance(identifier, str):

@@ -63,22 +63,55 @@ class _RateDecay(_Decay):
 
 
 class ExponentialDecay(_RateDecay):
-    """initial_learning_rate * decay_rate ** (step / decay_steps)."""
+    """initial_learning_rate * decay_rate ** (step / decay_steps).
+
+    Args:
+        initial_learning_rate: The rate at step 0, at least 0.
+        decay_steps: Training steps in which the rate falls by `decay_rate`, at least 1.
+        decay_rate: The factor, at least 0.
+        staircase: Whether step / decay_steps is rounded down.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __call__(self, step: int) -> float:
         return self.initial_learning_rate * self.decay_rate ** self.periods(step)
 
 
 class InverseTimeDecay(_RateDecay):
-    """initial_learning_rate / (1 + decay_rate * step / decay_steps): 1/t."""
+    """initial_learning_rate / (1 + decay_rate * step / decay_steps): 1/t.
+
+    Args:
+        initial_learning_rate: The rate at step 0, at least 0.
+        decay_steps: Training steps that count as one, at least 1.
+        decay_rate: How much each of these adds to the denominator, at least 0.
+        staircase: Whether step / decay_steps is rounded down.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __call__(self, step: int) -> float:
         return self.initial_learning_rate / (1 + self.decay_rate * self.periods(step))
 
 
 class PolynomialDecay(_Decay):
-    """From initial_learning_rate to end_learning_rate along (1 - step / decay_steps) ** power.
-    With cycle, decay_steps grows to its next multiple instead of stopping."""
+    """From the first rate to the last along (1 - step / decay_steps) ** power.
+
+    Args:
+        initial_learning_rate: The rate at step 0, at least 0.
+        decay_steps: Training steps until the last rate, at least 1.
+        end_learning_rate: The last rate, at least 0.
+        power: The exponent, above 0; 1 is linear.
+        cycle: Whether `decay_steps` grows to its next multiple instead of stopping.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __init__(
         self,
@@ -109,6 +142,20 @@ class CosineDecay(_Decay):
 
     With warmup_target, the rate first rises from initial_learning_rate to warmup_target in
     warmup_steps, and the cosine falls from there in the decay_steps that follow.
+
+    Args:
+        initial_learning_rate: The rate at step 0, at least 0.
+        decay_steps: Training steps that the cosine takes, at least 1.
+        alpha: The last rate as a fraction of the first, at least 0.
+        warmup_target: The rate at the end of the warm-up, at least 0; None for no warm-up.
+        warmup_steps: Training steps that the warm-up takes, at least 0.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Loshchilov and Hutter, 2017: SGDR: Stochastic gradient descent with warm restarts.
     """
 
     def __init__(
@@ -143,7 +190,17 @@ class CosineDecay(_Decay):
 
 
 class PiecewiseConstantDecay(Schedule):
-    """values[0] up to and with step boundaries[0], values[1] up to boundaries[1], and so on."""
+    """values[0] up to and with step boundaries[0], values[1] up to boundaries[1], and so on.
+
+    Args:
+        boundaries: Rising step numbers, at least 0.
+        values: The rates, at least 0, one more than boundaries.
+
+    Raises:
+        TypeError: They are no lists of numbers.
+        ValueError: The boundaries do not rise, there is not one value more, or a number is
+            negative.
+    """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
         if len(boundaries) + 1 != len(values):
@@ -166,7 +223,17 @@ class PiecewiseConstantDecay(Schedule):
 
 
 class StepDecay(Schedule):
-    """initial_learning_rate, times drop every so many steps."""
+    """The first rate, times `drop` every so many steps.
+
+    Args:
+        initial_learning_rate: The rate at step 0, above 0.
+        drop: The factor of each drop, above 0.
+        every: Training steps between two drops, at least 1.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __init__(self, initial_learning_rate: float, drop: float, every: int) -> None:
         self.initial_learning_rate = arguments.float32(
@@ -183,8 +250,20 @@ class StepDecay(Schedule):
 
 
 class Warmup(Schedule):
-    """Rises linearly to the first rate of schedule in so many steps, then follows schedule from
-    its step 0. schedule may be a number: a constant rate."""
+    """Rises linearly to the first rate of a schedule, then follows it from its step 0.
+
+    Args:
+        schedule: What follows: a schedule, its configuration, or a number above 0 for a constant
+            rate.
+        steps: Training steps that the rise takes, at least 1.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+
+    References:
+        Goyal et al., 2017: Accurate, large minibatch SGD: Training ImageNet in 1 hour.
+    """
 
     def __init__(self, schedule: Schedule | float | dict[str, Any], steps: int) -> None:
         self.schedule: Schedule | float
@@ -222,5 +301,16 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def get(identifier: Any) -> Schedule:
-    """The schedule of a {"class_name", "config"} dictionary, or a schedule itself."""
+    """The schedule that a configuration stands for.
+
+    Args:
+        identifier: A {"class_name", "config"} or a schedule.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: The class is unknown, or an argument is out of its range.
+        TypeError: It is neither.
+    """
     return naming.resolve("schedule", identifier, Schedule, SCHEDULES)

@@ -16,7 +16,15 @@ from fastcnn.utils import arguments, atomic_file, messages
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions: LambdaCallback(on_epoch_end=lambda epoch, logs: ...)."""
+    """A callback made of functions: LambdaCallback(on_epoch_end=lambda epoch, logs: ...).
+
+    Args:
+        **hooks: A function, or None, for each hook of `Callback` that is wanted.
+
+    Raises:
+        ValueError: There is no such hook.
+        TypeError: One is no function.
+    """
 
     def __init__(self, **hooks: Callable[..., None] | None) -> None:
         for name, function in hooks.items():
@@ -34,7 +42,18 @@ class LambdaCallback(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before each epoch to schedule(epoch) or schedule(epoch, rate)."""
+    """Sets the learning rate before each epoch to schedule(epoch) or schedule(epoch, rate).
+
+    Args:
+        schedule: Returns the rate, above 0, for an epoch counted from 0, and, where it takes two
+            arguments, the rate before it.
+        verbose: 1 prints each rate.
+
+    Raises:
+        TypeError: `schedule` is no function.
+        ValueError: In training: it returns no rate above 0, or the optimizer's rate, which it
+            wants, is a schedule.
+    """
 
     log_names = ("learning_rate",)
 
@@ -72,6 +91,16 @@ class CSVLogger(Callback):
     initial_epoch keeps the rows before that epoch and replaces those after it. A symbolic link
     stays one, what it points to is written. To a device or a FIFO, as "/dev/stdout", rows are sent
     as they come; there `append` only leaves out the header.
+
+    Args:
+        filename: The file; folders are made as needed.
+        separator: One character between the values.
+        append: Whether rows that are there are kept, before the epoch that the training begins
+            with.
+
+    Raises:
+        ValueError: Before the training: the rows that are there have other columns.
+        OSError: Before the training: the file cannot be written.
     """
 
     def __init__(

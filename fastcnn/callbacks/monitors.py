@@ -7,86 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fastcnn.callbacks.callback import Callback, Logs, plain_rate
-from fastcnn.utils import arguments, atomic_file, messages, naming, training_warning
-
-
-class Monitor(Callback):
-    """A callback that watches one value of the logs and knows when it improved."""
-
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(
-                f"{type(self).__name__}: mode must be 'auto', 'min' or 'max'. Received {mode!r}."
-            )
-        self.monitor = monitor
-        self.mode = mode
-        self.min_delta = abs(arguments.number(self, "min_delta", min_delta))
-        self.best: float | None = None
-
-    def _why_fixed(self, name: str) -> str | None:
-        if name in ("monitor", "mode"):
-            return ": the best value was found by it. Make a new callback"
-        return super()._why_fixed(name)
-
-    def _remake(self, name: str, value: Any) -> None:
-        best = self.best
-        super()._remake(name, value)
-        if name != "initial_value_threshold":
-            self._assign(best=best)
-
-    def set_params(self, params: dict[str, Any]) -> None:
-        super().set_params(params)
-        if self.monitor not in params["metrics"]:
-            raise ValueError(
-                f"{type(self).__name__}: monitor must be one of the values of this training: "
-                f"{', '.join(params['metrics'])}. Received '{self.monitor}'."
-                f"{_hint(self.monitor, params['metrics'])}"
-            )
-        self.direction = self._direction() if self.mode == "auto" else self.mode
-
-    def _direction(self) -> str:
-        name = self.monitor.removeprefix("val_")
-        if name in ("loss", "learning_rate"):
-            return "min"
-        for metric in getattr(self.model, "metrics", ()):
-            if name in metric.log_names:
-                return str(metric.direction)
-        raise ValueError(
-            f"{type(self).__name__}: mode must be 'min' or 'max' for monitor '{self.monitor}', "
-            "whose better direction is not known. Received 'auto'."
-        )
-
-    def watched(self, logs: Logs | None) -> float | None:
-        """The monitored value; None after an epoch that did not measure it."""
-        return (logs or {}).get(self.monitor)
-
-    def improved(self, value: float, reference: float | None) -> bool:
-        """Whether value is better than reference by more than min_delta; NaN never is."""
-        if math.isnan(value):
-            return False
-        if reference is None:
-            return True
-        if self.direction == "min":
-            return value + self.min_delta < reference
-        return value - self.min_delta > reference
-
-    def say(self, sentence: str) -> None:
-        """Prints on stderr, where the progress goes."""
-        messages.say(sentence)
-
-
-def _hint(name: str, names: list[str]) -> str:
-    """What was probably meant by a name that is none of the values of a training."""
-    validated = any(name.startswith("val_") for name in names)
-    others = [] if validated else [f"val_{name}" for name in names]
-    if name in others:
-        return " Give fit validation data."
-    meant = naming.nearest(name, [*names, *others])
-    if meant is None:
-        return ""
-    needed = ", for which fit needs validation data" if meant in others else ""
-    return f" Did you mean '{meant}'{needed}?"
+from fastcnn.callbacks.callback import Logs, plain_rate
+from fastcnn.callbacks.monitor import Monitor
+from fastcnn.utils import arguments, atomic_file, training_warning
 
 
 class EarlyStopping(Monitor):
@@ -94,6 +17,24 @@ class EarlyStopping(Monitor):
 
     With `restore_best_weights` the model ends with the weights of its best epoch, whether or not
     the training was stopped.
+
+    Args:
+        monitor: A value of the logs.
+        min_delta: By how much it must be better to count.
+        patience: Epochs without an improvement after which the training stops, at least 0.
+        verbose: 1 prints when it stops.
+        mode: "min", "max", or "auto", which knows the losses and metrics.
+        baseline: A value that must be bettered for the waiting to begin anew; None for none.
+        restore_best_weights: Whether the model ends with the weights of its best epoch.
+        start_from_epoch: Epochs, from 0, before this one are not watched.
+
+    Raises:
+        ValueError: A number or `mode` is out of its range, or, before the training, `monitor` is
+            none of its values.
+        TypeError: A number is none.
+
+    References:
+        Prechelt, 1998: Early stopping - but when?
     """
 
     def __init__(
@@ -164,6 +105,21 @@ class ModelCheckpoint(Monitor):
     next. An object that was not there when the file was written does not know how good it is:
     `initial_value_threshold` says which value must be bettered, and without it a TrainingWarning
     tells that the first epoch replaces the file.
+
+    Args:
+        filepath: The file, with names in braces.
+        monitor: A value of the logs, for `save_best_only`; None is "val_loss".
+        verbose: 1 prints what is saved.
+        save_best_only: Whether only an epoch that is better than all before is saved.
+        save_weights_only: Whether `save_weights` writes the file, not `save`.
+        mode: "min", "max", or "auto", which knows the losses and metrics.
+        initial_value_threshold: The value that the first epoch must better; None for none.
+
+    Raises:
+        ValueError: `mode` is none of these, or, before the training, `monitor` or a name in braces
+            is none of its values.
+        TypeError: `initial_value_threshold` is no number.
+        OSError: Before the training: the file cannot be written.
     """
 
     def __init__(
@@ -251,7 +207,23 @@ class ModelCheckpoint(Monitor):
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiplies the learning rate by `factor` when `monitor` stood still for `patience` epochs."""
+    """Multiplies the learning rate by `factor` when `monitor` stood still for `patience` epochs.
+
+    Args:
+        monitor: A value of the logs.
+        factor: What the rate is multiplied by, above 0 and below 1.
+        patience: Epochs without an improvement after which it is, at least 0.
+        verbose: 1 prints each new rate.
+        mode: "min", "max", or "auto", which knows the losses and metrics.
+        min_delta: By how much the value must be better to count.
+        cooldown: Epochs after a reduction that do not count, at least 0.
+        min_lr: The least rate, at least 0.
+
+    Raises:
+        ValueError: A number or `mode` is out of its range, or, before the training, `monitor` is
+            none of its values or the optimizer's rate is a schedule.
+        TypeError: A number is none.
+    """
 
     log_names = ("learning_rate",)
 

@@ -68,10 +68,17 @@ METRICS: dict[str, type[Metric]] = {
 
 
 def get(identifier: Any) -> Metric:
-    """The metric meant by a name, a class, a {"class_name", "config"} dict or a metric.
+    """The metric that a name, a class or a configuration stands for.
 
-    A metric made from a name carries that name in the history. An unknown name is a ValueError
-    with the nearest known one.
+    Args:
+        identifier: A name such as "accuracy", a class, a {"class_name", "config"} or a metric.
+
+    Returns:
+        The metric; one made from a name carries that name in the history.
+
+    Raises:
+        ValueError: The name is unknown; the message has the nearest.
+        TypeError: It is none of these.
     """
     if isinstance(identifier, str) and identifier in METRICS:
         return METRICS[identifier](name=identifier)

@@ -19,6 +19,10 @@ class Accuracy(Metric):
     the true class. With a loss of yes/no outputs (`binary_crossentropy`, `hinge`,
     `squared_hinge`), and for a single output, each output counts by itself: it is right on the
     targets' side of the threshold, 0.5, or 0 for logits and hinges.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
     """
 
     name = "accuracy"
@@ -36,9 +40,18 @@ class Accuracy(Metric):
 class BinaryAccuracy(Metric):
     """The share of outputs on their target's side of a threshold, whatever the loss.
 
-    `threshold` is a probability; None stands for 0.5, and for 0 with a hinge. With a loss on logits
-    it is the logit of the probability. Where the loss has classes, each output is compared with its
-    entry of the one-hot row, as Keras does.
+    Where the loss has classes, each output is compared with its entry of the one-hot row, as Keras
+    does.
+
+    Args:
+        threshold: The probability above which the answer is yes; with a loss on logits its logit
+            counts. None stands for 0.5, and for 0 with a hinge.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
     """
 
     name = "binary_accuracy"
@@ -60,7 +73,17 @@ class BinaryAccuracy(Metric):
 
 
 class PerLabelAccuracy(BinaryAccuracy):
-    """As BinaryAccuracy, a value for each output: "per_label_accuracy_0" and so on in the logs."""
+    """As BinaryAccuracy, a value for each output: "per_label_accuracy_0" and so on in the logs.
+
+    Args:
+        threshold: As BinaryAccuracy's.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     name = "per_label_accuracy"
 
@@ -90,8 +113,14 @@ class PerLabelAccuracy(BinaryAccuracy):
 
 
 class CategoricalAccuracy(Metric):
-    """The share of examples whose highest output is the true class: the label, or the highest entry
-    of the target."""
+    """The share of examples whose highest output is the true class.
+
+    That is the label, or the highest entry of the target.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+    """
 
     name = "categorical_accuracy"
 
@@ -111,7 +140,17 @@ class CategoricalAccuracy(Metric):
 
 
 class TopKAccuracy(Metric):
-    """The share of examples whose true class is among the k highest outputs."""
+    """The share of examples whose true class is among the k highest outputs.
+
+    Args:
+        k: How many of the highest outputs count, at least 1.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: k is no whole number of at least 1, or, when a model is compiled, more than
+            there are classes.
+    """
 
     name = "top_k_categorical_accuracy"
     reads = "rank"

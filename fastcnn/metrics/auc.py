@@ -20,6 +20,20 @@ class AUC(PerLabel):
     with all others. ROC's is the share of pairs of a true and a false answer in which the true one
     scores higher, a tie being half. A label that is always true, or never, has no area (NaN), and
     a mean leaves it out. While an epoch runs the logs show it as of some batches ago.
+
+    Args:
+        curve: "ROC" or "PR".
+        average: "macro" (the mean of the labels' values), "micro" (one value of all answers
+            together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
+            each output answers a question of its own, else macro).
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: `curve` or `average` is none of these.
+
+    References:
+        Fawcett, 2006: An introduction to ROC analysis.
     """
 
     name = "auc"

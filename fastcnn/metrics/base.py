@@ -20,6 +20,10 @@ class Metric(Settings):
 
     Settings may be changed at any time and count from the next `fit` or `evaluate` on; a
     subclass may note what it likes in itself in `__init__` and in the methods that a pass calls.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
     """
 
     OPENED = ("prepare", "reset", "values", "update", "result", "results", "running")

@@ -9,11 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 def confusion_matrix(
     y_true: ArrayLike, y_pred: ArrayLike, classes: int | None = None
 ) -> NDArray[np.int64]:
-    """How often each true class (row) was predicted as each class (column), as counts.
+    """How often each true class was predicted as each class.
 
-    Returns int64[classes, classes]. y_true and y_pred are labels [n], or one-hot rows and
-    probabilities [n, classes]. `classes` defaults to what the arrays show. ValueError for labels
-    outside 0 .. classes - 1.
+    Args:
+        y_true: Labels [n], or one-hot rows [n, classes].
+        y_pred: Labels [n], or probabilities [n, classes].
+        classes: How many there are; None takes what the arrays show.
+
+    Returns:
+        Counts, int64 [classes, classes]: a row for each true class, a column for each predicted
+        one.
+
+    Raises:
+        ValueError: The lengths differ, or an array does not hold whole-number labels from 0 to
+            classes - 1.
     """
     true, predicted = _labels("y_true", y_true), _labels("y_pred", y_pred)
     if len(true) != len(predicted):
@@ -48,9 +57,17 @@ def _labels(name: str, values: ArrayLike) -> NDArray[np.int64]:
 
 
 def precision_recall(matrix: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per-class precision and recall, float64[classes] each, of a confusion matrix.
+    """Precision and recall of each class, of a confusion matrix.
 
-    Precision is 0 for a class never predicted, recall 0 for a class that never occurs.
+    Args:
+        matrix: Counts [classes, classes], a row for each true class.
+
+    Returns:
+        (precision, recall), float64 [classes] each; 0 for a class that is never predicted, or never
+        occurs.
+
+    Raises:
+        ValueError: The matrix is not square.
     """
     counts = np.asarray(matrix, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:

@@ -8,7 +8,21 @@ from fastcnn.metrics.per_label import Counted, ratio
 
 
 class Precision(Counted):
-    """How much of what is said is true."""
+    """The share of the answers "yes" that are true.
+
+    Args:
+        average: "macro" (the mean of the labels' values), "micro" (one value of all answers
+            together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
+            each output answers a question of its own, else macro).
+        threshold: The probability above which the answer is yes; None takes the highest output's
+            class, or 0.5.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: `average` is none of these, or a number is out of its range.
+        TypeError: The threshold is no number.
+    """
 
     name = "precision"
 
@@ -17,8 +31,23 @@ class Precision(Counted):
 
 
 class Recall(Counted):
-    """How much of what is true is said; with average=None, of each class the share of its examples
-    that is right."""
+    """The share of what is true that is answered "yes".
+
+    With average=None, of each class the share of its examples that is right.
+
+    Args:
+        average: "macro" (the mean of the labels' values), "micro" (one value of all answers
+            together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
+            each output answers a question of its own, else macro).
+        threshold: The probability above which the answer is yes; None takes the highest output's
+            class, or 0.5.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: `average` is none of these, or a number is out of its range.
+        TypeError: The threshold is no number.
+    """
 
     name = "recall"
 
@@ -27,8 +56,23 @@ class Recall(Counted):
 
 
 class F1Score(Counted):
-    """The harmonic mean of precision and recall; by default the mean of the labels' ones, where
-    Keras gives one a label (average=None)."""
+    """The harmonic mean of precision and recall.
+
+    By default the mean of the labels' ones, where Keras gives one a label (average=None).
+
+    Args:
+        average: "macro" (the mean of the labels' values), "micro" (one value of all answers
+            together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
+            each output answers a question of its own, else macro).
+        threshold: The probability above which the answer is yes; None takes the highest output's
+            class, or 0.5.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: `average` is none of these, or a number is out of its range.
+        TypeError: The threshold is no number.
+    """
 
     name = "f1_score"
 

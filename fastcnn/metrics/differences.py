@@ -27,7 +27,12 @@ class _Difference(Metric):
 
 
 class MeanAbsoluteError(_Difference):
-    """The mean absolute difference of outputs and targets."""
+    """The mean absolute difference of outputs and targets.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+    """
 
     name = "mean_absolute_error"
 
@@ -36,7 +41,12 @@ class MeanAbsoluteError(_Difference):
 
 
 class MeanSquaredError(_Difference):
-    """The mean squared difference of outputs and targets."""
+    """The mean squared difference of outputs and targets.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+    """
 
     name = "mean_squared_error"
 
@@ -45,7 +55,12 @@ class MeanSquaredError(_Difference):
 
 
 class RootMeanSquaredError(MeanSquaredError):
-    """The square root of the mean squared difference over all examples."""
+    """The square root of the mean squared difference over all examples.
+
+    Args:
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+    """
 
     name = "root_mean_squared_error"
 

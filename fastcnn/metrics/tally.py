@@ -35,6 +35,10 @@ class Tally:
 
     A step only copies the engine's numbers; sums wait until somebody asks. The loss is, as in
     Keras, the mean of weight * loss over the examples plus the mean regularization penalty.
+
+    Args:
+        metrics: The metrics; copies of them are used.
+        capacity: Examples that memory is set aside for.
     """
 
     def __init__(self, metrics: Sequence[Metric], capacity: int) -> None:

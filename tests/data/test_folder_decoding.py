@@ -369,7 +369,7 @@ def test_a_picture_is_counted_by_its_pixels(tmp_path, monkeypatch, kind):
     counted = []
 
     class Counting(memory_budget.Budget):
-        def taken(self, amount):
+        def reserved(self, amount):
             counted.append(amount)
             return super().reserved(amount)
 

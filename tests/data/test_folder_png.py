@@ -73,7 +73,7 @@ def test_pixels_are_decoded_within_the_budget_and_once(tmp_path, monkeypatch):
     load_end = PngImagePlugin.PngImageFile.load_end
 
     def counted(self):
-        loads.append(taken._taken)
+        loads.append(taken._reserved)
         load_end(self)
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_end", counted)

@@ -1,0 +1,75 @@
+"""Initializers: the first values of the weights, drawn as Keras draws them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.initializers.constant import Constant, Ones, Zeros
+from fastcnn.initializers.initializer import Initializer, fans
+from fastcnn.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
+from fastcnn.initializers.variance_scaling import (
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+)
+from fastcnn.utils import naming
+
+__all__ = [
+    "INITIALIZERS",
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "fans",
+    "get",
+]
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    naming.snake_case(cls.__name__): cls
+    for cls in (
+        GlorotUniform,
+        GlorotNormal,
+        HeUniform,
+        HeNormal,
+        LecunUniform,
+        LecunNormal,
+        Zeros,
+        Ones,
+        Constant,
+        RandomUniform,
+        RandomNormal,
+        TruncatedNormal,
+        VarianceScaling,
+    )
+}
+
+
+def get(identifier: Any) -> Initializer:
+    """The initializer that a name, a class or a configuration stands for.
+
+    Args:
+        identifier: A name such as "he_normal", a class, a {"class_name", "config"} or an
+            initializer.
+
+    Returns:
+        The initializer, made with its defaults where a name or a class is passed.
+
+    Raises:
+        ValueError: The name is unknown; the message has the nearest.
+        TypeError: It is none of these.
+    """
+    return naming.resolve("initializer", identifier, Initializer, INITIALIZERS)

@@ -1,0 +1,70 @@
+"""What every initializer is, and the fans that scale it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastcnn.utils import arguments
+from fastcnn.utils.settings import Settings
+
+Shape = Sequence[int]
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """The number of values that one output of a weight sums, and that one input reaches.
+
+    Args:
+        shape: [n] of a bias, or [..., in, out]; what stands before is the receptive field.
+
+    Returns:
+        (fan in, fan out), each times the receptive field.
+    """
+    if len(shape) < 2:
+        n = int(shape[0]) if len(shape) else 1
+        return n, n
+    field = math.prod(shape[:-2])
+    return int(shape[-2] * field), int(shape[-1] * field)
+
+
+class Initializer(Settings):
+    """Makes float32 arrays of a shape from a random generator.
+
+    An initializer with a ``seed`` of its own ignores the generator and always gives the same.
+    """
+
+    seed: int | None = None
+
+    def __call__(self, shape: Shape, generator: np.random.Generator | None = None) -> np.ndarray:
+        if self.seed is not None:
+            generator = np.random.default_rng(self.seed)
+        if generator is None:
+            generator = np.random.default_rng()
+        return self.draw(tuple(shape), generator)
+
+    def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+        """The values; a subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} must define draw(shape, generator).")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"
+
+    def _why_fixed(self, name: str) -> str | None:
+        if name in self._arguments():
+            return ": the first weights are drawn once. Make a new initializer"
+        return super()._why_fixed(name)
+
+    def _set_seed(self, seed: int | None) -> None:
+        self.seed = None if seed is None else arguments.whole(self, "seed", seed, least=0)

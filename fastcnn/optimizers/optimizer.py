@@ -1,0 +1,149 @@
+"""What every optimizer is. What they do to the weights is in kernels/shared/optimizers.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastcnn import schedules
+from fastcnn.schedules import Schedule
+from fastcnn.utils import arguments, naming
+from fastcnn.utils.settings import Settings
+
+
+class Optimizer(Settings):
+    """A rule that changes the weights by their gradients.
+
+    ``kernel`` names the update kernel, ``slots`` the values it keeps for every weight and
+    ``slot_values`` what they start with. Gradients are clipped before: each one to
+    +-``clipvalue``, each parameter's norm to ``clipnorm``, or the norm of all to
+    ``global_clipnorm``; at most one of the three is set. All may be changed at any time, also while
+    a model trains: what is set counts from the next step on. A value that is kept for every weight
+    begins anew where momentum, say, was 0 before.
+
+    Args:
+        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
+            its {"class_name", "config"}.
+        weight_decay: w -= learning_rate * weight_decay * w before each step, at least 0; None for
+            none.
+        clipnorm: The largest L2 norm of one parameter's gradient, above 0; None does not clip.
+        clipvalue: The largest magnitude of one number of a gradient, above 0; None does not clip.
+        global_clipnorm: The largest L2 norm of all gradients together, above 0; None does not clip.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range, or more than one of the clippings is set.
+    """
+
+    kernel = ""
+    slots: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule | dict[str, Any],
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or naming.snake_case(type(self).__name__)
+        self.learning_rate = learning_rate
+        self.weight_decay = self._optional("weight_decay", weight_decay, least=0)
+        self.clipnorm = self._optional("clipnorm", clipnorm, above=0)
+        self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
+        self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm, above=0)
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        clipping = [f"{key}={value!r}" for key, value in clips.items() if value is not None]
+        if len(clipping) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: only one of clipnorm, clipvalue and global_clipnorm "
+                f"can be set. Received {', '.join(clipping)}."
+            )
+
+    @property
+    def learning_rate(self) -> float | Schedule:
+        """A positive number or a Schedule; settable at any time."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Schedule | dict[str, Any]) -> None:
+        if isinstance(value, Schedule | dict):
+            self._learning_rate: float | Schedule = schedules.get(value)
+        else:
+            self._learning_rate = arguments.float32(self, "learning_rate", value, above=0)
+
+    @property
+    def slot_values(self) -> tuple[float, ...]:
+        """What each slot starts with."""
+        return (0.0,) * len(self.slots)
+
+    def new_slots(self, size: int) -> np.ndarray:
+        """The slots before the first step, float32[len(slots), size]."""
+        values = np.array(self.slot_values, np.float32).reshape(-1, 1)
+        return np.repeat(values, size, axis=1)
+
+    def plan_key(self) -> tuple[Any, ...]:
+        """Return all that the calls of an update depend on; numbers come with each step."""
+        return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of the update after ``step`` updates. ValueError when a schedule
+        gives what is not a number of at least 0 that float32 holds."""
+        rate = self._learning_rate
+        if not isinstance(rate, Schedule):
+            return rate
+        try:
+            value: Any = rate(step)
+        except OverflowError:
+            value = math.inf
+        number = arguments.as_float(value)
+        if not 0 <= arguments.rounded_to_float32(number) < math.inf:
+            raise ValueError(
+                f"{type(self).__name__}: the learning rate must be a number of at least 0 that "
+                f"float32 holds. {type(rate).__name__} gave {value!r} at step {step}."
+            )
+        return number
+
+    def hyper(self, step: int) -> np.ndarray:
+        """The numbers of the update kernel, float32[8]: learning rate, weight decay, its own."""
+        rate = self.learning_rate_at(step)
+        numbers = (rate, self.weight_decay or 0.0, *self._numbers(rate, step))
+        hyper = np.zeros(8, np.float32)
+        with np.errstate(over="ignore"):
+            hyper[: len(numbers)] = numbers
+        if not np.isfinite(hyper).all():
+            raise ValueError(
+                f"{type(self).__name__}: the learning rate {rate:g} at step {step} is too large: "
+                "what the update multiplies by is above what float32 holds."
+            )
+        return hyper
+
+    def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
+        return ()
+
+    def _optional(self, argument: str, value: float | None, **limits: float) -> float | None:
+        return None if value is None else arguments.float32(self, argument, value, **limits)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; a schedule as {"class_name", "config"}."""
+        rate = self._learning_rate
+        return {
+            "name": self.name,
+            "learning_rate": naming.serialize(rate) if isinstance(rate, Schedule) else rate,
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
+            "global_clipnorm": self.global_clipnorm,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"

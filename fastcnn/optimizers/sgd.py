@@ -1,0 +1,53 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.optimizers.optimizer import Optimizer
+from fastcnn.schedules import Schedule
+from fastcnn.utils import arguments
+
+
+class SGD(Optimizer):
+    """w -= learning_rate * g; with momentum: m = momentum * m - learning_rate * g; w += m.
+
+    Args:
+        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
+            its {"class_name", "config"}.
+        momentum: How much of the last step is added to the next, from 0 to 1.
+        nesterov: Whether the gradient is taken as after the momentum's step.
+        **kwargs: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as
+            `Optimizer`'s.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range, or more than one of the clippings is set.
+
+    References:
+        Sutskever et al., 2013: On the importance of initialization and momentum in deep learning.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule | dict[str, Any] = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
+        self.nesterov = arguments.flag(self, "nesterov", nesterov)
+        self.slots = ("momentum",) if self.momentum else ()
+
+    @property
+    def kernel(self) -> str:  # type: ignore[override]
+        if not self.momentum:
+            return "sgd"
+        return "sgd_nesterov" if self.nesterov else "sgd_momentum"
+
+    def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
+        return (self.momentum,)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}
