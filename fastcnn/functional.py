@@ -27,31 +27,98 @@ def conv2d(
     problem: Problem,
     strategy: str = "direct",
 ) -> np.ndarray:
-    """Return y float32[N, OH, OW, F] for x float32[N, H, W, C], kernel [KH, KW, C / groups, F]."""
+    """2-D convolution of images with kernels, and a bias.
+
+    Args:
+        x: The images, float32.
+        kernel: The kernels, float32.
+        bias: float32 [F], or None.
+        problem: The shapes, strides, padding, dilation and groups.
+        strategy: A name of `fastcnn.strategies.STRATEGIES`, or "auto".
+
+    Returns:
+        y, float32, a new array.
+
+    Raises:
+        ValueError: The strategy cannot compute the problem, or an array's shape is not the
+            problem's.
+
+    Shape:
+        x: [N, H, W, C]; kernel: [KH, KW, C / groups, F]; y: [N, OH, OW, F].
+    """
     return Convolution(strategy, "forward", problem, x, kernel, bias)().copy()
 
 
 def conv2d_dx(
     dy: np.ndarray, kernel: np.ndarray, problem: Problem, strategy: str = "direct"
 ) -> np.ndarray:
-    """Return dx float32[N, H, W, C] for dy float32[N, OH, OW, F]."""
+    """The gradient of a convolution's input.
+
+    Args:
+        dy: The gradient of its output, float32.
+        kernel: The kernels, float32.
+        problem: The shapes, strides, padding, dilation and groups.
+        strategy: A name of `fastcnn.strategies.STRATEGIES`, or "auto".
+
+    Returns:
+        dx, float32, a new array.
+
+    Raises:
+        ValueError: The strategy cannot compute the problem, or an array's shape is not the
+            problem's.
+
+    Shape:
+        dy: [N, OH, OW, F]; kernel: [KH, KW, C / groups, F]; dx: [N, H, W, C].
+    """
     return Convolution(strategy, "dx", problem, dy, kernel)().copy()
 
 
 def conv2d_dw(
     x: np.ndarray, dy: np.ndarray, problem: Problem, strategy: str = "direct"
 ) -> np.ndarray:
-    """Return dw float32[KH, KW, C / groups, F], summed over the batch."""
+    """The gradient of a convolution's kernels, summed over the batch.
+
+    Args:
+        x: The images, float32.
+        dy: The gradient of the output, float32.
+        problem: The shapes, strides, padding, dilation and groups.
+        strategy: A name of `fastcnn.strategies.STRATEGIES`, or "auto".
+
+    Returns:
+        dw, float32, a new array.
+
+    Raises:
+        ValueError: The strategy cannot compute the problem, or an array's shape is not the
+            problem's.
+
+    Shape:
+        x: [N, H, W, C]; dy: [N, OH, OW, F]; dw: [KH, KW, C / groups, F].
+    """
     return Convolution(strategy, "dw", problem, x, dy)().copy()
 
 
 class Convolution:
     """One direction of a problem by one strategy, on arrays that stay: call it to compute.
 
-    `first` and `second` are (x, kernel) for "forward", (dy, kernel) for "dx", (x, dy) for "dw". A
-    call returns the same array each time, computed anew, kernel packing included; `timed` makes
-    one and returns its seconds, on a GPU without copies from and to the host. Raises ValueError
-    where the strategy declines or an array's shape is not the problem's.
+    A call returns the same array each time, computed anew, kernel packing included; `timed` makes
+    one and returns its seconds, on a GPU without copies from and to the host.
+
+    Args:
+        strategy: A name of `fastcnn.strategies.STRATEGIES`, or "auto".
+        direction: "forward", "dx" or "dw".
+        problem: The shapes, strides, padding, dilation and groups.
+        first: x, or dy for "dx".
+        second: The kernel, or dy for "dw".
+        bias: float32 [F] for "forward", or None.
+        device: "cpu" or "cuda".
+        precision: "float32", or on a GPU with tensor cores "tf32".
+
+    Raises:
+        ValueError: There is no such direction or strategy, the strategy cannot compute the problem,
+            or an array's shape is not the problem's.
+
+    Shape:
+        As `conv2d`'s, `conv2d_dx`'s and `conv2d_dw`'s.
     """
 
     def __init__(
@@ -210,9 +277,9 @@ def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
     source = np.asarray(array, np.float32)
     if source.shape != shape:
         raise ValueError(f"Expected an array of shape {shape}. Received {source.shape}.")
-    room = vector_zeros(source.size).reshape(shape)
-    room[...] = source
-    return room
+    copy = vector_zeros(source.size).reshape(shape)
+    copy[...] = source
+    return copy
 
 
 def _regions(arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:

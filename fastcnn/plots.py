@@ -252,7 +252,8 @@ def images(
 
 def _range(images: NDArray[Any]) -> tuple[float, float]:
     """What is black and what is white, of all images alike: 0 and 255 of uint8, else the least and
-    the largest value; grey where there is one value alone."""
+    the largest value; grey where there is one value alone.
+    """
     if images.dtype == np.uint8:
         return 0.0, 255.0
     return _extremes(images)
@@ -323,7 +324,8 @@ def _finish(figure: Figure, save: Save) -> Figure:
 
 def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
     """Writes a picture as a whole or not at all, in the format that its name ends in (PNG where it
-    has no ending), and makes the folder where there is none."""
+    has no ending), and makes the folder where there is none.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()

@@ -1,5 +1,6 @@
 """Learning-rate schedules: functions of the number of update steps done. Names and formulas are
-Keras's where Keras has them."""
+Keras's where Keras has them.
+"""
 
 from __future__ import annotations
 

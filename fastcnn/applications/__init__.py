@@ -27,5 +27,15 @@ NETWORKS: dict[str, Callable[..., Sequential]] = {
 
 
 def get(name: str) -> Callable[..., Sequential]:
-    """The function that builds a network; ValueError naming the nearest known name."""
+    """The function that builds a network.
+
+    Args:
+        name: One of `NETWORKS`, such as "resnet20".
+
+    Returns:
+        The function; its arguments are `lenet5`'s.
+
+    Raises:
+        ValueError: There is no such network; the message has the nearest.
+    """
     return naming.lookup("network", name, NETWORKS)

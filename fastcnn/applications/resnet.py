@@ -20,7 +20,25 @@ from fastcnn.models.sequential import Sequential
 def resnet20(
     input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: Any
 ) -> Sequential:
-    """ResNet-20 for CIFAR (He et al., 2015), projections where the shape changes."""
+    """ResNet-20 for CIFAR, with projections where the shape changes.
+
+    Args:
+        input_shape: One image's, (height, width, channels).
+        classes: The number of outputs, probabilities of classes.
+        rescale: Whether it begins with Rescaling(1 / 255), for uint8 images.
+        **options: `Sequential`'s, such as `seed`, `device` and `precision`.
+
+    Returns:
+        The network, with its first weights, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small for its windows, or an argument is out of its
+            range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        He et al., 2016: Deep residual learning for image recognition.
+    """
     layers: list[Layer] = [*_conv_bn(16, 3), ReLU()]
     channels = 16
     for filters, strides in ((16, 1), (32, 2), (64, 2)):

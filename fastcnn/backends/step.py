@@ -133,7 +133,12 @@ ABSORBED = {"softmax": softmax, "sigmoid": sigmoid}
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, an activation or a gradient became infinite or NaN; the weights were left alone."""
+    """A loss, an activation or a gradient became infinite or NaN; the weights were left alone.
+
+    Args:
+        message: What became infinite or NaN, and where.
+        layer: The name of the layer.
+    """
 
     def __init__(self, message: str, layer: str):
         super().__init__(message)

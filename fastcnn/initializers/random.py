@@ -79,11 +79,13 @@ class TruncatedNormal(RandomNormal):
 def uniform(
     shape: tuple[int, ...], generator: np.random.Generator, low: float, high: float
 ) -> np.ndarray:
+    """Return float32 values, uniform from low to high."""
     u = generator.random(shape, np.float32)
     return u * np.float32(high - low) + np.float32(low)
 
 
 def truncated_normal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Return standard normal float32 values; those farther than 2 from 0 are drawn again."""
     z = np.array(generator.standard_normal(shape, np.float32))
     while (far := np.abs(z) > 2).any():
         z[far] = generator.standard_normal(int(far.sum()), np.float32)

@@ -179,7 +179,8 @@ class Layer(Settings):
 
     def unread(self) -> tuple[int, int]:
         """Return how many rows and columns at the end of the input no window of this layer reads,
-        since its strides do not fit."""
+        since its strides do not fit.
+        """
         return 0, 0
 
     def get_config(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a layer's methods must return: the errors of a user's own layer name class, layer and
-method."""
+method.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def check_built(layer: OwnLayer) -> None:
 
 def output_shape(layer: OwnLayer, shape: Shape) -> Shape:
     """Return what `shape_after` says, as plain ints. TypeError unless it is a tuple of positive
-    whole numbers."""
+    whole numbers.
+    """
     after: Any = layer.shape_after(shape)
     right = isinstance(after, tuple | list) and all(is_whole(n) and n > 0 for n in after)
     if not right or not after:
@@ -61,7 +63,8 @@ def output_shape(layer: OwnLayer, shape: Shape) -> Shape:
 
 def parameters(layer: OwnLayer, shape: Shape) -> tuple[Parameter, ...]:
     """Return what `make_parameters` gives. TypeError unless they are Parameters, ValueError for two
-    of one name."""
+    of one name.
+    """
     weights: Any = layer.make_parameters(shape)
     if not isinstance(weights, list | tuple) or not all(
         isinstance(parameter, Parameter) for parameter in weights
@@ -82,7 +85,8 @@ def parameters(layer: OwnLayer, shape: Shape) -> tuple[Parameter, ...]:
 
 def lowered(layer: OwnLayer, program: Program, x: Buffer) -> Buffer:
     """Return the buffer that `lower` returns. TypeError where it is none of the program's,
-    ValueError where it is no output of this layer."""
+    ValueError where it is no output of this layer.
+    """
     output: Any = layer.lower(program, x)
     must = f"{layer.label}: lower(program, x) must return the Buffer with its output"
     if not isinstance(output, Buffer):

@@ -121,14 +121,16 @@ class Normalization(_Affine):
     def adapt(self, images: Any) -> Normalization:
         """Take mean and variance of each channel from the training images, as they reach this
         layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
-        itself."""
+        itself.
+        """
         moments = statistics.of_colours(images, f"{self.label}: adapt")
         self.take(moments.mean, moments.variance)
         return self
 
     def take(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Take measured statistics, float64 [channels]. A channel that is the same everywhere
-        becomes 0."""
+        becomes 0.
+        """
         constant = variance <= np.square(CONSTANT * mean)
         self._assign(mean=_constant(mean), variance=_constant(np.where(constant, 1.0, variance)))
 

@@ -1,5 +1,6 @@
 """Pixels at the end of an image that no window reads, since strides do not fit: (7 - 3) / 3 + 1 is
-not whole."""
+not whole.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ class Answers:
     @classmethod
     def of(cls, loss: Any, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
         """How outputs of a shape [...] answer under a loss. A `threshold` makes each of them a
-        question of its own; it is a probability where the loss takes logits."""
+        question of its own; it is a probability where the loss takes logits.
+        """
         several = loss.has_classes or (not loss.yes_no and output_shape[-1] > 1)
         limit = loss.threshold
         if threshold is not None:
@@ -46,7 +47,8 @@ class Answers:
 
     def scores(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """The outputs [n, ...] as scores [rows, labels], of classes as probabilities where the loss
-        takes their logits."""
+        takes their logits.
+        """
         rows = outputs.reshape(-1, self.labels)
         return softmax(rows) if self.logits else rows
 

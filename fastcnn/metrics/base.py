@@ -59,7 +59,8 @@ class Metric(Settings):
 
     def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
         """Takes in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
-        the weights [n] or None."""
+        the weights [n] or None.
+        """
         values = self.values(batch, y)
         if self.weighted and weight is not None:
             self.total += float(np.sum(values * weight, dtype=np.float64))

@@ -14,8 +14,8 @@ class Precision(Counted):
         average: "macro" (the mean of the labels' values), "micro" (one value of all answers
             together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
             each output answers a question of its own, else macro).
-        threshold: The probability above which the answer is yes; None takes the highest output's
-            class, or 0.5.
+        threshold: The probability above which the answer is yes; None takes the class with the
+            highest output, or 0.5 (0 with a hinge) where each output answers a question.
         name: What it is called in the logs; None takes the class's.
         weighted: Whether the examples' weights (sample_weight times class_weight) count.
 
@@ -39,8 +39,8 @@ class Recall(Counted):
         average: "macro" (the mean of the labels' values), "micro" (one value of all answers
             together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
             each output answers a question of its own, else macro).
-        threshold: The probability above which the answer is yes; None takes the highest output's
-            class, or 0.5.
+        threshold: The probability above which the answer is yes; None takes the class with the
+            highest output, or 0.5 (0 with a hinge) where each output answers a question.
         name: What it is called in the logs; None takes the class's.
         weighted: Whether the examples' weights (sample_weight times class_weight) count.
 
@@ -64,8 +64,8 @@ class F1Score(Counted):
         average: "macro" (the mean of the labels' values), "micro" (one value of all answers
             together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
             each output answers a question of its own, else macro).
-        threshold: The probability above which the answer is yes; None takes the highest output's
-            class, or 0.5.
+        threshold: The probability above which the answer is yes; None takes the class with the
+            highest output, or 0.5 (0 with a hinge) where each output answers a question.
         name: What it is called in the logs; None takes the class's.
         weighted: Whether the examples' weights (sample_weight times class_weight) count.
 

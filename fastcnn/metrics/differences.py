@@ -13,7 +13,8 @@ from fastcnn.metrics.base import Metric
 
 class _Difference(Metric):
     """A mean over outputs and examples; labels are compared as one-hot rows. With a loss on logits
-    the outputs are logits."""
+    the outputs are logits.
+    """
 
     direction = "min"
 

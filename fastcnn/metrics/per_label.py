@@ -124,5 +124,5 @@ class Counted(PerLabel):
 
 
 def ratio(part: Any, whole: Any) -> Any:
-    """part / whole, and 0 where the whole is 0."""
+    """Return part / whole, and 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)

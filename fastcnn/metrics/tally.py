@@ -114,7 +114,8 @@ class Tally:
 
     def final(self) -> dict[str, float]:
         """The values of the whole pass, summed in one go, so that the bits do not depend on earlier
-        calls of `logs`."""
+        calls of `logs`.
+        """
         self._rewind()
         self._sum()
         logs = {"loss": self._mean_loss()}

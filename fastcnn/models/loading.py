@@ -8,9 +8,17 @@ from fastcnn.models.sequential import Sequential
 
 
 def load(path: Any) -> Sequential:
-    """Return the model that `Sequential.save` wrote, with its optimizer's state.
+    """Load a model that `Sequential.save` wrote.
 
-    Raises FormatError (a ValueError) that names the file where it is not such a file.
+    Args:
+        path: The file.
+
+    Returns:
+        The model, compiled as it was, with its optimizer's state.
+
+    Raises:
+        FormatError: It is not such a file, or is damaged (a ValueError that names the file).
+        OSError: It cannot be opened.
     """
     from fastcnn.saving import model_file
 

@@ -35,15 +35,22 @@ FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 class Sequential(Trainer):
     """A network of layers, each fed by the one before.
 
-    `input_shape` is one image's, (height, width, channels). `seed` fixes the initial weights, the
-    order of the images, dropout and augmentation. `device` is "cpu", "cuda" or "auto", which takes
-    a GPU where one can be used. `precision` is "float32" or, on a GPU with tensor cores, "tf32":
-    products of numbers cut to 10 bits behind the point, summed in float32. Where a layer leaves its
-    strategy to fastcnn, only those are taken whose relative error stays within `error_bound`.
-    `preprocessing` lists the steps of `fastcnn.data` that images go through before
-    the first layer, in training and prediction alike; they are saved with the model. So is
-    `decoder`, what made images of the files it was trained on: `model.decoder(path)` does it with
-    another file.
+    Its `decoder` is what made images of the files that it was trained on: `model.decoder(path)`.
+
+    Args:
+        layers: The layers, from first to last; a layer belongs to one model.
+        input_shape: One image's, (height, width, channels), or (features,).
+        seed: At least 0; fixes initial weights, order of the images, dropout and augmentation.
+        device: "cpu", "cuda", or "auto", which takes a GPU where one can be used.
+        name: What the model is called.
+        error_bound: The largest relative error of strategies that fastcnn chooses, above 0.
+        preprocessing: Steps of `fastcnn.data` before the first layer, in training and prediction.
+        precision: "float32" or, on a GPU with tensor cores, "tf32": factors cut to 10 bits.
+
+    Raises:
+        ValueError: A layer cannot take its input or is used twice, names are not unique, or an
+            argument is out of its range.
+        TypeError: An argument is of a wrong type.
     """
 
     def __init__(

@@ -92,7 +92,8 @@ class Optimizer(Settings):
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of the update after ``step`` updates. ValueError when a schedule
-        gives what is not a number of at least 0 that float32 holds."""
+        gives what is not a number of at least 0 that float32 holds.
+        """
         rate = self._learning_rate
         if not isinstance(rate, Schedule):
             return rate

@@ -12,14 +12,22 @@ _count = MOST
 
 
 def num_threads() -> int:
-    """Return the most threads that compute at a time."""
+    """The most threads that compute at a time.
+
+    Returns:
+        Their number, at least 1.
+    """
     return _count
 
 
 def set_num_threads(count: int) -> None:
-    """Use up to `count` threads, from 1 to the number the process started with.
+    """Let up to `count` threads compute at a time.
 
-    That is the number of cores, or NUMBA_NUM_THREADS. Results have the same bits with any.
+    Results have the same bits with any.
+
+    Args:
+        count: From 1 to the number that the process started with: that of the cores, or
+            NUMBA_NUM_THREADS.
 
     Raises:
         ValueError: `count` is no such number.
