@@ -1,1 +1,1 @@
-"""The compiled part of the data room (Cython, no OpenMP; the GIL is released while it works)."""
+"""The compiled part of fastcnn.data (Cython, no OpenMP; it releases the GIL while it works)."""

@@ -35,7 +35,7 @@ cdef void _tile(const float[::1] given, float[::1] target) noexcept nogil:
         place = place + 1 if place + 1 < given.shape[0] else 0
 
 
-cdef int _set_room(_Job job) except -1:
+cdef int _set_scratch(_Job job) except -1:
     """One allocation for all that images are worked on in."""
     cdef Py_ssize_t length, place = 0
     cdef Py_ssize_t widest = max(job.width, job.out_width) * job.channels + SPILL
@@ -43,18 +43,18 @@ cdef int _set_room(_Job job) except -1:
     cdef Py_ssize_t whole = (job.height + 2) * (job.width + 2) * job.cell
     # As long as a row, and some floats longer for the last pixel.
     cdef Py_ssize_t row = (job.out_width + SPILL) * job.channels
-    cdef float[::1] room = np.zeros(
+    cdef float[::1] scratch = np.zeros(
         job.channels + whole + 2 * widest + 4 * row + job.width * job.channels, np.float32
     )
-    job.fill, place = room[:job.channels], job.channels
-    job.source, place = room[place:place + whole], place + whole
-    job.line, place = room[place:place + widest], place + widest
-    job.spare, place = room[place:place + widest], place + widest
-    job.scale, place = room[place:place + row], place + row
-    job.shift, place = room[place:place + row], place + row
-    job.added, place = room[place:place + row], place + row
-    job.painted, place = room[place:place + row], place + row
-    job.sums = room[place:]
+    job.fill, place = scratch[:job.channels], job.channels
+    job.source, place = scratch[place:place + whole], place + whole
+    job.line, place = scratch[place:place + widest], place + widest
+    job.spare, place = scratch[place:place + widest], place + widest
+    job.scale, place = scratch[place:place + row], place + row
+    job.shift, place = scratch[place:place + row], place + row
+    job.added, place = scratch[place:place + row], place + row
+    job.painted, place = scratch[place:place + row], place + row
+    job.sums = scratch[place:]
     return 0
 
 

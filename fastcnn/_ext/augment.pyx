@@ -80,7 +80,7 @@ def resample(
     colour of the whole image before resampling, cut to ``limits``, (lowest, highest). scale, shift:
     a number or one a channel; what is written is value * scale + shift.
 
-    Returns ``out``. TypeError, ValueError or IndexError in words, and nothing written, for
+    Returns ``out``. TypeError, ValueError or IndexError, and nothing written, for
     arguments that do not fit or a matrix that reaches more than 32768 pixels outside the image.
     """
     _check_arrays(x, indices, out)
@@ -90,7 +90,7 @@ def resample(
     job.height, job.width, job.channels = x.shape[1:]
     job.cell = 4 if job.channels == 3 else job.channels
     job.out_height, job.out_width = out.shape[1:3]
-    _set_room(job)
+    _set_scratch(job)
     _set_geometry(job, len(indices), matrices, fill_mode, fill_value, nearest)
     _set_colour(job, len(indices), linear, offset, mean, limits)
     _set_scale(job, scale, shift)

@@ -1,4 +1,4 @@
-"""Checks of the arrays that compiled functions take, in words."""
+"""Checks of the arrays that compiled functions take, with errors as sentences."""
 
 from __future__ import annotations
 

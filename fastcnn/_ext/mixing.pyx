@@ -16,7 +16,7 @@ def blend(images, partners, shares):
     """images[i] = shares[i] * images[i] + (1 - shares[i]) * images[partners[i]], all at once.
 
     images: float32 [n, ...], changed in place; partners: int64 [n], a permutation; shares:
-    float32 [n]. The GIL is released. TypeError or ValueError in words for what does not fit, before
+    float32 [n]. The GIL is released. TypeError or ValueError for what does not fit, before
     anything is written.
     """
     _check("blend", images, (None, ...), partners)

@@ -19,7 +19,7 @@ from fastcnn.hdf5.structures import Damage
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str], file: BinaryIO | None = None) -> Iterator[Group]:
-    """The root group of an HDF5 file, given as a path or open; FormatError in words where the
+    """The root group of an HDF5 file, given as a path or open; FormatError where the
     file is damaged or holds what is refused, OSError where it cannot be opened."""
     try:
         with open(path, "rb") if file is None else file as opened:

@@ -26,7 +26,7 @@ class Contents:
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
     """Writes contents to path; a crash leaves the old file or the new one.
 
-    Every dataset carries a `crc32` attribute of its bytes. OSError in words when it cannot be
+    Every dataset carries a `crc32` attribute of its bytes. OSError when it cannot be
     written; the file that was there then stays as it was.
     """
     with atomic_file.replacing(path) as file:

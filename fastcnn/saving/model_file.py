@@ -29,14 +29,14 @@ def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True)
     optimizer with its slots, step, epoch, seed, class names.
 
     Without the optimizer the file is a half to a third as large and loads uncompiled.
-    A crash leaves the old file or the new one; OSError in words when it cannot be written, and
+    A crash leaves the old file or the new one; OSError when it cannot be written, and
     ValueError for what could not be loaded again, weights that are not finite among it.
     """
     writer.write(path, _contents(model, include_optimizer))
 
 
 def check_save(model: ModelSettings) -> None:
-    """Finds out, without a file, whether save_model can write the model; ValueError in words."""
+    """Finds out, without a file, whether save_model can write the model; ValueError."""
     _contents(model, include_optimizer=True)
 
 

@@ -73,7 +73,7 @@ def adapted(model: ModelSettings, x: Any, name: str, labelled: bool = True) -> A
 
 
 def make(model: ModelSettings, arguments: FitArguments) -> FitData:
-    """The parts of a training; ValueError or TypeError in words where the arguments do not fit."""
+    """The parts of a training; ValueError or TypeError where the arguments do not fit."""
     x = adapted(model, arguments.x, "fit: x")
 
     sides = functools.cache(lambda: _sides(model, x, arguments))

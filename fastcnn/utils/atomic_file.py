@@ -106,7 +106,7 @@ def appending(path: PathLike) -> Iterator[TextIO]:
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Write a file in UTF-8, as a whole or not at all; OSError in words."""
+    """Write a file in UTF-8, as a whole or not at all; OSError."""
     with replacing(path) as file:
         file.write(text.encode())
 
@@ -120,7 +120,7 @@ def check(path: PathLike, stream: bool = False, make_folders: bool = False) -> N
         make_folders: Whether missing folders above it will be made.
 
     Raises:
-        OSError: It cannot, with the reason in words.
+        OSError: It cannot; the message has the reason.
     """
     if is_stream(path):
         if not stream or not os.path.exists(path):

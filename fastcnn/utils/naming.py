@@ -91,7 +91,7 @@ def serialize(value: Any) -> dict[str, Any]:
 
 def resolve(kind: str, identifier: Any, base: type[T], table: Mapping[str, type[T]]) -> T:
     """The object an identifier stands for: itself, or built from its class, its name or
-    the {"class_name", "config"} of serialize(). ValueError or TypeError in words otherwise."""
+    the {"class_name", "config"} of serialize(). ValueError or TypeError otherwise."""
     if isinstance(identifier, base):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):

@@ -39,7 +39,7 @@ class UploadedBatch:
     """
 
     x: np.ndarray
-    room: StagingBuffer
+    staging: StagingBuffer
 
     @property
     def size(self) -> int:
@@ -60,16 +60,16 @@ class AsyncUploader:
         self._free: list[StagingBuffer] = []  # appended to and popped from by several threads
 
     def send(self, x: np.ndarray) -> UploadedBatch:
-        """Return the images as a parcel that is on its way."""
+        """Return the images as a batch that is on its way."""
         try:
-            room = self._free.pop()
+            staging = self._free.pop()
         except IndexError:
-            room = StagingBuffer(x.size)
-        if len(room) < x.size:
-            room = StagingBuffer(x.size)
-        room.fill(x, self._stream)
-        return UploadedBatch(x, room)
+            staging = StagingBuffer(x.size)
+        if len(staging) < x.size:
+            staging = StagingBuffer(x.size)
+        staging.fill(x, self._stream)
+        return UploadedBatch(x, staging)
 
-    def take_back(self, room: StagingBuffer) -> None:
-        """Use a parcel's room again, once the step that took it has ended."""
-        self._free.append(room)
+    def take_back(self, staging: StagingBuffer) -> None:
+        """Use the staging buffer of a batch again, once the step that took it has ended."""
+        self._free.append(staging)

@@ -32,7 +32,7 @@ class EffectOptions(NamedTuple):
 
 
 class Effect:
-    """Room for what is drawn for one effect on up to `capacity` images, on both sides."""
+    """Buffers for what is drawn for one effect on up to `capacity` images, on both sides."""
 
     def __init__(self, capacity: int, channels: int):
         # A key, then a stream and a box for each image.
@@ -144,7 +144,7 @@ class Resampling:
         while len(self._effects) < len(drawn.effects):
             self._effects.append(Effect(self._capacity, self._channels))
         pairs = zip(self._effects, drawn.effects, strict=False)
-        return tuple(room.give(effect) for room, effect in pairs)
+        return tuple(slot.give(effect) for slot, effect in pairs)
 
     def _give_colours(self, drawn: BatchParams) -> int:
         """Write each image's record; return how many numbers it has."""
@@ -172,5 +172,5 @@ class Resampling:
         }
         source.resample(operands, indices, count, x, stream)
         shape = options.out_height, options.out_width, self._channels
-        for room, effect in zip(self._effects, options.effects, strict=False):
-            room.enqueue(effect, x, shape, count, stream)
+        for slot, effect in zip(self._effects, options.effects, strict=False):
+            slot.enqueue(effect, x, shape, count, stream)

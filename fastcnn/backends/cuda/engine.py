@@ -154,7 +154,7 @@ class _CpuProgram(PlannedProgram):
                 )
         finally:
             if isinstance(x, UploadedBatch):
-                self._uploader.take_back(x.room)
+                self._uploader.take_back(x.staging)
 
     def _put(self, x: Any, targets: dict[str, np.ndarray]) -> None:
         """Put a run on the stream."""

@@ -64,8 +64,8 @@ class InputFeed:
             return self._select(x, held)
         if isinstance(x, UploadedBatch):
             # Of another stream and from memory that changes: no part of a graph.
-            x.room.sent.wait(self._stream)
-            self.x[: x.size].copy_to_device(x.room.device[: x.size], self._stream)
+            x.staging.sent.wait(self._stream)
+            self.x[: x.size].copy_to_device(x.staging.device[: x.size], self._stream)
             return InputRoute()
         images = np.asarray(x)
         check_shape(images, self._shape)

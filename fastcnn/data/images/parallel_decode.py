@@ -1,4 +1,4 @@
-"""Reading many image files at once, in threads: Pillow lets go of Python's lock as it decodes."""
+"""Reading many image files at once, in threads: Pillow releases the GIL while it decodes."""
 
 from __future__ import annotations
 

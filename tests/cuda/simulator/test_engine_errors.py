@@ -165,14 +165,14 @@ def test_nobody_sees_the_statistics_of_a_step_that_is_not_finite():
     same(before, made.get_weights())
 
 
-def test_a_parcels_room_comes_back_after_an_error(monkeypatch):
+def test_a_staging_buffer_comes_back_after_an_error(monkeypatch):
     made, _ = trained()
     engine = made.engine()
     upload = engine.sender()(X)
     monkeypatch.setattr(engine._planned["train", "", len(X)]._work.launches, "launch", None)
     with pytest.raises(TypeError):
         engine.train(upload, Y, None)
-    assert engine.uploader._free == [upload.room]
+    assert engine.uploader._free == [upload.staging]
 
 
 def test_what_the_driver_lacks_memory_for_while_running_is_told(monkeypatch):
