@@ -123,6 +123,8 @@ def _range(noun: str, least: float, most: float, above: float, below: float) -> 
         return f"{noun} from {least:g} to {most:g}"
     if below < math.inf:
         return f"{noun}{low} and below {below:g}"
+    if most < math.inf:
+        return f"{noun}{low} and at most {most:g}"
     return f"{noun}{low}" if low else f"a finite {noun.removeprefix('a ')}"
 
 

@@ -105,6 +105,11 @@ def test_wrong_shares_are_refused(value):
             kind(value)
 
 
+def test_a_share_above_the_most_is_told_both_limits():
+    with pytest.raises(ValueError, match="above 0 and at most 1. Received 2"):
+        MixUp(2)
+
+
 def test_mixings_are_described():
     assert MixUp(0.3).get_config() == {"alpha": 0.3}
     assert repr(CutMix.from_config({"factor": 0.5})) == "CutMix(factor=0.5)"
