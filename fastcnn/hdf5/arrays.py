@@ -33,7 +33,7 @@ VARIABLE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 
 class File:
     """An HDF5 file, open: a mapping of the names in its root to Stored arrays. Threads may read at
-    once. FormatError (a ValueError) in words where it is damaged or holds what is refused."""
+    once. FormatError (a ValueError) where it is damaged or holds what is refused."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -233,10 +233,19 @@ def in_words(path: str) -> Iterator[None]:
 
 
 def read_hdf5(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
-    """Arrays of the root of an HDF5 file by name: those named, or all; texts as arrays of str.
+    """The arrays of the root of an HDF5 file by name.
 
-    FormatError (a ValueError) in words where the file is damaged, hostile, or holds what is not
-    read; ValueError where memory has no room; OSError where it cannot be opened.
+    Args:
+        path: The file.
+        *names: The arrays that are wanted; all of them where none is named.
+
+    Returns:
+        The arrays by name; texts as arrays of str.
+
+    Raises:
+        FormatError: The file is damaged, hostile, or holds what is not read (a ValueError).
+        ValueError: Memory has no room.
+        OSError: It cannot be opened.
     """
     with File(path) as file:
         datasets = {name: file[name] for name in names or file}

@@ -22,6 +22,7 @@ from fastcnn.data.augment.color import (
     RandomHue,
     RandomSaturation,
 )
+from fastcnn.data.augment.composition import agreed_fill, composed
 from fastcnn.data.augment.effects import (
     PIXELS,
     Effect,
@@ -38,8 +39,6 @@ from fastcnn.data.augment.geometry import (
     RandomShear,
     RandomTranslation,
     RandomZoom,
-    agreed_fill,
-    composed,
 )
 from fastcnn.data.augment.params import BatchParams
 from fastcnn.data.augment.preprocessing import STEPS, check_order
@@ -83,7 +82,7 @@ LAYERS = ("Rescaling", "Normalization")
 
 def resolved(augmentation: Any) -> Augmentation:
     """The augmentation that an object, a class, a name or a configuration stands for; ValueError or
-    TypeError in words otherwise."""
+    TypeError otherwise."""
     named = augmentation.get("class_name") if isinstance(augmentation, dict) else augmentation
     kind = augmentation if isinstance(augmentation, type) else type(augmentation)
     layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
@@ -98,15 +97,24 @@ def resolved(augmentation: Any) -> Augmentation:
 class Augment(Settings):
     """A list of augmentations, applied to the images of a batch.
 
-    augmentations: objects, names or configurations. What moves pixels comes first and is one
-    resampling; then colours, one map an image, cut to the value range once; then blur, noise and
-    erasing; then preprocessing, which must stand last. Within each of these the list's order
-    counts. seed: a whole number. scale, offset: one finite number or one a channel; value * scale +
-    offset is written, last of all.
+    What moves pixels comes first and is one resampling; then colours, one map an image, cut to the
+    value range once; then blur, noise and erasing; then preprocessing, which must stand last.
+    Within each of these the list's order counts.
 
     What becomes of an image depends on seed, epoch, its place in the set and the augmentation's
-    number in the list alone: not on the batch, nor on the thread. Any number of threads may use
-    one object. ValueError or TypeError for what cannot be combined.
+    number in the list alone: not on the batch, nor on the thread. Any number of threads may use one
+    object.
+
+    Args:
+        augmentations: Objects, names or configurations.
+        seed: A whole number, at least 0.
+        scale: A finite number or one a channel, that results are multiplied by; None for none.
+        offset: Likewise, that is added after it.
+
+    Raises:
+        ValueError: Augmentations cannot be combined, a name is unknown, or a number is out of its
+            range.
+        TypeError: One is no augmentation, or a number is none.
     """
 
     def __init__(

@@ -104,9 +104,14 @@ class _OfThreeChannels(ColorAugmentation):
 class RandomBrightness(ColorAugmentation):
     """Make images brighter or darker: add one number to all channels.
 
-    factor: a part of the value range, from -1 (black) to 1 (white); a pair (lower, upper), or one
-    number f for -f to f. value_range: (lowest, highest) value of the pixels, which results are cut
-    to.
+    Args:
+        factor: A part of the value range, from -1 (black) to 1 (white): a pair (lower, upper) to
+            draw it from, or one number f for -f to f.
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "value_range")
@@ -125,8 +130,14 @@ class RandomBrightness(ColorAugmentation):
 class RandomContrast(ColorAugmentation):
     """Stretch or shrink the differences to the mean colour of the image, before it is resampled.
 
-    factor: a pair (lower, upper): differences are multiplied by a number from 1 - lower to
-    1 + upper; one number f stands for (f, f); from 0 to 1. value_range: as RandomBrightness.
+    Args:
+        factor: A pair (lower, upper), each from 0 to 1: differences are multiplied by a number from
+            1 - lower to 1 + upper; one number f stands for (f, f).
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "value_range")
@@ -151,11 +162,21 @@ class RandomContrast(ColorAugmentation):
 class RandomSaturation(_OfThreeChannels):
     """Make colours greyer or stronger at the same brightness.
 
-    factor: 0 is grey, 0.5 leaves the image as it is, 1 is fully saturated; a pair (lower, upper),
-    or one number f for 0 to f; from 0 to 1. The difference to the grey of the same luma is
-    multiplied by factor / (1 - factor) (Haeberli, "Matrix Operations for Image Processing", 1993;
-    Keras multiplies the saturation of HSV, which is no linear map). value_range: as
-    RandomBrightness.
+    The difference to the grey of the same luma is multiplied by factor / (1 - factor). Keras
+    multiplies the saturation of HSV, which is no linear map.
+
+    Args:
+        factor: 0 is grey, 0.5 leaves the image as it is, 1 is fully saturated: a pair (lower,
+            upper) to draw it from, or one number f for 0 to f; from 0 to 1.
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or, when a model is trained, images have not 3
+            channels.
+
+    References:
+        Haeberli, 1993: Matrix operations for image processing.
     """
 
     settings = ("factor", "value_range")
@@ -175,10 +196,21 @@ class RandomSaturation(_OfThreeChannels):
 class RandomHue(_OfThreeChannels):
     """Turn the hues of an image at the same brightness.
 
-    factor: in half turns of the colour circle, taken with a random sign; a pair (lower, upper), or
-    one number f for 0 to f; from 0 to 1. Colours are turned in the plane of I and Q of YIQ
-    (Haeberli, 1993; Keras turns the hue of HSV, which is no linear map). value_range: as
-    RandomBrightness.
+    Colours are turned in the plane of I and Q of YIQ. Keras turns the hue of HSV, which is no
+    linear map.
+
+    Args:
+        factor: In half turns of the colour circle, taken with a random sign: a pair (lower, upper)
+            to draw it from, or one number f for 0 to f; from 0 to 1.
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or, when a model is trained, images have not 3
+            channels.
+
+    References:
+        Haeberli, 1993: Matrix operations for image processing.
     """
 
     settings = ("factor", "value_range")
@@ -198,14 +230,27 @@ class RandomHue(_OfThreeChannels):
 
 
 class PCAColor(_OfThreeChannels):
-    """Add the principal components of the training set's colours to all pixels of an image, each
-    times its standard deviation and a normal number (Krizhevsky, Sutskever and Hinton, 2012, who
-    multiply by the variance in units of 255).
+    """Add the principal components of the training set's colours to all pixels of an image.
 
-    stddev: standard deviation of the normal numbers, 0.1 in the paper. deviations: [3], those of
-    the colours along the components, in units of the pixels, and components: [3, 3], one a row;
-    both are found by fit(images), which `fit` of a model does with its training images
-    where it is not done. value_range: as RandomBrightness.
+    Each is multiplied by its standard deviation and a normal number; the paper multiplies by the
+    variance in units of 255. The components are found by fit(images), which `fit` of a model does
+    with its training images where it is not done.
+
+    Args:
+        stddev: Standard deviation of the normal numbers, at least 0; 0.1 in the paper.
+        deviations: Standard deviations of the colours along the components, [3], in units of the
+            pixels; None until they are found.
+        components: The components, [3, 3], one a row; None until they are found.
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, only one of deviations and components is passed, or
+            they have other shapes.
+
+    References:
+        Krizhevsky, Sutskever and Hinton, 2012: ImageNet classification with deep convolutional
+        neural networks.
     """
 
     settings = ("stddev", "deviations", "components", "value_range")

@@ -54,11 +54,18 @@ class Pointwise(Effect):
 class RandomGaussianBlur(Effect):
     """Blur some of the images with a Gaussian.
 
-    factor: the probability; a pair (lower, upper) stands for one drawn between them for each
-    image, one number f for (0, f), as in Keras: 1.0 blurs half of the images, (1, 1) all.
-    kernel_size: odd, in pixels. sigma: standard deviation in pixels, above 0, or a pair
-    (lower, upper) to draw it from. Outside of the image is its reflection
-    (d c b a | a b c d | d c b a).
+    Outside of the image is its reflection (d c b a | a b c d | d c b a).
+
+    Args:
+        factor: The probability, from 0 to 1: a pair (lower, upper) stands for one drawn between
+            them for each image, one number f for (0, f), as in Keras: 1.0 blurs half of the images,
+            (1, 1) all.
+        kernel_size: Of the window, odd, in pixels.
+        sigma: Standard deviation in pixels, above 0, or a pair (lower, upper) to draw it from.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "kernel_size", "sigma")
@@ -96,10 +103,17 @@ class RandomGaussianBlur(Effect):
 class GaussianNoise(Pointwise):
     """Add a normal number to every value of an image.
 
-    stddev: its standard deviation, in units of the pixels; a pair (lower, upper) draws it for each
-    image. value_range: (lowest, highest) value of the pixels, which results are cut to. A normal
-    number is the sum of two, each one of 4096 quantiles; none is farther out than 5.1 standard
-    deviations.
+    A normal number is the sum of two, each one of 4096 quantiles; none is farther out than 5.1
+    standard deviations.
+
+    Args:
+        stddev: Its standard deviation, at least 0, in units of the pixels; a pair (lower, upper)
+            draws it for each image.
+        value_range: (lowest, highest) value of the pixels, which results are cut to.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("stddev", "value_range")
@@ -137,13 +151,23 @@ def normal_levels() -> Floats:
 
 
 class RandomErasing(Pointwise):
-    """Overwrite a box in some of the images (Zhong et al., "Random Erasing Data Augmentation",
-    2017), with sizes drawn as in Keras.
+    """Overwrite a box in some of the images, with sizes drawn as in Keras.
 
-    factor: the probability, as RandomGaussianBlur's: 1.0 erases in half of the images, (1, 1) in
-    all. scale: (lower, upper), from 0 to 1: the square of the box's part of the height, and that
-    of the width, are drawn from it. fill_value: a number, one a channel, or None for a number that
-    is uniform in value_range, (lowest, highest), for each value of the box.
+    Args:
+        factor: The probability, as RandomGaussianBlur's: 1.0 erases in half of the images, (1, 1)
+            in all.
+        scale: (lower, upper), from 0 to 1: the square of the box's part of the height, and that of
+            the width, are drawn from it; one number f stands for (0, f).
+        fill_value: A number, one a channel, or None for a number that is uniform in value_range for
+            each value of the box.
+        value_range: (lowest, highest) value of the pixels.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
+
+    References:
+        Zhong et al., 2017: Random erasing data augmentation.
     """
 
     settings = ("factor", "scale", "fill_value", "value_range")

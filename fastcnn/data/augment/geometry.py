@@ -7,11 +7,9 @@ pixels are interpolated once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.data.augment.affine import Affine
@@ -51,8 +49,12 @@ class Geometric(Augmentation):
 class RandomFlip(Geometric):
     """Turn images round, each with probability 1/2.
 
-    mode: "horizontal" (left and right), "vertical" (top and bottom) or "horizontal_and_vertical",
-    two independent decisions (Keras makes one for both).
+    Args:
+        mode: "horizontal" (left and right), "vertical" (top and bottom) or
+            "horizontal_and_vertical", two independent decisions (Keras makes one for both).
+
+    Raises:
+        ValueError: `mode` is none of these.
     """
 
     MODES: ClassVar[tuple[str, ...]] = ("horizontal", "vertical", "horizontal_and_vertical")
@@ -80,12 +82,24 @@ MOST_PADDING = 1 << 14
 
 
 class RandomCrop(Geometric):
-    """Cut out a window of height x width pixels, all places equally likely.
+    """Cut out a window, all places equally likely.
 
-    padding: pixels added on every side before, as in the crops of 32 x 32 out of 40 x 40 that
-    CIFAR networks are trained with (He et al., 2015). fill_mode: what the padding shows, as
-    RandomTranslation; None means what the other augmentations of the list wish, or else
-    "constant", with fill_value.
+    Args:
+        height: The window's, in pixels.
+        width: Likewise.
+        padding: Pixels added on every side before, as in the crops of 32 x 32 out of 40 x 40 that
+            CIFAR networks are trained with.
+        fill_mode: What the padding shows, as RandomTranslation's; None means what the other
+            augmentations of the list wish, or else "constant".
+        fill_value: The value outside for "constant".
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or, when a model is trained, the window is larger than
+            an image with its padding.
+
+    References:
+        He et al., 2016: Deep residual learning for image recognition.
     """
 
     settings = ("height", "width", "padding", "fill_mode", "fill_value")
@@ -150,9 +164,19 @@ def _centre(shape: Shape) -> tuple[float, float]:
 class RandomTranslation(_Resampling):
     """Move images by a random part of their size.
 
-    height_factor: a part of the height, positive for down; a pair (lower, upper), or one number f
-    for -f to f; from -1 to 1. width_factor: likewise, of the width, positive for right.
-    fill_mode, interpolation, fill_value: as Fill says.
+    Args:
+        height_factor: A part of the height, positive for down, from -1 to 1: a pair (lower, upper)
+            to draw it from, or one number f for -f to f.
+        width_factor: Likewise, of the width, positive for right.
+        fill_mode: What is outside of the image: "reflect" (d c b a | a b c d | d c b a), "wrap" (a
+            b c d | a b c d | a b c d), "nearest" (a a a a | a b c d | d d d d) or "constant",
+            `fill_value`.
+        interpolation: Between pixels, "bilinear" or "nearest".
+        fill_value: The value outside for "constant".
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
@@ -181,9 +205,16 @@ class RandomTranslation(_Resampling):
 class RandomRotation(_Resampling):
     """Turn images about their centre.
 
-    factor: in whole turns (0.1 is 36 degrees), positive for counter-clockwise; a pair
-    (lower, upper), or one number f for -f to f; from -1 to 1.
-    fill_mode, interpolation, fill_value: as Fill says.
+    Args:
+        factor: In whole turns (0.1 is 36 degrees), positive for counter-clockwise, from -1 to 1: a
+            pair (lower, upper) to draw it from, or one number f for -f to f.
+        fill_mode: As `RandomTranslation`'s.
+        interpolation: As `RandomTranslation`'s.
+        fill_value: As `RandomTranslation`'s.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", *_Resampling.FILL_SETTINGS)
@@ -209,10 +240,18 @@ class RandomRotation(_Resampling):
 class RandomZoom(_Resampling):
     """Zoom images about their centre.
 
-    height_factor: 0.2 shows a field that is 20 % higher (zooms out), -0.2 one that is 20 % lower
-    (zooms in); a pair (lower, upper), or one number f for -f to f; above -1, at most 1.
-    width_factor: likewise; None means the height's, which keeps the proportions.
-    fill_mode, interpolation, fill_value: as Fill says.
+    Args:
+        height_factor: 0.2 shows a field that is 20 % higher (zooms out), -0.2 one that is 20 %
+            lower (zooms in): a pair (lower, upper) to draw it from, or one number f for -f to f;
+            above -1, at most 1.
+        width_factor: Likewise; None means the height's, which keeps the proportions.
+        fill_mode: As `RandomTranslation`'s.
+        interpolation: As `RandomTranslation`'s.
+        fill_value: As `RandomTranslation`'s.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
@@ -245,12 +284,22 @@ class RandomZoom(_Resampling):
 
 
 class RandomShear(_Resampling):
-    """Shear images: each row is shown from a place that is further on by a part of its
-    number, each column likewise; the upper left corner stays, as in Keras.
+    """Shear images.
 
-    x_factor: columns a row; a pair (lower, upper), or one number f for 0 to f; from 0 to 1.
-    y_factor: rows a column. Both are taken with the same random sign.
-    fill_mode, interpolation, fill_value: as Fill says.
+    Each row is shown from a place that is further on by a part of its number, each column likewise;
+    the upper left corner stays, as in Keras.
+
+    Args:
+        x_factor: Columns a row, from 0 to 1: a pair (lower, upper) to draw it from, or one number f
+            for 0 to f.
+        y_factor: Rows a column, likewise; both are taken with the same random sign.
+        fill_mode: As `RandomTranslation`'s.
+        interpolation: As `RandomTranslation`'s.
+        fill_value: As `RandomTranslation`'s.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("x_factor", "y_factor", *_Resampling.FILL_SETTINGS)
@@ -273,43 +322,3 @@ class RandomShear(_Resampling):
         sign = np.where(u[:, 2] > 0.5, -1.0, 1.0)
         down = sign * between(u[:, 0], *self._down)
         return Affine(yx=down, xy=sign * between(u[:, 1], *self._across))
-
-
-def composed(
-    augmentations: Sequence[tuple[Geometric, Doubles]], shape: Shape, count: int
-) -> npt.NDArray[np.float64] | None:
-    """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
-    whole = None
-    for augmentation, u in augmentations:
-        affine = augmentation.affine(u, shape)
-        whole = affine if whole is None else affine.after(whole)
-        shape = augmentation.output_shape(shape)
-    return None if whole is None else whole.matrices(count)
-
-
-def agreed_fill(augmentations: Sequence[Geometric]) -> ResampleOptions:
-    """The one way of filling that a list wishes; ValueError where two of them differ."""
-    fill_mode = _agreed("fill_mode", augmentations)
-    constant = fill_mode in (None, "constant")
-    wishes = {
-        "fill_mode": fill_mode,
-        "interpolation": _agreed("interpolation", augmentations),
-        "fill_value": _agreed("fill_value", augmentations) if constant else None,
-    }
-    return ResampleOptions(**{name: wish for name, wish in wishes.items() if wish is not None})
-
-
-def _agreed(argument: str, augmentations: Sequence[Geometric]) -> Any:
-    """The one wish about an argument, or None where there is none."""
-    wishing = [
-        augmentation
-        for augmentation in augmentations
-        if getattr(augmentation, argument) is not None
-    ]
-    for augmentation in wishing[1:]:
-        if getattr(augmentation, argument) != getattr(wishing[0], argument):
-            raise ValueError(
-                "Augment: geometric augmentations become one resampling, so they must agree on "
-                f"{argument}. Received {wishing[0]!r} and {augmentation!r}."
-            )
-    return getattr(wishing[0], argument) if wishing else None

@@ -76,8 +76,19 @@ class Draws:
 
 
 class MixUp(Mixing):
-    """Each image becomes share * image + (1 - share) * another of its batch, each share drawn
-    from Beta(alpha, alpha). alpha: above 0, at most 1; smaller means less mixing."""
+    """Each image becomes share * image + (1 - share) * another of its batch.
+
+    Args:
+        alpha: Shares are drawn from Beta(alpha, alpha); above 0, at most 1; smaller means less
+            mixing.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
+
+    References:
+        Zhang et al., 2018: mixup: Beyond empirical risk minimization.
+    """
 
     settings = ("alpha",)
 
@@ -93,8 +104,19 @@ class MixUp(Mixing):
 class CutMix(Mixing):
     """In each image a rectangle is replaced by the same part of another image of its batch.
 
-    The rectangle's share of the image is drawn from Beta(factor, factor), its centre evenly over
-    the image; what lies outside is cut off. factor: above 0, at most 1.
+    The rectangle's centre is uniform over the image; what lies outside is cut off.
+
+    Args:
+        factor: The share of the image that stays is drawn from Beta(factor, factor); above 0, at
+            most 1.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
+
+    References:
+        Yun et al., 2019: CutMix: Regularization strategy to train strong classifiers with
+        localizable features.
     """
 
     settings = ("factor",)

@@ -20,7 +20,16 @@ Floats = NDArray[np.float32]
 
 
 class CenterCrop(Preprocessing):
-    """The middle of each image, height x width; zeros around it where the image is smaller."""
+    """The middle of each image, with zeros around it where the image is smaller.
+
+    Args:
+        height: Of the result, in pixels, at least 1.
+        width: Likewise.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
+    """
 
     settings = ("height", "width")
 

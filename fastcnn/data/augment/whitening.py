@@ -33,8 +33,10 @@ class Preprocessing(Augmentation):
 
 
 class PerImageStandardization(Preprocessing):
-    """Subtract the mean of all values of an image and divide by their standard deviation, or by
-    1 / sqrt(number of values) where that is more, as TensorFlow's per_image_standardization."""
+    """Subtract the mean of all values of an image and divide by their standard deviation.
+
+    By 1 / sqrt(number of values) where that is more, as TensorFlow's per_image_standardization.
+    """
 
     def apply(self, images: Floats) -> Floats:
         least = 1 / math.sqrt(max(math.prod(images.shape[1:]), 1))
@@ -47,14 +49,24 @@ class PerImageStandardization(Preprocessing):
 
 
 class ZCAWhitening(Preprocessing):
-    """Make the values of an image uncorrelated over the training set, with variance 1, changing
-    the images as little as that allows (Bell and Sejnowski, 1997; Krizhevsky, 2009).
+    """Make the values of an image uncorrelated over the training set, with variance 1.
 
-    epsilon: added to each variance, in units of the pixels squared, against dividing by nearly
-    nothing. fit(images) comes first, which `fit` of a model does with its training images where it
-    is not done; what it finds are ``mean``, float32 [D], and ``matrix``,
-    float32 [D, D], for D values an image; they are no part of the configuration: arrays() and
-    set_arrays() carry them.
+    Images change as little as that allows. fit(images) comes first, which `fit` of a model does
+    with its training images where it is not done; what it finds are ``mean``, float32 [D], and
+    ``matrix``, float32 [D, D], for D values an image; they are no part of the configuration:
+    arrays() and set_arrays() carry them.
+
+    Args:
+        epsilon: Added to each variance, above 0, in units of the pixels squared, against dividing
+            by nearly nothing.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: One is out of its range, or an argument has none of these forms.
+
+    References:
+        Bell and Sejnowski, 1997: The "independent components" of natural scenes are edge filters.
+        Krizhevsky, 2009: Learning multiple layers of features from tiny images.
     """
 
     settings = ("epsilon",)

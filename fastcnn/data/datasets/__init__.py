@@ -22,15 +22,22 @@ SAMPLE_FILE = Path(__file__).parents[1] / "samples" / "fashion-mnist-sample.npz"
 
 
 def load(name: str) -> tuple[Split, Split]:
-    """The training and the test images of a data set, (x_train, y_train), (x_test, y_test).
+    """The training and the test images of a data set.
 
-    name: "fashion-mnist", "mnist", "cifar10", "cifar100" (its fine labels), or "sample" for the
-    images that come with fastcnn. x: uint8 [N, H, W, C]; y: int32 [N]. The files, gzipped or not,
-    are looked for in the set's folder (fashion-mnist, mnist, cifar-10-batches-bin,
-    cifar-100-binary) under $FASTCNN_DATA and under the user's data directory, then where the system
-    may keep them; else they are downloaded, but for cifar100, and checked.
-    Raises FileNotFoundError when they are nowhere and cannot be downloaded, ValueError for an
-    unknown name or a malformed file.
+    The files, gzipped or not, are looked for in the set's folder (fashion-mnist, mnist,
+    cifar-10-batches-bin, cifar-100-binary) under $FASTCNN_DATA and under the user's data directory,
+    then where the system may keep them; else they are downloaded, but for cifar100, and checked.
+
+    Args:
+        name: "fashion-mnist", "mnist", "cifar10", "cifar100" (its fine labels), or "sample" for the
+            images that come with fastcnn.
+
+    Returns:
+        ((x_train, y_train), (x_test, y_test)): x uint8 [N, H, W, C], y int32 [N].
+
+    Raises:
+        FileNotFoundError: The files are nowhere and cannot be downloaded.
+        ValueError: There is no such data set, or a file is malformed.
     """
     entry = naming.lookup("data set", name, {SAMPLE: None, **KNOWN_SETS})
     if entry is None:
@@ -40,7 +47,15 @@ def load(name: str) -> tuple[Split, Split]:
 
 
 def sample() -> tuple[Split, Split]:
-    """The bundled sample of Fashion-MNIST: 6,000 training and 1,000 test images, as load()."""
+    """The bundled sample of Fashion-MNIST.
+
+    Returns:
+        6,000 training and 1,000 test images, as `load`'s.
+
+    References:
+        Xiao et al., 2017: Fashion-MNIST: A novel image dataset for benchmarking machine learning
+        algorithms.
+    """
     with np.load(SAMPLE_FILE, allow_pickle=False) as arrays:
         return (
             (arrays["x_train"], arrays["y_train"].astype(np.int32)),
@@ -49,7 +64,17 @@ def sample() -> tuple[Split, Split]:
 
 
 def class_names(name: str) -> list[str]:
-    """The names of the classes of a data set of load(), by label."""
+    """The names of the classes of a data set.
+
+    Args:
+        name: As `load`'s.
+
+    Returns:
+        The names, by label.
+
+    Raises:
+        ValueError: There is no such data set; the message has the nearest.
+    """
     table = {SAMPLE: FASHION_MNIST, **KNOWN_SETS}
     return list(naming.lookup("data set", name, table).class_names)
 

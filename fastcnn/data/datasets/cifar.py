@@ -22,19 +22,40 @@ PathLike = str | os.PathLike[str]
 
 
 def read_cifar10(path: PathLike) -> tuple[Bytes, Bytes]:
-    """Images uint8 [n, 32, 32, 3] and labels uint8 [n] of one binary file, gzipped or not.
+    """The images and labels of one binary file of CIFAR-10.
 
-    Raises ValueError when the file is not a whole number of records.
+    Args:
+        path: The file, gzipped or not.
+
+    Returns:
+        (images uint8 [n, 32, 32, 3], labels uint8 [n]).
+
+    Raises:
+        ValueError: The file is not a whole number of records.
+        OSError: It cannot be opened.
+
+    References:
+        Krizhevsky, 2009: Learning multiple layers of features from tiny images.
     """
     records = _records(Path(path), "CIFAR-10", RECORD)
     return _images(records[:, 1:]), records[:, 0].copy()
 
 
 def read_cifar100(path: PathLike) -> tuple[Bytes, Bytes, Bytes]:
-    """Images uint8 [n, 32, 32, 3], fine labels (0 to 99) and coarse labels (0 to 19), uint8 [n], of
-    one binary file, gzipped or not.
+    """The images and labels of one binary file of CIFAR-100.
 
-    Raises ValueError when the file is not a whole number of records.
+    Args:
+        path: The file, gzipped or not.
+
+    Returns:
+        (images uint8 [n, 32, 32, 3], fine labels 0 to 99, coarse labels 0 to 19), labels uint8 [n].
+
+    Raises:
+        ValueError: The file is not a whole number of records.
+        OSError: It cannot be opened.
+
+    References:
+        Krizhevsky, 2009: Learning multiple layers of features from tiny images.
     """
     records = _records(Path(path), "CIFAR-100", RECORD_100)
     return _images(records[:, 2:]), records[:, 1].copy(), records[:, 0].copy()

@@ -15,12 +15,19 @@ MOST_AXES = 4
 
 
 def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> Bytes:
-    """The array of an IDX file of unsigned bytes, uint8: images [n, H, W] or labels [n], say.
+    """The array of an IDX file of unsigned bytes.
 
-    axes: how many it must have; None takes what the file has, 1 to 4. Whether the file is gzipped
-    is seen from its content. Raises ValueError, before anything is allocated, when the header is
-    not that of such a file, declares another size than is stored or more than memory has room for;
-    OSError where the file cannot be opened.
+    Args:
+        path: The file, gzipped or not, which is seen from its content.
+        axes: How many it must have; None takes what the file has, 1 to 4.
+
+    Returns:
+        The array, uint8: images [n, H, W] or labels [n], say.
+
+    Raises:
+        ValueError: Before anything is allocated: the header is not that of such a file, declares
+            another size than is stored, or more than memory has room for.
+        OSError: It cannot be opened.
     """
     path = Path(path)
     with bounded_gzip.opened(path) as (stream, size, limit):

@@ -32,7 +32,7 @@ def read_labelled(path: str | os.PathLike[str]) -> Labelled:
     """The images of an IDX file, whose labels lie beside it, or of a CIFAR binary (CIFAR-100's fine
     labels), gzipped or not, whatever its name.
 
-    ValueError in words for any other file and for what does not belong together; OSError where it
+    ValueError for any other file and for what does not belong together; OSError where it
     cannot be opened.
     """
     path = Path(path)

@@ -46,12 +46,22 @@ DAMAGED = (
 
 
 def read_npz(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
-    """The arrays of an .npz file by name: those named, or all of them.
+    """The arrays of an .npz file by name.
 
-    Numbers, booleans and texts are read, plain or deflated; Python objects are refused. Raises
-    FormatError or TooLarge (ValueErrors) in words, before anything is allocated, where the file is
-    damaged, an array declares more than is stored, or memory has no room for all; OSError where the
-    file cannot be opened.
+    Numbers, booleans and texts are read, plain or deflated; Python objects are refused.
+
+    Args:
+        path: The file.
+        *names: The arrays that are wanted; all of them where none is named.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        FormatError: Before anything is allocated: the file is damaged, or an array declares more
+            than is stored (a ValueError).
+        TooLarge: Memory has no room for all (a ValueError).
+        OSError: It cannot be opened.
     """
     with open(path, "rb") as file:
         try:

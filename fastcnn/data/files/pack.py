@@ -22,12 +22,22 @@ PathLike = str | os.PathLike[str]
 
 
 def pack(images: Dataset, path: PathLike) -> int:
-    """Writes a Dataset that has `image_shape` and `class_names` into one file, and returns how
-    many images it holds.
+    """Write a Dataset into one file.
 
     An ImageFolder is decoded in parallel, and leaves out and reports what cannot be read where its
     on_error says so. The file appears when it is complete: a crash leaves the old one or none.
-    Memory holds some chunks. ValueError where there is no image, OSError where writing fails.
+    Memory holds some chunks.
+
+    Args:
+        images: A Dataset that has `image_shape` and `class_names`.
+        path: The file.
+
+    Returns:
+        How many images it holds.
+
+    Raises:
+        ValueError: There is no image.
+        OSError: Writing fails.
     """
     with atomic_file.replacing(path) as file:
         sink = Sink(file)

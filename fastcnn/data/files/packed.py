@@ -38,12 +38,23 @@ PathLike = str | os.PathLike[str]
 class PackedImages:
     """The images of a packed file as a Dataset, read from the disk whenever a batch is due.
 
-    labels: int32 [n]. class_names: by label. files: what the packed files were called.
-    image_shape: (height, width, channels). report: what was found in the set that was packed.
-    decoder: what made images of files, or None where that is not known.
-
     Memory holds labels, names and 13 bytes an image; `images` may be called from several threads.
     A copy, and what is unpickled, opens the file anew.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FormatError: It is damaged, hostile or another one (a ValueError).
+        OSError: It cannot be opened.
+
+    Attributes:
+        labels: int32 [n].
+        class_names: By label.
+        files: What the packed files were called.
+        image_shape: (height, width, channels).
+        report: What the set that was packed held.
+        decoder: What made images of files, or None where that is not known.
     """
 
     dtype = np.uint8
@@ -158,11 +169,21 @@ def checksums(images: Iterable[Pixels]) -> npt.NDArray[np.uint32]:
 
 
 def from_packed(path: PathLike, validation_split: float | None = None, seed: int = 0) -> Any:
-    """The images of a file written by `pack`, as PackedImages; with validation_split, a share of
-    each class, as two: (training, validation), the same images as from_folder would hold out.
+    """The images of a file written by `pack`.
 
-    FormatError (a ValueError) in words where the file is damaged, hostile or another one; OSError
-    where it cannot be opened.
+    Args:
+        path: The file.
+        validation_split: The share of each class that is held out, between 0 and 1, the same images
+            as `from_folder` would hold out; None for none.
+        seed: A whole number, at least 0.
+
+    Returns:
+        PackedImages; with `validation_split` two: (training, validation).
+
+    Raises:
+        FormatError: The file is damaged, hostile or another one (a ValueError).
+        ValueError: An argument is out of its range.
+        OSError: It cannot be opened.
     """
     whole = PackedImages(path)
     if validation_split is None:

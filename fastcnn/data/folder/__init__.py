@@ -36,23 +36,38 @@ def from_folder(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
 ) -> Any:
-    """The images of a folder that holds one folder a class, as an ImageFolder; with
-    validation_split, a share of each class, as two: (training, validation).
+    """The images of a folder that holds one folder a class.
 
-    image_size is (height, width). Files are recognised by content, whatever they are called;
-    fastcnn.data.images.decoder says how colours are converted, and Decoder what color_mode, resize,
-    interpolation and max_pixels mean. Classes are the folders, sorted by name, or class_names, such
-    as those of another set, of which some may have no folder here. Which images are held out
-    depends on their names and the seed alone.
+    Files are recognised by content, whatever they are called; fastcnn.data.images.decoder says how
+    colours are converted. Which images are held out depends on their names and the seed alone.
 
-    on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves such
-    files out, warns, and lists them in `.report`. in_memory: True decodes all images now, False
-    whenever a batch needs them (files are then checked by their headers only; ImageFolder says
-    what becomes of damage behind that); None takes the first where the images need at most a
-    quarter of the free memory. workers: threads that decode, by default one a processor.
+    Args:
+        path: The folder.
+        image_size: (height, width) of the images, in pixels.
+        color_mode: As `Decoder`'s.
+        resize: As `Decoder`'s.
+        interpolation: As `Decoder`'s.
+        class_names: The classes, such as those of another set, of which some may have no folder
+            here; None takes the folders, sorted by name.
+        validation_split: The share of each class that is held out, between 0 and 1; None for none.
+        seed: A whole number, at least 0.
+        on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves
+            such files out, warns, and lists them in `.report`.
+        in_memory: True decodes all images now, False whenever a batch needs them (files are then
+            checked by their headers only; `ImageFolder` says what becomes of damage behind that);
+            None takes the first where the images need at most a quarter of the free memory.
+        max_pixels: As `Decoder`'s.
+        workers: Threads that decode; None takes one a processor.
 
-    Raises ValueError, TypeError, FileNotFoundError or NotADirectoryError in words where there is
-    nothing to read or an argument is none of these.
+    Returns:
+        An ImageFolder; with `validation_split` two: (training, validation).
+
+    Raises:
+        ValueError: There is nothing to read, a file is Unreadable, or an argument is out of its
+            range.
+        TypeError: An argument is of a wrong type.
+        FileNotFoundError: There is no such path.
+        NotADirectoryError: It is a file.
     """
     decoder = Decoder(*_size(image_size), color_mode, resize, interpolation, max_pixels)
     seed = arguments.whole("from_folder", "seed", seed, least=0)

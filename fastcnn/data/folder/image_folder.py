@@ -39,19 +39,30 @@ REPLACEMENT = 1001
 
 
 class ImageFolder:
-    """The images of a folder as a Dataset.
-
-    labels: int32 [n]. class_names: by label. files: the images' paths within `root`.
-    image_shape: (height, width, channels). report: what was found in the whole folder. x: all the
-    images, uint8 [n, height, width, channels], where they are held in memory, else None. decoder:
-    what makes an image of a file; `fit` gives it to the model, so that `model.decoder(path)`
-    prepares another file in the same way.
+    """The images of a folder as a Dataset, as `from_folder` makes it.
 
     With on_error="skip", what turns out to be damaged when a batch is due is added to the report.
     Where `fit` trains, other images of the class stand in for it (`for_epoch`); where it validates,
     and in `evaluate`, it is left out; `images`, and so `predict`, raise. `images` may be called
     from several threads at once. A folder may be copied and pickled, and be used in the child of a
     fork.
+
+    Args:
+        listing: The files, their labels and the names of the classes.
+        decoder: What makes an image of a file.
+        on_error: "raise" or "skip".
+        workers: Threads that decode; None takes one a processor.
+
+    Attributes:
+        labels: int32 [n].
+        class_names: By label.
+        files: The images' paths within `root`.
+        image_shape: (height, width, channels).
+        report: What the whole folder holds.
+        x: All the images, uint8 [n, height, width, channels], where they are held in memory, else
+            None.
+        decoder: `fit` gives it to the model, so that `model.decoder(path)` prepares another file in
+            the same way.
     """
 
     dtype = np.uint8

@@ -68,10 +68,18 @@ class ImageInfo:
 class Decoder:
     """Reads a file as uint8 [height, width, channels].
 
-    resize: "stretch" ignores the picture's proportions, "crop" keeps the largest centred part of
-    the wanted proportions, "pad" keeps all and fills the borders with black (transparent for
-    "rgba"). color_mode: "rgb", "grayscale" or "rgba". interpolation: a filter of Pillow's, which
-    averages where it reduces. max_pixels: a picture of more is refused before it is decoded.
+    Args:
+        height: Of the result, in pixels, at least 1.
+        width: Likewise.
+        color_mode: "rgb", "grayscale" or "rgba".
+        resize: "stretch" ignores the picture's proportions, "crop" keeps the largest centred part
+            of the wanted proportions, "pad" keeps all and fills the borders with black (transparent
+            for "rgba").
+        interpolation: A filter of Pillow's, such as "bilinear", which averages where it reduces.
+        max_pixels: A picture of more is refused before it is decoded.
+
+    Raises:
+        ValueError: A number is no whole one of at least 1, or a name is unknown.
     """
 
     height: int

@@ -33,7 +33,12 @@ Tell = Callable[[str], None]
 
 
 class Unreadable(ValueError):
-    """A file that cannot be used as an image; `reason` completes "... because"."""
+    """A file that cannot be used as an image.
+
+    Args:
+        path: The file.
+        reason: Completes "... because".
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"'{path}' cannot be read as an image: {reason}.")
@@ -88,7 +93,7 @@ def is_shortage(error: Exception) -> bool:
 
 
 def _translated(path: str, error: Exception) -> Exception:
-    """The same failure in words. Pillow's plugins meet damage with exceptions of every kind."""
+    """The same failure as a sentence; Pillow raises exceptions of every kind at damage."""
     if isinstance(error, MemoryError):
         return MemoryError(f"There is not enough memory now to decode '{path}'.")
     if isinstance(error, OSError) and is_shortage(error):

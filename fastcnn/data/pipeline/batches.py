@@ -22,26 +22,32 @@ from fastcnn.utils import arguments
 class Batches:
     """The batches of one epoch; each iteration starts anew, in the same order.
 
-    x: an array, uint8 or float32 [N, ...], or a Dataset; for one without ``image_shape``,
-    ``shape`` is the shape of one image (the model's input shape). y: labels or targets [N, ...]
-    or None; for a Dataset, None means its own labels. weight: float32 [N] or None. order: int64
-    [n], the images to visit, each from 0 to N - 1 (a permutation, a part of the set, or one with
-    repetitions); None means all of them from first to last. Every entry of the order comes
-    exactly once; the last batch may be smaller.
-
-    The images go through ``transform`` (a Transform): augmentation, preprocessing and, batch by
-    batch, mixing (for which y must be dense targets, float32). What is random in that is decided
-    by (its seed, epoch, number of the image); an image that the order repeats gets other randomness
-    each time. Without it they only become float32.
+    Every entry of the order comes exactly once; the last batch may be smaller. What is random in
+    the transform is decided by (its seed, epoch, number of the image); an image that the order
+    repeats gets other randomness each time. Without a transform images only become float32.
 
     Iterating gives (x float32 [b, ...], y or None, weight or None), all C-contiguous. The x of a
-    batch is overwritten by a later batch: copy what has to stay. ``workers`` threads prepare as
-    many batches ahead of the step; with 0, each is prepared when it is due. None means 1, but 0
-    for an array that is only gathered and not sent, which costs less than handing it to a thread.
-    The bits are the same for any number. Memory for workers + 1 batches is all that is used.
-    ``send`` is called with each prepared x, in the thread that prepared it, and gives what comes
-    in its place; an array that is only gathered when it is due is not sent.
-    With ``leave_out``, batches lack those images of an ImageFolder that cannot be read.
+    batch is overwritten by a later batch: copy what has to stay. The bits are the same for any
+    number of workers. Memory for workers + 1 batches is all that is used.
+
+    Args:
+        x: An array, uint8 or float32 [N, ...], or a Dataset.
+        y: Labels or targets [N, ...], or None; for a Dataset, None means its own labels. Mixing
+            needs dense targets, float32.
+        weight: float32 [N], or None.
+        batch_size: Images of a batch.
+        order: int64 [n], the images to visit, each from 0 to N - 1 (a permutation, a part of the
+            set, or one with repetitions); None means all of them from first to last.
+        shape: The shape of one image, for a Dataset without ``image_shape``: the model's input
+            shape.
+        transform: Augmentation, preprocessing and, batch by batch, mixing; None for none.
+        epoch: The number of the epoch, from 0.
+        workers: Threads that prepare as many batches ahead of the step; with 0, each is prepared
+            when it is due. None means 1, but 0 for an array that is only gathered and not sent,
+            which costs less than handing it to a thread.
+        send: Called with each prepared x, in the thread that prepared it; what it returns comes in
+            its place. An array that is only gathered when it is due is not sent.
+        leave_out: Whether batches lack those images of an ImageFolder that cannot be read.
     """
 
     def __init__(

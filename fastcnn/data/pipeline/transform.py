@@ -30,6 +30,12 @@ class Transform:
     """Augmentation of each image, then fixed preprocessing, then mixing within the batch.
 
     Everything random is decided by (seed, epoch, number of the image or the batch).
+
+    Args:
+        augment: Augmentations of each image; None for none.
+        mixing: MixUp or CutMix, of which each batch takes one.
+        preprocessing: Fixed steps on each image.
+        seed: A whole number, at least 0.
     """
 
     augment: Augment | None = None

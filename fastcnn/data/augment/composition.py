@@ -1,0 +1,53 @@
+"""Several geometric augmentations as one resampling: their maps composed, their options agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcnn.data.augment.base import Shape
+from fastcnn.data.augment.geometry import Geometric, ResampleOptions
+from fastcnn.data.counter_rng import Doubles
+
+
+def composed(
+    augmentations: Sequence[tuple[Geometric, Doubles]], shape: Shape, count: int
+) -> npt.NDArray[np.float64] | None:
+    """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
+    whole = None
+    for augmentation, u in augmentations:
+        affine = augmentation.affine(u, shape)
+        whole = affine if whole is None else affine.after(whole)
+        shape = augmentation.output_shape(shape)
+    return None if whole is None else whole.matrices(count)
+
+
+def agreed_fill(augmentations: Sequence[Geometric]) -> ResampleOptions:
+    """The one way of filling that a list wishes; ValueError where two of them differ."""
+    fill_mode = _agreed("fill_mode", augmentations)
+    constant = fill_mode in (None, "constant")
+    wishes = {
+        "fill_mode": fill_mode,
+        "interpolation": _agreed("interpolation", augmentations),
+        "fill_value": _agreed("fill_value", augmentations) if constant else None,
+    }
+    return ResampleOptions(**{name: wish for name, wish in wishes.items() if wish is not None})
+
+
+def _agreed(argument: str, augmentations: Sequence[Geometric]) -> Any:
+    """The one wish about an argument, or None where there is none."""
+    wishing = [
+        augmentation
+        for augmentation in augmentations
+        if getattr(augmentation, argument) is not None
+    ]
+    for augmentation in wishing[1:]:
+        if getattr(augmentation, argument) != getattr(wishing[0], argument):
+            raise ValueError(
+                "Augment: geometric augmentations become one resampling, so they must agree on "
+                f"{argument}. Received {wishing[0]!r} and {augmentation!r}."
+            )
+    return getattr(wishing[0], argument) if wishing else None
