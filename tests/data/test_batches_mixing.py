@@ -106,7 +106,7 @@ def test_wrong_shares_are_refused(value):
 
 
 def test_a_share_above_the_most_is_told_both_limits():
-    with pytest.raises(ValueError, match="above 0 and at most 1. Received 2"):
+    with pytest.raises(ValueError, match=r"above 0 and at most 1\. Received 2"):
         MixUp(2)
 
 
