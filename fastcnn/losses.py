@@ -1,4 +1,4 @@
-"""The losses, by Keras's names. What they compute is in kernels/loss.py."""
+"""The losses, by Keras's names. What they compute is in kernels/shared/losses.py."""
 
 from __future__ import annotations
 

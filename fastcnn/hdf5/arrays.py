@@ -42,7 +42,7 @@ class File:
         # A data set keeps its file for as long as it lives, and needs no closing by hand.
         weakref.finalize(self, self._file.close)
         try:
-            with in_words(self.path):
+            with as_format_error(self.path):
                 self.storage = hdf5.Storage(self._file)
                 self._members = _members(self.storage)
         except BaseException:
@@ -67,7 +67,7 @@ class File:
 
     def __getitem__(self, name: str) -> Stored:
         """An array's description; its values are not read yet."""
-        with in_words(self.path):
+        with as_format_error(self.path):
             if name not in self._members:
                 held = ", ".join(self._members) or "nothing"
                 raise Damage(f"it has no '{name}'; it holds {held}")
@@ -136,7 +136,7 @@ class Stored:
 
     def texts(self) -> list[str]:
         """An array of texts, or one text, as a list of str."""
-        with in_words(self._file.path):
+        with as_format_error(self._file.path):
             values = self._values().reshape(-1)
             if self.dtype is None:
                 heaps = self._file.heaps()
@@ -149,7 +149,7 @@ class Stored:
         """Where each entry of the first axis begins in the file; FormatError where it is not stored
         plainly, in one piece."""
         row = math.prod(self.shape[1:]) * self._type.itemsize
-        with in_words(self._file.path):
+        with as_format_error(self._file.path):
             if self._chunks is None and self.shape:
                 return self._offset + row * np.arange(self.shape[0], dtype=np.int64)
             if self._chunks is None or self._filters or self._chunks.shape[1:] != self.shape[1:]:
@@ -189,7 +189,7 @@ class Stored:
         if self._chunks is None:
             self._file.fill(self._offset, values.reshape(-1).view(np.uint8).data)
             return values
-        with in_words(self._file.path):
+        with as_format_error(self._file.path):
             for number in range(len(self._chunks.origins)):
                 self._place(self._chunks, number, values)
         return values
@@ -224,7 +224,7 @@ class _Heaps(hdf5.Storage):
 
 
 @contextlib.contextmanager
-def in_words(path: str) -> Iterator[None]:
+def as_format_error(path: str) -> Iterator[None]:
     """Damage as a FormatError that names the file."""
     try:
         yield

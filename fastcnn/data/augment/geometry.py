@@ -35,7 +35,7 @@ class ResampleOptions(NamedTuple):
 
 
 class Geometric(Augmentation):
-    """An augmentation that moves pixels. What it has no wish about, of Fill's entries, is None."""
+    """An augmentation that moves pixels; options of resampling that it leaves open are None."""
 
     fill_mode: str | None = None
     interpolation: str | None = None

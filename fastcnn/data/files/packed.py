@@ -23,7 +23,7 @@ from fastcnn.data.folder.file_list import text
 from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.splitting import notes, split_source
 from fastcnn.data.images.decoder import Decoder, Pixels
-from fastcnn.hdf5.arrays import File, in_words
+from fastcnn.hdf5.arrays import File, as_format_error
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
 from fastcnn.utils import arguments
@@ -62,7 +62,7 @@ class PackedImages:
     def __init__(self, path: PathLike) -> None:
         self._file = File(path)
         try:
-            with in_words(self._file.path):
+            with as_format_error(self._file.path):
                 self._open()
         except BaseException:
             self._file.close()
