@@ -38,8 +38,10 @@ def _vector_unit() -> tuple[int, int]:
         unit = 4, 32
     else:
         unit = 4, 16
-    asked = int(os.environ.get("FASTCNN_LANES", unit[0]))
-    return min(asked, unit[0]), unit[1]
+    lanes, registers = unit
+    asked = int(os.environ.get("FASTCNN_LANES", lanes))
+    # Narrower vectors stand for a CPU that has no wider ones, and half as many registers.
+    return (asked, 16) if asked < lanes else (lanes, registers)
 
 
 LANES, REGISTERS = _vector_unit()
