@@ -185,7 +185,7 @@ def test_a_step_with_nothing_to_train(frozen):
 def test_auto_takes_the_cpu_for_what_a_gpu_has_not(monkeypatch):
     from fastcnn import devices
 
-    monkeypatch.setattr(devices, "found", lambda device, precision: "cuda")
+    monkeypatch.setattr(devices, "resolve", lambda device, precision: "cuda")
     stack = [layers.Conv2D(2, 1, strategy="fft"), layers.Flatten()]
     with pytest.warns(UserWarning, match="takes the CPU: .*'fft' cannot compute forward"):
         assert fastcnn.Sequential(stack, (2, 2, 1)).device == "cpu"
