@@ -6,6 +6,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # The determinism tests run with 1, 2 and 3 threads whatever the machine has.
@@ -28,6 +29,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 # Under nohup, or behind a shell's "&", Ctrl-C is ignored, here and in every process started.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# On a busy machine any example may take long, and the first one compiles and imports. (Hypothesis
+# looks up its storage directory when it is imported: after it was set.)
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,10 @@ from fastcnn.kernels.cpu.simd.register_tile import (
     tile_rows,
 )
 
-# All strides are in bytes. `split` says which loop the parts of a batch-wide call divide; with
-# `k1_pass`, so many steps of the middle inner loop go through all tiles before the next ones, so
-# that what they read stays near. `tile_table` is where the tiles of all sizes are.
+# All strides are in bytes. Rows lie on two loops: a_outer and a_inner are from one row of A to the
+# next on the outer and on the inner one. `split` says which loop the parts of a batch-wide call
+# divide; with `k1_pass`, so many steps of the middle inner loop go through all tiles before the
+# next ones, so that what they read stays near. `tile_table` is where the tiles of all sizes are.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),

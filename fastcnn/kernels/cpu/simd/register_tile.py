@@ -57,7 +57,7 @@ TALLEST = 14  # rows of one half of a tile at most
 
 def tile_rows(width: int) -> int:
     """Return the most rows, in both halves together, that a tile of `width` vectors can hold."""
-    # The accumulators, one row of B and one broadcast number must fit; two registers stay spare.
+    # The accumulators, one row of B and one broadcast number must fit; one register stays spare.
     return min(2 * TALLEST // width, (REGISTERS - width - 2) // width)
 
 
