@@ -65,7 +65,7 @@ LINE = 128  # bytes: two cache lines, which some CPUs fetch together
 TICKET, PENDING, RUN, RUNNING, CLOSING, ASLEEP, LOCK_FUNCTIONS, SLEEPERS = range(0, 8 * LINE, LINE)
 PLAN_AT, PHASE, THREADS, RUN_WORDS = range(4)
 ACQUIRE, RELEASE = range(2)
-SLEEPS, LOCK = range(2)
+LOCK = 1  # the second word of a sleeper's line
 ITEM_BITS = 24
 MOST_ITEMS = (1 << ITEM_BITS) - 1
 # Turns of a waiting loop, some 50 microseconds, before a helper sleeps and before the caller offers

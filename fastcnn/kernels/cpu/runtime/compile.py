@@ -63,10 +63,12 @@ def _compile(missing: Sequence[Code]) -> None:
     size = -(-len(missing) // (helpers + 1))
     own, others = missing[:size], missing[size:]
     rows = [_arguments(others[start : start + size]) for start in range(0, len(others), size)]
+    waiting = missing
     with compile_processes.beside(MODULE, rows):
         for code in (*own, *reversed(others)):
-            done = [other for other in missing if other.loaded or other.in_cache()]
-            _show(len(done), len(missing))
+            # A file that was found is not read again for the count.
+            waiting = [other for other in waiting if not (other.loaded or other.in_cache())]
+            _show(len(missing) - len(waiting), len(missing))
             code.compile()
     messages.status("")
 
