@@ -7,7 +7,7 @@ import inspect
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,10 +28,6 @@ class LambdaCallback(Callback):
 
     def __init__(self, **hooks: Callable[..., None] | None) -> None:
         for name, function in hooks.items():
-            if name not in HOOKS:
-                raise ValueError(
-                    f"LambdaCallback: no hook is called '{name}'. Known: {', '.join(HOOKS)}."
-                )
             if function is None:
                 continue
             if not callable(function):
@@ -39,6 +35,13 @@ class LambdaCallback(Callback):
                     f"LambdaCallback: {name} must be a function. Received {function!r}."
                 )
             setattr(self, name, function)
+
+    def _check_names(self, named: Mapping[str, Any]) -> None:
+        for name in named:
+            if name not in HOOKS:
+                raise ValueError(
+                    f"LambdaCallback: no hook is called '{name}'. Known: {', '.join(HOOKS)}."
+                )
 
 
 class LearningRateScheduler(Callback):

@@ -28,12 +28,13 @@ OWN_FILES = (f"*{code_file.CPU_SUFFIX}", f"*{code_file.CUDA_SUFFIX}", ".*.partia
 class Survey(NamedTuple):
     """What is in the folders of machine code.
 
-    `kernels` are files that can be used, `damaged` those that cannot. `refused` says why none of
-    them is read, if so.
+    `kernels` are files that can be used, `damaged` those that cannot, `untrusted` those that
+    somebody else could have written. `refused` says why none of them is read, if so.
     """
 
     kernels: int
     damaged: list[Path]
+    untrusted: list[Path]
     refused: str | None
 
 
@@ -74,18 +75,23 @@ def prepare(folder: Path) -> None:
 def survey() -> Survey:
     """Read all files of machine code in the user's cache directory."""
     root = system.cache_directory()
-    kernels, damaged, refused = 0, [], None
+    kernels, refused = 0, None
+    damaged: list[Path] = []
+    untrusted: list[Path] = []
     folders = [] if root is None else [root / name for name in ("kernels", "cubins")]
     for folder in (
         folder for parent in folders for folder in sorted(parent.glob("*")) if _is_own(folder)
     ):
         refused = refused or code_file.why_refused(folder)
         for path in sorted(path for pattern in OWN_FILES[:2] for path in folder.glob(pattern)):
-            if code_file.is_intact(path):
+            try:
+                code_file.check(path)
                 kernels += 1
-            else:
+            except PermissionError:
+                untrusted.append(path)
+            except code_file.ERRORS:
                 damaged.append(path)
-    return Survey(kernels, damaged, refused)
+    return Survey(kernels, damaged, untrusted, refused)
 
 
 def _is_own(folder: Path) -> bool:

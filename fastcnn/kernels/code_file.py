@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 from fastcnn.utils import atomic_file, system, trust
 
 CPU_SUFFIX, CUDA_SUFFIX = ".nbc", ".cubin"
+ERRORS = (OSError, ValueError, RecursionError)
+"""What reading a file may end in."""
 
 
 class CodeFile(NamedTuple):
@@ -40,7 +42,7 @@ def read(path: Path, of: str) -> CodeFile | None:
         head, code = _parts(_bytes(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except ERRORS as error:
         say_damaged(path, str(error))
         return None
     if head.pop("of") != of:
@@ -70,13 +72,15 @@ def content(of: str, code: bytes, **more: Any) -> bytes:
     return line.encode() + b"\n" + code
 
 
-def is_intact(path: Path) -> bool:
-    """Say whether a file can be read and its checksum fits."""
-    try:
-        _parts(_bytes(path))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return True
+def check(path: Path) -> None:
+    """Read a file and compare its checksum.
+
+    Raises:
+        PermissionError: Others could have written it, or it may not be read.
+        OSError: It cannot be read.
+        ValueError, RecursionError: It is damaged.
+    """
+    _parts(_bytes(path))
 
 
 def why_refused(folder: Path) -> str | None:

@@ -72,11 +72,11 @@ def from_config(entry: dict[str, Any]) -> Layer:
         The layer, not built.
 
     Raises:
-        ValueError: The class is unknown, an argument is out of its range, or layers lie within each
-            other too deep.
+        ValueError: The entry is no such dictionary, the class is unknown, an argument is out of its
+            range, or layers lie within each other too deep.
         TypeError: An argument is unknown or of a wrong type.
-        KeyError: The entry lacks one of the two.
     """
+    naming.check_configuration("layer", entry)
     cls = naming.lookup("layer", entry["class_name"], LAYERS)
     check_depth(cls.__name__, _depth(entry))
     return cls.from_config(dict(entry["config"]))

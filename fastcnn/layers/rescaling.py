@@ -8,6 +8,7 @@ import numpy as np
 
 from fastcnn.data.augment import statistics
 from fastcnn.layers.base import Layer, Shape
+from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
@@ -16,10 +17,12 @@ CONSTANT = 1e-6
 """Deviations of so much of the mean are the rounding of float32."""
 
 
-def _constant(value: Any) -> Any:
-    """Return a number, or numbers that nobody else can change."""
+def _constant(layer: Layer, name: str, value: Any) -> Any:
+    """Return a number, or numbers that nobody else can change; ValueError for anything else."""
     many = isinstance(value, list | tuple | np.ndarray)
-    return tuple(np.ravel(value).tolist()) if many else value
+    numbers = np.ravel(np.asarray(value, object)).tolist() if many else [value]
+    checked = tuple(arguments.number(layer, name, number) for number in numbers)
+    return checked if many else value
 
 
 class _Affine(Layer):
@@ -65,8 +68,9 @@ class Rescaling(_Affine):
             default True.
 
     Raises:
-        ValueError: When the model is built: they do not fit the channels, or are not finite in
-            float32.
+        TypeError: One is no number.
+        ValueError: One is not finite; when the model is built: they do not fit the channels, or
+            are not finite in float32.
 
     Shape:
         Input and output: [N, ..., C].
@@ -76,7 +80,8 @@ class Rescaling(_Affine):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
         super().__init__(**common)
-        self.scale, self.offset = _constant(scale), _constant(offset)
+        self.scale = _constant(self, "scale", scale)
+        self.offset = _constant(self, "offset", offset)
 
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         scale = self._per_channel("scale", self.scale, self.input_shape)
@@ -97,8 +102,9 @@ class Normalization(_Affine):
             default True.
 
     Raises:
-        ValueError: When the model is built: they do not fit the channels, or a variance is not
-            above 0.
+        TypeError: One is no number.
+        ValueError: One is not finite; when the model is built: they do not fit the channels, or a
+            variance is not above 0.
 
     Shape:
         Input and output: [N, ..., C].
@@ -108,7 +114,8 @@ class Normalization(_Affine):
 
     def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
         super().__init__(**common)
-        self.mean, self.variance = _constant(mean), _constant(variance)
+        self.mean = None if mean is None else _constant(self, "mean", mean)
+        self.variance = None if variance is None else _constant(self, "variance", variance)
         if self.fitted:
             self.mean = 0.0 if mean is None else self.mean
             self.variance = 1.0 if variance is None else self.variance
@@ -132,7 +139,10 @@ class Normalization(_Affine):
         becomes 0.
         """
         constant = variance <= np.square(CONSTANT * mean)
-        self._assign(mean=_constant(mean), variance=_constant(np.where(constant, 1.0, variance)))
+        self._assign(
+            mean=_constant(self, "mean", mean),
+            variance=_constant(self, "variance", np.where(constant, 1.0, variance)),
+        )
 
     def take_none(self) -> None:
         """Keep mean 0 and variance 1 for good, where there are no statistics."""

@@ -1,7 +1,10 @@
-"""The layers of a model by their names, paths and places."""
+"""The layers of a model by their names, paths and places, and their settings for strategies."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from fastcnn import strategies
 from fastcnn.layers.base import Layer
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
@@ -37,3 +40,22 @@ def get_layer(model: ModelSettings, name: str | None = None, index: int | None =
         )
     by_index: Layer = model.layers[index]
     return by_index
+
+
+def strategy_setting(layer: Layer, wished: Any, pinned: dict[str, str]) -> str | None:
+    """Return the name of that setting of a layer which holds the wish of one of its convolutions; a
+    layer of two has a setting for each.
+
+    A layer of a user's own may name the strategies itself: None where these are the pinned ones.
+    ValueError where it has no setting, and its wish leaves a direction to "auto".
+    """
+    for name in layer.settings:
+        if getattr(layer, name, None) is wished:
+            return name
+    if strategies.wish(layer.label, wished) == pinned:
+        return None
+    raise ValueError(
+        f"{layer.label}: its strategies cannot be pinned, since none of its settings holds "
+        f"{wished!r}, for which it asks. Let it have a setting that holds strategies.wish(...), or "
+        "name a strategy for each direction."
+    )

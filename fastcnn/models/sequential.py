@@ -242,22 +242,16 @@ class Sequential(Trainer):
         A model that leaves them to "auto" may compute other bits where other times were measured,
         or on another computer. Named ones stay as they are, through save and load too.
         """
+        settings_to_pin = []
         for op in self._ops(training=True).ops:
             if op.kind == "conv2d":
-                problem, _ = strategies.of_op(op)
-                wished = op.attributes["strategy"]
-                pinned = {
-                    direction: strategies.choose(
-                        *(direction, problem, images, self.error_bound, wished[direction]),
-                        device=self.device,
-                        precision=self.precision,
-                    ).name
-                    for direction in strategies.DIRECTIONS
-                }
+                names = strategies.pinned(op, images, self.error_bound, self.device, self.precision)
                 layer = self.layer(op.layer)
-                # A layer of two convolutions has a setting for each.
-                name = next(name for name in layer.settings if getattr(layer, name) is wished)
-                layer._assign(**{name: strategies.wish(layer.label, pinned)})
+                setting = lookup.strategy_setting(layer, op.attributes["strategy"], names)
+                if setting is not None:
+                    settings_to_pin.append((layer, setting, names))
+        for layer, setting, names in settings_to_pin:
+            layer._assign(**{setting: strategies.wish(layer.label, names)})
         self.plan_anew()
 
     def plan_anew(self) -> None:

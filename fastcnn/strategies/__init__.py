@@ -24,7 +24,7 @@ from fastcnn.utils.settings import FixedDict
 __all__ = [
     *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
     *("Choice", "Chosen", "assign", "beside_estimate", "choose", "program_choices", "table"),
-    "training_choices",
+    *("pinned", "training_choices"),
 ]
 
 AUTO = "auto"
@@ -158,6 +158,21 @@ def choose(
     fastest = [name for name in timed if timed[name] <= ALIKE * min(timed.values())]
     costs = {name: able[name].cost(*key, precision) for name in fastest or able}
     return Choice(min(costs, key=lambda name: costs[name]), "measured" if timed else "estimated")
+
+
+def pinned(
+    op: Op, images: int, bound: float, device: str = "cpu", precision: str = "float32"
+) -> dict[str, str]:
+    """Return the strategy's name for each direction of a convolution of `images` images."""
+    problem, wished = of_op(op)
+    return {
+        direction: choose(
+            *(direction, problem, images, bound, wished[direction]),
+            device=device,
+            precision=precision,
+        ).name
+        for direction in DIRECTIONS
+    }
 
 
 class ProgramMaker(Protocol):

@@ -39,6 +39,15 @@ def status(text: str) -> None:
 
 
 @contextlib.contextmanager
+def status_cleared() -> Iterator[None]:
+    """Show no status any more afterwards, however it ends."""
+    try:
+        yield
+    finally:
+        status("")
+
+
+@contextlib.contextmanager
 def status_shown_by(show: Callable[[str], None]) -> Iterator[None]:
     """Have a function show each status meanwhile."""
     _sinks.append(show)

@@ -107,13 +107,18 @@ def resolve(kind: str, identifier: Any, base: type[T], table: Mapping[str, type[
 
 
 def _from_config(kind: str, config: Mapping[str, Any], table: Mapping[str, type[T]]) -> T:
-    name, options = config.get("class_name"), config.get("config")
-    if not isinstance(name, str) or not isinstance(options, Mapping):
+    check_configuration(kind, config)
+    return _build(kind, lookup(kind, config["class_name"], table), dict(config["config"]))
+
+
+def check_configuration(kind: str, config: Any) -> None:
+    """ValueError unless a configuration is a {"class_name": str, "config": dict}."""
+    entry = config if isinstance(config, Mapping) else {}
+    if not isinstance(entry.get("class_name"), str) or not isinstance(entry.get("config"), Mapping):
         raise ValueError(
             f"Expected the configuration of {_with_article(kind)} as "
-            f"{{'class_name': str, 'config': dict}}. Received {dict(config)!r}."
+            f"{{'class_name': str, 'config': dict}}. Received {config!r}."
         )
-    return _build(kind, lookup(kind, name, table), dict(options))
 
 
 def _build(kind: str, cls: type[T], options: dict[str, Any]) -> T:

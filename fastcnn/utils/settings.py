@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from fastcnn.utils import naming
+from fastcnn.utils.fixed_attributes import FixedAttributes
 
 Value = TypeVar("Value")
 
@@ -54,7 +55,7 @@ def _is_uncounted() -> bool:
     return getattr(_own, "uncounted", False)
 
 
-class Settings:
+class Settings(FixedAttributes):
     """An object with settings: the arguments of its constructor.
 
     Once it is constructed, setting one of them does what constructing it anew with that value does,
@@ -65,24 +66,16 @@ class Settings:
 
     OPENED: ClassVar[tuple[str, ...]] = ()
 
-    # No part of vars(), which some configurations are made of.
-    __slots__ = ("__dict__", "__weakref__", "_changes_made", "_closed")
-
-    def __init__(self) -> None:
-        super().__init__()
-        if type(self).__init__ is Settings.__init__:
-            self._closed = True
+    __slots__ = ("_changes_made",)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):
-            cls.__init__ = _closing(vars(cls)["__init__"])  # type: ignore[method-assign]
         for name in cls.OPENED:
             if inspect.isfunction(method := vars(cls).get(name)):
                 setattr(cls, name, _opening(method))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_") or not getattr(self, "_closed", False):
+        if name.startswith("_") or not self._is_closed:
             object.__setattr__(self, name, value)
             return
         self._set(name, value)
@@ -99,7 +92,7 @@ class Settings:
         if isinstance(defined, property) and defined.fset is not None:
             object.__setattr__(self, name, value)
             return
-        if name not in vars(self) and not hasattr(type(self), name):
+        if not self._has(name):
             raise AttributeError(f"{self._label}: {self._unknown(name)}")
         reason = self._why_fixed(name)
         if reason is not None:
@@ -167,41 +160,23 @@ class Settings:
             self._changes_made = self._changes + 1
             changed()
 
+    def _check_names(self, named: Mapping[str, Any]) -> None:
+        if self._our_class() is not type(self):
+            return
+        names = _parameters(type(self).__mro__)
+        for name in named:
+            if name not in names:
+                alias = ALIASES.get(name)
+                hint = (
+                    f"Unknown argument '{name}'. Did you mean '{alias}'?" if alias in names else ""
+                )
+                sentence = hint or naming.unknown("argument", name, names)
+                raise TypeError(f"{type(self).__name__}: {sentence}")
+
     @property
     def _changes(self) -> int:
         """How often an attribute was set that is no argument of fastcnn's constructor."""
         return int(getattr(self, "_changes_made", 0))
-
-    def _check_constructed(self) -> None:
-        """Raise TypeError where a user's own constructor left something out."""
-
-    @contextmanager
-    def _open(self) -> Iterator[None]:
-        """Let any attribute be set meanwhile, as in the constructor."""
-        before = getattr(self, "_closed", False)
-        self._closed = False
-        try:
-            yield
-        finally:
-            self._closed = before
-
-    @property
-    def _label(self) -> str:
-        return str(getattr(self, "label", type(self).__name__))
-
-
-def _closing(construct: Callable[..., None]) -> Callable[..., None]:
-    """Return a constructor which, where it is the object's own, ends the time when anything may be
-    set."""
-
-    @functools.wraps(construct)
-    def constructor(self: Settings, *args: Any, **named: Any) -> None:
-        construct(self, *args, **named)
-        if type(self).__init__ is constructor:
-            self._check_constructed()
-            self._closed = True
-
-    return constructor
 
 
 def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -209,7 +184,7 @@ def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def opened(self: Settings, *args: Any, **named: Any) -> Any:
-        with self._open():
+        with self._opened():
             return method(self, *args, **named)
 
     return opened

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import threading
 import tracemalloc
 import zlib
@@ -422,3 +424,35 @@ def test_nothing_to_pack_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no image"):
         pack(Nothing(), tmp_path / "none.h5")
     assert not list(tmp_path.iterdir())
+
+
+def test_only_a_dataset_with_names_is_packed(tmp_path):
+    class Nameless:
+        labels = np.zeros(2, np.int32)
+        image_shape = (2, 2, 1)
+
+        def __len__(self):
+            return 2
+
+        def images(self, indices, out):
+            out[...] = 0
+
+    for images in (3, "folder", np.zeros((2, 4, 4, 3)), Nameless()):
+        with pytest.raises(TypeError, match="pack: images must be a Dataset that has image_shape"):
+            pack(images, tmp_path / "photos.h5")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_misspelt_attribute_of_a_source_is_refused(packed_folder):
+    """Of one that was made, of a part, and of a copy: it would have no effect."""
+    root, path = packed_folder
+    folder = from_folder(root, SIZE)
+    sources = [folder, from_packed(path)]
+    sources += [source.part(np.arange(3)) for source in sources]
+    sources += [copy.copy(source) for source in sources[:2]]
+    sources += [pickle.loads(pickle.dumps(source)) for source in sources[:2]]
+    for source in sources:
+        with pytest.raises(AttributeError, match=r"label.*Did you mean 'labels'"):
+            source.label = np.zeros(3, np.int32)
+        source.labels = source.labels[::-1].copy()
+        source._own = 1

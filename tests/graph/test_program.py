@@ -237,6 +237,28 @@ def test_a_strategy_of_an_own_layer_may_be_a_name():
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_pinning_passes_an_own_layer_that_names_its_strategy_and_refuses_one_that_leaves_it_open():
+    class Own(Layer):
+        def make_parameters(self, shape):
+            return [Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("glorot_uniform"))]
+
+        def lower(self, program, x):
+            kernel = self.named_parameters()
+            return program.add("conv2d", [x], x.shape, kernel, problem=PROBLEM, strategy=self.asked)
+
+    for asked in ("im2col", {"forward": "im2col"}):
+        model = build((4, 4, 2), [L.Conv2D(2, 1), Own()])
+        model.layers[1]._assign(asked=asked)
+        before = model.get_config()
+        if asked == "im2col":
+            model.pin_strategies()
+            assert "auto" not in model.layers[0].strategy.values()
+            continue
+        with pytest.raises(ValueError, match="Own 'own': its strategies cannot be pinned"):
+            model.pin_strategies()
+        assert model.get_config() == before
+
+
 @pytest.mark.parametrize("call", ["gradients", "predict"])
 def test_an_unknown_activation_function_is_named_with_its_layer(call):
     def swish(program, x, parameters):

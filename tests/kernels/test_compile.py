@@ -117,6 +117,22 @@ def test_a_status_takes_the_place_of_the_last_one(monkeypatch):
     assert sys.stderr.getvalue() == ""
 
 
+def test_an_interrupted_compilation_leaves_no_status_behind():
+    class Interrupted(code.Code):
+        name, module, requires, loaded = "interrupted", __name__, (), False
+
+        def in_cache(self):
+            return False
+
+        def compile(self):
+            raise KeyboardInterrupt
+
+    shown: list[str] = []
+    with messages.status_shown_by(shown.append), pytest.raises(KeyboardInterrupt):
+        compile.load([Interrupted()])
+    assert shown == ["compiling 1 of 1", ""]
+
+
 def test_required_code_comes_first():
     class Piece(code.Code):
         loaded = False

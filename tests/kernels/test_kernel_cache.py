@@ -80,7 +80,7 @@ def test_a_damaged_file_is_compiled_anew_and_said_once(kept, damage):
         assert compiled(anew())
     assert len(said) == 1
     assert str(kept) in str(said[0].message)
-    assert code_file.is_intact(kept)
+    code_file.check(kept)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not compiled(anew())
@@ -303,10 +303,13 @@ def test_every_source_under_the_rooms_counts(monkeypatch, tmp_path, device):
 
 
 def test_the_survey_counts(kept):
-    assert code_cache.survey() == (1, [], None)
-    kept.with_name("tiles-0.nbc").write_text("")
-    assert code_cache.survey() == (1, [kept.with_name("tiles-0.nbc")], None)
+    assert code_cache.survey() == (1, [], [], None)
+    empty = kept.with_name("tiles-0.nbc")
+    empty.write_text("")
+    assert code_cache.survey() == (1, [empty], [], None)
     if os.name == "posix":
+        kept.chmod(0o666)
+        assert code_cache.survey() == (0, [empty], [kept], None)
         kept.parent.chmod(0o777)
         assert "others" in code_cache.survey().refused
 

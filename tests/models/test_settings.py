@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fastcnn
+from fastcnn import callbacks, losses, optimizers
 from fastcnn import layers as L
-from fastcnn import losses, optimizers
 from fastcnn.callbacks import Callback, EarlyStopping, LambdaCallback
 from fastcnn.layers import Layer
 from fastcnn.metrics import Metric
@@ -364,3 +364,52 @@ def test_several_threads_share_a_model(tmp_path):
         thread.join()
     assert not errors
     assert np.isfinite(weights(model)).all()
+
+
+@pytest.mark.parametrize(
+    "make, nearest",
+    [
+        (lambda: L.Conv2D(2, 3, stride=2), "strides"),
+        (lambda: L.Dense(2, activaton="relu"), "activation"),
+        (lambda: optimizers.SGD(momentun=0.9), "momentum"),
+        (lambda: optimizers.Adam(lr=0.1), "learning_rate"),
+        (lambda: losses.CategoricalCrossentropy(from_logit=True), "from_logits"),
+        (lambda: callbacks.EarlyStopping(patiense=3), "patience"),
+        (lambda: fastcnn.zoo.lenet5(sead=3), "seed"),
+        (lambda: fastcnn.data.RandomFlip(mod="vertical"), "mode"),
+    ],
+)
+def test_a_misspelt_argument_of_a_constructor_names_the_right_one(make, nearest):
+    with pytest.raises(TypeError, match=f"Unknown argument .* Did you mean '{nearest}'"):
+        make()
+
+
+def test_a_class_of_a_users_own_has_arguments_of_its_own():
+    class Scaled(L.Dense):
+        def __init__(self, units, **options):
+            self.factor = options.pop("factor")
+            super().__init__(units, **options)
+
+    assert Scaled(3, factor=2.0, name="scaled").factor == 2.0
+    with pytest.raises(TypeError, match="fector"):
+        Scaled(3, factor=2.0, fector=1)
+
+
+def test_a_configuration_that_is_none_is_named_as_such():
+    for entry in ({}, {"class_name": "Dense"}, {"class_name": 3, "config": {}}, None, "Dense"):
+        with pytest.raises(ValueError, match="Expected the configuration of a layer"):
+            L.from_config(entry)
+
+
+def test_rescaling_takes_numbers_only():
+    with pytest.raises(TypeError, match="Rescaling 'rescaling': scale must be a finite number"):
+        L.Rescaling("a")
+    with pytest.raises(ValueError, match="offset must be a finite number"):
+        L.Rescaling([1.0, 2.0], [0.0, float("nan")])
+    with pytest.raises(TypeError, match="mean must be a finite number"):
+        L.Normalization(mean=[None])
+
+
+def test_a_transform_takes_no_negative_seed():
+    with pytest.raises(ValueError, match="Transform: seed must be a whole number of at least 0"):
+        fastcnn.data.Transform(seed=-1)

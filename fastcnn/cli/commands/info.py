@@ -39,6 +39,8 @@ def _kernel_cache(cache: dict[str, Any]) -> str:
     text = f"{cache['directory']}, {cache['kernels']} kernels, {_size(cache['bytes'])}"
     if cache["damaged"]:
         text += f"; damaged, and compiled anew when needed: {', '.join(cache['damaged'])}"
+    if cache["untrusted"]:
+        text += f"; not read, since others could have written them: {', '.join(cache['untrusted'])}"
     if cache["refused"]:
         text += f". {cache['refused']}"
     return text

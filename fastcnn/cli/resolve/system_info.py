@@ -87,6 +87,7 @@ def kernel_cache() -> dict[str, Any]:
         "bytes": folder_size(folder),
         "kernels": survey.kernels,
         "damaged": [str(path) for path in survey.damaged],
+        "untrusted": [str(path) for path in survey.untrusted],
         "refused": survey.refused,
     }
 

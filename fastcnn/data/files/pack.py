@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.dataset import Dataset, pieces
+from fastcnn.data.dataset import Dataset, is_dataset, pieces
 from fastcnn.data.files.packed import FORMAT, checksums
 from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.hdf5.writer import Sink
@@ -17,6 +17,8 @@ from fastcnn.utils import atomic_file
 
 CHUNK = 1 << 20
 """Bytes that a chunk of images has at most, unless one image is larger."""
+
+NEEDED = "image_shape", "class_names", "labels"
 
 PathLike = str | os.PathLike[str]
 
@@ -29,16 +31,22 @@ def pack(images: Dataset, path: PathLike) -> int:
     Memory holds some chunks.
 
     Args:
-        images: A Dataset that has `image_shape` and `class_names`.
+        images: A Dataset that has `labels`, `image_shape` and `class_names`.
         path: The file.
 
     Returns:
         How many images it holds.
 
     Raises:
+        TypeError: `images` is no such Dataset.
         ValueError: There is no image.
         OSError: Writing fails.
     """
+    if not is_dataset(images) or not all(hasattr(images, name) for name in NEEDED):
+        raise TypeError(
+            f"pack: images must be a Dataset that has {' and '.join(NEEDED)}, such as "
+            f"from_folder's. Received {type(images).__name__}."
+        )
     with atomic_file.replacing(path) as file:
         sink = Sink(file)
         try:

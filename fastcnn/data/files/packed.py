@@ -27,6 +27,7 @@ from fastcnn.hdf5.arrays import File, as_format_error
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
 from fastcnn.utils import arguments
+from fastcnn.utils.fixed_attributes import FixedAttributes
 
 FORMAT = "fastcnn images 1"
 PIECE = 64
@@ -35,7 +36,7 @@ PIECE = 64
 PathLike = str | os.PathLike[str]
 
 
-class PackedImages:
+class PackedImages(FixedAttributes):
     """The images of a packed file as a Dataset, read from the disk whenever a batch is due.
 
     Memory holds labels, names and 13 bytes an image; `images` may be called from several threads.
@@ -63,12 +64,12 @@ class PackedImages:
         self._file = File(path)
         try:
             with as_format_error(self._file.path):
-                self._open()
+                self._read_tables()
         except BaseException:
             self._file.close()
             raise
 
-    def _open(self) -> None:
+    def _read_tables(self) -> None:
         about = _about(self._file)
         images = self._file["images"]
         if images.dtype != np.uint8 or len(images.shape) != 4 or not images.size:
@@ -102,6 +103,7 @@ class PackedImages:
         vars(self).update(state, _file=File(state["_file"]))
         # The file may have changed since, and it is opened without a look at what it declares.
         self._verified = np.zeros(len(self), bool)
+        self._closed = True
 
     def part(self, positions: npt.NDArray[np.int64]) -> PackedImages:
         """Some of the images as a set of their own; the file stays open for both."""
@@ -111,6 +113,7 @@ class PackedImages:
         part.labels, part.checksums = self.labels[positions], self.checksums[positions]
         part._verified = self._verified[positions]
         part.files = [self.files[i] for i in positions]
+        part._closed = True
         return part
 
     def images(self, indices: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> npt.NDArray[Any]:

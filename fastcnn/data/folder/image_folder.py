@@ -22,6 +22,7 @@ from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
 from fastcnn.utils import forking, system
+from fastcnn.utils.fixed_attributes import FixedAttributes
 
 Indices = npt.NDArray[np.int64]
 
@@ -38,7 +39,7 @@ REPLACEMENT = 1001
 """The number of the draws of replacements among all draws of a seed and an epoch."""
 
 
-class ImageFolder:
+class ImageFolder(FixedAttributes):
     """The images of a folder as a Dataset, as `from_folder` makes it.
 
     With on_error="skip", what turns out to be damaged when a batch is due is added to the report.
@@ -266,6 +267,10 @@ class ImageFolder:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_threads": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._closed = True
 
 
 class ReplacingFolder:

@@ -18,6 +18,7 @@ from fastcnn.data.augment.params import BatchParams
 from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.sampling import repeats
+from fastcnn.utils import arguments
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -36,12 +37,19 @@ class Transform:
         mixing: MixUp or CutMix, of which each batch takes one.
         preprocessing: Fixed steps on each image.
         seed: A whole number, at least 0.
+
+    Raises:
+        ValueError: The seed is negative or has more than 63 bits.
+        TypeError: It is no whole number.
     """
 
     augment: Augment | None = None
     mixing: Sequence[Mixing] = ()
     preprocessing: Sequence[Preprocessing] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        arguments.whole(self, "seed", self.seed, least=0)
 
     @property
     def plain(self) -> bool:

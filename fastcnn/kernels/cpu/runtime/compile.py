@@ -30,7 +30,7 @@ def load(wanted: Iterable[Code]) -> None:
     if missing:
         names = ", ".join(code.name for code in missing)
         messages.say(f"fastcnn: compiling for this CPU, first run only: {names}")
-        with _no_garbage_collection():
+        with _no_garbage_collection(), messages.status_cleared():
             _compile(missing)
     for code in waiting:
         code.compile()
@@ -57,7 +57,6 @@ def _compile(missing: Sequence[Code]) -> None:
         for number, code in enumerate(missing):
             _show(number, len(missing))
             code.compile()
-        messages.status("")
         return
     # Each process begins at a place of its own. At the end this one goes towards the others.
     size = -(-len(missing) // (helpers + 1))
@@ -70,7 +69,6 @@ def _compile(missing: Sequence[Code]) -> None:
             waiting = [other for other in waiting if not (other.loaded or other.in_cache())]
             _show(len(missing) - len(waiting), len(missing))
             code.compile()
-    messages.status("")
 
 
 def _show(done: int, total: int) -> None:
