@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import Calls, ConvOperands, Region
 
 DIRECTIONS = ("forward", "dx", "dw")
 FLOAT32, TF32 = "float32", "tf32"  # precisions
@@ -37,15 +38,71 @@ def kernels_of(device: str) -> Kernels:
     return Kernels(*(import_module(f"{package}.{path}") for path in paths))
 
 
+class EmitForward(Protocol):
+    """Emits the calls that compute y = relu(scale * (x * kernel) + bias)."""
+
+    def __call__(self, calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+        """Emit the calls.
+
+        Args:
+            calls: Where the calls go.
+            problem: The convolution of one image.
+            operands: x, kernel and y, and what is done to y: bias, scale, ReLU. `scale` multiplies
+                each filter, of the kernel or of the result.
+
+        Shape:
+            x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
+        """
+
+
+class EmitInputGradient(Protocol):
+    """Emits the calls that compute the gradient of x."""
+
+    def __call__(
+        self, calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
+    ) -> None:
+        """Emit the calls.
+
+        Args:
+            calls: Where the calls go.
+            problem: The convolution of one image.
+            dy: The gradient of y.
+            kernel: The kernel.
+            out: Becomes the gradient of x.
+
+        Shape:
+            dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
+        """
+
+
+class EmitKernelGradient(Protocol):
+    """Emits the calls that compute the gradient of the kernel."""
+
+    def __call__(
+        self, calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
+    ) -> None:
+        """Emit the calls.
+
+        Args:
+            calls: Where the calls go.
+            problem: The convolution of one image.
+            x: The images.
+            dy: The gradient of y.
+            gradient: Becomes the gradient of the kernel, summed over the batch.
+
+        Shape:
+            x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
+        """
+
+
 class Strategy(NamedTuple):
     """One way to compute a convolution y = x * kernel and its gradients.
 
     Args:
         name: What users call it, in `Conv2D(strategy=...)`.
-        forward: forward(calls, problem, operands) emits the calls that compute y.
-        dx: dx(calls, problem, dy, kernel, out) emits those of the gradient of x, into `out`.
-        dw: dw(calls, problem, x, dy, gradient) emits those of the gradient of the kernel, summed
-            over the batch.
+        forward: Emits the calls that compute y.
+        dx: Emits those of the gradient of x.
+        dw: Emits those of the gradient of the kernel, summed over the batch.
         declines: declines(direction, problem) returns why a direction of a problem cannot be
             computed, or None. The emitters are called only where it returns None.
         cycles: cycles(direction, problem, images) estimates the cost of one image in a batch of so
@@ -62,9 +119,9 @@ class Strategy(NamedTuple):
     """
 
     name: str
-    forward: Callable[..., None]
-    dx: Callable[..., None]
-    dw: Callable[..., None]
+    forward: EmitForward
+    dx: EmitInputGradient
+    dw: EmitKernelGradient
     declines: Callable[[str, Problem], str | None]
     cycles: Callable[[str, Problem, int], float]
     error: float
@@ -88,7 +145,12 @@ class Strategy(NamedTuple):
 
     def emitter(self, direction: str) -> Callable[..., None]:
         """Return what emits the calls of a direction."""
-        return {"forward": self.forward, "dx": self.dx, "dw": self.dw}[direction]
+        emitters: dict[str, Callable[..., None]] = {
+            "forward": self.forward,
+            "dx": self.dx,
+            "dw": self.dw,
+        }
+        return emitters[direction]
 
 
 def strategy(
@@ -98,7 +160,8 @@ def strategy(
 
     Args:
         name: What users call it.
-        module: Has conv2d_<module>, conv2d_<module>_dx, conv2d_<module>_dw, declines, cycles, and
+        module: Has conv2d_<module>, conv2d_<module>_dx and conv2d_<module>_dw, which are an
+            `EmitForward`, `EmitInputGradient` and `EmitKernelGradient`, declines, cycles, and
             perhaps cycles_tf32.
         error: See `Strategy`.
         automatic: See `Strategy`.

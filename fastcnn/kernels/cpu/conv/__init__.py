@@ -1,6 +1,7 @@
 """The CPU's strategies: ways to compute a convolution and its gradients, in a table.
 
-Each stands in a file of its own, as three functions that emit calls. A strategy
+Each stands in a file of its own, as three functions that emit calls; what these take stands at
+`EmitForward`, `EmitInputGradient` and `EmitKernelGradient` in `kernels/registry.py`. A strategy
 declines what it cannot do with a reason in words.
 """
 

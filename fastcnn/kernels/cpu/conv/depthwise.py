@@ -115,11 +115,7 @@ def _packed(calls: Calls, problem: Problem, weights: Region, scale: Region | Non
     return packed
 
 
-def forward(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
+def forward(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
     packed = _packed(calls, problem, operands.kernel, operands.scale)
     places = {"x": operands.x, "bias": operands.bias}

@@ -156,21 +156,8 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
     }
 
 
-def conv2d_direct(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_direct(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
         depthwise.forward(calls, problem, operands)
         return
@@ -204,18 +191,7 @@ def transposed(problem: Problem) -> Problem | None:
 def conv2d_direct_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input by the cheaper way: padded and flipped, or row by row."""
     if problem.depthwise:
         depthwise.dx(calls, problem, dy, kernel, out)
         return
@@ -238,16 +214,6 @@ def conv2d_direct_dw(
 
     Each chunk of images has sums of its own, which are added in order at the end. Where those
     would be larger than the images, the sums run over the whole batch at once.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
     """
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)

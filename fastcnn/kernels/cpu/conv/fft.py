@@ -88,21 +88,8 @@ def _frequencies(problem: Problem) -> int:
     return height * (width // 2 + 1)
 
 
-def conv2d_fft(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_fft(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     channels, filters = problem.channels, problem.filters
     weights = _of_kernel(calls, problem, operands.kernel, conjugate=1)
     images = _of_image(calls, problem, operands.x)
@@ -128,18 +115,7 @@ def conv2d_fft(
 
 
 def conv2d_fft_dx(calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region) -> None:
-    """Emit the gradient of the input.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input."""
     channels, filters = problem.channels, problem.filters
     weights = _of_kernel(calls, problem, kernel, conjugate=0)
     gradients = _of_gradient(calls, problem, dy, conjugate=0)
@@ -165,18 +141,7 @@ def conv2d_fft_dx(calls: Calls, problem: Problem, dy: Region, kernel: Region, ou
 
 
 def conv2d_fft_dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
-    """Emit the gradient of the kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel."""
     channels, filters = problem.channels, problem.filters
     images = _of_image(calls, problem, x)
     gradients = _of_gradient(calls, problem, dy, conjugate=1)

@@ -68,21 +68,8 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     return 1.05 * (product + copy_cycles(direction, problem))
 
 
-def conv2d_im2col(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_im2col(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     window, outputs = window_size(problem), problem.filters_per_group
     packed = packed_kernel(calls, problem, operands.kernel, 1, scale=operands.scale)
     columns = columns_of(calls, problem, operands.x)
@@ -108,18 +95,7 @@ def conv2d_im2col(
 def conv2d_im2col_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im."""
     window, outputs = window_size(problem), problem.filters_per_group
     packed = _transposed_kernel(calls, problem, kernel)
     columns = empty_columns(problem, out)
@@ -169,18 +145,7 @@ def _transposed_kernel(calls: Calls, problem: Problem, kernel: Region) -> Region
 def conv2d_im2col_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
     window, outputs = window_size(problem), problem.filters_per_group
     partial = empty_partial(calls, problem)
     columns = columns_of(calls, problem, x)

@@ -35,21 +35,8 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     return im2col.cycles(direction, problem, images) + CALL
 
 
-def conv2d_im2col_blas(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_im2col_blas(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     outputs = problem.filters_per_group
     columns = columns_of(calls, problem, operands.x)
     calls.emit(
@@ -82,18 +69,7 @@ def conv2d_im2col_blas(
 def conv2d_im2col_blas_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input: columns = dy @ kernel^T, then col2im."""
     outputs = problem.filters_per_group
     columns = empty_columns(problem, out)
     calls.emit(
@@ -120,18 +96,7 @@ def conv2d_im2col_blas_dx(
 def conv2d_im2col_blas_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
     outputs = problem.filters_per_group
     partial = empty_partial(calls, problem)
     columns = columns_of(calls, problem, x)

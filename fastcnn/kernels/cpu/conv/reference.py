@@ -1,8 +1,8 @@
 """The definitions as strategies: `kernels/reference/conv2d.py`, called by the engine.
 
 "reference" is direct convolution as plain loops, "reference-im2col" the same by a matrix of
-windows. They show what every further idea brings, and are never chosen by "auto". The engine's
-threads share the images already, so that the loops are compiled here for one thread each.
+windows (`columns`). They show what every further idea brings, and are never chosen by "auto". The
+engine's threads share the images already, so that the loops are compiled here for one thread each.
 """
 
 from __future__ import annotations
@@ -50,17 +50,7 @@ def conv2d_reference(
     operands: ConvOperands,
     columns: bool = False,
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     values = _geometry(problem, columns)
     calls.emit(reference_forward, IMAGE, "y", operands.places, relu=operands.relu, **values)
 
@@ -73,19 +63,7 @@ def conv2d_reference_dx(
     out: Region,
     columns: bool = False,
 ) -> None:
-    """Emit the gradient of the input.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input."""
     places = {"dy": dy, "kernel": kernel, "dx": out}
     calls.emit(reference_dx, IMAGE, "dx", places, **_geometry(problem, columns))
 
@@ -98,19 +76,7 @@ def conv2d_reference_dw(
     gradient: Region,
     columns: bool = False,
 ) -> None:
-    """Emit the gradient of the kernel, added up over each chunk's images.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel, added up over each chunk's images."""
     partial = empty_partial(calls, problem)
     places = {"x": x, "dy": dy, "dw": partial}
     calls.emit(reference_dw, IMAGE, "dw", places, **_geometry(problem, columns))

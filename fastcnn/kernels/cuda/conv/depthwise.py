@@ -42,11 +42,7 @@ BLOCKS = 8 * PROCESSORS  # as many blocks of THREADS threads as are at work at a
 SHARE = 0.3  # of the instructions that are multiply-adds
 
 
-def forward(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
+def forward(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
     axes = forward_axis(problem, 0), forward_axis(problem, 1)
     sizes = (problem.height, problem.width), (problem.out_height, problem.out_width)

@@ -82,21 +82,8 @@ def _one_tap(axis: Axis) -> Axis:
     return Axis(axis.size, axis.out_size, 1, 1, 1, 0, first=axis.first, step=axis.step)
 
 
-def conv2d_direct(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_direct(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
         depthwise.forward(calls, problem, operands)
         return
@@ -109,18 +96,7 @@ def conv2d_direct(
 def conv2d_direct_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input."""
     if problem.depthwise:
         depthwise.dx(calls, problem, dy, kernel, out)
         return
@@ -134,18 +110,7 @@ def conv2d_direct_dx(
 def conv2d_direct_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: sums over the pixels of the batch, in fixed K slices.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel: sums over the pixels of the batch, in fixed K slices."""
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)
         return

@@ -110,21 +110,8 @@ def _checked_plan(
     return plan
 
 
-def conv2d_im2col(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+def conv2d_im2col(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     rows = problem.out_height * problem.out_width
     if is_columns(problem):
@@ -152,18 +139,7 @@ def conv2d_im2col(
 def conv2d_im2col_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region
 ) -> None:
-    """Emit the gradient of the input.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     rows = problem.height * problem.width
     if is_columns(problem):
@@ -199,18 +175,7 @@ def conv2d_im2col_dx(
 def conv2d_im2col_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: columns^T @ dy, over all images.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel: columns^T @ dy, over all images."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     if is_columns(problem):
         sum_of_products(

@@ -1,5 +1,5 @@
 """The definitions as strategies: "reference" is direct convolution with a thread for each number,
-"reference-im2col" the same by a matrix of windows.
+"reference-im2col" the same by a matrix of windows (`columns`).
 
 They show what every further idea brings, and are never chosen by "auto". The kernels, to be read
 first, are in reference_kernels.py.
@@ -38,17 +38,7 @@ def cycles(direction: str, problem: Problem, images: int, columns: bool = False)
 def conv2d_reference(
     calls: Calls, problem: Problem, operands: ConvOperands, columns: bool = False
 ) -> None:
-    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
-    """
+    """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     places = operands.places
     kernel = reference_forward
     if columns:
@@ -66,19 +56,7 @@ def conv2d_reference_dx(
     out: Region,
     columns: bool = False,
 ) -> None:
-    """Emit the gradient of the input.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input."""
     places = {"dy": dy, "kernel": kernel}
     if not columns:
         values = _values(reference_dx, problem)
@@ -99,19 +77,7 @@ def conv2d_reference_dw(
     gradient: Region,
     columns: bool = False,
 ) -> None:
-    """Emit the gradient of the kernel, summed over the batch by each thread.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-        columns: Whether by a matrix of windows.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel, summed over the batch by each thread."""
     places = {"dy": dy, "dw": gradient}
     kernel = reference_dw
     if columns:

@@ -95,16 +95,6 @@ def conv2d_winograd(
 
     With `flipped`, `problem` is that of dx: both axes of the kernel run backwards and channels and
     filters change places.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        operands: x, kernel and y, and what is done to y: bias, scale, ReLU.
-        m: Outputs of a tile along an axis, 2 or 4.
-        flipped: Whether the kernel runs backwards, with channels and filters exchanged, as for dx.
-
-    Shape:
-        x [H, W, C], kernel [KH, KW, C / groups, F], y [OH, OW, F] of each image.
     """
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
@@ -171,38 +161,14 @@ def _transform_inputs(
 def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the input: a convolution of dy with the flipped kernel.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        dy: The gradient of y.
-        kernel: The kernel.
-        out: Becomes the gradient of x.
-        m: Outputs of a tile along an axis, 2 or 4.
-
-    Shape:
-        dy [OH, OW, F], kernel [KH, KW, C / groups, F], out [H, W, C] of each image.
-    """
+    """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
     conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged.
-
-    Args:
-        calls: Where the calls go.
-        problem: The convolution of one image.
-        x: The images.
-        dy: The gradient of y.
-        gradient: Becomes the gradient of the kernel, summed over the batch.
-        m: Outputs of a tile along an axis, 2 or 4.
-
-    Shape:
-        x [H, W, C], dy [OH, OW, F] of each image; gradient [KH, KW, C / groups, F].
-    """
+    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
     v, w = tiling.elements_of(channels, "V"), tiling.elements_of(filters, "W")
