@@ -2,6 +2,7 @@
 
     python bench/compare.py --peer-python ~/torch-env/bin/python
     python bench/compare.py --quick --nets lenet5 --parts steps
+    python bench/compare.py --parts threads --neighbours 2
 
 Peers run in the interpreter of --peer-python, $FASTCNN_PEER_PYTHON, or this one; those that are not
 installed there stay away. Figures are medians over rounds in which each contestant ran once while
@@ -24,10 +25,12 @@ from typing import Any
 import competitors
 from competitors import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
 from disturbance import CpuContention
-from tables import Rate, Row, show
+from neighbours import busy
+from tables import Rate, Row, show, threads_name
 
 NETS = ("lenet5", "caffe-lenet", "cifar-small", "resnet20")
-PARTS = ("steps", "kernels", "memory", "startup")
+TINY = "tiny"
+PARTS = ("steps", "threads", "kernels", "memory", "startup")
 SGEMM_SIZE = 2048
 SGEMM_FLOPS = 2 * SGEMM_SIZE**3
 DIRECTIONS = ("forward", "dx", "dw")
@@ -48,6 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=7, metavar="N", help="rounds (default 7)")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a contestant in a round")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
+    parser.add_argument(
+        "--neighbours", type=int, default=0, metavar="N", help="busy programs beside the steps"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--without", nargs="+", default=(), metavar="VARIANT", help="e.g. compile")
     parser.add_argument("--peer-python", metavar="PATH", help="the peers' interpreter")
@@ -60,13 +66,14 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def machine(setting: Setting) -> dict[str, Any]:
+def machine(setting: Setting, neighbours: int) -> dict[str, Any]:
     """What the figures were taken on."""
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": setting.threads,
         "system": platform.platform(),
+        "neighbours": neighbours,
     }
 
 
@@ -93,7 +100,7 @@ def start(setting: Setting) -> list[Contestant]:
 
 def check_nets(running: list[Contestant]) -> None:
     """RuntimeError unless a net means the same network to every contestant."""
-    for net in NETS:
+    for net in (*NETS, TINY):
         counts = {
             contestant.name: contestant.about["weights"][net]
             for contestant in running
@@ -105,17 +112,42 @@ def check_nets(running: list[Contestant]) -> None:
 
 def steps(args: argparse.Namespace, running: list[Contestant]) -> list[Row]:
     """Time of a training step and of an inference, every net and batch size."""
+    return [
+        race_net(args, running, net, mode, batch)
+        for net in args.nets
+        for mode in args.modes
+        for batch in args.batch or ((1, 32, 128) if mode == "infer" else (32, 128))
+    ]
+
+
+def race_net(
+    args: argparse.Namespace, running: list[Contestant], net: str, mode: str, batch: int
+) -> Row:
+    """One net, mode and batch size, by every contestant."""
     nets = [contestant for contestant in running if contestant.name != SGEMM.name]
-    rows = []
-    for net in args.nets:
-        for mode in args.modes:
-            for batch in args.batch or ((1, 32, 128) if mode == "infer" else (32, 128)):
-                field = competitors.entries(nets, net, mode, batch)
-                field = [entry for entry in field if entry.variant not in args.without]
-                print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
-                results = competitors.race(field, args.repeat, args.seconds, OTHERS)
-                rows.append(Row(net, mode, batch, results))
-    return rows
+    field = competitors.entries(nets, net, mode, batch)
+    field = [entry for entry in field if entry.variant not in args.without]
+    print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
+    return Row(net, mode, batch, competitors.race(field, args.repeat, args.seconds, OTHERS))
+
+
+def threads(args: argparse.Namespace, setting: Setting, running: list[Contestant]) -> list[Row]:
+    """The same by fastcnn with 1, 2, ... threads beside the peers, the smallest net too."""
+    numbers = range(1, setting.threads)
+    fewer = [
+        Contestant(FASTCNN, setting._replace(threads=number), threads_name(number))
+        for number in numbers
+    ]
+    try:
+        return [
+            race_net(args, [*fewer, *running], net, mode, batch)
+            for net in (*args.nets, TINY)
+            for mode in args.modes
+            for batch in args.batch or (1, 32, 128)
+        ]
+    finally:
+        for contestant in fewer:
+            contestant.close()
 
 
 def ceiling(running: list[Contestant]) -> float:
@@ -189,13 +221,16 @@ def main() -> int:
     try:
         check_nets(running)
         report: dict[str, Any] = {
-            "machine": machine(setting),
+            "machine": machine(setting, args.neighbours),
             "versions": {contestant.name: contestant.about["versions"] for contestant in running},
             "rounds": args.repeat,
             "sgemm": ceiling(running),
         }
-        if "steps" in args.parts:
-            report["steps"] = steps(args, running)
+        with busy(args.neighbours):
+            if "steps" in args.parts:
+                report["steps"] = steps(args, running)
+            if "threads" in args.parts:
+                report["threads"] = threads(args, setting, running)
         if "kernels" in args.parts:
             report["kernels"] = kernels(args, running)
     finally:

@@ -59,8 +59,8 @@ class Contestant:
     Spinning worker threads of one framework would otherwise take time from the next one.
     """
 
-    def __init__(self, kind: Kind, setting: Setting):
-        self.name = kind.name
+    def __init__(self, kind: Kind, setting: Setting, name: str | None = None):
+        self.name = name or kind.name
         self.complaints = tempfile.TemporaryFile("w+") if kind.peer else None  # noqa: SIM115
         try:
             self.process = subprocess.Popen(

@@ -46,11 +46,15 @@ def show(report: dict[str, Any]) -> None:
     )
     for name, versions in report["versions"].items():
         console.print(f"{name}: " + ", ".join(f"{what} {v}" for what, v in versions.items()))
+    if machine["neighbours"]:
+        console.print(f"beside {machine['neighbours']} busy programs")
     console.print(f"sgemm of this run: {report['sgemm']:.0f} GFLOP/s; {report['rounds']} rounds")
     if report["others"] is not None:
         console.print(f"other programs took {100 * report['others']:.0f} % of the processors' time")
     if "steps" in report:
         console.print(_steps(report["steps"]))
+    if "threads" in report:
+        console.print(_threads(report["threads"], machine["threads"]))
     if "kernels" in report:
         console.print(_kernels(report["kernels"]))
     if "memory" in report:
@@ -76,6 +80,30 @@ def _steps(rows: list[Row]) -> Table:
             *(row.net, row.mode, str(row.batch), _ms(own)),
             *(_ms(torch), torch.variant if torch else "", _ratio(own, torch)),
             *(_ms(onnx), _ratio(own, onnx)),
+        )
+    return table
+
+
+def threads_name(number: int) -> str:
+    """What fastcnn with fewer threads than the race's is called."""
+    return f"fastcnn, {number}"
+
+
+def _threads(rows: list[Row], most: int) -> Table:
+    """ms a step by number of threads, and how much slower than the best number all of them are."""
+    names = [*(threads_name(number) for number in range(1, most)), FASTCNN.name]
+    table = Table(title="ms a step by threads", box=SIMPLE_HEAD)
+    for heading in ("net", "mode"):
+        table.add_column(heading)
+    headings = [f"fastcnn, {number}" for number in range(1, most + 1)]
+    for heading in ("batch", *headings, f"{most} / best", TORCH.name, ONNX.name):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        own = [result for name in names if (result := row.best(name)) is not None]
+        slower = max((other.times_faster_than(own[-1]) for other in own), default=0.0)
+        table.add_row(
+            *(row.net, row.mode, str(row.batch), *map(_ms, own), f"{slower:.2f}"),
+            *(_ms(row.best(kind.name)) for kind in (TORCH, ONNX)),
         )
     return table
 

@@ -16,12 +16,20 @@ import protocol  # noqa: E402
 
 import fastcnn  # noqa: E402
 from fastcnn import applications  # noqa: E402
-from fastcnn.layers import Conv2D  # noqa: E402
+from fastcnn.layers import Conv2D, Dense  # noqa: E402
+
+
+def tiny(seed: int = 0) -> fastcnn.Sequential:
+    """The smallest net of the race: 2, 4 and 10 numbers."""
+    return fastcnn.Sequential([Dense(4, "tanh"), Dense(10, "softmax")], (2,), seed)
+
+
+NETWORKS = {**applications.NETWORKS, "tiny": tiny}
 
 
 def weights() -> dict[str, int]:
     """How many numbers each network trains."""
-    models = {name: network() for name, network in applications.NETWORKS.items()}
+    models = {name: network() for name, network in NETWORKS.items()}
     return {name: sum(p.size for p in m.parameters if p.trainable) for name, m in models.items()}
 
 
@@ -47,7 +55,7 @@ class FastCnn:
         if task.mode in directions.DIRECTIONS:
             layer = Conv2D(64, 3, padding="same", use_bias=False)
             return directions.make(task.mode, layer, (28, 28, 64), task.batch)
-        model = applications.get(task.net)(seed=0)
+        model = NETWORKS[task.net](seed=0)
         x = np.random.default_rng(0).random((task.batch, *model.input_shape), dtype=np.float32)
         if task.mode == "infer":
             predict = model.engine().predict

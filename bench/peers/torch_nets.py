@@ -9,6 +9,7 @@ SHAPES = {
     "caffe-lenet": (28, 28, 1),
     "cifar-small": (32, 32, 3),
     "resnet20": (32, 32, 3),
+    "tiny": (2,),
 }
 
 
@@ -77,9 +78,14 @@ def resnet20() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def tiny() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 10))
+
+
 NETS = {
     "lenet5": lenet5,
     "caffe-lenet": caffe_lenet,
     "cifar-small": cifar_small,
     "resnet20": resnet20,
+    "tiny": tiny,
 }

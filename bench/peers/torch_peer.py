@@ -20,10 +20,10 @@ VARIANTS = ("eager", "eager channels-last", "compile", "compile channels-last")
 
 
 def images(net: str, batch: int) -> torch.Tensor:
-    """The race's images, NCHW."""
+    """The race's images, NCHW, or features."""
     shape = (batch, *torch_nets.SHAPES[net])
     pixels = np.random.default_rng(0).random(shape, dtype=np.float32)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 1)))
 
 
 def labels(batch: int) -> torch.Tensor:
