@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
+import re
+
 import numpy as np
 import pytest
 import reference as numpy64
@@ -12,7 +16,7 @@ from fastcnn import layers as L
 from fastcnn import strategies
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels import reference
-from fastcnn.kernels.reference import conv2d
+from fastcnn.kernels.reference import conv2d_matmul
 from fastcnn.strategies import STRATEGIES
 
 NAMES = ("reference", "reference-im2col")
@@ -57,7 +61,7 @@ def test_convolution_and_its_gradients(form, name):
 def test_a_convolution_takes_its_defaults_and_keeps_the_type(compiled, monkeypatch):
     """As Python runs it; to compile it for other types takes ten seconds."""
     if not compiled:
-        monkeypatch.setattr(conv2d, "im2col", reference.im2col.py_func)
+        monkeypatch.setattr(conv2d_matmul, "im2col", reference.im2col.py_func)
     x, kernel = np.ones((2, 4, 5, 3), np.float32), np.ones((2, 2, 3, 6), np.float32)
     for convolve in (reference.conv2d_direct, reference.conv2d_im2col):
         y = (convolve if compiled else convolve.py_func)(x, kernel)
@@ -120,6 +124,41 @@ def test_the_loops_run_in_parallel(name):
     assert function.overloads, "the tests above call every one of them"
     for overload in function.overloads.values():
         assert overload.metadata["parfor_diagnostics"].count_parfors() >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "shapes"),
+    [
+        ("conv2d_direct", "channels C", [(2, 4, 4, 3), (3, 3, 2, 5)]),
+        ("conv2d_direct_dx", "filters F", [(2, 2, 2, 4), (3, 3, 2, 5)]),
+        ("conv2d_direct_dw", "images N", [(2, 4, 4, 3), (1, 2, 2, 5)]),
+        ("matmul", "inner size K", [(3, 4), (5, 3)]),
+        ("max_pool2d_dx", "channels C", [(2, 4, 4, 3), (2, 2, 2, 2)]),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(name, words, shapes):
+    """In compiled code nothing else would keep a loop from reading beyond an array."""
+    more = {
+        "conv2d_direct_dx": [(4, 4)],
+        "conv2d_direct_dw": [(3, 3)],
+        "max_pool2d_dx": [(2, 2), (2, 2)],
+    }.get(name, [])
+    with pytest.raises(ValueError, match=words):
+        getattr(reference, name)(*map(np.zeros, shapes), *more)
+
+
+@pytest.mark.parametrize("name", reference.__all__)
+def test_help_tells_all(name):
+    """Sections of its own, an argument a line, and shapes; `help` shows it for compiled code."""
+    function = getattr(reference, name)
+    text = pydoc.plain(pydoc.render_doc(function))
+    assert f"{name}(" in text
+    sections = ("Args:", "Returns:", "Shape:")
+    assert [section for section in sections if section in text] == list(sections)
+    arguments = re.findall(r"^ {8}(\w+): ", text, re.MULTILINE)
+    assert arguments[: len(inspect.signature(function.py_func).parameters)] == list(
+        inspect.signature(function.py_func).parameters
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,14 +6,17 @@ They take and return plain arrays, and are compiled at their first call.
 """
 
 from fastcnn.kernels.reference.conv2d import (
-    col2im,
     conv2d_direct,
     conv2d_direct_dw,
     conv2d_direct_dx,
+)
+from fastcnn.kernels.reference.conv2d_matmul import (
+    col2im,
     conv2d_im2col,
     conv2d_im2col_dw,
     conv2d_im2col_dx,
     im2col,
+    matmul,
 )
 from fastcnn.kernels.reference.pool2d import (
     average_pool2d,
@@ -33,6 +36,7 @@ __all__ = [
     "conv2d_im2col_dw",
     "conv2d_im2col_dx",
     "im2col",
+    "matmul",
     "max_pool2d",
     "max_pool2d_dx",
 ]

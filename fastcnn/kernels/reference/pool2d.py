@@ -2,7 +2,7 @@
 
 A window of PH x PW pixels slides over each channel of an image; its largest number, or its mean,
 is one number of the result. Pixels outside the image do not count, neither for the largest nor for
-the mean. Arguments are those of `kernels/reference/conv2d.py`.
+the mean.
 
 Shapes, in every function: x and dx [N, H, W, C], y and dy [N, OH, OW, C].
 
@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit, prange
 
 from fastcnn.kernels.reference.conv2d import NO_PADDING, output_size
+
+IMAGES = "x [N, H, W, C] and dy [N, OH, OW, C] have not the same number of images N or channels C."
 
 
 @njit
@@ -40,6 +42,7 @@ def max_pool2d(x, size, strides, padding=NO_PADDING):
 
     Shape:
         x [N, H, W, C] -> y [N, OH, OW, C].
+        OH = (H + top + bottom - PH) // SH + 1, and OW likewise.
     """
     images, height, width, channels = x.shape
     size_h, size_w = size
@@ -67,16 +70,23 @@ def max_pool2d_dx(x, dy, size, strides, padding=NO_PADDING):
     Args:
         x: Images.
         dy: Gradient of the pooling's result.
-        size: As in `max_pool2d`; so are strides and padding.
+        size: Height and width of the window, (PH, PW).
+        strides: Pixels between neighbouring windows, (SH, SW).
+        padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
 
     Returns:
         dx, in x's type.
+
+    Raises:
+        ValueError: x and dy differ in their images or channels.
 
     Shape:
         x [N, H, W, C], dy [N, OH, OW, C] -> dx [N, H, W, C].
     """
     images, height, width, channels = x.shape
     _, rows, columns, _ = dy.shape
+    if dy.shape[0] != images or dy.shape[3] != channels:
+        raise ValueError(IMAGES)
     size_h, size_w = size
     stride_h, stride_w = strides
     top, left = padding[0][0], padding[1][0]
@@ -101,7 +111,18 @@ def max_pool2d_dx(x, dy, size, strides, padding=NO_PADDING):
 def average_pool2d(x, size, strides, padding=NO_PADDING):
     """Return the mean of the numbers under each window, of those within the image.
 
-    Args, result and shape are those of `max_pool2d`; a window outside altogether gives 0.
+    Args:
+        x: Images.
+        size: Height and width of the window, (PH, PW).
+        strides: Pixels between neighbouring windows, (SH, SW).
+        padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
+
+    Returns:
+        y, in x's type; 0 for a window that lies outside altogether.
+
+    Shape:
+        x [N, H, W, C] -> y [N, OH, OW, C].
+        OH = (H + top + bottom - PH) // SH + 1, and OW likewise.
     """
     images, height, width, channels = x.shape
     size_h, size_w = size
@@ -130,7 +151,9 @@ def average_pool2d_dx(dy, image, size, strides, padding=NO_PADDING):
     Args:
         dy: Gradient of the pooling's result.
         image: Height and width of the images, (H, W).
-        size: As in `average_pool2d`; so are strides and padding.
+        size: Height and width of the window, (PH, PW).
+        strides: Pixels between neighbouring windows, (SH, SW).
+        padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
 
     Returns:
         dx, in dy's type.

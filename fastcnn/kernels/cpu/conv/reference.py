@@ -1,4 +1,4 @@
-"""The definitions as strategies: `kernels/reference/conv2d.py`, called by the engine.
+"""The definitions as strategies: `kernels/reference/`, called by the engine.
 
 "reference" is direct convolution as plain loops, "reference-im2col" the same by a matrix of
 windows (`columns`). They show what every further idea brings, and are never chosen by "auto". The
@@ -151,21 +151,19 @@ def _window(op: Record) -> tuple[tuple[int, int], _Padding, tuple[int, int]]:
 
 
 def _compiled(op: Record, direction: str) -> Callable[..., np.ndarray]:
-    return _one_thread((IM2COL if op.columns else DIRECT) + direction)
+    # Few need them, and each is prepared for several threads where it is imported.
+    from fastcnn.kernels import reference
+
+    return _one_thread(getattr(reference, (IM2COL if op.columns else DIRECT) + direction))
 
 
 @cache
-def _one_thread(name: str) -> Callable[..., np.ndarray]:
+def _one_thread(definition: Dispatcher) -> Callable[..., np.ndarray]:
     """Return a definition, and the definitions that it calls, compiled for one thread."""
-    # Few need them, and each is prepared for several threads where it is imported.
-    from fastcnn.kernels.reference import conv2d as definitions
-
-    function = getattr(definitions, name).py_func
-    called = [callee for callee in function.__code__.co_names if hasattr(definitions, callee)]
-    inner = {
-        callee: _one_thread(callee)
-        for callee in called
-        if isinstance(getattr(definitions, callee), Dispatcher)
-    }
-    names = {**function.__globals__, **inner}
-    return cached_njit(nogil=True)(FunctionType(function.__code__, names, name))
+    function = definition.py_func
+    names = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        if isinstance(names.get(name), Dispatcher):
+            names[name] = _one_thread(names[name])
+    code = FunctionType(function.__code__, names, function.__name__)
+    return cached_njit(nogil=True)(code)
