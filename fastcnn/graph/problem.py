@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -84,6 +84,27 @@ class Problem:
     def depthwise(self) -> bool:
         """Whether each channel has one kernel of its own."""
         return self.groups == self.channels == self.filters > 1
+
+    @property
+    def transposed(self) -> Problem:
+        """The input's gradient as a convolution of y's gradient, for strides of 1.
+
+        Padding wider than the kernel reaches makes it below 0, which leaves out y's edge.
+        """
+        rows, columns = (
+            ((taps - 1) * dilation - before, (taps - 1) * dilation - after)
+            for taps, dilation, (before, after) in zip(
+                self.kernel, self.dilation, self.padding, strict=True
+            )
+        )
+        return replace(
+            self,
+            height=self.out_height,
+            width=self.out_width,
+            channels=self.filters,
+            filters=self.channels,
+            padding=(rows, columns),
+        )
 
     @property
     def multiply_adds(self) -> int:

@@ -17,6 +17,7 @@ from fastcnn.kernels.call import BATCH, Calls
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.data.gather import gather_images
 from fastcnn.kernels.cuda.nn import activation, bias, normalization, pooling, train_step
+from fastcnn.kernels.shared import normalization as shared
 from fastcnn.kernels.shared import pooling as emitters
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
 from fastcnn.losses import SparseCategoricalCrossentropy
@@ -65,12 +66,13 @@ def test_batch_normalization(pixels, channels):
     of_gamma, of_beta, scale, shift, mean, variance, gamma_dw, beta_dw = wide
     moments, coefficients = single((2 * channels,)), single((3 * channels,))
     sizes = {"pixels": pixels, "channels": channels}
-    places = {"partial": normalization.moments(calls, of_x, pixels, channels), "moments": moments}
+    partial = shared.moments(normalization, calls, of_x, pixels, channels)
+    places = {"partial": partial, "moments": moments}
     places |= {"gamma": of_gamma, "beta": of_beta, "scale": scale, "shift": shift}
     places |= {"moving_mean": mean, "moving_variance": variance}
     steps = {"epsilon": 1e-3, "momentum": 0.75}
     calls.emit(normalization.batch_scale_shift, BATCH, "moments", places, **steps, **sizes)
-    partial = normalization.sums(calls, of_x, of_dy, moments, pixels, channels)
+    partial = shared.sums(normalization, calls, of_x, of_dy, moments, pixels, channels)
     places = {"partial": partial, "moments": moments, "gamma": of_gamma}
     places |= {"gamma_gradient": gamma_dw, "beta_gradient": beta_dw, "coefficients": coefficients}
     calls.emit(normalization.batch_norm_dw, BATCH, "coefficients", places, epsilon=1e-3, **sizes)

@@ -28,6 +28,7 @@ def modules(package: ModuleType) -> list[str]:
 # Files of the CPU's that are about a CPU alone.
 CPU_ONLY = {
     "runtime.prefetch": "fetches cache lines ahead of a thread; a GPU's threads wait in turn",
+    "chunk_sums": "sums of each chunk of images; `split_k` has them on a GPU",
     "gemm.blas": "calls the host's BLAS",
     "runtime.compile_cache": "keeps machine code by Numba's cache; a GPU's is in `cubin_cache`",
     "conv.im2col_columns": "copies windows into a matrix; a GPU's tiles read them from the image",
@@ -63,12 +64,9 @@ NAMES_OF_CPU_ONLY = {
     "conv.direct.forward_cycles": "counts a CPU's cycles",
     "conv.direct.pixels_at_once": "fills a CPU's vectors with neighbouring pixels",
     "conv.direct.transposed": "a GPU's kernels turn the kernel as they read it",
-    "conv.im2col.empty_partial": "a chunk's sums; `split_k` has them on a GPU",
-    "conv.im2col.fold_partial": "a chunk's sums; `split_k` has them on a GPU",
     "layout.fold_gradient": "sums what chunks found; `split_k` does on a GPU",
     "layout.pack_kernel": "lays kernels out for vectors",
     "layout.pack_tap": "lays kernels out for vectors",
-    "nn.dense.packed": "lays a matrix out for vectors",
 }
 # Kernels that take other arguments, most since one launch does what the CPU does in many calls.
 OTHER_ARGUMENTS = {

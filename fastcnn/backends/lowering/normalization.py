@@ -7,11 +7,12 @@ from math import prod
 from fastcnn.backends.lowering.regions import Partial, Regions
 from fastcnn.graph.program import Buffer, Op
 from fastcnn.kernels.call import BATCH, IMAGE, Region
+from fastcnn.kernels.shared import normalization as shared
 
 
 def batch_moments(low: Regions, op: Op) -> None:
     x = low.region(op.inputs[0])
-    moments = low.kernels.normalization.moments(low.calls, x, *_sizes(op.inputs[0]))
+    moments = shared.moments(low.kernels.normalization, low.calls, x, *_sizes(op.inputs[0]))
     low.partials[op.outputs[0]] = Partial(moments, op.inputs[0])
 
 
@@ -65,8 +66,9 @@ def _gate(low: Regions, op: Op) -> dict[str, Region]:
 
 def batch_norm_sums(low: Regions, op: Op) -> None:
     x, dy, moments = (low.region(buffer) for buffer in op.inputs[:3])
-    sizes, gate = _sizes(op.inputs[0]), _gate(low, op)
-    sums = low.kernels.normalization.sums(low.calls, x, dy, moments, *sizes, **gate)
+    (pixels, channels), gate = _sizes(op.inputs[0]), _gate(low, op)
+    kernels = low.kernels.normalization
+    sums = shared.sums(kernels, low.calls, x, dy, moments, pixels, channels, **gate)
     low.partials[op.outputs[0]] = Partial(sums, op.inputs[0])
 
 

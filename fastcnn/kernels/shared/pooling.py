@@ -6,6 +6,7 @@ from types import ModuleType
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.shared.problem_sizes import image_sizes
 
 
 def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
@@ -13,11 +14,7 @@ def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
     whole = problem.out_height * problem.strides[0] == problem.height
     whole = whole and problem.out_width * problem.strides[1] == problem.width
     return {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
+        **image_sizes(problem),
         "window_h": problem.kernel[0],
         "window_w": problem.kernel[1],
         "stride_h": problem.strides[0],

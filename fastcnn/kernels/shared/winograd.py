@@ -22,6 +22,8 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from fastcnn.graph.problem import Problem
+
 TAPS = 3
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
 
@@ -40,6 +42,17 @@ def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a_t[-1, -1] = g[-1, -1] = 1
     b_t[-1] = np.poly(points)[::-1]
     return a_t, g, b_t
+
+
+def declines(problem: Problem) -> str | None:
+    """Return why F(m x m, 3 x 3) cannot do a problem, or None."""
+    if problem.kernel != (TAPS, TAPS):
+        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
+    if problem.strides != (1, 1) or problem.dilation != (1, 1):
+        return "it takes strides and dilation of 1 only"
+    if problem.groups != 1:
+        return "it takes one group of channels only"
+    return None
 
 
 class Arithmetic(Protocol[Value]):

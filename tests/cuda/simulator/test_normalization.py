@@ -11,6 +11,7 @@ from running import local, run, single
 
 from fastcnn.kernels.call import BATCH, Calls
 from fastcnn.kernels.cuda.nn import normalization as kernels
+from fastcnn.kernels.shared import normalization as shared
 
 EPSILON, MOMENTUM = 1e-3, 0.75
 # (pixels, channels) of an image: channels that fill part of a tile, more than one tile, four by
@@ -32,7 +33,7 @@ def statistics(x, gamma=None, beta=None):
     images, pixels, channels = x.shape
     calls = Calls(images)
     region = local((pixels, channels))
-    partial = kernels.moments(calls, region, pixels, channels)
+    partial = shared.moments(kernels, calls, region, pixels, channels)
     moments = single((2 * channels,))
     names = ("scale", "shift", "moving_mean", "moving_variance")
     made = {name: single((channels,)) for name in names}
@@ -139,7 +140,7 @@ def test_gradient(pixels, channels, gated):
     first, slope, dx = (local((pixels, channels)) for _ in range(3))
     moments, weights = single((2 * channels,)), single((channels,))
     gate = {"scale": single((channels,)), "shift": single((channels,))} if gated else {}
-    partial = kernels.sums(calls, first, slope, moments, pixels, channels, **gate)
+    partial = shared.sums(kernels, calls, first, slope, moments, pixels, channels, **gate)
     coefficients = single((3 * channels,))
     gradients = {f"{name}_gradient": single((channels,)) for name in ("gamma", "beta")}
     places = {"partial": partial, "moments": moments, "gamma": weights, **gradients}

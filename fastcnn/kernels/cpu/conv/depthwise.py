@@ -22,22 +22,20 @@ from math import ceil
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import (
     BATCH,
-    CHUNK,
     GLOBAL,
     IMAGE,
-    PARTIAL,
     Address,
     Calls,
     ConvOperands,
     Region,
 )
+from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.conv.depthwise_kernels import (
     depthwise_gradient,
     depthwise_sums,
     fold_depthwise,
     pack_depthwise,
 )
-from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.runtime.kernel import Kernel
 from fastcnn.kernels.cpu.simd.depthwise_tile import PIXELS, UNROLLED
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
@@ -136,8 +134,7 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
 
 def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) -> None:
     """Emit the gradient of the kernel."""
-    partial = Region(_packed_bytes(problem), PARTIAL, label="partial dw")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=partial.bytes // 4)
+    partial = empty_sums(calls, _packed_bytes(problem) // 4, "partial dw")
     where = {"x": x}, partial, dy
     axes = axis_of(problem, 0), axis_of(problem, 1)
     _emit(calls, depthwise_gradient, "kernel", *where, problem, problem.out_width, *axes, STRIP)

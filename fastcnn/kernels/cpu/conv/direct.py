@@ -23,15 +23,14 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Address, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, ConvOperands, Region
+from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
-from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated
+from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
@@ -48,7 +47,7 @@ def pixels_at_once(problem: Problem) -> int:
 
 def forward_cycles(problem: Problem, pixels: int) -> float:
     """Estimate the cycles of one image, forward, with `pixels` computed as one."""
-    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    taps_w = wide_taps(problem, pixels)
     steps = problem.kernel[0] * taps_w * problem.channels_per_group
     rows, columns = problem.out_width // pixels, pixels * problem.filters_per_group
     return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
@@ -56,7 +55,7 @@ def forward_cycles(problem: Problem, pixels: int) -> float:
 
 def _dw_cycles(problem: Problem) -> float:
     pixels = pixels_at_once(problem)
-    taps_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    taps_w = wide_taps(problem, pixels)
     rows, columns = taps_w * problem.channels_per_group, pixels * problem.filters_per_group
     steps = problem.out_height * problem.out_width // pixels
     return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps)
@@ -95,7 +94,7 @@ def convolve(
     channels, filters = problem.channels, problem.filters
     inner, outputs = problem.channels_per_group, problem.filters_per_group
     row = 4 * problem.padded_width * channels
-    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    wide_w = wide_taps(problem, pixels)
     steps = problem.kernel[0] * wide_w * inner
     vectors = ceil(pixels * outputs / LANES)
     columns = pixels * outputs
@@ -171,21 +170,8 @@ def transposed(problem: Problem) -> Problem | None:
     """Return dx as a convolution of the output gradient; None where strides or padding forbid."""
     if problem.strides != (1, 1):
         return None
-    reach = [(k - 1) * d for k, d in zip(problem.kernel, problem.dilation, strict=True)]
-    rows, columns = (
-        (far - before, far - after)
-        for far, (before, after) in zip(reach, problem.padding, strict=True)
-    )
-    if min(*rows, *columns) < 0:
-        return None
-    return replace(
-        problem,
-        height=problem.out_height,
-        width=problem.out_width,
-        channels=problem.filters,
-        filters=problem.channels,
-        padding=(rows, columns),
-    )
+    backward = problem.transposed
+    return None if min(map(min, backward.padding)) < 0 else backward
 
 
 def conv2d_direct_dx(
@@ -219,33 +205,17 @@ def conv2d_direct_dw(
         depthwise.dw(calls, problem, x, dy, gradient)
         return
     pixels = pixels_at_once(problem)
-    wide_w = problem.kernel[1] + (pixels - 1) * problem.strides[1]
-    rows = problem.kernel[0] * wide_w * problem.channels_per_group
+    rows = problem.kernel[0] * wide_taps(problem, pixels) * problem.channels_per_group
     size = 4 * rows * pixels * problem.filters
     chunks = min(CHUNKS, calls.images)
     if pixels == 1 and chunks * size > 2 * calls.images * (x.bytes + dy.bytes):
         source = padded_source(calls, problem, x)
         _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
         return
-    partial = Region(size, PARTIAL, label="partial dw")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=size // 4)
+    partial = empty_kernel_gradient(calls, problem, pixels)
     source = padded_source(calls, problem, x)
     _sum_pixels(calls, problem, pixels, source, dy, partial)
-    rows = problem.kernel[0] * problem.kernel[1] * problem.channels_per_group
-    calls.emit(
-        fold_gradient,
-        BATCH,
-        "gradient",
-        {"partial": partial, "gradient": gradient},
-        parts=max(1, min(rows, rows * problem.filters // 4096)),
-        taps_h=problem.kernel[0],
-        taps_w=problem.kernel[1],
-        wide_w=wide_w,
-        inner=problem.channels_per_group,
-        outputs=problem.filters,
-        pixels=pixels,
-        shift=problem.strides[1],
-    )
+    fold_kernel_gradient(calls, problem, partial, gradient, pixels)
 
 
 def _sum_pixels(
@@ -259,7 +229,7 @@ def _sum_pixels(
 ) -> None:
     """Emit sums[KH, wide KW, C / groups, P * F] (+)= source^T dy, over pixels; groups lie side by
     side."""
-    taps_h, taps_w = problem.kernel[0], problem.kernel[1] + (pixels - 1) * problem.strides[1]
+    taps_h, taps_w = problem.kernel[0], wide_taps(problem, pixels)
     inner, outputs = problem.channels_per_group, problem.filters_per_group
     channels, filters = problem.channels, problem.filters
     row = 4 * problem.padded_width * channels

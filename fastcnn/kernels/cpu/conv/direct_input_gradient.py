@@ -20,9 +20,9 @@ from math import ceil, gcd
 from numba import njit
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
+from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
-from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
@@ -145,28 +145,10 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
     taps_h, taps_w = problem.kernel
     run = taps_w * inner
     vectors = ceil(run / LANES)
-    packed = Region(
-        problem.groups * vectors * taps_h * outputs * VECTOR_BYTES, GLOBAL, label="kernel^T"
-    )
     # packed[group][vector][kh, f][LANES]: the columns are (kw, channel).
-    calls.emit(
-        pack_kernel,
-        BATCH,
-        "packed",
-        {"kernel": weights, "packed": packed},
-        parts=min(16, problem.groups * vectors),
-        taps_h=taps_h,
-        taps_w=1,
-        wide_w=1,
-        pixels=1,
-        inner=outputs,
-        outputs=run,
-        groups=problem.groups,
-        s_h=run * problem.filters,
-        s_i=1,
-        s_o=problem.filters,
-        s_g=outputs,
-    )
+    layout = {"taps_h": taps_h, "inner": outputs, "outputs": run, "groups": problem.groups}
+    steps = {"s_h": run * problem.filters, "s_i": 1, "s_o": problem.filters, "s_g": outputs}
+    packed = packed_matrix(calls, weights, layout | steps, "kernel^T")
     columns = Region(4 * problem.groups * problem.out_width * run, label="columns")
     # Kernel rows that reach one image row are `tap_step` apart, their output rows `row_step`.
     common = gcd(problem.strides[0], problem.dilation[0])

@@ -28,7 +28,8 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, CHUNK, GLOBAL, IMAGE, PARTIAL, Calls, ConvOperands, Region
+from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
     copy_cycles,
@@ -38,9 +39,8 @@ from fastcnn.kernels.cpu.conv.im2col_columns import (
     sum_columns,
     window_size,
 )
-from fastcnn.kernels.cpu.gemm.packing import packed_kernel
+from fastcnn.kernels.cpu.gemm.packing import packed_kernel, packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient, pack_kernel
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 # Bytes of columns and dy that every tile of the kernel's gradient goes through before the next: a
@@ -120,26 +120,9 @@ def conv2d_im2col_dx(
 def _transposed_kernel(calls: Calls, problem: Problem, kernel: Region) -> Region:
     """Return packed[group][vector][f][LANES]: rows are filters, columns the window's numbers."""
     window, outputs = window_size(problem), problem.filters_per_group
-    vectors = problem.groups * ceil(window / LANES)
-    packed = Region(vectors * outputs * VECTOR_BYTES, GLOBAL, label="kernel^T")
-    calls.emit(
-        pack_kernel,
-        BATCH,
-        "packed",
-        {"kernel": kernel, "packed": packed},
-        parts=min(16, vectors),
-        taps_h=1,
-        taps_w=1,
-        wide_w=1,
-        pixels=1,
-        inner=outputs,
-        outputs=window,
-        groups=problem.groups,
-        s_i=1,
-        s_o=problem.filters,
-        s_g=outputs,
-    )
-    return packed
+    layout = {"inner": outputs, "outputs": window, "groups": problem.groups}
+    steps = {"s_i": 1, "s_o": problem.filters, "s_g": outputs}
+    return packed_matrix(calls, kernel, layout | steps, "kernel^T")
 
 
 def conv2d_im2col_dw(
@@ -147,7 +130,7 @@ def conv2d_im2col_dw(
 ) -> None:
     """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
     window, outputs = window_size(problem), problem.filters_per_group
-    partial = empty_partial(calls, problem)
+    partial = empty_kernel_gradient(calls, problem)
     columns = columns_of(calls, problem, x)
     a_row, b_row = problem.out_width * columns.row, 4 * problem.out_width * problem.filters
     values = grid_values(
@@ -169,29 +152,4 @@ def conv2d_im2col_dw(
         accumulate=1,
     )
     calls.emit(tiles, IMAGE, "c", {"a": columns.region, "b": dy, "c": partial}, **values)
-    fold_partial(calls, problem, partial, gradient)
-
-
-def empty_partial(calls: Calls, problem: Problem) -> Region:
-    """Return each chunk's sum of the kernel's gradient, [KH * KW * C / groups, F], zeroed."""
-    size = window_size(problem) * problem.filters
-    partial = Region(4 * size, PARTIAL, label="partial dw")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=size)
-    return partial
-
-
-def fold_partial(calls: Calls, problem: Problem, partial: Region, gradient: Region) -> None:
-    """Emit the sum over the chunks."""
-    rows = window_size(problem)
-    calls.emit(
-        fold_gradient,
-        BATCH,
-        "gradient",
-        {"partial": partial, "gradient": gradient},
-        parts=max(1, min(rows, rows * problem.filters // 4096)),
-        taps_h=1,
-        taps_w=1,
-        inner=rows,
-        outputs=problem.filters,
-        pixels=1,
-    )
+    fold_kernel_gradient(calls, problem, partial, gradient)

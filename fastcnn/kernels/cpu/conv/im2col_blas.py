@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import im2col
-from fastcnn.kernels.cpu.conv.im2col import declines, empty_partial, fold_partial
+from fastcnn.kernels.cpu.conv.im2col import declines
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
     empty_columns,
@@ -98,7 +99,7 @@ def conv2d_im2col_blas_dw(
 ) -> None:
     """Emit the gradient of the kernel: columns^T @ dy, added up over each chunk's images."""
     outputs = problem.filters_per_group
-    partial = empty_partial(calls, problem)
+    partial = empty_kernel_gradient(calls, problem)
     columns = columns_of(calls, problem, x)
     calls.emit(
         blas_product,
@@ -119,4 +120,4 @@ def conv2d_im2col_blas_dw(
         b_column=4,
         accumulate=1,
     )
-    fold_partial(calls, problem, partial, gradient)
+    fold_kernel_gradient(calls, problem, partial, gradient)

@@ -17,6 +17,7 @@ from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, copy, fill, load, load_between, splat, store
+from fastcnn.kernels.shared.problem_sizes import window_sizes
 
 # `runs` pieces of `run` floats each make one row of a window: KW * C numbers that lie together in
 # the image, or KW pieces of C / groups. Taps that meet one image pixel are `tap_step` apart, and
@@ -172,20 +173,7 @@ def _geometry(problem: Problem) -> dict[str, int]:
     (stride_h, stride_w), (dilation_h, dilation_w) = problem.strides, problem.dilation
     common_h, common_w = gcd(stride_h, dilation_h), gcd(stride_w, dilation_w)
     return {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "groups": problem.groups,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
-        "taps_h": problem.kernel[0],
-        "taps_w": problem.kernel[1],
-        "stride_h": stride_h,
-        "stride_w": stride_w,
-        "dilation_h": dilation_h,
-        "dilation_w": dilation_w,
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
+        **window_sizes(problem),
         "runs": runs,
         "run": problem.kernel[1] * problem.channels_per_group // runs,
         "tap_step_h": stride_h // common_h,

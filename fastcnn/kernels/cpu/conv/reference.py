@@ -17,10 +17,11 @@ from numba.core.dispatcher import Dispatcher
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
-from fastcnn.kernels.cpu.conv.im2col import empty_partial, fold_partial
+from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, view
 from fastcnn.kernels.cpu.runtime.kernel import record
+from fastcnn.kernels.shared.problem_sizes import window_sizes
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width", "filters", "groups"),
@@ -77,21 +78,16 @@ def conv2d_reference_dw(
     columns: bool = False,
 ) -> None:
     """Emit the gradient of the kernel, added up over each chunk's images."""
-    partial = empty_partial(calls, problem)
+    partial = empty_kernel_gradient(calls, problem)
     places = {"x": x, "dy": dy, "dw": partial}
     calls.emit(reference_dw, IMAGE, "dw", places, **_geometry(problem, columns))
-    fold_partial(calls, problem, partial, gradient)
+    fold_kernel_gradient(calls, problem, partial, gradient)
 
 
 def _geometry(problem: Problem, columns: bool) -> dict[str, int]:
-    (top, bottom), (left, right) = problem.padding
-    numbers = (
-        *(problem.height, problem.width, problem.channels),
-        *(problem.out_height, problem.out_width, problem.filters, problem.groups),
-        *(*problem.kernel, *problem.strides, *problem.dilation),
-        *(top, bottom, left, right, columns),
-    )
-    return dict(zip(GEOMETRY, numbers, strict=True))
+    (_, bottom), (_, right) = problem.padding
+    further = {"filters": problem.filters, "bottom": bottom, "right": right, "columns": columns}
+    return {**window_sizes(problem), **further}
 
 
 @host_kernel(FORWARD)

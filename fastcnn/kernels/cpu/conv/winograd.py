@@ -36,22 +36,21 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import (
     BATCH,
     BLOCK,
-    CHUNK,
     GLOBAL,
     IMAGE,
-    PARTIAL,
     Address,
     Calls,
     ConvOperands,
     Region,
 )
+from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.direct import transposed
 from fastcnn.kernels.cpu.conv.winograd_tiling import Tiling, odd_lines
 from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.shared import winograd
 
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
@@ -64,15 +63,10 @@ PARTS = 16  # of a batch-wide call
 
 def declines(direction: str, problem: Problem) -> str | None:
     """Return why a problem cannot be done, or None."""
-    if problem.kernel != (3, 3):
-        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
-    if problem.strides != (1, 1) or problem.dilation != (1, 1):
-        return "it takes strides and dilation of 1 only"
-    if problem.groups != 1:
-        return "it takes one group of channels only"
-    if direction == "dx" and transposed(problem) is None:
-        return "its gradient of the input takes padding of at most 2"
-    return None
+    reason = winograd.declines(problem)
+    if reason is None and direction == "dx" and transposed(problem) is None:
+        reason = "its gradient of the input takes padding of at most 2"
+    return reason
 
 
 def _backward(problem: Problem) -> Problem:
@@ -121,18 +115,16 @@ def _transformed_kernel(
     return u, step
 
 
-def conv2d_winograd(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-    m: int = 4,
-    flipped: bool = False,
-) -> None:
-    """Emit y = x * kernel + bias by F(m x m, 3 x 3).
+def conv2d_winograd(calls: Calls, problem: Problem, operands: ConvOperands, m: int = 4) -> None:
+    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
+    _convolve(calls, problem, operands, m, flipped=False)
 
-    With `flipped`, `problem` is that of dx: both axes of the kernel run backwards and channels and
-    filters change places.
-    """
+
+def _convolve(
+    calls: Calls, problem: Problem, operands: ConvOperands, m: int, flipped: bool
+) -> None:
+    """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
+    channels and filters change places."""
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     u, u_step = _transformed_kernel(calls, problem, m, operands.kernel, operands.scale, flipped)
@@ -227,7 +219,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
+    _convolve(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
@@ -246,9 +238,7 @@ def conv2d_winograd_dw(
     chunks = min(CHUNKS, calls.images)
     both = calls.images * tiling.elements * (v_step + w_step)
     small = d_bytes <= NEAR or chunks * d_bytes <= 2 * both
-    d = Region(d_bytes, PARTIAL if small else GLOBAL, label="D")
-    if small:
-        calls.emit(fill_zero, CHUNK, "y", {"y": d}, size=d_bytes // 4)
+    d = empty_sums(calls, d_bytes // 4, "D") if small else Region(d_bytes, GLOBAL, label="D")
     for image, area, elements, tile, step, of_output in (
         (x, tiling.source, v, v_tile, v_step, 0),
         (dy, tiling.target, w, w_tile, w_step, 1),

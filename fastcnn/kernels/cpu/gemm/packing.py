@@ -48,7 +48,6 @@ def packed_kernel(
     """
     taps_h, taps_w = problem.kernel
     inner, outputs = problem.channels_per_group, problem.filters_per_group
-    wide_w = taps_w + (pixels - 1) * problem.strides[1]
     if flipped:
         # Stored as [KH, KW, outputs, inner * groups].
         row = inner * problem.groups
@@ -60,26 +59,44 @@ def packed_kernel(
         tap = inner * row
         strides = {"s_h": taps_w * tap, "s_w": tap, "s_i": row, "s_o": 1, "s_g": outputs}
         source = Address(kernel)
-    vectors = problem.groups * ceil(pixels * outputs / LANES)
-    steps = taps_h * wide_w * inner
-    packed = Region(vectors * steps * VECTOR_BYTES, GLOBAL, label="packed")
-    calls.emit(
-        pack_kernel,
-        BATCH,
-        "packed",
-        {"kernel": source, "packed": packed, "scale": scale},
-        parts=min(vectors, 16),
-        taps_h=taps_h,
-        taps_w=taps_w,
-        wide_w=wide_w,
-        inner=inner,
-        outputs=outputs,
-        pixels=pixels,
-        shift=problem.strides[1],
-        groups=problem.groups,
+    layout = {
+        "taps_h": taps_h,
+        "taps_w": taps_w,
+        "wide_w": wide_taps(problem, pixels),
+        "inner": inner,
+        "outputs": outputs,
+        "pixels": pixels,
+        "shift": problem.strides[1],
+        "groups": problem.groups,
         **strides,
-    )
+    }
+    return packed_matrix(calls, source, layout, scale=scale)
+
+
+def packed_matrix(
+    calls: Calls,
+    matrix: Region | Address,
+    layout: dict[str, int],
+    label: str = "packed",
+    scale: Region | None = None,
+) -> Region:
+    """Return packed[group][vector][taps_h, wide_w, inner][LANES] of a matrix for the tiles.
+
+    `layout` are numbers of `pack_kernel`: inner and outputs, rows and columns of the matrix, whose
+    element (i, o) lies at i * s_i + o * s_o floats; groups and taps where there are several.
+    """
+    layout = {"taps_h": 1, "taps_w": 1, "wide_w": 1, "pixels": 1, "groups": 1, **layout}
+    vectors = layout["groups"] * ceil(layout["pixels"] * layout["outputs"] / LANES)
+    steps = layout["taps_h"] * layout["wide_w"] * layout["inner"]
+    packed = Region(vectors * steps * VECTOR_BYTES, GLOBAL, label=label)
+    places = {"kernel": matrix, "packed": packed, "scale": scale}
+    calls.emit(pack_kernel, BATCH, "packed", places, parts=min(vectors, 16), **layout)
     return packed
+
+
+def wide_taps(problem: Problem, pixels: int) -> int:
+    """Return the columns of a kernel that is widened for `pixels` neighbouring pixels as one."""
+    return problem.kernel[1] + (pixels - 1) * problem.strides[1]
 
 
 def repeated(calls: Calls, bias: Region, size: int, times: int) -> Region:

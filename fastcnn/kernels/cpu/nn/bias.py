@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastcnn.kernels.call import BATCH, CHUNK, IMAGE, PARTIAL, Calls, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, Region
+from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.gemm.tiled import grid_values, tiles
-from fastcnn.kernels.cpu.layout import fill_zero, fold_gradient
+from fastcnn.kernels.cpu.layout import fold_gradient
 from fastcnn.kernels.cpu.simd.register_tile import LANES, WIDEST
 
 
@@ -16,8 +17,7 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
     full = WIDEST * LANES
     together = max(p for p in range(1, max(1, full // filters) + 1) if pixels % p == 0)
     columns = together * filters
-    partial = Region(4 * columns, PARTIAL, label="partial db")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=columns)
+    partial = empty_sums(calls, columns, "partial db")
     inner = {"k0": pixels // together, "a_k0": 0, "b_k0": 4 * columns, "accumulate": 1}
     places = {"a": Region(4, "one"), "b": dy, "c": partial}
     calls.emit(tiles, IMAGE, "c", places, **grid_values(1, columns, **inner))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, Region
+from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.panels import product_by_panels
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
-from fastcnn.kernels.cpu.layout import pack_kernel
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
@@ -104,7 +104,8 @@ def forward(
     features, units = sizes
     size = 4 * features * units
     if scale is not None or (not training and LARGE < size < HUGE):
-        kernel = packed(calls, kernel, features, units, units, 1, scale)
+        layout = {"inner": features, "outputs": units, "s_i": units, "s_o": 1}
+        kernel = packed_matrix(calls, kernel, layout, scale=scale)
         steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
         _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
     elif size > LARGE:
@@ -119,7 +120,8 @@ def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, 
     if 4 * features * units > LARGE:
         _panels(calls, dy, kernel, out, None, units, features, 1, units)
         return
-    transposed = packed(calls, kernel, units, features, 1, units)
+    layout = {"inner": units, "outputs": features, "s_i": 1, "s_o": units}
+    transposed = packed_matrix(calls, kernel, layout)
     steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
     _product(calls, dy, transposed, out, None, units, features, **steps)
 
@@ -152,34 +154,3 @@ def bias_dw(calls: Calls, dy: Region, gradient: Region, units: int) -> None:
     steps = {"k0_is_images": 1, "a_k0": 0, "b_k0": dy.stride}
     places = {"a": Region(4, "one"), "b": dy, "c": gradient}
     calls.emit(tiles, BATCH, "c", places, **grid_values(1, units, **steps))
-
-
-def packed(
-    calls: Calls,
-    kernel: Region,
-    inner: int,
-    columns: int,
-    s_i: int,
-    s_o: int,
-    scale: Region | None = None,
-) -> Region:
-    """Return a matrix packed for the tiles: element (i, o) lies at i * s_i + o * s_o floats."""
-    vectors = ceil(columns / LANES)
-    packed = Region(vectors * inner * VECTOR_BYTES, GLOBAL, label="packed")
-    calls.emit(
-        pack_kernel,
-        BATCH,
-        "packed",
-        {"kernel": kernel, "packed": packed, "scale": scale},
-        parts=min(vectors, 16),
-        taps_h=1,
-        taps_w=1,
-        wide_w=1,
-        pixels=1,
-        groups=1,
-        inner=inner,
-        outputs=columns,
-        s_i=s_i,
-        s_o=s_o,
-    )
-    return packed

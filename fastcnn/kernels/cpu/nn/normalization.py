@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numba import njit
 
-from fastcnn.kernels.call import CHUNK, IMAGE, PARTIAL, Calls, Region
-from fastcnn.kernels.cpu.layout import fill_zero
+from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
@@ -34,6 +34,7 @@ MERGE_DW = record(
     *("partial_stride", "pixels", "channels", "epsilon"),
 )
 BATCH_NORM_DX = record("x", "dy", "coefficients", "scale", "shift", "dx", "pixels", "channels")
+SUMMED = IMAGE  # a call of `batch_moments` or `batch_norm_sums` adds an image to its chunk's sums
 
 
 @kernel(MOMENTS)
@@ -214,44 +215,6 @@ def batch_norm_dx(pointer):
             place += step
 
 
-def moments(calls: Calls, x: Region, pixels: int, channels: int) -> Region:
-    """Emit what `batch_scale_shift` merges: each chunk's moments of x; return where they are."""
-    partial = _partial(calls, 1 + 2 * channels)
-    sizes = {"pixels": pixels, "channels": channels}
-    calls.emit(batch_moments, IMAGE, "partial", {"x": x, "partial": partial}, **sizes)
-    return partial
-
-
-def sums(
-    calls: Calls,
-    x: Region,
-    dy: Region,
-    moments: Region,
-    pixels: int,
-    channels: int,
-    scale: Region | None = None,
-    shift: Region | None = None,
-) -> Region:
-    """Emit what `batch_norm_dw` merges: each chunk's sums; return where they are.
-
-    `scale` and `shift` are given where ReLU followed: dy counts only where it let x through.
-    """
-    partial = _partial(calls, 2 * channels)
-    places = {
-        "x": x,
-        "dy": dy,
-        "moments": moments,
-        "partial": partial,
-        "scale": scale,
-        "shift": shift,
-    }
-    sizes = {"pixels": pixels, "channels": channels}
-    calls.emit(batch_norm_sums, IMAGE, "partial", places, **sizes)
-    return partial
-
-
-def _partial(calls: Calls, floats: int) -> Region:
-    """Return sums that each chunk has of its own, zero before its first image."""
-    partial = Region(4 * floats, PARTIAL, label="partial moments")
-    calls.emit(fill_zero, CHUNK, "y", {"y": partial}, size=floats)
-    return partial
+def empty_partial(calls: Calls, pixels: int, channels: int, floats: int) -> Region:
+    """Return so many sums that each chunk has of its own, zero before its first image."""
+    return empty_sums(calls, floats, "partial moments")

@@ -36,6 +36,7 @@ from fastcnn.kernels.cuda.gemm.gemm import (
 )
 from fastcnn.kernels.cuda.gemm.tile import FLOAT32, TF32
 from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, Plan, best_plan, can_vectorize
+from fastcnn.kernels.shared.problem_sizes import window_sizes
 
 # The input's gradient needs more registers beside a tile's sums than larger tiles leave.
 LARGEST_DX = 128 * 64
@@ -222,20 +223,4 @@ def is_columns(problem: Problem) -> bool:
 
 def geometry(problem: Problem) -> dict[str, int]:
     """Return the sizes of a problem as the kernels take them."""
-    return {
-        "height": problem.height,
-        "width": problem.width,
-        "channels": problem.channels,
-        "filters": problem.filters,
-        "groups": problem.groups,
-        "out_height": problem.out_height,
-        "out_width": problem.out_width,
-        "taps_h": problem.kernel[0],
-        "taps_w": problem.kernel[1],
-        "stride_h": problem.strides[0],
-        "stride_w": problem.strides[1],
-        "dilation_h": problem.dilation[0],
-        "dilation_w": problem.dilation[1],
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
-    }
+    return {**window_sizes(problem), "filters": problem.filters}

@@ -39,32 +39,13 @@ from fastcnn.kernels.cuda.conv import winograd_kernels as kernels
 from fastcnn.kernels.cuda.gemm import gemm
 from fastcnn.kernels.cuda.runtime.cost_model import kernel_time
 from fastcnn.kernels.cuda.runtime.kernel import Kernel
+from fastcnn.kernels.shared import winograd
 from fastcnn.kernels.shared.winograd import TAPS
 
 
 def declines(direction: str, problem: Problem) -> str | None:
     """Return why a problem cannot be done, or None."""
-    if problem.kernel != (TAPS, TAPS):
-        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
-    if problem.strides != (1, 1) or problem.dilation != (1, 1):
-        return "it takes strides and dilation of 1 only"
-    if problem.groups != 1:
-        return "it takes one group of channels only"
-    return None
-
-
-def _backward(problem: Problem) -> Problem:
-    """Return dx as a convolution of the output gradient; padding below 0 leaves out its edge."""
-    reach = TAPS - 1
-    (top, bottom), (left, right) = problem.padding
-    return replace(
-        problem,
-        height=problem.out_height,
-        width=problem.out_width,
-        channels=problem.filters,
-        filters=problem.channels,
-        padding=((reach - top, reach - bottom), (reach - left, reach - right)),
-    )
+    return winograd.declines(problem)
 
 
 class _Tiling:
@@ -84,18 +65,16 @@ class _Tiling:
         return {"tiles_h": self.high, "tiles_w": self.wide}
 
 
-def conv2d_winograd(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-    m: int = 4,
-    flipped: bool = False,
-) -> None:
-    """Emit y = x * kernel + bias by F(m x m, 3 x 3).
+def conv2d_winograd(calls: Calls, problem: Problem, operands: ConvOperands, m: int = 4) -> None:
+    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
+    _convolve(calls, problem, operands, m, flipped=False)
 
-    With `flipped`, `problem` is that of dx: both axes of the kernel run backwards and channels and
-    filters change places.
-    """
+
+def _convolve(
+    calls: Calls, problem: Problem, operands: ConvOperands, m: int, flipped: bool
+) -> None:
+    """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
+    channels and filters change places."""
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
     u = Region(4 * elements * channels * filters, GLOBAL, label="U")
@@ -162,7 +141,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    conv2d_winograd(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
+    _convolve(calls, problem.transposed, ConvOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
@@ -175,7 +154,7 @@ def conv2d_winograd_dw(
     d = Region(4 * elements * channels * filters, GLOBAL, label="D")
     _transform_inputs(calls, kernels.winograd_inputs[m], tiling, problem, x, v)
     # The tiles of dy are its m x m pixels, from its corner on.
-    target = replace(_backward(problem), padding=((0, 0), (0, 0)))
+    target = replace(problem.transposed, padding=((0, 0), (0, 0)))
     _transform_inputs(calls, kernels.winograd_transposed_outputs[m], tiling, target, dy, w)
     gemm.sum_of_products(
         calls,
@@ -212,7 +191,7 @@ KERNEL_WORK = {2: 300, 4: 500}
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     """Estimate the nanoseconds of one image of a batch of so many."""
-    problem = _backward(problem) if direction == "dx" else problem
+    problem = problem.transposed if direction == "dx" else problem
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
     tiles, taps = images * tiling.count, TAPS * TAPS

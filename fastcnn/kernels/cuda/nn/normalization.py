@@ -38,13 +38,13 @@ __all__ = [
     "batch_norm_dx",
     "batch_norm_sums",
     "batch_scale_shift",
-    "moments",
+    "empty_partial",
     "moving_scale_shift",
-    "sums",
 ]
 
 f32, f64 = np.float32, np.float64
 ZERO, ONE = f32(0), f32(1)
+SUMMED = CHUNK  # a call of `batch_moments` or `batch_norm_sums` goes through a chunk of images
 
 
 @kernel(by_part)
@@ -170,42 +170,6 @@ def moving_scale_shift(
         _scale_and_shift(c, mean, variance, gamma, beta, scale, shift, epsilon)
 
 
-def moments(calls: Calls, x: Region, pixels: int, channels: int) -> Region:
-    """Emit what `batch_scale_shift` merges: each chunk's moments of x; return where they are."""
-    partial = _partial(pixels, channels, 1 + 2 * channels)
-    sizes = {"pixels": pixels, "channels": channels}
-    calls.emit(batch_moments, CHUNK, "partial", {"x": x, "partial": partial}, **sizes)
-    return partial
-
-
-def sums(
-    calls: Calls,
-    x: Region,
-    dy: Region,
-    moments: Region,
-    pixels: int,
-    channels: int,
-    scale: Region | None = None,
-    shift: Region | None = None,
-) -> Region:
-    """Emit what `batch_norm_dw` merges: each chunk's sums; return where they are.
-
-    `scale` and `shift` are given where ReLU followed: dy counts only where it let x through.
-    """
-    partial = _partial(pixels, channels, 2 * channels)
-    places = {
-        "x": x,
-        "dy": dy,
-        "moments": moments,
-        "partial": partial,
-        "scale": scale,
-        "shift": shift,
-    }
-    sizes = {"pixels": pixels, "channels": channels}
-    calls.emit(batch_norm_sums, CHUNK, "partial", places, **sizes)
-    return partial
-
-
-def _partial(pixels: int, channels: int, floats: int) -> Region:
+def empty_partial(calls: Calls, pixels: int, channels: int, floats: int) -> Region:
     """Return so many floats for each part of a chunk."""
     return Region(4 * floats * parts_of(pixels, channels), PARTIAL, label="partial moments")
