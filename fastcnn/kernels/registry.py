@@ -110,6 +110,9 @@ class Strategy(NamedTuple):
         error: The largest error to expect anywhere in a result against exact arithmetic, relative
             to the result's largest magnitude; what is exactly 0 may have it too, where a strategy's
             file does not say otherwise.
+        preparation: preparation(direction, problem) estimates what comes once a batch and before
+            it, where the weights have changed: the kernel's transform. In the unit of `cycles`,
+            which does not have it; None where it is little.
         cycles_tf32: The same estimate in TF32; None where it is that of float32.
         automatic: Whether "auto" may choose it.
 
@@ -125,11 +128,17 @@ class Strategy(NamedTuple):
     declines: Callable[[str, Problem], str | None]
     cycles: Callable[[str, Problem, int], float]
     error: float
+    preparation: Callable[[str, Problem], float] | None = None
     cycles_tf32: Callable[[str, Problem, int], float] | None = None
     automatic: bool = True
 
     def cost(
-        self, direction: str, problem: Problem, images: int, precision: str = FLOAT32
+        self,
+        direction: str,
+        problem: Problem,
+        images: int,
+        precision: str = FLOAT32,
+        prepared: bool = False,
     ) -> float:
         """Return the estimate in a precision, in the unit of `cycles`.
 
@@ -138,10 +147,13 @@ class Strategy(NamedTuple):
             problem: The convolution.
             images: Images of the batch.
             precision: FLOAT32 or TF32.
+            prepared: Whether the weights stay as they are from batch to batch.
         """
-        if precision == FLOAT32 or self.cycles_tf32 is None:
-            return self.cycles(direction, problem, images)
-        return self.cycles_tf32(direction, problem, images)
+        estimate = self.cycles
+        if precision != FLOAT32 and self.cycles_tf32 is not None:
+            estimate = self.cycles_tf32
+        once = 0.0 if prepared or self.preparation is None else self.preparation(direction, problem)
+        return estimate(direction, problem, images) + once / images
 
     def emitter(self, direction: str) -> Callable[..., None]:
         """Return what emits the calls of a direction."""
@@ -162,7 +174,7 @@ def strategy(
         name: What users call it.
         module: Has conv2d_<module>, conv2d_<module>_dx and conv2d_<module>_dw, which are an
             `EmitForward`, `EmitInputGradient` and `EmitKernelGradient`, declines, cycles, and
-            perhaps cycles_tf32.
+            perhaps preparation and cycles_tf32.
         error: See `Strategy`.
         automatic: See `Strategy`.
         **setting: Passed to all of these but `declines`: m=2 is the size of Winograd's tiles.
@@ -173,5 +185,10 @@ def strategy(
         for direction in ("", "_dx", "_dw")
     )
     cycles = partial(module.cycles, **setting)
-    cycles_tf32 = getattr(module, "cycles_tf32", None)
-    return Strategy(name, forward, dx, dw, module.declines, cycles, error, cycles_tf32, automatic)
+    preparation = getattr(module, "preparation", None)
+    return Strategy(
+        *(name, forward, dx, dw, module.declines, cycles, error),
+        preparation=preparation and partial(preparation, **setting),
+        cycles_tf32=getattr(module, "cycles_tf32", None),
+        automatic=automatic,
+    )

@@ -119,7 +119,10 @@ def assign(
             wished = wishes[direction]
             check(op.layer, {direction: wished}, problem, device)
             choice = choose(
-                *(direction, problem, images, bound, wished), device=device, precision=precision
+                *(direction, problem, images, bound, wished),
+                device=device,
+                precision=precision,
+                prepared=not program.training,
             )
             op.attributes["strategy"], op.attributes["chosen"] = choice
 
@@ -133,8 +136,13 @@ def choose(
     measured: bool = True,
     device: str = "cpu",
     precision: str = "float32",
+    prepared: bool = False,
 ) -> Choice:
-    """Return the strategy for one direction of a problem; without `measured`, as if none was."""
+    """Return the strategy for one direction of a problem; without `measured`, as if none was.
+
+    `prepared` says that the weights stay as they are, so that what is made of a kernel is made
+    once.
+    """
     if wished != AUTO:
         return Choice(wished, "asked for")
     possible = [
@@ -156,7 +164,7 @@ def choose(
     timed = {name: times[name] for name in able if name in times}
     # Among those as fast as each other a measurement is a throw of dice: the estimate is not.
     fastest = [name for name in timed if timed[name] <= ALIKE * min(timed.values())]
-    costs = {name: able[name].cost(*key, precision) for name in fastest or able}
+    costs = {name: able[name].cost(*key, precision, prepared) for name in fastest or able}
     return Choice(min(costs, key=lambda name: costs[name]), "measured" if timed else "estimated")
 
 

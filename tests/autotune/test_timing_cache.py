@@ -238,7 +238,7 @@ def test_choices_follow_the_measured_times(folder, times, bound, expected):
 
 def test_times_that_are_alike_leave_it_to_the_estimate(folder):
     names = ["direct", "winograd", "winograd-2x2"]
-    costs = {n: strategies.STRATEGIES[n].cycles("forward", PROBLEM, 8) for n in names}
+    costs = {n: strategies.STRATEGIES[n].cost("forward", PROBLEM, 8) for n in names}
     cheapest, *_, dearest = sorted(names, key=costs.__getitem__)
     for far, expected in ((1.01, cheapest), (1.05, dearest)):
         timing_cache.remember("forward", PROBLEM, 8, {dearest: 1.0, cheapest: far})

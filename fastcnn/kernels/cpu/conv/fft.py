@@ -64,17 +64,24 @@ def declines(direction: str, problem: Problem) -> str | None:
     return None
 
 
+def preparation(direction: str, problem: Problem) -> float:
+    """Estimate the cycles of the kernel's transform, or of its gradient's."""
+    pairs = problem.channels * problem.filters
+    return pairs * (transform_cycles(*_sizes(problem)) + _frequencies(problem) * COMPLEX / 4)
+
+
 def cycles(direction: str, problem: Problem, images: int) -> float:
-    """Estimate the cycles of one image on one thread; infinite where memory would be the matter."""
+    """Estimate the cycles of one image on one thread, but for the kernel's transform; infinite
+    where memory would be the matter."""
     pairs = problem.channels * problem.filters
     spectra = pairs + images * (problem.channels + problem.filters)
     if COMPLEX * _frequencies(problem) * spectra > LARGEST:
         return inf
     each = transform_cycles(*_sizes(problem))
     # BLAS does some 14 operations a cycle on these small matrices; what there is once a batch, the
-    # kernel's transform or its gradient's, is written and read at four bytes a cycle.
-    products = _frequencies(problem) * pairs * (8 / 14 + 2 * COMPLEX / 4 / images)
-    transforms = each * (problem.channels + problem.filters + pairs / images)
+    # kernel's transform or its gradient's, is read, as it is written, at four bytes a cycle.
+    products = _frequencies(problem) * pairs * (8 / 14 + COMPLEX / 4 / images)
+    transforms = each * (problem.channels + problem.filters)
     return transforms + products + HOST
 
 

@@ -282,16 +282,24 @@ def conv2d_winograd_dw(
 # Cycles of one transform of a tile's vector, in and out, and of a kernel's.
 TRANSFORM_CYCLES = {2: 45, 4: 110}
 # A single image's threads meet before and after the products.
-MEETINGS = 40_000
+MEETINGS = 6_000
+# U is larger than the kernel, and comes from further away; D likewise.
+BYTES_A_CYCLE = 8
+
+
+def preparation(direction: str, problem: Problem, m: int = 4) -> float:
+    """Estimate the cycles of the kernel's transform, or of its gradient's."""
+    problem = _backward(problem) if direction == "dx" else problem
+    return TRANSFORM_CYCLES[m] * problem.channels * ceil(problem.filters / LANES)
 
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
-    """Estimate the cycles of one image on one thread."""
+    """Estimate the cycles of one image on one thread, but for the kernel's transform."""
     problem = _backward(problem) if direction == "dx" else problem
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
-    vectors = ceil(channels / LANES) + ceil(filters / LANES)
-    transforms = tiling.count * vectors + channels * ceil(filters / LANES) / images
+    transforms = tiling.count * (ceil(channels / LANES) + ceil(filters / LANES))
+    traffic = 4 * tiling.elements * channels * filters / BYTES_A_CYCLE / images
     if direction == "dw":
         # Images that are multiplied together lengthen the sums, not their number.
         together = 1 if tiling.count >= ROWS // 2 else images
@@ -300,4 +308,4 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
     meetings = MEETINGS if images == 1 else 0
-    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms + meetings
+    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms + traffic + meetings
