@@ -18,13 +18,38 @@ Index = tuple[slice, ...]
 
 
 def compute(direction: str, problem: Problem, first: np.ndarray, second: np.ndarray) -> Array:
-    """Return one direction's result; `first` and `second` as in `convolutions.Convolution`."""
+    """Return one direction's result.
+
+    Args:
+        direction: "forward", "dx" or "dw".
+        problem: The convolution of one image.
+        first: x; for "dx" dy.
+        second: The kernel; for "dw" dy.
+
+    Returns:
+        What `forward`, `dx` or `dw` returns.
+
+    Shape:
+        Those of `forward`, `dx` and `dw`.
+    """
     function = {"forward": forward, "dx": dx, "dw": dw}[direction]
     return function(problem, first, second)
 
 
 def forward(problem: Problem, x: np.ndarray, kernel: np.ndarray) -> Array:
-    """Return y [N, OH, OW, F]."""
+    """Return the convolution of images with a kernel.
+
+    Args:
+        problem: The convolution of one image.
+        x: The images.
+        kernel: Kernels of all filters.
+
+    Returns:
+        y.
+
+    Shape:
+        x [N, H, W, C], kernel [KH, KW, C / groups, F] -> y [N, OH, OW, F].
+    """
     padded, taps = _padded(problem, x), _grouped_kernel(problem, kernel)
     size = (len(x), problem.out_height, problem.out_width)
     y = np.zeros((problem.groups, np.prod(size), problem.filters_per_group))
@@ -34,7 +59,19 @@ def forward(problem: Problem, x: np.ndarray, kernel: np.ndarray) -> Array:
 
 
 def dx(problem: Problem, dy: np.ndarray, kernel: np.ndarray) -> Array:
-    """Return dx [N, H, W, C]."""
+    """Return the gradient of the images.
+
+    Args:
+        problem: The convolution of one image.
+        dy: The gradient of y.
+        kernel: Kernels of all filters.
+
+    Returns:
+        dx.
+
+    Shape:
+        dy [N, OH, OW, F], kernel [KH, KW, C / groups, F] -> dx [N, H, W, C].
+    """
     gradient, taps = _rows(_grouped(problem, dy)), _grouped_kernel(problem, kernel)
     image = (problem.padded_height, problem.padded_width, problem.channels_per_group)
     padded = np.zeros((problem.groups, len(dy), *image))
@@ -47,7 +84,19 @@ def dx(problem: Problem, dy: np.ndarray, kernel: np.ndarray) -> Array:
 
 
 def dw(problem: Problem, x: np.ndarray, dy: np.ndarray) -> Array:
-    """Return dw [KH, KW, C / groups, F], summed over the images."""
+    """Return the gradient of the kernel, summed over the images.
+
+    Args:
+        problem: The convolution of one image.
+        x: The images.
+        dy: The gradient of y.
+
+    Returns:
+        dw.
+
+    Shape:
+        x [N, H, W, C], dy [N, OH, OW, F] -> dw [KH, KW, C / groups, F].
+    """
     padded, gradient = _padded(problem, x), _rows(_grouped(problem, dy))
     group = (problem.channels_per_group, problem.filters_per_group)
     taps = np.zeros((*problem.kernel, problem.groups, *group))
