@@ -37,6 +37,7 @@ class PlannedProgram(ABC):
     scores: np.ndarray
     loss: np.ndarray
     rank: np.ndarray
+    slot_names: tuple[str, ...] = ()  # of a training step: what its update keeps for every weight
     absorbed: bool = False
     transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
 
@@ -186,6 +187,9 @@ class Engine(ABC):
         # First, since a schedule of a user's own may set anything.
         self._hyper[:] = spec.optimizer.hyper(spec.state.step)
         planned = self._plan(TRAIN, len(x), capacity)
+        if planned.slot_names != spec.state.slot_names:
+            self._drop_plans(TRAIN)
+            planned = self._plan(TRAIN, len(x), capacity)
         self._control[0] = apply
         targets = self._targets(len(x), y, weight)
         targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
@@ -273,9 +277,24 @@ class Engine(ABC):
             if key == spec.plan_key(kind):
                 break
             del planned  # its memory goes first
+        if kind == TRAIN:
+            planned.slot_names = self._settled_slots()
         self._keys[kind] = key
         planned.transform = ABSORBED[absorbed] if planned.absorbed and absorbed else None
         return planned
+
+    def _settled_slots(self) -> tuple[str, ...]:
+        """Return the names of the state's slots; ValueError where they are not the optimizer's."""
+        spec = self._spec
+        names, expected = spec.state.slot_names, tuple(spec.optimizer.slots)
+        if names != expected:
+            raise ValueError(
+                f"The model's optimizer '{spec.optimizer.name}' keeps "
+                f"{', '.join(expected) or 'nothing'} for every weight, and the model's state "
+                f"{', '.join(names) or 'nothing'}, as for another optimizer. Call compile, or set "
+                "model.optimizer."
+            )
+        return names
 
     def _drop_stale(self) -> None:
         """Forget the plans that were made from settings which have changed."""

@@ -92,6 +92,13 @@ class State:
             self.changed()
         return self._slots
 
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        """The names of the slots that a step finds now, which only `fit_slots` changes."""
+        if self._slots is None:
+            self.fit_slots()
+        return self._slot_names
+
     def slots_by_name(self) -> dict[str, np.ndarray]:
         """Return the slots that there are, float32[P] each."""
         self.come_home()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -87,6 +88,10 @@ class ModelSettings(Settings, ABC):
         cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
     ) -> Self:
         """Make a model from what `get_config` returned."""
+
+    def __copy__(self) -> Self:
+        # Layers and their numbers belong to one model, whose engine and lock know of no other.
+        return copy.deepcopy(self)
 
     def _why_fixed(self, name: str) -> str | None:
         return FIXED.get(name, super()._why_fixed(name))

@@ -96,3 +96,54 @@ def test_no_change_reaches_a_stale_plan():
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "done"
+
+
+SHARED = r"""
+import copy
+import faulthandler
+faulthandler.enable()
+
+import numpy as np
+
+import fastcnn
+from fastcnn import optimizers
+from fastcnn.layers import Dense
+
+x = np.random.default_rng(0).standard_normal((32, 40)).astype(np.float32)
+
+
+def trained():
+    model = fastcnn.Sequential([Dense(300), Dense(40)], input_shape=(40,), device="cpu")
+    model.compile("adam", "mse")
+    model.train_on_batch(x, x)
+    return model
+
+
+model, same = trained(), trained()
+other = copy.copy(model)
+other.compile("sgd", "mse")
+other.train_on_batch(x, x)
+losses = [model.train_on_batch(x, x) for _ in range(20)]
+assert losses == [same.train_on_batch(x, x) for _ in range(20)], losses
+
+model.state.set_slots(optimizers.SGD(momentum=0.9))
+before = [array.copy() for array in model.get_weights()]
+for _ in range(2):
+    try:
+        model.train_on_batch(x, x)
+    except ValueError as error:
+        assert "keeps momentum, velocity for every weight" in str(error), error
+    else:
+        raise AssertionError("Adam ran on the slots of SGD")
+assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+model.optimizer = "adam"
+assert np.isfinite(model.train_on_batch(x, x))
+print("done")
+"""
+
+
+def test_no_plan_runs_on_the_slots_of_another_optimizer():
+    command = [sys.executable, "-c", SHARED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "done"
