@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastcnn.utils import arguments, naming
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 
-class Loss(Settings):
+class Loss(ConfiguredSettings):
     """What the program needs to know of a loss.
 
     ``kernel`` is the loss kernel for outputs as declared by ``from_logits``. Where the network
@@ -43,14 +43,6 @@ class Loss(Settings):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Loss:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({options})"
 
 
 class _Entropy(Loss):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastcnn.utils import arguments, naming
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 
-class L1L2(Settings):
+class L1L2(ConfiguredSettings):
     """The sum of both penalties. The name "l1_l2" alone means 0.01 of each, as Keras documents.
 
     What is set later, also while a model trains, counts from the next step on.
@@ -40,14 +40,6 @@ class L1L2(Settings):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"l1": self.l1, "l2": self.l2}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> L1L2:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({options})"
 
 
 class L1(L1L2):

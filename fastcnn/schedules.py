@@ -10,22 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastcnn.utils import arguments, naming
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 
-class Schedule(Settings):
+class Schedule(ConfiguredSettings):
     """A learning rate that depends on the step: a subclass has __call__(step) and get_config()."""
 
     def __call__(self, step: int) -> float:
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step).")
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Schedule:
-        return cls(**config)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn.utils import arguments
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 Shape = Sequence[int]
 
@@ -30,7 +30,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return int(shape[-2] * field), int(shape[-1] * field)
 
 
-class Initializer(Settings):
+class Initializer(ConfiguredSettings):
     """Makes float32 arrays of a shape from a random generator.
 
     An initializer with a ``seed`` of its own ignores the generator and always gives the same.
@@ -52,14 +52,6 @@ class Initializer(Settings):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Initializer:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({options})"
 
     def _why_fixed(self, name: str) -> str | None:
         if name in self._arguments():

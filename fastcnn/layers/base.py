@@ -14,7 +14,7 @@ from fastcnn.layers import contract
 from fastcnn.layers.contract import Shape
 from fastcnn.utils import naming
 from fastcnn.utils.aligned_memory import bytes_text
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 __all__ = ["Layer", "Parameter", "Shape"]
 
@@ -29,7 +29,7 @@ MOST_DEPTH = 32
 PLACE = ("name", "given_name", "path", "parameters", "input_shape", "output_shape", "built")
 
 
-class Layer(Settings):
+class Layer(ConfiguredSettings):
     """A step of a network.
 
     Once it is built into a model its settings cannot change, but for `trainable`, which may at any
@@ -187,11 +187,6 @@ class Layer(Settings):
         """Return the constructor's arguments as plain data."""
         config = {name: _plain(getattr(self, name)) for name in self.settings}
         return {"name": self.name, "trainable": self.trainable, **config}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        """Make a layer from what `get_config` returned."""
-        return cls(**config)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)

@@ -10,10 +10,10 @@ import numpy as np
 from fastcnn import schedules
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 
-class Optimizer(Settings):
+class Optimizer(ConfiguredSettings):
     """A rule that changes the weights by their gradients.
 
     ``kernel`` names the update kernel, ``slots`` the values it keeps for every weight and
@@ -140,11 +140,3 @@ class Optimizer(Settings):
             "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({options})"

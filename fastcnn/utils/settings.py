@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 from fastcnn.utils import naming
 from fastcnn.utils.fixed_attributes import FixedAttributes
@@ -177,6 +177,25 @@ class Settings(FixedAttributes):
     def _changes(self) -> int:
         """How often an attribute was set that is no argument of fastcnn's constructor."""
         return int(getattr(self, "_changes_made", 0))
+
+
+class ConfiguredSettings(Settings):
+    """Settings that a dictionary of plain data describes, from which an equal object is made."""
+
+    __slots__ = ()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; a subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make an object from what `get_config` returned."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"
 
 
 def _opening(method: Callable[..., Any]) -> Callable[..., Any]:

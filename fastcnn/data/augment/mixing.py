@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from fastcnn._ext.mixing import blend, paste
 from fastcnn.data.sampling import MIXING, generator, uniform
 from fastcnn.utils import arguments
-from fastcnn.utils.settings import Settings
+from fastcnn.utils.settings import ConfiguredSettings
 
 Floats = NDArray[np.float32]
 
 
-class Mixing(Settings):
+class Mixing(ConfiguredSettings):
     """An augmentation that makes each image of a batch from two of them.
 
     Targets must be dense: those of the two images are mixed in the same shares, and so are their
@@ -28,15 +28,6 @@ class Mixing(Settings):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Mixing:
-        """The mixing that `get_config` described."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({settings})"
 
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         """Mix images (float32 [n, H, W, C], in place) with images[partners]; return how much of
