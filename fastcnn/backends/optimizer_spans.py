@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastcnn.graph.program import Program
+from fastcnn.kernels.shared.optimizers import SLOT_COUNTS
 from fastcnn.utils import naming
 
 if TYPE_CHECKING:
@@ -39,5 +40,14 @@ def spans_of(parameters: Sequence[Parameter], most: int) -> np.ndarray:
 
 
 def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
-    """Return the kernel that an optimizer names; ValueError where there is none."""
-    return naming.entry(type(optimizer).__name__, "update kernel", optimizer.kernel, kernels)
+    """Return the kernel that an optimizer names; ValueError where there is none, or where it works
+    on another number of slots than the optimizer keeps."""
+    owner = type(optimizer).__name__
+    kernel = naming.entry(owner, "update kernel", optimizer.kernel, kernels)
+    slots, expected = tuple(optimizer.slots), SLOT_COUNTS[optimizer.kernel]
+    if len(slots) != expected:
+        raise ValueError(
+            f"{owner}: its update kernel '{optimizer.kernel}' works on {expected} slots. Received "
+            f"slots = {slots}; name one for each."
+        )
+    return kernel

@@ -85,7 +85,9 @@ class State:
         names = tuple(optimizer.slots)
         if self._slots is None or names != self._slot_names:
             previous = self.slots_by_name()
-            slots = optimizer.new_slots(self._sizes["weight"])
+            # Compiled code writes here, so that memory is not left to an optimizer of a user's own.
+            slots = np.zeros((len(names), self._sizes["weight"]), np.float32)
+            slots[...] = optimizer.new_slots(self._sizes["weight"])
             for name, values in zip(names, slots, strict=True):
                 values[...] = previous.get(name, values)
             self._slots, self._slot_names = slots, names

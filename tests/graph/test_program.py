@@ -294,6 +294,24 @@ class MisspeltOptimizer(optimizers.SGD):
     kernel = "momentums"
 
 
+class LabelsForTargets(losses.Loss):
+    kernel = "mean_squared_error"
+    target = "sparse"
+
+
+class TargetsForLabels(losses.Loss):
+    kernel = "multiclass_hinge"
+
+
+class WithoutSlots(optimizers.Adam):
+    slots = ()
+
+
+class SmallSlots(optimizers.Adam):
+    def new_slots(self, size):
+        return np.zeros((2, size - 1), np.float32)
+
+
 @pytest.mark.parametrize(
     ("own", "message"),
     [
@@ -301,9 +319,13 @@ class MisspeltOptimizer(optimizers.SGD):
         (MisspeltLoss, r"MisspeltLoss: Unknown loss kernel 'hinges'\. Did you mean 'hinge'"),
         (NoUpdateKernel, r"NoUpdateKernel: Unknown update kernel ''\. Known: .*adam"),
         (MisspeltOptimizer, r"MisspeltOptimizer: Unknown update kernel 'momentums'\. Did you mean"),
+        (LabelsForTargets, r"takes target = 'dense'\. Received 'sparse'"),
+        (TargetsForLabels, r"'multiclass_hinge' takes target = 'sparse'\. Received 'dense'"),
+        (WithoutSlots, r"WithoutSlots: its update kernel 'adam' works on 2 slots\. Received"),
+        (SmallSlots, "broadcast"),
     ],
 )
-def test_an_unknown_kernel_is_named_with_its_class(own, message):
+def test_a_kernel_that_does_not_fit_is_named_with_its_class(own, message):
     loss, optimizer = (own(), "sgd") if issubclass(own, losses.Loss) else ("mse", own())
     model = build((3,), [L.Dense(2)], loss=loss, optimizer=optimizer)
     before = model.get_weights()

@@ -257,3 +257,9 @@ LOSS_KERNELS = {
         multiclass_hinge,
     )
 }
+
+LABEL_KERNELS = frozenset(
+    kernel.__name__
+    for kernel in (softmax_cross_entropy_sparse, cross_entropy_sparse, multiclass_hinge)
+)
+"""The kernels that take a label; the others take a target for every output."""

@@ -167,3 +167,16 @@ UPDATE_KERNELS = {
         adagrad,
     )
 }
+
+SLOT_COUNTS = {
+    "sgd": 0,
+    "sgd_momentum": 1,
+    "sgd_nesterov": 1,
+    "adam": 2,
+    "rmsprop": 1,
+    "rmsprop_momentum": 2,
+    "rmsprop_centered": 2,
+    "rmsprop_centered_momentum": 3,
+    "adagrad": 1,
+}
+"""The slots that each kernel reads and writes."""

@@ -82,7 +82,7 @@ def _named(body: Callable, name: str, dtype: np.dtype) -> Kernel:
 
 
 def _loss_kernel(name: str, function: Callable) -> Kernel:
-    sparse = name.endswith("_sparse") or name == "multiclass_hinge"
+    sparse = name in loss_functions.LABEL_KERNELS
     make = _sparse_loss if sparse else _dense_loss
     return make(f"loss_{name}", _jitable(function))
 

@@ -125,7 +125,7 @@ def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
 def _loss_kernel(name: str, function: Callable) -> Kernel:
     """Return the kernel loss_<name>: each row's loss, its gradient times the row's weight, and the
     rank of its class, where the loss has classes."""
-    sparse = name.endswith("_sparse") or name == "multiclass_hinge"
+    sparse = name in loss_functions.LABEL_KERNELS
     make = _sparse_loss if sparse else _dense_loss
     return make(f"loss_{name}", teamed(function))
 
