@@ -165,6 +165,11 @@ class Strategy(NamedTuple):
         return emitters[direction]
 
 
+def table(*strategies: Strategy) -> dict[str, Strategy]:
+    """Return a device's strategies by their names."""
+    return {entry.name: entry for entry in strategies}
+
+
 def strategy(
     name: str, module: ModuleType, error: float, automatic: bool = True, **setting: int
 ) -> Strategy:

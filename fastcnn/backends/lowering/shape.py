@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from fastcnn.backends.lowering.regions import Regions
-from fastcnn.graph.program import Op
-from fastcnn.kernels.call import IMAGE, Address
+from fastcnn.graph.program import Buffer, Op
+from fastcnn.kernels.call import IMAGE, Address, DeviceKernel
 
 
 def reshape(low: Regions, op: Op) -> None:
@@ -20,21 +20,21 @@ def copy(low: Regions, op: Op) -> None:
 
 
 def pad(low: Regions, op: Op) -> None:
-    (top, bottom), (left, right) = op.attributes["padding"]
-    height, width, channels = op.inputs[0].shape
-    places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
-    sides = {"left": left * channels, "right": right * channels}
-    size = {"height": height, "row": width * channels, "top": top, "bottom": bottom}
-    low.emit(low.kernels.layout.pad_image, IMAGE, "y", places, **size, **sides)
+    _emit_framed(low, op, low.kernels.layout.pad_image, op.inputs[0])
 
 
 def pad_dx(low: Regions, op: Op) -> None:
+    _emit_framed(low, op, low.kernels.layout.crop_image, op.outputs[0])
+
+
+def _emit_framed(low: Regions, op: Op, kernel: DeviceKernel, image: Buffer) -> None:
+    """Emit a call that adds or takes away the padding around an image."""
     (top, bottom), (left, right) = op.attributes["padding"]
-    height, width, channels = op.outputs[0].shape
+    height, width, channels = image.shape
     places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
     sides = {"left": left * channels, "right": right * channels}
     size = {"height": height, "row": width * channels, "top": top, "bottom": bottom}
-    low.emit(low.kernels.layout.crop_image, IMAGE, "y", places, **size, **sides)
+    low.emit(kernel, IMAGE, "y", places, **size, **sides)
 
 
 def concat(low: Regions, op: Op) -> None:

@@ -77,17 +77,27 @@ def interval(
     """(lower, upper), both from ``low`` to ``high``, of a pair or of one number f, which stands
     for -f to f where ``mirrored`` and for 0 to f otherwise."""
     if isinstance(value, tuple | list | np.ndarray):
-        if len(value) != 2:
-            raise ValueError(
-                f"{type(owner).__name__}: {argument} must be a number or a pair (lower, upper). "
-                f"Received {value!r}."
-            )
-        ends = [arguments.number(owner, argument, end, least=low, most=high) for end in value]
+        ends = [
+            arguments.number(owner, argument, end, least=low, most=high)
+            for end in two_ends(owner, argument, value)
+        ]
         return min(ends), max(ends)
     size = arguments.number(owner, argument, value, least=low, most=high)
     if mirrored:
         return -abs(size), abs(size)
     return min(size, 0.0), max(size, 0.0)
+
+
+def two_ends(owner: object, argument: str, value: Any) -> tuple[Any, Any]:
+    """(lower, upper) of a pair, of which nothing else is checked, or of one number f: (f, f)."""
+    if not isinstance(value, tuple | list | np.ndarray):
+        return value, value
+    if len(value) != 2:
+        raise ValueError(
+            f"{type(owner).__name__}: {argument} must be a number or a pair (lower, upper). "
+            f"Received {value!r}."
+        )
+    return value[0], value[1]
 
 
 def value_limits(owner: object, value_range: Any) -> Range:

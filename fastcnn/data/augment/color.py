@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data.augment import statistics
-from fastcnn.data.augment.base import Augmentation, Range, Shape, interval, value_limits
+from fastcnn.data.augment.base import (
+    Augmentation,
+    Range,
+    Shape,
+    interval,
+    two_ends,
+    value_limits,
+)
 from fastcnn.data.augment.small_matrices import inverse, product
 from fastcnn.data.counter_rng import Doubles, between, normals
 from fastcnn.utils import arguments
@@ -145,12 +152,7 @@ class RandomContrast(ColorAugmentation):
 
     def __init__(self, factor: Any, value_range: Any = (0, 255)):
         self.factor = factor
-        pair = factor if isinstance(factor, tuple | list | np.ndarray) else (factor, factor)
-        if len(pair) != 2:
-            raise ValueError(
-                "RandomContrast: factor must be a number or a pair (lower, upper). "
-                f"Received {factor!r}."
-            )
+        pair = two_ends(self, "factor", factor)
         lower, upper = (arguments.number(self, "factor", end, least=0, most=1) for end in pair)
         self._stretch = (1 - lower, 1 + upper)
         self._set_value_range(value_range)

@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn._ext import effects
-from fastcnn.data.augment.base import Augmentation, Range, Shape, interval, value_limits
+from fastcnn.data.augment.base import (
+    Augmentation,
+    Range,
+    Shape,
+    interval,
+    two_ends,
+    value_limits,
+)
 from fastcnn.data.augment.params import Erasing, Noise
 from fastcnn.data.counter_rng import Doubles, between, key, uniforms
 from fastcnn.utils import arguments
@@ -82,12 +89,7 @@ class RandomGaussianBlur(Effect):
                 f"RandomGaussianBlur: kernel_size must be odd. Received {kernel_size!r}."
             )
         self.sigma = sigma
-        pair = sigma if isinstance(sigma, tuple | list | np.ndarray) else (sigma, sigma)
-        if len(pair) != 2:
-            raise ValueError(
-                "RandomGaussianBlur: sigma must be a number or a pair (lower, upper). "
-                f"Received {sigma!r}."
-            )
+        pair = two_ends(self, "sigma", sigma)
         low, high = sorted(arguments.float32(self, "sigma", end, above=0) for end in pair)
         self._width = (low, high)
 
@@ -121,12 +123,7 @@ class GaussianNoise(Pointwise):
 
     def __init__(self, stddev: Any, value_range: Any = (0, 255)):
         self.stddev = stddev
-        pair = stddev if isinstance(stddev, tuple | list | np.ndarray) else (stddev, stddev)
-        if len(pair) != 2:
-            raise ValueError(
-                "GaussianNoise: stddev must be a number or a pair (lower, upper). "
-                f"Received {stddev!r}."
-            )
+        pair = two_ends(self, "stddev", stddev)
         low, high = sorted(arguments.float32(self, "stddev", end, least=0) for end in pair)
         self._stddev = (low, high)
         self.value_range = value_range

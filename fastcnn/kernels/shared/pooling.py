@@ -17,10 +17,6 @@ def geometry(problem: Problem, relu: bool = False) -> dict[str, int]:
         **image_sizes(problem),
         "window_h": problem.kernel[0],
         "window_w": problem.kernel[1],
-        "stride_h": problem.strides[0],
-        "stride_w": problem.strides[1],
-        "top": problem.padding[0][0],
-        "left": problem.padding[1][0],
         "relu": relu,
         # Windows that tile the image write each of its pixels exactly once.
         "two_by_two": problem.kernel == (2, 2) and not problem.padded,

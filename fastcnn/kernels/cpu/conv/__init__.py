@@ -8,21 +8,18 @@ declines what it cannot do with a reason in words.
 from __future__ import annotations
 
 from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, reference, winograd
-from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy
+from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy, table
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
 # The errors are those of the longest sums, ten thousand products and more, with room to spare.
-STRATEGIES: dict[str, Strategy] = {
-    entry.name: entry
-    for entry in (
-        strategy("direct", direct, 1e-5),
-        strategy("im2col", im2col, 1e-5),
-        strategy("im2col-blas", im2col_blas, 1e-5),
-        strategy("winograd", winograd, 4e-5, m=4),
-        strategy("winograd-2x2", winograd, 1e-5, m=2),
-        strategy("fft", fft, 1e-5),
-        strategy("reference", reference, 1e-5, automatic=False, columns=False),
-        strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
-    )
-}
+STRATEGIES = table(
+    strategy("direct", direct, 1e-5),
+    strategy("im2col", im2col, 1e-5),
+    strategy("im2col-blas", im2col_blas, 1e-5),
+    strategy("winograd", winograd, 4e-5, m=4),
+    strategy("winograd-2x2", winograd, 1e-5, m=2),
+    strategy("fft", fft, 1e-5),
+    strategy("reference", reference, 1e-5, automatic=False, columns=False),
+    strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
+)

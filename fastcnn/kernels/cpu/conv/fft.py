@@ -101,19 +101,11 @@ def conv2d_fft(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
     weights = _of_kernel(calls, problem, operands.kernel, conjugate=1)
     images = _of_image(calls, problem, operands.x)
     results = _empty(problem, filters)
-    _products(
+    _image_products(
         *(calls, problem, images, weights, results),
-        rows_are_images=1,
-        a_outer=COMPLEX * channels,
-        a_row=images.stride,
-        inner=channels,
-        a_inner=COMPLEX,
-        b_outer=COMPLEX * channels * filters,
+        *(channels, filters),
         b_inner=COMPLEX * filters,
-        columns=filters,
         b_column=COMPLEX,
-        c_outer=COMPLEX * filters,
-        c_row=results.stride,
     )
     bias, scale = operands.bias, operands.scale
     places = {"spectrum": results, "image": operands.y, "bias": bias, "scale": scale}
@@ -127,19 +119,11 @@ def conv2d_fft_dx(calls: Calls, problem: Problem, dy: Region, kernel: Region, ou
     weights = _of_kernel(calls, problem, kernel, conjugate=0)
     gradients = _of_gradient(calls, problem, dy, conjugate=0)
     results = _empty(problem, channels)
-    _products(
+    _image_products(
         *(calls, problem, gradients, weights, results),
-        rows_are_images=1,
-        a_outer=COMPLEX * filters,
-        a_row=gradients.stride,
-        inner=filters,
-        a_inner=COMPLEX,
-        b_outer=COMPLEX * channels * filters,
+        *(filters, channels),
         b_inner=COMPLEX,
-        columns=channels,
         b_column=COMPLEX * filters,
-        c_outer=COMPLEX * channels,
-        c_row=results.stride,
     )
     (top, _), (left, _) = problem.padding
     geometry = _geometry(problem, problem.height, problem.width, channels)
@@ -219,6 +203,36 @@ def _geometry(problem: Problem, height: int, width: int, channels: int) -> dict[
     size_h, size_w = _sizes(problem)
     sizes = {"height": height, "width": width, "channels": channels}
     return {**sizes, "size_h": size_h, "size_w": size_w}
+
+
+def _image_products(
+    calls: Calls,
+    problem: Problem,
+    images: Region,
+    weights: Region,
+    results: Region,
+    inner: int,
+    columns: int,
+    **strides: int,
+) -> None:
+    """Emit results[u, N, columns] = images[u, N, inner] @ weights[u], whose strides are passed."""
+    _products(
+        calls,
+        problem,
+        images,
+        weights,
+        results,
+        rows_are_images=1,
+        a_outer=COMPLEX * inner,
+        a_row=images.stride,
+        inner=inner,
+        a_inner=COMPLEX,
+        b_outer=COMPLEX * problem.channels * problem.filters,
+        columns=columns,
+        c_outer=COMPLEX * columns,
+        c_row=results.stride,
+        **strides,
+    )
 
 
 def _products(

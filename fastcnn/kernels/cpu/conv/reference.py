@@ -46,10 +46,7 @@ def cycles(direction: str, problem: Problem, images: int, columns: bool = False)
 
 
 def conv2d_reference(
-    calls: Calls,
-    problem: Problem,
-    operands: ConvOperands,
-    columns: bool = False,
+    calls: Calls, problem: Problem, operands: ConvOperands, columns: bool = False
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     values = _geometry(problem, columns)
@@ -57,12 +54,7 @@ def conv2d_reference(
 
 
 def conv2d_reference_dx(
-    calls: Calls,
-    problem: Problem,
-    dy: Region,
-    kernel: Region,
-    out: Region,
-    columns: bool = False,
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, columns: bool = False
 ) -> None:
     """Emit the gradient of the input."""
     places = {"dy": dy, "kernel": kernel, "dx": out}
@@ -70,12 +62,7 @@ def conv2d_reference_dx(
 
 
 def conv2d_reference_dw(
-    calls: Calls,
-    problem: Problem,
-    x: Region,
-    dy: Region,
-    gradient: Region,
-    columns: bool = False,
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, columns: bool = False
 ) -> None:
     """Emit the gradient of the kernel, added up over each chunk's images."""
     partial = empty_kernel_gradient(calls, problem)

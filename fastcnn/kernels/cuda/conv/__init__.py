@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from fastcnn.kernels.cuda.conv import direct, im2col, reference, winograd
-from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy
+from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy, table
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
-STRATEGIES: dict[str, Strategy] = {
-    entry.name: entry
-    for entry in (
-        strategy("direct", direct, 1e-5),
-        strategy("im2col", im2col, 1e-5),
-        strategy("winograd", winograd, 4e-5, m=4),
-        strategy("winograd-2x2", winograd, 1e-5, m=2),
-        strategy("reference", reference, 1e-5, automatic=False, columns=False),
-        strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
-    )
-}
+STRATEGIES = table(
+    strategy("direct", direct, 1e-5),
+    strategy("im2col", im2col, 1e-5),
+    strategy("winograd", winograd, 4e-5, m=4),
+    strategy("winograd-2x2", winograd, 1e-5, m=2),
+    strategy("reference", reference, 1e-5, automatic=False, columns=False),
+    strategy("reference-im2col", reference, 1e-5, automatic=False, columns=True),
+)

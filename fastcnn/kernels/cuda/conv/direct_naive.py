@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numba import float32, int32
 
+from fastcnn.kernels.cuda.gemm.tile import finish
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, elements, kernel, once
@@ -47,12 +48,7 @@ def direct_plain(
                 w_tap = w_at + tap_h * w_h + tap_w * w_w
                 for c in range(inner):
                     total += read(x, x_tap, c) * read(kernel, w_tap, c * w_i)
-        if scale.size > 0:
-            total *= read(scale, f, 0)
-        if bias.size > 0:
-            total += read(bias, f, 0)
-        if relu and total < float32(0):
-            total = float32(0)
+        total = finish(total, scale, bias, f, relu)
         write(y, y_first + image * y_image + row * y_row, column * y_pixel + f, total)
 
 

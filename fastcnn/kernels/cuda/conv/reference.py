@@ -49,12 +49,7 @@ def conv2d_reference(
 
 
 def conv2d_reference_dx(
-    calls: Calls,
-    problem: Problem,
-    dy: Region,
-    kernel: Region,
-    out: Region,
-    columns: bool = False,
+    calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, columns: bool = False
 ) -> None:
     """Emit the gradient of the input."""
     places = {"dy": dy, "kernel": kernel}
@@ -70,12 +65,7 @@ def conv2d_reference_dx(
 
 
 def conv2d_reference_dw(
-    calls: Calls,
-    problem: Problem,
-    x: Region,
-    dy: Region,
-    gradient: Region,
-    columns: bool = False,
+    calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, columns: bool = False
 ) -> None:
     """Emit the gradient of the kernel, summed over the batch by each thread."""
     places = {"dy": dy, "dw": gradient}
