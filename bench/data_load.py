@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 
 from fastcnn import applications
-from fastcnn.data import Batches, Transform
-from fastcnn.data.augment.augment import (
+from fastcnn.data import (
     Augment,
+    Batches,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
     RandomFlip,
     RandomRotation,
     RandomSaturation,
+    Transform,
 )
 from fastcnn.utils import threads
 

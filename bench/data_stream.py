@@ -22,8 +22,7 @@ import numpy as np
 from peers.protocol import peak_memory
 
 import fastcnn
-from fastcnn.data import PackedImages, from_packed, pack
-from fastcnn.data.augment.augment import RandomCrop, RandomFlip
+from fastcnn.data import PackedImages, RandomCrop, RandomFlip, from_packed, pack
 
 LEAST = 2_000
 CLASSES = 10

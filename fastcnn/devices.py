@@ -18,8 +18,12 @@ PRECISIONS = ("float32", "tf32")
 def resolve(device: str, precision: str = "float32") -> str:
     """Return "cpu" or "cuda" for a device's name; "auto" takes a GPU where one can be used.
 
-    Raises ValueError for other names, and where there is no such device or precision, with the
-    reason.
+    Args:
+        device: "auto", "cpu" or "cuda".
+        precision: Of products: "float32", or "tf32" on a GPU.
+
+    Raises:
+        ValueError: It is another name, or there is no such device or precision; with the reason.
     """
     if device not in DEVICES:
         raise ValueError(naming.unknown("device", str(device), DEVICES))
@@ -38,7 +42,12 @@ def resolve(device: str, precision: str = "float32") -> str:
 
 
 def make_engine(spec: StepSpec, device: str) -> Engine:
-    """Return a new engine on a device for what a model says of its steps."""
+    """Return a new engine on a device.
+
+    Args:
+        spec: What a model says of its steps.
+        device: "cpu" or "cuda".
+    """
     if device == "cuda":
         from fastcnn.backends.cuda.engine import CudaEngine
 

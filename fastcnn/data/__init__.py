@@ -1,6 +1,6 @@
 """Images in: folders, packed files, data sets by name, the bundled sample, and batches."""
 
-from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.color import (
     PCAColor,
     RandomBrightness,
@@ -19,6 +19,7 @@ from fastcnn.data.augment.geometry import (
 )
 from fastcnn.data.augment.mixing import CutMix, MixUp
 from fastcnn.data.augment.preprocessing import CenterCrop
+from fastcnn.data.augment.registry import AUGMENTATIONS
 from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
 from fastcnn.data.dataset import Dataset
 from fastcnn.data.datasets import class_names, load, sample

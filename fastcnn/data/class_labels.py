@@ -15,11 +15,20 @@ SHOWN = 10
 def counted(
     labels: Any, names: Sequence[str], reference: Sequence[str], owner: str, hint: str = ""
 ) -> NDArray[Any]:
-    """Labels of a set that calls its classes `names`, as they are where these are called `known`.
+    """Return the labels of a set as they are where classes have other numbers.
 
-    They are whole numbers, [n] or [n, 1], or rows of one number a class, [n, len(names)], which
-    become [n, len(known)]. ValueError, in the name of `owner`, for a name that is not known, with a
-    `hint` on what to do, and for a label without a name.
+    Args:
+        labels: Whole numbers, [n] or [n, 1], or rows of one number a class, [n, len(names)].
+        names: What the set calls its classes, by label.
+        reference: What they are called where labels are counted, by label.
+        owner: Whose labels they are, for errors.
+        hint: What to do about a name that is not there, for the error.
+
+    Returns:
+        Labels of the same form; rows become [n, len(reference)].
+
+    Raises:
+        ValueError: `reference` has not a name, or a label has none.
     """
     classes = np.asarray(labels)
     names, reference = list(names), list(reference)

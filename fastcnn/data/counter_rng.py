@@ -21,8 +21,14 @@ MASK = 2**64 - 1
 
 @lru_cache(1024)
 def key(seed: int, epoch: int, number: int, part: int = 0) -> int:
-    """A key below 2^64 for one purpose: ``number`` is that of an augmentation in its list (what is
-    not in a list takes 1000 and up), ``part`` tells apart what it draws."""
+    """Return a key below 2^64 for one purpose.
+
+    Args:
+        seed: Of the list of augmentations.
+        epoch: The number of the epoch, from 0.
+        number: That of an augmentation in its list; what is not in a list takes 1000 and up.
+        part: Tells apart what it draws.
+    """
     mixed = 0
     for value in (seed, epoch, number, part):
         mixed = random.hashed((mixed + GOLDEN + int(value)) & MASK)
@@ -30,14 +36,32 @@ def key(seed: int, epoch: int, number: int, part: int = 0) -> int:
 
 
 def uniforms(key: int, indices: npt.NDArray[np.int64], count: int) -> Doubles:
-    """float64 [n, count] in [0, 1), one row an image; a row depends on key and index alone."""
+    """Return random numbers, a row an image, which depends on key and index alone.
+
+    Args:
+        key: What the numbers are for.
+        indices: Numbers of the images, int64 [n].
+        count: How many numbers an image takes.
+
+    Returns:
+        Numbers from 0, below 1.
+
+    Shape:
+        float64 [n, count].
+    """
     return random.uniforms(np.array([key], np.uint64), indices, np.array([count], np.int64))
 
 
 def tables(
     keys: Sequence[int], indices: npt.NDArray[np.int64], counts: Sequence[int]
 ) -> list[Doubles]:
-    """As uniforms() for each key with its count, all drawn at once."""
+    """Return what `uniforms` returns for each key with its count, all drawn at once.
+
+    Args:
+        keys: What the numbers are for.
+        indices: Numbers of the images, int64 [n].
+        counts: How many numbers an image takes, for each key.
+    """
     if not keys:
         return []
     drawn = random.uniforms(np.array(keys, np.uint64), indices, np.array(counts, np.int64))
@@ -46,12 +70,25 @@ def tables(
 
 
 def normals(u: Doubles) -> Doubles:
-    """Standard normal numbers [n, m] of uniform ones [n, m], m even, by Box and Muller (1958)."""
+    """Return standard normal numbers, by Box and Muller (1958).
+
+    Args:
+        u: Random numbers from 0, below 1, float64 [n, m], m even.
+
+    Shape:
+        float64 [n, m].
+    """
     radius = np.sqrt(-2 * np.log1p(-u[:, 0::2]))
     angle = 2 * np.pi * u[:, 1::2]
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def between(u: Any, low: float, high: float) -> Any:
-    """Uniform numbers from ``low`` to ``high``; ``low`` itself where both are equal."""
+    """Return uniform numbers from `low` to `high`; `low` itself where both are equal.
+
+    Args:
+        u: Random numbers from 0, below 1.
+        low: The least.
+        high: The most.
+    """
     return low + (high - low) * u

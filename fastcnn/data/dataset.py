@@ -59,18 +59,35 @@ class Dataset(Protocol):
 
 
 def is_dataset(value: Any) -> bool:
-    """Whether a value is a Dataset, or would be one if it had labels, which few need."""
+    """Say whether a value is a Dataset, or would be one if it had labels, which few need.
+
+    Args:
+        value: Anything.
+    """
     writes = callable(getattr(value, "images", None)) and hasattr(value, "__len__")
     return writes and not isinstance(value, type)
 
 
 def image_shape(dataset: Dataset, otherwise: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a Dataset's images where it says so, or the other one."""
+    """Return the shape of a Dataset's images where it says so, or the other one.
+
+    Args:
+        dataset: The source.
+        otherwise: The other shape.
+    """
     return tuple(getattr(dataset, "image_shape", None) or otherwise)
 
 
 def read(dataset: Dataset, indices: Indices) -> npt.NDArray[Any]:
-    """Some images of a Dataset that has ``image_shape``, as an array [n, H, W, C]."""
+    """Return some images of a Dataset that has ``image_shape``.
+
+    Args:
+        dataset: The source.
+        indices: Numbers of the images, int64 [n].
+
+    Shape:
+        [n, H, W, C].
+    """
     shape = (len(indices), *image_shape(dataset, ()))
     out = np.empty(shape, getattr(dataset, "dtype", np.float32))
     fill(dataset, np.asarray(indices, np.int64), out)
@@ -80,9 +97,21 @@ def read(dataset: Dataset, indices: Indices) -> npt.NDArray[Any]:
 def pieces(
     images: Any, dtype: npt.DTypeLike = np.uint8
 ) -> Iterator[tuple[Indices, npt.NDArray[Any]]]:
-    """Yield (positions, images) of a whole Dataset that has ``image_shape`` and that dtype, some at
-    a time, in order; they are valid until the next ones are asked for. A source may have a way of
-    its own, as an ImageFolder that is decoded ahead and leaves out what cannot be read."""
+    """Yield a whole Dataset that has ``image_shape``, some images at a time, in order.
+
+    A source may have a way of its own, as an ImageFolder that is decoded ahead and leaves out what
+    cannot be read.
+
+    Args:
+        images: The source.
+        dtype: Its images' type.
+
+    Yields:
+        Positions and images, which are valid until the next ones are asked for.
+
+    Shape:
+        int64 [n], [n, H, W, C].
+    """
     own = images.pieces() if hasattr(images, "pieces") else None
     if own is not None:
         yield from own
@@ -95,7 +124,13 @@ def pieces(
 
 
 class Subset:
-    """The images of a Dataset at ``indices``, int64 [n], of ``image_shape``; without labels."""
+    """Some images of a Dataset; without labels.
+
+    Args:
+        source: The Dataset.
+        indices: Numbers of the images, int64 [n].
+        image_shape: (H, W, C) of an image.
+    """
 
     labels = None
 
@@ -109,5 +144,10 @@ class Subset:
         return len(self._indices)
 
     def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
-        """Write the images of these numbers within the subset into out."""
+        """Write images into an array.
+
+        Args:
+            indices: Their numbers within the subset, int64 [n].
+            out: [n, H, W, C].
+        """
         fill(self.source, self._indices[indices], out)

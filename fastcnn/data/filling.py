@@ -17,10 +17,17 @@ RUN = 8
 def fill(
     dataset: Any, indices: npt.NDArray[np.int64], out: npt.NDArray[Any], checked: bool = False
 ) -> None:
-    """Have a Dataset write images into ``out``, uint8 or float32 [n, ...].
+    """Have a Dataset write images into an array. The check costs about as much as a copy.
 
-    TypeError where it returns images in place of writing them; ValueError where ``checked`` and a
-    part of ``out`` was left as it was. The check costs about as much as a copy.
+    Args:
+        dataset: The source.
+        indices: Numbers of the images, int64 [n].
+        out: uint8 or float32 [n, ...].
+        checked: Whether to see that all of it was written.
+
+    Raises:
+        TypeError: The source returns images in place of writing them.
+        ValueError: It is checked, and a part of `out` was left as it was.
     """
     pattern = _poison(out) if checked else None
     returned = dataset.images(indices, out)

@@ -19,13 +19,18 @@ def ahead(
     slots: Sequence[Slot],
     workers: int,
 ) -> Generator[Result, None, None]:
-    """Yield ``prepare(piece, slot)`` for each piece, in order; ``workers`` threads work ahead.
+    """Yield what becomes of each piece, in order; threads work ahead.
 
-    Each piece is given one of the slots (its memory, say), in turn. A slot is used again only
-    when the caller asks for the next result, so that at most ``len(slots)`` results exist. With
-    0 workers the caller does the work, when a result is due, in the first slot. What ``prepare``
-    raises is raised where its result is due. When the iteration ends, in whatever way, nothing
-    that waits is begun any more, and the threads have ended.
+    A slot is used again only when the caller asks for the next result, so that at most
+    ``len(slots)`` results exist. With 0 workers the caller does the work, when a result is due, in
+    the first slot. What ``prepare`` raises is raised where its result is due. When the iteration
+    ends, in whatever way, nothing that waits is begun any more, and the threads have ended.
+
+    Args:
+        prepare: Called with a piece and one of the slots, in turn.
+        pieces: What there is to do.
+        slots: The memory, say, that a piece is made in.
+        workers: How many threads.
     """
     if not workers:
         for piece in pieces:

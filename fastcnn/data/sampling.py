@@ -12,35 +12,67 @@ ORDER, CLASSES, MIXING = range(3)
 
 
 def draws(seed: int, epoch: int, end: int, number: int, count: int) -> NDArray[np.uint64]:
-    """``count`` random words that (seed, epoch, end, number) alone decide."""
+    """Return random words, uint64, that (seed, epoch, end, number) alone decide.
+
+    Args:
+        seed: Of the training.
+        epoch: The number of the epoch, from 0.
+        end: What they are for: ORDER, CLASSES or MIXING.
+        number: Tells apart what is drawn for it.
+        count: How many.
+    """
     words: NDArray[np.uint64] = generator(seed, epoch, end, number).random_raw(count)
     return words
 
 
 def generator(seed: int, epoch: int, end: int, number: int) -> np.random.Philox:
-    """Random words that (seed, epoch, end, number) alone decide; ``end`` is one of ORDER, CLASSES,
-    MIXING. NumPy fixes this stream for ever, so runs repeat under any version."""
+    """Return the source of random words that (seed, epoch, end, number) alone decide.
+
+    NumPy fixes this stream for ever, so runs repeat under any version.
+
+    Args:
+        seed: Of the training.
+        epoch: The number of the epoch, from 0.
+        end: What it is for: ORDER, CLASSES or MIXING.
+        number: Tells apart what is drawn for it.
+    """
     key = np.array([int(seed) & (2**64 - 1), epoch], np.uint64)
     return np.random.Philox(key=key, counter=np.array([0, 0, number, end], np.uint64))
 
 
 def uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Random words as numbers above 0 and below 1."""
+    """Return random words as numbers above 0 and below 1, float64.
+
+    Args:
+        words: uint64.
+    """
     return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def shuffled(seed: int, epoch: int, count: int) -> Indices:
-    """The order of an epoch: a permutation of 0 .. count - 1 that (seed, epoch) alone decide."""
+    """Return the order of an epoch: a permutation of 0 to count - 1 that (seed, epoch) alone
+    decide.
+
+    Args:
+        seed: Of the training.
+        epoch: The number of the epoch, from 0.
+        count: How many images.
+    """
     return np.argsort(draws(seed, epoch, ORDER, 0, count), kind="stable")
 
 
 def balanced(seed: int, epoch: int, classes: NDArray[np.int64]) -> Indices:
-    """An order of as many visits as there are images, in which every class comes equally often.
+    """Return an order of as many visits as there are images, in which every class comes equally
+    often.
 
-    classes: int64 [n], the class of each image. Of a class with more images than its share, some
-    are left out in this epoch; of a class with fewer, all come, some once more often than others.
-    Which, and the order, (seed, epoch) alone decide. Shares differ by one where n is no multiple
-    of the number of classes that occur.
+    Of a class with more images than its share, some are left out in this epoch; of a class with
+    fewer, all come, some once more often than others. Which, and the order, (seed, epoch) alone
+    decide. Shares differ by one where n is no multiple of the number of classes that occur.
+
+    Args:
+        seed: Of the training.
+        epoch: The number of the epoch, from 0.
+        classes: The class of each image, int64 [n].
     """
     count = len(classes)
     present = np.unique(classes)
@@ -58,8 +90,12 @@ def balanced(seed: int, epoch: int, classes: NDArray[np.int64]) -> Indices:
 
 
 def repeats(order: Indices, count: int) -> Indices:
-    """How often each entry of the order stood in it before, int64 like it; ``count`` is above
-    every entry."""
+    """Return how often each entry of the order stood in it before, int64 like it.
+
+    Args:
+        order: Numbers of images, int64 [n].
+        count: Above every entry.
+    """
     before = np.zeros(len(order), np.int64)
     if len(order) and np.bincount(order, minlength=count).max() > 1:
         places = np.argsort(order, kind="stable")

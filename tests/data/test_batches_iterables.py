@@ -11,7 +11,7 @@ from PIL import Image
 
 import fastcnn
 from fastcnn import layers
-from fastcnn.data.augment.augment import RandomCrop, RandomFlip
+from fastcnn.data.augment.geometry import RandomCrop, RandomFlip
 from fastcnn.data.augment.mixing import MixUp
 from fastcnn.data.augment.preprocessing import PerImageStandardization
 from fastcnn.data.folder.splitting import split

@@ -11,9 +11,10 @@ from fake_model import FakeModel
 
 import fastcnn
 from fastcnn import layers
-from fastcnn.data.augment.augment import Augment, RandomFlip
+from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.color import PCAColor
 from fastcnn.data.augment.effects import RandomErasing
+from fastcnn.data.augment.geometry import RandomFlip
 from fastcnn.data.augment.mixing import MixUp
 from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
 from fastcnn.data.pipeline.indexed import RING, Indexed

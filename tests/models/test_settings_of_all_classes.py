@@ -8,8 +8,9 @@ import pytest
 
 import fastcnn
 from fastcnn import callbacks, layers, losses, metrics, optimizers, regularizers, schedules
-from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.mixing import MIXINGS
+from fastcnn.data.augment.registry import AUGMENTATIONS
 
 REQUIRED = {
     "initial_learning_rate": 0.1,

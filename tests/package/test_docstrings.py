@@ -1,18 +1,27 @@
-"""What is exported says what it takes: its docstring's Args name exactly its parameters."""
+"""What is exported, and all that reads data, says what it takes and raises.
+
+Its docstring's Args name exactly its parameters.
+"""
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
+
+import fastcnn
 
 MODULES = (
     "fastcnn",
     "fastcnn.applications",
     "fastcnn.callbacks",
     "fastcnn.data",
+    "fastcnn.devices",
     "fastcnn.functional",
     "fastcnn.initializers",
     "fastcnn.layers",
@@ -82,3 +91,80 @@ def test_args_name_exactly_the_parameters(name):
     signature = {} if is_abstract(member) else inspect.signature(member).parameters
     expected = [parameter for parameter in signature if parameter != REFUSED]
     assert [arg for arg in documented(member.__doc__) if arg != REFUSED] == expected
+
+
+PACKAGE = Path(fastcnn.__file__).parent
+SOURCES = sorted([*(PACKAGE / "data").rglob("*.py"), PACKAGE / "devices.py"])
+
+
+def functions(tree):
+    """The public functions and methods of a module that have a docstring, as `Class.name`.
+
+    A method without one is described where the class that it inherits from has it.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for name, method in functions(node):
+                yield f"{node.name}.{name}", method
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield from [(node.name, node)] if ast.get_docstring(node) else []
+
+
+def parameters(function):
+    """The names of a function's parameters, without `self`."""
+    args = function.args
+    extra = [argument for argument in (args.vararg, args.kwarg) if argument]
+    listed = [*args.posonlyargs, *args.args, *args.kwonlyargs, *extra]
+    return {argument.arg for argument in listed} - {"self", "cls"}
+
+
+def raised(function):
+    """The classes of errors that a function raises itself, by name."""
+    inner = {
+        node
+        for n in ast.walk(function)
+        if isinstance(n, ast.FunctionDef) and n != function
+        for node in ast.walk(n)
+    }
+    return {
+        node.exc.func.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Raise)
+        and node not in inner
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+        and isinstance(getattr(builtins, node.exc.func.id, None), type)
+    }
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_all_that_reads_data_says_what_it_takes_and_raises(path):
+    missing = {}
+    for name, function in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        text = ast.get_docstring(function)
+        if parameters(function) != set(documented(text)):
+            missing[name] = parameters(function) ^ set(documented(text))
+        section = re.search(r"^Raises:\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE)
+        named = set(re.findall(r"^ {4}(\w+):", section[1], re.MULTILINE)) if section else set()
+        if raised(function) - named:
+            missing[f"{name} raises"] = raised(function) - named
+    assert not missing
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_docstring_begins_with_what_a_function_does(path):
+    """In the imperative, as in the rest of the package."""
+    wrong = {
+        name: first
+        for name, function in functions(ast.parse(path.read_text(encoding="utf-8")))
+        if not is_property(function)
+        if not re.match(r"[A-Z][a-z]+\b", first := ast.get_docstring(function).split()[0])
+        or first in ("The", "What", "Whether", "A", "An", "As", "All", "Some", "How", "Why")
+        or first.endswith(("es", "ts", "ds", "ns"))
+    }
+    assert not wrong
+
+
+def is_property(function):
+    names = {ast.unparse(decorator).split(".")[-1] for decorator in function.decorator_list}
+    return bool(names & {"property", "cached_property", "setter"})

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.data.augment.augment import AUGMENTATIONS, Augment
+from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.mixing import MIXINGS, Mixing
+from fastcnn.data.augment.registry import AUGMENTATIONS
 from fastcnn.utils import naming
 
 SHORT = {

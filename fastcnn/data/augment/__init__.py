@@ -1,0 +1,1 @@
+"""What changes images at random, image by image, and what is always done to them."""

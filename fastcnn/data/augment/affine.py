@@ -13,7 +13,18 @@ Entry = Any
 
 
 class Affine(NamedTuple):
-    """row of the image = yy row + yx column + y; column of the image = xy row + xx column + x."""
+    """Where the pixel of a result comes from: an affine map of n images, of places in pixels.
+
+    row of the image = yy row + yx column + y; column of the image = xy row + xx column + x.
+
+    Args:
+        yy: Factor of the row in the row, a number or one an image; so are all others.
+        yx: Factor of the column in the row.
+        y: What is added to the row.
+        xy: Factor of the row in the column.
+        xx: Factor of the column in the column.
+        x: What is added to the column.
+    """
 
     yy: Entry = 1.0
     yx: Entry = 0.0
@@ -23,7 +34,12 @@ class Affine(NamedTuple):
     x: Entry = 0.0
 
     def after(self, first: Affine) -> Affine:
-        """The map that goes back through ``self``, the later one, and then through ``first``."""
+        """Return the map that goes back through this one, the later one, and then through the
+        first.
+
+        Args:
+            first: The map that images go through before.
+        """
         a, b = first, self
         return Affine(
             _sum(_product(a.yy, b.yy), _product(a.yx, b.xy)),
@@ -35,14 +51,26 @@ class Affine(NamedTuple):
         )
 
     def about(self, row: float, column: float) -> Affine:
-        """The map with its own terms added to one that leaves the place (row, column) alone."""
+        """Return the map with its own terms added to one that leaves a place alone.
+
+        Args:
+            row: The row that stays.
+            column: The column that stays.
+        """
         return self._replace(
             y=self.y + (row - (self.yy * row + self.yx * column)),
             x=self.x + (column - (self.xy * row + self.xx * column)),
         )
 
     def matrices(self, count: int) -> Doubles:
-        """float64 [count, 2, 3]."""
+        """Return the map as a matrix for each image.
+
+        Args:
+            count: How many images, n.
+
+        Shape:
+            float64 [n, 2, 3].
+        """
         table = np.empty((count, 6))
         for place, entry in enumerate(self):
             table[:, place] = entry
@@ -54,7 +82,7 @@ def _is_number(entry: Entry, value: float) -> bool:
 
 
 def _product(a: Entry, b: Entry) -> Entry:
-    """a b, without arithmetic where one of them is 0 or 1 for all images."""
+    """A b, without arithmetic where one of them is 0 or 1 for all images."""
     if _is_number(a, 0.0) or _is_number(b, 1.0):
         return a
     if _is_number(b, 0.0) or _is_number(a, 1.0):

@@ -1,4 +1,4 @@
-"""Augmentations of images, and a list of them that is applied in one pass over a batch."""
+"""A list of augmentations that is applied in one pass over a batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from fastcnn.data.augment.base import Augmentation, Range, Shape
 from fastcnn.data.augment.color import (
     ColorAugmentation,
     ColorMap,
-    PCAColor,
-    RandomBrightness,
-    RandomContrast,
-    RandomHue,
-    RandomSaturation,
 )
 from fastcnn.data.augment.composition import agreed_fill, composed
 from fastcnn.data.augment.effects import (
@@ -33,15 +28,10 @@ from fastcnn.data.augment.effects import (
 )
 from fastcnn.data.augment.geometry import (
     Geometric,
-    RandomCrop,
-    RandomFlip,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
 )
 from fastcnn.data.augment.params import BatchParams
-from fastcnn.data.augment.preprocessing import STEPS, check_order
+from fastcnn.data.augment.preprocessing import check_order
+from fastcnn.data.augment.registry import resolved
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.counter_rng import Doubles, key
 from fastcnn.utils import arguments, naming
@@ -51,47 +41,8 @@ Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Kind = TypeVar("Kind", bound=Augmentation)
 
-AUGMENTATIONS: dict[str, type[Augmentation]] = {
-    naming.snake_case(cls.__name__): cls
-    for cls in (
-        RandomFlip,
-        RandomCrop,
-        RandomTranslation,
-        RandomRotation,
-        RandomZoom,
-        RandomShear,
-        RandomBrightness,
-        RandomContrast,
-        RandomSaturation,
-        RandomHue,
-        PCAColor,
-        RandomGaussianBlur,
-        GaussianNoise,
-        RandomErasing,
-        *STEPS.values(),
-    )
-}
-
 # Effects act in this order, whatever that of the list.
 EFFECTS: tuple[type[Effect], ...] = (RandomGaussianBlur, GaussianNoise, RandomErasing)
-
-
-# Layers that a list of augmentations is often expected to take.
-LAYERS = ("Rescaling", "Normalization")
-
-
-def resolved(augmentation: Any) -> Augmentation:
-    """The augmentation that an object, a class, a name or a configuration stands for; ValueError or
-    TypeError otherwise."""
-    named = augmentation.get("class_name") if isinstance(augmentation, dict) else augmentation
-    kind = augmentation if isinstance(augmentation, type) else type(augmentation)
-    layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
-    if layer in map(naming.snake_case, LAYERS):
-        raise TypeError(
-            f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
-            f"prediction has them too. Received {augmentation!r}."
-        )
-    return naming.resolve("augmentation", augmentation, Augmentation, AUGMENTATIONS)
 
 
 class Augment(Settings):
@@ -151,11 +102,22 @@ class Augment(Settings):
         ]
 
     def with_seed(self, seed: int) -> Augment:
-        """The same list with another seed."""
+        """Return the same list with another seed.
+
+        Args:
+            seed: From 0.
+        """
         return Augment(self.augmentations, seed, scale=self.scale, offset=self.offset)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(H, W, C) after all of them; ValueError when one cannot work on what reaches it."""
+        """Return the shape of an image after all of them.
+
+        Args:
+            shape: (H, W, C) of an image before.
+
+        Raises:
+            ValueError: One of them cannot work on what reaches it.
+        """
         return self._shapes_after(_image_shape(shape))[1]
 
     def _shapes_after(self, shape: Shape) -> tuple[Shape, Shape]:
@@ -182,8 +144,14 @@ class Augment(Settings):
         return self.scale is not None or self.offset is not None
 
     def draw(self, shape: Shape, indices: Indices, epoch: int) -> BatchParams:
-        """What is drawn for the images at ``indices`` (int64 [n]) of a set of images of ``shape``:
-        all that apply() does to them, of a `drawable` list."""
+        """Return what is drawn for some images: all that `apply` does to them, of a `drawable`
+        list.
+
+        Args:
+            shape: (H, W, C) of the images.
+            indices: Their numbers in the set, int64 [n].
+            epoch: The number of the epoch, from 0.
+        """
         shape = _image_shape(shape)
         tables = self._tables(indices, epoch)
         drawn = self._drawn(tables, shape, len(indices))
@@ -195,8 +163,15 @@ class Augment(Settings):
         return replace(drawn, effects=tuple(effects))
 
     def check_values(self, images: npt.NDArray[Any]) -> None:
-        """ValueError where images, float32 [n, H, W, C] of a first batch, lie about 0 to 1 and an
-        augmentation reckons with 0 to 255: brightness and noise would be far too strong."""
+        """Refuse values in another range than an augmentation reckons with.
+
+        Args:
+            images: The images of a first batch, float32 [n, H, W, C].
+
+        Raises:
+            ValueError: They lie about 0 to 1 and an augmentation reckons with 0 to 255: brightness
+                and noise would be far too strong.
+        """
         bytewise = [
             augmentation
             for augmentation in self.augmentations
@@ -215,20 +190,48 @@ class Augment(Settings):
     def apply(
         self, x: npt.NDArray[Any], indices: Indices, epoch: int, out: Floats | None = None
     ) -> Floats:
-        """The augmented images ``x[indices]``, float32 [n, *output_shape]; written into ``out``
-        where it is given.
+        """Return the augmented images ``x[indices]``. The GIL is released for most of the time.
 
-        x: the whole set, C-contiguous uint8 or float32 [N, H, W, C]; indices: int64 [n], each from
-        0 to N - 1; out: C-contiguous, apart from x. The GIL is released for most of the time.
-        TypeError, ValueError or IndexError for arguments that do not fit.
+        Args:
+            x: The whole set, C-contiguous uint8 or float32.
+            indices: Numbers of images, int64, each from 0 to N - 1.
+            epoch: The number of the epoch, from 0: other random numbers in each.
+            out: Memory for the result, C-contiguous and apart from x, or None.
+
+        Returns:
+            float32, `out` where it is given.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument has another shape, or `out` overlaps x.
+            IndexError: An index is none of an image.
+
+        Shape:
+            x [N, H, W, C], indices [n] -> [n, *output_shape].
         """
         return self._apply(x, indices, indices, epoch, out)
 
     def apply_batch(
         self, images: npt.NDArray[Any], indices: Indices, epoch: int, out: Floats | None = None
     ) -> Floats:
-        """As apply(), of ``images`` [n, H, W, C] that have been gathered: those at ``indices`` of
-        the set, which only choose the random numbers."""
+        """Return the augmented images of a batch that has been gathered.
+
+        Args:
+            images: C-contiguous uint8 or float32.
+            indices: Their numbers in the set, int64, which only choose the random numbers.
+            epoch: The number of the epoch, from 0.
+            out: Memory for the result, C-contiguous and apart from the images, or None.
+
+        Returns:
+            float32, `out` where it is given.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument has another shape, or there are not as many images as indices.
+
+        Shape:
+            images [n, H, W, C], indices [n] -> [n, *output_shape].
+        """
         if len(images) != len(indices):
             raise ValueError(
                 f"Augment: {len(images)} images need as many indices. Received {len(indices)}."
@@ -289,7 +292,7 @@ class Augment(Settings):
         return colours.arrays()
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that makes another one like it, as JSON can hold it."""
+        """Return everything that makes another one like it, as JSON can hold it."""
         return {
             "augmentations": [
                 naming.serialize(augmentation) for augmentation in self.augmentations

@@ -44,11 +44,18 @@ class Augmentation(Settings):
         return None
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of an image after it; ValueError for a shape that it cannot work on."""
+        """Return the shape of an image after it.
+
+        Args:
+            shape: (H, W, C) of an image before.
+
+        Raises:
+            ValueError: It cannot work on such images.
+        """
         return shape
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, as JSON can hold them."""
         return {name: _plain(getattr(self, name)) for name in self.settings}
 
     @classmethod
@@ -74,8 +81,22 @@ def _plain(value: Any) -> Any:
 def interval(
     owner: object, argument: str, value: Any, low: float, high: float, *, mirrored: bool
 ) -> Range:
-    """(lower, upper), both from ``low`` to ``high``, of a pair or of one number f, which stands
-    for -f to f where ``mirrored`` and for 0 to f otherwise."""
+    """Return the interval that an argument names: a pair, or one number f, for -f to f or 0 to f.
+
+    Args:
+        owner: Whose argument it is, for errors.
+        argument: The argument's name, for errors.
+        value: A pair of numbers, or one number f.
+        low: The least that either end may be.
+        high: The most that either end may be.
+        mirrored: Whether f stands for -f to f, else for 0 to f.
+
+    Returns:
+        (lower, upper), both from `low` to `high`.
+
+    Raises:
+        ValueError: The value is no such pair and no such number.
+    """
     if isinstance(value, tuple | list | np.ndarray):
         ends = [
             arguments.number(owner, argument, end, least=low, most=high)
@@ -101,7 +122,15 @@ def two_ends(owner: object, argument: str, value: Any) -> tuple[Any, Any]:
 
 
 def value_limits(owner: object, value_range: Any) -> Range:
-    """(lowest, highest) value of a pixel, the lower one first."""
+    """Return the lowest and the highest value of a pixel.
+
+    Args:
+        owner: Whose argument it is, for errors.
+        value_range: A pair of numbers, the lower one first.
+
+    Raises:
+        ValueError: It is no such pair.
+    """
     if not isinstance(value_range, tuple | list | np.ndarray) or len(value_range) != 2:
         raise ValueError(
             f"{type(owner).__name__}: value_range must be a pair (lowest, highest). "

@@ -38,10 +38,14 @@ ALMOST_ZERO = 1e-7
 
 
 class ColorMap:
-    """n maps of colours: linear colour + offset + mean (mean colour of the image).
+    """Maps of the colours of n images: linear colour + offset + mean (mean colour of the image).
 
-    linear: float64 [n, 1, 1], one factor, or [n, 3, 3]; offset: [n, C]; mean: as linear, or None
-    for 0.
+    `linear` is float64 [n, 1, 1], one factor, or [n, 3, 3]; `offset` [n, C]; `mean` as `linear`, or
+    None for 0. A new one leaves all colours as they are.
+
+    Args:
+        count: How many images, n.
+        channels: How many colours a pixel has, C.
     """
 
     def __init__(self, count: int, channels: int):
@@ -50,24 +54,36 @@ class ColorMap:
         self.mean: Doubles | None = None
 
     def add(self, offset: Doubles) -> None:
-        """Add [n, 1] or [n, C] to the colours."""
+        """Add to the colours.
+
+        Args:
+            offset: float64 [n, 1] or [n, C].
+        """
         self.offset = self.offset + offset
 
     def stretch(self, factor: Doubles) -> None:
-        """Multiply what differs from the image's mean colour by [n]."""
+        """Multiply what differs from the image's mean colour.
+
+        Args:
+            factor: float64 [n].
+        """
         factor = factor[:, np.newaxis, np.newaxis]
         own = 0.0 if self.mean is None else self.mean
         self.mean = own + (1 - factor) * self.linear
         self.linear = factor * self.linear
 
     def mix(self, matrices: Doubles) -> None:
-        """Multiply the colours, red, green and blue, by [n, 3, 3]."""
+        """Multiply the colours, red, green and blue.
+
+        Args:
+            matrices: float64 [n, 3, 3].
+        """
         self.linear = _times(matrices, self.linear)
         self.mean = None if self.mean is None else _times(matrices, self.mean)
         self.offset = product(matrices, self.offset[:, :, np.newaxis])[:, :, 0]
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32] | None]:
-        """linear, offset and mean as resample() takes them."""
+        """Return linear, offset and mean as `resample` takes them, float32."""
         parts = {"linear": self.linear, "offset": self.offset, "mean": self.mean}
         return {
             name: None if part is None else np.ascontiguousarray(part, np.float32)
@@ -90,7 +106,15 @@ class ColorAugmentation(Augmentation):
         return self._limits
 
     def change(self, colours: ColorMap, u: Doubles) -> None:
-        """Change the maps of n images by their random numbers float64 [n, draws]."""
+        """Change the maps of n images by their random numbers.
+
+        Args:
+            colours: The maps, changed in place.
+            u: Random numbers from 0 to 1, float64 [n, draws].
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
 
     def _set_value_range(self, value_range: Any) -> None:
@@ -278,8 +302,17 @@ class PCAColor(_OfThreeChannels):
         return self.components is not None
 
     def fit(self, images: Any) -> PCAColor:
-        """Find the components of the colours of images [N, H, W, 3], an array or a Dataset; returns
-        itself."""
+        """Find the components of the colours of the training images.
+
+        Args:
+            images: An array or a `Dataset`, [N, H, W, 3].
+
+        Returns:
+            The augmentation itself.
+
+        Raises:
+            ValueError: The images have not three channels, or their values are not finite.
+        """
         shape = statistics.shape(images, "PCAColor: fit")
         if len(shape) != 4 or shape[3] != 3:
             raise ValueError(f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {shape}.")

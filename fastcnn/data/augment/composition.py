@@ -16,7 +16,16 @@ from fastcnn.data.counter_rng import Doubles
 def composed(
     augmentations: Sequence[tuple[Geometric, Doubles]], shape: Shape, count: int
 ) -> npt.NDArray[np.float64] | None:
-    """float64 [count, 2, 3], the maps of all of them in turn, or None when there is none."""
+    """Return the maps of all augmentations in turn, or None when there is none.
+
+    Args:
+        augmentations: Each with its random numbers, float64 [n, draws].
+        shape: (H, W, C) of an image before the first.
+        count: How many images, n.
+
+    Shape:
+        float64 [n, 2, 3].
+    """
     whole = None
     for augmentation, u in augmentations:
         affine = augmentation.affine(u, shape)
@@ -26,7 +35,14 @@ def composed(
 
 
 def agreed_fill(augmentations: Sequence[Geometric]) -> ResampleOptions:
-    """The one way of filling that a list wishes; ValueError where two of them differ."""
+    """Return the one way of filling that a list wishes.
+
+    Args:
+        augmentations: The geometric ones of the list.
+
+    Raises:
+        ValueError: Two of them differ.
+    """
     fill_mode = _agreed("fill_mode", augmentations)
     constant = fill_mode in (None, "constant")
     wishes = {

@@ -36,13 +36,30 @@ class Effect(Augmentation):
     """An augmentation that works on finished images."""
 
     def apply(self, images: Floats, indices: Indices, seed: int, epoch: int, number: int) -> None:
-        """Change float32 [n, H, W, C] in place: the images ``indices`` of the set, of an epoch;
-        ``number`` is the augmentation's in its list."""
+        """Change images of a set in place.
+
+        Args:
+            images: float32 [n, H, W, C].
+            indices: Their numbers in the set, int64 [n].
+            seed: Of the list of augmentations.
+            epoch: The number of the epoch, from 0.
+            number: The place of the augmentation in its list.
+        """
         u = uniforms(key(seed, epoch, number), indices, self.draws)
         self.change(images, u, indices, key(seed, epoch, number, PIXELS))
 
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
-        """As apply(), with the parameters' random numbers [n, draws] and a key for the pixels'."""
+        """Change images in place, by random numbers that are drawn already.
+
+        Args:
+            images: float32 [n, H, W, C].
+            u: Random numbers of the parameters, from 0 to 1, float64 [n, draws].
+            indices: Numbers of the images in the set, int64 [n].
+            pixel_key: Key of the pixels' random numbers.
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define change(...).")
 
 
@@ -50,7 +67,17 @@ class Pointwise(Effect):
     """An effect that looks at no other value of the image than the one it changes."""
 
     def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise | Erasing:
-        """What change() does to images of a shape, drawn."""
+        """Return what `change` does to images of a shape, drawn.
+
+        Args:
+            shape: (H, W, C) of the images.
+            u: Random numbers of the parameters, from 0 to 1, float64 [n, draws].
+            indices: Numbers of the images in the set, int64 [n].
+            pixel_key: Key of the pixels' random numbers.
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define drawn(...).")
 
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
@@ -140,8 +167,10 @@ class GaussianNoise(Pointwise):
 
 
 def normal_levels() -> Floats:
-    """float32 [4096]: the middles of equally likely slices of a normal distribution, scaled so
-    that the sum of two has variance 1."""
+    """Return the middles of equally likely slices of a normal distribution, float32 [4096].
+
+    They are scaled so that the sum of two has variance 1.
+    """
     middles = (np.arange(effects.LEVELS) + 0.5) / effects.LEVELS
     levels = np.array([NormalDist().inv_cdf(middle) for middle in middles])
     return (levels / np.sqrt(2 * np.mean(np.square(levels)))).astype(np.float32)

@@ -23,10 +23,13 @@ INTERPOLATIONS = ("bilinear", "nearest")
 class ResampleOptions(NamedTuple):
     """How a resampling finds values outside of the image and between pixels.
 
-    fill_mode: what is outside: "reflect" (d c b a | a b c d | d c b a), "wrap"
-    (a b c d | a b c d | a b c d), "nearest" (a a a a | a b c d | d d d d) or "constant", which is
-    fill_value. interpolation: between pixels, "bilinear" or "nearest". All augmentations of a list
-    must agree on these, for they become one resampling.
+    All augmentations of a list must agree on these, for they become one resampling.
+
+    Args:
+        fill_mode: What is outside: "reflect" (d c b a | a b c d | d c b a), "wrap"
+            (a b c d | a b c d | a b c d), "nearest" (a a a a | a b c d | d d d d) or "constant".
+        interpolation: What is between pixels, "bilinear" or "nearest".
+        fill_value: What is outside with "constant".
     """
 
     fill_mode: str = "constant"
@@ -42,7 +45,15 @@ class Geometric(Augmentation):
     fill_value: float | None = None
 
     def affine(self, u: Doubles, shape: Shape) -> Affine:
-        """The maps of n images of the shape, by their random numbers float64 [n, draws]."""
+        """Return the maps of n images.
+
+        Args:
+            u: Their random numbers from 0 to 1, float64 [n, draws].
+            shape: (H, W, C) of the images.
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define affine(u, shape).")
 
 

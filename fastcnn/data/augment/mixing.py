@@ -26,34 +26,64 @@ class Mixing(ConfiguredSettings):
     settings: ClassVar[tuple[str, ...]] = ()
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {name: getattr(self, name) for name in self.settings}
 
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
-        """Mix images (float32 [n, H, W, C], in place) with images[partners]; return how much of
-        each is still its own, float32 [n]."""
+        """Mix images with partners among them, in place.
+
+        Args:
+            images: float32 [n, H, W, C].
+            partners: The number of each image's partner, int64 [n].
+            random: Random numbers of the batch.
+
+        Returns:
+            How much of each is still its own, float32 [n].
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must define mix(images, partners, random)."
         )
 
 
 class Draws:
-    """The random numbers of one batch; each call takes the next ones."""
+    """The random numbers of one batch; each call takes the next ones.
+
+    Args:
+        seed: Of the training.
+        epoch: The number of the epoch, from 0.
+        batch: The number of the batch in the epoch, from 0.
+    """
 
     def __init__(self, seed: int, epoch: int, batch: int):
         self._bits = generator(seed, epoch, MIXING, batch)
 
     def words(self, count: int) -> NDArray[np.uint64]:
-        """So many random words."""
+        """Return random words, uint64.
+
+        Args:
+            count: How many.
+        """
         words: NDArray[np.uint64] = self._bits.random_raw(count)
         return words
 
     def uniform(self, *shape: int) -> NDArray[np.float64]:
-        """Random numbers above 0 and below 1."""
+        """Return random numbers above 0 and below 1, float64.
+
+        Args:
+            *shape: Of the array.
+        """
         return uniform(self.words(int(np.prod(shape)))).reshape(shape)
 
     def beta(self, alpha: float, count: int) -> NDArray[np.float64]:
-        """Random numbers of the distribution Beta(alpha, alpha), for alpha up to 1."""
+        """Return random numbers of the distribution Beta(alpha, alpha), float64.
+
+        Args:
+            alpha: Above 0, up to 1.
+            count: How many.
+        """
         numbers = np.empty(count)
         missing = np.arange(count)
         while len(missing):
@@ -136,7 +166,8 @@ def _cover(
     out: NDArray[np.int64],
 ) -> None:
     """Write the first of ``extent`` pixels, and that behind the last, of intervals of given sides
-    and centres (shares of the extent) into out, [n, 2]."""
+    and centres (shares of the extent) into out, [n, 2].
+    """
     first = np.rint((centres - sides / 2) * extent)
     end = first + np.rint(sides * extent)
     np.clip(first, 0, extent, out=first)
@@ -151,10 +182,17 @@ def mix(
     weight: Floats | None,
     random: Draws,
 ) -> tuple[Floats, Floats | None]:
-    """Mix the images of a batch in place, by one of the mixings; return targets and weight.
+    """Mix the images of a batch in place, by one of the mixings.
 
-    targets: float32 [n, ...]; weight: float32 [n] or None. Which mixing, the partners and the
-    shares are drawn from ``random``.
+    Args:
+        mixings: Of which one is drawn.
+        images: float32 [n, H, W, C].
+        targets: float32 [n, ...].
+        weight: float32 [n], or None.
+        random: Random numbers of the batch, which decide mixing, partners and shares.
+
+    Returns:
+        The mixed targets and weight.
     """
     chosen = mixings[int(random.words(1)[0] % np.uint64(len(mixings)))]
     partners = np.argsort(random.words(len(images)), kind="stable")

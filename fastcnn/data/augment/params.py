@@ -22,7 +22,15 @@ STEEPEST = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """A normal number for every value of n images, as add_noise() takes it."""
+    """A normal number for every value of n images, as `add_noise` takes it.
+
+    Args:
+        key: Key of the random numbers.
+        streams: Numbers of the images in their set, int64 [n].
+        stddev: Standard deviation in each image, float32 [n].
+        levels: Of the normal distribution, as `normal_levels` returns them.
+        limits: The lowest and the highest value of a pixel.
+    """
 
     key: int
     streams: Indices
@@ -31,13 +39,25 @@ class Noise:
     limits: Range
 
     def apply(self, images: Floats) -> None:
-        """Change float32 [n, H, W, C] in place."""
+        """Change images in place.
+
+        Args:
+            images: float32 [n, H, W, C].
+        """
         effects.add_noise(images, self.key, self.streams, self.stddev, self.levels, self.limits)
 
 
 @dataclass(frozen=True, eq=False)
 class Erasing:
-    """A box that is overwritten in each of n images, as erase() takes it."""
+    """A box that is overwritten in each of n images, as `erase` takes it.
+
+    Args:
+        key: Key of the random numbers.
+        streams: Numbers of the images in their set, int64 [n].
+        boxes: First row of each box and the one behind its last, then the columns, int64 [n, 4].
+        fill: What is written, or None for random numbers.
+        limits: The lowest and the highest value of a pixel.
+    """
 
     key: int
     streams: Indices
@@ -46,17 +66,30 @@ class Erasing:
     limits: Range
 
     def apply(self, images: Floats) -> None:
-        """Change float32 [n, H, W, C] in place."""
+        """Change images in place.
+
+        Args:
+            images: float32 [n, H, W, C].
+        """
         effects.erase(images, self.boxes, self.key, self.streams, self.fill, self.limits)
 
 
 @dataclass(frozen=True, eq=False)
 class BatchParams:
-    """One resampling and one map of colours for each of n images, as resample() takes them, and
-    what is done after it, in this order.
+    """What is drawn for n images: one resampling and one map of colours, as `resample` takes them,
+    and what is done after it, in this order.
 
-    shape: (H, W, C) of the result. matrices: float64 [n, 2, 3] or None. linear, offset, mean:
-    float32, of n images, or None. scale, shift: None, a number or one a channel.
+    Args:
+        shape: (H, W, C) of the result.
+        fill: What is outside of an image and between its pixels.
+        matrices: Where pixels come from, float64 [n, 2, 3], or None.
+        linear: Map of colours, float32, of n images, or None; as in `ColorMap`.
+        offset: float32 [n, C], or None.
+        mean: float32, or None.
+        limits: The lowest and the highest value of a pixel after it.
+        scale: What values are multiplied by at last: None, a number or one a channel.
+        shift: What is then added: None, a number or one a channel.
+        effects: What is done to the finished images.
     """
 
     shape: Shape
@@ -71,8 +104,19 @@ class BatchParams:
     effects: tuple[Noise | Erasing, ...] = ()
 
     def applied(self, x: npt.NDArray[Any], places: Indices, out: Floats | None = None) -> Floats:
-        """The images ``x[places]`` with all of it, float32 [n, *shape]; written into ``out`` where
-        it is given. x: C-contiguous uint8 or float32 [N, H, W, C]."""
+        """Return images with all of it.
+
+        Args:
+            x: The set, C-contiguous uint8 or float32.
+            places: Numbers of the images, int64.
+            out: Memory for the result, or None.
+
+        Returns:
+            float32, `out` where it is given.
+
+        Shape:
+            x [N, H, W, C], places [n] -> [n, *shape].
+        """
         if out is None:
             out = np.empty((len(places), *self.shape), np.float32)
         resample(
@@ -95,8 +139,14 @@ class BatchParams:
         return out
 
     def check_reach(self, shape: Shape) -> None:
-        """ValueError for a matrix that reaches too far outside images of a shape, as resample()
-        raises, for who uses the matrices otherwise."""
+        """Refuse what `resample` refuses, for who uses the matrices otherwise.
+
+        Args:
+            shape: (H, W, C) of the images before.
+
+        Raises:
+            ValueError: A matrix reaches too far outside of such images.
+        """
         if self.matrices is None:
             return
         height, width, _ = self.shape

@@ -65,7 +65,14 @@ STEPS: dict[str, type[Preprocessing]] = {
 
 
 def steps(value: Any) -> list[Preprocessing]:
-    """A model's preprocessing as a list of steps, made of steps, names or configurations."""
+    """Return a model's preprocessing as a list of steps.
+
+    Args:
+        value: None, a step, its name or configuration, or a sequence of these.
+
+    Raises:
+        TypeError: It is none of these.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(
             "preprocessing must be a list, such as [PerImageStandardization()]. "
@@ -75,8 +82,16 @@ def steps(value: Any) -> list[Preprocessing]:
 
 
 def check_order(values: Sequence[Any]) -> None:
-    """ValueError where a fixed step stands before an augmentation that is drawn: it acts behind all
-    of them, as it must in prediction, which draws nothing."""
+    """Refuse a fixed step before an augmentation that is drawn.
+
+    It acts behind all of them, as it must in prediction, which draws nothing.
+
+    Args:
+        values: Augmentations and fixed steps, in order.
+
+    Raises:
+        ValueError: Such a step stands there.
+    """
     augmentations = [value for value in values if isinstance(value, Augmentation)]
     order = sorted(augmentations, key=lambda augmentation: isinstance(augmentation, Preprocessing))
     if order == augmentations:
@@ -88,7 +103,15 @@ def check_order(values: Sequence[Any]) -> None:
 
 
 def output_shape(preprocessing: Iterable[Preprocessing], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an image after all steps; ValueError where such images do not fit."""
+    """Return the shape of an image after all steps.
+
+    Args:
+        preprocessing: The steps.
+        shape: (H, W, C) of an image before.
+
+    Raises:
+        ValueError: Such images do not fit.
+    """
     for step in preprocessing:
         if len(shape) != 3:
             raise ValueError(f"{step!r} needs images of shape (h, w, c). Received {shape}.")
@@ -98,7 +121,12 @@ def output_shape(preprocessing: Iterable[Preprocessing], shape: tuple[int, ...])
 
 
 def apply(preprocessing: Iterable[Preprocessing], images: Floats) -> Floats:
-    """The images after all steps, C-contiguous; ``images`` may be overwritten."""
+    """Return the images after all steps, C-contiguous.
+
+    Args:
+        preprocessing: The steps.
+        images: float32 [n, H, W, C], which may be overwritten.
+    """
     for step in preprocessing:
         images = np.ascontiguousarray(step.apply(images), np.float32)
     return images

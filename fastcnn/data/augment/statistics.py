@@ -23,8 +23,12 @@ VALUES = 1 << 21
 
 
 class Moments:
-    """Of vectors of ``size`` numbers: count, mean float64 [size], and the variance, float64 [size],
-    or the covariance, [size, size], where ``full``."""
+    """Count, mean and variance of vectors that are counted in piece by piece.
+
+    Args:
+        size: How many numbers a vector has.
+        full: Whether `variance` is the covariance, float64 [size, size], in place of [size].
+    """
 
     def __init__(self, size: int, full: bool = False):
         self.count = 0
@@ -33,7 +37,11 @@ class Moments:
         self._shift: Any = None
 
     def add(self, vectors: npt.NDArray[Any]) -> None:
-        """Count [n, size] in, of any type of number."""
+        """Count vectors in.
+
+        Args:
+            vectors: [n, size], of any type of number.
+        """
         if not len(vectors):
             return
         if self._shift is None:
@@ -58,19 +66,38 @@ class Moments:
 
 
 def of_colours(images: Any, owner: str, full: bool = False, steps: Sequence[Any] = ()) -> Moments:
-    """The moments of all pixels' colours of images [n, ..., C], an array or a Dataset, after the
-    fixed steps of a preprocessing."""
+    """Return the moments of all pixels' colours, after the fixed steps of a preprocessing.
+
+    Args:
+        images: An array or a `Dataset`, [n, ..., C].
+        owner: Who asks, for errors.
+        full: Whether the covariance is wanted.
+        steps: The fixed steps.
+    """
     return _measured(images, owner, shape(images, owner)[-1], full, steps)
 
 
 def of_images(images: Any, owner: str) -> Moments:
-    """The full moments of whole images [n, ...] as vectors, of an array or a Dataset."""
+    """Return the full moments of whole images as vectors.
+
+    Args:
+        images: An array or a `Dataset`, [n, ...].
+        owner: Who asks, for errors.
+    """
     return _measured(images, owner, math.prod(shape(images, owner)[1:]), True)
 
 
 def shape(images: Any, owner: str) -> tuple[int, ...]:
-    """(n, ..., C) of an array or a Dataset; ValueError or TypeError, in the name of ``owner``, for
-    what holds no numbers."""
+    """Return the shape of images, (n, ..., C).
+
+    Args:
+        images: An array or a `Dataset`.
+        owner: Who asks, for errors.
+
+    Raises:
+        TypeError: They are no numbers.
+        ValueError: There is no image, or no shape is named.
+    """
     if is_dataset(images):
         batch_shape = (len(images), *image_shape(images, ()))
         if len(batch_shape) < 2:

@@ -25,10 +25,17 @@ MOST_VALUES = 48 * 48 * 3
 
 
 class Preprocessing(Augmentation):
-    """The same for an image whenever it is applied."""
+    """A fixed step: the same for an image whenever it is applied."""
 
     def apply(self, images: Floats) -> Floats:
-        """Change float32 [n, H, W, C] in place; returns it."""
+        """Change images in place and return them.
+
+        Args:
+            images: float32 [n, H, W, C].
+
+        Raises:
+            NotImplementedError: The class does not say how.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define apply(images).")
 
 
@@ -81,11 +88,18 @@ class ZCAWhitening(Preprocessing):
         return self.matrix is not None
 
     def fit(self, images: Any) -> ZCAWhitening:
-        """Find mean and matrix from the training images [N, H, W, C], an array or a Dataset, which
-        is read through once; returns itself.
+        """Find mean and matrix from the training images, which are read through once.
 
         It takes D^3 steps and 4 D^2 float64 numbers: some minutes and 300 MB for 32 x 32 x 3.
-        ValueError for images of more than MOST_VALUES values, before anything is allocated.
+
+        Args:
+            images: An array or a `Dataset`, [N, H, W, C].
+
+        Returns:
+            The step itself.
+
+        Raises:
+            ValueError: An image has more than MOST_VALUES values; nothing is allocated before.
         """
         shape = statistics.shape(images, "ZCAWhitening: fit")
         if len(shape) != 4:
@@ -105,13 +119,24 @@ class ZCAWhitening(Preprocessing):
         return self.set_arrays({"mean": moments.mean, "matrix": scaled @ vectors.T})
 
     def arrays(self) -> dict[str, Floats]:
-        """{"mean": float32 [D], "matrix": float32 [D, D]}; ValueError before fit()."""
+        """Return what was fitted: "mean", float32 [D], and "matrix", float32 [D, D].
+
+        Raises:
+            ValueError: Nothing was fitted.
+        """
         if self.mean is None or self.matrix is None:
             raise ValueError("ZCAWhitening: call fit(images) with the training images first.")
         return {"mean": self.mean, "matrix": self.matrix}
 
     def set_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> ZCAWhitening:
-        """Take the arrays of another one's arrays(); returns itself."""
+        """Take the arrays of another one and return the step itself.
+
+        Args:
+            arrays: What the other one's `arrays` returned.
+
+        Raises:
+            ValueError: They have not the shapes of such arrays.
+        """
         mean, matrix = (np.array(arrays[name], np.float32) for name in ("mean", "matrix"))
         if mean.ndim != 1 or matrix.shape != mean.shape * 2:
             raise ValueError(

@@ -22,7 +22,7 @@ SAMPLE_FILE = Path(__file__).parents[1] / "samples" / "fashion-mnist-sample.npz"
 
 
 def load(name: str) -> tuple[Split, Split]:
-    """The training and the test images of a data set.
+    """Return the training and the test images of a data set.
 
     The files, gzipped or not, are looked for in the set's folder (fashion-mnist, mnist,
     cifar-10-batches-bin, cifar-100-binary) under $FASTCNN_DATA and under the user's data directory,
@@ -47,7 +47,7 @@ def load(name: str) -> tuple[Split, Split]:
 
 
 def sample() -> tuple[Split, Split]:
-    """The bundled sample of Fashion-MNIST.
+    """Return the bundled sample of Fashion-MNIST.
 
     Returns:
         6,000 training and 1,000 test images, as `load`'s.
@@ -64,7 +64,7 @@ def sample() -> tuple[Split, Split]:
 
 
 def class_names(name: str) -> list[str]:
-    """The names of the classes of a data set.
+    """Return the names of the classes of a data set.
 
     Args:
         name: As `load`'s.
@@ -80,7 +80,15 @@ def class_names(name: str) -> list[str]:
 
 
 def read(entry: CatalogEntry, folder: str | os.PathLike[str]) -> tuple[Split, Split]:
-    """The set as load() gives it, from the files in ``folder``."""
+    """Return the set as `load` returns it.
+
+    Args:
+        entry: Which set.
+        folder: Where its files lie.
+
+    Raises:
+        ValueError: A file is damaged.
+    """
     if entry.layout == "idx":
         return _read_idx_pair(entry, Path(folder), "train"), _read_idx_pair(
             entry, Path(folder), "t10k"
@@ -104,7 +112,7 @@ def _read_cifar100(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.ui
 
 
 def _paths(entry: CatalogEntry, folder: Path) -> list[Path]:
-    """The files of the set in the folder, in the order in which they are published."""
+    """Return the files of the set in the folder, in the order in which they are published."""
     located = {file.name: paths.locate(folder, file.name) for file in entry.files}
     missing = [name for name, path in located.items() if path is None]
     if missing:
@@ -130,7 +138,7 @@ def _labelled(
 
 
 def _downloaded(entry: CatalogEntry) -> Path:
-    """The folder that the set was downloaded into; FileNotFoundError says where to put files."""
+    """Return the folder of a downloaded set; FileNotFoundError says where to put files."""
     from fastcnn.data.datasets.download import download
 
     directory = paths.data_directory()

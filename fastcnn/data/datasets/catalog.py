@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a data set; size in bytes and SHA-256 of its content, not of a container. A set
-    without sources needs no SHA-256."""
+    """One file of a data set.
+
+    Args:
+        name: Its name.
+        size: Bytes of its content, not of a container.
+        sha256: Of its content, not of a container; a set without sources needs none.
+    """
 
     name: str
     size: int
@@ -19,10 +24,15 @@ class PublishedFile:
 class CatalogEntry:
     """A published data set.
 
-    folder: the name of its folder under a data directory. sources: addresses, tried in order; of
-    a .tar.gz that holds all the files, or of a folder with each file gzipped. layout: "idx",
-    "cifar10" or "cifar100". places: folders, beside the data directories, where a system may keep
-    it.
+    Args:
+        name: Its name.
+        folder: The name of its folder under a data directory.
+        layout: "idx", "cifar10" or "cifar100".
+        class_names: By label.
+        files: Its files.
+        sources: Addresses, tried in order: of a .tar.gz that holds all the files, or of a folder
+            with each file gzipped.
+        places: Folders, beside the data directories, where a system may keep it.
     """
 
     name: str

@@ -22,7 +22,7 @@ PathLike = str | os.PathLike[str]
 
 
 def read_cifar10(path: PathLike) -> tuple[Bytes, Bytes]:
-    """The images and labels of one binary file of CIFAR-10.
+    """Return the images and labels of one binary file of CIFAR-10.
 
     Args:
         path: The file, gzipped or not.
@@ -42,7 +42,7 @@ def read_cifar10(path: PathLike) -> tuple[Bytes, Bytes]:
 
 
 def read_cifar100(path: PathLike) -> tuple[Bytes, Bytes, Bytes]:
-    """The images and labels of one binary file of CIFAR-100.
+    """Return the images and labels of one binary file of CIFAR-100.
 
     Args:
         path: The file, gzipped or not.
@@ -66,7 +66,7 @@ def _images(planes: Bytes) -> Bytes:
 
 
 def _records(path: Path, name: str, record: int) -> Bytes:
-    """The file's content as [n, record]; its length is checked before anything is allocated."""
+    """Return a file's content as [n, record]; its length is checked before memory is allocated."""
     with bounded_gzip.opened(path) as (stream, size, _):
         if size is None:
             size = bounded_gzip.declared_length(path)

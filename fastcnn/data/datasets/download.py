@@ -21,10 +21,17 @@ DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
 def download(entry: CatalogEntry, folder: Path) -> None:
-    """Bring every file of the set into ``folder``, unpacked, each with its recorded SHA-256.
+    """Bring every file of the set into a folder, unpacked, each with its recorded SHA-256.
 
-    Raises OSError when no source can be reached and ValueError when what came from every source
-    that answered is not the published content; only files that passed are put in place.
+    Only files that passed are put in place.
+
+    Args:
+        entry: Which set.
+        folder: Where to.
+
+    Raises:
+        OSError: No source can be reached.
+        ValueError: What came from every source that answered is not the published content.
     """
     if not entry.sources:
         raise OSError("no address of it is known.")

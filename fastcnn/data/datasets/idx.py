@@ -15,7 +15,7 @@ MOST_AXES = 4
 
 
 def read_idx(path: str | os.PathLike[str], axes: int | None = None) -> Bytes:
-    """The array of an IDX file of unsigned bytes.
+    """Return the array of an IDX file of unsigned bytes.
 
     Args:
         path: The file, gzipped or not, which is seen from its content.

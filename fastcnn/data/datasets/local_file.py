@@ -21,7 +21,13 @@ IDX_BYTES = b"\0\0\x08"
 
 
 class Labelled(NamedTuple):
-    """x: uint8 [n, H, W, C]; y: int32 [n]; class_names: by label, None where they are not known."""
+    """Images, their labels, and what the classes are called.
+
+    Args:
+        x: Images, uint8 [n, H, W, C].
+        y: Labels, int32 [n].
+        class_names: By label, or None where they are not known.
+    """
 
     x: Bytes
     y: npt.NDArray[np.int32]
@@ -29,11 +35,16 @@ class Labelled(NamedTuple):
 
 
 def read_labelled(path: str | os.PathLike[str]) -> Labelled:
-    """The images of an IDX file, whose labels lie beside it, or of a CIFAR binary (CIFAR-100's fine
-    labels), gzipped or not, whatever its name.
+    """Return the images of an IDX file, whose labels lie beside it, or of a CIFAR binary.
 
-    ValueError for any other file and for what does not belong together; OSError where it
-    cannot be opened.
+    CIFAR-100's labels are the fine ones. A file may be gzipped or not, whatever its name.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It is another file, or does not belong to its labels.
+        OSError: It cannot be opened.
     """
     path = Path(path)
     with bounded_gzip.opened(path) as (stream, size, _):

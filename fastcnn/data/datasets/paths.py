@@ -11,14 +11,16 @@ ENVIRONMENT = "FASTCNN_DATA"
 
 
 def data_directory() -> Path | None:
-    """$FASTCNN_DATA where it is set, else the user's data directory; downloads go there."""
+    """Return $FASTCNN_DATA where it is set, else the user's data directory; downloads go there."""
     chosen = os.environ.get(ENVIRONMENT)
     return Path(chosen).expanduser() if chosen else user_directory()
 
 
 def user_directory() -> Path | None:
-    """The user's data directory of fastcnn, as the operating system has it; None for a user
-    without a home, as a container may have."""
+    """Return the user's data directory of fastcnn, as the operating system has it.
+
+    None for a user without a home, as a container may have.
+    """
     import platformdirs
 
     try:
@@ -28,13 +30,21 @@ def user_directory() -> Path | None:
 
 
 def folders(entry: CatalogEntry) -> list[Path]:
-    """The folders where the set may lie, in the order in which they are searched."""
+    """Return the folders where the set may lie, in the order in which they are searched.
+
+    Args:
+        entry: Which set.
+    """
     directories = dict.fromkeys((data_directory(), user_directory()))
     return [*(path / entry.folder for path in directories if path), *map(Path, entry.places)]
 
 
 def find(entry: CatalogEntry) -> Path | None:
-    """The first folder that holds every file of the set, or None."""
+    """Return the first folder that holds every file of the set, or None.
+
+    Args:
+        entry: Which set.
+    """
     for folder in folders(entry):
         if all(locate(folder, file.name) for file in entry.files):
             return folder
@@ -42,7 +52,12 @@ def find(entry: CatalogEntry) -> Path | None:
 
 
 def locate(folder: Path, name: str) -> Path | None:
-    """The file ``name``, or ``name`` with .gz, in the folder; None where neither is there."""
+    """Return a file of a folder, or the same with .gz; None where neither is there.
+
+    Args:
+        folder: Where to look.
+        name: The file's name, without .gz.
+    """
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path

@@ -46,7 +46,7 @@ DAMAGED = (
 
 
 def read_npz(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
-    """The arrays of an .npz file by name.
+    """Return the arrays of an .npz file by name.
 
     Numbers, booleans and texts are read, plain or deflated; Python objects are refused.
 
@@ -89,7 +89,7 @@ def _wanted(
 
 
 def _members(archive: zipfile.ZipFile, path: Any) -> dict[str, zipfile.ZipInfo]:
-    """The arrays by name, of sizes that can be true."""
+    """Return the arrays by name, of sizes that can be true."""
     size = os.path.getsize(path)
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():

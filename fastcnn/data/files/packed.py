@@ -90,7 +90,7 @@ class PackedImages(FixedAttributes):
         return self._file.path
 
     def close(self) -> None:
-        """Gives the file back to the system; it happens by itself when the set is forgotten."""
+        """Give the file back to the system; it happens by itself when the set is forgotten."""
         self._file.close()
 
     def __len__(self) -> int:
@@ -106,7 +106,11 @@ class PackedImages(FixedAttributes):
         self._closed = True
 
     def part(self, positions: npt.NDArray[np.int64]) -> PackedImages:
-        """Some of the images as a set of their own; the file stays open for both."""
+        """Return some of the images as a set of their own; the file stays open for both.
+
+        Args:
+            positions: Numbers of the images, int64 [n].
+        """
         part = object.__new__(PackedImages)
         vars(part).update(vars(self))
         part._offsets = self._offsets[positions]
@@ -117,10 +121,19 @@ class PackedImages(FixedAttributes):
         return part
 
     def images(self, indices: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255.
+        """Write images into an array, values 0 to 255.
 
-        FormatError where the bytes of one are not those that were packed, which is seen when it is
-        read for the first time. IndexError for an index that is negative or too large.
+        Args:
+            indices: Numbers of the images, int64 [n].
+            out: uint8 or float32 [n, height, width, channels].
+
+        Returns:
+            out.
+
+        Raises:
+            FormatError: The bytes of an image are not those that were packed, which is seen when
+                it is read for the first time.
+            IndexError: An index is negative or too large.
         """
         indices = np.ascontiguousarray(indices)
         check_indices("PackedImages.images", indices, len(self))
@@ -156,8 +169,11 @@ class PackedImages(FixedAttributes):
         self._verified[indices[new]] = True
 
     def damaged(self) -> Iterator[tuple[int, list[int]]]:
-        """Reads all images, some at a time: (how many, positions of those whose bytes fail their
-        checksums)."""
+        """Read all images, some at a time.
+
+        Yields:
+            How many, and the positions of those whose bytes fail their checksums.
+        """
         for start in range(0, len(self), PIECE):
             positions = np.arange(start, min(start + PIECE, len(self)), dtype=np.int64)
             images = np.empty((len(positions), *self.image_shape), np.uint8)
@@ -167,12 +183,16 @@ class PackedImages(FixedAttributes):
 
 
 def checksums(images: Iterable[Pixels]) -> npt.NDArray[np.uint32]:
-    """The CRC-32 of the bytes of each image, which is C-contiguous."""
+    """Return the CRC-32 of the bytes of each image, uint32.
+
+    Args:
+        images: C-contiguous arrays.
+    """
     return np.array([zlib.crc32(image.data) for image in images], np.uint32)
 
 
 def from_packed(path: PathLike, validation_split: float | None = None, seed: int = 0) -> Any:
-    """The images of a file written by `pack`.
+    """Return the images of a file written by `pack`.
 
     Args:
         path: The file.
@@ -200,7 +220,7 @@ def from_packed(path: PathLike, validation_split: float | None = None, seed: int
 
 
 def _about(file: File) -> dict[str, Any]:
-    """The JSON part."""
+    """Return the JSON part."""
     if "fastcnn" not in file or "images" not in file:
         raise Damage("it is no packed set of images: `fastcnn data pack` did not write it")
     try:

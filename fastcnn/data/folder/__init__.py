@@ -36,7 +36,7 @@ def from_folder(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
 ) -> Any:
-    """The images of a folder that holds one folder a class.
+    """Return the images of a folder that holds one folder a class.
 
     Files are recognised by content, whatever they are called; fastcnn.data.images.decoder says how
     colours are converted. Which images are held out depends on their names and the seed alone.

@@ -26,8 +26,15 @@ case; besides what begins with a dot."""
 
 @dataclass
 class Listing:
-    """Files by their paths within `root`, parts joined by "/", and the label of each (int32 [n]);
-    sorted by class, then by path."""
+    """The files of a folder, sorted by class, then by path.
+
+    Args:
+        root: The folder.
+        files: Their paths within it, parts joined by "/".
+        labels: The class of each, int32 [n].
+        class_names: By label.
+        report: What was left out, and why.
+    """
 
     root: str
     files: list[str]
@@ -37,14 +44,22 @@ class Listing:
 
 
 def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> Listing:
-    """The listing of a folder that holds one folder a class; files of folders within these belong
-    to the class. A folder without a file is no class, and the report names it; so does it what is
-    hidden or a system's own, as `@eaDir` and `__MACOSX`, which is passed over.
+    """Return the listing of a folder that holds one folder a class.
 
-    Links are followed; a folder that is reached a second time, as by a link in a loop, is left
-    out. class_names chooses classes and their order, and may name some that have no folder here;
-    without it, all folders, sorted by name. FileNotFoundError or NotADirectoryError where there is
-    no such folder, ValueError where it has no class or no file.
+    Files of folders within these belong to the class. A folder without a file is no class, and the
+    report names it; so does it what is hidden or a system's own, as `@eaDir` and `__MACOSX`, which
+    is passed over. Links are followed; a folder that is reached a second time, as by a link in a
+    loop, is left out.
+
+    Args:
+        root: The folder.
+        class_names: Chooses classes and their order, and may name some that have no folder here;
+            without it, all folders, sorted by name.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        NotADirectoryError: It is a file.
+        ValueError: It has no class or no file.
     """
     root = os.fspath(root)
     if not os.path.isdir(root):
@@ -72,8 +87,13 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
 
 
 def files_under(root: str | os.PathLike[str]) -> list[str]:
-    """The paths of all files in a folder and the folders in it, within it, sorted; hidden ones are
-    left out, and a folder that is reached a second time."""
+    """Return the paths of all files in a folder and the folders in it, within it, sorted.
+
+    Hidden ones are left out, and a folder that is reached a second time.
+
+    Args:
+        root: The folder.
+    """
     return sorted(_Walk(os.fspath(root)).all_files())
 
 
@@ -96,8 +116,13 @@ def _chosen(root: str, folders: dict[str, str], wanted: Sequence[str] | None) ->
 
 
 def text(name: str) -> str:
-    """A file's name as text that can be printed and stored, in Unicode's composed form: some
-    systems give it decomposed, and some have names that are no text."""
+    """Return a file's name as text that can be printed and stored, in Unicode's composed form.
+
+    Some systems give it decomposed, and some have names that are no text.
+
+    Args:
+        name: The name, as the system gives it.
+    """
     readable = os.fsencode(name).decode("utf-8", "backslashreplace")
     return unicodedata.normalize("NFC", readable)
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from fastcnn._ext.batch import gather
 from fastcnn._ext.checks import check_indices
-from fastcnn.data.counter_rng import key, uniforms
-from fastcnn.data.folder.file_list import Listing, text
+from fastcnn.data.folder.file_list import Listing
+from fastcnn.data.folder.replacing_folder import ReplacingFolder
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
 from fastcnn.data.images.decoder import Decoder, Pixels
@@ -34,9 +34,6 @@ _lock = forking.shared_lock()
 
 MOVED = 256
 """Images that are moved at a time."""
-
-REPLACEMENT = 1001
-"""The number of the draws of replacements among all draws of a seed and an epoch."""
 
 
 class ImageFolder(FixedAttributes):
@@ -87,18 +84,26 @@ class ImageFolder(FixedAttributes):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of one image."""
+        """The (height, width, channels) of one image."""
         return self.decoder.shape
 
     def __len__(self) -> int:
         return len(self.files)
 
     def path(self, position: int) -> str:
-        """The file of an image."""
+        """Return the file of an image.
+
+        Args:
+            position: The image's number.
+        """
         return os.path.join(self.root, self.files[position])
 
     def part(self, positions: npt.NDArray[np.int64]) -> ImageFolder:
-        """Some of the images as a set of their own, with the same report."""
+        """Return some of the images as a set of their own, with the same report.
+
+        Args:
+            positions: Numbers of the images, int64 [n].
+        """
         listing = Listing(
             self.root,
             [self.files[i] for i in positions],
@@ -112,15 +117,23 @@ class ImageFolder(FixedAttributes):
         return part
 
     def usable(self) -> ImageFolder:
-        """The set without the images that turned out to be damaged since it was made."""
+        """Return the set without the images that turned out to be damaged since it was made."""
         return self if self._good.all() else self.part(np.flatnonzero(self._good))
 
     def images(self, indices: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Writes the images into out, uint8 or float32 [n, height, width, channels], 0 to 255.
+        """Write images into an array, values 0 to 255.
 
-        A file that cannot be read any more raises Unreadable, with on_error="skip" after the others
-        were read and all that cannot be were put into the report. IndexError for an index that is
-        negative or too large.
+        Args:
+            indices: Numbers of the images, int64 [n].
+            out: uint8 or float32 [n, height, width, channels].
+
+        Returns:
+            out.
+
+        Raises:
+            Unreadable: A file cannot be read any more; with on_error="skip" after the others were
+                read and all that cannot be were put into the report.
+            IndexError: An index is negative or too large.
         """
         indices = self.checked(indices)
         if self.x is not None:
@@ -134,28 +147,62 @@ class ImageFolder(FixedAttributes):
         return out
 
     def checked(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The indices, int64 [n], in one piece; IndexError where one is no image's."""
+        """Return indices in one piece.
+
+        Args:
+            indices: int64 [n].
+
+        Raises:
+            IndexError: One is no image's.
+        """
         indices = np.ascontiguousarray(indices)
         check_indices("ImageFolder.images", indices, len(self))
         return indices
 
     def for_epoch(self, seed: int, epoch: int) -> Any:
-        """The Dataset that an epoch of training takes its images from."""
+        """Return the Dataset that an epoch of training takes its images from.
+
+        Args:
+            seed: Of the training.
+            epoch: The number of the epoch, from 0.
+        """
         return self if self.x is not None else ReplacingFolder(self, seed, epoch)
 
     def readable(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which images are not known to be damaged."""
+        """Return which images are not known to be damaged.
+
+        Args:
+            indices: Numbers of the images, int64 [n].
+
+        Shape:
+            bool [n].
+        """
         return self._good[indices]
 
     def failure(self, position: int) -> Unreadable:
-        """Why an image that is known to be damaged cannot be read."""
+        """Return why an image that is known to be damaged cannot be read.
+
+        Args:
+            position: The image's number.
+        """
         return Unreadable(self.path(position), self.damage.reason(self.files[position]))
 
     def read(
         self, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], out: npt.NDArray[Any]
     ) -> npt.NDArray[np.int64]:
-        """Decodes files into the given rows of out, for each row that of positions[row]; returns
-        the rows whose files cannot be read, and raises for the first with on_error="raise"."""
+        """Decode files into rows of an array.
+
+        Args:
+            positions: Numbers of the images, int64.
+            rows: Which rows to fill, each with the image of positions[row].
+            out: [n, height, width, channels].
+
+        Returns:
+            The rows whose files cannot be read.
+
+        Raises:
+            Unreadable: A file cannot be read, with on_error="raise".
+        """
 
         def write(start: int) -> list[int]:
             some = rows[start : start + STREAM_PIECE]
@@ -165,8 +212,10 @@ class ImageFolder(FixedAttributes):
         return np.array([row for some in failed for row in some], np.int64)
 
     def decoded(self) -> Generator[Chunk, None, None]:
-        """All images, decoded in order, a Chunk at a time, with on_error="skip" without those that
-        cannot be read; these are written into the report."""
+        """Yield all images, decoded in order, a Chunk at a time.
+
+        With on_error="skip" without those that cannot be read; these are written into the report.
+        """
         paths = [self.path(i) for i in range(len(self))]
         with closing(
             parallel_decode.decode_all(self.decoder, paths, self._workers, self._remark)
@@ -176,7 +225,7 @@ class ImageFolder(FixedAttributes):
                 yield chunk
 
     def pieces(self) -> Generator[tuple[Indices, Pixels], None, None] | None:
-        """(positions, images), some at a time, decoded ahead; None where they lie in memory."""
+        """Return positions and images, some at a time, decoded ahead; None where all are held."""
         return None if self.x is not None else self._streamed()
 
     def _streamed(self) -> Generator[tuple[Indices, Pixels], None, None]:
@@ -186,7 +235,7 @@ class ImageFolder(FixedAttributes):
         self.damage.warn()
 
     def load(self) -> None:
-        """Decodes all images into memory and leaves out what cannot be read."""
+        """Decode all images into memory and leave out what cannot be read."""
         held = np.empty((len(self), *self.image_shape), np.uint8)
 
         def decode(position: int) -> None:
@@ -201,7 +250,7 @@ class ImageFolder(FixedAttributes):
         self.x = held[: len(positions)]
 
     def check_headers(self) -> None:
-        """Opens every file and leaves out those that are no images by their headers."""
+        """Open every file and leave out those that are no images by their headers."""
 
         def look(position: int) -> None:
             self.decoder.inspect(self.path(position), self._remark(position))
@@ -271,48 +320,3 @@ class ImageFolder(FixedAttributes):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._closed = True
-
-
-class ReplacingFolder:
-    """A Dataset as the folder, but that for an image that cannot be read another one of its class
-    stands in, drawn from all of them by seed, epoch and the number of the missing one: so that none
-    comes much more often than others, and each run trains on the same.
-
-    Unreadable where a class has no image left.
-    """
-
-    dtype = np.uint8
-
-    def __init__(self, folder: ImageFolder, seed: int, epoch: int) -> None:
-        self.labels = folder.labels
-        self.image_shape = folder.image_shape
-        self._folder = folder
-        self._seed, self._epoch = seed, epoch
-
-    def __len__(self) -> int:
-        return len(self._folder)
-
-    def images(self, indices: Indices, out: npt.NDArray[Any]) -> None:
-        """Writes the images, or others for them, into out, as ImageFolder.images."""
-        indices = self._folder.checked(indices)
-        chosen = indices.copy()
-        rows = np.arange(len(chosen))
-        while len(rows):
-            rows = self._folder.read(chosen, rows, out)
-            for row in rows:
-                chosen[row] = self._other(int(indices[row]))
-
-    def _other(self, position: int) -> int:
-        """The image with the lowest number drawn, of those that are not known to be damaged: which
-        it comes to does not depend on when the damage of the others becomes known."""
-        same = np.flatnonzero(self.labels == self.labels[position])
-        same = same[self._folder.readable(same)]
-        if not len(same):
-            failure = self._folder.failure(position)
-            name = text(self._folder.files[position]).split("/")[0]
-            raise Unreadable(
-                failure.path,
-                f"{failure.reason}; and the class '{name}' has no other image left that can be",
-            )
-        drawn = uniforms(key(self._seed, self._epoch, REPLACEMENT, position), same, 1)
-        return int(same[drawn[:, 0].argmin()])

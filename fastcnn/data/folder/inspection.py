@@ -29,14 +29,18 @@ but cost less."""
 
 @dataclass
 class Inspection:
-    """What the files of a folder are like: `report` says which can be used, `found` what these
-    are."""
+    """What the files of a folder are like.
+
+    Args:
+        report: Which can be used, and why the others cannot.
+        images: What the headers of the usable ones say.
+    """
 
     report: Report
     images: list[ImageInfo] = field(default_factory=list)
 
     def described(self) -> dict[str, Any]:
-        """All of it as a dict that JSON can hold."""
+        """Return all of it as a dict that JSON can hold."""
         return {
             **self.report.described(),
             "formats": dict(Counter(image.format for image in self.images).most_common()),
@@ -63,7 +67,18 @@ class Inspection:
 def inspect_folder(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, workers: int | None = None
 ) -> Inspection:
-    """Decodes every file of a folder with one folder a class, and says what was found."""
+    """Decode every file of a folder with one folder a class, and return what they are like.
+
+    Args:
+        path: The folder.
+        max_pixels: Pixels of a picture above which it is refused.
+        workers: Threads that decode; None for every core.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        NotADirectoryError: It is a file.
+        ValueError: It has no class or no file.
+    """
     listing = list_folder(path)
     result = Inspection(listing.report)
     decoder = Decoder(SIDE, SIDE, max_pixels=max_pixels)
@@ -94,8 +109,15 @@ def _spread(values: list[int]) -> dict[str, float] | None:
 
 @dataclass(frozen=True)
 class Statistics:
-    """images: how many. mean, deviation: float64 [channels], of the pixel values, 0 to 255, over
-    all images. counts: images by label. class_names: by label, or None."""
+    """The pixel values of a set, and how many images each class has.
+
+    Args:
+        images: How many.
+        mean: float64 [channels], of pixel values from 0 to 255, over all images.
+        deviation: Their standard deviation, float64 [channels].
+        counts: Images by label.
+        class_names: By label, or None.
+    """
 
     images: int
     mean: npt.NDArray[np.float64]
@@ -104,7 +126,7 @@ class Statistics:
     class_names: list[str] | None
 
     def described(self) -> dict[str, Any]:
-        """All of it as a dict that JSON can hold."""
+        """Return all of it as a dict that JSON can hold."""
         names = self.class_names or [str(label) for label in range(len(self.counts))]
         return {
             "images": self.images,
@@ -132,7 +154,11 @@ class Statistics:
 
 
 def measure(images: Any) -> Statistics:
-    """The statistics of a Dataset of uint8 images that has `image_shape`."""
+    """Return the statistics of a set.
+
+    Args:
+        images: A `Dataset` of uint8 images that has `image_shape`.
+    """
     channels = images.image_shape[-1]
     moments, labels = Moments(channels), []
     for positions, pixels in pieces(images):

@@ -15,7 +15,12 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is no image of the set: its path within the folder, and why."""
+    """A file that is no image of the set.
+
+    Args:
+        path: Its path within the folder.
+        reason: Why.
+    """
 
     path: str
     reason: str
@@ -42,12 +47,12 @@ class Report:
 
     @property
     def images(self) -> int:
-        """How many images can be used."""
+        """The number of images that can be used."""
         return sum(self.counts)
 
     @property
     def notes(self) -> list[str]:
-        """What looks wrong with the set as a whole, in sentences."""
+        """Sentences on what looks wrong with the set as a whole."""
         empty = [
             name for name, count in zip(self.class_names, self.counts, strict=True) if not count
         ]
@@ -70,7 +75,7 @@ class Report:
 
     @property
     def complaint(self) -> str:
-        """All that a user should hear of unasked, as one text; empty where all is well."""
+        """The text that a user should hear unasked; empty where all is well."""
         return " ".join([*self._loss(), *self.notes])
 
     def _loss(self) -> list[str]:
@@ -88,19 +93,29 @@ class Report:
         ]
 
     def skip(self, left: LeftOut, label: int) -> None:
-        """Leaves out a file that was counted."""
+        """Leave out a file that was counted.
+
+        Args:
+            left: The file, and why.
+            label: Its class.
+        """
         self.counts[label] -= 1
         insort(self.skipped, left, key=_by_path)
 
     def remark(self, left: LeftOut | None, before: LeftOut | None) -> None:
-        """Puts one remark in the place of another one, or of none."""
+        """Put one remark in the place of another one, or of none.
+
+        Args:
+            left: The remark, or None.
+            before: The other one, or None.
+        """
         if before is not None:
             self.remarked.remove(before)
         if left is not None:
             insort(self.remarked, left, key=_by_path)
 
     def described(self) -> dict[str, Any]:
-        """All of it as a dict that JSON can hold."""
+        """Return all of it as a dict that JSON can hold."""
         return {
             "source": self.source,
             "images": self.images,
@@ -118,7 +133,14 @@ class Report:
     def restored(
         cls, source: str, class_names: Sequence[str], counts: list[int], described: Any
     ) -> Report:
-        """A report with the lists of `described`, as far as they are there and whole."""
+        """Return a report with the lists of a description, as far as they are there and whole.
+
+        Args:
+            source: What was read.
+            class_names: By label.
+            counts: Usable images by label.
+            described: What `described` returned, or anything.
+        """
         fields = described if isinstance(described, dict) else {}
         skipped, ignored, remarked = (
             _left_out(fields.get(name)) for name in ("skipped", "ignored", "remarked")
@@ -126,7 +148,7 @@ class Report:
         return cls(source, class_names, counts, skipped, ignored, remarked)
 
     def json(self) -> str:
-        """The same as JSON text."""
+        """Return the same as JSON text."""
         return json.dumps(self.described(), ensure_ascii=False)
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Holding out a share of each class, decided by the images' names and a seed alone: the one rule of
-folders, packed files, `fit` and the command line."""
+folders, packed files, `fit` and the command line.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +21,18 @@ Positions = npt.NDArray[np.int64]
 def split_source(
     source: Any, labels: npt.NDArray[Any], share: float, seed: int
 ) -> tuple[Positions, Positions]:
-    """Positions of a Dataset for training and for validation, as split() says; `labels` are the
-    classes of its images, whole numbers [n].
+    """Return positions of a Dataset for training and for validation, as `split` does.
 
     The images' names are the source's `files`, where it has such, and else their positions.
+
+    Args:
+        source: The Dataset.
+        labels: The classes of its images, whole numbers [n].
+        share: How much of each class is held out, between 0 and 1.
+        seed: Other images are held out for another one.
+
+    Raises:
+        ValueError: Either side would be empty.
     """
     files: Any = getattr(source, "files", None)
     if isinstance(files, list) and len(files) == len(labels):
@@ -39,12 +48,22 @@ def split_source(
 def split(
     names: Sequence[str], labels: npt.NDArray[Any], share: Any, seed: int
 ) -> tuple[Positions, Positions]:
-    """Positions for training and for validation, both ascending.
+    """Return positions for training and for validation, both ascending.
 
-    names: of the images' files, as listing.text() gives them. Of each class with n files,
-    round(share * n) are held out, those whose names have the lowest keyed hashes: whatever the
-    order in which a system lists files, wherever the folder lies, and whether or not other files
-    are damaged. ValueError where either side would be empty.
+    Of each class with n files, round(share * n) are held out, those whose names have the lowest
+    keyed
+    hashes: whatever the order in which a system lists files, wherever the folder lies, and whether
+        or
+    not other files are damaged.
+
+    Args:
+        names: Of the images' files, as `file_list.text` returns them.
+        labels: The class of each, whole numbers [n].
+        share: How much of each class is held out, between 0 and 1.
+        seed: Other images are held out for another one.
+
+    Raises:
+        ValueError: Either side would be empty.
     """
     if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) < 1:
         raise ValueError(
@@ -67,7 +86,14 @@ def split(
 def notes(
     labels: npt.NDArray[Any], class_names: Sequence[str], train: Positions, held: Positions
 ) -> list[str]:
-    """Sentences on the classes that a split left without an image on one of its sides."""
+    """Return sentences on the classes that a split left without an image on one of its sides.
+
+    Args:
+        labels: The class of each image, whole numbers [n].
+        class_names: By label.
+        train: Positions of the images for training.
+        held: Positions of those held out.
+    """
     notes = []
     for label, name in enumerate(class_names):
         left = [int((labels[side] == label).sum()) for side in (train, held)]

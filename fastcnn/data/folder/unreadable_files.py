@@ -15,8 +15,13 @@ _lock = forking.shared_lock()
 
 
 class Damage:
-    """What is wrong with which file, known to all parts of a set and written into its report once,
-    sorted by path. Threads may add at any time."""
+    """What is wrong with which file, written into the set's report once, sorted by path.
+
+    All parts of a set share it. Threads may add at any time.
+
+    Args:
+        report: The report.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -26,7 +31,12 @@ class Damage:
         self._remarks: dict[str, LeftOut] = {}
 
     def add(self, name: str, reason: str) -> None:
-        """Takes a file, by its path within the folder, out of those that can be used."""
+        """Take a file out of those that can be used.
+
+        Args:
+            name: Its path within the folder.
+            reason: Why it cannot be.
+        """
         with _lock:
             if name in self._reasons:
                 return
@@ -37,8 +47,14 @@ class Damage:
             self._untold.append(file)
 
     def remark(self, name: str, words: str) -> None:
-        """Notes what is wrong about a file that can be used; what was noted of its header before
-        is said again where the whole file is read."""
+        """Note what is wrong about a file that can be used.
+
+        What was noted of its header before is said again where the whole file is read.
+
+        Args:
+            name: Its path within the folder.
+            words: What is wrong.
+        """
         remark = LeftOut(text(name), words)
         with _lock:
             before = self._remarks.get(name)
@@ -46,17 +62,25 @@ class Damage:
             self._report.remark(remark, before)
 
     def reason(self, name: str) -> str:
-        """Why a file that was added cannot be used."""
+        """Return why a file that was added cannot be used.
+
+        Args:
+            name: Its path within the folder.
+        """
         return self._reasons[name]
 
     def told(self) -> list[LeftOut]:
-        """The files added since this was last asked for."""
+        """Return the files added since this was last asked for."""
         with _lock:
             untold, self._untold = self._untold, []
         return untold
 
     def warn(self, consequence: str = LEFT_OUT) -> None:
-        """One warning of the files that nobody was told of yet, and of what comes of it."""
+        """Give one warning of the files that nobody was told of yet.
+
+        Args:
+            consequence: What comes of it.
+        """
         untold = self.told()
         if untold:
             single = len(untold) == 1

@@ -1,0 +1,1 @@
+"""Files into pictures, within bounds of memory."""

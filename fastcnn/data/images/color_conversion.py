@@ -30,8 +30,15 @@ REFUSED = {
 
 
 def conversion(image: Image, mode: str) -> Callable[[Image], Image]:
-    """What makes mode "L", "RGB" or "RGBA" of the picture, or of a part of it; ValueError where its
-    values have no known range."""
+    """Return what makes another mode of a picture, or of a part of it.
+
+    Args:
+        image: The picture.
+        mode: "L", "RGB" or "RGBA".
+
+    Raises:
+        ValueError: Its values have no known range.
+    """
     # Older versions of Pillow give the 16 bits of a PNG so.
     wide = image.mode in SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
     if image.mode in REFUSED and not wide:
@@ -47,8 +54,14 @@ def conversion(image: Image, mode: str) -> Callable[[Image], Image]:
 
 
 def scale_transparency(image: ImageFile) -> None:
-    """Makes the transparent colour of a PNG that is not loaded one of 8 bits, as Pillow makes the
-    pixels; of grey with 16 bits, both stay as they are."""
+    """Make the transparent colour of a PNG that is not loaded one of 8 bits, as Pillow makes the
+    pixels.
+
+    Of grey with 16 bits, both stay as they are.
+
+    Args:
+        image: The picture.
+    """
     colour: Any = image.info.get("transparency")
     stored = image.tile[0][3] if image.tile and colour is not None else None
     if stored in FEW_BITS:
@@ -67,7 +80,8 @@ def _converted(image: Image, mode: str) -> Image:
 
 def _eight_bits(image: Image, negative: bool) -> Image:
     """A grey picture of 16 bits, 65535 for white, with 255 for white; or 0 for white in both. With
-    alpha, where one of the values is transparent."""
+    alpha, where one of the values is transparent.
+    """
     from PIL import Image as images
 
     values = np.asarray(image, np.uint32)
@@ -89,8 +103,17 @@ def _over_white(image: Image) -> Image:
 def reduced(
     image: Image, convert: Callable[[Image], Image], mode: str, factors: tuple[int, int]
 ) -> Image:
-    """The picture converted to a mode and averaged over blocks of `factors` (width, height) pixels,
-    some rows at a time: a large one is not held as a whole in another mode too."""
+    """Return the picture converted to a mode and averaged over blocks of pixels, some rows at a
+    time.
+
+    So a large one is not held as a whole in another mode too.
+
+    Args:
+        image: The picture.
+        convert: What makes the mode of a part.
+        mode: "L", "RGB" or "RGBA".
+        factors: Width and height of a block.
+    """
     from PIL import Image as images
 
     (width, height), (across, down) = image.size, factors
@@ -103,8 +126,11 @@ def reduced(
 
 
 def orientation(image: Image) -> int:
-    """1 to 8 as EXIF counts them; none, or a damaged one, means 1, upright. Of a picture that is
-    loaded, or of a JPEG, which Pillow does not load for this."""
+    """Return the orientation as EXIF counts it, 1 to 8; none, or a damaged one, means 1, upright.
+
+    Args:
+        image: A picture that is loaded, or a JPEG, which Pillow does not load for this.
+    """
     # Pillow itself turns TIFF pictures, as it loads them.
     if image.format == "TIFF" or (image.format == "JPEG" and "exif" not in image.info):
         return 1
@@ -117,7 +143,12 @@ def orientation(image: Image) -> int:
 
 
 def turned(image: Image, turn: int) -> Image:
-    """The picture upright, for an orientation from 1 to 8."""
+    """Return the picture upright.
+
+    Args:
+        image: The picture.
+        turn: Its orientation, 1 to 8.
+    """
     from PIL.Image import Transpose
 
     ways = {
@@ -133,7 +164,15 @@ def turned(image: Image, turn: int) -> Image:
 
 
 def centred(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred box of a picture that has the target's proportions."""
+    """Return the largest centred box of a picture that has the target's proportions.
+
+    Args:
+        size: Width and height of the picture.
+        target: Width and height of the target.
+
+    Returns:
+        The left, upper, right and lower edge, in pixels.
+    """
     scale = min(size[0] / target[0], size[1] / target[1])
     width, height = scale * target[0], scale * target[1]
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
@@ -141,7 +180,13 @@ def centred(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, floa
 
 
 def padded(image: Image, width: int, height: int) -> Image:
-    """The picture in the middle of a black (for RGBA transparent) canvas of the given size."""
+    """Return the picture in the middle of a black (for RGBA transparent) canvas.
+
+    Args:
+        image: The picture.
+        width: Of the canvas.
+        height: Of the canvas.
+    """
     from PIL import Image as images
 
     canvas = images.new(image.mode, (width, height))

@@ -56,7 +56,14 @@ once."""
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file holds: the format by its content, and size and Pillow's mode as stored."""
+    """What a file's header says.
+
+    Args:
+        format: By the file's content.
+        width: As stored.
+        height: As stored.
+        mode: Pillow's, as stored.
+    """
 
     format: str
     width: int
@@ -106,21 +113,32 @@ class Decoder:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of what is decoded."""
+        """The (height, width, channels) of what is decoded."""
         return self.height, self.width, len(COLOR_MODES[self.color_mode])
 
     def __call__(self, path: str, tell: Tell | None = None) -> Pixels:
         """The image; Unreadable says why a file is none. tell: called with what is wrong about a
-        file that costs the image nothing, such as damaged EXIF data."""
+        file that costs the image nothing, such as damaged EXIF data.
+        """
         return file_format.read(path, self._decode, tell)
 
     def inspect(self, path: str, tell: Tell | None = None) -> ImageInfo:
-        """What the file's header says, without decoding; Unreadable and tell as in a call."""
+        """Return what a file's header says, without decoding.
+
+        Args:
+            path: The file.
+            tell: Called with what is wrong about it and costs the picture nothing, or None.
+
+        Raises:
+            Unreadable: It is no picture, or one that would not be decoded.
+        """
         return file_format.read(path, self._inspect, tell)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes another one like it, as JSON can hold it; but for max_pixels, which guards the
-        computer that decodes and is its own affair."""
+        """Return what makes another one like it, as JSON can hold it.
+
+        But for `max_pixels`, which guards the computer that decodes and is its own affair.
+        """
         return {
             "height": int(self.height),
             "width": int(self.width),
@@ -131,8 +149,15 @@ class Decoder:
 
     @classmethod
     def from_config(cls, config: Any) -> Decoder:
-        """The decoder that `get_config` described; ValueError where that is no such description,
-        or one of pictures that would not be decoded themselves."""
+        """Return the decoder that `get_config` described.
+
+        Args:
+            config: What `get_config` returned.
+
+        Raises:
+            ValueError: It is no such description, or one of pictures that would not be decoded
+                themselves.
+        """
         names = list(cls(1, 1).get_config())
         if not isinstance(config, dict) or set(config) != set(names):
             raise ValueError(f"A decoder is described by {', '.join(names)}. Received {config!r}.")
@@ -194,7 +219,8 @@ class Decoder:
 
     def _resized(self, image: Image, target: tuple[int, int]) -> Image:
         """The picture in the wanted mode, as large as it is to be before it is padded; ValueError
-        where its colours are refused."""
+        where its colours are refused.
+        """
         from PIL.Image import Resampling
 
         mode = COLOR_MODES[self.color_mode]

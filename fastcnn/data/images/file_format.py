@@ -46,10 +46,17 @@ class Unreadable(ValueError):
 
 
 def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = None) -> Result:
-    """how(path, the open file); Unreadable says why a file cannot be read. What the system is short
-    of, memory or open files, is no fault of the file: OSError or MemoryError, with its path.
+    """Open a file and return what is read of it.
 
-    tell: called with what Pillow warns of, where that costs the picture nothing.
+    Args:
+        path: The file.
+        how: Called with the path and the open file.
+        tell: Called with what Pillow warns of, where that costs the picture nothing, or None.
+
+    Raises:
+        Unreadable: The file cannot be read.
+        OSError: The system is short of something, which is no fault of the file.
+        MemoryError: As OSError.
     """
     with pillow_warnings.PillowWarnings() as heard:
         try:
@@ -63,9 +70,15 @@ def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = 
 
 
 def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
-    """The file as Pillow's image, of which only the header is read.
+    """Return a file as Pillow's image, of which only the header is read.
 
-    Unreadable where it is no image, or one of more than max_pixels.
+    Args:
+        path: The file.
+        file: The same, open.
+        max_pixels: Pixels above which it is refused.
+
+    Raises:
+        Unreadable: It is no picture, or one of more pixels.
     """
     start = file.read(16)
     kind = _kind(start)
@@ -88,7 +101,11 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
 
 
 def is_shortage(error: Exception) -> bool:
-    """Whether the system had too little of something, whatever the file."""
+    """Say whether the system had too little of something, whatever the file.
+
+    Args:
+        error: What was raised.
+    """
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES
 
 
@@ -103,7 +120,8 @@ def _translated(path: str, error: Exception) -> Exception:
 
 def _cut(kind: str, start: bytes, file: BinaryIO) -> str | None:
     """Whether a file is shorter than it says, in words. A WebP file is opened as a whole, and its
-    decoder does not say what is wrong."""
+    decoder does not say what is wrong.
+    """
     declared = 8 + int.from_bytes(start[4:8], "little") if kind == "WEBP" else 0
     there = os.fstat(file.fileno()).st_size
     if there >= declared:

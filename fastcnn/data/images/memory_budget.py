@@ -12,8 +12,13 @@ from fastcnn.utils import system
 
 
 class Budget:
-    """An amount of which threads take parts, and wait where not enough is left. Who wants more than
-    there is gets it while nobody else has any."""
+    """An amount of which threads take parts, and wait where not enough is left.
+
+    Who wants more than there is gets it while nobody else has any.
+
+    Args:
+        limit: The amount.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -22,7 +27,11 @@ class Budget:
 
     @contextmanager
     def reserved(self, amount: int) -> Iterator[None]:
-        """A part of the amount, given back at the end."""
+        """Take a part of the amount, given back at the end.
+
+        Args:
+            amount: How much.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._fits(amount))
             self._reserved += amount
@@ -39,8 +48,10 @@ class Budget:
 
 @functools.cache
 def decoding() -> Budget:
-    """The bytes that pictures may take together while they are decoded: a quarter of the memory
-    that is free when the first one is."""
+    """Return the bytes that pictures may take together while they are decoded.
+
+    A quarter of the memory that is free when the first one is.
+    """
     return Budget(int(system.SHARE * system.available_memory()))
 
 

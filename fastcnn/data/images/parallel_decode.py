@@ -37,9 +37,15 @@ HELD = 1 << 28
 
 @dataclass(frozen=True)
 class Chunk:
-    """What became of `count` files: the positions (int64 [k]) of the good ones, and of the others
-    positions with the reasons. images: uint8 [k, H, W, C], valid until the next chunk is asked for;
-    empty where none are kept."""
+    """What became of some files.
+
+    Args:
+        count: How many.
+        positions: Numbers of the good ones, int64 [k].
+        images: uint8 [k, H, W, C], valid until the next chunk is asked for; empty where none are
+            kept.
+        failures: Numbers of the others, with the reasons.
+    """
 
     count: int
     positions: npt.NDArray[np.int64]
@@ -53,8 +59,15 @@ def decode_all(
     workers: int,
     tells: Callable[[int], Tell] | None = None,
 ) -> Generator[Chunk, None, None]:
-    """All files decoded, in order, a chunk at a time. tells: what to call, by a file's position,
-    with what is wrong about it and costs the image nothing."""
+    """Return all files decoded, in order, a chunk at a time.
+
+    Args:
+        decoder: What decodes a file.
+        paths: The files.
+        workers: Threads that decode.
+        tells: What to call, by a file's position, with what is wrong about it and costs the image
+            nothing; or None.
+    """
     most = max(workers, HELD // math.prod(decoder.shape))
     side = min(CHUNK, most // workers)
 
@@ -76,8 +89,14 @@ def decode_all(
 def read_all(
     read: Callable[[int], Any], count: int, workers: int, chunk: int = CHUNK
 ) -> Generator[Chunk, None, None]:
-    """`read` called for every position below `count`, a chunk at a time; what it returns is not
-    kept, and where it raises Unreadable is a failure."""
+    """Call a function for every position, a chunk at a time; what it returns is not kept.
+
+    Args:
+        read: Called with a position; where it raises Unreadable is a failure.
+        count: How many positions, from 0.
+        workers: Threads that call it.
+        chunk: Positions of a chunk.
+    """
     nothing = np.empty((0, 0, 0, 0), np.uint8)
 
     def look(start: int, _: None) -> Chunk:
@@ -87,10 +106,14 @@ def read_all(
 
 
 def header_workers(sample: Sequence[str], workers: int) -> int:
-    """How many of the workers to read headers with.
+    """Return how many of the workers to read headers with.
 
     All, where the files of a sample are waited for, as across a network. Elsewhere one: reading a
     header is all Python, and threads only wrest its lock from each other.
+
+    Args:
+        sample: Some of the files.
+        workers: How many there are.
     """
     start, begun = time.perf_counter(), time.thread_time()
     for path in sample:

@@ -15,8 +15,15 @@ Some = TypeVar("Some", bound=Chunk)
 def shown(
     title: str, chunks: Generator[Some, None, None], total: int
 ) -> Generator[Some, None, None]:
-    """The chunks as they come; where stderr is a terminal, a bar shows how many files are done.
-    They are closed with this generator, which whoever may leave off early has to close."""
+    """Yield chunks as they come; where stderr is a terminal, a bar shows how many files are done.
+
+    They are closed with this generator, which whoever may leave off early has to close.
+
+    Args:
+        title: Before the bar.
+        chunks: What comes.
+        total: Files of all chunks.
+    """
     with closing(chunks):
         if messages.on_terminal():
             yield from _with_bar(title, chunks, total)

@@ -18,12 +18,20 @@ MEMBERS = ("__len__", "images", "labels")
 
 
 def is_map_style(value: Any) -> bool:
-    """Whether `len(value)` and `value[i]` work; arrays and plain containers are not meant."""
+    """Say whether `len(value)` and `value[i]` work; arrays and plain containers are not meant.
+
+    Args:
+        value: Anything.
+    """
     return _foreign(value) and hasattr(value, "__getitem__") and hasattr(value, "__len__")
 
 
 def is_iterable(value: Any) -> bool:
-    """Whether one can go through a value; arrays and plain containers are not meant."""
+    """Say whether one can go through a value; arrays and plain containers are not meant.
+
+    Args:
+        value: Anything.
+    """
     return _foreign(value) and hasattr(value, "__iter__")
 
 
@@ -33,10 +41,17 @@ def _foreign(value: Any) -> bool:
 
 
 def adapted(value: Any, channels: int, name: str, labelled: bool = True) -> Any:
-    """A foreign source as a `Dataset` or a `Stream`; anything else as it is.
+    """Return a foreign source as a `Dataset` or a `Stream`; anything else as it is.
 
-    channels: how many the images are to have. labelled: whether labels are needed. TypeError for
-    what is nearly a source, with what it lacks.
+    Args:
+        value: Anything.
+        channels: How many the images are to have.
+        name: What it is called, for errors.
+        labelled: Whether labels are needed.
+
+    Raises:
+        TypeError: It is nearly a source; the error says what it lacks.
+        ValueError: It is empty.
     """
     if is_map_style(value):
         if not len(value):

@@ -150,7 +150,8 @@ class Batches:
 
     def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
         """Gets images into the beginning of raw; returns the places in `indices` of those that it
-        got, all unless some are left out."""
+        got, all unless some are left out.
+        """
         positions = np.arange(len(indices))
         if isinstance(self._x, np.ndarray):
             np.take(self._x, indices, axis=0, out=raw[: len(indices)], mode="clip")

@@ -24,10 +24,14 @@ WITHIN = ("dataset", "sampler", "batch_sampler")
 def told(
     source: Any, batches: Generator[Batch, None, None], epoch: int | None
 ) -> Generator[Batch, None, None]:
-    """The batches of one pass over a source, which is told of its beginning, and of its end unless
-    the pass is broken off.
+    """Yield the batches of one pass over a source, which is told of its beginning.
 
-    epoch: its number in a training, from 0; None for a pass that belongs to none.
+    It is told of the end too, unless the pass is broken off.
+
+    Args:
+        source: The source.
+        batches: What is yielded.
+        epoch: Its number in a training, from 0; None for a pass that belongs to none.
     """
     source = _own_source(source)
     if not any(callable(getattr(part, hook, None)) for part in _parts(source) for hook in HOOKS):

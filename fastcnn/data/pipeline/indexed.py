@@ -1,5 +1,6 @@
 """Map-style data sets of other libraries, as PyTorch's: `len(source)` and `source[i]`, which is
-(image, label)."""
+(image, label).
+"""
 
 from __future__ import annotations
 
@@ -30,13 +31,19 @@ class Indexed:
 
     Its labels are taken from its attribute `targets` or `labels` (through a subset's `dataset` and
     `indices`) where there is one, else by reading every item once. An item whose label is then
-    another one is a ValueError when it is read. `first` is its first item.
-
-    `files` are the images' paths within a folder of classes, where the source lists them.
+    another one is a ValueError when it is read. `files` are the images' paths within a folder of
+    classes, where the source lists them.
 
     Items are copied as they come, so that a source may give all of them in the same memory, or in
     several buffers in turn; it is then read by one thread at a time, however many workers there
     are.
+
+    Args:
+        source: The data set.
+        first: Its first item.
+        channels: How many the images are to have.
+        name: What it is called, for errors.
+        labelled: Whether labels are needed.
     """
 
     def __init__(self, source: Any, first: Any, channels: int, name: str, labelled: bool = True):
@@ -59,7 +66,12 @@ class Indexed:
         return len(self.source)
 
     def images(self, indices: Indices, out: NDArray[Any]) -> None:
-        """Write the images of these numbers into out, [n, H, W, C] of `dtype`."""
+        """Write images into an array.
+
+        Args:
+            indices: Numbers of the images, int64 [n].
+            out: [n, H, W, C] of `dtype`.
+        """
         refills = False
         if self._refills is False:
             refills = self._read(indices, out)
@@ -134,7 +146,8 @@ def _known_labels(source: Any) -> NDArray[Any] | None:
 
 def _files(source: Any) -> list[str] | None:
     """The images' paths within the folder of classes that a source was made of, as torchvision's
-    ImageFolder lists them, or None."""
+    ImageFolder lists them, or None.
+    """
     if hasattr(source, "dataset") and hasattr(source, "indices"):
         whole = _files(source.dataset)
         return None if whole is None else [whole[int(index)] for index in source.indices]

@@ -1,5 +1,6 @@
 """Images and labels as other libraries hand them over, as arrays: tensors, PIL pictures, arrays
-with channels last or first."""
+with channels last or first.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +16,28 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def refuse_mapping(item: Any, name: str, wanted: str) -> None:
+    """Refuse a dict, as some libraries' items are.
+
+    Args:
+        item: What a source handed over.
+        name: What the source is called, for errors.
+        wanted: What its items should be.
+
+    Raises:
+        TypeError: It is a dict.
+    """
     if isinstance(item, Mapping):
         keys = ", ".join(map(str, item))
         raise TypeError(f"{name} must be {wanted}. Received a dict with the keys {keys}.")
 
 
 def class_names(source: Any) -> list[str] | None:
-    """What a source calls its classes, by label, or None; a loader's are those of its data set."""
+    """Return what a source calls its classes, by label, or None; a loader's are those of its data
+    set.
+
+    Args:
+        source: The source.
+    """
     source = getattr(source, "dataset", source)
     if getattr(source, "target_transform", None) is not None:
         return None  # they belong to the labels before it
@@ -31,19 +47,37 @@ def class_names(source: Any) -> list[str] | None:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor of PyTorch's, whose images have their channels first."""
+    """Say whether a value is a tensor of PyTorch's, whose images have their channels first.
+
+    Args:
+        value: Anything.
+    """
     return hasattr(value, "detach")
 
 
 def detached(value: Any) -> Any:
-    """A tensor as an array; anything else as it is."""
+    """Return a tensor as an array; anything else as it is.
+
+    Args:
+        value: Anything.
+    """
     if is_tensor(value):
         return value.detach().cpu().numpy()
     return value.numpy() if hasattr(value, "numpy") else value
 
 
 def pixels(value: Any, channels: int, name: str) -> NDArray[Any]:
-    """An array, a tensor or a PIL picture as uint8 or float32, whatever its axes."""
+    """Return an array, a tensor or a PIL picture as uint8 or float32, whatever its axes.
+
+    Args:
+        value: The images.
+        channels: How many a picture is to have.
+        name: What it is called, for errors.
+
+    Raises:
+        TypeError: It holds no numbers.
+        ValueError: Its values are no pixels.
+    """
     if hasattr(value, "convert") and hasattr(value, "mode"):
         if value.mode[0] in "IF":
             raise ValueError(f"{name} must have 8 bits a channel. Received mode '{value.mode}'.")
@@ -62,9 +96,15 @@ def pixels(value: Any, channels: int, name: str) -> NDArray[Any]:
 
 
 def channels_last(images: NDArray[Any], channels: int, tensor: bool) -> NDArray[Any]:
-    """Images [n, H, W, C] of [n, H, W, C], [n, C, H, W] or, for one channel, [n, H, W].
+    """Return images with their channels last. Where both could be meant, a tensor has them first.
 
-    Where both could be meant, a tensor has its channels first, an array last.
+    Args:
+        images: [n, H, W, C], [n, C, H, W] or, for one channel, [n, H, W].
+        channels: How many the images have.
+        tensor: Whether they were a tensor.
+
+    Shape:
+        [n, H, W, C].
     """
     if images.ndim == 3 and channels == 1:
         return images[..., None]

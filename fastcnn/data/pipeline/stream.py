@@ -21,10 +21,16 @@ from fastcnn.utils.arrays import array
 
 
 class Stream:
-    """An iterable of batches, or, where it is `numbered`, a source that gives them by number.
+    """An iterable of batches, or a source that gives them by number.
 
     `once` says that it can be gone through only once, as a generator. `class_names` are its own, by
     label; where `known` names are given, its labels are counted as they are.
+
+    Args:
+        source: The iterable.
+        channels: How many the images are to have.
+        name: What it is called, for errors.
+        numbered: Whether it gives batches by number.
     """
 
     def __init__(self, source: Any, channels: int, name: str, numbered: bool = False):

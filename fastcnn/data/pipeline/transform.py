@@ -57,7 +57,11 @@ class Transform:
         return self.augment is None and not self.mixing and not self.preprocessing
 
     def drawable(self, shape: tuple[int, ...]) -> bool:
-        """Whether `drawn` tells all that becomes of images of a shape."""
+        """Say whether `drawn` tells all that becomes of images of a shape.
+
+        Args:
+            shape: (H, W, C) of the images.
+        """
         # An object of another kind may do anything.
         if type(self.augment) is not Augment or not self.augment.drawable or self.mixing:
             return False
@@ -68,23 +72,42 @@ class Transform:
         )
 
     def drawn(self, shape: tuple[int, ...], keys: Indices, epoch: int) -> BatchParams | None:
-        """What is drawn for the images of these numbers; None where nothing is. Only where images
-        are `plain` or `drawable`."""
+        """Return what is drawn for images, which are `plain` or `drawable`; None where nothing is.
+
+        Args:
+            shape: (H, W, C) of the images.
+            keys: The numbers by which their randomness goes, int64 [n].
+            epoch: The number of the epoch, from 0.
+        """
         if self.augment is None:
             return None
         height, width, channels = shape
         return self.augment.draw((height, width, channels), keys, epoch)
 
     def keys(self, order: Indices, count: int) -> Indices:
-        """What the randomness of each entry of an order of `count` images goes by: the image's
-        number, and another one above all of them for each time that it comes again."""
+        """Return what the randomness of each entry of an order goes by.
+
+        It is the image's number, and another one above all of them for each time that it comes
+        again.
+
+        Args:
+            order: Numbers of images, int64 [n].
+            count: How many images there are.
+        """
         if self.augment is None:
             return order
         again = repeats(order, count)
         return order + count * again if again.any() else order
 
     def augmented_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of an image after augmentation; ValueError where such images do not fit."""
+        """Return the shape of an image after augmentation.
+
+        Args:
+            shape: Before.
+
+        Raises:
+            ValueError: Such images do not fit.
+        """
         if self.augment is None:
             return shape
         if len(shape) != 3:
@@ -93,20 +116,39 @@ class Transform:
         return tuple(self.augment.output_shape((height, width, channels)))
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of an image after all steps; ValueError where such images do not fit."""
+        """Return the shape of an image after all steps.
+
+        Args:
+            shape: Before.
+
+        Raises:
+            ValueError: Such images do not fit.
+        """
         return steps.output_shape(self.preprocessing, self.augmented_shape(shape))
 
     def check_values(self, images: NDArray[Any]) -> None:
-        """ValueError where the images of a first batch are not in the range that augmentation
-        reckons with."""
+        """Refuse values in another range than augmentation reckons with.
+
+        Args:
+            images: The images of a first batch.
+
+        Raises:
+            ValueError: They are not in that range.
+        """
         if self.augment is not None:
             self.augment.check_values(images)
 
     def gathered(self, source: NDArray[Any], indices: Indices, epoch: int, out: Floats) -> Floats:
-        """The images source[indices] as the network sees them, float32 [n, ...].
+        """Return images of a set as the network sees them.
 
-        source: C-contiguous uint8 or float32 [N, ...]; out: float32 [n, *augmented_shape], memory
-        for the result, which may be another array.
+        Args:
+            source: The set, C-contiguous uint8 or float32.
+            indices: Numbers of the images, int64.
+            epoch: The number of the epoch, from 0.
+            out: Memory for the result, which may be another array, float32 [n, *augmented_shape].
+
+        Shape:
+            source [N, ...], indices [n] -> float32 [n, ...].
         """
         if self.augment is None:
             gather(source, indices, out)
@@ -115,9 +157,13 @@ class Transform:
         return steps.apply(self.preprocessing, out)
 
     def apply(self, images: NDArray[Any], keys: Indices, epoch: int, out: Floats) -> Floats:
-        """As `gathered`, of images that are there: uint8 or float32 [n, ...], may be overwritten.
+        """Return images that are there as the network sees them.
 
-        keys: the number of each image, by which its randomness goes.
+        Args:
+            images: uint8 or float32 [n, ...], which may be overwritten.
+            keys: The number of each, by which its randomness goes, int64 [n].
+            epoch: The number of the epoch, from 0.
+            out: Memory for the result, which may be another array, float32 [n, *augmented_shape].
         """
         if self.augment is not None:
             images = self.augment.apply_batch(images, keys, epoch, out)
@@ -133,7 +179,15 @@ class Transform:
         epoch: int,
         number: int,
     ) -> Batch:
-        """The batch of that number in its epoch, mixed where that is asked for."""
+        """Return a batch of an epoch, mixed where that is asked for.
+
+        Args:
+            images: float32 [n, ...], which are mixed in place.
+            y: Targets, or None.
+            weight: float32 [n], or None.
+            epoch: The number of the epoch, from 0.
+            number: The number of the batch in it, from 0.
+        """
         if not self.mixing or y is None:
             return images, y, weight
         random = Draws(self.seed, epoch, number)

@@ -1,0 +1,70 @@
+"""The augmentations by name, and what stands for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastcnn.data.augment.base import Augmentation
+from fastcnn.data.augment.color import (
+    PCAColor,
+    RandomBrightness,
+    RandomContrast,
+    RandomHue,
+    RandomSaturation,
+)
+from fastcnn.data.augment.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
+from fastcnn.data.augment.geometry import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from fastcnn.data.augment.preprocessing import STEPS
+from fastcnn.utils import naming
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    naming.snake_case(cls.__name__): cls
+    for cls in (
+        RandomFlip,
+        RandomCrop,
+        RandomTranslation,
+        RandomRotation,
+        RandomZoom,
+        RandomShear,
+        RandomBrightness,
+        RandomContrast,
+        RandomSaturation,
+        RandomHue,
+        PCAColor,
+        RandomGaussianBlur,
+        GaussianNoise,
+        RandomErasing,
+        *STEPS.values(),
+    )
+}
+
+# Layers that a list of augmentations is often expected to take.
+LAYERS = ("Rescaling", "Normalization")
+
+
+def resolved(augmentation: Any) -> Augmentation:
+    """Return the augmentation that an object, a class, a name or a configuration stands for.
+
+    Args:
+        augmentation: An augmentation, its class, its name, or what `get_config` returned.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: There is no augmentation of that name, or its settings do not fit.
+    """
+    named = augmentation.get("class_name") if isinstance(augmentation, dict) else augmentation
+    kind = augmentation if isinstance(augmentation, type) else type(augmentation)
+    layer = naming.snake_case(named if isinstance(named, str) else kind.__name__)
+    if layer in map(naming.snake_case, LAYERS):
+        raise TypeError(
+            f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
+            f"prediction has them too. Received {augmentation!r}."
+        )
+    return naming.resolve("augmentation", augmentation, Augmentation, AUGMENTATIONS)
