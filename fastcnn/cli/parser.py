@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import itertools
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from fastcnn._version import __version__
+from fastcnn.utils import naming
 
 # What each command is for, and an example.
 COMMANDS = {
@@ -53,6 +53,26 @@ COMMANDS = {
 }
 
 
+# What other programs call some of the options.
+OTHER_NAMES = {
+    "--learning-rate": "--lr",
+    "--wd": "--weight-decay",
+    "--bs": "--batch-size",
+    "--mini-batch": "--batch-size",
+    "--gpu": "--device",
+    "--cuda": "--device",
+    "--cpu": "--device",
+    "--output": "--out",
+    "--save-dir": "--out",
+    "--logdir": "--out",
+    "--force": "--overwrite",
+    "--network": "--model",
+    "--arch": "--model",
+    "--jobs": "--threads",
+    "--workers": "--threads",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose complaints are one line, and come from the command at fault.
 
@@ -91,9 +111,10 @@ class Parser(argparse.ArgumentParser):
         if len(name) < 3 or not name.startswith("--"):
             return
         if not any(option.startswith(name) for option in options):  # argparse takes beginnings
-            closest = difflib.get_close_matches(name, options, 1)
-            meant = f", did you mean {closest[0]}?" if closest else ""
-            self.error(f"there is no option {name}{meant or '.'}")
+            other = OTHER_NAMES.get(name.replace("_", "-"))
+            closest = other if other in options else naming.nearest(name, options)
+            meant = f", did you mean {closest}?" if closest else "."
+            self.error(f"there is no option {name}{meant}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} ({self.prog} --help)\n")

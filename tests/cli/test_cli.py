@@ -529,6 +529,13 @@ def test_misuse_ends_with_2(capsys, arguments, words):
         ("train --epochz=3", "did you mean --epochs? (fastcnn train --help)"),
         ("evaluate --modle x", "did you mean --model? (fastcnn evaluate --help)"),
         ("data pack a b --image-sze 3", "--image-size? (fastcnn data pack --help)"),
+        ("train --batch_sizes 3", "no option --batch_sizes, did you mean --batch-size?"),
+        ("train --learning-rate 1", "no option --learning-rate, did you mean --lr?"),
+        ("train --learning_rate=1", "no option --learning_rate, did you mean --lr?"),
+        ("train --wd 1", "no option --wd, did you mean --weight-decay?"),
+        ("train --gpu", "no option --gpu, did you mean --device?"),
+        ("train --xy 1", "there is no option --xy. (fastcnn train --help)"),
+        ("info --gpu", "there is no option --gpu. (fastcnn info --help)"),
         ("bench conv --drection all", "--direction? (fastcnn bench conv --help)"),
         ("summary --model lenet5 -x", "there is no option -x. (fastcnn summary --help)"),
         ("info more", "'more' is too much (fastcnn info --help)"),
@@ -541,6 +548,13 @@ def test_a_misspelt_option_points_to_its_commands_help(capsys, arguments, words)
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
+
+
+def test_an_empty_folder_name_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--out", ""]) == 2
+    assert "--out: expected the name of a folder, not ''" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_beginnings_of_options_and_words_after_two_dashes_are_taken():

@@ -104,6 +104,8 @@ def claimed(out: str, wanted: Settings, overwrite: bool) -> RunFolder:
 
     With `overwrite` the numbered one is there for the time of the training.
     """
+    if not out:  # as of a shell's variable that is not set
+        raise UsageError("--out: expected the name of a folder, not ''; the current one is '.'.")
     first = Path(out) if Path(out).name not in ("", "..") else Path(out).resolve()
     if overwrite:  # a link's target is on the same disk as what is beside it
         first = first.resolve()
