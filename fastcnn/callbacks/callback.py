@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -98,12 +99,32 @@ class Callback(Settings):
 
 
 def check_hooks(callback: Callback) -> None:
-    """Raise ValueError where a callback defines a hook that nobody calls."""
+    """Raise ValueError where a callback defines a hook that nobody calls, and TypeError where one
+    does not take what it is called with: both would be found after an epoch or a training."""
     for name in dir(callback):
-        hook = name.startswith("on_") and callable(getattr(callback, name))
-        if hook and name not in HOOKS and name not in ALIASES.values():
+        hook = getattr(callback, name) if name.startswith("on_") else None
+        if not callable(hook):
+            continue
+        if name not in HOOKS and name not in ALIASES.values():
             wrong = naming.unknown("hook", name, HOOKS)
             raise ValueError(f"{type(callback).__name__}: {wrong}")
+        _check_takes(callback, name, hook)
+
+
+def _check_takes(callback: Callback, name: str, hook: Callable[..., None]) -> None:
+    counted = next((what for what in ("epoch", "batch") if what in name), None)
+    arguments = ("logs",) if counted is None else (counted, "logs")
+    try:
+        signature = inspect.signature(hook)
+    except (TypeError, ValueError):  # of some functions that are not written in Python
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(callback).__name__}: {name} is called with {' and '.join(arguments)}, which it "
+            f"does not take ({error}). Define it as {name}(self, {', '.join(arguments)})."
+        ) from None
 
 
 def _hook(callback: Callback, name: str) -> Callable[..., None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,7 +110,7 @@ class Tally:
         self._sum()
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
-            logs |= metric.running()
+            logs |= _numbers(metric, metric.running())
         return logs
 
     def final(self) -> dict[str, float]:
@@ -120,7 +121,7 @@ class Tally:
         self._sum()
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
-            logs |= metric.results()
+            logs |= _numbers(metric, metric.results())
         return logs
 
     def _sum(self) -> None:
@@ -138,6 +139,17 @@ class Tally:
 
     def _mean_loss(self) -> float:
         return (self._loss_sum + self._penalty) / self.count if self.count else float("nan")
+
+
+def _numbers(metric: Metric, values: Any) -> dict[str, float]:
+    """The values of a metric, which may be one of the user's own, as floats; TypeError."""
+    numbers = values.values() if isinstance(values, dict) else [None]
+    if not all(isinstance(n, Real) or (isinstance(n, np.ndarray) and n.ndim == 0) for n in numbers):
+        raise TypeError(
+            f"The metric {type(metric).__name__} must give a number for each of its names, "
+            f"{', '.join(metric.log_names)}. Received {values!r}."
+        )
+    return {name: float(number) for name, number in values.items()}
 
 
 def _owned(values: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -212,6 +212,25 @@ def test_batch_hooks_by_keras_shorter_names():
         fit(model_of(), 1, [Misspelt()])
 
 
+def test_a_hook_that_does_not_take_its_arguments_is_told_before_the_training():
+    class Short(Callback):
+        def on_train_end(self):
+            pass
+
+    class WithoutLogs(Callback):
+        def on_epoch_end(self, epoch):
+            pass
+
+    model = model_of()
+    before = model.get_weights()
+    short = LambdaCallback(on_train_batch_end=lambda: None)
+    for callback in (Short(), WithoutLogs(), short):
+        with pytest.raises(TypeError, match=r"on_\w+ is called with .*logs, which it does not take"):
+            fit(model, 1, [callback])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    fit(model, 1, [LambdaCallback(on_epoch_end=lambda *any_number: None)])
+
+
 def test_own_classes_keep_their_attributes():
     class Halves(Schedule):
         def __init__(self):

@@ -360,6 +360,30 @@ def test_a_metric_of_ones_own():
     assert tally.logs()["largest"] == tally.final()["largest"] == pytest.approx(67 / 3)
 
 
+@pytest.mark.parametrize("value", [None, "0.5", [0.5], np.ones(2), {"a": 1.0}])
+def test_a_metric_of_ones_own_must_give_numbers(value):
+    class Wrong(Metric):
+        name = "wrong"
+
+        def result(self):
+            return value
+
+    with pytest.raises(TypeError, match="The metric Wrong must give a number for each .* wrong"):
+        Tally([Wrong()], 4).final()
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.array(0.5)])
+def test_numbers_of_numpy_are_floats_in_the_logs(value):
+    class Numpy(Metric):
+        name = "numpy"
+
+        def result(self):
+            return value
+
+    logs = Tally([Numpy()], 4).final()
+    assert type(logs["numpy"]) is float and logs["numpy"] == 0.5
+
+
 def test_what_a_metric_keeps_is_not_overwritten():
     class Keeper(Metric):
         name = "keeper"
