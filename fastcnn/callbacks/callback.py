@@ -100,7 +100,8 @@ class Callback(Settings):
 
 def check_hooks(callback: Callback) -> None:
     """Raise ValueError where a callback defines a hook that nobody calls, and TypeError where one
-    does not take what it is called with: both would be found after an epoch or a training."""
+    does not take what it is called with: both would be found after an epoch or a training.
+    """
     for name in dir(callback):
         hook = getattr(callback, name) if name.startswith("on_") else None
         if not callable(hook):

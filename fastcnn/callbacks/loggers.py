@@ -102,16 +102,23 @@ class CSVLogger(Callback):
             with.
 
     Raises:
-        ValueError: Before the training: the rows that are there have other columns.
+        TypeError: `filename` is no path, or `append` neither True nor False.
+        ValueError: `separator` is not one character, or, before the training, the rows that are
+            there have other columns.
         OSError: Before the training: the file cannot be written.
     """
 
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
-        self.filename = os.fspath(filename)
+        self.filename = arguments.path(self, "filename", filename)
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
+            raise ValueError(
+                "CSVLogger: separator must be one character, such as ',', and neither the end of a "
+                f"line nor a quotation mark. Received {separator!r}."
+            )
         self.separator = separator
-        self.append = append
+        self.append = arguments.flag(self, "append", append)
 
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)

@@ -17,6 +17,11 @@ class Monitor(Callback):
             raise ValueError(
                 f"{type(self).__name__}: mode must be 'auto', 'min' or 'max'. Received {mode!r}."
             )
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"{type(self).__name__}: monitor must be the name of a value, such as 'val_loss'. "
+                f"Received {monitor!r}."
+            )
         self.monitor = monitor
         self.mode = mode
         self.min_delta = abs(arguments.number(self, "min_delta", min_delta))

@@ -31,7 +31,7 @@ class EarlyStopping(Monitor):
     Raises:
         ValueError: A number or `mode` is out of its range, or, before the training, `monitor` is
             none of its values.
-        TypeError: A number is none.
+        TypeError: An argument is of a wrong type.
 
     References:
         Prechelt, 1998: Early stopping - but when?
@@ -52,7 +52,9 @@ class EarlyStopping(Monitor):
         self.patience = arguments.whole(self, "patience", patience, least=0)
         self.verbose = verbose
         self.baseline = None if baseline is None else arguments.number(self, "baseline", baseline)
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = arguments.flag(
+            self, "restore_best_weights", restore_best_weights
+        )
         self.start_from_epoch = arguments.whole(self, "start_from_epoch", start_from_epoch, least=0)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -118,7 +120,7 @@ class ModelCheckpoint(Monitor):
     Raises:
         ValueError: `mode` is none of these, or, before the training, `monitor` or a name in braces
             is none of its values.
-        TypeError: `initial_value_threshold` is no number.
+        TypeError: `initial_value_threshold` is no number, or another argument of a wrong type.
         OSError: Before the training: the file cannot be written.
     """
 
@@ -133,10 +135,10 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__("val_loss" if monitor is None else monitor, mode)
-        self.filepath = os.fspath(filepath)
+        self.filepath = arguments.path(self, "filepath", filepath)
         self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
+        self.save_best_only = arguments.flag(self, "save_best_only", save_best_only)
+        self.save_weights_only = arguments.flag(self, "save_weights_only", save_weights_only)
         if initial_value_threshold is not None:
             arguments.number(self, "initial_value_threshold", initial_value_threshold)
         self.best = self.initial_value_threshold = initial_value_threshold

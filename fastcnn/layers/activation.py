@@ -27,7 +27,7 @@ def activation_name(layer: Layer, name: str | None) -> str | None:
     """Return a known activation's name; None and "linear" are none."""
     if name is None:
         return None
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"{layer.label}: {naming.unknown('activation', str(name), ACTIVATIONS)}")
     return None if name == "linear" else name
 

@@ -12,7 +12,7 @@ from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers import contract
 from fastcnn.layers.contract import Shape
-from fastcnn.utils import naming
+from fastcnn.utils import arguments, naming
 from fastcnn.utils.aligned_memory import bytes_text
 from fastcnn.utils.settings import ConfiguredSettings
 
@@ -67,7 +67,7 @@ class Layer(ConfiguredSettings):
         self.given_name = name
         self.name = name or naming.snake_case(type(self).__name__)
         self.path = self.name
-        self._trainable = bool(trainable)
+        self._trainable = arguments.flag(self, "trainable", trainable)
         self.parameters: tuple[Parameter, ...] = ()
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()
@@ -87,7 +87,7 @@ class Layer(ConfiguredSettings):
 
     @trainable.setter
     def trainable(self, flag: bool) -> None:
-        self._trainable = bool(flag)
+        self._trainable = arguments.flag(self, "trainable", flag)
         for layer in self.sublayers:
             layer.trainable = flag
 

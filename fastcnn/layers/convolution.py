@@ -39,7 +39,7 @@ class Convolution(Layer):
         self.padding = window_arguments.padding(self, padding)
         self.dilation_rate = window_arguments.pair(self, "dilation_rate", dilation_rate)
         self.activation = activation_name(self, activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = arguments.flag(self, "use_bias", use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
 

@@ -63,7 +63,7 @@ class Dense(Layer):
         super().__init__(**common)
         self.units = arguments.whole(self, "units", units, least=1, most=arguments.MOST_CHANNELS)
         self.activation = activation_name(self, activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = arguments.flag(self, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastcnn.graph.problem import Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, Shape
+from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
@@ -115,7 +116,7 @@ class _GlobalPooling(Layer):
 
     def __init__(self, keepdims: bool = False, **common: Any):
         super().__init__(**common)
-        self.keepdims = bool(keepdims)
+        self.keepdims = arguments.flag(self, "keepdims", keepdims)
 
     def shape_after(self, shape: Shape) -> Shape:
         return (1, 1, shape[2]) if self.keepdims else (shape[2],)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.utils import arguments
 from fastcnn.utils.settings import Settings
 
 
@@ -37,7 +38,7 @@ class Metric(Settings):
 
     def __init__(self, name: str | None = None, weighted: bool = False) -> None:
         self.name = name or type(self).name
-        self.weighted = weighted
+        self.weighted = arguments.flag(self, "weighted", weighted)
         self.reset()
 
     def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:

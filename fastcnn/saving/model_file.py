@@ -19,6 +19,7 @@ from fastcnn.saving import checkpoint, weights
 from fastcnn.saving.keras_layout import weights_file
 from fastcnn.saving.weights import LoadReport
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.utils import arguments
 
 Path = str | os.PathLike[str]
 Model = TypeVar("Model", bound=ModelSettings)
@@ -32,6 +33,7 @@ def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True)
     A crash leaves the old file or the new one; OSError when it cannot be written, and
     ValueError for what could not be loaded again, weights that are not finite among it.
     """
+    path = arguments.path("save", "path", path)
     writer.write(path, _contents(model, include_optimizer))
 
 
@@ -52,6 +54,7 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
     FormatError (a ValueError) naming the file when it is damaged, hostile or no saved model;
     OSError when it cannot be opened. Nothing in the file is executed.
     """
+    path = arguments.path("load", "path", path)
     with reading(path) as root:
         model = checkpoint.build(path, root, model_class)
         matching = weights.Matching(str(path))
@@ -66,6 +69,7 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
 def save_weights(model: ModelSettings, path: Path) -> None:
     """Writes weights and moving statistics. Keras reads the file if its name ends in
     ".weights.h5". A crash leaves the old file or the new one."""
+    path = arguments.path("save_weights", "path", path)
     contents = weights.describe(model)
     checkpoint.mark(contents)
     writer.write(path, contents)
@@ -82,6 +86,7 @@ def load_weights(
     instead of raising FormatError, which names the layer and both shapes. Numbers that are not
     finite are refused. When anything is raised, the model is as before.
     """
+    path = arguments.path("load_weights", "path", path)
     with weights_file(path) as file, reading(path, file) as root:
         checkpoint.refuse_legacy(path, root)
         matching = weights.Matching(str(path), skip_mismatch, by_name)

@@ -7,6 +7,7 @@ the name of a function.
 from __future__ import annotations
 
 import math
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -114,6 +115,19 @@ def flag(owner: object, argument: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(_sentence(owner, argument, "True or False", value))
     return bool(value)
+
+
+def path(owner: object, argument: str, value: Any) -> str:
+    """value as text when it is the path of a file. TypeError or ValueError otherwise."""
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(_sentence(owner, argument, "the path of a file, text or a Path", value))
+    if not text:
+        raise ValueError(_sentence(owner, argument, "the path of a file", value))
+    return text
 
 
 def _range(noun: str, least: float, most: float, above: float, below: float) -> str:

@@ -225,7 +225,7 @@ def test_a_hook_that_does_not_take_its_arguments_is_told_before_the_training():
     before = model.get_weights()
     short = LambdaCallback(on_train_batch_end=lambda: None)
     for callback in (Short(), WithoutLogs(), short):
-        with pytest.raises(TypeError, match=r"on_\w+ is called with .*logs, which it does not take"):
+        with pytest.raises(TypeError, match=r"is called with .*logs, which it does not"):
             fit(model, 1, [callback])
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     fit(model, 1, [LambdaCallback(on_epoch_end=lambda *any_number: None)])

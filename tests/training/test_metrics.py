@@ -368,7 +368,7 @@ def test_a_metric_of_ones_own_must_give_numbers(value):
         def result(self):
             return value
 
-    with pytest.raises(TypeError, match="The metric Wrong must give a number for each .* wrong"):
+    with pytest.raises(TypeError, match=r"The metric Wrong must give a number for each .* wrong"):
         Tally([Wrong()], 4).final()
 
 
