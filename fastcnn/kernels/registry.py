@@ -182,17 +182,17 @@ def strategy(
             perhaps preparation and cycles_tf32.
         error: See `Strategy`.
         automatic: See `Strategy`.
-        **setting: Passed to all of these but `declines`: m=2 is the size of Winograd's tiles.
+        **setting: Passed to all of these: m=2 is the size of Winograd's tiles.
     """
     function = f"conv2d_{module.__name__.rpartition('.')[2]}"
     forward, dx, dw = (
         partial(getattr(module, function + direction), **setting)
         for direction in ("", "_dx", "_dw")
     )
-    cycles = partial(module.cycles, **setting)
+    declines, cycles = partial(module.declines, **setting), partial(module.cycles, **setting)
     preparation = getattr(module, "preparation", None)
     return Strategy(
-        *(name, forward, dx, dw, module.declines, cycles, error),
+        *(name, forward, dx, dw, declines, cycles, error),
         preparation=preparation and partial(preparation, **setting),
         cycles_tf32=getattr(module, "cycles_tf32", None),
         automatic=automatic,

@@ -112,6 +112,8 @@ def assign(
 
     Raises ValueError where one that a layer names cannot be had on the device.
     """
+    # The CPU keeps what was made of the weights for as long as they stay.
+    prepared = device == "cpu" and not program.training
     for op in program.ops:
         if op.kind in DIRECTION_OF:
             direction = DIRECTION_OF[op.kind]
@@ -122,7 +124,7 @@ def assign(
                 *(direction, problem, images, bound, wished),
                 device=device,
                 precision=precision,
-                prepared=not program.training,
+                prepared=prepared,
             )
             op.attributes["strategy"], op.attributes["chosen"] = choice
 

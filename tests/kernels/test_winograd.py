@@ -13,29 +13,37 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.shared import winograd
 from fastcnn.strategies import STRATEGIES
 
+forms = pytest.mark.parametrize("m, taps", winograd.FORMS)
+
 
 def filtered(m, d, g, dtype=np.float64, points=None):
-    """A^T [(G g G^T) * (B^T d B)] A for tiles d[n, m + 2, m + 2] and kernels g[n, 3, 3]."""
+    """A^T [(G g G^T) * (B^T d B)] A for tiles d[n, s, s] and kernels g[n, taps, taps]."""
     with pytest.MonkeyPatch.context() as patch:
         if points is not None:
-            patch.setitem(winograd.POINTS, m, points)
-        a_t, k, b_t = (matrix.astype(dtype) for matrix in winograd.matrices(m))
+            patch.setitem(winograd.POINTS, d.shape[1], points)
+        a_t, k, b_t = (matrix.astype(dtype) for matrix in winograd.matrices(m, g.shape[1]))
     u = np.einsum("ip,npq,jq->nij", k, g.astype(dtype), k)
     v = np.einsum("ip,npq,jq->nij", b_t, d.astype(dtype), b_t)
     return np.einsum("ip,npq,jq->nij", a_t, u * v, a_t)
 
 
 def correlated(m, d, g):
-    return sum(
-        d[:, i : i + m, j : j + m] * g[:, i : i + 1, j : j + 1] for i in range(3) for j in range(3)
-    )
+    taps = [(i, j) for i in range(g.shape[1]) for j in range(g.shape[2])]
+    return sum(d[:, i : i + m, j : j + m] * g[:, i : i + 1, j : j + 1] for i, j in taps)
 
 
-@pytest.mark.parametrize("m", winograd.POINTS)
-def test_the_matrices_give_correlations(m):
+@forms
+def test_the_matrices_give_correlations(m, taps):
     generator = np.random.default_rng(0)
-    d, g = generator.standard_normal((50, m + 2, m + 2)), generator.standard_normal((50, 3, 3))
-    np.testing.assert_allclose(filtered(m, d, g), correlated(m, d, g), rtol=0, atol=1e-12)
+    size = m + taps - 1
+    d, g = (generator.standard_normal((50, side, side)) for side in (size, taps))
+    np.testing.assert_allclose(filtered(m, d, g), correlated(m, d, g), rtol=0, atol=1e-11)
+
+
+def test_a_form_reads_tiles_of_inputs_alike():
+    """Those of 3x3 kernels with m = 4 and of 5x5 kernels with m = 2."""
+    (_, _, usual), (_, _, larger) = (winograd.matrices(m, taps) for m, taps in ((4, 3), (2, 5)))
+    np.testing.assert_array_equal(usual, larger)
 
 
 class Numbers:
@@ -54,11 +62,11 @@ class Numbers:
         return factor * value + total
 
 
-@pytest.mark.parametrize("m", winograd.POINTS)
+@forms
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("transposed", [False, True])
-def test_shared_sums_give_the_product_with_a_matrix(m, number, transposed):
-    matrix = winograd.matrices(m)[number]
+def test_shared_sums_give_the_product_with_a_matrix(m, taps, number, transposed):
+    matrix = winograd.matrices(m, taps)[number]
     matrix = matrix.T if transposed else matrix
     values = np.random.default_rng(0).standard_normal(matrix.shape[1])
     received = winograd.Sums(Numbers()).product(matrix, values)
@@ -71,7 +79,7 @@ def test_the_points_err_less_than_the_usual_ones():
     exact = correlated(4, d, g)
     errors = [
         np.abs(filtered(4, d, g, np.float32, points) - exact).max()
-        for points in (winograd.POINTS[4], (0.0, 1.0, -1.0, 2.0, -2.0))
+        for points in (winograd.POINTS[6], (0.0, 1.0, -1.0, 2.0, -2.0))
     ]
     assert 2 * errors[0] < errors[1]
 

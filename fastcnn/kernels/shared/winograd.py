@@ -1,14 +1,15 @@
 """Winograd's minimal filtering: its matrices, and how to multiply by them with few operations.
 
-F(m x m, 3 x 3) computes m x m outputs of a 3 x 3 correlation with (m + 2)^2 multiplications in
-place of 9 m^2. A tile d of (m + 2) x (m + 2) inputs and a kernel g become
+F(m x m, r x r) computes m x m outputs of an r x r correlation with s^2 multiplications in place of
+r^2 m^2, s = m + r - 1. A tile d of s x s inputs and a kernel g become
 
     Y = A^T [ (G g G^T) * (B^T d B) ] A            * element by element
 
 The matrices come from polynomials: a correlation is the transpose of a polynomial product, which is
-found by evaluating both factors at m + 2 points, one of them infinity, and interpolating
-(Toom-Cook). The points decide the rounding error; for m = 4, 5/8 and 3/2 err three times less than
-the usual 1 and 2 and cost the same.
+found by evaluating both factors at s points, one of them infinity, and interpolating (Toom-Cook).
+The points decide the rounding error; for s = 6, 5/8 and 3/2 err three times less than the usual 1
+and 2 and cost the same. They alone decide B, so that the 3 x 3 and the 5 x 5 kernels' tiles of
+6 x 6 inputs are transformed alike.
 
 References:
     A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
@@ -16,7 +17,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
@@ -25,29 +26,38 @@ import numpy as np
 from fastcnn.graph.problem import Problem
 
 TAPS = 3
-POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
+"""The usual kernel's side."""
+
+POINTS = {4: (0.0, 1.0, -1.0), 6: (0.0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)}
+"""The finite points of tiles of s x s inputs, by s."""
+
+FORMS = ((2, 3), (4, 3), (2, 5))
+"""(m, r) of each F(m x m, r x r) that there is."""
 
 Value = TypeVar("Value")
 
 
-def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return A^T [m, m + 2], G [m + 2, 3] and B^T [m + 2, m + 2] of F(m, 3)."""
-    points, size = POINTS[m], m + TAPS - 1
-    a_t, g, b_t = np.zeros((m, size)), np.zeros((size, TAPS)), np.zeros((size, size))
+def matrices(m: int, taps: int = TAPS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return A^T [m, s], G [s, taps] and B^T [s, s] of F(m, taps), s = m + taps - 1."""
+    size = m + taps - 1
+    points = POINTS[size]
+    a_t, g, b_t = np.zeros((m, size)), np.zeros((size, taps)), np.zeros((size, size))
     for j, point in enumerate(points):
         others = [other for other in points if other != point]
         a_t[:, j] = [point**i for i in range(m)]
-        g[j] = [point**k / prod(point - other for other in others) for k in range(TAPS)]
+        g[j] = [point**k / prod(point - other for other in others) for k in range(taps)]
         b_t[j, :-1] = np.poly(others)[::-1]
     a_t[-1, -1] = g[-1, -1] = 1
     b_t[-1] = np.poly(points)[::-1]
     return a_t, g, b_t
 
 
-def declines(problem: Problem) -> str | None:
-    """Return why F(m x m, 3 x 3) cannot do a problem, or None."""
-    if problem.kernel != (TAPS, TAPS):
-        return "it takes 3x3 kernels only, not {}x{}".format(*problem.kernel)
+def declines(problem: Problem, sides: Collection[int] = (TAPS,)) -> str | None:
+    """Return why F(m x m, r x r) for kernels of these sides r cannot do a problem, or None."""
+    height, width = problem.kernel
+    if height != width or height not in sides:
+        kernels = " and ".join(f"{side}x{side}" for side in sides)
+        return f"it takes {kernels} kernels only, not {height}x{width}"
     if problem.strides != (1, 1) or problem.dilation != (1, 1):
         return "it takes strides and dilation of 1 only"
     if problem.groups != 1:

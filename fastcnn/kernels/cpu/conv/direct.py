@@ -53,12 +53,13 @@ def forward_cycles(problem: Problem, pixels: int) -> float:
     return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
 
 
-def _dw_cycles(problem: Problem) -> float:
+def _dw_cycles(problem: Problem, images: int) -> float:
     pixels = pixels_at_once(problem)
+    together = images if _sums_over_batch(problem, pixels, images) else 1
     taps_w = wide_taps(problem, pixels)
     rows, columns = taps_w * problem.channels_per_group, pixels * problem.filters_per_group
-    steps = problem.out_height * problem.out_width // pixels
-    return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps)
+    steps = together * problem.out_height * problem.out_width // pixels
+    return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps) / together
 
 
 def declines(direction: str, problem: Problem) -> str | None:
@@ -71,7 +72,7 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     if problem.depthwise:
         return problem.multiply_adds / LANES
     if direction == "dw":
-        return _dw_cycles(problem)
+        return _dw_cycles(problem, images)
     if direction == "forward":
         return forward_cycles(problem, pixels_at_once(problem))
     rows, backward = direct_input_gradient.dx_cycles(problem), transposed(problem)
@@ -205,10 +206,7 @@ def conv2d_direct_dw(
         depthwise.dw(calls, problem, x, dy, gradient)
         return
     pixels = pixels_at_once(problem)
-    rows = problem.kernel[0] * wide_taps(problem, pixels) * problem.channels_per_group
-    size = 4 * rows * pixels * problem.filters
-    chunks = min(CHUNKS, calls.images)
-    if pixels == 1 and chunks * size > 2 * calls.images * (x.bytes + dy.bytes):
+    if _sums_over_batch(problem, pixels, calls.images):
         source = padded_source(calls, problem, x)
         _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
         return
@@ -216,6 +214,15 @@ def conv2d_direct_dw(
     source = padded_source(calls, problem, x)
     _sum_pixels(calls, problem, pixels, source, dy, partial)
     fold_kernel_gradient(calls, problem, partial, gradient, pixels)
+
+
+def _sums_over_batch(problem: Problem, pixels: int, images: int) -> bool:
+    """Say whether one sum over the batch moves less memory than sums of each chunk of images."""
+    rows = problem.kernel[0] * wide_taps(problem, pixels) * problem.channels_per_group
+    sums = min(CHUNKS, images) * rows * pixels * problem.filters
+    inputs = problem.height * problem.width * problem.channels
+    outputs = problem.out_height * problem.out_width * problem.filters
+    return pixels == 1 and sums > 2 * images * (inputs + outputs)
 
 
 def _sum_pixels(

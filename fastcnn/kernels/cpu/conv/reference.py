@@ -35,7 +35,7 @@ _Padding = tuple[tuple[int, int], tuple[int, int]]
 DIRECT, IM2COL = "conv2d_direct", "conv2d_im2col"
 
 
-def declines(direction: str, problem: Problem) -> str | None:
+def declines(direction: str, problem: Problem, columns: bool = False) -> str | None:
     """Return None: the definitions take every problem."""
     return None
 

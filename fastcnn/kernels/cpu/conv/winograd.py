@@ -1,21 +1,23 @@
 """Winograd convolution: tiles of the image are transformed, multiplied, and transformed back.
 
-A 3x3 convolution at stride 1 computes each m x m tile of outputs from (m + 2) x (m + 2) inputs. In
-another basis (`kernels/shared/winograd.py`) these inputs and the kernel multiply element by
-element, (m + 2)^2 products in place of 9 m^2: a quarter for m = 4, 4/9 for m = 2. Summed over the
+A convolution with a KH x KH kernel at stride 1 computes each m x m tile of outputs from s x s
+inputs, s = m + KH - 1. In another basis (`kernels/shared/winograd.py`) these inputs and the kernel
+multiply element by element, s^2 products in place of KH^2 m^2: for 3x3 kernels a quarter with m = 4
+and 4/9 with m = 2, for 5x5 kernels and m = 2, whose tiles are those of m = 4, 9/25. Summed over the
 channels, the products of one basis element over all tiles are one matrix product, so a convolution
 becomes
 
     V[e] [tiles, C] = B^T d B           of every tile d, for each basis element e
-    M[e] [tiles, F] = V[e] @ U[e]       (m + 2)^2 products on the register tiles, U = G g G^T
+    M[e] [tiles, F] = V[e] @ U[e]       s^2 products on the register tiles, U = G g G^T
     y               = A^T M A           m x m pixels of every tile
 
 The gradient of the input is the same with the flipped kernel. That of the kernel exchanges the
 parts: D[e] [C, F] = V[e]^T @ W[e] with W = A dy A^T, then dw = G^T D G.
 
-Shapes: x [H, W, C], kernel [3, 3, C, F], y [OH, OW, F] of each image, any padding.
+Shapes: x [H, W, C], kernel [KH, KH, C, F], y [OH, OW, F] of each image, any padding. The setting m
+is that of a 3x3 kernel's tiles.
 
-Operations: (m + 2)^2 / (9 m^2) of the direct multiply-adds, and some 25 additions a number for the
+Operations: s^2 / (KH m)^2 of the direct multiply-adds, and some 25 additions a number for the
 transforms, so it pays from about 16 channels. Workspace: U; V and M, of a band of tiles for small
 kernels, of the whole batch for large ones; for dw V, W and D, which are the largest. At inference U
 stays as long as the weights do. The error is that of sums of unlike sizes, for numbers of both
@@ -61,11 +63,12 @@ ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
 
 
-def declines(direction: str, problem: Problem) -> str | None:
+def declines(direction: str, problem: Problem, m: int = 4) -> str | None:
     """Return why a problem cannot be done, or None."""
-    reason = winograd.declines(problem)
+    sides = [side for outputs, side in winograd.FORMS if outputs == m + winograd.TAPS - side]
+    reason = winograd.declines(problem, sides)
     if reason is None and direction == "dx" and transposed(problem) is None:
-        reason = "its gradient of the input takes padding of at most 2"
+        reason = f"its gradient of the input takes padding of at most {problem.kernel[0] - 1}"
     return reason
 
 
@@ -78,24 +81,30 @@ def _backward(problem: Problem) -> Problem:
 
 
 def _transformed_kernel(
-    calls: Calls, problem: Problem, m: int, kernel: Region, scale: Region | None, flipped: bool
+    calls: Calls,
+    problem: Problem,
+    tiling: Tiling,
+    kernel: Region,
+    scale: Region | None,
+    flipped: bool,
 ) -> tuple[Region, int]:
     """Return U[e][vector][C][LANES] and the bytes between its basis elements.
 
-    `kernel` is [3, 3, C, F]. With `flipped`, `problem` is that of dx: both axes of the kernel run
+    `kernel` is [KH, KH, C, F]. With `flipped`, `problem` is that of dx: both axes of the kernel run
     backwards and channels and filters change places.
     """
     inner, outputs = problem.channels, problem.filters
     vectors = ceil(outputs / LANES)
     step = odd_lines(vectors * inner * VECTOR_BYTES)
     parts = min(PARTS, vectors * ceil(inner / LANES))
-    u = Region((m + 2) ** 2 * step, GLOBAL, label="U")
-    room = 9 * kernels.TAP_BYTES + (m + 2) ** 2 * kernels.ELEMENT_BYTES
+    taps = tiling.taps**2
+    u = Region(tiling.elements * step, GLOBAL, label="U")
+    room = taps * kernels.TAP_BYTES + tiling.elements * kernels.ELEMENT_BYTES
     block = Region(parts * room, GLOBAL, label="block")
     tap = inner * outputs
     if flipped:
         strides = {"s_tap": -tap, "s_i": 1, "s_o": inner}
-        source = Address(kernel, 4 * 8 * tap)
+        source = Address(kernel, 4 * (taps - 1) * tap)
     else:
         strides = {"s_tap": tap, "s_i": outputs, "s_o": 1}
         source = Address(kernel)
@@ -105,7 +114,7 @@ def _transformed_kernel(
         ("u", "block"),
         {"kernel": source, "u": u, "block": block, "scale": scale},
         parts=parts,
-        m=m,
+        **tiling.sizes,
         inner=inner,
         outputs=outputs,
         u_step=step,
@@ -116,7 +125,7 @@ def _transformed_kernel(
 
 
 def conv2d_winograd(calls: Calls, problem: Problem, operands: ConvOperands, m: int = 4) -> None:
-    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
+    """Emit y = x * kernel + bias."""
     _convolve(calls, problem, operands, m, flipped=False)
 
 
@@ -127,7 +136,9 @@ def _convolve(
     channels and filters change places."""
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
-    u, u_step = _transformed_kernel(calls, problem, m, operands.kernel, operands.scale, flipped)
+    u, u_step = _transformed_kernel(
+        calls, problem, tiling, operands.kernel, operands.scale, flipped
+    )
     source = padded_source(calls, tiling.source, operands.x)
     plan = _plan(tiling, channels, filters, calls.images)
     rows = plan.tiles
@@ -135,7 +146,7 @@ def _convolve(
     products_tile, products_step = tiling.steps(rows, filters)
     v = Region(tiling.elements * v_step, label="V")
     products = Region(tiling.elements * products_step, label="M")
-    spare = Region(SPARES * m * m * VECTOR_BYTES, label="spare")
+    spare = Region(SPARES * tiling.m**2 * VECTOR_BYTES, label="spare")
     grid = grid_values(
         rows,
         filters,
@@ -152,7 +163,7 @@ def _convolve(
     )
     before = {**tiling.geometry(tiling.source), "v_tile": v_tile, "v_step": v_step}
     after = {
-        "m": m,
+        **tiling.sizes,
         "tiles_h": tiling.high,
         "tiles_w": tiling.wide,
         "out_height": problem.out_height,
@@ -225,7 +236,7 @@ def conv2d_winograd_dx(
 def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
-    """Emit the gradient of the kernel by F(m x m, 3 x 3) with outputs and kernel exchanged."""
+    """Emit the gradient of the kernel: outputs and kernel are exchanged."""
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     v_tile, v_step = tiling.steps(tiling.count, channels)
@@ -272,15 +283,15 @@ def conv2d_winograd_dw(
         {"d": d, "gradient": gradient},
         parts=min(PARTS, channels),
         several=small,
-        m=m,
+        **tiling.sizes,
         channels=channels,
         filters=filters,
         d_step=d_step,
     )
 
 
-# Cycles of one transform of a tile's vector, in and out, and of a kernel's.
-TRANSFORM_CYCLES = {2: 45, 4: 110}
+# Cycles of one transform of a tile's vector, in and out, and of a kernel's, by s.
+TRANSFORM_CYCLES = {4: 45, 6: 110}
 # A single image's threads meet before and after the products.
 MEETINGS = 6_000
 # U is larger than the kernel, and comes from further away; D likewise.
@@ -290,7 +301,9 @@ BYTES_A_CYCLE = 8
 def preparation(direction: str, problem: Problem, m: int = 4) -> float:
     """Estimate the cycles of the kernel's transform, or of its gradient's."""
     problem = _backward(problem) if direction == "dx" else problem
-    return TRANSFORM_CYCLES[m] * problem.channels * ceil(problem.filters / LANES)
+    return (
+        TRANSFORM_CYCLES[Tiling(problem, m).size] * problem.channels * ceil(problem.filters / LANES)
+    )
 
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
@@ -308,4 +321,6 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
     meetings = MEETINGS if images == 1 else 0
-    return tiling.elements * product + TRANSFORM_CYCLES[m] * transforms + traffic + meetings
+    return (
+        tiling.elements * product + TRANSFORM_CYCLES[tiling.size] * transforms + traffic + meetings
+    )

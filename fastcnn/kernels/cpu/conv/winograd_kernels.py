@@ -16,49 +16,44 @@ from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_a
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
 from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
-from fastcnn.kernels.shared.winograd import TAPS, matrices
+from fastcnn.kernels.shared.winograd import FORMS, matrices
 
 # A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
 # x_column are bytes from one pixel to the next; `band` is how many tile rows go through at once.
 WINOGRAD = record(
     *own_fields(GRID),
     *("x", "v", "products", "y", "spare", "offset", "tiles"),
-    *("m", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels", "v_tile", "v_step"),
+    *("form", "m", "taps", "tiles_h", "tiles_w", "band", "x_row", "x_column", "channels"),
+    *("v_tile", "v_step"),
     *("out_height", "out_width", "filters", "products_tile", "products_step"),
     *("rectified", "transposed"),
 )
 KERNEL = record(
     *("kernel", "u", "block", "scale"),
-    *("m", "inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "large", "parts"),
+    *("form", "m", "taps", "inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "large", "parts"),
 )
 GRADIENT = record(
     *("d", "gradient", "partial_stride", "several"),
-    *("m", "channels", "filters", "d_step", "parts"),
+    *("form", "m", "taps", "channels", "filters", "d_step", "parts"),
 )
 # A block of LANES rows of a vector: for the kernel's taps side by side, for basis elements not a
 # power of two apart.
 TAP_BYTES = LANES * VECTOR_BYTES
 ELEMENT_BYTES = TAP_BYTES + VECTOR_BYTES
 
-_OUTPUT_2, _KERNEL_2, _INPUT_2 = matrices(2)
-_OUTPUT_4, _KERNEL_4, _INPUT_4 = matrices(4)
-_input_2 = two_sided("winograd_input_2", _INPUT_2)
-_input_4 = two_sided("winograd_input_4", _INPUT_4)
-_output_2 = two_sided("winograd_output_2", _OUTPUT_2, finished=True)
-_output_4 = two_sided("winograd_output_4", _OUTPUT_4, finished=True)
-_kernel_2 = two_sided("winograd_kernel_2", _KERNEL_2)
-_kernel_4 = two_sided("winograd_kernel_4", _KERNEL_4)
+_OUTPUTS, _KERNELS, _INPUTS = zip(*(matrices(m, taps) for m, taps in FORMS), strict=True)
+_input = two_sided("winograd_input", _INPUTS)
+_output = two_sided("winograd_output", _OUTPUTS, finished=True)
+_kernel = two_sided("winograd_kernel", _KERNELS)
 # For the gradient of the kernel, outputs and kernel change places.
-_transposed_output_2 = two_sided("winograd_transposed_output_2", _OUTPUT_2.T)
-_transposed_output_4 = two_sided("winograd_transposed_output_4", _OUTPUT_4.T)
-_transposed_kernel_2 = two_sided("winograd_transposed_kernel_2", _KERNEL_2.T)
-_transposed_kernel_4 = two_sided("winograd_transposed_kernel_4", _KERNEL_4.T)
+_transposed_output = two_sided("winograd_transposed_output", [matrix.T for matrix in _OUTPUTS])
+_transposed_kernel = two_sided("winograd_transposed_kernel", [matrix.T for matrix in _KERNELS])
 
 
 @njit
 def _transform_inputs(op, first, end):
     """v[e][tile, C] = B^T d B for the tiles of tile rows first..end; A d A^T where `transposed`."""
-    size = op.m + TAPS - 1
+    size = op.m + op.taps - 1
     v_row = size * op.v_step
     for row in range(first, end):
         for column in range(op.tiles_w):
@@ -67,21 +62,17 @@ def _transform_inputs(op, first, end):
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)
                 at, to = source + 4 * c, target + 4 * c
-                if op.m == 4:
-                    if op.transposed:
-                        _transposed_output_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
-                    else:
-                        _input_4(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
-                elif op.transposed:
-                    _transposed_output_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                steps = op.x_row, op.x_column
+                if op.transposed:
+                    _transposed_output(op.form, at, *steps, lanes, to, v_row, op.v_step)
                 else:
-                    _input_2(at, op.x_row, op.x_column, lanes, to, v_row, op.v_step)
+                    _input(op.form, at, *steps, lanes, to, v_row, op.v_step)
 
 
 @njit
 def _transform_outputs(op, first, end):
     """y[OH, OW, F] = A^T products A (+ offset, then ReLU) for the tiles of tile rows first..end."""
-    size = op.m + TAPS - 1
+    size = op.m + op.taps - 1
     from_row = size * op.products_step
     pixel = 4 * op.filters
     floor = splat(np.float32(0)) if op.rectified else splat(np.float32(-np.inf))
@@ -100,14 +91,8 @@ def _transform_outputs(op, first, end):
                 if not whole:
                     to, to_row, to_column = op.spare, op.m * VECTOR_BYTES, VECTOR_BYTES
                 at = source + 4 * f
-                if op.m == 4:
-                    _output_4(
-                        at, from_row, op.products_step, lanes, to, to_row, to_column, start, floor
-                    )
-                else:
-                    _output_2(
-                        at, from_row, op.products_step, lanes, to, to_row, to_column, start, floor
-                    )
+                steps, to_steps = (from_row, op.products_step), (to_row, to_column)
+                _output(op.form, at, *steps, lanes, to, *to_steps, start, floor)
                 if not whole:
                     for i in range(high):
                         for j in range(wide):
@@ -159,7 +144,7 @@ def winograd_bands(pointer):
 @njit
 def _gather_block(op, i, o, height, lanes):
     """block[tap][row][lane] = kernel[tap, i + row, o + lane] * scale[o + lane]."""
-    for tap in range(TAPS * TAPS):
+    for tap in range(op.taps * op.taps):
         source = op.kernel + 4 * (tap * op.s_tap + i * op.s_i + o * op.s_o)
         target = op.block + tap * TAP_BYTES
         if op.s_o == 1:
@@ -183,7 +168,7 @@ def _gather_block(op, i, o, height, lanes):
 @njit
 def _write_out(op, source, target, height):
     """u[e][i + row][LANES] = the transformed block's rows, in runs that fill whole pages fast."""
-    for e in range((op.m + TAPS - 1) ** 2):
+    for e in range((op.m + op.taps - 1) ** 2):
         for row in range(height):
             value = load(source + e * ELEMENT_BYTES + row * VECTOR_BYTES, LANES)
             if op.large:
@@ -200,9 +185,9 @@ def winograd_kernel(pointer):
     its own, and room for it transformed. `s_i` is 1 or `s_o` is.
     """
     op = record_at(pointer)
-    size = op.m + TAPS - 1
-    op.block += op.first * (TAPS * TAPS * TAP_BYTES + size * size * ELEMENT_BYTES)
-    elements = op.block + TAPS * TAPS * TAP_BYTES
+    size = op.m + op.taps - 1
+    op.block += op.first * (op.taps * op.taps * TAP_BYTES + size * size * ELEMENT_BYTES)
+    elements = op.block + op.taps * op.taps * TAP_BYTES
     vectors = (op.outputs + LANES - 1) // LANES
     heaps = (op.inner + LANES - 1) // LANES
     items = vectors * heaps
@@ -212,20 +197,18 @@ def winograd_kernel(pointer):
         _gather_block(op, i, vector * LANES, height, lanes)
         for row in range(height):
             source, target = op.block + row * VECTOR_BYTES, elements + row * VECTOR_BYTES
-            rows = TAPS * TAP_BYTES, size * ELEMENT_BYTES
-            if op.m == 4:
-                _kernel_4(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
-            else:
-                _kernel_2(source, rows[0], TAP_BYTES, LANES, target, rows[1], ELEMENT_BYTES)
+            rows = op.taps * TAP_BYTES, size * ELEMENT_BYTES
+            steps, to_steps = (rows[0], TAP_BYTES), (rows[1], ELEMENT_BYTES)
+            _kernel(op.form, source, *steps, LANES, target, *to_steps)
         _write_out(op, elements, op.u + (vector * op.inner + i) * VECTOR_BYTES, height)
 
 
 @kernel(GRADIENT)
 def winograd_gradient(pointer):
-    """gradient[3, 3, C, F] = G^T d G, d[e][C, F] being the sum of the chunks' in order."""
+    """gradient[KH, KW, C, F] = G^T d G, d[e][C, F] being the sum of the chunks' in order."""
     op = record_at(pointer)
-    elements = (op.m + TAPS - 1) ** 2
-    d_row = (op.m + TAPS - 1) * op.d_step
+    elements = (op.m + op.taps - 1) ** 2
+    d_row = (op.m + op.taps - 1) * op.d_step
     tap = 4 * op.channels * op.filters
     chunks = op.chunks if op.several else 1
     for c in range(op.channels * op.first // op.parts, op.channels * (op.first + 1) // op.parts):
@@ -240,7 +223,4 @@ def winograd_gradient(pointer):
                 if chunks > 1:
                     store(total, place, lanes)
             to = op.gradient + 4 * (c * op.filters + f)
-            if op.m == 4:
-                _transposed_kernel_4(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
-            else:
-                _transposed_kernel_2(at, d_row, op.d_step, lanes, to, TAPS * tap, tap)
+            _transposed_kernel(op.form, at, d_row, op.d_step, lanes, to, op.taps * tap, tap)

@@ -7,16 +7,24 @@ from math import ceil
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.shared.winograd import FORMS, TAPS
 
 MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
 
 
 class Tiling:
-    """An image cut into tiles of m x m outputs, and the strides of what is made of them."""
+    """An image cut into tiles of m x m outputs, and the strides of what is made of them.
 
-    def __init__(self, problem: Problem, m: int):
-        self.m = m
-        self.elements = (m + 2) ** 2
+    `outputs` is m for the usual kernels: tiles of inputs are as large for all, so that larger
+    kernels leave a smaller m.
+    """
+
+    def __init__(self, problem: Problem, outputs: int):
+        self.taps = problem.kernel[0]
+        self.m = m = outputs + TAPS - self.taps
+        self.form = FORMS.index((m, self.taps))
+        self.size = m + self.taps - 1
+        self.elements = self.size**2
         self.high, self.wide = ceil(problem.out_height / m), ceil(problem.out_width / m)
         self.count = self.high * self.wide
         bottom = self.high * m - problem.out_height
@@ -38,10 +46,15 @@ class Tiling:
         tile = 4 * columns if columns % LANES or columns < MANY_CHANNELS else odd_lines(4 * columns)
         return tile, odd_lines(tiles * tile)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a transform must know of the tiles: which matrices, and their sides."""
+        return {"form": self.form, "m": self.m, "taps": self.taps}
+
     def geometry(self, source: Problem) -> dict[str, int]:
         """Return the numbers of a transform that reads an image."""
         return {
-            "m": self.m,
+            **self.sizes,
             "tiles_h": self.high,
             "tiles_w": self.wide,
             "x_row": 4 * source.padded_width * source.channels,

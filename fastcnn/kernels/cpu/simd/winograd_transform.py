@@ -5,7 +5,7 @@ The matrices and the order of their operations stand in `fastcnn/kernels/shared/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,67 +47,97 @@ def _constant(number: float) -> ir.Constant:
     return ir.Constant(VECTOR, [float(np.float32(number))] * LANES)
 
 
-def two_sided(name: str, matrix: np.ndarray, finished: bool = False) -> Callable:
-    """Return `transform(source, row, column, lanes, target, row, column)`.
+def two_sided(name: str, matrices: Sequence[np.ndarray], finished: bool = False) -> Callable:
+    """Return `transform(form, source, row, column, lanes, target, row, column)`.
 
-    Writes matrix @ d @ matrix^T for a square block d of vectors: d[i][j] lies at source + i * row +
-    j * column, steps in bytes; so does the result at target. `lanes` floats of each vector count.
-    With `finished` come two vectors more: one is added to every result, and what is less than the
-    other becomes it.
+    Writes matrix @ d @ matrix^T for the matrix of number `form` and a square block d of vectors:
+    d[i][j] lies at source + i * row + j * column, steps in bytes; so does the result at target.
+    `lanes` floats of each vector count. With `finished` come two vectors more: one is added to
+    every result, and what is less than the other becomes it.
     """
-    outputs, inputs = matrix.shape
+    # Each matrix once: the first form that has it gives the function its name.
+    firsts = [
+        next(i for i, other in enumerate(matrices) if np.array_equal(other, matrix))
+        for matrix in matrices
+    ]
     kind = ir.FunctionType(ir.VoidType(), [INT64] * 7 + [VECTOR] * (2 if finished else 0))
 
-    def finish(
-        builder: ir.IRBuilder, value: ir.Value, start: ir.Value, floor: ir.Value
-    ) -> ir.Value:
-        value = builder.fadd(value, start)
-        return builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
-
-    def fill(function: ir.Function) -> None:
-        builder = ir.IRBuilder(function.append_basic_block())
-        source, row, column, lanes, target, to_row, to_column, *ends = function.args
-        memory, sums = Memory(builder, lanes), Sums(_Vectors(builder))
-
-        def places(address: ir.Value, row: ir.Value, column: ir.Value, size: int) -> list[Values]:
-            rows = [builder.add(address, builder.mul(row, INT64(i))) for i in range(size)]
-            steps = [builder.mul(column, INT64(j)) for j in range(size)]
-            return [[builder.add(at, step) for step in steps] for at in rows]
-
-        at = places(source, row, column, inputs)
-        half = [
-            sums.product(matrix, [memory.load_last(at[i][j], 0) for i in range(inputs)])
-            for j in range(inputs)
-        ]
-        to = places(target, to_row, to_column, outputs)
-        for i in range(outputs):
-            for j, value in enumerate(sums.product(matrix, [column[i] for column in half])):
-                value = finish(builder, value, *ends) if finished else value
-                memory.store_last(value, to[i][j], 0)
-        builder.ret_void()
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Values) -> ir.Value:
-        function = builder.module.globals.get(name)
+    def function_of(module: ir.Module, form: int) -> ir.Function:
+        own_name = f"{name}_{form}"
+        function = module.globals.get(own_name)
         if function is None:
-            function = ir.Function(builder.module, kind, name)
+            function = ir.Function(module, kind, own_name)
             function.linkage = "internal"
             function.attributes.add("noinline")
-            fill(function)
-        builder.call(function, arguments)
+            _fill(function, matrices[form])
+        return function
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Values) -> ir.Value:
+        form, *operands = arguments
+        end = builder.append_basic_block(f"{name}_end")
+        # The last form's block is the default, so that no other number leads nowhere.
+        blocks = [builder.append_basic_block(f"{name}_{i}") for i in range(len(matrices))]
+        switch = builder.switch(form, blocks[-1])
+        for i, block in enumerate(blocks):
+            if i + 1 < len(blocks):
+                switch.add_case(INT64(i), block)
+            builder.position_at_end(block)
+            builder.call(function_of(builder.module, firsts[i]), operands)
+            builder.branch(end)
+        builder.position_at_end(end)
         return context.get_dummy_value()
 
-    numbers = [types.int64] * 7
+    numbers = [types.int64] * 8
 
     if finished:
 
         @intrinsic
-        def transform(typing, source, row, column, lanes, target, to_row, to_column, start, floor):
+        def transform(
+            typing, form, source, row, column, lanes, target, to_row, to_column, start, floor
+        ):
             return types.void(*numbers, vector_type, vector_type), emit
 
     else:
 
         @intrinsic
-        def transform(typing, source, row, column, lanes, target, to_row, to_column):
+        def transform(typing, form, source, row, column, lanes, target, to_row, to_column):
             return types.void(*numbers), emit
 
     return transform
+
+
+def _fill(function: ir.Function, matrix: np.ndarray) -> None:
+    """Write the body of a function that multiplies by a matrix from both sides."""
+    outputs, inputs = matrix.shape
+    builder = ir.IRBuilder(function.append_basic_block())
+    source, row, column, lanes, target, to_row, to_column, *ends = function.args
+    memory, sums = Memory(builder, lanes), Sums(_Vectors(builder))
+    at = _places(builder, (source, row, column), inputs)
+    half = [
+        sums.product(matrix, [memory.load_last(at[i][j], 0) for i in range(inputs)])
+        for j in range(inputs)
+    ]
+    to = _places(builder, (target, to_row, to_column), outputs)
+    for i in range(outputs):
+        for j, value in enumerate(sums.product(matrix, [column[i] for column in half])):
+            memory.store_last(_finished(builder, value, *ends), to[i][j], 0)
+    builder.ret_void()
+
+
+def _places(
+    builder: ir.IRBuilder, start_and_steps: tuple[ir.Value, ir.Value, ir.Value], size: int
+) -> list[Values]:
+    """Return the addresses of a block of size x size vectors."""
+    start, row, column = start_and_steps
+    rows = [builder.add(start, builder.mul(row, INT64(i))) for i in range(size)]
+    steps = [builder.mul(column, INT64(j)) for j in range(size)]
+    return [[builder.add(at, step) for step in steps] for at in rows]
+
+
+def _finished(builder: ir.IRBuilder, value: ir.Value, *ends: ir.Value) -> ir.Value:
+    """Return max(value + start, floor) where ends = (start, floor), else the value."""
+    if not ends:
+        return value
+    start, floor = ends
+    value = builder.fadd(value, start)
+    return builder.select(builder.fcmp_ordered("<", value, floor), floor, value)

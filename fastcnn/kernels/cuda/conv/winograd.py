@@ -43,7 +43,7 @@ from fastcnn.kernels.shared import winograd
 from fastcnn.kernels.shared.winograd import TAPS
 
 
-def declines(direction: str, problem: Problem) -> str | None:
+def declines(direction: str, problem: Problem, m: int = 4) -> str | None:
     """Return why a problem cannot be done, or None."""
     return winograd.declines(problem)
 
@@ -189,17 +189,23 @@ TILE_WORK = {2: 350, 4: 700}
 KERNEL_WORK = {2: 300, 4: 500}
 
 
+def preparation(direction: str, problem: Problem, m: int = 4) -> float:
+    """Estimate the nanoseconds of the kernel's transform, or of its gradient's."""
+    channels, filters = problem.channels, problem.filters
+    plain, elements = TAPS * TAPS * channels * filters, _Tiling(problem, m).elements
+    return _transform_time(channels, filters, KERNEL_WORK[m], plain, elements)
+
+
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
-    """Estimate the nanoseconds of one image of a batch of so many."""
+    """Estimate the nanoseconds of one image of so many, but for the kernel's transform."""
     problem = problem.transposed if direction == "dx" else problem
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
-    tiles, taps = images * tiling.count, TAPS * TAPS
+    tiles = images * tiling.count
     source = images * problem.height * problem.width
     target = images * problem.out_height * problem.out_width
     total = _transform_time(tiles, channels, TILE_WORK[m], source * channels, elements)
     total += _transform_time(tiles, filters, TILE_WORK[m], target * filters, elements)
-    total += _transform_time(channels, filters, KERNEL_WORK[m], taps * channels * filters, elements)
     if direction == "dw":
         total += gemm.sum_time(channels, filters, tiles, groups=elements)
     else:

@@ -20,7 +20,7 @@ from fastcnn.kernels.cuda.conv.winograd_transform import one_sided
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import MOST_ROWS, quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, Launch, inline, once, register
-from fastcnn.kernels.shared.winograd import POINTS, TAPS, matrices
+from fastcnn.kernels.shared.winograd import FORMS, TAPS, matrices
 
 THREADS = 128  # with some 70 registers each, seven blocks fit on a multiprocessor
 LOWEST = np.float32(-np.inf)
@@ -222,7 +222,7 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
     return _named(name, transform, once("channels", "filters"))
 
 
-_MATRICES = {m: matrices(m) for m in POINTS}
+_MATRICES = {m: matrices(m) for m, side in FORMS if side == TAPS}
 winograd_inputs = {
     m: _make_inputs(f"winograd_inputs_{m}x{m}", b_t, m) for m, (_, _, b_t) in _MATRICES.items()
 }
