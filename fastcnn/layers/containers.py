@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, Shape, check_depth
 from fastcnn.utils import naming
-
-if TYPE_CHECKING:
-    from fastcnn.graph.program import Buffer, Program
 
 
 def _chain_of(owner: Layer, name: str, layers: Any) -> tuple[Layer, ...]:
@@ -37,6 +36,15 @@ def lower_chain(chain: Sequence[Layer], program: Program, x: Buffer) -> Buffer:
         x = contract.lowered(layer, program, x)
         program.outputs_of[layer.path] = x
     return x
+
+
+def lower_network(layers: Sequence[Layer], input_shape: Shape, training: bool) -> Program:
+    """Return the program that layers in a row become, verified."""
+    program = Program(input_shape, training)
+    program.output = lower_chain(layers, program, program.input)
+    program.layer = ""
+    verify(program)
+    return program
 
 
 class _Branches(Layer):

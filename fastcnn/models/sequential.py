@@ -18,7 +18,7 @@ from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
-from fastcnn.layers.containers import append_trace, build_chain, lower_chain
+from fastcnn.layers.containers import append_trace, build_chain, lower_network
 from fastcnn.losses import Loss
 from fastcnn.models import lookup
 from fastcnn.models.summary import summary_text
@@ -143,9 +143,7 @@ class Sequential(Trainer):
     def _ops(
         self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
     ) -> Program:
-        program = Program(self.input_shape, training)
-        program.output = lower_chain(self.layers, program, program.input)
-        program.layer = ""
+        program = lower_network(self.layers, self.input_shape, training)
         if until is not None:
             program.output = program.outputs_of[until]
         if traced:

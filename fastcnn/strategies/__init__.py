@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from fastcnn import losses
 from fastcnn.graph.problem import Problem
 from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.graph.verifier import problem_of
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.registry import kernels_of
 from fastcnn.losses import Loss
@@ -92,13 +93,7 @@ def check_program(program: Program, device: str) -> None:
 def of_op(op: Op) -> tuple[Problem, dict[str, str]]:
     """Return the problem of a convolution, and the wish for each direction. TypeError or ValueError
     where its layer, one of a user's own, gave it something else."""
-    problem = op.attributes["problem"]
-    if not isinstance(problem, Problem):
-        raise TypeError(
-            f"{op.where} needs a Problem (fastcnn.graph.problem) as its attribute 'problem'. "
-            f"Received {problem!r}."
-        )
-    return problem, wish(op.where, op.attributes["strategy"])
+    return problem_of(op), wish(op.where, op.attributes["strategy"])
 
 
 def assign(

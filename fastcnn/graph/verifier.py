@@ -1,0 +1,192 @@
+"""What each forward op asks of the shapes that it reads and makes.
+
+Kernels run on addresses and trust these shapes, and layers of a user's own may add any op. So a
+program is verified after its layers are lowered, before anything is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import NoReturn
+
+from fastcnn.graph.problem import Problem
+from fastcnn.graph.program import Buffer, Op, Program
+
+Shape = tuple[int, ...]
+
+
+def verify(program: Program) -> None:
+    """ValueError, naming op and layer, where the shapes of an op do not fit together, or it reads
+    what nothing of this program writes before it."""
+    written = {program.input}
+    for op in program.ops:
+        for buffer in op.inputs:
+            if buffer not in written:
+                raise ValueError(
+                    f"{op.where} reads {buffer!r}, which no op of this program writes before it."
+                )
+        if op.kind in SHAPES:
+            SHAPES[op.kind](op)
+        written.update(op.outputs)
+
+
+def _refuse(op: Op, expected: str) -> NoReturn:
+    made = ", ".join(str(buffer.shape) for buffer in op.outputs)
+    read = ", ".join(str(buffer.shape) for buffer in op.inputs) or "nothing"
+    raise ValueError(f"{op.where} {expected}. Received {made} from {read}.")
+
+
+def _reads(op: Op, least: int, most: int | None = None) -> None:
+    """ValueError for too few or too many inputs; None is no limit."""
+    count = len(op.inputs)
+    if count < least or (most is not None and count > most) or len(op.outputs) != 1:
+        inputs = f"{least} or more inputs" if most is None else f"{least} input{'s' * (least > 1)}"
+        _refuse(op, f"makes one output from {inputs}")
+
+
+def _alike(op: Op) -> None:
+    _reads(op, 1, 1)
+    if op.inputs[0].shape != op.outputs[0].shape:
+        _refuse(op, "makes what has the shape of its input")
+
+
+def _affine(op: Op) -> None:
+    _alike(op)
+    channels = op.outputs[0].shape[-1]
+    for name in ("scale", "offset"):
+        if len(op.attributes[name]) != channels:
+            _refuse(op, f"needs a {name} for each channel, and has {len(op.attributes[name])}")
+
+
+def _dropout(op: Op) -> None:
+    _alike(op)
+    if not 0 <= op.attributes["rate"] < 1:
+        _refuse(op, f"needs a rate from 0 to below 1, and has {op.attributes['rate']!r}")
+
+
+def _add(op: Op) -> None:
+    _reads(op, 2)
+    if any(buffer.shape != op.outputs[0].shape for buffer in op.inputs):
+        _refuse(op, "adds what has one shape")
+
+
+def _reshape(op: Op) -> None:
+    _reads(op, 1, 1)
+    if op.inputs[0].size != op.outputs[0].size:
+        _refuse(op, "makes as many numbers as it reads")
+
+
+def _concat(op: Op) -> None:
+    _reads(op, 1)
+    *pixels, channels = op.outputs[0].shape
+    if any([*buffer.shape[:-1]] != pixels for buffer in op.inputs) or channels != sum(
+        buffer.shape[-1] for buffer in op.inputs
+    ):
+        _refuse(op, "puts the channels of its inputs, alike otherwise, side by side")
+
+
+def _pad(op: Op) -> None:
+    _reads(op, 1, 1)
+    (top, bottom), (left, right) = op.attributes["padding"]
+    height, width, channels = _image(op, op.inputs[0])
+    padded = (height + top + bottom, width + left + right, channels)
+    if min(top, bottom, left, right) < 0 or op.outputs[0].shape != padded:
+        _refuse(op, f"makes {padded} with the padding {op.attributes['padding']}, none below 0")
+
+
+def _image(op: Op, buffer: Buffer) -> Shape:
+    if len(buffer.shape) != 3:
+        _refuse(op, "reads images (height, width, channels)")
+    return buffer.shape
+
+
+def _pool(op: Op) -> None:
+    _reads(op, 1, 1)
+    _check_problem(op, problem_of(op))
+
+
+def problem_of(op: Op) -> Problem:
+    """Return the problem of a convolution or pooling. TypeError where its layer, one of a user's
+    own, gave it something else."""
+    problem = op.attributes["problem"]
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"{op.where} needs a Problem (fastcnn.graph.problem) as its attribute 'problem'. "
+            f"Received {problem!r}."
+        )
+    return problem
+
+
+def _check_problem(op: Op, problem: Problem) -> None:
+    # A pooling over the whole image may leave out the 1 x 1 that remains.
+    pixels = problem.out_height * problem.out_width
+    made = pixels * problem.filters
+    read = (problem.height, problem.width, problem.channels)
+    if op.inputs[0].shape != read or op.outputs[0].size != made or pixels < 1:
+        _refuse(op, f"makes {made} numbers from {read}, as its problem says")
+
+
+def _conv2d(op: Op) -> None:
+    _reads(op, 1, 1)
+    problem = problem_of(op)
+    _check_problem(op, problem)
+    weights = prod(problem.kernel) * problem.channels_per_group * problem.filters
+    _parameters(op, kernel=weights, bias=problem.filters)
+
+
+def _conv2d_dx(op: Op) -> None:
+    _reads(op, 1, 1)
+    problem = problem_of(op)
+    read = (problem.out_height, problem.out_width, problem.filters)
+    made = (problem.height, problem.width, problem.channels)
+    if op.inputs[0].shape != read or op.outputs[0].shape != made or min(read) < 1:
+        _refuse(op, f"makes {made} from {read}, as its problem says")
+    weights = prod(problem.kernel) * problem.channels_per_group * problem.filters
+    _parameters(op, kernel=weights)
+
+
+def _matmul(op: Op) -> None:
+    _reads(op, 1, 1)
+    read, made = op.inputs[0], op.outputs[0]
+    _parameters(op, kernel=read.size * made.size, bias=made.size)
+    if len(read.shape) != 1 or len(made.shape) != 1:
+        _refuse(op, "makes (features,) from (features,)")
+
+
+def _parameters(op: Op, **sizes: int) -> None:
+    """ValueError where a parameter has not as many numbers as the kernels read."""
+    for name, size in sizes.items():
+        parameter = op.parameters[name] if name == "kernel" else op.parameters.get(name)
+        if parameter is not None and parameter.size != size:
+            _refuse(op, f"needs a {name} of {size} numbers, and has one of {parameter.shape}")
+
+
+def _scale_shift(op: Op) -> None:
+    _reads(op, 3, 3)
+    x, *constants = op.inputs
+    if x.shape != op.outputs[0].shape or any(
+        constant.shape != x.shape[-1:] for constant in constants
+    ):
+        _refuse(op, "needs a scale and a shift for each channel")
+
+
+SHAPES: dict[str, Callable[[Op], None]] = {
+    "activation": _alike,
+    "add": _add,
+    "affine": _affine,
+    "average_pool": _pool,
+    "concat": _concat,
+    "conv2d": _conv2d,
+    "conv2d_dx": _conv2d_dx,
+    "copy": _alike,
+    "dropout": _dropout,
+    "matmul": _matmul,
+    "matmul_dx": _matmul,
+    "max_pool": _pool,
+    "pad": _pad,
+    "reshape": _reshape,
+    "scale_shift": _scale_shift,
+    "softmax": _alike,
+}
+"""By kind of op. Backward ops, and those that fusion joins, are made of verified ones."""
