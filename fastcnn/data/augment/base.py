@@ -110,7 +110,16 @@ def interval(
 
 
 def two_ends(owner: object, argument: str, value: Any) -> tuple[Any, Any]:
-    """(lower, upper) of a pair, of which nothing else is checked, or of one number f: (f, f)."""
+    """Return (lower, upper): the pair itself, or one value twice.
+
+    Args:
+        owner: Whose argument it is, for errors.
+        argument: Its name.
+        value: A pair, of which nothing else is checked, or anything else.
+
+    Raises:
+        ValueError: A sequence is no pair.
+    """
     if not isinstance(value, tuple | list | np.ndarray):
         return value, value
     if len(value) != 2:
