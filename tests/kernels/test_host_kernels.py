@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+import signal
+import sys
 import threading
 
 import numpy as np
 import pytest
 from building import assert_close, build, images, targets_for
-from numba import carray
+from numba import carray, types
 
 import fastcnn
 from fastcnn import layers as L
@@ -57,6 +59,11 @@ def executable(bad):
     calls.emit(doubled_or_refused, IMAGE, "y", {"x": x, "y": y}, size=8, bad=bad)
     note = Region(64, GLOBAL)
     calls.emit(note_the_run, BATCH, "y", {"x": y, "y": note})
+    return given_images(calls)
+
+
+def given_images(calls):
+    """An executable, its images and its results, each image eight times its number."""
     made = Executable(calls.emitted, IMAGES)
     x = np.repeat(np.arange(IMAGES, dtype=np.float32), 8).reshape(IMAGES, 8)
     y = np.zeros_like(x)
@@ -269,3 +276,74 @@ def test_numbers_that_are_not_finite_are_the_engines_to_name(strategy):
     assert np.isnan(model.predict(x)).any()
     with pytest.raises(fastcnn.NonFiniteError, match=r"conv2d/kernel"):
         model.train_on_batch(x, targets_for(model, 4))
+
+
+class SlowBlas(FakeBlas):
+    """Gives another thread time to run something before it takes its own threads back."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.thread = threading.Thread(target=other)
+
+    def set(self, threads):
+        super().set(threads)
+        if threads == 8 and not self.thread.ident:
+            self.thread.start()
+            self.thread.join(0.3)
+
+
+def test_what_ends_a_run_leaves_another_threads_alone(monkeypatch):
+    """And no library's threads are taken back while another thread's run counts on that."""
+    ended, *_ = executable(bad=5)
+    other, x, y = executable(bad=-1)
+    raised = []
+
+    def run():
+        try:
+            other.run(IMAGES, 0)
+        except ZeroDivisionError as error:
+            raised.append(error)
+
+    blas = SlowBlas(run)
+    monkeypatch.setattr(blas_threads, "_functions", blas.functions)
+    with pytest.raises(ZeroDivisionError):
+        ended.run(IMAGES, 0)
+    blas.thread.join()
+    assert not raised
+    np.testing.assert_array_equal(y, 2 * x)
+    assert blas.history == [1, 8, 1, 8]
+
+
+send_signal = types.ExternalFunction("raise", types.int32(types.int32))
+
+
+@kernel(record("x", "y", "signal"))
+def press_ctrl_c(pointer):
+    """Send this process a signal at the image that begins with 5; y = x."""
+    op = carray(pointer, 1)[0]
+    x, y = floats(op.x, 8), floats(op.y, 8)
+    for i in range(8):
+        y[i] = x[i]
+    if x[0] == 5:
+        send_signal(types.int32(op.signal))
+
+
+def test_ctrl_c_before_a_host_kernel_begins_ends_the_run(capsys):
+    """Python looks for signals as a function is entered, where its `try` has not begun."""
+    fastcnn.set_num_threads(1)
+    calls = Calls(IMAGES)
+    x, copied, y = Region(32, "x"), Region(32), Region(32, "weight")
+    calls.emit(press_ctrl_c, IMAGE, "y", {"x": x, "y": copied}, signal=int(signal.SIGINT))
+    calls.emit(doubled_or_refused, IMAGE, "y", {"x": copied, "y": y}, size=8, bad=-1)
+    calls.emit(note_the_run, BATCH, "y", {"x": y, "y": Region(64, GLOBAL)})
+    made, pixels, doubled = given_images(calls)
+    hook = sys.unraisablehook
+    capsys.readouterr()  # that it was compiled
+    with pytest.raises(KeyboardInterrupt):
+        made.run(IMAGES, 0)
+    assert sys.unraisablehook is hook
+    assert capsys.readouterr().err == ""
+    assert note(made) == 0, "a later phase ran"
+    pixels[:] = 7
+    made.run(IMAGES, 0)
+    np.testing.assert_array_equal(doubled, 2 * pixels)

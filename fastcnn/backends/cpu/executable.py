@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 
@@ -15,7 +14,7 @@ from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
-from fastcnn.backends.cpu.thread_pool import pool
+from fastcnn.backends.cpu.thread_pool import NOTHING, pool
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.runtime import host_kernel
@@ -142,8 +141,7 @@ class Executable:
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
         start = time.perf_counter()
-        with host_kernel.run() if self._calls_host else nullcontext():
-            pool.run(plan, threads)
+        pool.run(plan, threads, host_kernel.run() if self._calls_host else NOTHING)
         choice.note(time.perf_counter() - start)
         self._prepared = version
 

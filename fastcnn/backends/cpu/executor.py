@@ -227,8 +227,9 @@ def take_part(control, thread, plan_at, threads):
     if thread == 0:
         run = longs(control + RUN, RUN_WORDS)
         run[PLAN_AT], run[THREADS] = plan_at, threads
-        store_atomic(control + RUNNING, 1)
         plan = longs(plan_at, len(PLAN))
+        store_atomic(plan[STOP_AT], 0)
+        store_atomic(control + RUNNING, 1)
         _open_phase(control, plan, plan[FIRST_PHASE])
     turns = 0
     while load_atomic(control + (CLOSING if thread else RUNNING)) != (1 if thread else 0):

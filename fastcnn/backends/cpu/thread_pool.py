@@ -11,7 +11,7 @@ import atexit
 import ctypes
 import os
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from fastcnn.backends.cpu import executor
 from fastcnn.utils import forking
 
 CLOSING_SECONDS = 2.0  # that Python waits for the threads when it ends
+NOTHING = nullcontext()
 _WORD = 8  # bytes
 
 _python = ctypes.pythonapi
@@ -38,9 +39,12 @@ class ThreadPool:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
-    def run(self, plan: np.ndarray, threads: int) -> None:
-        """Run a plan, int64[len(executor.PLAN)], on a number of threads."""
-        with self._lock:
+    def run(
+        self, plan: np.ndarray, threads: int, within: AbstractContextManager[None] = NOTHING
+    ) -> None:
+        """Run a plan, int64[len(executor.PLAN)], on a number of threads, `within` a context that
+        no other run shares."""
+        with self._lock, within:
             if threads > len(self.helpers) + 1:
                 self._close()
                 self._start(threads)

@@ -2,7 +2,8 @@
 
 The executor calls one through its address like any other kernel, on any of its threads. The call
 acquires the GIL, which NumPy releases while it computes. What a host kernel raises ends the
-run: the executor takes no further item, and the exception comes out of the run.
+run: the executor takes no further item, and the exception comes out of the run. So does what a
+signal handler raises before a call has begun, as the one for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from fastcnn.kernels.cpu.runtime.kernel import Kernel
 
 _Code = ctypes.CFUNCTYPE(None, ctypes.c_size_t)
 
-# Not zero after a host kernel has raised: the executor then skips what is left of the run.
+# Not zero after a host kernel has raised: the executor then skips what is left of the run, and sets
+# it back when the next one begins.
 stop = np.zeros(1, np.int64)
 _raised: list[BaseException] = []
 
@@ -96,18 +98,40 @@ def host_kernel(dtype: np.dtype) -> Callable[[Callable[[Record], None]], HostKer
 
 @contextmanager
 def run() -> Iterator[None]:
-    """Surround one run that calls host kernels; afterwards raise what one of them raised.
+    """Surround one run that calls host kernels, of which one goes at a time; afterwards raise what
+    one of them raised.
 
     A library gets one thread a call: the executor's threads are there to be shared already.
     """
+    hook = sys.unraisablehook
+
+    def take(unraisable: sys.UnraisableHookArgs) -> None:
+        if not _took(unraisable):
+            hook(unraisable)
+
     try:
+        sys.unraisablehook = take
         with blas_threads.limited(1):
             yield
         if _raised:
             raise _raised[0]
     finally:
+        if sys.unraisablehook is take:
+            sys.unraisablehook = hook
         _raised.clear()
-        stop[0] = 0
+
+
+def _took(unraisable: sys.UnraisableHookArgs) -> bool:
+    """End the run for what was raised in a call's first or last moment; say whether it was.
+
+    Python looks for signals as a function begins, where no handler of exceptions is in place yet.
+    """
+    trace, error = unraisable.exc_traceback, unraisable.exc_value
+    if trace is None or error is None or trace.tb_frame.f_code is not HostKernel._call.__code__:
+        return False
+    stop[0] = 1
+    _raised.append(error)
+    return True
 
 
 def share(record: Record, size: int) -> slice:
