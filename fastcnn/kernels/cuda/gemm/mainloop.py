@@ -40,26 +40,22 @@ def make_sweep(tile: Tile, of_a: Loader, of_b: Loader) -> Mainloop:
     if tile.precision == TF32:
         # The sums are the same whichever way numbers move, and so is their code.
         sums_of = tensor_sums(tile._replace(width=1), *layouts)
-        return Mainloop(pipelined(tile, sums_of, of_a, of_b), sums_of.storing)
-    sums_of = register_sums(tile, *layouts)
-    return Mainloop(_through_registers(tile, sums_of, of_a, of_b), sums_of.storing)
+        through_slices = pipelined(tile, sums_of, of_a, of_b)
+    else:
+        sums_of = register_sums(tile, *layouts)
+        through_slices = _through_registers(tile, sums_of, of_a, of_b)
+    return Mainloop(_begun(tile, through_slices, of_a, of_b), sums_of.storing)
 
 
 @cache
-def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
-    slice_a, stage = of_a.share.layout.size, slice_size(of_a, of_b)
-    near_a_size, far_a_size, each_a = of_a.near, of_a.far, of_a.share.each
-    near_b_size, far_b_size, each_b = of_b.near, of_b.far, of_b.share.each
-    begin_a, load_a, begin_b, load_b = of_a.begin, of_a.load, of_b.begin, of_b.load
-    put_a, put_b = _putter(tile, of_a), _putter(tile, of_b)
-    place, multiply, size, depth = sums_of.place, sums_of.multiply, tile.sums, tile.depth
-    stages = 2 * stage
+def _begun(tile: Tile, through_slices: Callable, of_a: Loader, of_b: Loader) -> Callable:
+    """Return `run` of a `Mainloop`: it sets the sums to 0 and the loaders to where they begin."""
+    near_a_size, far_a_size, begin_a = of_a.near, of_a.far, of_a.begin
+    near_b_size, far_b_size, begin_b = of_b.near, of_b.far, of_b.begin
+    size = tile.sums
 
     @inline
     def sweep(sums, a, a_shape, row, b, b_shape, column, first, last):
-        shared = shared_floats(stages)
-        next_a = cuda.local.array(each_a, float32)
-        next_b = cuda.local.array(each_b, float32)
         near_a = cuda.local.array(near_a_size, int32)
         near_b = cuda.local.array(near_b_size, int32)
         far_a = cuda.local.array(far_a_size, int64)
@@ -68,6 +64,28 @@ def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) ->
             sums[i] = float32(0)
         begin_a(near_a, far_a, a, a_shape, row, first)
         begin_b(near_b, far_b, b, b_shape, column, first)
+        through_slices(sums, (a, near_a, far_a, a_shape), (b, near_b, far_b, b_shape), first, last)
+
+    return sweep
+
+
+@cache
+def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
+    """Return the device function that computes a thread's sums: through_slices(sums, from_a,
+    from_b, first, last), where `from_a` and `from_b` are what the loaders' load begins from."""
+    slice_a, stage = of_a.share.layout.size, slice_size(of_a, of_b)
+    each_a, load_a, put_a = of_a.share.each, of_a.load, _putter(tile, of_a)
+    each_b, load_b, put_b = of_b.share.each, of_b.load, _putter(tile, of_b)
+    place, multiply, depth = sums_of.place, sums_of.multiply, tile.depth
+    stages = 2 * stage
+
+    @inline
+    def through_slices(sums, from_a, from_b, first, last):
+        shared = shared_floats(stages)
+        next_a = cuda.local.array(each_a, float32)
+        next_b = cuda.local.array(each_b, float32)
+        a, near_a, far_a, a_shape = from_a
+        b, near_b, far_b, b_shape = from_b
         down, across = place()
         half = int32(0)
         load_a(next_a, a, near_a, far_a, a_shape, last)
@@ -84,7 +102,7 @@ def _through_registers(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) ->
             put_a(shared, half, next_a)
             put_b(shared, half + slice_a, next_b)
 
-    return sweep
+    return through_slices
 
 
 @cache

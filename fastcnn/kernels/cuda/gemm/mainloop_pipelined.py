@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from numba import float32, int32, int64
+from numba import int32
 
 from fastcnn.kernels.cuda.gemm.async_copy import close_group, waiting
 from fastcnn.kernels.cuda.gemm.loader import Loader, slice_size
@@ -26,11 +26,10 @@ STAGES = 3  # of the largest tile in 48 KiB, what a kernel may have without aski
 @cache
 def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable:
     """Return the device function that computes a thread's sums; see `mainloop`."""
-    near_a_size, far_a_size, begin_a, load_a = of_a.near, of_a.far, of_a.begin, of_a.load
-    near_b_size, far_b_size, begin_b, load_b = of_b.near, of_b.far, of_b.begin, of_b.load
-    target_a, target_b = of_a.share.target, of_b.share.target
+    load_a, target_a = of_a.load, of_a.share.target
+    load_b, target_b = of_b.load, of_b.share.target
     slice_a, stage = of_a.share.layout.size, slice_size(of_a, of_b)
-    place, multiply, size, depth = sums_of.place, sums_of.multiply, tile.sums, tile.depth
+    place, multiply, depth = sums_of.place, sums_of.multiply, tile.depth
     ahead_slices, all_slices = STAGES - 1, STAGES * stage
     wait = waiting(STAGES - 2)
 
@@ -40,16 +39,10 @@ def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable
         return int32(start + stage if start + stage < all_slices else 0)
 
     @inline
-    def sweep(sums, a, a_shape, row, b, b_shape, column, first, last):
+    def through_slices(sums, from_a, from_b, first, last):
         shared = shared_floats(all_slices)
-        near_a = cuda.local.array(near_a_size, int32)
-        near_b = cuda.local.array(near_b_size, int32)
-        far_a = cuda.local.array(far_a_size, int64)
-        far_b = cuda.local.array(far_b_size, int64)
-        for i in range(size):
-            sums[i] = float32(0)
-        begin_a(near_a, far_a, a, a_shape, row, first)
-        begin_b(near_b, far_b, b, b_shape, column, first)
+        a, near_a, far_a, a_shape = from_a
+        b, near_b, far_b, b_shape = from_b
         down, across = place()
         to_a, to_b = target_a(0), target_b(slice_a)
         ahead, free, full = int32(first), int32(0), int32(0)
@@ -73,4 +66,4 @@ def pipelined(tile: Tile, sums_of: Sums, of_a: Loader, of_b: Loader) -> Callable
             ahead = int32(ahead + depth)
             free, full = following(free), following(full)
 
-    return sweep
+    return through_slices
