@@ -15,7 +15,7 @@ import numpy as np
 from fastcnn import strategies
 from fastcnn.backends.cpu.executable import Executable
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Call, Calls, ConvOperands, Region
+from fastcnn.kernels.call import Call, Calls, LayerOperands, Region
 from fastcnn.strategies import DIRECTIONS
 from fastcnn.utils.aligned_memory import vector_zeros
 
@@ -148,7 +148,7 @@ class Convolution:
         at = _regions(arrays, self.images)
         emit = strategies.table(device)[self.strategy].emitter(direction)
         if direction == "forward":
-            operands = ConvOperands(at["x"], at["values"], at["weight"], at.get("moving"))
+            operands = LayerOperands(at["x"], at["values"], at["weight"], at.get("moving"))
             emit(calls, problem, operands)
         elif direction == "dx":
             emit(calls, problem, at["x"], at["values"], at["weight"])

@@ -67,10 +67,10 @@ class Address:
 
 
 @dataclass(frozen=True)
-class ConvOperands:
-    """What a forward convolution reads and writes: y = relu(scale * (x * kernel) + bias).
+class LayerOperands:
+    """What a convolution or a dense layer reads and writes: y = relu(scale * (x * kernel) + bias).
 
-    `scale` and `bias` have a number for each filter, and are None where they are not there.
+    `scale` and `bias` have a number for each filter or unit, and are None where they are not there.
     """
 
     x: Region

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import NamedTuple, Protocol
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands, Region
+from fastcnn.kernels.call import Calls, LayerOperands, Region
 
 DIRECTIONS = ("forward", "dx", "dw")
 FLOAT32, TF32 = "float32", "tf32"  # precisions
@@ -41,7 +41,7 @@ def kernels_of(device: str) -> Kernels:
 class EmitForward(Protocol):
     """Emits the calls that compute y = relu(scale * (x * kernel) + bias)."""
 
-    def __call__(self, calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+    def __call__(self, calls: Calls, problem: Problem, operands: LayerOperands) -> None:
         """Emit the calls.
 
         Args:

@@ -16,7 +16,7 @@ from building import assert_close
 from ptx_machine.launching import Device, local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands
+from fastcnn.kernels.call import Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import direct, im2col, winograd
 from fastcnn.kernels.cuda.gemm import gemm, tile_selection
 
@@ -139,7 +139,7 @@ class Convolution:
         kernel, gradient = single(self.kernel.shape), single(self.kernel.shape)
         bias, scale = single(self.bias.shape), single(self.scale.shape)
         calls = Calls(IMAGES, precision=self.precision)
-        operands = ConvOperands(x, kernel, y, bias, scale, relu=True)
+        operands = LayerOperands(x, kernel, y, bias, scale, relu=True)
         forward(calls, self.problem, operands, **settings)
         dx(calls, self.problem, dy, kernel, out, **settings)
         dw(calls, self.problem, x, dy, gradient, **settings)

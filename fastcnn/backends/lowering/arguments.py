@@ -6,7 +6,7 @@ from math import prod
 
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
-from fastcnn.kernels.call import BATCH, GLOBAL, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, LayerOperands, Region
 
 
 def has_relu(op: Op) -> bool:
@@ -18,7 +18,20 @@ def rows(op: Op) -> dict[str, int]:
     return {"rows": prod(shape[:-1]), "columns": shape[-1]}
 
 
-def folded(low: Regions, op: Op) -> tuple[Region | None, Region | None]:
+def operands_of(low: Regions, op: Op) -> LayerOperands:
+    """Return what a convolution or a matrix product reads and writes."""
+    bias, scale = _folded(low, op)
+    return LayerOperands(
+        x=low.region(op.inputs[0]),
+        kernel=low.parameter(op.parameters["kernel"]),
+        y=low.region(op.outputs[0]),
+        bias=bias,
+        scale=scale,
+        relu=has_relu(op),
+    )
+
+
+def _folded(low: Regions, op: Op) -> tuple[Region | None, Region | None]:
     """Return an op's bias and the scale of its kernel, with batch normalization folded in."""
     bias = low.weights(op, "bias")
     if len(op.inputs) == 1:

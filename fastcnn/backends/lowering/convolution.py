@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastcnn.backends.lowering.arguments import folded, has_relu
+from fastcnn.backends.lowering.arguments import operands_of
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
-from fastcnn.kernels.call import ConvOperands
 
 
 def _strategy(low: Regions, op: Op) -> Any:
@@ -15,16 +14,7 @@ def _strategy(low: Regions, op: Op) -> Any:
 
 
 def conv2d(low: Regions, op: Op) -> None:
-    bias, scale = folded(low, op)
-    operands = ConvOperands(
-        x=low.region(op.inputs[0]),
-        kernel=low.parameter(op.parameters["kernel"]),
-        y=low.region(op.outputs[0]),
-        bias=bias,
-        scale=scale,
-        relu=has_relu(op),
-    )
-    _strategy(low, op).forward(low.calls, op.attributes["problem"], operands)
+    _strategy(low, op).forward(low.calls, op.attributes["problem"], operands_of(low, op))
 
 
 def conv2d_dx(low: Regions, op: Op) -> None:

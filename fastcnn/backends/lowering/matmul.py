@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from fastcnn.backends.lowering.arguments import folded, has_relu
+from fastcnn.backends.lowering.arguments import operands_of
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
 from fastcnn.kernels.call import Region
 
 
 def matmul(low: Regions, op: Op) -> None:
-    x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
-    kernel, sizes = _kernel(low, op)
-    bias, scale = folded(low, op)
-    relu, training = has_relu(op), low.program.training
-    low.kernels.dense.forward(low.calls, x, kernel, bias, y, sizes, relu, scale, training)
+    training, (_, sizes) = low.program.training, _kernel(low, op)
+    low.kernels.dense.forward(low.calls, operands_of(low, op), sizes, training)
 
 
 def matmul_dx(low: Regions, op: Op) -> None:

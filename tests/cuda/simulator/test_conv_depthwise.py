@@ -9,7 +9,7 @@ from building import assert_close
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands
+from fastcnn.kernels.call import Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import depthwise as conv_depthwise
 from fastcnn.kernels.cuda.conv import direct
 
@@ -51,7 +51,7 @@ def test_forward(problem):
     x, kernel, _, expected, _, _ = drawn(problem)
     source, weights, y = local(x.shape[1:]), single(kernel.shape), local(expected.shape[1:])
     calls = Calls(IMAGES)
-    direct.conv2d_direct(calls, problem, ConvOperands(source, weights, y))
+    direct.conv2d_direct(calls, problem, LayerOperands(source, weights, y))
     memory = run(calls, IMAGES, {source: x, weights: kernel})
     assert_close(memory[y].reshape(expected.shape), expected, "sum", "y")
 
@@ -63,7 +63,7 @@ def test_what_follows_the_sums():
     source, weights, y = local(x.shape[1:]), single(kernel.shape), local(expected.shape[1:])
     bias, scale = single(plus.shape), single(times.shape)
     calls = Calls(IMAGES)
-    direct.conv2d_direct(calls, problem, ConvOperands(source, weights, y, bias, scale, True))
+    direct.conv2d_direct(calls, problem, LayerOperands(source, weights, y, bias, scale, True))
     memory = run(calls, IMAGES, {source: x, weights: kernel, bias: plus, scale: times})
     expected = np.maximum(expected * times + plus, 0.0)
     assert_close(memory[y].reshape(expected.shape), expected, "sum", "y")

@@ -9,7 +9,7 @@ from building import assert_close
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands
+from fastcnn.kernels.call import Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import direct, direct_tile_selection, direct_weight_gradient
 from fastcnn.kernels.cuda.conv.direct_tile_selection import KERNELS
 
@@ -56,7 +56,7 @@ class Numbers:
         direct.conv2d_direct(
             calls,
             self.problem,
-            ConvOperands(x, kernel, y, plus if bias else None, times if scaled else None, relu),
+            LayerOperands(x, kernel, y, plus if bias else None, times if scaled else None, relu),
         )
         given = {x: self.x, kernel: self.kernel, plus: self.bias, times: self.factors}
         expected = self.y * self.factors if scaled else self.y
@@ -145,7 +145,7 @@ def test_the_widest_reach_has_no_tile():
     wide = Problem(80, 80, 1, 1, (30, 30), dilation=(2, 2))
     calls = Calls(1)
     x, kernel, y = local((80, 80, 1)), single((30, 30, 1, 1)), local((22, 22, 1))
-    direct.conv2d_direct(calls, wide, ConvOperands(x, kernel, y))
+    direct.conv2d_direct(calls, wide, LayerOperands(x, kernel, y))
     direct.conv2d_direct_dw(calls, wide, x, y, kernel)
     assert [call.kernel.name for call in calls.emitted] == ["direct_plain", "direct_plain_gradient"]
     assert direct.cycles("forward", wide, 1) > 0 and direct.cycles("dw", wide, 1) > 0

@@ -9,7 +9,7 @@ from building import assert_close
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands, Region
+from fastcnn.kernels.call import Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv import im2col
 from fastcnn.kernels.cuda.gemm.tile import Tile
 from fastcnn.kernels.cuda.gemm.tile_selection import Plan
@@ -89,7 +89,7 @@ def forward(problem, x, kernel, bias=None, scale=None, relu=False):
         if array is not None:
             given[extra[name]] = array
     y = local((problem.out_height, problem.out_width, problem.filters))
-    im2col.conv2d_im2col(calls, problem, ConvOperands(**places, y=y, **extra, relu=relu))
+    im2col.conv2d_im2col(calls, problem, LayerOperands(**places, y=y, **extra, relu=relu))
     return run(calls, len(x), given)[y].reshape(len(x), *outputs(problem, 1).shape[1:])
 
 
@@ -163,5 +163,5 @@ def test_what_goes_beyond_32_bits_is_refused(images, problem):
     """More pixels in all than a kernel counts; many images of a single tile, of many floats."""
     calls, (x, kernel, y) = Calls(images), (Region(16) for _ in range(3))
     with pytest.raises(ValueError, match="Try smaller batches"):
-        im2col.conv2d_im2col(calls, problem, ConvOperands(x, kernel, y))
+        im2col.conv2d_im2col(calls, problem, LayerOperands(x, kernel, y))
     assert not calls.emitted

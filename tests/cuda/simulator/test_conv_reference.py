@@ -8,7 +8,7 @@ from building import assert_close
 from running import local, run, single
 from test_conv_direct import PROBLEMS, Numbers
 
-from fastcnn.kernels.call import Calls, ConvOperands
+from fastcnn.kernels.call import Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import STRATEGIES
 
 each_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
@@ -26,7 +26,7 @@ def test_forward(name, problem):
     )
     bias, scale = single(numbers.bias.shape), single(numbers.factors.shape)
     calls = Calls(numbers.images)
-    operands = ConvOperands(x, kernel, y, bias, scale, relu=True)
+    operands = LayerOperands(x, kernel, y, bias, scale, relu=True)
     STRATEGIES[name].forward(calls, problem, operands)
     given = {x: numbers.x, kernel: numbers.kernel, bias: numbers.bias, scale: numbers.factors}
     received = run(calls, numbers.images, given)[y].reshape(numbers.y.shape)

@@ -10,7 +10,7 @@ import reference
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import winograd, winograd_kernels
 from fastcnn.kernels.cuda.gemm import gemm
 from fastcnn.kernels.cuda.runtime.device import cuda
@@ -63,7 +63,7 @@ def test_tiles_of_zeros_give_exactly_zero(m):
     x[:, m - 1 :] = 0  # beyond the first row of tiles, and the row above it
     source, kernel, y = local(x.shape[1:]), single((3, 3, 2, 3)), local((3 * m, m, 3))
     calls = Calls(IMAGES)
-    winograd.conv2d_winograd(calls, problem, ConvOperands(source, kernel, y), m)
+    winograd.conv2d_winograd(calls, problem, LayerOperands(source, kernel, y), m)
     received = run(calls, IMAGES, {source: x, kernel: numbers(3, 3, 2, 3, seed=1)})[y]
     received = received.reshape(IMAGES, 3 * m, m, 3)
     assert received[:, : m - 1].all() and not received[:, m:].any()
@@ -241,7 +241,9 @@ def test_forward(m, problem, finished, plain_products):
         given |= {scale: factors, bias: offset}
         expected = np.maximum(arrays.forward(arrays.kernel * factors) + offset, 0)
     calls = Calls(IMAGES)
-    winograd.conv2d_winograd(calls, problem, ConvOperands(x, kernel, y, bias, scale, finished), m=m)
+    winograd.conv2d_winograd(
+        calls, problem, LayerOperands(x, kernel, y, bias, scale, finished), m=m
+    )
     assert_near(run(calls, IMAGES, given)[y], expected, m)
 
 
@@ -265,7 +267,7 @@ def test_forward_on_the_tiles_of_matrix_products():
     arrays = Arrays(problem)
     x, y, kernel = local(arrays.x.shape[1:]), local(arrays.dy.shape[1:]), single((3, 3, 3, 4))
     calls = Calls(IMAGES)
-    winograd.conv2d_winograd(calls, problem, ConvOperands(x, kernel, y), m=2)
+    winograd.conv2d_winograd(calls, problem, LayerOperands(x, kernel, y), m=2)
     memory = run(calls, IMAGES, {x: arrays.x, kernel: arrays.kernel})
     assert_near(memory[y], arrays.forward(arrays.kernel), 2)
 

@@ -7,7 +7,7 @@ import pytest
 from building import assert_close
 from running import local, run, single
 
-from fastcnn.kernels.call import Calls
+from fastcnn.kernels.call import Calls, LayerOperands
 from fastcnn.kernels.cuda.nn import bias as conv_bias
 from fastcnn.kernels.cuda.nn import dense
 
@@ -28,7 +28,7 @@ def test_forward_has_scale_bias_and_relu(sizes):
     of_x, of_kernel, of_bias = given
     of_scale, y = single((units,)), local((units,))
     given[of_scale] = scale
-    dense.forward(calls, of_x, of_kernel, of_bias, y, sizes, True, of_scale)
+    dense.forward(calls, LayerOperands(of_x, of_kernel, y, of_bias, of_scale, True), sizes)
     expected = np.maximum(x.astype(float) @ kernel * scale + bias, 0.0)
     assert_close(run(calls, images, given)[y].reshape(expected.shape), expected, "sum", "y")
 

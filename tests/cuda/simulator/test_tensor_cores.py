@@ -12,7 +12,7 @@ import reference
 from running import local, run, single
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Address, Calls, ConvOperands
+from fastcnn.kernels.call import Address, Calls, LayerOperands
 from fastcnn.kernels.cuda.conv import im2col
 from fastcnn.kernels.cuda.gemm import gemm, tile_selection
 from fastcnn.kernels.cuda.gemm.mma_instruction import rounded
@@ -108,7 +108,7 @@ def test_convolution_and_its_gradients(monkeypatch, tile, problem):
     of_bias, gradient = single(bias.shape), single(kernel.shape)
     y, dx = local(dy.shape[1:]), local(x.shape[1:])
     calls = Calls(IMAGES, precision=TF32)
-    im2col.conv2d_im2col(calls, problem, ConvOperands(of_x, of_kernel, y, of_bias))
+    im2col.conv2d_im2col(calls, problem, LayerOperands(of_x, of_kernel, y, of_bias))
     im2col.conv2d_im2col_dx(calls, problem, of_dy, of_kernel, dx)
     im2col.conv2d_im2col_dw(calls, problem, of_x, of_dy, gradient)
     memory = run(calls, IMAGES, {of_x: x, of_dy: dy, of_kernel: kernel, of_bias: bias})

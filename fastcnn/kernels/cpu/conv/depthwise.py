@@ -26,7 +26,7 @@ from fastcnn.kernels.call import (
     IMAGE,
     Address,
     Calls,
-    ConvOperands,
+    LayerOperands,
     Region,
 )
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
@@ -113,7 +113,7 @@ def _packed(calls: Calls, problem: Problem, weights: Region, scale: Region | Non
     return packed
 
 
-def forward(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def forward(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
     packed = _packed(calls, problem, operands.kernel, operands.scale)
     places = {"x": operands.x, "bias": operands.bias}

@@ -26,7 +26,7 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
@@ -156,7 +156,7 @@ def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]
     }
 
 
-def conv2d_direct(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_direct(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
         depthwise.forward(calls, problem, operands)

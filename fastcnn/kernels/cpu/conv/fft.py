@@ -33,7 +33,7 @@ from __future__ import annotations
 from math import ceil, inf
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.conv.fft2d import (
     fourier_back,
     fourier_transform,
@@ -95,7 +95,7 @@ def _frequencies(problem: Problem) -> int:
     return height * (width // 2 + 1)
 
 
-def conv2d_fft(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_fft(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     channels, filters = problem.channels, problem.filters
     weights = _of_kernel(calls, problem, operands.kernel, conjugate=1)

@@ -28,7 +28,7 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
@@ -68,7 +68,7 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     return 1.05 * (product + copy_cycles(direction, problem))
 
 
-def conv2d_im2col(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_im2col(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     window, outputs = window_size(problem), problem.filters_per_group
     packed = packed_kernel(calls, problem, operands.kernel, 1, scale=operands.scale)

@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import im2col
 from fastcnn.kernels.cpu.conv.im2col import declines
@@ -36,7 +36,7 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     return im2col.cycles(direction, problem, images) + CALL
 
 
-def conv2d_im2col_blas(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_im2col_blas(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     outputs = problem.filters_per_group
     columns = columns_of(calls, problem, operands.x)

@@ -16,7 +16,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, view
@@ -46,7 +46,7 @@ def cycles(direction: str, problem: Problem, images: int, columns: bool = False)
 
 
 def conv2d_reference(
-    calls: Calls, problem: Problem, operands: ConvOperands, columns: bool = False
+    calls: Calls, problem: Problem, operands: LayerOperands, columns: bool = False
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     values = _geometry(problem, columns)

@@ -42,7 +42,7 @@ from fastcnn.kernels.call import (
     IMAGE,
     Address,
     Calls,
-    ConvOperands,
+    LayerOperands,
     Region,
 )
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
@@ -124,13 +124,13 @@ def _transformed_kernel(
     return u, step
 
 
-def conv2d_winograd(calls: Calls, problem: Problem, operands: ConvOperands, m: int = 4) -> None:
+def conv2d_winograd(calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4) -> None:
     """Emit y = x * kernel + bias."""
     _convolve(calls, problem, operands, m, flipped=False)
 
 
 def _convolve(
-    calls: Calls, problem: Problem, operands: ConvOperands, m: int, flipped: bool
+    calls: Calls, problem: Problem, operands: LayerOperands, m: int, flipped: bool
 ) -> None:
     """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
     channels and filters change places."""
@@ -230,7 +230,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    _convolve(calls, _backward(problem), ConvOperands(dy, kernel, out), m, flipped=True)
+    _convolve(calls, _backward(problem), LayerOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(

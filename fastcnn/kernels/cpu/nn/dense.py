@@ -7,9 +7,10 @@ columns.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
-from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, Region
+from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.panels import product_by_panels
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
@@ -22,42 +23,27 @@ HUGE = 64 << 20  # bytes of a kernel of which no copy is made
 
 
 def _product(
-    calls: Calls,
-    a: Region,
-    b: Region,
-    c: Region,
-    bias: Region | None,
-    inner: int,
-    columns: int,
-    **values: int,
+    calls: Calls, operands: LayerOperands, inner: int, columns: int, **values: int
 ) -> None:
-    """Emit c = a @ b for a matrix b in the tiles' order, or in rows that are not far apart."""
+    """Emit y = x @ kernel for a kernel in the tiles' order, or in rows that are not far apart."""
     large = 4 * inner * columns > LARGE
     parts = min(16, ceil(columns / LANES)) if large else 1
+    grid = _images_by_columns(operands, inner, columns) | {"relu": operands.relu}
     calls.emit(
         tiles,
         BATCH if large else BLOCK,
         "c",
-        {"a": a, "b": b, "c": c, "bias": bias},
+        {"a": operands.x, "b": operands.kernel, "c": operands.y, "bias": operands.bias},
         parts=parts,
-        **{**_images_by_columns(a, c, inner, columns), **values},
+        **{**grid, **values},
         split=SPLIT_COLUMNS if large else 0,
     )
 
 
 def _panels(
-    calls: Calls,
-    a: Region,
-    b: Region,
-    c: Region,
-    bias: Region | None,
-    inner: int,
-    columns: int,
-    s_i: int,
-    s_o: int,
-    relu: bool = False,
+    calls: Calls, operands: LayerOperands, inner: int, columns: int, s_i: int, s_o: int
 ) -> None:
-    """Emit c = a @ b for a large matrix b whose element (i, o) lies at i * s_i + o * s_o floats."""
+    """Emit y = x @ kernel for a large kernel, whose element (i, o) lies at i * s_i + o * s_o."""
     vectors = ceil(columns / LANES)
     parts = max(1, min(16, vectors // 4))
     panel_bytes = ceil(vectors / parts) * DEPTH * VECTOR_BYTES
@@ -66,9 +52,16 @@ def _panels(
         product_by_panels,
         BATCH,
         ("c", "panel"),
-        {"a": a, "matrix": b, "c": c, "bias": bias, "panel": panel, "tiles": Region(0, "tiles")},
+        {
+            "a": operands.x,
+            "matrix": operands.kernel,
+            "c": operands.y,
+            "bias": operands.bias,
+            "panel": panel,
+            "tiles": Region(0, "tiles"),
+        },
         parts=parts,
-        **_images_by_columns(a, c, inner, columns),
+        **_images_by_columns(operands, inner, columns),
         b_k0=VECTOR_BYTES,
         panel_bytes=panel_bytes,
         s_i=s_i,
@@ -76,26 +69,19 @@ def _panels(
         inner=inner,
         depth=DEPTH,
         all_columns=columns,
-        rectified=relu,
+        rectified=operands.relu,
     )
 
 
-def _images_by_columns(a: Region, c: Region, inner: int, columns: int) -> dict[str, int]:
+def _images_by_columns(operands: LayerOperands, inner: int, columns: int) -> dict[str, int]:
     """Return the grid of a product whose rows are images."""
-    strides = {"a_inner": a.stride, "c_inner": c.stride, "k0": inner, "a_k0": 4}
+    x, y = operands.x, operands.y
+    strides = {"a_inner": x.stride, "c_inner": y.stride, "k0": inner, "a_k0": 4}
     return grid_values(BLOCK_ROWS, columns, **strides, rows_are_images=1)
 
 
 def forward(
-    calls: Calls,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    sizes: tuple[int, int],
-    relu: bool = False,
-    scale: Region | None = None,
-    training: bool = False,
+    calls: Calls, operands: LayerOperands, sizes: tuple[int, int], training: bool = False
 ) -> None:
     """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units).
 
@@ -103,27 +89,27 @@ def forward(
     """
     features, units = sizes
     size = 4 * features * units
-    if scale is not None or (not training and LARGE < size < HUGE):
+    if operands.scale is not None or (not training and LARGE < size < HUGE):
         layout = {"inner": features, "outputs": units, "s_i": units, "s_o": 1}
-        kernel = packed_matrix(calls, kernel, layout, scale=scale)
+        packed = packed_matrix(calls, operands.kernel, layout, scale=operands.scale)
         steps = {"b_k0": VECTOR_BYTES, "b_vector": features * VECTOR_BYTES}
-        _product(calls, x, kernel, y, bias, features, units, relu=relu, **steps)
+        _product(calls, replace(operands, kernel=packed), features, units, **steps)
     elif size > LARGE:
-        _panels(calls, x, kernel, y, bias, features, units, units, 1, relu)
+        _panels(calls, operands, features, units, units, 1)
     else:
-        _product(calls, x, kernel, y, bias, features, units, relu=relu, b_k0=4 * units)
+        _product(calls, operands, features, units, b_k0=4 * units)
 
 
 def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
     """Emit dx[features] = dy[units] @ kernel^T."""
     features, units = sizes
     if 4 * features * units > LARGE:
-        _panels(calls, dy, kernel, out, None, units, features, 1, units)
+        _panels(calls, LayerOperands(dy, kernel, out), units, features, 1, units)
         return
     layout = {"inner": units, "outputs": features, "s_i": 1, "s_o": units}
     transposed = packed_matrix(calls, kernel, layout)
     steps = {"b_k0": VECTOR_BYTES, "b_vector": units * VECTOR_BYTES}
-    _product(calls, dy, transposed, out, None, units, features, **steps)
+    _product(calls, LayerOperands(dy, transposed, out), units, features, **steps)
 
 
 def dw(calls: Calls, x: Region, dy: Region, gradient: Region, sizes: tuple[int, int]) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv.depthwise_kernels import (
     LANE_BITS,
     THREADS,
@@ -42,7 +42,7 @@ BLOCKS = 8 * PROCESSORS  # as many blocks of THREADS threads as are at work at a
 SHARE = 0.3  # of the instructions that are multiply-adds
 
 
-def forward(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def forward(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias, channel by channel."""
     axes = forward_axis(problem, 0), forward_axis(problem, 1)
     sizes = (problem.height, problem.width), (problem.out_height, problem.out_width)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv import depthwise, direct_weight_gradient
 from fastcnn.kernels.cuda.conv.direct_naive import direct_plain
 from fastcnn.kernels.cuda.conv.direct_tile_selection import KERNELS, Shape, plan
@@ -82,7 +82,7 @@ def _one_tap(axis: Axis) -> Axis:
     return Axis(axis.size, axis.out_size, 1, 1, 1, 0, first=axis.first, step=axis.step)
 
 
-def conv2d_direct(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_direct(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     if problem.depthwise:
         depthwise.forward(calls, problem, operands)

@@ -24,7 +24,7 @@ from __future__ import annotations
 from math import ceil, gcd
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import Calls, ConvOperands, Region
+from fastcnn.kernels.call import Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv.im2col_kernels import make_dw, make_dx, make_forward
 from fastcnn.kernels.cuda.gemm.gemm import (
     Lines,
@@ -111,7 +111,7 @@ def _checked_plan(
     return plan
 
 
-def conv2d_im2col(calls: Calls, problem: Problem, operands: ConvOperands) -> None:
+def conv2d_im2col(calls: Calls, problem: Problem, operands: LayerOperands) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel first."""
     inputs, outputs = problem.channels_per_group, problem.filters_per_group
     rows = problem.out_height * problem.out_width

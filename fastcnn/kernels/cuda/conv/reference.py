@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv.im2col import geometry
 from fastcnn.kernels.cuda.conv.reference_kernels import (
     reference_col2im,
@@ -36,7 +36,7 @@ def cycles(direction: str, problem: Problem, images: int, columns: bool = False)
 
 
 def conv2d_reference(
-    calls: Calls, problem: Problem, operands: ConvOperands, columns: bool = False
+    calls: Calls, problem: Problem, operands: LayerOperands, columns: bool = False
 ) -> None:
     """Emit y = x * kernel + bias; `scale` multiplies each filter of the kernel."""
     places = operands.places

@@ -34,7 +34,7 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, ConvOperands, Region
+from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv import winograd_kernels as kernels
 from fastcnn.kernels.cuda.gemm import gemm
 from fastcnn.kernels.cuda.runtime.cost_model import kernel_time
@@ -65,13 +65,13 @@ class _Tiling:
         return {"tiles_h": self.high, "tiles_w": self.wide}
 
 
-def conv2d_winograd(calls: Calls, problem: Problem, operands: ConvOperands, m: int = 4) -> None:
+def conv2d_winograd(calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4) -> None:
     """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
     _convolve(calls, problem, operands, m, flipped=False)
 
 
 def _convolve(
-    calls: Calls, problem: Problem, operands: ConvOperands, m: int, flipped: bool
+    calls: Calls, problem: Problem, operands: LayerOperands, m: int, flipped: bool
 ) -> None:
     """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
     channels and filters change places."""
@@ -141,7 +141,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    _convolve(calls, problem.transposed, ConvOperands(dy, kernel, out), m, flipped=True)
+    _convolve(calls, problem.transposed, LayerOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(

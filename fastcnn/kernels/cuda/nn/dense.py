@@ -6,25 +6,28 @@ its inner dimension (`gemm`).
 
 from __future__ import annotations
 
-from fastcnn.kernels.call import Calls, Region
+from fastcnn.kernels.call import Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.gemm.gemm import product, sum_of_products
 from fastcnn.kernels.cuda.nn import bias as conv_bias
 
 
 def forward(
-    calls: Calls,
-    x: Region,
-    kernel: Region,
-    bias: Region | None,
-    y: Region,
-    sizes: tuple[int, int],
-    relu: bool = False,
-    scale: Region | None = None,
-    training: bool = False,
+    calls: Calls, operands: LayerOperands, sizes: tuple[int, int], training: bool = False
 ) -> None:
     """Emit y[units] = x[features] @ kernel + bias; sizes = (features, units)."""
     features, units = sizes
-    product(calls, x, kernel, y, 1, units, features, bias=bias, scale=scale, relu=relu)
+    product(
+        calls,
+        operands.x,
+        operands.kernel,
+        operands.y,
+        1,
+        units,
+        features,
+        bias=operands.bias,
+        scale=operands.scale,
+        relu=operands.relu,
+    )
 
 
 def dx(calls: Calls, dy: Region, kernel: Region, out: Region, sizes: tuple[int, int]) -> None:
