@@ -161,22 +161,25 @@ def entries(contestants: list[Contestant], net: str, mode: str, batch: int) -> l
 
 
 def race(
-    field: list[Entry], rounds: int, seconds: float, disturbance: CpuContention
+    field: list[Entry], rounds: int, seconds: float, disturbance: CpuContention | None = None
 ) -> list[Result]:
     """Every entry runs once a round, in turns that change from round to round.
 
-    An entry that fails is left out, with a line on stderr.
+    An entry that fails is left out, with a line on stderr. With `disturbance`, what else the CPU
+    does is counted meanwhile.
     """
     ready = [entry for entry in field if _prepared(entry)]
     results = [Result(entry.contestant.name, entry.variant, []) for entry in ready]
-    disturbance.start({entry.contestant.process.pid for entry in ready})
+    if disturbance is not None:
+        disturbance.start({entry.contestant.process.pid for entry in ready})
     for turn in range(rounds):
         for offset in range(len(ready)):
             index = (turn + offset) % len(ready)
             contestant, task = ready[index]
             times = contestant.ask(command="run", task=task, seconds=seconds)["ms"]
             results[index].rounds.append(statistics.median(times))
-    disturbance.stop()
+    if disturbance is not None:
+        disturbance.stop()
     for contestant, task in ready:
         contestant.ask(command="drop", task=task)
     return results
@@ -185,7 +188,7 @@ def race(
 def _prepared(entry: Entry) -> bool:
     try:
         entry.contestant.ask(command="prepare", task=entry.task)
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError, ValueError) as error:
         print(f"left out, {entry.task}: {error}", file=sys.stderr)
         return False
     return True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from competitors import Contestant, Entry, Kind, Result, Setting, entries
+from competitors import Contestant, Entry, Kind, Result, Setting, entries, race
 
 from gpu.scale import Scale
 from gpu.self_peer import NAME, Own
@@ -68,33 +67,9 @@ def races(
                         and (entry.contestant.name == NAME or _compiled(entry) == compiled)
                     ]
                     print(f"{net}, {mode}, batch {batch}, {precision} ...", file=sys.stderr)
-                    results = _race(field, scale.rounds, scale.seconds)
+                    results = race(field, scale.rounds, scale.seconds)
                     yield Race(net, mode, batch, precision, results)
 
 
 def _compiled(entry: Entry) -> bool:
     return entry.variant.startswith(COMPILE)
-
-
-def _race(field: list[Entry], rounds: int, seconds: float) -> list[Result]:
-    """Let every entry that can be prepared run once a round; another one begins each round."""
-    ready = [entry for entry in field if _prepared(entry)]
-    results = [Result(entry.contestant.name, entry.variant, []) for entry in ready]
-    for turn in range(rounds):
-        for offset in range(len(ready)):
-            index = (turn + offset) % len(ready)
-            contestant, task = ready[index]
-            times = contestant.ask(command="run", task=task, seconds=seconds)["ms"]
-            results[index].rounds.append(statistics.median(times))
-    for contestant, task in ready:
-        contestant.ask(command="drop", task=task)
-    return results
-
-
-def _prepared(entry: Entry) -> bool:
-    try:
-        entry.contestant.ask(command="prepare", task=entry.task)
-    except (MemoryError, RuntimeError, ValueError) as error:
-        print(f"left out, {entry.task}: {error}", file=sys.stderr)
-        return False
-    return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 import reference_model
 from building import assert_close, assert_gradients, build, images, targets_for
 from numba import carray
 from test_training_step import NETS
+from threads import run_together
 
 import fastcnn
 from fastcnn import layers as L
@@ -137,11 +136,7 @@ def test_two_models_take_turns_and_share_threads():
                 wrong.append(model)
 
     pairs = zip(models, expected, strict=True)
-    workers = [threading.Thread(target=repeat, args=pair) for pair in pairs]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    run_together(repeat, pairs)
     assert not wrong
 
 

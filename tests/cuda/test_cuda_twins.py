@@ -64,6 +64,7 @@ NAMES_OF_CPU_ONLY = {
     "conv.direct.forward_cycles": "counts a CPU's cycles",
     "conv.direct.pixels_at_once": "fills a CPU's vectors with neighbouring pixels",
     "conv.direct.transposed": "a GPU's kernels turn the kernel as they read it",
+    "conv.winograd.preparation": "a GPU's estimate counts the kernel's transform in every call",
     "layout.fold_gradient": "sums what chunks found; `split_k` does on a GPU",
     "layout.pack_kernel": "lays kernels out for vectors",
     "layout.pack_tap": "lays kernels out for vectors",

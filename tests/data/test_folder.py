@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import sys
-import threading
 from types import SimpleNamespace
 
 import numpy as np
 import photos
 import pytest
 from folders import SIZE, drawn, left_out, skipping
+from threads import run_together
 
 import fastcnn
 from fastcnn.data import Dataset, Unreadable, from_folder
@@ -53,11 +53,7 @@ def test_streamed_and_held_images_are_the_same(tmp_path):
     def ask(k):
         results[k] = drawn(streamed, np.roll(order, k))
 
-    threads = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(ask, [(k,) for k in range(4)])
     for k in range(4):
         np.testing.assert_array_equal(results[k], drawn(held, np.roll(order, k)))
 

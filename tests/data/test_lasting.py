@@ -5,12 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import threading
 import time
 
 import numpy as np
 import pytest
 from building import build, images
+from threads import run_together
 
 import fastcnn
 from fastcnn import layers as L
@@ -32,11 +32,7 @@ def test_threads_that_predict_on_one_model_get_their_own_answers():
             if not np.array_equal(model.predict(batches[i]), expected[i]):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(ask, [(i,) for i in range(4)])
     assert not wrong
 
 

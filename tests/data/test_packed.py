@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import pickle
-import threading
 import tracemalloc
 import zlib
 
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 import photos
 import pytest
+from threads import run_together
 
 import fastcnn
 from fastcnn.data import Dataset, Decoder, from_folder, from_packed, pack
@@ -202,11 +202,7 @@ def test_threads_read_at_once(packed_folder):
             if not np.array_equal(drawn(found, order), expected[order]):
                 failures.append(seed)
 
-    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(read, [(seed,) for seed in range(4)])
     assert not failures
 
 

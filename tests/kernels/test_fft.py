@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import reference
 from building import assert_close, build, images
-from test_strategies import arrays, computed, expected
+from test_strategies import arrays, assert_written_before_read, computed, expected
 
 from fastcnn import layers as L
-from fastcnn.backends.cpu import executable
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu.conv.fft2d import good_size
 from fastcnn.strategies import DIRECTIONS, STRATEGIES, choose
@@ -91,17 +90,7 @@ def test_the_kernel_is_transformed_once_while_the_weights_stay(monkeypatch):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_memory_is_written_before_it_is_read(direction, monkeypatch):
     problem = PROBLEMS["odd sizes, uneven padding"]
-    given = arrays(problem, 5)
-    right = computed("fft", direction, problem, *given).copy()
-    allocate = executable.allocate
-
-    def not_a_number(size):
-        memory = allocate(size)
-        memory[: size // 4 * 4].view(np.float32)[:] = np.nan
-        return memory
-
-    monkeypatch.setattr(executable, "allocate", not_a_number)
-    np.testing.assert_array_equal(computed("fft", direction, problem, *given), right)
+    assert_written_before_read("fft", direction, problem, monkeypatch)
 
 
 def test_good_sizes():

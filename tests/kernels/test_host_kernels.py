@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from building import assert_close, build, images, targets_for
 from numba import carray, types
+from threads import run_together
 
 import fastcnn
 from fastcnn import layers as L
@@ -260,11 +261,7 @@ def test_threads_that_predict_at_once_get_their_own_answers():
                 wrong.append(model)
 
     asking = zip(models, expected, strict=True)
-    threads = [threading.Thread(target=ask, args=pair) for pair in asking]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(ask, asking)
     assert not wrong
 
 

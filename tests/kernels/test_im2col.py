@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference
 from building import assert_close, build, images, randomize
-from test_strategies import arrays, computed, expected
+from test_strategies import arrays, assert_written_before_read, computed, expected
 
 import fastcnn
 from fastcnn import applications, functional
@@ -122,17 +122,7 @@ def test_1x1_needs_no_columns(strategy, direction, monkeypatch):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_memory_is_written_before_it_is_read(strategy, direction, monkeypatch):
     problem = PROBLEMS["stride 2, dilation 3"]
-    given = arrays(problem, 5)
-    right = computed(strategy, direction, problem, *given).copy()
-    allocate = executable.allocate
-
-    def not_a_number(size):
-        memory = allocate(size)
-        memory[: size // 4 * 4].view(np.float32)[:] = np.nan
-        return memory
-
-    monkeypatch.setattr(executable, "allocate", not_a_number)
-    np.testing.assert_array_equal(computed(strategy, direction, problem, *given), right)
+    assert_written_before_read(strategy, direction, problem, monkeypatch)
 
 
 def test_a_single_image_is_shared_out():

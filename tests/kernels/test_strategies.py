@@ -10,6 +10,7 @@ from building import build, images, targets_for
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import strategies
+from fastcnn.backends.cpu import executable
 from fastcnn.functional import Convolution
 from fastcnn.graph.problem import Problem
 from fastcnn.strategies import DIRECTIONS, STRATEGIES
@@ -74,6 +75,21 @@ def expected(direction, problem, x, kernel, bias, dy):
         return reference.conv2d(x, kernel, *settings) + bias
     dx, dw = reference.conv2d_backward(dy, x, kernel, *settings)
     return dx if direction == "dx" else dw
+
+
+def assert_written_before_read(strategy, direction, problem, monkeypatch):
+    """What the memory of a batch held before makes no difference."""
+    given = arrays(problem, 5)
+    right = computed(strategy, direction, problem, *given).copy()
+    allocate = executable.allocate
+
+    def not_a_number(size):
+        memory = allocate(size)
+        memory[: size // 4 * 4].view(np.float32)[:] = np.nan
+        return memory
+
+    monkeypatch.setattr(executable, "allocate", not_a_number)
+    np.testing.assert_array_equal(computed(strategy, direction, problem, *given), right)
 
 
 ABLE = [
