@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastcnn import strategies
 from fastcnn.backends.cpu.executable import Executable
@@ -250,7 +250,11 @@ class _OnCuda:
 
 
 def _arrays(
-    direction: str, problem: Problem, first: Any, second: Any, bias: Any
+    direction: str,
+    problem: Problem,
+    first: np.ndarray,
+    second: npt.ArrayLike,
+    bias: npt.ArrayLike | None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the arrays by the names that the executor knows, and the one for the result."""
     batch = len(first)
@@ -272,7 +276,7 @@ def _arrays(
     return arrays, result
 
 
-def _padded(array: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _padded(array: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return a contiguous float32 copy that vector loads may read a little past."""
     source = np.asarray(array, np.float32)
     if source.shape != shape:

@@ -321,7 +321,7 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
-def get(identifier: Any) -> Loss:
+def get(identifier: object) -> Loss:
     """The loss that a name, a class or a configuration stands for.
 
     Args:

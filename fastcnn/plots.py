@@ -54,7 +54,7 @@ def curves(history: Any, save: Save = None) -> tuple[Figure, NDArray[Any]]:
 
 
 def _curve(
-    axis: Axes, epochs: NDArray[Any], name: str, values: Mapping[str, Any], best: int | None
+    axis: Axes, epochs: NDArray[Any], name: str, values: Mapping[str, object], best: int | None
 ) -> None:
     """One panel: a value in training and, if there, in validation."""
     validated = f"val_{name}" in values

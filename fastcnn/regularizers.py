@@ -87,7 +87,7 @@ class L2(L1L2):
 REGULARIZERS: dict[str, type[L1L2]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
 
 
-def get(identifier: Any) -> L1L2 | None:
+def get(identifier: object) -> L1L2 | None:
     """The regularizer that a name, a class or a configuration stands for.
 
     Args:

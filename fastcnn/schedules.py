@@ -293,7 +293,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def get(identifier: Any) -> Schedule:
+def get(identifier: object) -> Schedule:
     """The schedule that a configuration stands for.
 
     Args:

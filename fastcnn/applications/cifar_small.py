@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.applications.named import Shape, named
 from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 
 def cifar_small(
-    input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: Any
+    input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: object
 ) -> Sequential:
     """The small CIFAR-10 network of Keras's examples, with dropout: 1,250,858 parameters.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.applications.named import Shape, named
 from fastcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 
 def lenet5(
-    input_shape: Shape = (28, 28, 1), classes: int = 10, rescale: bool = False, **options: Any
+    input_shape: Shape = (28, 28, 1), classes: int = 10, rescale: bool = False, **options: object
 ) -> Sequential:
     """LeNet-5 (LeCun et al., 1998) with ReLU and max pooling: 61,706 parameters.
 
@@ -45,7 +43,7 @@ def lenet5(
 
 
 def caffe_lenet(
-    input_shape: Shape = (28, 28, 1), classes: int = 10, rescale: bool = False, **options: Any
+    input_shape: Shape = (28, 28, 1), classes: int = 10, rescale: bool = False, **options: object
 ) -> Sequential:
     """The LeNet of Caffe's examples: linear convolutions, 431,080 parameters.
 

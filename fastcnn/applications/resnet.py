@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.applications.named import Shape, named
 from fastcnn.layers import (
     BatchNormalization,
@@ -18,7 +16,7 @@ from fastcnn.models.sequential import Sequential
 
 
 def resnet20(
-    input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: Any
+    input_shape: Shape = (32, 32, 3), classes: int = 10, rescale: bool = False, **options: object
 ) -> Sequential:
     """ResNet-20 for CIFAR, with projections where the shape changes.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.applications.named import Shape, named
 from fastcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 
 def vgg16(
-    input_shape: Shape = (224, 224, 3), classes: int = 1000, rescale: bool = False, **options: Any
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    rescale: bool = False,
+    **options: object,
 ) -> Sequential:
     """VGG-16: 138,357,544 parameters.
 

@@ -6,7 +6,7 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -163,7 +163,14 @@ def too_large(workspace: int, device: str) -> str | None:
     return f"it needs {workspace / (1 << 30):.1f} GiB of workspace"
 
 
-def timed(call: Any, device: str, most: int, pace: float) -> list[float]:
+class Timed(Protocol):
+    """A call that measures itself."""
+
+    def timed(self) -> float:
+        """Make the call; return the seconds that it took."""
+
+
+def timed(call: Timed, device: str, most: int, pace: float) -> list[float]:
     """Return seconds of some `timed` calls, after a first one in which code is compiled.
 
     On a GPU a large copy goes before each: while it runs the host puts the call's launches on the
@@ -180,7 +187,7 @@ def timed(call: Any, device: str, most: int, pace: float) -> list[float]:
     return seconds
 
 
-def seconds_of(call: Any) -> float:
+def seconds_of(call: Timed) -> float:
     """Return the seconds of one `timed` call; of the simulator's, whose clock stands still, those
     that passed."""
     start = time.perf_counter()

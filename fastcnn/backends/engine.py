@@ -9,11 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from fastcnn.backends.step import ABSORBED, NonFiniteError, StepResult, StepSpec, inside_first
+from fastcnn.backends.step import (
+    ABSORBED,
+    BatchImages,
+    NonFiniteError,
+    StepResult,
+    StepSpec,
+    inside_first,
+)
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
@@ -42,7 +48,7 @@ class PlannedProgram(ABC):
     transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
 
     @abstractmethod
-    def run(self, x: Any, **targets: np.ndarray) -> None:
+    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         """Run for the images x [n, ...] and the other arrays by their names."""
 
     @property
@@ -73,7 +79,7 @@ class Engine(ABC):
         # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
         self._planned: dict[tuple[str, str, int], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
-        self._keys: dict[str, tuple[Any, ...]] = {}
+        self._keys: dict[str, tuple[object, ...]] = {}
         self._version = settings.version()
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = spec.lock
@@ -86,7 +92,9 @@ class Engine(ABC):
         """Return the program of a kind, planned for up to `capacity` images."""
 
     @abstractmethod
-    def _take_step(self, planned: PlannedProgram, x: Any, targets: dict[str, np.ndarray]) -> None:
+    def _take_step(
+        self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
+    ) -> None:
         """Run a training step; the moving statistics stay where it does not count: where it is
         not finite or `control` is 0."""
 
@@ -102,7 +110,7 @@ class Engine(ABC):
         """
         return False
 
-    def sender(self) -> Callable[[np.ndarray], Any] | None:
+    def sender(self) -> Callable[[np.ndarray], BatchImages] | None:
         """Return what brings a prepared batch of images near the kernels, if that helps.
 
         It may be called by any thread, and its result stands for the images in a step.
@@ -110,7 +118,7 @@ class Engine(ABC):
         return None
 
     def train(
-        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+        self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
     ) -> StepResult:
         """Take one step; the weights stay as they were where a loss or gradient is not finite.
 
@@ -127,7 +135,7 @@ class Engine(ABC):
         return batch
 
     def gradients(
-        self, x: Any, y: np.ndarray, weight: np.ndarray | None
+        self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None
     ) -> tuple[float, np.ndarray]:
         """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
         factors = np.ones(len(x)) if weight is None else weight
@@ -137,7 +145,7 @@ class Engine(ABC):
             return loss, self._flat_gradients()
 
     def test(
-        self, x: Any, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
+        self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
     ) -> StepResult:
         """Return each image's loss and outputs at inference; the arguments are those of `train`."""
         with self._lock:
@@ -145,21 +153,21 @@ class Engine(ABC):
             planned.run(x, **self._targets(len(x), y, weight))
             return self._batch(planned, len(x), self._spec.penalty(), True)
 
-    def predict(self, x: Any, capacity: int | None = None) -> np.ndarray:
+    def predict(self, x: BatchImages, capacity: int | None = None) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
         with self._lock:
             planned = self._plan(PREDICT, len(x), capacity)
             planned.run(x)
             return planned.outputs[: len(x)].copy()
 
-    def outputs_of(self, x: Any, path: str) -> np.ndarray:
+    def outputs_of(self, x: BatchImages, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
         with self._lock:
             planned = self._plan(OUTPUTS, len(x), path=path)
             planned.run(x)
             return planned.outputs[: len(x)].copy()
 
-    def not_finite(self, x: Any) -> set[str]:
+    def not_finite(self, x: np.ndarray) -> set[str]:
         """Return the paths of the layers whose outputs for x at inference are not all finite.
 
         Images go one by one: all layers' outputs stay in memory."""
@@ -176,7 +184,7 @@ class Engine(ABC):
 
     def _step(
         self,
-        x: Any,
+        x: BatchImages,
         y: np.ndarray,
         weight: np.ndarray | None,
         apply: bool,

@@ -39,7 +39,7 @@ def spans_of(parameters: Sequence[Parameter], most: int) -> np.ndarray:
     return np.array(list(zip(firsts, parts, strict=True)), np.int64).reshape(-1, 2)
 
 
-def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Any]) -> Any:
+def update_kernel(optimizer: Optimizer, kernels: Mapping[str, object]) -> Any:
     """Return the kernel that an optimizer names; ValueError where there is none, or where it works
     on another number of slots than the optimizer keeps."""
     owner = type(optimizer).__name__

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from fastcnn.data.augment.params import BatchParams
 from fastcnn.graph.parameter import Parameter
@@ -29,7 +31,7 @@ class StepSpec(Protocol):
     def state(self) -> State: ...
 
     @property
-    def lock(self) -> Any: ...
+    def lock(self) -> AbstractContextManager[object]: ...
 
     @property
     def layers(self) -> Sequence[Layer]: ...
@@ -57,7 +59,7 @@ class StepSpec(Protocol):
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties."""
 
-    def plan_key(self, kind: str) -> tuple[Any, ...]:
+    def plan_key(self, kind: str) -> tuple[object, ...]:
         """Return all that the plan of a program of a kind is made from and that may change."""
 
     def program_and_roles(self, kind: str, images: int) -> tuple[Program, dict[str, Buffer]]:
@@ -66,6 +68,20 @@ class StepSpec(Protocol):
     def layer_program(self, path: str | None, images: int) -> Program:
         """Return the program that ends behind the layer at a path; with None, one that ends in the
         outputs of all layers."""
+
+
+class BatchImages(Protocol):
+    """The images of a step, [n, H, W, C]: an array, or what an engine takes in its place."""
+
+    def __len__(self) -> int: ...
+
+    def __array__(self) -> np.ndarray: ...
+
+
+class FiniteCheck(Protocol):
+    """An engine, as far as it looks for what is not finite."""
+
+    def not_finite(self, x: np.ndarray) -> set[str]: ...
 
 
 @dataclass
@@ -110,7 +126,7 @@ class Selection:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         images = self.images[self.indices]
         if self.drawn is not None:
             images = self.drawn.applied(images, np.arange(len(images)))
@@ -148,7 +164,7 @@ class NonFiniteError(ArithmeticError):
     def locate(
         cls,
         model: StepSpec,
-        engine: Any,
+        engine: FiniteCheck,
         x: np.ndarray,
         gradients: np.ndarray,
         batch: StepResult,
@@ -182,7 +198,7 @@ class NonFiniteError(ArithmeticError):
         return cls(f"The loss after layer '{last}' is no longer finite. {state}", last)
 
 
-def _of_loss(loss: Any, batch: StepResult, place: int) -> str:
+def _of_loss(loss: Loss, batch: StepResult, place: int) -> str:
     """Say why the loss of the batch's image at a place is not finite."""
     scores = batch.scores[place]
     where = f"at position {place} of the batch"

@@ -36,7 +36,7 @@ class LambdaCallback(Callback):
                 )
             setattr(self, name, function)
 
-    def _check_names(self, named: Mapping[str, Any]) -> None:
+    def _check_names(self, named: Mapping[str, object]) -> None:
         for name in named:
             if name not in HOOKS:
                 raise ValueError(
@@ -69,7 +69,7 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
         self._takes_rate = _positional(schedule) > 1
 
-    def set_params(self, params: dict[str, Any]) -> None:
+    def set_params(self, params: dict[str, object]) -> None:
         super().set_params(params)
         if self._takes_rate:
             plain_rate(self)
@@ -182,7 +182,7 @@ class CSVLogger(Callback):
         return text.getvalue()
 
 
-def _positional(function: Callable[..., Any]) -> int:
+def _positional(function: Callable[..., object]) -> int:
     """How many positional arguments a function takes; 1 where that cannot be known."""
     try:
         parameters = inspect.signature(function).parameters.values()

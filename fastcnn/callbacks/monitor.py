@@ -32,7 +32,7 @@ class Monitor(Callback):
             return ": the best value was found by it. Make a new callback"
         return super()._why_fixed(name)
 
-    def _remake(self, name: str, value: Any) -> None:
+    def _remake(self, name: str, value: object) -> None:
         best = self.best
         super()._remake(name, value)
         if name != "initial_value_threshold":

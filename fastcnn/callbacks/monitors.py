@@ -247,7 +247,7 @@ class ReduceLROnPlateau(Monitor):
         self.cooldown = arguments.whole(self, "cooldown", cooldown, least=0)
         self.min_lr = arguments.float32(self, "min_lr", min_lr, least=0)
 
-    def set_params(self, params: dict[str, Any]) -> None:
+    def set_params(self, params: dict[str, object]) -> None:
         super().set_params(params)
         plain_rate(self)
 

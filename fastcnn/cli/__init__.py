@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
 
 from fastcnn.cli import output
 from fastcnn.cli.options.errors import UsageError
@@ -65,7 +64,7 @@ def _note(
     category: type[Warning],
     filename: str,
     lineno: int,
-    file: Any = None,
+    file: object = None,
     line: str | None = None,
 ) -> None:
     """Shows a warning: one for users in a line, any other with its place in the code."""

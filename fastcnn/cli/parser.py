@@ -85,7 +85,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **settings)
         self._add_options = add_options
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: object = None) -> Any:
         """As argparse's, but what is not known is an error here: argparse would have the program
         tell it, whose --help says nothing of a command's options."""
         if self._add_options is not None:

@@ -13,7 +13,7 @@ SHOWN = 10
 
 
 def counted(
-    labels: Any, names: Sequence[str], reference: Sequence[str], owner: str, hint: str = ""
+    labels: object, names: Sequence[str], reference: Sequence[str], owner: str, hint: str = ""
 ) -> NDArray[Any]:
     """Return the labels of a set as they are where classes have other numbers.
 

@@ -58,7 +58,7 @@ class Dataset(Protocol):
     def images(self, indices: Indices, out: npt.NDArray[Any]) -> Any: ...
 
 
-def is_dataset(value: Any) -> bool:
+def is_dataset(value: object) -> bool:
     """Say whether a value is a Dataset, or would be one if it had labels, which few need.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +17,12 @@ class Owner(Protocol):
 
     @property
     def trainable(self) -> bool: ...
+
+
+class Values(Protocol):
+    """The flat arrays of a model, as far as a parameter reads them."""
+
+    def view(self, parameter: Parameter) -> np.ndarray: ...
 
 
 class Parameter(Settings):
@@ -58,7 +64,7 @@ class Parameter(Settings):
         self.kind = kind
         self.path = f"{layer.path}/{name}"
         self.offset = 0
-        self._state: Any = None
+        self._state: Values | None = None
 
     @property
     def size(self) -> int:
@@ -70,9 +76,11 @@ class Parameter(Settings):
 
     @property
     def value(self) -> np.ndarray:
+        if self._state is None:
+            raise AttributeError(f"{self.path} has no values yet: its model is not built.")
         return self._state.view(self)
 
-    def bind(self, state: Any, offset: int) -> None:
+    def bind(self, state: Values, offset: int) -> None:
         """Give the parameter its place in a model's flat arrays."""
         self._assign(_state=state, offset=offset)
 

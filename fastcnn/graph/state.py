@@ -7,7 +7,7 @@ import weakref
 import zlib
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from fastcnn.utils.aligned_memory import LINE, vector_zeros
 Snapshot = tuple[int, np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
+
+
+class Slots(Protocol):
+    """An optimizer, as far as it says what it keeps for every weight."""
+
+    slots: tuple[str, ...]
+
+    def new_slots(self, size: int) -> np.ndarray: ...
 
 
 class State:
@@ -36,7 +44,7 @@ class State:
         self._flat: dict[str, np.ndarray] = {}
         self._slots: np.ndarray | None = None
         self._slot_names: tuple[str, ...] = ()
-        self._optimizer: Any = None
+        self._optimizer: Slots | None = None
         self._bring_home: Callable[[State], None] | None = None
         self.lock = forking.freed_in_child(
             threading.RLock()
@@ -51,7 +59,7 @@ class State:
         self.come_home()
         return {**vars(self), "_lent": [], "lock": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
         self.lock = forking.freed_in_child(threading.RLock())
         # A copied array lacks the slack that vector loads may read.
@@ -106,7 +114,7 @@ class State:
         self.come_home()
         return dict(zip(self._slot_names, () if self._slots is None else self._slots, strict=False))
 
-    def set_slots(self, optimizer: Any) -> None:
+    def set_slots(self, optimizer: Slots | None) -> None:
         """Begin anew with an optimizer: slots at their first values, no steps done."""
         self.come_home()
         self._optimizer, self._slots, self.step = optimizer, None, 0

@@ -89,7 +89,7 @@ class Sink:
                 self.error = error
         return len(data)
 
-    def readinto(self, data: Any) -> int:
+    def readinto(self, data: object) -> int:
         return self._file.readinto(data)  # type: ignore[attr-defined]
 
     def read(self, count: int = -1) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.initializers.constant import Constant, Ones, Zeros
 from fastcnn.initializers.initializer import Initializer, fans
 from fastcnn.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
@@ -58,7 +56,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
-def get(identifier: Any) -> Initializer:
+def get(identifier: object) -> Initializer:
     """The initializer that a name, a class or a configuration stands for.
 
     Args:

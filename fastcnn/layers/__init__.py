@@ -82,7 +82,7 @@ def from_config(entry: dict[str, Any]) -> Layer:
     return cls.from_config(dict(entry["config"]))
 
 
-def _depth(entry: dict[str, Any]) -> int:
+def _depth(entry: dict[str, object]) -> int:
     """Return how many configurations of layers lie within each other below this one."""
     depth, inside = -1, [entry]
     while inside and depth <= MOST_DEPTH:

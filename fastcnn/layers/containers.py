@@ -12,7 +12,7 @@ from fastcnn.layers.base import Layer, Shape, check_depth
 from fastcnn.utils import naming
 
 
-def _chain_of(owner: Layer, name: str, layers: Any) -> tuple[Layer, ...]:
+def _chain_of(owner: Layer, name: str, layers: object) -> tuple[Layer, ...]:
     if isinstance(layers, Layer):
         layers = (layers,)
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
@@ -142,7 +142,7 @@ class Residual(_Branches):
         return {**super().get_config(), "body": chains[0], "shortcut": shortcut}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Residual:
+    def from_config(cls, config: dict[str, object]) -> Residual:
         config = dict(config)
         shortcut = config.pop("shortcut", None)
         return cls(

@@ -17,7 +17,7 @@ CONSTANT = 1e-6
 """Deviations of so much of the mean are the rounding of float32."""
 
 
-def _constant(layer: Layer, name: str, value: Any) -> Any:
+def _constant(layer: Layer, name: str, value: object) -> Any:
     """Return a number, or numbers that nobody else can change; ValueError for anything else."""
     many = isinstance(value, list | tuple | np.ndarray)
     numbers = np.ravel(np.asarray(value, object)).tolist() if many else [value]
@@ -32,7 +32,7 @@ class _Affine(Layer):
         """Return (scale, offset), each float32[channels]."""
         raise NotImplementedError(f"{type(self).__name__} must define constants().")
 
-    def _per_channel(self, name: str, value: Any, shape: Shape) -> np.ndarray:
+    def _per_channel(self, name: str, value: object, shape: Shape) -> np.ndarray:
         values = np.asarray(value, np.float64).reshape(-1)
         if values.size not in (1, shape[-1]) or not np.isfinite(values).all():
             raise ValueError(
@@ -125,7 +125,7 @@ class Normalization(_Affine):
         """Whether there are statistics, given or taken."""
         return self.mean is not None or self.variance is not None
 
-    def adapt(self, images: Any) -> Normalization:
+    def adapt(self, images: object) -> Normalization:
         """Take mean and variance of each channel from the training images, as they reach this
         layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
         itself.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastcnn.graph.problem import Padding, Pair, output_size, same_padding, unread_pixels
 from fastcnn.utils.arguments import MOST_PIXELS, is_whole
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
 
 
-def pair(layer: Layer, name: str, value: Any) -> Pair:
+def pair(layer: Layer, name: str, value: object) -> Pair:
     """Return a pair of positive integers from one integer or two."""
     if is_whole(value):
         value = (value, value)
@@ -32,7 +32,7 @@ def _check_most(layer: Layer, name: str, value: int) -> None:
         )
 
 
-def pixels(layer: Layer, name: str, value: Any) -> Padding:
+def pixels(layer: Layer, name: str, value: object) -> Padding:
     """Return ((top, bottom), (left, right)) from an int, (rows, columns) or the full form."""
     if is_whole(value):
         value = (value, value)
@@ -53,7 +53,7 @@ def pixels(layer: Layer, name: str, value: Any) -> Padding:
     )
 
 
-def padding(layer: Layer, value: Any) -> str | Padding:
+def padding(layer: Layer, value: object) -> str | Padding:
     """Return "valid", "same" or explicit pixels."""
     if isinstance(value, str):
         if value.lower() not in ("valid", "same"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -67,7 +65,7 @@ METRICS: dict[str, type[Metric]] = {
 }
 
 
-def get(identifier: Any) -> Metric:
+def get(identifier: object) -> Metric:
     """The metric that a name, a class or a configuration stands for.
 
     Args:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.losses import Loss
 from fastcnn.metrics.answers import Answers
-from fastcnn.metrics.base import Metric
+from fastcnn.metrics.base import BatchResults, Metric
 from fastcnn.utils import arguments
 
 
@@ -27,11 +28,11 @@ class Accuracy(Metric):
 
     name = "accuracy"
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         self.reads = "rank" if loss.has_classes else "outputs"
         self._answers = Answers.of(loss, output_shape, None)
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         if self.reads == "rank":
             return np.asarray(batch.rank == 0)
         return _shares(self._answers, batch, y)
@@ -62,10 +63,10 @@ class BinaryAccuracy(Metric):
         super().__init__(name, weighted)
         self.threshold = _checked(self, threshold)
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         self._answers = _questions(loss, output_shape, self.threshold)
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return _shares(self._answers, batch, y)
 
     def get_config(self) -> dict[str, Any]:
@@ -95,7 +96,9 @@ class PerLabelAccuracy(BinaryAccuracy):
         self._right: Any = 0.0
         self._rows = 0.0
 
-    def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    def update(
+        self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
+    ) -> None:
         right = self._answers.said(batch.outputs) == self._answers.true(np.asarray(y))
         weight = weight if self.weighted else None
         weights = self._answers.weights(weight, len(batch.outputs), len(right))
@@ -124,7 +127,7 @@ class CategoricalAccuracy(Metric):
 
     name = "categorical_accuracy"
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         if output_shape[-1] < 2:
             raise ValueError(
                 f"Metric '{self.name}' needs an output for each of several classes. Received a "
@@ -132,7 +135,7 @@ class CategoricalAccuracy(Metric):
             )
         self.reads = "rank" if loss.has_classes else "outputs"
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         if self.reads == "rank":
             return np.asarray(batch.rank == 0)
         right = batch.outputs.argmax(axis=-1) == np.asarray(y).argmax(axis=-1)
@@ -161,7 +164,7 @@ class TopKAccuracy(Metric):
         super().__init__(name, weighted)
         self.k = int(k)
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         if not loss.has_classes:
             raise ValueError(
                 f"Metric '{self.name}' needs a loss with classes, such as "
@@ -173,14 +176,14 @@ class TopKAccuracy(Metric):
                 f"{output_shape[-1]}. Received k={self.k}."
             )
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return np.asarray(batch.rank < self.k)
 
     def get_config(self) -> dict[str, Any]:
         return {"k": self.k, **super().get_config()}
 
 
-def _questions(loss: Any, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
+def _questions(loss: Loss, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
     """Each output as a question of its own."""
     if threshold is None and not loss.yes_no:
         threshold = 0.5
@@ -191,7 +194,7 @@ def _checked(metric: Metric, threshold: float | None) -> float | None:
     return None if threshold is None else arguments.float32(metric, "threshold", threshold)
 
 
-def _shares(answers: Answers, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+def _shares(answers: Answers, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
     """The share of right answers of each example, float64 [n]."""
     said, true = answers.said(batch.outputs), answers.true(np.asarray(y))
     right = (said & true).any(axis=1) if answers.one_of else (said == true).mean(axis=1)

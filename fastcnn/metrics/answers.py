@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import softmax
+from fastcnn.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Answers:
     logits: bool
 
     @classmethod
-    def of(cls, loss: Any, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
+    def of(cls, loss: Loss, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
         """How outputs of a shape [...] answer under a loss. A `threshold` makes each of them a
         question of its own; it is a probability where the loss takes logits.
         """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.metrics.base import BatchResults
 from fastcnn.metrics.per_label import PerLabel
 
 CURVES = ("ROC", "PR")
@@ -58,7 +59,9 @@ class AUC(PerLabel):
         self._shown: dict[str, float] = {}
         self._shown_rows = 0
 
-    def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    def update(
+        self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
+    ) -> None:
         scores = self._answers.scores(batch.outputs)
         self._scores.append(scores)
         self._true.append(self._answers.true(np.asarray(y)))

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.losses import Loss
 from fastcnn.utils import arguments
 from fastcnn.utils.settings import Settings
+
+
+class BatchResults(Protocol):
+    """What is known of a batch of n examples; a metric that `reads` "rank" sees no more than that.
+
+    rank: how many classes score higher than the true one, int32 [n]; empty where the loss has no
+    classes. outputs: float32 [n, ...].
+    """
+
+    rank: NDArray[np.int32]
+
+    @property
+    def outputs(self) -> NDArray[np.float32]: ...
 
 
 class Metric(Settings):
@@ -41,7 +55,7 @@ class Metric(Settings):
         self.weighted = arguments.flag(self, "weighted", weighted)
         self.reset()
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         """Adapts to the model's loss and output shape; ValueError where they do not fit."""
 
     @property
@@ -54,11 +68,13 @@ class Metric(Settings):
         self.total = 0.0
         self.count = 0.0
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         """One number for each of the batch's n examples, shape [n]."""
         raise NotImplementedError(f"{type(self).__name__} must define values(batch, y).")
 
-    def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    def update(
+        self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
+    ) -> None:
         """Takes in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
         the weights [n] or None.
         """

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastcnn.metrics.per_label import Counted, ratio
+from fastcnn.metrics.per_label import Counted, Counts, ratio
 
 
 class Precision(Counted):
@@ -26,7 +24,7 @@ class Precision(Counted):
 
     name = "precision"
 
-    def share(self, hits: Any, said: Any, true: Any) -> Any:
+    def share(self, hits: Counts, said: Counts, true: Counts) -> Counts:
         return ratio(hits, said)
 
 
@@ -51,7 +49,7 @@ class Recall(Counted):
 
     name = "recall"
 
-    def share(self, hits: Any, said: Any, true: Any) -> Any:
+    def share(self, hits: Counts, said: Counts, true: Counts) -> Counts:
         return ratio(hits, true)
 
 
@@ -85,5 +83,5 @@ class F1Score(Counted):
     ) -> None:
         super().__init__(average, threshold, name, weighted)
 
-    def share(self, hits: Any, said: Any, true: Any) -> Any:
+    def share(self, hits: Counts, said: Counts, true: Counts) -> Counts:
         return ratio(2 * hits, said + true)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.metrics.base import Metric
+from fastcnn.metrics.base import BatchResults, Metric
 
 
 class _Difference(Metric):
@@ -18,7 +18,7 @@ class _Difference(Metric):
 
     direction = "min"
 
-    def differences(self, batch: Any, y: NDArray[Any] | None) -> NDArray[np.float64]:
+    def differences(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[np.float64]:
         """Outputs minus targets, float64 [n, outputs]."""
         outputs, targets = batch.outputs, np.asarray(y)
         if targets.shape != outputs.shape:
@@ -37,7 +37,7 @@ class MeanAbsoluteError(_Difference):
 
     name = "mean_absolute_error"
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return np.asarray(np.abs(self.differences(batch, y)).mean(axis=1))
 
 
@@ -51,7 +51,7 @@ class MeanSquaredError(_Difference):
 
     name = "mean_squared_error"
 
-    def values(self, batch: Any, y: NDArray[Any] | None) -> NDArray[Any]:
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return np.asarray(np.square(self.differences(batch, y)).mean(axis=1))
 
 

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.losses import Loss
 from fastcnn.metrics.answers import Answers
-from fastcnn.metrics.base import Metric
+from fastcnn.metrics.base import BatchResults, Metric
 from fastcnn.utils import arguments
 
 AVERAGES = ("auto", "macro", "micro", None)
+
+Counts = NDArray[np.float64] | np.float64 | float
+"""Weighted counts of examples: one label's or each label's."""
 
 
 class PerLabel(Metric):
@@ -35,7 +39,7 @@ class PerLabel(Metric):
 
     threshold: float | None = None
 
-    def prepare(self, loss: Any, output_shape: tuple[int, ...]) -> None:
+    def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
         self._answers = Answers.of(loss, output_shape, self.threshold)
         average = "macro" if self._answers.one_of else "micro"
         self._average = average if self.average == "auto" else self.average
@@ -91,12 +95,14 @@ class Counted(PerLabel):
             self.threshold = arguments.float32(self, "threshold", threshold)
 
     def reset(self) -> None:
-        self._hits: Any = 0.0
-        self._said: Any = 0.0
-        self._true: Any = 0.0
+        self._hits: Counts = 0.0
+        self._said: Counts = 0.0
+        self._true: Counts = 0.0
         self._rows = 0.0
 
-    def update(self, batch: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    def update(
+        self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
+    ) -> None:
         said, true = self._answers.said(batch.outputs), self._answers.true(np.asarray(y))
         weight = weight if self.weighted else None
         weights = self._answers.weights(weight, len(batch.outputs), len(said))
@@ -105,7 +111,7 @@ class Counted(PerLabel):
         self._true = self._true + weights @ true
         self._rows += weights.sum()
 
-    def share(self, hits: Any, said: Any, true: Any) -> Any:
+    def share(self, hits: Counts, said: Counts, true: Counts) -> Counts:
         """The metric's value from counts, of one label or of many."""
         raise NotImplementedError(f"{type(self).__name__} must define share(hits, said, true).")
 
@@ -123,6 +129,6 @@ class Counted(PerLabel):
         return {"threshold": self.threshold, **super().get_config()}
 
 
-def ratio(part: Any, whole: Any) -> Any:
+def ratio(part: Counts, whole: Counts) -> Counts:
     """Return part / whole, and 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)

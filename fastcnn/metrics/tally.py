@@ -5,22 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.metrics.base import Metric
+from fastcnn.metrics.base import BatchResults, Metric
 
 
-class Batch(Protocol):
+class Batch(BatchResults, Protocol):
     """What an engine returns for n examples; `rank` is empty where the loss has no classes."""
 
     loss: NDArray[np.float32]
     rank: NDArray[np.int32]
     penalty: float
 
-    def owned(self) -> Any:
+    def owned(self) -> Batch:
         """A copy whose arrays stay as they are."""
 
 
@@ -133,9 +133,10 @@ class Tally:
         weighted = loss if weight is None else loss.astype(np.float64) * weight
         self._loss_sum += float(np.sum(weighted, dtype=np.float64))
         if self._ranked:
-            own = Ranks(self._rank[part].copy()), None, None if weight is None else weight.copy()
+            ranks = cast(BatchResults, Ranks(self._rank[part].copy()))
+            own_weight = None if weight is None else weight.copy()
             for metric in self._ranked:
-                metric.update(*own)
+                metric.update(ranks, None, own_weight)
 
     def _mean_loss(self) -> float:
         return (self._loss_sum + self._penalty) / self.count if self.count else float("nan")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn import strategies
 from fastcnn.layers.base import Layer
 from fastcnn.training.model_settings import ModelSettings
@@ -42,7 +40,7 @@ def get_layer(model: ModelSettings, name: str | None = None, index: int | None =
     return by_index
 
 
-def strategy_setting(layer: Layer, wished: Any, pinned: dict[str, str]) -> str | None:
+def strategy_setting(layer: Layer, wished: object, pinned: dict[str, str]) -> str | None:
     """Return the name of that setting of a layer which holds the wish of one of its convolutions; a
     layer of two has a setting for each.
 

@@ -82,9 +82,9 @@ class Sequential(Trainer):
 
     def compile(
         self,
-        optimizer: Any = "sgd",
-        loss: Any = None,
-        metrics: Sequence[Any] = (),
+        optimizer: object = "sgd",
+        loss: object = None,
+        metrics: Sequence[object] = (),
     ) -> None:
         """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
         new_loss = losses.get(loss) if loss is not None else None
@@ -191,7 +191,7 @@ class Sequential(Trainer):
     get_layer = lookup.get_layer
 
     def gradients(
-        self, x: Any, y: Any, sample_weight: Any = None
+        self, x: object, y: object, sample_weight: object = None
     ) -> tuple[float, dict[str, np.ndarray]]:
         """Return (loss, gradient of each trainable parameter by its path) of a training step."""
         input_checks.compiled(self, "gradients", training=True)
@@ -203,7 +203,7 @@ class Sequential(Trainer):
             p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained
         }
 
-    def activations(self, x: Any, layer: str | Layer) -> np.ndarray:
+    def activations(self, x: object, layer: str | Layer) -> np.ndarray:
         """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
         target = layer if isinstance(layer, Layer) else self.layer(layer)
         if not any(target is nested for top in self.layers for nested in top.walk()):
@@ -217,7 +217,7 @@ class Sequential(Trainer):
         with self.lock:
             return [parameter.value.copy() for parameter in self.parameters]
 
-    def set_weights(self, weights: Sequence[Any]) -> None:
+    def set_weights(self, weights: Sequence[object]) -> None:
         """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
         values = list(weights)
         if len(values) != len(self.parameters):
@@ -315,7 +315,7 @@ class Sequential(Trainer):
         with self.lock:
             return {**vars(self), "_engine": None, "lock": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, lock=forking.freed_in_child(threading.RLock()))
         self._closed = True
 
@@ -324,7 +324,7 @@ class Sequential(Trainer):
         return f"Sequential({len(self.layers)} layers, {weights})"
 
 
-def _checked_layers(layers: Any) -> list[Layer]:
+def _checked_layers(layers: object) -> list[Layer]:
     listed = list(layers) if isinstance(layers, Sequence) else []
     if not listed or not all(isinstance(layer, Layer) for layer in listed):
         raise TypeError(f"Sequential: expected a list of layers. Received {layers!r}.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.optimizers.adagrad import Adagrad
 from fastcnn.optimizers.adam import Adam, AdamW
 from fastcnn.optimizers.optimizer import Optimizer
@@ -22,7 +20,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def get(identifier: Any) -> Optimizer:
+def get(identifier: object) -> Optimizer:
     """The optimizer that a name, a class or a configuration stands for.
 
     Args:

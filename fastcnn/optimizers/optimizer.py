@@ -70,7 +70,7 @@ class Optimizer(ConfiguredSettings):
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float | Schedule | dict[str, Any]) -> None:
+    def learning_rate(self, value: float | Schedule | dict[str, object]) -> None:
         if isinstance(value, Schedule | dict):
             self._learning_rate: float | Schedule = schedules.get(value)
         else:

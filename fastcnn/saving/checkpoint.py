@@ -87,11 +87,11 @@ def _training(model: ModelSettings, compiled: bool) -> dict[str, Any]:
     }
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, default=_plain, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(
@@ -158,7 +158,7 @@ def _compile(model: ModelSettings, training: dict[str, Any]) -> None:
     model.state.step = _count(training, "step")
 
 
-def _decoder(training: dict[str, Any]) -> Decoder | None:
+def _decoder(training: dict[str, object]) -> Decoder | None:
     """What made images of files, where there were any; older files do not mention it."""
     described = training.get("decoder")
     try:
@@ -167,7 +167,7 @@ def _decoder(training: dict[str, Any]) -> Decoder | None:
         raise Damage(f"how it makes images of files is damaged: {error}") from None
 
 
-def _count(training: dict[str, Any], name: str) -> int:
+def _count(training: dict[str, object], name: str) -> int:
     value = training[name]
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise Damage(f"its {name} should be a whole number. It is {value!r}")

@@ -7,15 +7,16 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from fastcnn.hdf5.errors import FormatError
+from fastcnn.layers.base import Layer
 from fastcnn.utils import naming
 
 WEIGHTS = "model.weights.h5"
 
 
-def keyed(layers: Sequence[Any]) -> list[tuple[str, Any]]:
+def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
     """The layers of a model that hold no others, in Keras's order, with the keys of their groups.
 
     A key is the class name in snake case, made unique by counting: "conv2d", "conv2d_1". Where
@@ -32,16 +33,16 @@ def keyed(layers: Sequence[Any]) -> list[tuple[str, Any]]:
     return keys
 
 
-def _in_keras_order(layers: Sequence[Any]) -> list[Any]:
+def _in_keras_order(layers: Sequence[Layer]) -> list[Layer]:
     """Keras sorts by the distance to the output, the farthest first, and equal distances by the
     order in which a walk from the output meets them."""
-    met: list[tuple[int, int, Any]] = []
+    met: list[tuple[int, int, Layer]] = []
     _walk_back(layers, 0, met)
     met.sort(key=lambda entry: (-entry[0], entry[1]))
     return [layer for _, _, layer in met]
 
 
-def _walk_back(chain: Sequence[Any], distance: int, met: list[tuple[int, int, Any]]) -> int:
+def _walk_back(chain: Sequence[Layer], distance: int, met: list[tuple[int, int, Layer]]) -> int:
     """Adds a chain's layers to met, the last one first; the distance of what comes before it.
 
     A layer that holds chains stands for the layer that joins them, one step by itself.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.graph.parameter import Parameter
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import Dataset, Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
+from fastcnn.layers.base import Layer
 from fastcnn.saving import keras_layout
 from fastcnn.training.model_settings import ModelSettings
 
@@ -55,7 +56,7 @@ def describe(model: ModelSettings) -> Contents:
     return contents
 
 
-def _refuse_not_finite(parameter: Any) -> None:
+def _refuse_not_finite(parameter: Parameter) -> None:
     wrong = int(np.count_nonzero(~np.isfinite(parameter.value)))
     if wrong:
         raise ValueError(
@@ -90,7 +91,7 @@ def _numbered(variables: Group) -> list[Dataset]:
     return [variables.dataset(number) for number in wanted]
 
 
-Pairs = list[tuple[Any, Dataset]]
+Pairs = list[tuple[Parameter, Dataset]]
 
 
 class Matching:
@@ -152,7 +153,7 @@ class Matching:
             labelled[label] = layer
         return labelled
 
-    def _pair(self, layer: Any, partner: StoredLayer) -> None:
+    def _pair(self, layer: Layer, partner: StoredLayer) -> None:
         reason = _difference(layer, partner)
         if reason:
             self._refuse(_path(layer), reason)
@@ -183,7 +184,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _path(layer: Any) -> str:
+def _path(layer: Layer) -> str:
     return str(getattr(layer, "path", layer.name))
 
 
@@ -191,7 +192,7 @@ def _shapes(shapes: Iterable[tuple[int, ...]]) -> str:
     return " and ".join(str(tuple(shape)) for shape in shapes)
 
 
-def _difference(layer: Any, stored: StoredLayer) -> str | None:
+def _difference(layer: Layer, stored: StoredLayer) -> str | None:
     """Why stored cannot be the layer's weights, or None."""
     if len(layer.parameters) != len(stored.datasets):
         names = ", ".join(parameter.name for parameter in layer.parameters)
@@ -209,12 +210,12 @@ def _difference(layer: Any, stored: StoredLayer) -> str | None:
     return None
 
 
-def read(pairs: Pairs) -> list[tuple[Any, NDArray[np.float32]]]:
+def read(pairs: Pairs) -> list[tuple[Parameter, NDArray[np.float32]]]:
     """The arrays for each parameter; the model is not touched."""
     return [(parameter, dataset.finite_floats()) for parameter, dataset in pairs]
 
 
-def assign(arrays: list[tuple[Any, NDArray[np.float32]]]) -> None:
+def assign(arrays: list[tuple[Parameter, NDArray[np.float32]]]) -> None:
     """Writes the arrays into the parameters."""
     for parameter, array in arrays:
         parameter.value[...] = array

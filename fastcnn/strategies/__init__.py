@@ -50,7 +50,7 @@ def table(device: str) -> dict[str, Any]:
     return strategies
 
 
-def wish(owner: str, value: Any) -> dict[str, str]:
+def wish(owner: str, value: object) -> dict[str, str]:
     """Return a user's wish as a strategy's name, or "auto", for each direction."""
     if isinstance(value, str):
         value = dict.fromkeys(DIRECTIONS, value)

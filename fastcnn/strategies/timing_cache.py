@@ -217,18 +217,18 @@ def _parsed(data: Any, device: str) -> Entries:
     return entries
 
 
-def _problem(row: dict[str, Any]) -> Problem:
+def _problem(row: dict[str, object]) -> Problem:
     names = {field.name for field in fields(Problem)}
     if set(row) != names:
         raise ValueError("not a problem")
     return Problem(**{name: _frozen(value) for name, value in row.items()})
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else _whole(value)
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if not isinstance(value, int):
         raise ValueError("not a whole number")
     return value
@@ -240,7 +240,7 @@ def _count(value: Any) -> int:
     return int(value)
 
 
-def _time(value: Any) -> float:
+def _time(value: object) -> float:
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError("not a time")
     return float(value)

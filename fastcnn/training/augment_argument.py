@@ -38,7 +38,7 @@ class ImagesSpec(Protocol):
 
 
 def make(
-    model: ImagesSpec, x: Any, augment_argument: Any, training: Callable[[], Any]
+    model: ImagesSpec, x: object, augment_argument: object, training: Callable[[], object]
 ) -> Transform:
     """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
     changes images. `training` gives the training images alone, an array or a Dataset, for what has
@@ -76,7 +76,7 @@ class Statistics:
 
 
 def statistics(
-    model: ModelSettings, steps: Sequence[Preprocessing], training: Callable[[], Any]
+    model: ModelSettings, steps: Sequence[Preprocessing], training: Callable[[], object]
 ) -> list[Statistics]:
     """For each Normalization of the model that is not fitted, the statistics of what reaches it of
     the training images, behind the fixed steps; `training` as for `make`. ValueError where such a
@@ -143,7 +143,7 @@ def _of_augment(augment: Augment) -> tuple[list[Any], int]:
     return list(augment.augmentations), augment.seed
 
 
-def _listed(argument: Any) -> list[Any]:
+def _listed(argument: object) -> list[Any]:
     """fit's `augment` as a list of objects."""
     if argument is None:
         return []
@@ -152,7 +152,7 @@ def _listed(argument: Any) -> list[Any]:
     return [_augmentation(item) for item in argument]
 
 
-def _augmentation(item: Any) -> Any:
+def _augmentation(item: object) -> Any:
     """What an entry of fit's `augment` stands for."""
     if isinstance(item, Augment | Mixing):
         return item
@@ -195,7 +195,7 @@ def _same_arrays(value: Any, other: Any) -> bool:
     return all(np.array_equal(mine[name], others[name]) for name in mine)
 
 
-def _with_crop(model: ImagesSpec, x: Any, transform: Transform) -> list[Preprocessing]:
+def _with_crop(model: ImagesSpec, x: object, transform: Transform) -> list[Preprocessing]:
     """The fixed steps, with a crop to the augmented size before them where augmentation changes
     the size of images and none of the steps does."""
     steps = list(transform.preprocessing)

@@ -63,7 +63,7 @@ class FitData:
     statistics: list[Statistics]
 
 
-def adapted(model: ModelSettings, x: Any, name: str, labelled: bool = True) -> Any:
+def adapted(model: ModelSettings, x: object, name: str, labelled: bool = True) -> Any:
     """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
     source = adapters.adapted(x, model.input_shape[-1], name, labelled)
     if labelled or not is_dataset(source) or hasattr(source, "labels"):
@@ -109,7 +109,7 @@ def make(model: ModelSettings, arguments: FitArguments) -> FitData:
 
 def _of_examples(
     model: ModelSettings,
-    x: Any,
+    x: object,
     arguments: FitArguments,
     transform: Transform,
     sides: Callable[[], Sides | None],
@@ -153,7 +153,7 @@ def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides |
     return every[:cut], every[cut:]
 
 
-def _sides_of_dataset(model: ModelSettings, x: Any, share: float) -> Sides:
+def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:
     y = input_checks.dataset_targets(model, x, "fit: ")
     if not target_checks.has_classes(model):
         return splitting.split_source(x, np.zeros(len(y), np.int64), share, model.seed)
@@ -236,7 +236,7 @@ def _validation(
     return ArrayEpochs(examples, None, unchanged, arguments.workers)
 
 
-def _refuse_beside_stream(method: str, name: str, value: Any) -> None:
+def _refuse_beside_stream(method: str, name: str, value: object) -> None:
     raise ValueError(
         f"{method}: {name} cannot be given where x is an iterable of batches, each (x, y) or "
         f"(x, y, weights). Received {type(value).__name__}."
@@ -258,7 +258,7 @@ def _unchanged(transform: Transform) -> Transform:
 
 
 def of_evaluation(
-    model: ModelSettings, x: Any, y: Any, sample_weight: Any, workers: int | None
+    model: ModelSettings, x: object, y: object, sample_weight: object, workers: int | None
 ) -> ArrayEpochs | StreamEpochs:
     """What evaluate measures."""
     if workers is not None:

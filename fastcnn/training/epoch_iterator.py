@@ -213,7 +213,12 @@ class StreamEpochs:
         self.count = seen
 
     def _batch(
-        self, model: ModelSettings, batch: tuple[Any, Any, Any], number: int, seen: int, epoch: int
+        self,
+        model: ModelSettings,
+        batch: tuple[object, object, object],
+        number: int,
+        seen: int,
+        epoch: int,
     ) -> Batch:
         name, transform = f"{self._stream.name}: batch {number}: ", self._transform
         x = input_checks.images(model, batch[0], f"{name}x", transform)

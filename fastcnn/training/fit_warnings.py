@@ -46,7 +46,7 @@ def before_training(
         warn(f"fit: {sentence}")
 
 
-def of_batch(model: ModelSettings, images: Any) -> None:
+def of_batch(model: ModelSettings, images: object) -> None:
     """Give the warning of a first batch that could not be looked at before, as that of an
     iterable: images as they go into the step."""
     if isinstance(images, np.ndarray) and not _scales(model, ()):

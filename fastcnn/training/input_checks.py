@@ -68,7 +68,7 @@ def compiled(model: ModelSettings, method: str, training: bool = False) -> None:
             seen.add(name)
 
 
-def callbacks(value: Any) -> list[Callback]:
+def callbacks(value: object) -> list[Callback]:
     """fit's callbacks as a list."""
     listed = [] if value is None else value if isinstance(value, list | tuple) else [value]
     for callback in listed:
@@ -98,10 +98,10 @@ def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
 
 def examples(
     model: ModelSettings,
-    x: Any,
-    y: Any,
-    sample_weight: Any = None,
-    class_weight: Any = None,
+    x: object,
+    y: object,
+    sample_weight: object = None,
+    class_weight: object = None,
     name: str = "fit: ",
     transform: Transform | None = None,
     class_names: Sequence[str] | None = None,
@@ -136,7 +136,7 @@ def dataset_targets(
     return target_checks.labels(model, y, len(dataset), f"{name}y", one_hot=True)
 
 
-def _labels(dataset: Any, name: str, class_names: Sequence[str] | None) -> Any:
+def _labels(dataset: object, name: str, class_names: Sequence[str] | None) -> Any:
     """A Dataset's labels, counted as the classes are that are called `known`."""
     if not hasattr(dataset, "labels"):
         raise TypeError(
@@ -152,7 +152,7 @@ def _labels(dataset: Any, name: str, class_names: Sequence[str] | None) -> Any:
 def weighted(
     model: ModelSettings,
     examples: Examples,
-    class_weight: Any,
+    class_weight: object,
     name: str,
     indices: NDArray[np.int64] | None = None,
 ) -> Examples:

@@ -70,7 +70,7 @@ class ModelSettings(Settings, ABC):
 
     @abstractmethod
     def compile(
-        self, optimizer: Any = "sgd", loss: Any = None, metrics: Sequence[Any] = ()
+        self, optimizer: object = "sgd", loss: object = None, metrics: Sequence[object] = ()
     ) -> None:
         """Choose optimizer, loss and metrics."""
 
@@ -85,7 +85,7 @@ class ModelSettings(Settings, ABC):
     @classmethod
     @abstractmethod
     def from_config(
-        cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
+        cls, config: dict[str, object], device: str = "auto", precision: str = "float32"
     ) -> Self:
         """Make a model from what `get_config` returned."""
 
@@ -135,7 +135,7 @@ class ModelSettings(Settings, ABC):
         return self._preprocessing
 
     @preprocessing.setter
-    def preprocessing(self, value: Sequence[Any]) -> None:
+    def preprocessing(self, value: Sequence[object]) -> None:
         refusal = "preprocessing cannot be changed in place: set model.preprocessing = [...]."
         self._preprocessing = FixedList(preprocessing_steps(value), refusal)
 
@@ -200,7 +200,7 @@ class ModelSettings(Settings, ABC):
         return self._optimizer
 
     @optimizer.setter
-    def optimizer(self, value: Any) -> None:
+    def optimizer(self, value: object) -> None:
         optimizer = optimizers.get(value)
         with self.lock:
             self.state.set_slots(optimizer)
@@ -212,7 +212,7 @@ class ModelSettings(Settings, ABC):
         return self._loss
 
     @loss.setter
-    def loss(self, value: Any) -> None:
+    def loss(self, value: object) -> None:
         loss = losses.get(value)
         with self.lock:
             self._loss = loss
@@ -223,7 +223,7 @@ class ModelSettings(Settings, ABC):
         return self._metrics
 
     @metrics.setter
-    def metrics(self, value: Sequence[Any]) -> None:
+    def metrics(self, value: Sequence[object]) -> None:
         self._metrics = metrics_of(value)
 
     def plan_key(self, kind: str) -> tuple[Any, ...]:
@@ -244,7 +244,7 @@ class ModelSettings(Settings, ABC):
         return key + self._optimizer.plan_key()
 
 
-def metrics_of(value: Any) -> list[Metric]:
+def metrics_of(value: object) -> list[Metric]:
     """Return the metrics that a list of names or objects means."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(

@@ -144,7 +144,7 @@ def tally(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
         yield show
 
 
-def check_verbose(verbose: Any) -> None:
+def check_verbose(verbose: object) -> None:
     """ValueError unless verbose is one of those that `make` knows."""
     if isinstance(verbose, bool) or verbose not in ("auto", 0, 1, 2):
         raise ValueError(

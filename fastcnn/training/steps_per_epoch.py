@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Generator
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +128,7 @@ def step_count(argument: str, value: int | None) -> int | None:
     return None if value is None else arguments.whole("fit", argument, value, least=1)
 
 
-def validation_epochs(value: Any) -> int | frozenset[int]:
+def validation_epochs(value: object) -> int | frozenset[int]:
     """Return validation_freq as a number of epochs, or as the epochs themselves."""
     if isinstance(value, Collection) and not isinstance(value, str):
         each = [arguments.whole("fit", "validation_freq", epoch, least=1) for epoch in value]

@@ -46,7 +46,7 @@ def labels(
     return targets
 
 
-def _refuse_names(y: Any, name: str) -> None:
+def _refuse_names(y: object, name: str) -> None:
     """TypeError, with how to number them, for labels that are texts."""
     with contextlib.suppress(ValueError):  # of rows of unequal lengths
         array = np.asarray(y)
@@ -143,7 +143,7 @@ def _signs(targets: NDArray[np.float32], loss: Any, name: str) -> NDArray[np.flo
     return 2 * targets - 1
 
 
-def sample_weight(weight: Any, count: int, name: str) -> NDArray[np.float32] | None:
+def sample_weight(weight: object, count: int, name: str) -> NDArray[np.float32] | None:
     """Weights of `count` examples as float32 [count]; None stays None."""
     if weight is None:
         return None

@@ -50,20 +50,20 @@ class Trainer(ModelSettings):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: object,
+        y: object = None,
         batch_size: int = USUAL_BATCH,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: object = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | str | None = None,
-        sample_weight: Any = None,
+        sample_weight: object = None,
         initial_epoch: int = 0,
         tune: bool = False,
-        augment: Any = None,
+        augment: object = None,
         sampling: str | None = None,
         workers: int | None = None,
         steps_per_epoch: int | None = None,
@@ -191,11 +191,11 @@ class Trainer(ModelSettings):
 
     def evaluate(
         self,
-        x: Any,
-        y: Any = None,
+        x: object,
+        y: object = None,
         batch_size: int = USUAL_BATCH,
         verbose: str | int = 0,
-        sample_weight: Any = None,
+        sample_weight: object = None,
         return_dict: bool = False,
         workers: int | None = None,
     ) -> Any:
@@ -232,7 +232,7 @@ class Trainer(ModelSettings):
             shown.close()
         return _answer(logs, return_dict)
 
-    def predict(self, x: Any, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
+    def predict(self, x: object, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
         """Return the model's outputs for images.
 
         Args:
@@ -268,9 +268,9 @@ class Trainer(ModelSettings):
 
     def train_on_batch(
         self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
+        x: object,
+        y: object,
+        sample_weight: object = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -299,7 +299,7 @@ class Trainer(ModelSettings):
             return _answer(_on_batch(self, batch, self.engine().train), return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
+        self, x: object, y: object, sample_weight: object = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and the metrics of one batch, as `evaluate` gives them.
 

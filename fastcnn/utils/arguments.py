@@ -29,7 +29,7 @@ MOST_WORKERS = 1024
 def number(
     owner: object,
     argument: str,
-    value: Any,
+    value: object,
     *,
     least: float = -math.inf,
     most: float = math.inf,
@@ -50,7 +50,7 @@ def number(
     return number
 
 
-def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
+def float32(owner: object, argument: str, value: object, **limits: float) -> float:
     """value as `number` returns it when it is within its limits as float32, too, in which machine
     code takes it: neither infinite there nor rounded to a limit that it must not reach. TypeError
     or ValueError otherwise."""
@@ -67,7 +67,7 @@ def float32(owner: object, argument: str, value: Any, **limits: float) -> float:
     return converted
 
 
-def check_float32s(owner: object, argument: str, value: Any) -> None:
+def check_float32s(owner: object, argument: str, value: object) -> None:
     """TypeError or ValueError unless value is a number that `float32` takes, or an array or a
     sequence of them."""
     many = isinstance(value, list | tuple | np.ndarray)
@@ -91,7 +91,7 @@ def rounded_to_float32(value: float) -> float:
         return float(np.float32(value))
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: object) -> bool:
     """Say whether a value is an integer and not a truth value."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
@@ -110,7 +110,7 @@ def whole(owner: object, argument: str, value: Any, *, least: int, most: int = L
     return int(value)
 
 
-def flag(owner: object, argument: str, value: Any) -> bool:
+def flag(owner: object, argument: str, value: object) -> bool:
     """value when it is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(_sentence(owner, argument, "True or False", value))
@@ -142,7 +142,7 @@ def _range(noun: str, least: float, most: float, above: float, below: float) -> 
     return f"{noun}{low}" if low else f"a finite {noun.removeprefix('a ')}"
 
 
-def _sentence(owner: object, argument: str, expected: str, value: Any) -> str:
+def _sentence(owner: object, argument: str, expected: str, value: object) -> str:
     return f"{_place(owner)}: {argument} must be {expected}. Received {value!r}."
 
 

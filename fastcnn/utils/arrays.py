@@ -12,7 +12,7 @@ CHUNK = 1 << 20
 """Values looked at together when an array is searched for NaN and infinity."""
 
 
-def array(value: Any, name: str) -> NDArray[Any]:
+def array(value: object, name: str) -> NDArray[Any]:
     """value as an array of numbers; ValueError or TypeError otherwise."""
     try:
         converted = np.asarray(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from fastcnn.utils import naming
 
@@ -22,12 +21,12 @@ class FixedAttributes:
         if type(self).__init__ is FixedAttributes.__init__:
             self._closed = True
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = _closing(vars(cls)["__init__"])  # type: ignore[method-assign]
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name.startswith("_") or not self._is_closed or self._has(name):
             object.__setattr__(self, name, value)
             return
@@ -51,7 +50,7 @@ class FixedAttributes:
         finally:
             self._closed = before
 
-    def _check_names(self, named: Mapping[str, Any]) -> None:
+    def _check_names(self, named: Mapping[str, object]) -> None:
         """Raise TypeError where a constructor's argument has a name that it does not know."""
 
     def _check_constructed(self) -> None:
@@ -67,7 +66,7 @@ def _closing(construct: Callable[..., None]) -> Callable[..., None]:
     set."""
 
     @functools.wraps(construct)
-    def constructor(self: FixedAttributes, *args: Any, **named: Any) -> None:
+    def constructor(self: FixedAttributes, *args: object, **named: object) -> None:
         if type(self).__init__ is constructor:
             self._check_names(named)
         construct(self, *args, **named)

@@ -28,7 +28,7 @@ def shared_lock() -> threading.Lock:
     return lock
 
 
-def hold_while_forking(acquire: Callable[[], Any], release: Callable[[], Any]) -> None:
+def hold_while_forking(acquire: Callable[[], object], release: Callable[[], object]) -> None:
     """Have every fork take a lock before and release it after, in the parent and in the child."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=acquire, after_in_parent=release, after_in_child=release)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TextIO
 
 CLEAR_LINE = "\x1b[K"
 _sinks: list[Callable[[str], None]] = []
 
 
-def say(text: Any) -> None:
+def say(text: object) -> None:
     """Write a line to stderr, if it takes any; what its encoding lacks is written as an escape."""
     stream = sys.stderr
     if not _usable(stream):
@@ -62,10 +62,10 @@ def on_terminal() -> bool:
     return is_terminal(sys.stderr)
 
 
-def is_terminal(stream: Any) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Say whether a stream is a terminal; None and a closed one are not."""
-    return _usable(stream) and bool(stream.isatty())
+    return stream is not None and _usable(stream) and stream.isatty()
 
 
-def _usable(stream: Any) -> bool:
+def _usable(stream: TextIO | None) -> bool:
     return stream is not None and not getattr(stream, "closed", False)

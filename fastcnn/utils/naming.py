@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -40,14 +40,14 @@ def _with_article(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def nearest(name: str, names: Any) -> str | None:
+def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of names that looks most like name, or None when none does."""
     plain = {_plain(candidate): candidate for candidate in reversed(list(names))}
     matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     return plain[matches[0]] if matches else None
 
 
-def unknown(kind: str, name: str, names: Any) -> str:
+def unknown(kind: str, name: str, names: Iterable[str]) -> str:
     """The sentence for a name that is not known, with the nearest known one and all of them; of
     classes by name, with that of the class where it is another one."""
     hint = nearest(name, names)
@@ -55,7 +55,7 @@ def unknown(kind: str, name: str, names: Any) -> str:
     return f"Unknown {kind} '{name}'.{guess} Known: {', '.join(_spelled(names))}."
 
 
-def _spelled(names: Any) -> list[str]:
+def _spelled(names: Iterable[str]) -> list[str]:
     classes = names if isinstance(names, Mapping) else {}
     spelled = []
     for name in names:
@@ -76,7 +76,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     raise ValueError(unknown(kind, name, table))
 
 
-def entry(owner: str, kind: str, name: Any, table: Mapping[str, T]) -> T:
+def entry(owner: str, kind: str, name: object, table: Mapping[str, T]) -> T:
     """Return table[name]; ValueError in the name of ``owner``, with what is known, where there is
     none."""
     if not isinstance(name, str) or name not in table:
@@ -89,7 +89,7 @@ def serialize(value: Any) -> dict[str, Any]:
     return {"class_name": type(value).__name__, "config": value.get_config()}
 
 
-def resolve(kind: str, identifier: Any, base: type[T], table: Mapping[str, type[T]]) -> T:
+def resolve(kind: str, identifier: object, base: type[T], table: Mapping[str, type[T]]) -> T:
     """The object an identifier stands for: itself, or built from its class, its name or
     the {"class_name", "config"} of serialize(). ValueError or TypeError otherwise."""
     if isinstance(identifier, base):
@@ -111,7 +111,7 @@ def _from_config(kind: str, config: Mapping[str, Any], table: Mapping[str, type[
     return _build(kind, lookup(kind, config["class_name"], table), dict(config["config"]))
 
 
-def check_configuration(kind: str, config: Any) -> None:
+def check_configuration(kind: str, config: object) -> None:
     """ValueError unless a configuration is a {"class_name": str, "config": dict}."""
     entry = config if isinstance(config, Mapping) else {}
     if not isinstance(entry.get("class_name"), str) or not isinstance(entry.get("config"), Mapping):
@@ -121,7 +121,7 @@ def check_configuration(kind: str, config: Any) -> None:
         )
 
 
-def _build(kind: str, cls: type[T], options: dict[str, Any]) -> T:
+def _build(kind: str, cls: type[T], options: dict[str, object]) -> T:
     try:
         return cls.from_config(options) if options else cls()  # type: ignore[attr-defined]
     except TypeError as error:

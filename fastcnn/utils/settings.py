@@ -68,13 +68,13 @@ class Settings(FixedAttributes):
 
     __slots__ = ("_changes_made",)
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         for name in cls.OPENED:
             if inspect.isfunction(method := vars(cls).get(name)):
                 setattr(cls, name, _opening(method))
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name.startswith("_") or not self._is_closed:
             object.__setattr__(self, name, value)
             return
@@ -86,7 +86,7 @@ class Settings(FixedAttributes):
             raise AttributeError(f"{self._label}: {name} cannot be deleted.")
         object.__delattr__(self, name)
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         """Set a public attribute of a constructed object, or refuse it."""
         defined = getattr(type(self), name, None)
         if isinstance(defined, property) and defined.fset is not None:
@@ -136,7 +136,7 @@ class Settings(FixedAttributes):
         """Return the names of the settings that may be set later."""
         return _parameters(cls._our_class().__mro__)
 
-    def _remake(self, name: str, value: Any) -> None:
+    def _remake(self, name: str, value: object) -> None:
         """Take over what an object has that is constructed with another value of a setting."""
         ours = self._our_class()
         other = ours(**{**self._constructor_arguments(), name: value})
@@ -152,7 +152,7 @@ class Settings(FixedAttributes):
         """Return what an equal object is constructed with."""
         return {argument: getattr(self, argument) for argument in self._arguments()}
 
-    def _assign(self, **values: Any) -> None:
+    def _assign(self, **values: object) -> None:
         """Set attributes that others cannot set."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -160,7 +160,7 @@ class Settings(FixedAttributes):
             self._changes_made = self._changes + 1
             changed()
 
-    def _check_names(self, named: Mapping[str, Any]) -> None:
+    def _check_names(self, named: Mapping[str, object]) -> None:
         if self._our_class() is not type(self):
             return
         names = _parameters(type(self).__mro__)
@@ -189,7 +189,7 @@ class ConfiguredSettings(Settings):
         raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, object]) -> Self:
         """Make an object from what `get_config` returned."""
         return cls(**config)
 
@@ -198,11 +198,11 @@ class ConfiguredSettings(Settings):
         return f"{type(self).__name__}({options})"
 
 
-def _opening(method: Callable[..., Any]) -> Callable[..., Any]:
+def _opening(method: Callable[..., object]) -> Callable[..., Any]:
     """Return a method that may set any attribute of its object."""
 
     @functools.wraps(method)
-    def opened(self: Settings, *args: Any, **named: Any) -> Any:
+    def opened(self: Settings, *args: object, **named: object) -> Any:
         with self._opened():
             return method(self, *args, **named)
 
@@ -233,7 +233,7 @@ class FixedList(list[Value]):
         super().__init__(values)
         self._refusal = refusal
 
-    def _refuse(self, *args: Any, **named: Any) -> NoReturn:
+    def _refuse(self, *args: object, **named: object) -> NoReturn:
         raise TypeError(self._refusal)
 
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
@@ -250,7 +250,7 @@ class FixedDict(dict[str, Value]):
         super().__init__(values)
         self._refusal = refusal
 
-    def _refuse(self, *args: Any, **named: Any) -> NoReturn:
+    def _refuse(self, *args: object, **named: object) -> NoReturn:
         raise TypeError(self._refusal)
 
     clear = pop = popitem = setdefault = update = _refuse

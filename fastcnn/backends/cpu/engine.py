@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastcnn.backends.cpu.executable import Executable, allocate
@@ -20,7 +18,7 @@ from fastcnn.backends.engine import (
     results_of,
 )
 from fastcnn.backends.lowering import Lowering
-from fastcnn.backends.step import StepSpec
+from fastcnn.backends.step import BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.kernels.call import Calls
@@ -56,12 +54,12 @@ class _CpuProgram(PlannedProgram):
         else:
             self.outputs = view("output")
 
-    def run(self, x: Any, **given: np.ndarray) -> None:
+    def run(self, x: BatchImages, **given: np.ndarray) -> None:
         state = self._state
-        x = np.ascontiguousarray(x, np.float32)
-        check_shape(x, self._shape)
-        self.executable.give(values=state.values, moving=state.moving, x=x, **given)
-        self.executable.run(len(x), state.version)
+        images = np.ascontiguousarray(x, np.float32)
+        check_shape(images, self._shape)
+        self.executable.give(values=state.values, moving=state.moving, x=images, **given)
+        self.executable.run(len(images), state.version)
 
     @property
     def finite(self) -> bool:
@@ -85,7 +83,9 @@ class CpuEngine(Engine):
     def _flat_gradients(self) -> np.ndarray:
         return self._gradients.copy()
 
-    def _take_step(self, planned: PlannedProgram, x: Any, given: dict[str, np.ndarray]) -> None:
+    def _take_step(
+        self, planned: PlannedProgram, x: BatchImages, given: dict[str, np.ndarray]
+    ) -> None:
         state = self._spec.state
         # A step changes the weights: what was prepared from them before or in it is stale.
         state.changed()

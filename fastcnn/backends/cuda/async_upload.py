@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastcnn.backends.cuda.memory import device_array, lack_told, pinned_array
-from fastcnn.backends.cuda.streams import new_stream
+from fastcnn.backends.cuda.streams import Stream, new_stream
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 
@@ -21,7 +21,7 @@ class StagingBuffer:
         with lack_told("the events of batches that are sent ahead"):
             self.sent = cuda.event()
 
-    def fill(self, x: np.ndarray, stream: Any) -> None:
+    def fill(self, x: np.ndarray, stream: Stream) -> None:
         """Put a copy of the images on its way."""
         self._pinned[: x.size].reshape(x.shape)[...] = x
         self.device[: x.size].copy_to_device(self._pinned[: x.size], stream)
@@ -48,7 +48,7 @@ class UploadedBatch:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.x, dtype)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fastcnn._ext.augment import FILL_MODES
-from fastcnn.backends.cuda.memory import to_device
+from fastcnn.backends.cuda.memory import DeviceArray, to_device
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.data.augment.params import Erasing, Noise
 from fastcnn.kernels.cuda.data.effects import add_noise, erase_boxes
 from fastcnn.kernels.cuda.runtime.launch import launch
@@ -39,7 +40,7 @@ class Effect:
         self._capacity, self._channels = capacity, channels
         self._words = PinnedBuffer((1 + (1 + BOX) * capacity,), np.int64)
         self._numbers = PinnedBuffer((max(capacity, channels),), np.float32)
-        self._levels: Any = None
+        self._levels: DeviceArray | None = None
 
     def give(self, drawn: Noise | Erasing) -> EffectOptions:
         """Write to the host's side; return what the launch has to know."""
@@ -63,7 +64,7 @@ class Effect:
         return 1 + self._capacity
 
     def enqueue(
-        self, options: EffectOptions, x: Any, shape: Shape, count: int, stream: Any
+        self, options: EffectOptions, x: DeviceArray, shape: Shape, count: int, stream: Stream
     ) -> None:
         """Put on the stream what changes so many images of a shape, x, in place."""
         height, width, channels = shape
@@ -158,7 +159,13 @@ class Resampling:
         return records.shape[1]
 
     def enqueue(
-        self, options: Options, source: Images, indices: Any, count: int, x: Any, stream: Any
+        self,
+        options: Options,
+        source: Images,
+        indices: DeviceArray,
+        count: int,
+        x: DeviceArray,
+        stream: Stream,
     ) -> None:
         """Put on the stream what writes the images of these numbers into x, augmented."""
         first = 3 * self._channels

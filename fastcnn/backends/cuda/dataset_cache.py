@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from fastcnn.backends.cuda.memory import free_bytes, to_device, upload
+from fastcnn.backends.cuda.memory import DeviceArray, free_bytes, to_device, upload
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.kernels.cuda.data.gather import gather_images
 from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images
 from fastcnn.kernels.cuda.runtime.launch import launch
@@ -44,13 +44,18 @@ class Images:
         if source is not None:
             upload(_flat(source), self._device)
 
-    def gather(self, indices: Any, count: int, x: Any, stream: Any) -> None:
+    def gather(self, indices: DeviceArray, count: int, x: DeviceArray, stream: Stream) -> None:
         """Put a launch on the stream that writes the images of these numbers into x."""
         operands = {"images": self._device, "indices": indices, "x": x, "size": prod(self._shape)}
         launch(gather_images[self._dtype], count, stream, operands)
 
     def resample(
-        self, operands: dict[str, Any], indices: Any, count: int, x: Any, stream: Any
+        self,
+        operands: dict[str, object],
+        indices: DeviceArray,
+        count: int,
+        x: DeviceArray,
+        stream: Stream,
     ) -> None:
         """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
         an image's `mean` colour is looked at."""

@@ -8,7 +8,6 @@ it as one graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,14 @@ from fastcnn.backends.cuda.dataset_cache import DatasetCache
 from fastcnn.backends.cuda.graphs import Replay
 from fastcnn.backends.cuda.input_feed import InputFeed, InputRoute
 from fastcnn.backends.cuda.launches import MOST_SIZES, Launches, extent
-from fastcnn.backends.cuda.memory import to_device
+from fastcnn.backends.cuda.memory import DeviceArray, to_device
 from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, PlannedProgram, outside_of, results_of
 from fastcnn.backends.lowering import Lowering
-from fastcnn.backends.step import StepSpec
+from fastcnn.backends.step import BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
@@ -119,7 +118,7 @@ def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
     return lambda images: extent(low.calls.emitted, images) + images * each
 
 
-class _CpuProgram(PlannedProgram):
+class _CudaProgram(PlannedProgram):
     """A program's work on the GPU, recorded for each way and number of images.
 
     It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
@@ -139,7 +138,7 @@ class _CpuProgram(PlannedProgram):
         else:
             self.outputs = self._outputs["output"].host
 
-    def run(self, x: Any, **targets: np.ndarray) -> None:
+    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         def counts() -> bool:
             return bool(targets["control"][0]) and self.finite
 
@@ -156,7 +155,7 @@ class _CpuProgram(PlannedProgram):
             if isinstance(x, UploadedBatch):
                 self._uploader.take_back(x.staging)
 
-    def _put(self, x: Any, targets: dict[str, np.ndarray]) -> None:
+    def _put(self, x: BatchImages, targets: dict[str, np.ndarray]) -> None:
         """Put a run on the stream."""
         self._work.launches.prepare(len(x))  # what is wrong with a launch is told before the first
         for name, array in targets.items():
@@ -198,14 +197,15 @@ class CudaEngine(Engine):
             self.stream = new_stream()
             self.uploader = AsyncUploader()
         self.device_state = DeviceState(spec.state)
-        self._gradients: Any = None
+        self._gradients: DeviceArray | None = None
         self.sets = DatasetCache()
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, DeviceArray]:
         """Return the model's flat arrays on the device, by the names of their regions."""
         arrays = {"values": self.device_state.values, "moving": self.device_state.moving}
-        if self._gradients is not None:
-            arrays |= {"gradients": self._gradients, "slots": self.device_state.slots}
+        slots = self.device_state.slots
+        if self._gradients is not None and slots is not None:
+            arrays |= {"gradients": self._gradients, "slots": slots}
         return arrays
 
     def hold(self, images: np.ndarray, anew: bool) -> bool:
@@ -222,18 +222,21 @@ class CudaEngine(Engine):
 
     def _forget_gone(self) -> None:
         for planned in self._planned.values():
-            if isinstance(planned, _CpuProgram):
+            if isinstance(planned, _CudaProgram):
                 planned.forget_gone()
 
-    def sender(self) -> Callable[[np.ndarray], Any]:
+    def sender(self) -> Callable[[np.ndarray], BatchImages]:
         """Return what puts a prepared batch on its way to the device."""
         return self.uploader.send
 
     def _flat_gradients(self) -> np.ndarray:
-        gradients: np.ndarray = self._gradients.copy_to_host()
-        return gradients[: len(self._spec.state.values)]
+        if self._gradients is None:
+            raise RuntimeError("There are gradients only after a training step.")
+        return self._gradients.copy_to_host()[: len(self._spec.state.values)]
 
-    def _take_step(self, planned: PlannedProgram, x: Any, targets: dict[str, np.ndarray]) -> None:
+    def _take_step(
+        self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
+    ) -> None:
         planned.run(x, **targets)
 
     def _plan(
@@ -266,7 +269,7 @@ class CudaEngine(Engine):
         has_classes = scored and spec.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)
         absorbed = scored and roles["scores"] is not roles["output"]
-        return _CpuProgram(work, capacity, absorbed, self)
+        return _CudaProgram(work, capacity, absorbed, self)
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int

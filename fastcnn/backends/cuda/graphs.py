@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 
 
 class Graph:
     """What a function put on a stream, to be launched again as it was: same memory, same sizes."""
 
-    def __init__(self, stream: Any, enqueue: Callable[[], None]):
+    def __init__(self, stream: Stream, enqueue: Callable[[], None]):
         """Raises RuntimeError where the driver refuses to record or to build the graph."""
         from cuda.bindings import driver
 
@@ -60,7 +61,7 @@ class Replay:
     The first time compiles what is not compiled yet, which must not happen while recording.
     """
 
-    def __init__(self, stream: Any, enqueue: Callable[[], None]):
+    def __init__(self, stream: Stream, enqueue: Callable[[], None]):
         self._stream = stream
         self._enqueue = enqueue
         self._runs = 0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from fastcnn.backends.cuda.async_upload import UploadedBatch
 from fastcnn.backends.cuda.augmentation import Options, Resampling
 from fastcnn.backends.cuda.dataset_cache import DatasetCache, Images
+from fastcnn.backends.cuda.memory import DeviceArray
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.backends.engine import check_shape
-from fastcnn.backends.step import Selection
+from fastcnn.backends.step import BatchImages, Selection
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class InputFeed:
     on the stream is the same for all batches of a way and a size.
     """
 
-    def __init__(self, capacity: int, shape: tuple[int, ...], sets: DatasetCache, stream: Any):
+    def __init__(self, capacity: int, shape: tuple[int, ...], sets: DatasetCache, stream: Stream):
         self._capacity = capacity
         self._shape = shape
         self._channels = shape[-1]
@@ -53,14 +54,13 @@ class InputFeed:
         self._resampling: Resampling | None = None  # few programs augment
 
     @property
-    def x(self) -> Any:
+    def x(self) -> DeviceArray:
         """The images, on the device."""
         return self._x.device
 
-    def give(self, x: Any) -> InputRoute:
+    def give(self, x: BatchImages) -> InputRoute:
         """Take the images of the run that follows; return the way they come."""
-        held = self._sets.of(x.images) if isinstance(x, Selection) else None
-        if held is not None:
+        if isinstance(x, Selection) and (held := self._sets.of(x.images)) is not None:
             return self._select(x, held)
         if isinstance(x, UploadedBatch):
             # Of another stream and from memory that changes: no part of a graph.

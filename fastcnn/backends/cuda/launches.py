@@ -7,8 +7,11 @@ from math import prod
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from fastcnn.backends.cuda import memory
+from fastcnn.backends.cuda.memory import DeviceArray
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.backends.memory_planner import Span, place
 from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Address, Call, Region
 from fastcnn.kernels.cuda.runtime.compile import load
@@ -29,7 +32,7 @@ class Launches:
     their names. Regions that are never alive together share memory; images lie side by side.
     """
 
-    def __init__(self, calls: Sequence[Call], capacity: int, arrays: Mapping[str, Any]):
+    def __init__(self, calls: Sequence[Call], capacity: int, arrays: Mapping[str, DeviceArray]):
         self.capacity = capacity
         self._calls = list(calls)
         self._arrays = dict(arrays)
@@ -40,7 +43,7 @@ class Launches:
             )
         with memory.lack_told("the code of its kernels"):
             load(kernel_of(call) for call in self._calls)
-        self._empty: dict[np.dtype, Any] = {}
+        self._empty: dict[np.dtype, DeviceArray] = {}
         self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
 
     @property
@@ -59,13 +62,15 @@ class Launches:
                 self._bound.pop(next(iter(self._bound)))
             self._bound[images] = bound
 
-    def launch(self, images: int, stream: Any) -> None:
+    def launch(self, images: int, stream: Stream) -> None:
         """Put all launches for a number of images on a stream."""
         self.prepare(images)
         for compiled, blocks, threads, arguments in self._bound[images]:
             compiled[blocks, threads, stream](*arguments)
 
-    def view(self, region: Region, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
+    def view(
+        self, region: Region, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32
+    ) -> DeviceArray:
         """Return a region of the planner's own as a device array [capacity, *shape]."""
         times = self.capacity if region.per_image else 1
         offset = self._offsets[region]
@@ -98,7 +103,7 @@ class Launches:
             )
         return kernel.compiled, blocks, threads, arguments
 
-    def _array(self, where: Address | None, dtype: np.dtype) -> Any:
+    def _array(self, where: Address | None, dtype: np.dtype) -> DeviceArray:
         """Return the device array that begins at a place; one of length 0 for none."""
         if where is None:
             if dtype not in self._empty:
@@ -119,7 +124,7 @@ def kernel_of(call: Call) -> Kernel:
     return cast(Kernel, call.kernel)
 
 
-def _too_long(blocks: Any) -> str:
+def _too_long(blocks: int | tuple[int, ...]) -> str:
     """Return the axis along which a grid has too many blocks; "" for none."""
     if isinstance(blocks, tuple):
         for axis, length in zip("yz", blocks[1:], strict=False):

@@ -13,13 +13,48 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 
 Extent = Callable[[int], int]
+Array = TypeVar("Array")
+
+
+class DeviceArray(Protocol):
+    """An array on the device, as numba.cuda makes it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: slice) -> DeviceArray: ...
+
+    def view(self, dtype: npt.DTypeLike) -> DeviceArray: ...
+
+    def reshape(self, shape: tuple[int, ...]) -> DeviceArray: ...
+
+    def copy_to_device(
+        self, source: np.ndarray | DeviceArray, stream: Stream | None = None
+    ) -> None: ...
+
+    def copy_to_host(
+        self, ary: np.ndarray | None = None, stream: Stream | None = None
+    ) -> np.ndarray: ...
 
 
 @dataclass
@@ -48,23 +83,26 @@ def batch(images: int, extent: Extent) -> Iterator[None]:
         _asking.reset(token)
 
 
-def device_array(shape: int | Sequence[int], dtype: Any, what: str) -> Any:
+def device_array(shape: int | Sequence[int], dtype: npt.DTypeLike, what: str) -> DeviceArray:
     """Return an array on the device, its contents left as they are; `what` it is for, in words."""
     size = _bytes(shape, dtype)
-    array = _tried(lambda: cuda.device_array(shape, dtype), lambda: _no_room(size, what))
+    array: DeviceArray = _tried(
+        lambda: cuda.device_array(shape, dtype), lambda: _no_room(size, what)
+    )
     asking = _asking.get()
     if asking is not None:
         asking.allocated += size
     return array
 
 
-def pinned_array(shape: int | Sequence[int], dtype: Any, what: str) -> np.ndarray:
+def pinned_array(shape: int | Sequence[int], dtype: npt.DTypeLike, what: str) -> np.ndarray:
     """Return an array of the host in memory that stays in its place, for copies to the device."""
     size = _size(_bytes(shape, dtype))
-    return _tried(
+    array: np.ndarray = _tried(
         lambda: cuda.pinned_array(shape, dtype),
         lambda: f"The host has no {size} of memory to be pinned for {what}.",
     )
+    return array
 
 
 @contextlib.contextmanager
@@ -93,7 +131,7 @@ def free_bytes() -> float:
     return free
 
 
-def to_device(array: np.ndarray, what: str) -> Any:
+def to_device(array: np.ndarray, what: str) -> DeviceArray:
     """Return a copy of an array on the device; at least one number, which nothing reads."""
     if array.size == 0:
         array = np.zeros(1, array.dtype)
@@ -102,7 +140,7 @@ def to_device(array: np.ndarray, what: str) -> Any:
     return copy
 
 
-def upload(array: np.ndarray, to: Any) -> None:
+def upload(array: np.ndarray, to: DeviceArray) -> None:
     """Copy an array to the device; it is there when this returns, for all streams."""
     to.copy_to_device(array)
     if not SIMULATED:
@@ -110,12 +148,12 @@ def upload(array: np.ndarray, to: Any) -> None:
         cuda.default_stream().synchronize()
 
 
-def _bytes(shape: int | Sequence[int], dtype: Any) -> int:
+def _bytes(shape: int | Sequence[int], dtype: npt.DTypeLike) -> int:
     numbers = shape if isinstance(shape, int) else prod(shape)
     return int(numbers) * np.dtype(dtype).itemsize
 
 
-def _tried(make: Callable[[], Any], sentence: Callable[[], str]) -> Any:
+def _tried(make: Callable[[], Array], sentence: Callable[[], str]) -> Array:
     for _ in range(2):
         try:
             return make()

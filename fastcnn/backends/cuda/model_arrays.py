@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastcnn.backends.cuda.memory import device_array, upload
+from fastcnn.backends.cuda.memory import DeviceArray, device_array, upload
+from fastcnn.backends.cuda.streams import Stream
 from fastcnn.utils import forking
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class DeviceState:
         self.moving = _like(state.moving, "the moving statistics")
         self._moving_before = _like(state.moving, "the moving statistics")
         self._remembered = False  # in the run that is going on
-        self.slots: Any = None
+        self.slots: DeviceArray | None = None
 
     def fit_slots(self) -> None:
         """Make room for the optimizer's slots, float32[slots, P], as they are now."""
@@ -56,7 +57,7 @@ class DeviceState:
                 self._version = version
 
     def run(
-        self, stream: Any, work: Callable[[], None], counts: Callable[[], bool] | None = None
+        self, stream: Stream, work: Callable[[], None], counts: Callable[[], bool] | None = None
     ) -> None:
         """Put `work` on a stream and wait until it is over, also after an error.
 
@@ -92,12 +93,12 @@ class DeviceState:
         if self._state.lent:
             self._state.come_home()  # somebody holds a view that must show them
 
-    def remember_moving(self, stream: Any) -> None:
+    def remember_moving(self, stream: Stream) -> None:
         """Keep the moving statistics as they are before a step."""
         self._moving_before.copy_to_device(self.moving, stream)
         self._remembered = True
 
-    def _restore_moving(self, stream: Any) -> None:
+    def _restore_moving(self, stream: Stream) -> None:
         """Undo what a step that does not count did to them."""
         self.moving.copy_to_device(self._moving_before, stream)
         stream.synchronize()
@@ -111,7 +112,7 @@ class DeviceState:
         self._version = state.version
 
 
-def _like(array: np.ndarray, what: str) -> Any:
+def _like(array: np.ndarray, what: str) -> DeviceArray:
     return device_array(max(1, array.size), np.float32, what)
 
 
@@ -119,11 +120,11 @@ def _room(slots: np.ndarray) -> tuple[int, ...]:
     return tuple(max(1, extent) for extent in slots.shape)
 
 
-def _copy(source: np.ndarray, to: Any) -> None:
+def _copy(source: np.ndarray, to: DeviceArray) -> None:
     if source.size:
         upload(source, to[: len(source)] if source.ndim == 1 else to)
 
 
-def _copy_back(source: Any, to: np.ndarray) -> None:
+def _copy_back(source: DeviceArray, to: np.ndarray) -> None:
     if to.size:
         source[: len(to)].copy_to_host(to)

@@ -5,7 +5,7 @@ A launch for each parameter, as the CPU has calls, would cost more than the upda
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _penalties(parameter: Parameter) -> tuple[float, float]:
     return (regularizer.l1, regularizer.l2) if regularizer else (0.0, 0.0)
 
 
-def _named(*same: str, **fields: str) -> dict[str, Any]:
+def _named(*same: str, **fields: str) -> dict[str, Region]:
     """Return whole arrays by the fields that take them: `same` are named like their fields."""
     names = {**{name: name for name in same}, **fields}
     return {field: Region(0, name, per_image=False) for field, name in names.items()}

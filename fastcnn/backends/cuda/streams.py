@@ -14,22 +14,31 @@ streams know nothing of the default one. The order between them is told instead:
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Protocol, SupportsInt, cast
 
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 
 
-def new_stream() -> Any:
+class Stream(Protocol):
+    """A stream of launches and copies, as numba.cuda makes it."""
+
+    handle: SupportsInt
+
+    def synchronize(self) -> None:
+        """Wait until all that was put on it is over."""
+
+
+def new_stream() -> Stream:
     """Return a stream of its own."""
     if SIMULATED:
-        return cuda.stream()
+        return cast(Stream, cuda.stream())
     from cuda.bindings import driver
 
     context = cuda.current_context()
     error, handle = driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
     if int(error) != 0:
         raise RuntimeError(f"The GPU has no further stream: {getattr(error, 'name', error)}")
-    stream = cuda.external_stream(int(handle))
+    stream: Stream = cuda.external_stream(int(handle))
     # numba-cuda destroys its own in the same way: not while something is recorded.
     gone = weakref.finalize(stream, context.deallocations.add_item, driver.cuStreamDestroy, handle)
     gone.atexit = False  # the driver may be gone by then

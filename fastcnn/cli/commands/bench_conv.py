@@ -11,14 +11,14 @@ from fastcnn.cli.commands import bench_common
 from fastcnn.cli.options import bench
 from fastcnn.cli.options.bench import STDOUT
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.options.types import positive
+from fastcnn.cli.options.types import Commands, positive
 from fastcnn.lab.measure.problem_run import Task
 from fastcnn.lab.problems import descriptor, sets
 from fastcnn.lab.report import files
 from fastcnn.lab.results import NamedProblem, Report
 
 
-def add_options(benches: Any) -> None:
+def add_options(benches: Commands) -> None:
     """Adds the subcommand."""
     command = bench.subcommand(
         benches,

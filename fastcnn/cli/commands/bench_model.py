@@ -7,14 +7,13 @@ import csv
 import io
 import json
 import sys
-from typing import Any
 
 from fastcnn import optimizers
 from fastcnn.cli.commands import bench_common
 from fastcnn.cli.options import bench
 from fastcnn.cli.options.bench import STDOUT
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.options.types import MODEL_HELP, positive
+from fastcnn.cli.options.types import MODEL_HELP, Commands, positive
 from fastcnn.cli.resolve import model as models
 from fastcnn.devices import DEVICES
 from fastcnn.lab.measure import layer_times
@@ -28,7 +27,7 @@ EXAMPLE = "fastcnn bench model resnet20 --batch 32"
 RATE = 1e-7  # of learning: the weights stay as they are, as far as anyone can see
 
 
-def add_options(benches: Any) -> None:
+def add_options(benches: Commands) -> None:
     """Adds the subcommand."""
     text = "time each layer of a network's training step, forward and backward"
     command = bench.subcommand(benches, "model", text, EXAMPLE)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fastcnn.cli.commands import bench_common
 from fastcnn.cli.options import bench
-from fastcnn.cli.options.types import positive
+from fastcnn.cli.options.types import Commands, positive
 from fastcnn.lab.measure.problem_run import Task
 from fastcnn.lab.problems import sweep
 from fastcnn.lab.problems.sweep import Sweep
@@ -17,7 +16,7 @@ from fastcnn.lab.report import sweep_table
 from fastcnn.lab.results import Report
 
 
-def add_options(benches: Any) -> None:
+def add_options(benches: Commands) -> None:
     """Adds the subcommand."""
     command = bench.subcommand(
         benches,

@@ -171,5 +171,5 @@ def _title(shares: NDArray[np.float32], names: list[str]) -> str:
     return ", ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
 
 
-def _print(args: argparse.Namespace, described: dict[str, Any], text: str) -> None:
+def _print(args: argparse.Namespace, described: dict[str, object], text: str) -> None:
     print(json.dumps(described) if args.json else text)

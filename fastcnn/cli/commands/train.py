@@ -63,7 +63,7 @@ def _resumed(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _trained(
-    args: argparse.Namespace, wanted: Settings, asked: dict[str, Any], folder: RunFolder
+    args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
 ) -> dict[str, Any]:
     """Train and measure; what came of it."""
     optimizer = train_settings.make_optimizer(wanted)
@@ -107,7 +107,7 @@ def _trained(
     return _result(best, folder, images, history)
 
 
-def _report(args: argparse.Namespace, report: dict[str, Any]) -> int:
+def _report(args: argparse.Namespace, report: dict[str, object]) -> int:
     print(json.dumps(report) if args.json else _text(report))
     return 0
 

@@ -42,7 +42,7 @@ def parse(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
     return [augmentation for text in texts for augmentation in _of_text(text, shape)]
 
 
-def shape_after(listed: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+def shape_after(listed: Sequence[object], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of an image after the augmentations."""
     # What is still to be fitted needs images before it knows their shape, and keeps it.
     changing = [

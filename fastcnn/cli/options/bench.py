@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from fastcnn.cli.options import device
-from fastcnn.cli.options.types import positive
+from fastcnn.cli.options.types import Commands, positive
 from fastcnn.lab.measure.peer import PYTHON, SCRIPTS
 from fastcnn.lab.measure.runner import REPEAT
 from fastcnn.strategies import AUTO, DIRECTIONS, STRATEGIES
@@ -15,7 +14,7 @@ ALL = "all"
 STDOUT = "-"
 
 
-def subcommand(benches: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+def subcommand(benches: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:
     """Add a subcommand with the options that all of them have."""
     command: argparse.ArgumentParser = benches.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"

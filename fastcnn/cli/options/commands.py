@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 from fastcnn.autotune.tuner import SECONDS
 from fastcnn.cli.commands import bench
 from fastcnn.cli.options import augment, data, decoding, device
-from fastcnn.cli.options.types import MODEL_HELP, number, positive, rate, seed, share
+from fastcnn.cli.options.types import MODEL_HELP, Commands, number, positive, rate, seed, share
 from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.images.decoder import RESIZE_MODES
 from fastcnn.optimizers import OPTIMIZERS
@@ -37,7 +36,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def _action(actions: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+def _action(actions: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = actions.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: {example}"
     )

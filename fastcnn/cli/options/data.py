@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 from fastcnn.cli.options import augment, decoding
-from fastcnn.cli.options.types import positive, seed
+from fastcnn.cli.options.types import Commands, positive, seed
 
-Make = Callable[[Any, str, str, str], argparse.ArgumentParser]
+Make = Callable[[Commands, str, str, str], argparse.ArgumentParser]
 
 SOURCE_HELP = (
     "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz or "
@@ -27,7 +26,7 @@ def add(command: argparse.ArgumentParser, make: Make) -> None:
     _show(actions, make)
 
 
-def _pack(actions: Any, make: Make) -> None:
+def _pack(actions: Commands, make: Make) -> None:
     command = make(
         actions,
         "pack",
@@ -40,7 +39,7 @@ def _pack(actions: Any, make: Make) -> None:
     decoding.add_on_error(command)
 
 
-def _check(actions: Any, make: Make) -> None:
+def _check(actions: Commands, make: Make) -> None:
     command = make(
         actions,
         "check",
@@ -50,7 +49,7 @@ def _check(actions: Any, make: Make) -> None:
     command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
 
 
-def _stats(actions: Any, make: Make) -> None:
+def _stats(actions: Commands, make: Make) -> None:
     command = make(
         actions,
         "stats",
@@ -61,7 +60,7 @@ def _stats(actions: Any, make: Make) -> None:
     decoding.add_options(command, "default: ")
 
 
-def _show(actions: Any, make: Make) -> None:
+def _show(actions: Commands, make: Make) -> None:
     command = make(
         actions,
         "show",

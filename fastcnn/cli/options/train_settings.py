@@ -51,7 +51,7 @@ def text(settings: Settings) -> str:
     return json.dumps(asdict(settings), indent=2) + "\n"
 
 
-def resumed(path: Path, changes: dict[str, Any]) -> Settings:
+def resumed(path: Path, changes: dict[str, object]) -> Settings:
     """The settings kept at `path`; UsageError where the command line asks for others."""
     try:
         settings = Settings(**json.loads(path.read_text(encoding="utf-8")))

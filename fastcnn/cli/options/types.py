@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import TypeAlias
 
 from fastcnn.applications import NETWORKS
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What subcommands are added to."""
 
 MODEL_HELP = (
     f"a network's name ({', '.join(NETWORKS)}), a Python file that defines `model`, or a saved "

@@ -99,7 +99,7 @@ def _from_folder(
     return _of_dataset(text, folder)
 
 
-def _of_dataset(name: str, images: Any) -> ImageSet:
+def _of_dataset(name: str, images: object) -> ImageSet:
     """The set of a Dataset, or of a pair of them for training and validation."""
     train, held = images if isinstance(images, tuple) else (images, None)
     validation = None if held is None else ImageSubset(held, held.labels)

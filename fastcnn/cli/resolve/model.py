@@ -6,7 +6,6 @@ import importlib.util
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from fastcnn.models.sequential import Sequential
 from fastcnn.training.loss_checks import ending
 
 
-def named(text: str, **options: Any) -> Sequential:
+def named(text: str, **options: object) -> Sequential:
     """The model that `text` means; `options` go to the function of a network's name."""
     path = Path(text)
     if path.suffix == ".py":

@@ -59,7 +59,7 @@ class Augmentation(Settings):
         return {name: _plain(getattr(self, name)) for name in self.settings}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Augmentation:
+    def from_config(cls, config: dict[str, object]) -> Augmentation:
         parameters = signature(cls.__init__).parameters
         for name in config:
             if name not in parameters:
@@ -72,14 +72,14 @@ class Augmentation(Settings):
         return f"{type(self).__name__}({settings})"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def interval(
-    owner: object, argument: str, value: Any, low: float, high: float, *, mirrored: bool
+    owner: object, argument: str, value: object, low: float, high: float, *, mirrored: bool
 ) -> Range:
     """Return the interval that an argument names: a pair, or one number f, for -f to f or 0 to f.
 
@@ -109,7 +109,7 @@ def interval(
     return min(size, 0.0), max(size, 0.0)
 
 
-def two_ends(owner: object, argument: str, value: Any) -> tuple[Any, Any]:
+def two_ends(owner: object, argument: str, value: object) -> tuple[Any, Any]:
     """Return (lower, upper): the pair itself, or one value twice.
 
     Args:
@@ -130,7 +130,7 @@ def two_ends(owner: object, argument: str, value: Any) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
-def value_limits(owner: object, value_range: Any) -> Range:
+def value_limits(owner: object, value_range: object) -> Range:
     """Return the lowest and the highest value of a pixel.
 
     Args:

@@ -117,7 +117,7 @@ class ColorAugmentation(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
 
-    def _set_value_range(self, value_range: Any) -> None:
+    def _set_value_range(self, value_range: object) -> None:
         self.value_range = value_range
         self._limits = value_limits(self, value_range)
 
@@ -301,7 +301,7 @@ class PCAColor(_OfThreeChannels):
     def fitted(self) -> bool:
         return self.components is not None
 
-    def fit(self, images: Any) -> PCAColor:
+    def fit(self, images: object) -> PCAColor:
         """Find the components of the colours of the training images.
 
         Args:

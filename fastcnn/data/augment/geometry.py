@@ -281,7 +281,7 @@ class RandomZoom(_Resampling):
         self._across = None if width_factor is None else self._range("width_factor", width_factor)
         self._set_fill(fill_mode, interpolation, fill_value)
 
-    def _range(self, argument: str, factor: Any) -> tuple[float, float]:
+    def _range(self, argument: str, factor: object) -> tuple[float, float]:
         low, high = interval(self, argument, factor, -1, 1, mirrored=True)
         if low == -1:
             raise ValueError(f"RandomZoom: {argument} must be above -1. Received {factor!r}.")

@@ -7,7 +7,6 @@ model, the arrays that they were fitted with included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +63,7 @@ STEPS: dict[str, type[Preprocessing]] = {
 }
 
 
-def steps(value: Any) -> list[Preprocessing]:
+def steps(value: object) -> list[Preprocessing]:
     """Return a model's preprocessing as a list of steps.
 
     Args:
@@ -81,7 +80,7 @@ def steps(value: Any) -> list[Preprocessing]:
     return [naming.resolve("preprocessing step", step, Preprocessing, STEPS) for step in value]
 
 
-def check_order(values: Sequence[Any]) -> None:
+def check_order(values: Sequence[object]) -> None:
     """Refuse a fixed step before an augmentation that is drawn.
 
     It acts behind all of them, as it must in prediction, which draws nothing.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.data.augment.base import Augmentation
 from fastcnn.data.augment.color import (
     PCAColor,
@@ -49,7 +47,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
 LAYERS = ("Rescaling", "Normalization")
 
 
-def resolved(augmentation: Any) -> Augmentation:
+def resolved(augmentation: object) -> Augmentation:
     """Return the augmentation that an object, a class, a name or a configuration stands for.
 
     Args:

@@ -65,7 +65,9 @@ class Moments:
         return np.maximum(self._squares / self.count - np.square(apart), 0)
 
 
-def of_colours(images: Any, owner: str, full: bool = False, steps: Sequence[Any] = ()) -> Moments:
+def of_colours(
+    images: object, owner: str, full: bool = False, steps: Sequence[object] = ()
+) -> Moments:
     """Return the moments of all pixels' colours, after the fixed steps of a preprocessing.
 
     Args:
@@ -77,7 +79,7 @@ def of_colours(images: Any, owner: str, full: bool = False, steps: Sequence[Any]
     return _measured(images, owner, shape(images, owner)[-1], full, steps)
 
 
-def of_images(images: Any, owner: str) -> Moments:
+def of_images(images: object, owner: str) -> Moments:
     """Return the full moments of whole images as vectors.
 
     Args:
@@ -133,7 +135,7 @@ def _measured(images: Any, owner: str, size: int, full: bool, steps: Sequence[An
     return moments
 
 
-def _pieces(images: Any) -> Iterator[npt.NDArray[Any]]:
+def _pieces(images: object) -> Iterator[npt.NDArray[Any]]:
     if is_dataset(images):
         dtype = getattr(images, "dtype", np.float32)
         yield from (some for _, some in pieces(images, dtype))

@@ -87,7 +87,7 @@ class ZCAWhitening(Preprocessing):
     def fitted(self) -> bool:
         return self.matrix is not None
 
-    def fit(self, images: Any) -> ZCAWhitening:
+    def fit(self, images: object) -> ZCAWhitening:
         """Find mean and matrix from the training images, which are read through once.
 
         It takes D^3 steps and 4 D^2 float64 numbers: some minutes and 300 MB for 32 x 32 x 3.

@@ -76,7 +76,7 @@ def read_npz(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
 
 
 def _wanted(
-    archive: zipfile.ZipFile, path: Any, names: tuple[str, ...]
+    archive: zipfile.ZipFile, path: str | os.PathLike[str], names: tuple[str, ...]
 ) -> dict[str, zipfile.ZipInfo]:
     members = _members(archive, path)
     missing = [name for name in names if name not in members]
@@ -109,7 +109,7 @@ def _members(archive: zipfile.ZipFile, path: Any) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Any) -> Array:
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str | os.PathLike[str]) -> Array:
     name = info.filename.removesuffix(".npy")
     with archive.open(info) as stream:
         dtype, shape, fortran, begin = _header(stream, name, path)
@@ -124,7 +124,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Any) -> Array:
     return array.reshape(shape, order="F" if fortran else "C")
 
 
-def _fill(stream: IO[bytes], target: memoryview, path: Any) -> None:
+def _fill(stream: IO[bytes], target: memoryview, path: str | os.PathLike[str]) -> None:
     done = 0
     while done < len(target):
         piece = stream.read(min(PIECE, len(target) - done))
@@ -137,7 +137,7 @@ def _fill(stream: IO[bytes], target: memoryview, path: Any) -> None:
 
 
 def _header(
-    stream: IO[bytes], name: str, path: Any
+    stream: IO[bytes], name: str, path: str | os.PathLike[str]
 ) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
     """Type, shape, whether in Fortran's order, and where the values begin."""
     magic = stream.read(8)

@@ -259,14 +259,14 @@ def _labels(file: File, count: int, classes: int) -> npt.NDArray[np.int32]:
     return labels
 
 
-def _names(about: dict[str, Any]) -> list[str]:
+def _names(about: dict[str, object]) -> list[str]:
     names = about.get("class_names")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise Damage("its class names are damaged")
     return names
 
 
-def _decoder(about: dict[str, Any], shape: tuple[int, ...]) -> Decoder | None:
+def _decoder(about: dict[str, object], shape: tuple[int, ...]) -> Decoder | None:
     if about.get("decoder") is None:
         return None
     try:
@@ -286,7 +286,7 @@ def _files(file: File, count: int) -> list[str]:
 
 
 def _report(
-    path: str, about: dict[str, Any], names: list[str], labels: npt.NDArray[np.int32]
+    path: str, about: dict[str, object], names: list[str], labels: npt.NDArray[np.int32]
 ) -> Report:
     counts = np.bincount(labels, minlength=len(names)).tolist()
     return Report.restored(path, names, counts, about.get("report"))

@@ -262,7 +262,7 @@ class ImageFolder(FixedAttributes):
         self._sifted("Checking", look, workers, parallel_decode.HEADERS)
 
     def _sifted(
-        self, title: str, read: Callable[[int], Any], workers: int, some: int
+        self, title: str, read: Callable[[int], object], workers: int, some: int
     ) -> npt.NDArray[np.int64]:
         """Keeps the files that can be read, and returns their former positions."""
         readable = []
@@ -317,6 +317,6 @@ class ImageFolder(FixedAttributes):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_threads": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
         self._closed = True

@@ -131,7 +131,7 @@ class Report:
 
     @classmethod
     def restored(
-        cls, source: str, class_names: Sequence[str], counts: list[int], described: Any
+        cls, source: str, class_names: Sequence[str], counts: list[int], described: object
     ) -> Report:
         """Return a report with the lists of a description, as far as they are there and whole.
 
@@ -170,7 +170,7 @@ def _by_path(left: LeftOut) -> str:
     return left.path
 
 
-def _left_out(described: Any) -> list[LeftOut]:
+def _left_out(described: object) -> list[LeftOut]:
     entries = described if isinstance(described, list) else []
     return [
         LeftOut(str(entry["path"]), str(entry["reason"]))

@@ -46,7 +46,7 @@ def split_source(
 
 
 def split(
-    names: Sequence[str], labels: npt.NDArray[Any], share: Any, seed: int
+    names: Sequence[str], labels: npt.NDArray[Any], share: object, seed: int
 ) -> tuple[Positions, Positions]:
     """Return positions for training and for validation, both ascending.
 

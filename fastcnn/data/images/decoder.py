@@ -148,7 +148,7 @@ class Decoder:
         }
 
     @classmethod
-    def from_config(cls, config: Any) -> Decoder:
+    def from_config(cls, config: object) -> Decoder:
         """Return the decoder that `get_config` described.
 
         Args:

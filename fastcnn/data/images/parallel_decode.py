@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +86,7 @@ def decode_all(
 
 
 def read_all(
-    read: Callable[[int], Any], count: int, workers: int, chunk: int = CHUNK
+    read: Callable[[int], object], count: int, workers: int, chunk: int = CHUNK
 ) -> Generator[Chunk, None, None]:
     """Call a function for every position, a chunk at a time; what it returns is not kept.
 
@@ -123,7 +122,7 @@ def header_workers(sample: Sequence[str], workers: int) -> int:
     return workers if waited > WAITING * worked else 1
 
 
-def _chunk(read: Callable[[int], Any], asked: range, images: Pixels) -> Chunk:
+def _chunk(read: Callable[[int], object], asked: range, images: Pixels) -> Chunk:
     positions, failures = [], []
     for position in asked:
         try:

@@ -17,7 +17,7 @@ from fastcnn.data.pipeline.stream import Stream
 MEMBERS = ("__len__", "images", "labels")
 
 
-def is_map_style(value: Any) -> bool:
+def is_map_style(value: object) -> bool:
     """Say whether `len(value)` and `value[i]` work; arrays and plain containers are not meant.
 
     Args:
@@ -26,7 +26,7 @@ def is_map_style(value: Any) -> bool:
     return _foreign(value) and hasattr(value, "__getitem__") and hasattr(value, "__len__")
 
 
-def is_iterable(value: Any) -> bool:
+def is_iterable(value: object) -> bool:
     """Say whether one can go through a value; arrays and plain containers are not meant.
 
     Args:
@@ -35,7 +35,7 @@ def is_iterable(value: Any) -> bool:
     return _foreign(value) and hasattr(value, "__iter__")
 
 
-def _foreign(value: Any) -> bool:
+def _foreign(value: object) -> bool:
     plain = isinstance(value, type | list | tuple | str | bytes | Mapping | Set)
     return not (plain or hasattr(value, "__array__") or is_dataset(value))
 
@@ -89,7 +89,7 @@ def _refuse_nearly(value: Any, name: str) -> None:
         )
 
 
-def _is_batch(item: Any) -> bool:
+def _is_batch(item: object) -> bool:
     """Whether an item holds the images of a batch, not one image."""
     first = item[0] if isinstance(item, tuple | list) else item
     return getattr(first, "ndim", 0) == 4

@@ -22,7 +22,7 @@ WITHIN = ("dataset", "sampler", "batch_sampler")
 
 
 def told(
-    source: Any, batches: Generator[Batch, None, None], epoch: int | None
+    source: object, batches: Generator[Batch, None, None], epoch: int | None
 ) -> Generator[Batch, None, None]:
     """Yield the batches of one pass over a source, which is told of its beginning.
 
@@ -40,7 +40,7 @@ def told(
 
 
 def _told(
-    source: Any, batches: Generator[Batch, None, None], epoch: int | None
+    source: object, batches: Generator[Batch, None, None], epoch: int | None
 ) -> Generator[Batch, None, None]:
     if epoch is not None:
         for part in _parts(source):
@@ -51,14 +51,14 @@ def _told(
     _call(source, "on_epoch_end")
 
 
-def _own_source(source: Any) -> Any:
+def _own_source(source: object) -> Any:
     """What the user gave, of which a source was made."""
     while isinstance(source, Indexed | Stream | Subset):
         source = source.source
     return source
 
 
-def _parts(source: Any) -> list[Any]:
+def _parts(source: object) -> list[Any]:
     """A source and what a loader goes by: its data set, its samplers."""
     within = [getattr(source, name, None) for name in WITHIN]
     within.append(getattr(within[-1], "sampler", None))
@@ -66,7 +66,7 @@ def _parts(source: Any) -> list[Any]:
     return list(unique.values())
 
 
-def _call(owner: Any, hook: str, *arguments: Any) -> None:
+def _call(owner: object, hook: str, *arguments: object) -> None:
     method = getattr(owner, hook, None)
     if callable(method):
         method(*arguments)

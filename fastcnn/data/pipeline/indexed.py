@@ -103,13 +103,13 @@ class Indexed:
                 refills = refills or _share_memory(self._first[1], item)
         return refills
 
-    def _image(self, index: int, item: Any) -> NDArray[Any]:
+    def _image(self, index: int, item: object) -> NDArray[Any]:
         refuse_mapping(item, f"{self._name}: the item at position {index}", "(image, label)")
         value = item[0] if isinstance(item, tuple | list) else item
         image = pixels(value, self._channels, f"{self._name}: the image at position {index}")
         return channels_last(image[None], self._channels, is_tensor(value))[0]
 
-    def _check_label(self, index: int, item: Any) -> None:
+    def _check_label(self, index: int, item: object) -> None:
         label = _label(item, f"{self._name}: the item at position {index}")
         if not np.array_equal(label, self.labels[index]):  # type: ignore[index]
             raise ValueError(
@@ -162,13 +162,13 @@ def _files(source: Any) -> list[str] | None:
     return [os.path.relpath(path, os.fspath(root)).replace(os.sep, "/") for path in paths]
 
 
-def _label(item: Any, name: str) -> NDArray[Any]:
+def _label(item: object, name: str) -> NDArray[Any]:
     if not isinstance(item, tuple | list) or len(item) < 2:
         raise ValueError(f"{name} must be (image, label). Received {type(item).__name__}.")
     return np.array(detached(item[1]))
 
 
-def _share_memory(item: Any, other: Any) -> bool:
+def _share_memory(item: object, other: object) -> bool:
     """Whether two items' images may lie in the same memory."""
     image, others = (
         detached(sample[0] if isinstance(sample, tuple | list) else sample)

@@ -15,7 +15,7 @@ from fastcnn.utils.naming import printable
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-def refuse_mapping(item: Any, name: str, wanted: str) -> None:
+def refuse_mapping(item: object, name: str, wanted: str) -> None:
     """Refuse a dict, as some libraries' items are.
 
     Args:
@@ -46,7 +46,7 @@ def class_names(source: Any) -> list[str] | None:
     return [printable(name) for name in names] if names and listed else None
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(value: object) -> bool:
     """Say whether a value is a tensor of PyTorch's, whose images have their channels first.
 
     Args:
@@ -66,7 +66,7 @@ def detached(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else value
 
 
-def pixels(value: Any, channels: int, name: str) -> NDArray[Any]:
+def pixels(value: object, channels: int, name: str) -> NDArray[Any]:
     """Return an array, a tensor or a PIL picture as uint8 or float32, whatever its axes.
 
     Args:

@@ -63,7 +63,7 @@ class Stream:
             return (self.source[number] for number in range(len(self.source)))
         return iter(self.source)
 
-    def _batch(self, batch: Any, name: str) -> tuple[NDArray[Any], Any, Any]:
+    def _batch(self, batch: object, name: str) -> tuple[NDArray[Any], Any, Any]:
         refuse_mapping(batch, name, "(x, y), (x, y, weights) or x")
         parts = batch if isinstance(batch, tuple | list) else (batch,)
         if not 1 <= len(parts) <= 3:
@@ -84,7 +84,7 @@ class Stream:
         return np.array(images, order="C"), _own(y, f"{name}: y"), _own(weight, f"{name}: weights")
 
 
-def _own(value: Any, name: str) -> NDArray[Any] | None:
+def _own(value: object, name: str) -> NDArray[Any] | None:
     return None if value is None else np.array(array(value, name))
 
 
