@@ -21,9 +21,9 @@ def say(text: object) -> None:
         return
     with contextlib.suppress(OSError, ValueError):
         try:
-            print(text, file=stream, flush=True)
+            _write(stream, f"{text}\n")
         except UnicodeEncodeError:
-            print(str(text).encode("ascii", "backslashreplace").decode(), file=stream, flush=True)
+            _write(stream, str(text).encode("ascii", "backslashreplace").decode() + "\n")
 
 
 def status(text: str) -> None:
@@ -35,7 +35,7 @@ def status(text: str) -> None:
         _sinks[-1](text)
     elif on_terminal():
         with contextlib.suppress(OSError, ValueError):
-            print(f"\r{CLEAR_LINE}{text}", end="", file=sys.stderr, flush=True)
+            _write(sys.stderr, f"\r{CLEAR_LINE}{text}")
 
 
 @contextlib.contextmanager
@@ -63,8 +63,17 @@ def on_terminal() -> bool:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream is a terminal; None and a closed one are not."""
-    return stream is not None and _usable(stream) and stream.isatty()
+    """Say whether a stream is a terminal; None, a closed one, and one that knows nothing but
+    `write`, as a program with windows may put in place of stderr, are not."""
+    asked = getattr(stream, "isatty", None)
+    return _usable(stream) and asked is not None and bool(asked())
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()
 
 
 def _usable(stream: TextIO | None) -> bool:

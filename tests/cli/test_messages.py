@@ -31,7 +31,17 @@ class Broken(io.StringIO):
         raise BrokenPipeError
 
 
-STREAMS = {"none": lambda: None, "closed": closed, "broken": Broken}
+class Bare:
+    """What a program with windows may put in place of stderr."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.lines.append(text)
+
+
+STREAMS = {"none": lambda: None, "closed": closed, "broken": Broken, "bare": Bare}
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
@@ -49,6 +59,14 @@ def test_fit_and_the_rest_work_without_streams(stream, monkeypatch):
     with progress.tally("", 1) as show:
         show(1, "x")
     interrupt.Interrupt()._handle(2, None)
+
+
+def test_a_stream_that_only_writes_is_written_to(monkeypatch):
+    stream = Bare()
+    monkeypatch.setattr(sys, "stderr", stream)
+    messages.say("a line")
+    messages.status("none, as on no terminal")
+    assert stream.lines == ["a line\n"]
 
 
 def test_what_an_encoding_lacks_is_escaped(monkeypatch):
