@@ -10,6 +10,7 @@ from fastcnn.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    Concat,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -21,6 +22,7 @@ from fastcnn.layers import (
     LeakyReLU,
     MaxPooling2D,
     ReLU,
+    Residual,
     SeparableConv2D,
     Softmax,
 )
@@ -33,6 +35,7 @@ PASSING = (
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
 ACTIVATED = (Activation, Conv2D, Dense, DepthwiseConv2D, SeparableConv2D)
+PROBABILITIES = ("softmax", "sigmoid")
 SIGNED = ("linear", "leaky_relu", "elu", "gelu", "tanh")
 """Activations whose outputs may be negative."""
 
@@ -41,7 +44,7 @@ def ending(layers: Sequence[Layer]) -> str | None:
     """The activation whose values come out of layers in a row.
 
     "linear" where they may be any numbers, None where that is not known: of a layer of the user's
-    own, of branches, or where nothing changes the input.
+    own, of branches that end differently, or where nothing changes the input.
     """
     for layer in reversed(layers):
         kind = type(layer)
@@ -55,47 +58,84 @@ def ending(layers: Sequence[Layer]) -> str | None:
             return "leaky_relu" if kind is LeakyReLU else "elu"
         if kind is BatchNormalization:
             return "linear"
+        if kind in (Residual, Concat):
+            return _ending_of_branches(layer)
         if kind not in (*PASSING, Activation):
             return None
     return None
 
 
+def _ending_of_branches(layer: Any) -> str | None:
+    """What is known of branches that are added, or put side by side: whether any number may come
+    out, and else what all of them end in, where that holds for both together."""
+    ends = {ending(chain) for chain in layer.chains}
+    if ends & {*SIGNED}:
+        return "linear"
+    added = type(layer) is Residual
+    if added and not layer.has_shortcut:
+        ends.add(None)
+    end = ends.pop() if len(ends) == 1 else None
+    return end if end == "relu" or (end == "sigmoid" and not added) else None
+
+
+def _squashed_twice(layers: Sequence[Layer]) -> str | None:
+    """What an activation at the end is applied to, where that is a softmax or sigmoid already."""
+    last = next((n for n in reversed(range(len(layers))) if type(layers[n]) not in PASSING), 0)
+    if type(layers[last]) in (Activation, Softmax) and ending(layers[last:]) in PROBABILITIES:
+        before = ending(layers[:last])
+        return before if before in PROBABILITIES else None
+    return None
+
+
 def refuse_misfit(model: ModelSettings, loss: Any, method: str) -> None:
     """ValueError where a network can never learn what its loss asks for."""
+    misfit = _never(model, loss)
+    if misfit:
+        raise ValueError(f"{method}: {misfit}")
+
+
+def _never(model: ModelSettings, loss: Any) -> str | None:
+    """Why a network can never learn what its loss asks for, or None."""
     end, name = ending(model.layers), model.layers[-1].name
     labels = model.output_shape[-1]
     if labels == 1 and loss.has_classes:
-        raise ValueError(
-            f"{method}: the loss '{loss.name}' needs an output for each of at least two classes. "
+        return (
+            f"the loss '{loss.name}' needs an output for each of at least two classes. "
             f"Received 1 output from layer '{name}'; give it 2, or compile with "
             f"BinaryCrossentropy(from_logits={end != 'sigmoid'})."
         )
     if labels == 1 and end == "softmax":
-        raise ValueError(
-            f"{method}: softmax of a single output is always 1. Give layer '{name}' "
+        return (
+            f"softmax of a single output is always 1. Give layer '{name}' "
             "activation='sigmoid', or 2 outputs."
         )
     maker = type(loss).fuses
     if maker and not loss.from_logits and end in SIGNED:
-        raise ValueError(
-            f"{method}: the loss '{loss.name}' takes probabilities. The outputs of layer '{name}' "
-            f"({end}) may be negative: give it activation='{maker}', or compile with "
+        takes = "activation" in model.layers[-1].settings
+        remedy = f"give it activation='{maker}'" if takes else f"add Activation('{maker}')"
+        return (
+            f"the loss '{loss.name}' takes probabilities. The outputs of layer '{name}' "
+            f"({end}) may be negative: {remedy}, or compile with "
             f"{type(loss).__name__}(from_logits=True)."
         )
-    if maker and loss.from_logits and end in ("softmax", "sigmoid"):
-        raise ValueError(
-            f"{method}: the loss '{loss.name}' with from_logits=True applies {maker} itself, and "
+    if maker and loss.from_logits and end in PROBABILITIES:
+        return (
+            f"the loss '{loss.name}' with from_logits=True applies {maker} itself, and "
             f"layer '{name}' ends in {end} already: leave one of them out."
         )
-    if loss.yes_no and not maker and end in ("softmax", "sigmoid"):
-        raise ValueError(
-            f"{method}: the loss '{loss.name}' takes outputs below 0 for no and above 0 for yes. "
+    if loss.yes_no and not maker and end in PROBABILITIES:
+        return (
+            f"the loss '{loss.name}' takes outputs below 0 for no and above 0 for yes. "
             f"Those of layer '{name}' ({end}) are never below 0: leave {end} out, or use 'tanh'."
         )
+    return None
 
 
 def warn_of_misfit(model: ModelSettings, loss: Any) -> None:
-    """Warns where what a network ends in is seldom meant with its loss."""
+    """Warns where what a network ends in is seldom meant with its loss; what is never right is
+    refused when it is used."""
+    if _never(model, loss):
+        return
     end, name, maker = ending(model.layers), model.layers[-1].name, type(loss).fuses
     probabilities = maker and not loss.from_logits
     doubt = None
@@ -105,8 +145,14 @@ def warn_of_misfit(model: ModelSettings, loss: Any) -> None:
         doubt = "takes logits of any size, and tanh keeps them from -1 to 1; leave it out"
     elif loss.yes_no and not maker and end == "relu":
         doubt = "takes outputs below 0 for no, and relu gives none; leave it out"
-    elif loss.has_classes and not maker and end in ("softmax", "sigmoid"):
+    elif loss.has_classes and not maker and end in PROBABILITIES:
         doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
+    twice = _squashed_twice(model.layers)
+    if twice:
+        training_warning.warn(
+            f"Layer '{name}' applies {end} to what went through {twice} already, which leaves "
+            "little between the outputs; leave one of them out, unless this is meant."
+        )
     if doubt:
         training_warning.warn(
             f"Layer '{name}' ends in {end}, but the loss '{loss.name}' {doubt}, unless this is "

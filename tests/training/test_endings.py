@@ -38,7 +38,15 @@ ENDINGS = [
     ([L.Dense(3), L.LeakyReLU()], "leaky_relu"),
     ([L.Dense(3), L.ELU()], "elu"),
     ([OwnLayer(3)], None),
-    ([L.Residual([L.Dense(3)])], None),
+    ([L.Residual([L.Dense(3)])], "linear"),
+    ([L.Residual([L.Dense(3, activation="relu")])], None),
+    ([L.Residual([L.Dense(3, activation="relu")], [L.Dense(3), L.ReLU()])], "relu"),
+    ([L.Residual([L.Dense(3, activation="softmax")], [L.Softmax()])], None),
+    ([L.Residual([L.Dense(3)]), L.Softmax()], "softmax"),
+    ([L.Concat([L.Dense(2)], [L.Dense(1, activation="relu")]), L.Dropout(0.1)], "linear"),
+    ([L.Concat([L.Dense(2, activation="sigmoid")], [L.Activation("sigmoid")])], "sigmoid"),
+    ([L.Concat([L.Softmax()], [L.Softmax()])], None),
+    ([L.Concat([OwnLayer(2)], [L.ReLU()])], None),
     ([L.Flatten()], None),
 ]
 
@@ -105,6 +113,32 @@ def test_seldom_meant(loss, end, words):
     assert len(told) == 1 and told[0].filename == __file__
     y = np.eye(3)[:2] if model.loss.target == "dense" else [0, 1]
     model.train_on_batch(np.ones((2, 6), np.float32), y)
+
+
+def test_what_is_never_right_is_not_warned_of_as_well():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model_of("binary_crossentropy", "softmax", outputs=1)
+
+
+def test_branches_that_may_be_negative_under_a_loss_of_probabilities():
+    model = fastcnn.Sequential([L.Dense(3), L.Residual([L.Dense(3)], name="sum")], (6,))
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"\(linear\) may be negative: add Activation"):
+        model.fit(np.ones((2, 6), np.float32), np.eye(3)[:2])
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([L.Dense(3, activation="softmax"), L.Softmax()], "softmax to what went through softmax"),
+        ([L.Dense(3, activation="sigmoid"), L.Dropout(0.1), L.Softmax()], "went through sigmoid"),
+    ],
+)
+def test_probabilities_of_probabilities(layers, words):
+    model = fastcnn.Sequential(layers, (6,))
+    with pytest.warns(UserWarning, match=words):
+        model.compile("sgd", "categorical_crossentropy")
 
 
 FINE = [
