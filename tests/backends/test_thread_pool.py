@@ -14,7 +14,7 @@ import pytest
 
 from fastcnn import Sequential, set_num_threads
 from fastcnn import layers as L
-from fastcnn.backends.cpu.thread_pool import ThreadPool, _control_block
+from fastcnn.backends.cpu.thread_pool import ThreadPool
 from fastcnn.utils import threads as thread_count
 
 X = np.random.default_rng(0).standard_normal((24, 10, 10, 3)).astype(np.float32)
@@ -115,17 +115,72 @@ def test_helpers_fall_asleep_and_wake_at_any_moment(many_threads):
                 pass
 
 
-def test_a_run_needs_no_helper_to_come(many_threads, monkeypatch):
-    """The caller computes what others could have taken."""
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_run_needs_no_helper_to_come(allowed, many_threads, monkeypatch):
+    """The caller computes what others could have taken: those that the system refuses to start."""
     many_threads(1)
     model = network()
     right = model.predict(X)
     many_threads(4)
     lonely = ThreadPool()
-    monkeypatch.setattr(lonely, "_start", lambda threads: None)
-    monkeypatch.setattr(lonely, "_control", _control_block(4))
     monkeypatch.setattr("fastcnn.backends.cpu.executable.pool", lonely)
+    start, asked = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        asked.append(thread)
+        if len(asked) > allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(3):
+        assert np.array_equal(model.predict(X), right)
+    assert len(lonely.helpers) == allowed
+    assert len(asked) == allowed + 1, "asked again at every run"
+
+
+def test_threads_whose_start_was_interrupted_end_with_the_pool(many_threads, monkeypatch):
+    many_threads(3)
+    model = network()
+    right = model.predict(X)
+    pool = ThreadPool()
+    monkeypatch.setattr("fastcnn.backends.cpu.executable.pool", pool)
+    start, started = threading.Thread.start, []
+
+    def interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.predict(X)
+    monkeypatch.setattr(threading.Thread, "start", start)
     assert np.array_equal(model.predict(X), right)
+    assert len(pool.helpers) == 2
+    started[0].join(10)
+    assert not started[0].is_alive()
+
+
+def test_a_model_computes_while_python_ends():
+    """Where no thread can be started any more: in what was registered before fastcnn was there."""
+    program = """
+import atexit
+atexit.register(lambda: print(model.predict(x).shape))
+import numpy as np, fastcnn
+from fastcnn import layers as L
+model = fastcnn.Sequential([L.Conv2D(4, 3)], input_shape=(8, 8, 1), device="cpu")
+x = np.ones((8, 8, 8, 1), np.float32)
+model.predict(x)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "NUMBA_NUM_THREADS": "3"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(8, 6, 6, 4)\n", "")
 
 
 def test_helpers_end_with_python():

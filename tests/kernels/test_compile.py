@@ -6,9 +6,12 @@ import io
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastcnn.kernels.cpu import layout
+from fastcnn.kernels.cpu.gemm import tile_code
+from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.nn import activation
 from fastcnn.kernels.cpu.runtime import code, compile, compile_cache
 from fastcnn.kernels.cpu.runtime.kernel import Kernel
@@ -151,3 +154,24 @@ def test_required_code_comes_first():
     grid = Piece("grid", tile)
     compile.load([Piece("pad"), grid, tile, Piece("panels", grid)])
     assert order == ["pad", "tile", "grid", "panels"]
+
+
+def test_tiles_count_as_loaded_once_their_table_is_whole(monkeypatch):
+    """Not before: a kernel would call through an address that is still 0."""
+    tiles = tile_code.TileCode(GRID)
+    index, asked = tile_code.table_index, []
+
+    def interrupted(*size):
+        asked.append((size, tiles.loaded))
+        if len(asked) == 7:
+            raise KeyboardInterrupt
+        return index(*size)
+
+    monkeypatch.setattr(tile_code, "table_index", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiles.compile()
+    assert not tiles.loaded
+    tiles.compile()
+    assert tiles.loaded
+    assert not any(loaded for _, loaded in asked)
+    assert np.count_nonzero(tiles.table) == len(list(tile_code.tile_sizes()))

@@ -45,7 +45,7 @@ class ThreadPool:
         """Run a plan, int64[len(executor.PLAN)], on a number of threads, `within` a context that
         no other run shares."""
         with self._lock, within:
-            if threads > len(self.helpers) + 1:
+            if threads > self._threads:
                 self._close()
                 self._start(threads)
             executor.take_part(self._control.ctypes.data, 0, plan.ctypes.data, threads)
@@ -53,30 +53,35 @@ class ThreadPool:
     def _forget(self) -> None:
         self.helpers: list[threading.Thread] = []
         self._control = _control_block(1)
+        self._threads = 1  # that the control block is for
 
     def _start(self, threads: int) -> None:
+        """Start helpers; where the system refuses some, or Python ends, runs do without them."""
         self._control = _control_block(threads)
         # By this thread, so that the others need not wait for each other.
         executor.executor_code.compile()
-        for thread in range(1, threads):
-            helper = threading.Thread(
-                target=executor.take_part,
-                args=(self._control.ctypes.data, thread, 0, 0),
-                name=f"fastcnn-{thread}",
-                daemon=True,
-            )
-            helper.start()
-            self.helpers.append(helper)
+        with suppress(RuntimeError):
+            for thread in range(1, threads):
+                helper = threading.Thread(
+                    target=executor.take_part,
+                    args=(self._control.ctypes.data, thread, 0, 0),
+                    name=f"fastcnn-{thread}",
+                    daemon=True,
+                )
+                helper.start()
+                self.helpers.append(helper)
+        self._threads = threads
 
     def _close(self) -> None:
         """End the threads, between runs."""
-        self._control[executor.CLOSING // _WORD] = 1
-        for thread in range(1, len(self.helpers) + 1):
-            # It wakes those that sleep, and those that are about to.
-            _python.PyThread_release_lock(_lock_of(self._control, thread))
-        for helper in self.helpers:
-            helper.join(CLOSING_SECONDS)
+        control, helpers = self._control, self.helpers
         self._forget()
+        control[executor.CLOSING // _WORD] = 1
+        for thread in range(1, _threads_of(control)):
+            # It wakes those that sleep, and those that are about to.
+            _python.PyThread_release_lock(_lock_of(control, thread))
+        for helper in helpers:
+            helper.join(CLOSING_SECONDS)
 
     def _close_at_exit(self) -> None:
         # A daemon thread may be within a run for ever.
@@ -98,6 +103,10 @@ def _control_block(threads: int) -> np.ndarray:
         _python.PyThread_acquire_lock(ctypes.c_void_p(lock), 1)
         words[_lock_word(thread)] = lock
     return words
+
+
+def _threads_of(control: np.ndarray) -> int:
+    return (control.nbytes - executor.SLEEPERS) // executor.LINE
 
 
 def _address(function: Any) -> int:

@@ -6,6 +6,8 @@ keeps every row's address in a register, until sums no longer have one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
 from numba import njit
@@ -38,11 +40,9 @@ class TileCode(ObjectCode):
         """Where kernels find the table."""
         return int(self.table.ctypes.data)
 
-    def compile(self) -> None:
-        """Load the machine code from disk, or compile it and write it there."""
-        super().compile()
+    def _keep_addresses(self, address: Callable[[str], int]) -> None:
         for size in tile_sizes():
-            self.table[table_index(*size)] = self.address(_name(size))
+            self.table[table_index(*size)] = address(_name(size))
 
     def _emit_tiles(self, module: ir.Module) -> None:
         for size in tile_sizes():

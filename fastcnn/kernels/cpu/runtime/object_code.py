@@ -7,6 +7,7 @@ kernel.
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from fastcnn.kernels.cpu.simd.register_tile import LANES
 
 
 class ObjectCode(Code):
-    """The functions of one module: `emit` fills it, `address` tells where one of them is."""
+    """The functions of one module, which `emit` fills."""
 
     def __init__(self, name: str, module: str, emit: Callable[[ir.Module], None]):
         self.name, self.module = name, module
@@ -56,13 +57,13 @@ class ObjectCode(Code):
         )
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
+        self._keep_addresses(engine.get_function_address)
+        # Last: another thread, or this one after Ctrl-C, takes the code for loaded from now on.
         self._engine = engine
 
-    def address(self, function: str) -> int:
-        """Return the address of a function, once loaded."""
-        if self._engine is None:
-            raise RuntimeError(f"'{self.name}' has not been loaded.")
-        return int(self._engine.get_function_address(function))
+    @abstractmethod
+    def _keep_addresses(self, address: Callable[[str], int]) -> None:
+        """Keep where the functions are; `address` tells it of one by its name."""
 
     def _compile(self, machine: llvm.TargetMachine) -> bytes:
         module = ir.Module(self.name)
