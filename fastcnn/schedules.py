@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import ConfiguredSettings
 
@@ -196,6 +198,12 @@ class PiecewiseConstantDecay(Schedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        for name, listed in (("boundaries", boundaries), ("values", values)):
+            if not isinstance(listed, list | tuple | np.ndarray) or getattr(listed, "ndim", 1) != 1:
+                raise TypeError(
+                    f"PiecewiseConstantDecay: {name} must be a list of numbers. "
+                    f"Received {listed!r}."
+                )
         if len(boundaries) + 1 != len(values):
             raise ValueError(
                 "PiecewiseConstantDecay: values must be one more than boundaries. "

@@ -438,3 +438,37 @@ REFUSALS = [
 def test_refusals(attempt, words):
     with pytest.raises(ValueError, match=words):
         attempt()
+
+
+KEPT = {
+    "RandomBrightness": lambda pair: of.RandomBrightness(pair, value_range=pair),
+    "RandomContrast": of.RandomContrast,
+    "RandomErasing": lambda pair: of.RandomErasing(1.0, scale=pair, fill_value=pair),
+    "RandomRotation": of.RandomRotation,
+    "RandomTranslation": lambda pair: of.RandomTranslation(pair, pair),
+    "RandomZoom": lambda pair: of.RandomZoom(pair, pair),
+    "RandomGaussianBlur": lambda pair: of.RandomGaussianBlur(pair, sigma=pair),
+    "GaussianNoise": of.GaussianNoise,
+}
+
+
+@pytest.mark.parametrize("make", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("listed", [list, np.array])
+def test_settings_do_not_follow_the_list_that_was_passed(make, listed):
+    pair = listed([0.1, 0.2])
+    augmentation = make(pair)
+    before = augmentation.get_config()
+    pair[0] = 0.15
+    assert augmentation.get_config() == before
+    assert type(augmentation).from_config(before).get_config() == before
+
+
+@pytest.mark.parametrize("listed", [None, "random_flip", 3, of.RandomRotation(0.1)])
+def test_augmentations_are_a_list(listed):
+    with pytest.raises(TypeError, match=r"augmentations must be a list.* Received"):
+        of.Augment(listed)
+
+
+def test_an_array_without_a_dimension_is_no_pair():
+    with pytest.raises(ValueError, match="must be a number or a pair"):
+        of.RandomRotation(np.array(0.1))

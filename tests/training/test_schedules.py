@@ -177,6 +177,8 @@ def test_a_schedule_of_ones_own():
         (lambda: StepDecay("0.1", 0.5, 1), TypeError, "StepDecay: initial_learning_rate"),
         (lambda: Warmup(-1.0, 5), ValueError, "Warmup: schedule must be a number above 0"),
         (lambda: PiecewiseConstantDecay([5], [1.0]), ValueError, "one more than boundaries"),
+        (lambda: PiecewiseConstantDecay(None, [1.0]), TypeError, "boundaries must be a list"),
+        (lambda: PiecewiseConstantDecay([5], 1.0), TypeError, "values must be a list"),
         (lambda: PiecewiseConstantDecay([5, 5], [1.0, 2.0, 3.0]), ValueError, "must increase"),
         (
             lambda: schedules.get({"class_name": "CosinDecay", "config": {}}),

@@ -71,6 +71,11 @@ class Augment(Settings):
     def __init__(
         self, augmentations: Sequence[Any], seed: int = 0, *, scale: Any = None, offset: Any = None
     ):
+        if isinstance(augmentations, str) or not isinstance(augmentations, Sequence):
+            raise TypeError(
+                "Augment: augmentations must be a list, such as ['random_flip']. Received "
+                f"{augmentations!r}."
+            )
         self.augmentations = tuple(resolved(augmentation) for augmentation in augmentations)
         check_order(self.augmentations)
         self.seed = arguments.whole(self, "seed", seed, least=0)

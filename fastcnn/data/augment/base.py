@@ -33,6 +33,12 @@ class Augmentation(Settings):
             return ": it is fixed when the augmentation is made. Make a new one"
         return super()._why_fixed(name)
 
+    def _check_constructed(self) -> None:
+        super()._check_constructed()
+        for name in self.settings:  # whoever passed an array or a list may change it later
+            if name in vars(self):
+                self._assign(**{name: _own(vars(self)[name])})
+
     @property
     def fitted(self) -> bool:
         """Whether it needs no fit(images) any more, with the training images."""
@@ -70,6 +76,15 @@ class Augmentation(Settings):
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def _own(value: Any) -> Any:
+    """Return an array or a list that nobody else has, and that cannot change."""
+    if isinstance(value, np.ndarray):
+        own = value.copy()
+        own.setflags(write=False)
+        return own
+    return tuple(_own(entry) for entry in value) if isinstance(value, list) else value
 
 
 def _plain(value: object) -> Any:
@@ -122,7 +137,7 @@ def two_ends(owner: object, argument: str, value: object) -> tuple[Any, Any]:
     """
     if not isinstance(value, tuple | list | np.ndarray):
         return value, value
-    if len(value) != 2:
+    if np.ndim(value) == 0 or len(value) != 2:
         raise ValueError(
             f"{type(owner).__name__}: {argument} must be a number or a pair (lower, upper). "
             f"Received {value!r}."
