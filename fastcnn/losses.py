@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import ConfiguredSettings
@@ -40,7 +41,7 @@ class Loss(ConfiguredSettings):
         """The output above which the answer is yes."""
         return 0.0 if self.from_logits else 0.5
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {"name": self.name}
 
@@ -61,7 +62,7 @@ class _Entropy(Loss):
     def label_smoothing(self) -> float:
         return self.option
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
@@ -115,7 +116,7 @@ class _Unsmoothed(_Entropy):
     def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
         super().__init__(from_logits, 0.0, name)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"from_logits": self.from_logits, "name": self.name}
 
 
@@ -208,7 +209,7 @@ class Huber(Loss):
     def delta(self) -> float:
         return self.option
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"delta": self.delta, "name": self.name}
 
 
@@ -223,7 +224,7 @@ class _WithMargin(Loss):
     def margin(self) -> float:
         return self.option
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"margin": self.margin, "name": self.name}
 
 
@@ -319,6 +320,9 @@ LOSSES: dict[str, type[Loss]] = {
     "categorical_hinge": CategoricalHinge,
     "multiclass_hinge": MulticlassHinge,
 }
+
+LossLike: TypeAlias = "str | Loss | type[Loss] | Mapping[str, object]"
+"""What stands for a loss: see `get`."""
 
 
 def get(identifier: object) -> Loss:

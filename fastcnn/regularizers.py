@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class L1L2(ConfiguredSettings):
         absolute = self.l1 * float(np.abs(w).sum()) if self.l1 else 0.0
         return absolute + (self.l2 * float(np.square(w).sum()) if self.l2 else 0.0)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {"l1": self.l1, "l2": self.l2}
 
@@ -59,7 +60,7 @@ class L1(L1L2):
     def __init__(self, l1: float = 0.01) -> None:
         super().__init__(l1=0.01 if l1 is None else l1)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"l1": self.l1}
 
 
@@ -80,11 +81,14 @@ class L2(L1L2):
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=0.01 if l2 is None else l2)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"l2": self.l2}
 
 
 REGULARIZERS: dict[str, type[L1L2]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
+
+RegularizerLike: TypeAlias = "str | L1L2 | type[L1L2] | Mapping[str, object] | None"
+"""What stands for a regularizer: see `get`."""
 
 
 def get(identifier: object) -> L1L2 | None:

@@ -35,7 +35,7 @@ class _Decay(Schedule):
         )
         self.decay_steps = arguments.whole(self, "decay_steps", decay_steps, least=1)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return dict(vars(self))
 
 
@@ -219,7 +219,7 @@ class PiecewiseConstantDecay(Schedule):
     def __call__(self, step: int) -> float:
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"boundaries": list(self.boundaries), "values": list(self.values)}
 
 
@@ -246,7 +246,7 @@ class StepDecay(Schedule):
     def __call__(self, step: int) -> float:
         return self.initial_learning_rate * self.drop ** (step // self.every)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return dict(vars(self))
 
 
@@ -281,7 +281,7 @@ class Warmup(Schedule):
     def _rate(self, step: int) -> float:
         return self.schedule(step) if isinstance(self.schedule, Schedule) else self.schedule
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         nested = isinstance(self.schedule, Schedule)
         schedule = naming.serialize(self.schedule) if nested else self.schedule
         return {"schedule": schedule, "steps": self.steps}

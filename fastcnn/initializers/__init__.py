@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from fastcnn.initializers.constant import Constant, Ones, Zeros
 from fastcnn.initializers.initializer import Initializer, fans
 from fastcnn.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
@@ -54,6 +57,9 @@ INITIALIZERS: dict[str, type[Initializer]] = {
         VarianceScaling,
     )
 }
+
+InitializerLike: TypeAlias = str | Initializer | type[Initializer] | Mapping[str, object]
+"""What stands for an initializer: see `get`."""
 
 
 def get(identifier: object) -> Initializer:

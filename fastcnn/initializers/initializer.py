@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class Initializer(ConfiguredSettings):
         """The values; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} must define draw(shape, generator).")
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return dict(vars(self))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -76,7 +75,7 @@ class _Named(VarianceScaling):
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self.OPTIONS, seed=seed)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"seed": self.seed}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from fastcnn.layers.base import Layer
+from fastcnn.layers.base import Layer, LayerOptions
 from fastcnn.utils import arguments, naming
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Activation(Layer):
 
     settings = ("activation",)
 
-    def __init__(self, activation: str, **common: Any):
+    def __init__(self, activation: str, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.activation = activation_name(self, activation) or "linear"
 
@@ -92,7 +92,7 @@ class ReLU(Layer):
 
     settings = ("negative_slope",)
 
-    def __init__(self, negative_slope: float = 0.0, **common: Any):
+    def __init__(self, negative_slope: float = 0.0, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.negative_slope = arguments.float32(self, "negative_slope", negative_slope, least=0)
 
@@ -123,7 +123,7 @@ class LeakyReLU(Layer):
 
     settings = ("negative_slope",)
 
-    def __init__(self, negative_slope: float = 0.3, **common: Any):
+    def __init__(self, negative_slope: float = 0.3, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.negative_slope = arguments.float32(self, "negative_slope", negative_slope, least=0)
 
@@ -152,7 +152,7 @@ class ELU(Layer):
 
     settings = ("alpha",)
 
-    def __init__(self, alpha: float = 1.0, **common: Any):
+    def __init__(self, alpha: float = 1.0, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.alpha = arguments.float32(self, "alpha", alpha, least=0)
 

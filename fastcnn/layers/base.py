@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from inspect import signature
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
@@ -27,6 +27,13 @@ MOST_DEPTH = 32
 
 # What a layer's place in a model decides.
 PLACE = ("name", "given_name", "path", "parameters", "input_shape", "output_shape", "built")
+
+
+class LayerOptions(TypedDict, total=False):
+    """What the constructor of every layer takes besides its own arguments."""
+
+    name: str | None
+    trainable: bool
 
 
 class Layer(ConfiguredSettings):
@@ -53,7 +60,7 @@ class Layer(ConfiguredSettings):
     settings: ClassVar[tuple[str, ...]] = ()
     rank: ClassVar[int | None] = None  # dimensions of the input it takes, without the batch
 
-    def __init__(self, name: str | None = None, trainable: bool = True, **unknown: Any):
+    def __init__(self, name: str | None = None, trainable: bool = True, **unknown: object):
         if unknown:
             parameters = [
                 n for n in signature(type(self)).parameters if n not in ("common", "unknown")
@@ -183,7 +190,7 @@ class Layer(ConfiguredSettings):
         """
         return 0, 0
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments as plain data."""
         config = {name: _plain(getattr(self, name)) for name in self.settings}
         return {"name": self.name, "trainable": self.trainable, **config}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
-from fastcnn.layers.base import Layer, Shape, check_depth
+from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
 from fastcnn.utils import naming
 
 
@@ -50,7 +50,7 @@ def lower_network(layers: Sequence[Layer], input_shape: Shape, training: bool) -
 class _Branches(Layer):
     """Chains of layers that read the same input."""
 
-    def __init__(self, chains: Sequence[tuple[Layer, ...]], **common: Any):
+    def __init__(self, chains: Sequence[tuple[Layer, ...]], **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.chains = tuple(chains)
         inside = (getattr(layer, "depth", 0) for layer in self.sublayers)
@@ -114,7 +114,7 @@ class Residual(_Branches):
         He et al., 2016: Deep residual learning for image recognition.
     """
 
-    def __init__(self, body: Any, shortcut: Any = None, **common: Any):
+    def __init__(self, body: Any, shortcut: Any = None, **common: Unpack[LayerOptions]):
         Layer.__init__(self, name=common.get("name"))
         chains = [_chain_of(self, "body", body)]
         self.has_shortcut = shortcut is not None
@@ -136,13 +136,13 @@ class Residual(_Branches):
         other = ends[1] if self.has_shortcut else x
         return program.add("add", [ends[0], other], self.output_shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         chains = [_chain_config(chain) for chain in self.chains]
         shortcut = chains[1] if self.has_shortcut else None
         return {**super().get_config(), "body": chains[0], "shortcut": shortcut}
 
     @classmethod
-    def from_config(cls, config: dict[str, object]) -> Residual:
+    def from_config(cls, config: dict[str, Any]) -> Residual:
         config = dict(config)
         shortcut = config.pop("shortcut", None)
         return cls(
@@ -173,7 +173,7 @@ class Concat(_Branches):
         Szegedy et al., 2015: Going deeper with convolutions.
     """
 
-    def __init__(self, *branches: Any, **common: Any):
+    def __init__(self, *branches: Any, **common: Unpack[LayerOptions]):
         Layer.__init__(self, name=common.get("name"))
         if not branches:
             raise ValueError(f"{self.label}: expected at least one branch. Received none.")
@@ -191,7 +191,7 @@ class Concat(_Branches):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("concat", self.lower_chains(program, x), self.output_shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "branches": [_chain_config(chain) for chain in self.chains],

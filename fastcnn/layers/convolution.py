@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers, strategies
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.problem import Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.activation import activation_name, lower_activation
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ class Convolution(Layer):
 
     def __init__(
         self,
-        kernel_size: Any,
-        strides: Any,
-        padding: Any,
-        dilation_rate: Any,
+        kernel_size: PairLike,
+        strides: PairLike,
+        padding: PaddingLike,
+        dilation_rate: PairLike,
         activation: str | None,
         use_bias: bool,
-        bias_initializer: Any,
-        bias_regularizer: Any,
-        **common: Any,
+        bias_initializer: initializers.InitializerLike,
+        bias_regularizer: regularizers.RegularizerLike,
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
         self.kernel_size = window_arguments.pair(self, "kernel_size", kernel_size)
@@ -119,19 +120,19 @@ class Conv2D(Convolution):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: Any = "valid",
-        dilation_rate: Any = (1, 1),
+        kernel_size: PairLike,
+        strides: PairLike = (1, 1),
+        padding: PaddingLike = "valid",
+        dilation_rate: PairLike = (1, 1),
         groups: int = 1,
         activation: str | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        strategy: Any = "auto",
-        **common: Any,
+        kernel_initializer: initializers.InitializerLike = "glorot_uniform",
+        bias_initializer: initializers.InitializerLike = "zeros",
+        kernel_regularizer: regularizers.RegularizerLike = None,
+        bias_regularizer: regularizers.RegularizerLike = None,
+        strategy: strategies.StrategyLike = "auto",
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
 from fastcnn.layers.activation import activation_name, lower_activation
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ class Dense(Layer):
         units: int,
         activation: str | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        **common: Any,
+        kernel_initializer: initializers.InitializerLike = "glorot_uniform",
+        bias_initializer: initializers.InitializerLike = "zeros",
+        kernel_regularizer: regularizers.RegularizerLike = None,
+        bias_regularizer: regularizers.RegularizerLike = None,
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
         self.units = arguments.whole(self, "units", units, least=1, most=arguments.MOST_CHANNELS)

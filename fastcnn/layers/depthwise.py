@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers, strategies
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.problem import Problem
 from fastcnn.layers.activation import lower_activation
-from fastcnn.layers.base import Shape
+from fastcnn.layers.base import LayerOptions, Shape
 from fastcnn.layers.convolution import Convolution
+from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -65,19 +66,19 @@ class DepthwiseConv2D(Convolution):
 
     def __init__(
         self,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: Any = "valid",
+        kernel_size: PairLike,
+        strides: PairLike = (1, 1),
+        padding: PaddingLike = "valid",
         depth_multiplier: int = 1,
-        dilation_rate: Any = (1, 1),
+        dilation_rate: PairLike = (1, 1),
         activation: str | None = None,
         use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        strategy: Any = "auto",
-        **common: Any,
+        depthwise_initializer: initializers.InitializerLike = "glorot_uniform",
+        bias_initializer: initializers.InitializerLike = "zeros",
+        depthwise_regularizer: regularizers.RegularizerLike = None,
+        bias_regularizer: regularizers.RegularizerLike = None,
+        strategy: strategies.StrategyLike = "auto",
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
@@ -174,22 +175,22 @@ class SeparableConv2D(Convolution):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: Any = "valid",
-        dilation_rate: Any = (1, 1),
+        kernel_size: PairLike,
+        strides: PairLike = (1, 1),
+        padding: PaddingLike = "valid",
+        dilation_rate: PairLike = (1, 1),
         depth_multiplier: int = 1,
         activation: str | None = None,
         use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        pointwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        pointwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        depthwise_strategy: Any = "auto",
-        pointwise_strategy: Any = "auto",
-        **common: Any,
+        depthwise_initializer: initializers.InitializerLike = "glorot_uniform",
+        pointwise_initializer: initializers.InitializerLike = "glorot_uniform",
+        bias_initializer: initializers.InitializerLike = "zeros",
+        depthwise_regularizer: regularizers.RegularizerLike = None,
+        pointwise_regularizer: regularizers.RegularizerLike = None,
+        bias_regularizer: regularizers.RegularizerLike = None,
+        depthwise_strategy: strategies.StrategyLike = "auto",
+        pointwise_strategy: strategies.StrategyLike = "auto",
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),

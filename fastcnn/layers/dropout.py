@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from fastcnn.layers.base import Layer
+from fastcnn.layers.base import Layer, LayerOptions
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Dropout(Layer):
 
     settings = ("rate",)
 
-    def __init__(self, rate: float, **common: Any):
+    def __init__(self, rate: float, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.rate = arguments.float32(self, "rate", rate, least=0, below=1)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        **common: Any,
+        beta_initializer: initializers.InitializerLike = "zeros",
+        gamma_initializer: initializers.InitializerLike = "ones",
+        beta_regularizer: regularizers.RegularizerLike = None,
+        gamma_regularizer: regularizers.RegularizerLike = None,
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
         self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)

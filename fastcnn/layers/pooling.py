@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.graph.problem import Problem
 from fastcnn.layers import window_arguments
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ class _Pooling(Layer):
     kind = ""
 
     def __init__(
-        self, pool_size: Any = (2, 2), strides: Any = None, padding: Any = "valid", **common: Any
+        self,
+        pool_size: PairLike = (2, 2),
+        strides: PairLike | None = None,
+        padding: PaddingLike = "valid",
+        **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
         self.pool_size = window_arguments.pair(self, "pool_size", pool_size)
@@ -114,7 +119,7 @@ class _GlobalPooling(Layer):
     rank = 3
     kind = ""
 
-    def __init__(self, keepdims: bool = False, **common: Any):
+    def __init__(self, keepdims: bool = False, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.keepdims = arguments.flag(self, "keepdims", keepdims)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from fastcnn.data.augment import statistics
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Rescaling(_Affine):
 
     settings = ("scale", "offset")
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **common: Any):
+    def __init__(self, scale: Any, offset: Any = 0.0, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.scale = _constant(self, "scale", scale)
         self.offset = _constant(self, "offset", offset)
@@ -112,7 +112,7 @@ class Normalization(_Affine):
 
     settings = ("mean", "variance")
 
-    def __init__(self, mean: Any = None, variance: Any = None, **common: Any):
+    def __init__(self, mean: Any = None, variance: Any = None, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.mean = None if mean is None else _constant(self, "mean", mean)
         self.variance = None if variance is None else _constant(self, "variance", variance)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers import window_arguments
-from fastcnn.layers.base import Layer, Shape
+from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.window_arguments import PaddingLike
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
@@ -50,7 +51,7 @@ class ZeroPadding2D(Layer):
     settings = ("padding",)
     rank = 3
 
-    def __init__(self, padding: Any = (1, 1), **common: Any):
+    def __init__(self, padding: PaddingLike = (1, 1), **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.padding = window_arguments.pixels(self, "padding", padding)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastcnn.graph.problem import Padding, Pair, output_size, same_padding, unread_pixels
 from fastcnn.utils.arguments import MOST_PIXELS, is_whole
 
 if TYPE_CHECKING:
     from fastcnn.layers.base import Layer
+
+PairLike: TypeAlias = int | Sequence[int]
+"""One integer for both axes, or one for each."""
+
+PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
+""""valid", "same", or pixels: an integer, (rows, columns) or ((top, bottom), (left, right))."""
 
 
 def pair(layer: Layer, name: str, value: object) -> Pair:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from fastcnn.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -63,6 +66,9 @@ METRICS: dict[str, type[Metric]] = {
     "f1": F1Score,
     "auc": AUC,
 }
+
+MetricLike: TypeAlias = str | Metric | type[Metric] | Mapping[str, object]
+"""What stands for a metric: see `get`."""
 
 
 def get(identifier: object) -> Metric:

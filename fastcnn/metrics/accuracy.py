@@ -69,7 +69,7 @@ class BinaryAccuracy(Metric):
     def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return _shares(self._answers, batch, y)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"threshold": self.threshold, **super().get_config()}
 
 
@@ -179,7 +179,7 @@ class TopKAccuracy(Metric):
     def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         return np.asarray(batch.rank < self.k)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"k": self.k, **super().get_config()}
 
 

@@ -110,5 +110,5 @@ class AUC(PerLabel):
             self._shown, self._shown_rows = self.results(), self._rows
         return dict(self._shown)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"curve": self.curve, **super().get_config()}

@@ -98,7 +98,7 @@ class Metric(Settings):
         """As `results`, to be shown while the pass runs: may be a little old where it is costly."""
         return self.results()
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The arguments that make an equal metric."""
         return {"name": self.name, "weighted": self.weighted}
 

@@ -71,7 +71,7 @@ class PerLabel(Metric):
             return {self.name: self.result()}
         return dict(zip(self.log_names, self.each().tolist(), strict=True))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"average": self.average, **super().get_config()}
 
 
@@ -125,7 +125,7 @@ class Counted(PerLabel):
             return float("nan")
         return float(self.share(np.sum(self._hits), np.sum(self._said), np.sum(self._true)))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {"threshold": self.threshold, **super().get_config()}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 from fastcnn.models.sequential import Sequential
 
 
-def load(path: Any) -> Sequential:
+def load(path: str | os.PathLike[str]) -> Sequential:
     """Load a model that `Sequential.save` wrote.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Sequence
@@ -19,9 +20,11 @@ from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import append_trace, build_chain, lower_network
-from fastcnn.losses import Loss
+from fastcnn.losses import Loss, LossLike
+from fastcnn.metrics import MetricLike
 from fastcnn.models import lookup
 from fastcnn.models.summary import summary_text
+from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import metrics_of
@@ -82,9 +85,9 @@ class Sequential(Trainer):
 
     def compile(
         self,
-        optimizer: object = "sgd",
-        loss: object = None,
-        metrics: Sequence[object] = (),
+        optimizer: OptimizerLike = "sgd",
+        loss: LossLike | None = None,
+        metrics: Sequence[MetricLike] = (),
     ) -> None:
         """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
         new_loss = losses.get(loss) if loss is not None else None
@@ -257,7 +260,7 @@ class Sequential(Trainer):
         self._plans += 1
         settings.changed()
 
-    def save(self, path: Any, include_optimizer: bool = True) -> None:
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write model, optimizer state and epoch to one HDF5 file."""
         from fastcnn.saving import model_file
 
@@ -270,14 +273,16 @@ class Sequential(Trainer):
 
         model_file.check_save(self)
 
-    def save_weights(self, path: Any) -> None:
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights to an HDF5 file that Keras 3 reads too."""
         from fastcnn.saving import model_file
 
         with self.lock:
             model_file.save_weights(self, path)
 
-    def load_weights(self, path: Any, skip_mismatch: bool = False, by_name: bool = False) -> Any:
+    def load_weights(
+        self, path: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
+    ) -> Any:
         """Read weights written by `save`, `save_weights` or Keras 3; return what was loaded.
 
         Layers are paired in order, with `by_name` those of the same name. `skip_mismatch` leaves
@@ -288,7 +293,7 @@ class Sequential(Trainer):
         with self.lock:
             return model_file.load_weights(self, path, skip_mismatch, by_name)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the architecture as plain data, without weights and other fitted arrays."""
         return {
             "name": self.name,

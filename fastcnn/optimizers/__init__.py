@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from fastcnn.optimizers.adagrad import Adagrad
 from fastcnn.optimizers.adam import Adam, AdamW
 from fastcnn.optimizers.optimizer import Optimizer
@@ -18,6 +21,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop": RMSprop,
     "adagrad": Adagrad,
 }
+
+OptimizerLike: TypeAlias = str | Optimizer | type[Optimizer] | Mapping[str, object]
+"""What stands for an optimizer: see `get`."""
 
 
 def get(identifier: object) -> Optimizer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
-from fastcnn.optimizers.optimizer import Optimizer
+from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
 
@@ -34,10 +34,10 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any] = 0.001,
+        learning_rate: float | Schedule | dict[str, object] = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.initial_accumulator_value = arguments.float32(
@@ -57,7 +57,7 @@ class Adagrad(Optimizer):
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
         return (self.epsilon,)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return super().get_config() | {
             "initial_accumulator_value": self.initial_accumulator_value,
             "epsilon": self.epsilon,

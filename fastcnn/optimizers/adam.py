@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Unpack
 
-from fastcnn.optimizers.optimizer import Optimizer
+from fastcnn.optimizers.optimizer import ClippingOptions, Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
 
@@ -35,11 +35,11 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any] = 0.001,
+        learning_rate: float | Schedule | dict[str, object] = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = arguments.float32(self, "beta_1", beta_1, least=0, below=1)
@@ -51,7 +51,7 @@ class Adam(Optimizer):
         corrected = rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         return (corrected, 1 - self.beta_1, 1 - self.beta_2, self.epsilon)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return super().get_config() | {
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
@@ -82,12 +82,12 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any] = 0.001,
+        learning_rate: float | Schedule | dict[str, object] = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        **kwargs: Any,
+        **kwargs: Unpack[ClippingOptions],
     ) -> None:
         kwargs.setdefault("name", "adamw")
         super().__init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -11,6 +11,21 @@ from fastcnn import schedules
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import ConfiguredSettings
+
+
+class ClippingOptions(TypedDict, total=False):
+    """What the constructor of every optimizer takes besides its own arguments."""
+
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    name: str | None
+
+
+class OptimizerOptions(ClippingOptions, total=False):
+    """The same, of an optimizer that decays no weights by itself."""
+
+    weight_decay: float | None
 
 
 class Optimizer(ConfiguredSettings):
@@ -43,7 +58,7 @@ class Optimizer(ConfiguredSettings):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any],
+        learning_rate: float | Schedule | dict[str, object],
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -129,7 +144,7 @@ class Optimizer(ConfiguredSettings):
     def _optional(self, argument: str, value: float | None, **limits: float) -> float | None:
         return None if value is None else arguments.float32(self, argument, value, **limits)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments; a schedule as {"class_name", "config"}."""
         rate = self._learning_rate
         return {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
-from fastcnn.optimizers.optimizer import Optimizer
+from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
 
@@ -32,12 +32,12 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any] = 0.001,
+        learning_rate: float | Schedule | dict[str, object] = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.rho = arguments.float32(self, "rho", rho, least=0, below=1)
@@ -58,7 +58,7 @@ class RMSprop(Optimizer):
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
         return (self.rho, 1 - self.rho, self.epsilon, self.momentum)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return super().get_config() | {
             "rho": self.rho,
             "momentum": self.momentum,

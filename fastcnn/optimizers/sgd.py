@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
-from fastcnn.optimizers.optimizer import Optimizer
+from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
 
@@ -30,10 +30,10 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, Any] = 0.01,
+        learning_rate: float | Schedule | dict[str, object] = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
@@ -49,5 +49,5 @@ class SGD(Optimizer):
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:
         return (self.momentum,)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}

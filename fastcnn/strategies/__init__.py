@@ -9,7 +9,7 @@ whose relative error stays within a bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fastcnn import losses
 from fastcnn.graph.problem import Problem
@@ -48,6 +48,10 @@ def table(device: str) -> dict[str, Any]:
     """Return the strategies of a device by their names; the CPU has all that there are."""
     strategies: dict[str, Any] = kernels_of(device).conv.STRATEGIES
     return strategies
+
+
+StrategyLike: TypeAlias = str | Mapping[str, str]
+"""A strategy's name, "auto", or one for each direction."""
 
 
 def wish(owner: str, value: object) -> dict[str, str]:

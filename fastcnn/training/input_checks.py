@@ -17,6 +17,7 @@ from fastcnn.callbacks.callback import Callback, check_hooks
 from fastcnn.data import class_labels
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.pipeline.transform import Transform
+from fastcnn.graph.parameter import Parameter
 from fastcnn.training import loss_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.target_checks import labels
@@ -82,7 +83,7 @@ def callbacks(value: object) -> list[Callback]:
     return list(listed)
 
 
-def weights(value: Any, parameter: Any) -> NDArray[np.float32]:
+def weights(value: object, parameter: Parameter) -> NDArray[np.float32]:
     """A parameter's new values: finite float32 of its shape."""
     values = array(value, parameter.path)
     if values.dtype.kind == "c" or values.shape != parameter.shape:

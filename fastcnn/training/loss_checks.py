@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from fastcnn.layers import (
     ELU,
@@ -26,6 +25,7 @@ from fastcnn.layers import (
     SeparableConv2D,
     Softmax,
 )
+from fastcnn.losses import Loss
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import training_warning
 
@@ -59,20 +59,20 @@ def ending(layers: Sequence[Layer]) -> str | None:
         if kind is BatchNormalization:
             return "linear"
         if kind in (Residual, Concat):
-            return _ending_of_branches(layer)
+            return _ending_of_branches(layer)  # type: ignore[arg-type]
         if kind not in (*PASSING, Activation):
             return None
     return None
 
 
-def _ending_of_branches(layer: Any) -> str | None:
+def _ending_of_branches(layer: Residual | Concat) -> str | None:
     """What is known of branches that are added, or put side by side: whether any number may come
     out, and else what all of them end in, where that holds for both together."""
     ends = {ending(chain) for chain in layer.chains}
     if ends & {*SIGNED}:
         return "linear"
-    added = type(layer) is Residual
-    if added and not layer.has_shortcut:
+    added = isinstance(layer, Residual)
+    if isinstance(layer, Residual) and not layer.has_shortcut:
         ends.add(None)
     end = ends.pop() if len(ends) == 1 else None
     return end if end == "relu" or (end == "sigmoid" and not added) else None
@@ -87,14 +87,14 @@ def _squashed_twice(layers: Sequence[Layer]) -> str | None:
     return None
 
 
-def refuse_misfit(model: ModelSettings, loss: Any, method: str) -> None:
+def refuse_misfit(model: ModelSettings, loss: Loss, method: str) -> None:
     """ValueError where a network can never learn what its loss asks for."""
     misfit = _never(model, loss)
     if misfit:
         raise ValueError(f"{method}: {misfit}")
 
 
-def _never(model: ModelSettings, loss: Any) -> str | None:
+def _never(model: ModelSettings, loss: Loss) -> str | None:
     """Why a network can never learn what its loss asks for, or None."""
     end, name = ending(model.layers), model.layers[-1].name
     labels = model.output_shape[-1]
@@ -131,7 +131,7 @@ def _never(model: ModelSettings, loss: Any) -> str | None:
     return None
 
 
-def warn_of_misfit(model: ModelSettings, loss: Any) -> None:
+def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
     """Warns where what a network ends in is seldom meant with its loss; what is never right is
     refused when it is used."""
     if _never(model, loss):

@@ -17,9 +17,9 @@ from fastcnn.data.images.decoder import Decoder
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer
-from fastcnn.losses import Loss
-from fastcnn.metrics import Metric
-from fastcnn.optimizers import Optimizer
+from fastcnn.losses import Loss, LossLike
+from fastcnn.metrics import Metric, MetricLike
+from fastcnn.optimizers import Optimizer, OptimizerLike
 from fastcnn.utils import arguments, forking
 from fastcnn.utils.settings import FixedList, Settings
 
@@ -70,7 +70,10 @@ class ModelSettings(Settings, ABC):
 
     @abstractmethod
     def compile(
-        self, optimizer: object = "sgd", loss: object = None, metrics: Sequence[object] = ()
+        self,
+        optimizer: OptimizerLike = "sgd",
+        loss: LossLike | None = None,
+        metrics: Sequence[MetricLike] = (),
     ) -> None:
         """Choose optimizer, loss and metrics."""
 
@@ -79,7 +82,7 @@ class ModelSettings(Settings, ABC):
         """Return the engine that runs this model, made on first use."""
 
     @abstractmethod
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the architecture as plain data."""
 
     @classmethod

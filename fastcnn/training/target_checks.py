@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.losses import Loss
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils.arrays import array as array_of
 from fastcnn.utils.arrays import finite, shape_text
@@ -113,7 +114,7 @@ def _dense(model: ModelSettings, array: NDArray[Any], name: str) -> NDArray[np.f
     return _signs(targets, model.loss, name) if model.loss.target_range == SIGNS else targets
 
 
-def _check_range(loss: Any, targets: NDArray[np.float32], name: str) -> None:
+def _check_range(loss: Loss, targets: NDArray[np.float32], name: str) -> None:
     if loss.target_range is None or not targets.size:
         return
     least, most = loss.target_range
@@ -125,7 +126,7 @@ def _check_range(loss: Any, targets: NDArray[np.float32], name: str) -> None:
         )
 
 
-def _signs(targets: NDArray[np.float32], loss: Any, name: str) -> NDArray[np.float32]:
+def _signs(targets: NDArray[np.float32], loss: Loss, name: str) -> NDArray[np.float32]:
     """Targets of -1 and 1 from such or from 0 and 1."""
     between = np.argwhere((targets != -1) & (targets != 0) & (targets != 1))
     if len(between):

@@ -184,7 +184,7 @@ class ConfiguredSettings(Settings):
 
     __slots__ = ()
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
 

@@ -296,7 +296,7 @@ class Augment(Settings):
             colour.change(colours, tables[number])
         return colours.arrays()
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return everything that makes another one like it, as JSON can hold it."""
         return {
             "augmentations": [

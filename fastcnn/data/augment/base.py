@@ -60,7 +60,7 @@ class Augmentation(Settings):
         """
         return shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments, as JSON can hold them."""
         return {name: _plain(getattr(self, name)) for name in self.settings}
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -134,7 +134,7 @@ class Decoder:
         """
         return file_format.read(path, self._inspect, tell)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return what makes another one like it, as JSON can hold it.
 
         But for `max_pixels`, which guards the computer that decodes and is its own affair.
