@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from fastcnn.backends import nested_call
 from fastcnn.backends.step import (
     ABSORBED,
     BatchImages,
@@ -126,6 +127,7 @@ class Engine(ABC):
         None; capacity: the most images of a row of calls that share a plan, None for n. Raises
         NonFiniteError.
         """
+        nested_call.refuse()
         with self._lock:
             batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
@@ -139,6 +141,7 @@ class Engine(ABC):
     ) -> tuple[float, np.ndarray]:
         """Return (loss with penalties, gradients float32[P]) of one batch; changes nothing."""
         factors = np.ones(len(x)) if weight is None else weight
+        nested_call.refuse()
         with self._lock:
             batch = self._step(x, y, weight, False, None)
             loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
@@ -148,24 +151,31 @@ class Engine(ABC):
         self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
     ) -> StepResult:
         """Return each image's loss and outputs at inference; the arguments are those of `train`."""
+        nested_call.refuse()
         with self._lock:
             planned = self._plan(TEST, len(x), capacity)
-            planned.run(x, **self._targets(len(x), y, weight))
-            return self._batch(planned, len(x), self._spec.penalty(), True)
+            targets = self._targets(len(x), y, weight)
+            with nested_call.refused():
+                planned.run(x, **targets)
+                return self._batch(planned, len(x), self._spec.penalty(), True)
 
     def predict(self, x: BatchImages, capacity: int | None = None) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
+        nested_call.refuse()
         with self._lock:
             planned = self._plan(PREDICT, len(x), capacity)
-            planned.run(x)
-            return planned.outputs[: len(x)].copy()
+            with nested_call.refused():
+                planned.run(x)
+                return planned.outputs[: len(x)].copy()
 
     def outputs_of(self, x: BatchImages, path: str) -> np.ndarray:
         """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+        nested_call.refuse()
         with self._lock:
             planned = self._plan(OUTPUTS, len(x), path=path)
-            planned.run(x)
-            return planned.outputs[: len(x)].copy()
+            with nested_call.refused():
+                planned.run(x)
+                return planned.outputs[: len(x)].copy()
 
     def not_finite(self, x: np.ndarray) -> set[str]:
         """Return the paths of the layers whose outputs for x at inference are not all finite.
@@ -201,7 +211,8 @@ class Engine(ABC):
         self._control[0] = apply
         targets = self._targets(len(x), y, weight)
         targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
-        self._take_step(planned, x, targets)
+        with nested_call.refused():
+            self._take_step(planned, x, targets)
         return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
 
     def _targets(

@@ -344,3 +344,29 @@ def test_ctrl_c_before_a_host_kernel_begins_ends_the_run(capsys):
     pixels[:] = 7
     made.run(IMAGES, 0)
     np.testing.assert_array_equal(doubled, 2 * pixels)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_model_called_in_the_middle_of_a_run_is_refused(same, monkeypatch):
+    """As by a signal handler: it would wait for the run that waits for it, or spoil its images."""
+    outer = build(SHAPE, net("im2col-blas"), LOSS)
+    inner = outer if same else build(SHAPE, net("direct"), LOSS)
+    x = images(5, SHAPE)
+    expected, raised = outer.predict(x), []
+
+    def nested(*arguments, **options):
+        return inner.predict(x[:2])
+
+    def call():
+        with pytest.raises(RuntimeError, match="in the middle of a model's computation") as caught:
+            outer.predict(x)
+        raised.append(caught.value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "matmul", nested)
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert raised
+    np.testing.assert_array_equal(outer.predict(x), expected)
+    inner.predict(x)
