@@ -58,6 +58,38 @@ def _named(name: str, body: Callable, launch: Launch) -> Kernel:
     return register(Kernel(body, launch, fastmath=False))
 
 
+def _reader(multiply: Callable, size: int) -> Callable:
+    """Return the device function read(elements, at, step, column, half): half = matrix @ d of the
+    size x size elements d of a tile, which begin `at` and lie `step` apart."""
+
+    @inline
+    def read(elements, first, step, column, half):
+        for j in range(size):
+            at = first
+            for i in range(size):
+                column[i] = elements[at]
+                at += step * uint64(size)
+            first += step
+            multiply(column, 0, 1, half, j, size)
+
+    return read
+
+
+def _writer(multiply: Callable, window: int, size: int) -> Callable:
+    """Return the device function write(half, line, elements, to, step): size x size elements, half
+    @ matrix^T, which begin at `to` and lie `step` apart."""
+
+    @inline
+    def write(half, line, elements, to, step):
+        for i in range(size):
+            multiply(half, i * window, 1, line, 0, 1)
+            for j in range(size):
+                elements[to] = line[j]
+                to += step
+
+    return write
+
+
 def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
     """Return the kernel v[tile][e][C] = matrix @ d @ matrix^T, tiles d beginning m pixels apart.
 
@@ -67,6 +99,7 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
     size, window = matrix.shape
     elements, halfway = size * size, size * window
     multiply = one_sided(name, matrix)
+    write = _writer(multiply, window, size)
 
     def transform(
         count: Int, x: Floats, v: Floats, tiles_h: Int, tiles_w: Int, height: Int, width: Int,
@@ -96,12 +129,8 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
                 value = x[starts[i] + beside]
                 column[i] = cuda.selp(rows[i] < bottom, value, ZERO)
             multiply(column, 0, 1, half, j, window)
-        to, step = uint64((image * tiles + tile) * elements * channels + c), uint64(channels)
-        for i in range(size):
-            multiply(half, i * window, 1, line, 0, 1)
-            for j in range(size):
-                v[to] = line[j]
-                to += step
+        to = uint64((image * tiles + tile) * elements * channels + c)
+        write(half, line, v, to, uint64(channels))
 
     return _named(name, transform, _each("channels"))
 
@@ -111,6 +140,7 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
     size = matrix.shape[1]
     elements, halfway = size * size, m * size
     multiply = one_sided(name, matrix)
+    read = _reader(multiply, size)
 
     def transform(
         count: Int, products: Floats, y: Floats, offset: Floats, tiles_h: Int, tiles_w: Int,
@@ -129,13 +159,7 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
         start = offset[f] if offset.size > 0 else ZERO
         floor = ZERO if rectified else LOWEST
         first, step = uint64((image * tiles + tile) * elements * filters + f), uint64(filters)
-        for j in range(size):
-            at = first
-            for i in range(size):
-                values[i] = products[at]
-                at += step * uint64(size)  # type: ignore[operator]
-            first += step
-            multiply(values, 0, 1, half, j, size)
+        read(products, first, step, values, half)
         above = uint64(((image * out_height + row) * out_width + column) * filters + f)
         for i in range(m):
             multiply(half, i * size, 1, line, 0, 1)
@@ -159,6 +183,7 @@ def _make_kernel(name: str, matrix: np.ndarray) -> Kernel:
     size = len(matrix)
     halfway = size * TAPS
     multiply = one_sided(name, matrix)
+    write = _writer(multiply, TAPS, size)
 
     def transform(
         count: Int,
@@ -181,12 +206,7 @@ def _make_kernel(name: str, matrix: np.ndarray) -> Kernel:
                     at = TAPS * TAPS - 1 - number if flipped else number
                     column[i] = kernel[uint64(at * tap + place)] * factor
                 multiply(column, 0, 1, half, j, TAPS)
-            to, step = uint64(place), uint64(tap)
-            for i in range(size):
-                multiply(half, i * TAPS, 1, line, 0, 1)
-                for j in range(size):
-                    u[to] = line[j]
-                    to += step
+            write(half, line, u, uint64(place), uint64(tap))
 
     return _named(name, transform, once("inner", "outputs"))
 
@@ -196,6 +216,7 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
     size = matrix.shape[1]
     halfway = TAPS * size
     multiply = one_sided(name, matrix)
+    read, write = _reader(multiply, size), _writer(multiply, size, TAPS)
 
     def transform(count: Int, d: Floats, gradient: Floats, channels: Int, filters: Int):
         column = cuda.local.array(size, float32)
@@ -204,20 +225,8 @@ def _make_gradient(name: str, matrix: np.ndarray) -> Kernel:
         tap = channels * filters
         step = uint64(tap)
         for place in range(cuda.grid(1), tap, cuda.gridsize(1)):
-            first = uint64(place)
-            for j in range(size):
-                at = first
-                for i in range(size):
-                    column[i] = d[at]
-                    at += step * uint64(size)  # type: ignore[operator]
-                first += step
-                multiply(column, 0, 1, half, j, size)
-            to = uint64(place)
-            for i in range(TAPS):
-                multiply(half, i * size, 1, line, 0, 1)
-                for j in range(TAPS):
-                    gradient[to] = line[j]
-                    to += step
+            read(d, uint64(place), step, column, half)
+            write(half, line, gradient, uint64(place), step)
 
     return _named(name, transform, once("channels", "filters"))
 
