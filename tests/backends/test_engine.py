@@ -8,7 +8,7 @@ import reference_model
 from building import assert_close, assert_gradients, build, images, targets_for
 from numba import carray
 from test_training_step import NETS
-from threads import run_together
+from threads import predict_together
 
 import fastcnn
 from fastcnn import layers as L
@@ -126,18 +126,7 @@ def test_other_images_with_the_same_weights(name, batch):
 def test_two_models_take_turns_and_share_threads():
     """From two Python threads at once, each gets its own model's numbers."""
     models = [build((6, 6, 3), small(first), LOSS, seed=first) for first in (1, 3)]
-    x = images(33, (6, 6, 3))
-    expected = [model.predict(x) for model in models]
-    wrong = []
-
-    def repeat(model, outputs):
-        for _ in range(30):
-            if not np.array_equal(model.predict(x), outputs):
-                wrong.append(model)
-
-    pairs = zip(models, expected, strict=True)
-    run_together(repeat, pairs)
-    assert not wrong
+    predict_together(models, images(33, (6, 6, 3)))
 
 
 @kernel(record("met", "parts"))

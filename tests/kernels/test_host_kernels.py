@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from building import assert_close, build, images, targets_for
 from numba import carray, types
-from threads import run_together
+from threads import predict_together
 
 import fastcnn
 from fastcnn import layers as L
@@ -251,18 +251,7 @@ def test_a_model_can_be_copied(copied):
 def test_threads_that_predict_at_once_get_their_own_answers():
     """Each holds Python's lock while it prepares, and none waits for it within a run."""
     models = [build(SHAPE, net(name), LOSS) for name in ("im2col-blas", "fft", "direct")]
-    x = images(9, SHAPE)
-    expected = [model.predict(x) for model in models]
-    wrong = []
-
-    def ask(model, right):
-        for _ in range(30):
-            if not np.array_equal(model.predict(x), right):
-                wrong.append(model)
-
-    asking = zip(models, expected, strict=True)
-    run_together(ask, asking)
-    assert not wrong
+    predict_together(models, images(9, SHAPE))
 
 
 @pytest.mark.parametrize("strategy", ["im2col-blas", "fft"])

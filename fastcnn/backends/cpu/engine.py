@@ -17,7 +17,7 @@ from fastcnn.backends.engine import (
     outside_of,
     results_of,
 )
-from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.step import BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
@@ -34,7 +34,7 @@ class _CpuProgram(PlannedProgram):
     def __init__(
         self,
         executable: Executable,
-        low: Lowering,
+        low: Regions,
         roles: dict[str, Buffer],
         state: State,
         has_classes: bool,
@@ -127,6 +127,6 @@ class CpuEngine(Engine):
         return memory
 
 
-def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int) -> Lowering:
+def _lower(program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int) -> Regions:
     outside = outside_of(program.input, roles)
-    return Lowering(program, kernels_of("cpu"), Calls(images), outside, kept)
+    return lower(program, kernels_of("cpu"), Calls(images), outside, kept)

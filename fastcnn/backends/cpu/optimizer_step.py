@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.lowering import Regions
 from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Address, Region
 from fastcnn.kernels.cpu.nn import train_step
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from fastcnn.optimizers import Optimizer
 
 
-def append_update(
-    low: Lowering, optimizer: Optimizer, loss: Region, slot_stride: int
-) -> np.ndarray:
+def append_update(low: Regions, optimizer: Optimizer, loss: Region, slot_stride: int) -> np.ndarray:
     """Append the calls; returns the spans (first part, parts) of each trained parameter.
 
     `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
@@ -37,7 +35,7 @@ def append_update(
     return spans
 
 
-def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:
+def _finish(low: Regions, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:
     regularizer = parameter.regularizer
     low.calls.label = f"finish {parameter.path}"
     low.calls.emit(
@@ -58,7 +56,7 @@ def _finish(low: Lowering, parameter: Parameter, clip: float, sums: Region, part
 
 
 def _check(
-    low: Lowering,
+    low: Regions,
     optimizer: Optimizer,
     loss: Region,
     factors: Region,
@@ -87,7 +85,7 @@ def _check(
 
 
 def _update(
-    low: Lowering,
+    low: Regions,
     parameter: Parameter,
     optimizer: Optimizer,
     factors: Region,

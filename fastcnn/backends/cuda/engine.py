@@ -23,7 +23,7 @@ from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, PlannedProgram, outside_of, results_of
-from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.step import BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
@@ -36,7 +36,7 @@ class _Work:
 
     def __init__(
         self,
-        low: Lowering,
+        low: Regions,
         roles: dict[str, Buffer],
         capacity: int,
         engine: CudaEngine,
@@ -65,7 +65,7 @@ class _Work:
             self.launches = Launches(low.calls.emitted, capacity, arrays)
             self.outputs = self._make_outputs(low, roles, has_classes)
 
-    def _make_inputs(self, low: Lowering, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
+    def _make_inputs(self, low: Regions, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
         size = self._capacity
         buffers: dict[str, PinnedBuffer] = {}
         if "target" in roles:
@@ -79,7 +79,7 @@ class _Work:
         return buffers
 
     def _make_outputs(
-        self, low: Lowering, roles: dict[str, Buffer], has_classes: bool
+        self, low: Regions, roles: dict[str, Buffer], has_classes: bool
     ) -> dict[str, PinnedBuffer]:
         wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
         buffers: dict[str, PinnedBuffer] = {}
@@ -111,7 +111,7 @@ class _Work:
             pinned.download(length, stream)
 
 
-def _extent(low: Lowering, roles: dict[str, Buffer]) -> Callable[[int], int]:
+def _extent(low: Regions, roles: dict[str, Buffer]) -> Callable[[int], int]:
     """Return the function that says how many bytes a batch takes on the device."""
     inputs = [low.program.input, *([roles["target"]] if "target" in roles else [])]
     each = sum(buffer.size * np.dtype(buffer.dtype).itemsize for buffer in inputs)
@@ -273,7 +273,7 @@ class CudaEngine(Engine):
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int
-    ) -> Lowering:
+    ) -> Regions:
         calls = Calls(images, self._spec.precision)
         outside = outside_of(program.input, roles)
-        return Lowering(program, kernels_of("cuda"), calls, outside, kept)
+        return lower(program, kernels_of("cuda"), calls, outside, kept)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastcnn.backends.lowering import Lowering
+from fastcnn.backends.lowering import Regions
 from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Address, Region
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastcnn.optimizers import Optimizer
 
 
-def append_flat_update(low: Lowering, optimizer: Optimizer, loss: Region) -> dict[str, np.ndarray]:
+def append_flat_update(low: Regions, optimizer: Optimizer, loss: Region) -> dict[str, np.ndarray]:
     """Append the launches; return the arrays that they read and write besides the model's own.
 
     parts int64 [parts, 3] are (parameter, first float, floats) of each block's share, spans int64

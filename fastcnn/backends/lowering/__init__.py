@@ -19,7 +19,7 @@ from fastcnn.kernels.call import Calls
 from fastcnn.kernels.registry import Kernels
 from fastcnn.utils import naming
 
-__all__ = ["LOWER", "Lowering"]
+__all__ = ["LOWER", "Regions", "lower"]
 
 LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "activation": elementwise.activation,
@@ -57,25 +57,30 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
 }
 
 
-class Lowering(Regions):
-    """A program as calls, each op's in its turn, and the regions that they work on."""
+def lower(
+    program: Program,
+    kernels: Kernels,
+    calls: Calls,
+    outside: dict[Buffer, str],
+    kept: set[Buffer],
+) -> Regions:
+    """Emit the calls of a program, each op's in its turn; return the regions that they work on.
 
-    def __init__(
-        self,
-        program: Program,
-        kernels: Kernels,
-        calls: Calls,
-        outside: dict[Buffer, str],
-        kept: set[Buffer],
-    ):
-        """`calls` is where they go. `outside` names the arrays that some buffers are; `kept` are
-        read after the run. Raises ValueError where an op has no kernel."""
-        super().__init__(program, kernels, calls, outside, kept)
-        for number, op in enumerate(program.ops):
-            # By its number the lab finds the op again, to which it adds the time of a call.
-            self.calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"
-            if op.kind not in LOWER:
-                raise ValueError(
-                    f"{op.where} has no kernel. {naming.unknown('op', op.kind, LOWER)}"
-                )
-            LOWER[op.kind](self, op)
+    Args:
+        program: The program.
+        kernels: Those of the device.
+        calls: Where the calls go.
+        outside: Names of the arrays that some buffers are.
+        kept: Buffers that are read after the run.
+
+    Raises:
+        ValueError: An op has no kernel.
+    """
+    low = Regions(program, kernels, calls, outside, kept)
+    for number, op in enumerate(program.ops):
+        # By its number the lab finds the op again, to which it adds the time of a call.
+        calls.label = f"{op.layer or 'model'}: {op.kind} #{number}"
+        if op.kind not in LOWER:
+            raise ValueError(f"{op.where} has no kernel. {naming.unknown('op', op.kind, LOWER)}")
+        LOWER[op.kind](low, op)
+    return low

@@ -124,16 +124,11 @@ def _transformed_kernel(
     return u, step
 
 
-def conv2d_winograd(calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4) -> None:
-    """Emit y = x * kernel + bias."""
-    _convolve(calls, problem, operands, m, flipped=False)
-
-
-def _convolve(
-    calls: Calls, problem: Problem, operands: LayerOperands, m: int, flipped: bool
+def conv2d_winograd(
+    calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4, flipped: bool = False
 ) -> None:
-    """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
-    channels and filters change places."""
+    """Emit y = x * kernel + bias; with `flipped`, `problem` is that of dx: both axes of the kernel
+    run backwards, and channels and filters change places."""
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     u, u_step = _transformed_kernel(
@@ -230,7 +225,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    _convolve(calls, _backward(problem), LayerOperands(dy, kernel, out), m, flipped=True)
+    conv2d_winograd(calls, _backward(problem), LayerOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(

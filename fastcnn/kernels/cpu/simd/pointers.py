@@ -139,15 +139,20 @@ def call_lock(typing, address, lock, argument):
     return types.void(types.int64, types.int64, types.int64), emit
 
 
-@intrinsic
-def fetch_add(typing, address, amount):
-    """Add to the int64 at an address atomically and return what it held before."""
+def _read_modify_write(operation: str) -> Any:
+    """Return the signature and the emitter of one of LLVM's atomic operations."""
 
     def emit(context, builder, signature, arguments):
         place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        return builder.atomic_rmw("add", place, arguments[1], "seq_cst")
+        return builder.atomic_rmw(operation, place, arguments[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def fetch_add(typing, address, amount):
+    """Add to the int64 at an address atomically and return what it held before."""
+    return _read_modify_write("add")
 
 
 @intrinsic
@@ -176,12 +181,7 @@ def store_atomic(typing, address, value):
 @intrinsic
 def exchange(typing, address, value):
     """Write the int64 at an address atomically and return what it held before."""
-
-    def emit(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], INT64.as_pointer())
-        return builder.atomic_rmw("xchg", place, arguments[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), emit
+    return _read_modify_write("xchg")
 
 
 @intrinsic

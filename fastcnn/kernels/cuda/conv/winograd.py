@@ -65,16 +65,11 @@ class _Tiling:
         return {"tiles_h": self.high, "tiles_w": self.wide}
 
 
-def conv2d_winograd(calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4) -> None:
-    """Emit y = x * kernel + bias by F(m x m, 3 x 3)."""
-    _convolve(calls, problem, operands, m, flipped=False)
-
-
-def _convolve(
-    calls: Calls, problem: Problem, operands: LayerOperands, m: int, flipped: bool
+def conv2d_winograd(
+    calls: Calls, problem: Problem, operands: LayerOperands, m: int = 4, flipped: bool = False
 ) -> None:
-    """Emit a convolution; with `flipped`, that of dx: both axes of the kernel run backwards, and
-    channels and filters change places."""
+    """Emit y = x * kernel + bias; with `flipped`, `problem` is that of dx: both axes of the kernel
+    run backwards, and channels and filters change places."""
     tiling = _Tiling(problem, m)
     channels, filters, elements = problem.channels, problem.filters, tiling.elements
     u = Region(4 * elements * channels * filters, GLOBAL, label="U")
@@ -141,7 +136,7 @@ def conv2d_winograd_dx(
     calls: Calls, problem: Problem, dy: Region, kernel: Region, out: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the input: a convolution of dy with the flipped kernel."""
-    _convolve(calls, problem.transposed, LayerOperands(dy, kernel, out), m, flipped=True)
+    conv2d_winograd(calls, problem.transposed, LayerOperands(dy, kernel, out), m, flipped=True)
 
 
 def conv2d_winograd_dw(
