@@ -24,9 +24,9 @@ def beside(
     module: str, arguments: Sequence[Sequence[str]]
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run `python -m module` for each row of arguments meanwhile; what still runs ends after."""
-    path = os.pathsep.join(
-        filter(None, [str(code_cache.PACKAGE.parent), os.environ.get("PYTHONPATH")])
-    )
+    # It imports what this process imports, and nothing that lies in the working directory.
+    folders = [entry for entry in sys.path if entry and isinstance(entry, str)]
+    path = os.pathsep.join([str(code_cache.PACKAGE.parent), *folders])
     running: list[subprocess.Popen[bytes]] = []
     try:
         with suppress(OSError):  # no process can be started: this one compiles
@@ -34,7 +34,7 @@ def beside(
                 running.append(
                     subprocess.Popen(
                         [sys.executable, "-m", module, *row],
-                        env={**os.environ, "PYTHONPATH": path},
+                        env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,

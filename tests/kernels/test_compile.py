@@ -6,6 +6,7 @@ import io
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -70,6 +71,32 @@ def test_another_process_compiles_its_part(kernels, two_processes, compiled_here
     assert all(kernel.loaded and kernel.address for kernel in kernels)
     assert not {"add", "crop_image"} & set(compiled_here)
     assert {"copy_rows", "fill_zero"} <= set(compiled_here)
+
+
+def test_another_process_imports_what_this_one_does(place, monkeypatch, tmp_path):
+    """Not what lies in the working directory, which nobody asked to be run."""
+    here, known = tmp_path / "here", tmp_path / "known"
+    for folder in (here, known):
+        folder.mkdir()
+        (folder / "shadowed.py").write_text(f"print({folder.name!r}, file=open('ran', 'a'))")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", [*sys.path, "", tmp_path, str(known)])
+    with compile.compile_processes.beside("shadowed", [[]]) as running:
+        assert running[0].wait(60) == 0
+    assert Path("ran").read_text() == "known\n"
+
+
+def test_numba_that_must_not_compile_is_named(kernels, monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(RuntimeError, match="NUMBA_DISABLE_JIT is set"):
+        compile.load(kernels)
+
+
+@pytest.mark.parametrize("option", ["OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"])
+def test_code_made_by_other_options_of_numbas_is_other_code(option, monkeypatch):
+    usual = compile_cache.source_stamp.__wrapped__()
+    monkeypatch.setattr(numba.config, option, 1)
+    assert compile_cache.source_stamp.__wrapped__() != usual
 
 
 @pytest.mark.parametrize("fault", ["no such module", "no such Python", "frozen"])

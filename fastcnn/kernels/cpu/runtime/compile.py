@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from numba import config
+
 from fastcnn.kernels import compile_processes
 from fastcnn.kernels.cpu.runtime import compile_cache
 from fastcnn.kernels.cpu.runtime.code import Code, codes
@@ -24,7 +26,16 @@ WORTH = 4  # pieces of code that take as long as the start of a process
 
 
 def load(wanted: Iterable[Code]) -> None:
-    """Load machine code, compiling what the cache lacks after saying so on stderr."""
+    """Load machine code, compiling what the cache lacks after saying so on stderr.
+
+    Raises:
+        RuntimeError: Numba is not to compile anything.
+    """
+    if vars(config)["DISABLE_JIT"]:
+        raise RuntimeError(
+            "Models need kernels in machine code, which Numba is told not to make: "
+            "NUMBA_DISABLE_JIT is set. Start Python without it."
+        )
     waiting = [code for code in _with_required(wanted) if not code.loaded]
     missing = [code for code in waiting if not code.in_cache()]
     if missing:

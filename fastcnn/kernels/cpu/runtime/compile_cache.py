@@ -38,6 +38,11 @@ forking.hold_while_forking(global_compiler_lock.acquire, global_compiler_lock.re
 
 ROOMS = ("kernels", "backends")
 OTHER_DEVICE = {"cpu": "cuda", "cuda": "cpu"}
+# Numba's options that change machine code; the CPU's are part of each file's name.
+OPTIONS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DISABLE_INTEL_SVML", "BOUNDSCHECK"),
+    *("DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES"),
+)
 
 
 def cache_directory() -> Path | None:
@@ -61,10 +66,10 @@ def writable() -> bool:
 def source_stamp(device: str = "cpu") -> str:
     """Return a digest of a device's kernels' sources and of what else machine code depends on."""
     versions = numba.__version__, llvmlite.__version__, str(sys.implementation.cache_tag)
+    options = [f"{name}={vars(numba.config).get(name)}" for name in OPTIONS]
+    unit = str(register_tile.LANES), str(register_tile.REGISTERS)
     without = f"kernels/{OTHER_DEVICE[device]}"
-    return code_cache.digest(
-        ROOMS, without, *versions, str(register_tile.LANES), str(register_tile.REGISTERS)
-    )
+    return code_cache.digest(ROOMS, without, *versions, *options, *unit)
 
 
 class KernelCache(caching.FunctionCache):
