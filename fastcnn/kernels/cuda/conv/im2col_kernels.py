@@ -13,11 +13,17 @@ from numba import float32, int32, int64
 from fastcnn.kernels.cuda.gemm.conv_loader import pixels, taps, transposed_kernel
 from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
 from fastcnn.kernels.cuda.gemm.matrix_loader import along
-from fastcnn.kernels.cuda.gemm.tile import Tile, make_place, part_of, row_at, tile_kernel
+from fastcnn.kernels.cuda.gemm.tile import (
+    Tile,
+    limits_of,
+    make_place,
+    part_of,
+    row_at,
+    tile_kernel,
+)
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel, inline
-from fastcnn.kernels.cuda.runtime.memory_access import is_aligned
 
 
 def make_forward(tile: Tile) -> Kernel:
@@ -47,9 +53,8 @@ def make_forward(tile: Tile) -> Kernel:
         )
         kernel_shape = (outputs, filters, int64(group * outputs))
         sweep(sums, x, x_shape, row, kernel, kernel_shape, column, first, last)
-        start = int64(k_slice) * c_k_slice + group * outputs
-        vectorized = is_aligned(y) and (c_k_slice | outputs | filters) % 4 == 0
-        limits = (row, column, rows, outputs, group * outputs, start, vectorized, relu)
+        tile_place, of_group = (row, column, rows, outputs), (group, outputs, filters)
+        limits = limits_of(y, tile_place, of_group, (k_slice, c_k_slice), relu)
         store(sums, y, scale, bias, filters, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
@@ -149,9 +154,8 @@ def make_dx(tile: Tile) -> Kernel:
                 (stride_h, stride_w),
                 (height, width, channels),
             )
-            start = int64(k_slice) * c_k_slice + group * inputs
-            vectorized = is_aligned(dx) and (c_k_slice | inputs | channels) % 4 == 0
-            limits = (row, column, rows, inputs, group * inputs, start, vectorized, relu)
+            tile_place, of_group = (row, column, rows, inputs), (group, inputs, channels)
+            limits = limits_of(dx, tile_place, of_group, (k_slice, c_k_slice), relu)
             store(sums, dx, scale, bias, pixel, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:
@@ -193,9 +197,8 @@ def make_dw(tile: Tile) -> Kernel:
         )
         dy_shape = (outputs, filters, int64(group * outputs))
         sweep(sums, x, x_shape, row, dy, dy_shape, column, first, last)
-        start = int64(k_slice) * c_k_slice + group * outputs
-        vectorized = is_aligned(gradient) and (c_k_slice | outputs | filters) % 4 == 0
-        limits = (row, column, rows, outputs, group * outputs, start, vectorized, relu)
+        tile_place, of_group = (row, column, rows, outputs), (group, outputs, filters)
+        limits = limits_of(gradient, tile_place, of_group, (k_slice, c_k_slice), relu)
         store(sums, gradient, scale, bias, filters, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:

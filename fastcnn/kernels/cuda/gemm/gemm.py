@@ -19,7 +19,15 @@ from fastcnn.kernels.cuda.gemm.loader import Loader
 from fastcnn.kernels.cuda.gemm.mainloop import make_sweep
 from fastcnn.kernels.cuda.gemm.matrix_loader import across, along
 from fastcnn.kernels.cuda.gemm.split_k import fold, k_slices_region
-from fastcnn.kernels.cuda.gemm.tile import VECTOR, Tile, make_place, part_of, row_at, tile_kernel
+from fastcnn.kernels.cuda.gemm.tile import (
+    VECTOR,
+    Tile,
+    limits_of,
+    make_place,
+    part_of,
+    row_at,
+    tile_kernel,
+)
 from fastcnn.kernels.cuda.gemm.tile_selection import (
     ALL_TILES,
     Plan,
@@ -30,7 +38,6 @@ from fastcnn.kernels.cuda.gemm.tile_selection import (
 )
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, Kernel
-from fastcnn.kernels.cuda.runtime.memory_access import is_aligned
 
 __all__ = [
     "KERNELS",
@@ -80,9 +87,8 @@ def make_kernel(kind: str, tile: Tile) -> Kernel:
         a_shape = (int32(rows), a_row, int64(group) * a_group)
         b_shape = (columns, b_row, int64(group) * b_group)
         sweep(sums, a, a_shape, row, b, b_shape, column, first, last)
-        start = int64(k_slice) * c_k_slice + int64(group) * c_group
-        vectorized = is_aligned(c) and (c_k_slice | c_group | c_row) % 4 == 0
-        limits = (row, column, int32(rows), columns, group * columns, start, vectorized, relu)
+        tile_place = row, column, int32(rows), columns
+        limits = limits_of(c, tile_place, (group, c_group, c_row), (k_slice, c_k_slice), relu)
         store(sums, c, scale, bias, c_row, limits)
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int, int], int]:

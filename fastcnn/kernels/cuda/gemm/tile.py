@@ -26,7 +26,7 @@ from numba import float32, int32, int64
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import Kernel, Launch, inline, kernel
-from fastcnn.kernels.cuda.runtime.memory_access import read
+from fastcnn.kernels.cuda.runtime.memory_access import is_aligned, read
 
 WARP = 32
 FLOAT32, TF32 = "float32", "tf32"
@@ -108,9 +108,10 @@ class Sums(NamedTuple):
     place() returns the row and the column of a thread's first sum. multiply(shared, start, row,
     column, sums) adds the products of the slices that begin at `start`, B's behind A's.
     storing(row_at) returns the device function that stores them, store(sums, c, scale, bias, shape,
-    limits) with limits (row, column, rows, columns, first, start, vectorized, relu): the tile
-    begins at (row, column), what lies beyond (rows, columns) is left out; row r goes to
-    start + row_at(shape, r); scale and bias begin at `first`; `vectorized` allows vectors.
+    limits) with limits (row, column, rows, columns, first, start, vectorized, relu), made by
+    `limits_of`: the tile begins at (row, column), what lies beyond (rows, columns) is left out; row
+    r goes to start + row_at(shape, r); scale and bias begin at `first`; `vectorized` allows
+    vectors.
     """
 
     place: Callable
@@ -163,6 +164,21 @@ def finish(value, scale, bias, column, relu):
     if relu and value < float32(0):
         value = float32(0)
     return value
+
+
+@inline
+def limits_of(c, place, group, k_slice, relu):
+    """Return where a tile of one of C's groups is stored, and whether by vectors; see `Sums`.
+
+    `place` is (row, column, rows, columns) of the tile and of the group, `group` its number and the
+    floats from one group and from one row of C to the next, `k_slice` its number and the floats
+    from one to the next.
+    """
+    row, column, rows, columns = place
+    number, c_group, c_row = group
+    start = int64(k_slice[0]) * k_slice[1] + int64(number) * c_group
+    vectorized = is_aligned(c) and (k_slice[1] | c_group | c_row) % 4 == 0
+    return row, column, rows, columns, number * columns, start, vectorized, relu
 
 
 @cache
