@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from math import inf
 from types import ModuleType
 from typing import NamedTuple, Protocol
 
@@ -178,8 +179,9 @@ def strategy(
     Args:
         name: What users call it.
         module: Has conv2d_<module>, conv2d_<module>_dx and conv2d_<module>_dw, which are an
-            `EmitForward`, `EmitInputGradient` and `EmitKernelGradient`, declines, cycles, and
-            perhaps preparation and cycles_tf32.
+            `EmitForward`, `EmitInputGradient` and `EmitKernelGradient`; cycles, but for those that
+            are not automatic; declines, where it does not take every problem; and perhaps
+            preparation and cycles_tf32.
         error: See `Strategy`.
         automatic: See `Strategy`.
         **setting: Passed to all of these: m=2 is the size of Winograd's tiles.
@@ -189,7 +191,9 @@ def strategy(
         partial(getattr(module, function + direction), **setting)
         for direction in ("", "_dx", "_dw")
     )
-    declines, cycles = partial(module.declines, **setting), partial(module.cycles, **setting)
+    declines = partial(getattr(module, "declines", _declines_nothing), **setting)
+    estimate: Callable[..., float] = module.cycles if automatic else _never_cheap
+    cycles = partial(estimate, **setting)
     preparation = getattr(module, "preparation", None)
     return Strategy(
         *(name, forward, dx, dw, declines, cycles, error),
@@ -197,3 +201,11 @@ def strategy(
         cycles_tf32=getattr(module, "cycles_tf32", None),
         automatic=automatic,
     )
+
+
+def _declines_nothing(direction: str, problem: Problem, **setting: int) -> str | None:
+    return None
+
+
+def _never_cheap(direction: str, problem: Problem, images: int, **setting: int) -> float:
+    return inf

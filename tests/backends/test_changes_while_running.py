@@ -91,11 +91,16 @@ print("done")
 """
 
 
-def test_no_change_reaches_a_stale_plan():
-    command = [sys.executable, "-c", CASES]
+def run_to_its_end(script):
+    """Run a script in a process of its own; it prints "done" when all of it holds."""
+    command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "done"
+
+
+def test_no_change_reaches_a_stale_plan():
+    run_to_its_end(CASES)
 
 
 SHARED = r"""
@@ -143,7 +148,4 @@ print("done")
 
 
 def test_no_plan_runs_on_the_slots_of_another_optimizer():
-    command = [sys.executable, "-c", SHARED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "done"
+    run_to_its_end(SHARED)

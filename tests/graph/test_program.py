@@ -222,15 +222,20 @@ def test_an_op_that_lacks_something_is_named_with_its_layer(name, call):
         getattr(model, call)(*arguments.get(call, (x, targets_for(model, 2))))
 
 
+class Own(Layer):
+    """A convolution by a strategy that is set once it is made."""
+
+    asked = "im2col"
+
+    def make_parameters(self, shape):
+        return [Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("glorot_uniform"))]
+
+    def lower(self, program, x):
+        kernel = self.named_parameters()
+        return program.add("conv2d", [x], x.shape, kernel, problem=PROBLEM, strategy=self.asked)
+
+
 def test_a_strategy_of_an_own_layer_may_be_a_name():
-    class Own(Layer):
-        def make_parameters(self, shape):
-            return [Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("glorot_uniform"))]
-
-        def lower(self, program, x):
-            kernel = self.named_parameters()
-            return program.add("conv2d", [x], x.shape, kernel, problem=PROBLEM, strategy="im2col")
-
     model = build((4, 4, 2), [Own()])
     x = images(2, (4, 4, 2))
     expected = x @ model.parameters[0].value[0, 0]
@@ -238,14 +243,6 @@ def test_a_strategy_of_an_own_layer_may_be_a_name():
 
 
 def test_pinning_passes_an_own_layer_that_names_its_strategy_and_refuses_one_that_leaves_it_open():
-    class Own(Layer):
-        def make_parameters(self, shape):
-            return [Parameter(self, "kernel", (1, 1, 2, 2), initializers.get("glorot_uniform"))]
-
-        def lower(self, program, x):
-            kernel = self.named_parameters()
-            return program.add("conv2d", [x], x.shape, kernel, problem=PROBLEM, strategy=self.asked)
-
     for asked in ("im2col", {"forward": "im2col"}):
         model = build((4, 4, 2), [L.Conv2D(2, 1), Own()])
         model.layers[1]._assign(asked=asked)

@@ -10,7 +10,12 @@ from running import local, run, single
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import Calls, LayerOperands
-from fastcnn.kernels.cuda.conv import direct, direct_tile_selection, direct_weight_gradient
+from fastcnn.kernels.cuda.conv import (
+    STRATEGIES,
+    direct,
+    direct_tile_selection,
+    direct_weight_gradient,
+)
 from fastcnn.kernels.cuda.conv.direct_tile_selection import KERNELS
 
 SAME = ((1, 1), (1, 1))
@@ -168,4 +173,4 @@ def test_estimates_grow_with_the_batch_and_fall_for_each_image(direction):
     assert one < 64 * many < 64 * one
     # No faster than the card's multiply-adds.
     assert many > problem.multiply_adds / 30_000
-    assert direct.declines(direction, problem) is None
+    assert STRATEGIES["direct"].declines(direction, problem) is None

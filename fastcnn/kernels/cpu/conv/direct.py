@@ -62,11 +62,6 @@ def _dw_cycles(problem: Problem, images: int) -> float:
     return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps) / together
 
 
-def declines(direction: str, problem: Problem) -> str | None:
-    """Return None: direct convolution takes every problem."""
-    return None
-
-
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the cycles of one image on one thread."""
     if problem.depthwise:

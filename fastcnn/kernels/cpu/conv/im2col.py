@@ -48,11 +48,6 @@ from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 NEAR = 512 << 10
 
 
-def declines(direction: str, problem: Problem) -> str | None:
-    """Return None: im2col takes every problem."""
-    return None
-
-
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the cycles of one image on one thread."""
     window, outputs = window_size(problem), problem.filters_per_group

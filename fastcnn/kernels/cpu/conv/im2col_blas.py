@@ -16,7 +16,6 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import im2col
-from fastcnn.kernels.cpu.conv.im2col import declines
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
     empty_columns,
@@ -25,8 +24,6 @@ from fastcnn.kernels.cpu.conv.im2col_columns import (
     window_size,
 )
 from fastcnn.kernels.cpu.gemm.blas import blas_product
-
-__all__ = ["cycles", "declines"]
 
 CALL = 40_000  # cycles of a call from the engine into Python and through NumPy
 

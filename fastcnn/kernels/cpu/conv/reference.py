@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import inf
 from types import FunctionType
 
 import numpy as np
@@ -33,16 +32,6 @@ DX = record("dy", "kernel", "dx", *GEOMETRY)
 DW = record("x", "dy", "dw", *GEOMETRY)
 _Padding = tuple[tuple[int, int], tuple[int, int]]
 DIRECT, IM2COL = "conv2d_direct", "conv2d_im2col"
-
-
-def declines(direction: str, problem: Problem, columns: bool = False) -> str | None:
-    """Return None: the definitions take every problem."""
-    return None
-
-
-def cycles(direction: str, problem: Problem, images: int, columns: bool = False) -> float:
-    """Return infinity, so that "auto" never chooses the definitions."""
-    return inf
 
 
 def conv2d_reference(

@@ -28,11 +28,6 @@ from fastcnn.kernels.shared.axis import Axis, backward_axes, forward_axis, geome
 PLAIN_SHARE = 0.05  # of the instructions of the kernel without tiles that are multiply-adds
 
 
-def declines(direction: str, problem: Problem) -> str | None:
-    """Return None: direct convolution takes every problem."""
-    return None
-
-
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the nanoseconds of one image in a batch of so many."""
     if problem.depthwise:

@@ -49,11 +49,6 @@ DW = {tile: make_dw(tile) for tile in ALL_TILES}
 WINDOW = 1.1
 
 
-def declines(direction: str, problem: Problem) -> str | None:
-    """Return None: im2col takes every problem."""
-    return None
-
-
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the nanoseconds of one image in a batch of so many."""
     return _time(direction, problem, images, FLOAT32)

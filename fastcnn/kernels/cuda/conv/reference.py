@@ -7,8 +7,6 @@ first, are in reference_kernels.py.
 
 from __future__ import annotations
 
-from math import inf
-
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.conv.im2col import geometry
@@ -23,16 +21,6 @@ from fastcnn.kernels.cuda.conv.reference_kernels import (
     reference_product_dx,
 )
 from fastcnn.kernels.cuda.runtime.kernel import Kernel
-
-
-def declines(direction: str, problem: Problem, columns: bool = False) -> str | None:
-    """Return None: the definitions take every problem."""
-    return None
-
-
-def cycles(direction: str, problem: Problem, images: int, columns: bool = False) -> float:
-    """Return infinity, so that "auto" never chooses the definitions."""
-    return inf
 
 
 def conv2d_reference(
