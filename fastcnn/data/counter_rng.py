@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +82,7 @@ def normals(u: Doubles) -> Doubles:
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def between(u: Any, low: float, high: float) -> Any:
+def between(u: Doubles, low: float, high: float) -> Doubles:
     """Return uniform numbers from `low` to `high`; `low` itself where both are equal.
 
     Args:

@@ -117,7 +117,7 @@ class Layer(ConfiguredSettings):
             return ": its model is built. Make a new model"
         return super()._why_fixed(name)
 
-    def plan_key(self) -> tuple[Any, ...]:
+    def plan_key(self) -> tuple[object, ...]:
         """Return what the ops of a built layer depend on and that may change."""
         return self._trainable, self._changes
 

@@ -6,14 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Protocol
 
 from fastcnn.graph.problem import Pair
 from fastcnn.layers.base import Layer
 from fastcnn.layers.reshaping import ZeroPadding2D
 
 
-def unread_in(model: Any) -> dict[Layer, Pair]:
+class Chain(Protocol):
+    """A model, as far as its layers go."""
+
+    @property
+    def layers(self) -> Sequence[Layer]: ...
+
+
+def unread_in(model: Chain) -> dict[Layer, Pair]:
     """Return the layers that leave out pixels, with how many rows and columns each."""
     every = {layer: _unread(before, layer) for before, layer in _steps(model.layers)}
     return {layer: pixels for layer, pixels in every.items() if max(pixels)}
@@ -29,7 +36,7 @@ def unread_words(layer: Layer, pixels: Pair) -> str:
     )
 
 
-def _steps(layers: Sequence[Any]) -> Iterator[tuple[Layer | None, Layer]]:
+def _steps(layers: Sequence[Layer]) -> Iterator[tuple[Layer | None, Layer]]:
     """Yield every layer, those inside others too, each with the one before it in its chain."""
     for before, layer in pairwise([None, *layers]):
         if isinstance(layer, Layer):

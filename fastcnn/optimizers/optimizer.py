@@ -101,7 +101,7 @@ class Optimizer(ConfiguredSettings):
         values = np.array(self.slot_values, np.float32).reshape(-1, 1)
         return np.repeat(values, size, axis=1)
 
-    def plan_key(self) -> tuple[Any, ...]:
+    def plan_key(self) -> tuple[object, ...]:
         """Return all that the calls of an update depend on; numbers come with each step."""
         return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
 

@@ -9,14 +9,14 @@ whose relative error stays within a bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from fastcnn import losses
 from fastcnn.graph.problem import Problem
 from fastcnn.graph.program import Buffer, Op, Program
 from fastcnn.graph.verifier import problem_of
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
-from fastcnn.kernels.registry import kernels_of
+from fastcnn.kernels.registry import Strategy, kernels_of
 from fastcnn.losses import Loss
 from fastcnn.strategies import timing_cache
 from fastcnn.utils import naming
@@ -44,9 +44,9 @@ class Choice(NamedTuple):
     why: str
 
 
-def table(device: str) -> dict[str, Any]:
+def table(device: str) -> dict[str, Strategy]:
     """Return the strategies of a device by their names; the CPU has all that there are."""
-    strategies: dict[str, Any] = kernels_of(device).conv.STRATEGIES
+    strategies: dict[str, Strategy] = kernels_of(device).conv.STRATEGIES
     return strategies
 
 

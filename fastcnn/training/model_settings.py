@@ -229,11 +229,11 @@ class ModelSettings(Settings, ABC):
     def metrics(self, value: Sequence[object]) -> None:
         self._metrics = metrics_of(value)
 
-    def plan_key(self, kind: str) -> tuple[Any, ...]:
+    def plan_key(self, kind: str) -> tuple[object, ...]:
         """Return all that the plan of a program of a kind is made from and that may change: where
         it equals that of a plan, the plan is right."""
         layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
-        key: tuple[Any, ...] = (self._plans, self.error_bound, layers)
+        key: tuple[object, ...] = (self._plans, self.error_bound, layers)
         if kind not in ("train", "test"):
             return key
         loss = self._loss

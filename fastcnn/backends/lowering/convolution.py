@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastcnn.backends.lowering.arguments import operands_of
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
+from fastcnn.kernels.registry import Strategy
 
 
-def _strategy(low: Regions, op: Op) -> Any:
+def _strategy(low: Regions, op: Op) -> Strategy:
     return low.kernels.conv.STRATEGIES[op.attributes["strategy"]]
 
 

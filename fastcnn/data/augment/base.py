@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import Settings
@@ -14,6 +16,9 @@ from fastcnn.utils.settings import Settings
 # (height, width, channels) of an image.
 Shape = tuple[int, int, int]
 Range = tuple[float, float]
+
+IntervalLike: TypeAlias = float | Sequence[float] | npt.NDArray[Any]
+"""One number, or a pair (lower, upper)."""
 
 
 class Augmentation(Settings):

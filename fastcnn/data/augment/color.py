@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastcnn.data.augment import statistics
 from fastcnn.data.augment.base import (
     Augmentation,
+    IntervalLike,
     Range,
     Shape,
     interval,
@@ -98,7 +99,7 @@ def _times(matrices: Doubles, linear: Doubles) -> Doubles:
 class ColorAugmentation(Augmentation):
     """An augmentation of colours within ``value_range``, (lowest, highest)."""
 
-    value_range: Any
+    value_range: IntervalLike
     _limits: Range
 
     @property
@@ -117,7 +118,7 @@ class ColorAugmentation(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
 
-    def _set_value_range(self, value_range: object) -> None:
+    def _set_value_range(self, value_range: IntervalLike) -> None:
         self.value_range = value_range
         self._limits = value_limits(self, value_range)
 
@@ -148,7 +149,7 @@ class RandomBrightness(ColorAugmentation):
     settings = ("factor", "value_range")
     draws = 1
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
         self.factor = factor
         self._part = interval(self, "factor", factor, -1, 1, mirrored=True)
         self._set_value_range(value_range)
@@ -174,7 +175,7 @@ class RandomContrast(ColorAugmentation):
     settings = ("factor", "value_range")
     draws = 1
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
         self.factor = factor
         pair = two_ends(self, "factor", factor)
         lower, upper = (arguments.number(self, "factor", end, least=0, most=1) for end in pair)
@@ -208,7 +209,7 @@ class RandomSaturation(_OfThreeChannels):
     settings = ("factor", "value_range")
     draws = 1
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
         self.factor = factor
         self._part = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._set_value_range(value_range)
@@ -242,7 +243,7 @@ class RandomHue(_OfThreeChannels):
     settings = ("factor", "value_range")
     draws = 2
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255)):
+    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
         self.factor = factor
         self._half_turns = interval(self, "factor", factor, 0, 1, mirrored=False)
         self._set_value_range(value_range)
@@ -287,7 +288,7 @@ class PCAColor(_OfThreeChannels):
         stddev: float = 0.1,
         deviations: Any = None,
         components: Any = None,
-        value_range: Any = (0, 255),
+        value_range: IntervalLike = (0, 255),
     ):
         self.stddev = arguments.float32(self, "stddev", stddev, least=0)
         self.deviations, self.components = deviations, components

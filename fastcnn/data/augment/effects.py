@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastcnn._ext import effects
 from fastcnn.data.augment.base import (
     Augmentation,
+    IntervalLike,
     Range,
     Shape,
     interval,
@@ -105,7 +106,7 @@ class RandomGaussianBlur(Effect):
     settings = ("factor", "kernel_size", "sigma")
     draws = 3
 
-    def __init__(self, factor: Any = 1.0, kernel_size: int = 3, sigma: Any = 1.0):
+    def __init__(self, factor: IntervalLike = 1.0, kernel_size: int = 3, sigma: IntervalLike = 1.0):
         self.factor = factor
         self._chance = interval(self, "factor", factor, 0, 1, mirrored=False)
         self.kernel_size = arguments.whole(
@@ -148,7 +149,7 @@ class GaussianNoise(Pointwise):
     settings = ("stddev", "value_range")
     draws = 1
 
-    def __init__(self, stddev: Any, value_range: Any = (0, 255)):
+    def __init__(self, stddev: IntervalLike, value_range: IntervalLike = (0, 255)):
         self.stddev = stddev
         pair = two_ends(self, "stddev", stddev)
         low, high = sorted(arguments.float32(self, "stddev", end, least=0) for end in pair)
@@ -201,10 +202,10 @@ class RandomErasing(Pointwise):
 
     def __init__(
         self,
-        factor: Any = 1.0,
-        scale: Any = (0.02, 0.33),
-        fill_value: Any = None,
-        value_range: Any = (0, 255),
+        factor: IntervalLike = 1.0,
+        scale: IntervalLike = (0.02, 0.33),
+        fill_value: float | Sequence[float] | None = None,
+        value_range: IntervalLike = (0, 255),
     ):
         self.factor, self.scale, self.fill_value = factor, scale, copy(fill_value)
         if fill_value is not None:

@@ -7,13 +7,13 @@ pixels are interpolated once.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.data.augment.affine import Affine
-from fastcnn.data.augment.base import Augmentation, Shape, interval
+from fastcnn.data.augment.base import Augmentation, IntervalLike, Shape, interval
 from fastcnn.data.counter_rng import Doubles, between
 from fastcnn.utils import arguments, naming
 
@@ -195,8 +195,8 @@ class RandomTranslation(_Resampling):
 
     def __init__(
         self,
-        height_factor: Any,
-        width_factor: Any,
+        height_factor: IntervalLike,
+        width_factor: IntervalLike,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         fill_value: float = 0.0,
@@ -233,7 +233,7 @@ class RandomRotation(_Resampling):
 
     def __init__(
         self,
-        factor: Any,
+        factor: IntervalLike,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         fill_value: float = 0.0,
@@ -270,8 +270,8 @@ class RandomZoom(_Resampling):
 
     def __init__(
         self,
-        height_factor: Any,
-        width_factor: Any = None,
+        height_factor: IntervalLike,
+        width_factor: IntervalLike | None = None,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         fill_value: float = 0.0,
@@ -318,8 +318,8 @@ class RandomShear(_Resampling):
 
     def __init__(
         self,
-        x_factor: Any = 0.0,
-        y_factor: Any = 0.0,
+        x_factor: IntervalLike = 0.0,
+        y_factor: IntervalLike = 0.0,
         fill_mode: str = "reflect",
         interpolation: str = "bilinear",
         fill_value: float = 0.0,

@@ -88,7 +88,7 @@ def _wanted(
     return {name: members[name] for name in names or members}
 
 
-def _members(archive: zipfile.ZipFile, path: Any) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, zipfile.ZipInfo]:
     """Return the arrays by name, of sizes that can be true."""
     size = os.path.getsize(path)
     members: dict[str, zipfile.ZipInfo] = {}

@@ -108,7 +108,7 @@ def from_folder(
     return whole if sides is None else tuple(parts)
 
 
-def _check_texts(path: Any, class_names: object) -> None:
+def _check_texts(path: str | os.PathLike[str], class_names: object) -> None:
     if not isinstance(os.fspath(path), str):
         raise TypeError(f"from_folder: path must be a str or a Path. Received {path!r}.")
     if isinstance(class_names, str | bytes):
