@@ -142,7 +142,9 @@ def call_lock(typing, address, lock, argument):
 def _read_modify_write(operation: str) -> Any:
     """Return the signature and the emitter of one of LLVM's atomic operations."""
 
-    def emit(context, builder, signature, arguments):
+    def emit(
+        context: Any, builder: ir.IRBuilder, signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         place = builder.inttoptr(arguments[0], INT64.as_pointer())
         return builder.atomic_rmw(operation, place, arguments[1], "seq_cst")
 
