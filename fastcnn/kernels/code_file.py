@@ -114,6 +114,17 @@ def say_damaged(path: Path, reason: str) -> None:
     )
 
 
+def say_unkept(folder: Path, error: OSError) -> None:
+    """Warn, once a process, that compiled code cannot be kept; where that is refused for who may
+    write there, reading it has told."""
+    if why_refused(folder) is None:
+        _warn_once(
+            "unkept",
+            f"Compiled kernels cannot be kept in '{folder}', so that every process compiles its "
+            f"own: {error.strerror or error}. Name another folder in FASTCNN_CACHE_DIR.",
+        )
+
+
 def _bytes(path: Path) -> bytes:
     """Return the content of a regular file. Raises OSError also where others could write it."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -109,9 +109,11 @@ class KernelCache(caching.FunctionCache):
             return
         key = self._key(signature, result.codegen)
         # Without a place to write, or on a full disk, it costs the time to compile, no more.
-        with suppress(OSError):
+        try:
             code_cache.prepare(Path(self.cache_path))
             code_file.write(self._path(key), key, serialize.dumps(result._reduce()))
+        except OSError as error:
+            code_file.say_unkept(Path(self.cache_path), error)
 
     def enable(self) -> None:
         """Do nothing: FASTCNN_CACHE says whether there is a cache."""

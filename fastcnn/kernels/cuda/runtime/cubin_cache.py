@@ -79,9 +79,11 @@ class Cubins:
             _give_up(f"numba-cuda does not show them ({error})")
             return
         # Without a place to write it costs the time to compile, no more.
-        with suppress(OSError):
+        try:
             code_cache.prepare(path.parent)
             code_file.write(path, self._key(types), cubin, entry=kernel.entry_name)
+        except OSError as error:
+            code_file.say_unkept(path.parent, error)
 
     @property
     def _keepable(self) -> bool:
