@@ -23,6 +23,8 @@ SCALING_LAYERS = (Rescaling, Normalization, BatchNormalization)
 SCALING_STEPS = (PerImageStandardization, ZCAWhitening)
 LARGE = 50.0
 """Images whose values reach this were not scaled: standardized ones stay far below it."""
+SCALED = 1.0
+"""Values up to this are no bytes any more."""
 SAMPLE = 64
 """So many images are looked at for their values."""
 GROUPED = 0.25
@@ -30,6 +32,8 @@ GROUPED = 0.25
 
 _told: weakref.WeakSet[Any] = weakref.WeakSet()
 """The models whose unread pixels were told."""
+_begun: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The models that train_on_batch has trained."""
 
 
 def before_training(
@@ -46,33 +50,51 @@ def before_training(
         warn(f"fit: {sentence}")
 
 
-def of_batch(model: ModelSettings, images: object) -> None:
+def of_batch(model: ModelSettings, images: object, method: str = "fit") -> None:
     """Give the warning of a first batch that could not be looked at before, as that of an
     iterable: images as they go into the step."""
-    if isinstance(images, np.ndarray) and not _scales(model, ()):
-        for sentence in _values(images):
-            warn(f"fit: {sentence}")
+    if isinstance(images, np.ndarray):
+        for sentence in _of_values(model, images, ()):
+            warn(f"{method}: {sentence}")
+
+
+def of_first_batch(model: ModelSettings, images: object) -> None:
+    """Give the warning of a model that train_on_batch trains, at its first batch."""
+    if model not in _begun:
+        _begun.add(model)
+        of_batch(model, images, "train_on_batch")
 
 
 def _unscaled(model: ModelSettings, train: ArrayEpochs | StreamEpochs) -> Iterator[str]:
-    """Pixel values from 0 to 255 in a model that nowhere scales them."""
+    """Pixel values from 0 to 255 in a model that nowhere scales them, or scaled ones in one that
+    scales them again."""
     if isinstance(train, StreamEpochs):
         return
     steps = model.preprocessing if train.transform is None else train.transform.preprocessing
-    if _scales(model, steps):
-        return
     x = train.examples.x
     if isinstance(x, np.ndarray):
         sample = np.arange(len(x)) if train.indices is None else train.indices
-        yield from _values(x[sample[:SAMPLE]])
+        yield from _of_values(model, x[sample[:SAMPLE]], steps)
+    elif _scales(model, steps):
+        return
     elif is_dataset(x) and np.dtype(getattr(x, "dtype", np.float32)) == np.uint8:
         yield _advice("images of dtype uint8")
 
 
-def _values(images: NDArray[Any]) -> Iterator[str]:
+def _of_values(model: ModelSettings, images: NDArray[Any], steps: Any) -> Iterator[str]:
     largest = float(np.abs(images[:SAMPLE].astype(np.float32)).max(initial=0.0))
-    if largest >= LARGE:
-        yield _advice(f"images whose values reach {largest:g}")
+    first = model.layers[0]
+    if not _scales(model, steps):
+        if largest >= LARGE:
+            yield _advice(f"images whose values reach {largest:g}")
+    elif isinstance(first, Rescaling) and images.dtype.kind == "f" and not steps:
+        scale = float(np.abs(first.constants()[0]).max())
+        if 0 < largest <= SCALED and scale * LARGE <= SCALED:
+            yield (
+                f"the model begins with Rescaling({scale:.3g}), as for values up to 255, and the "
+                f"values of the images reach {largest:.3g}, as if they were scaled already: leave "
+                "one of the two out."
+            )
 
 
 def _advice(received: str) -> str:

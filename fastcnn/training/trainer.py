@@ -294,6 +294,7 @@ class Trainer(ModelSettings):
             batch = input_checks.examples(
                 self, x, y, sample_weight, class_weight, "train_on_batch: "
             )
+            fit_warnings.of_first_batch(self, batch.x)
             for layer in augment_argument.unfitted(self):
                 layer.take_none()  # what the weights are trained for from now on
             return _answer(_on_batch(self, batch, self.engine().train), return_dict)

@@ -120,6 +120,26 @@ def test_a_model_that_scales_pixel_values(make):
     assert not warned(lambda: make().fit(x.astype(np.uint8), y, verbose=0))
 
 
+def test_the_first_batch_of_train_on_batch_is_looked_at():
+    x, y = data(largest=255.0)
+    net = model()
+    net.optimizer.learning_rate = 1e-6
+    (sentence,) = warned(lambda: net.train_on_batch(x.astype(np.uint8), y))
+    assert sentence.startswith("train_on_batch: ") and "Rescaling(1 / 255)" in sentence
+    assert not warned(lambda: net.train_on_batch(x.astype(np.uint8), y))
+
+
+def test_values_that_are_scaled_twice():
+    x, y = data(largest=1.0)
+    for scale in (1 / 255, [1 / 255]):
+        (sentence,) = warned(lambda: model(L.Rescaling(scale)).fit(x, y, verbose=0))  # noqa: B023
+        assert "begins with Rescaling(0.00392)" in sentence
+        assert "scaled already" in sentence
+    (sentence,) = warned(lambda: model(L.Rescaling(1 / 255)).fit(Loader(x, y), verbose=0))
+    assert "scaled already" in sentence
+    assert not warned(lambda: model(L.Rescaling(2.0)).fit(x, y, verbose=0))
+
+
 def test_bytes_that_are_no_pixel_values():
     x, y = data(largest=2.0)
     assert not warned(lambda: model().fit(x.astype(np.uint8), y, verbose=0))
