@@ -96,8 +96,8 @@ class Engine(ABC):
     def _take_step(
         self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
     ) -> None:
-        """Run a training step; the moving statistics stay where it does not count: where it is
-        not finite or `control` is 0."""
+        """Run a training step and count it in the state; where it does not count, since it is not
+        finite or `control` is 0, the moving statistics stay."""
 
     @abstractmethod
     def _flat_gradients(self) -> np.ndarray:
@@ -133,7 +133,6 @@ class Engine(ABC):
             if not batch.finite:
                 gradients = self._flat_gradients()
                 raise NonFiniteError.locate(self._spec, self, np.asarray(x), gradients, batch)
-            self._spec.state.step += 1
         return batch
 
     def gradients(

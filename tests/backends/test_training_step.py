@@ -10,6 +10,7 @@ from building import assert_close, assert_gradients, build, images, targets_for
 import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
+from fastcnn.backends.cpu import thread_pool
 
 
 def lenet():
@@ -209,3 +210,31 @@ def test_a_step_that_is_not_finite_changes_nothing(name):
     assert model.state.step == 1
     for old, new in zip(before, [*model.get_weights(), model.state.slots], strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_ctrl_c_that_waited_for_a_step_leaves_all_of_it(monkeypatch):
+    """Weights, moving statistics and the count of steps, of which the next step knows."""
+    model, twin = (build((8, 8, 3), small_resnet()[:2], "mse", "adam") for _ in range(2))
+    x, y = images(4, (8, 8, 3)), targets_for(model, 4)
+    model.predict(x)
+    run = thread_pool.ThreadPool.run
+
+    def interrupted(pool, *arguments):
+        run(pool, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thread_pool.ThreadPool, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.train_on_batch(x, y)
+    twin.train_on_batch(x, y)
+    assert model.state.step == 1
+    for found, expected in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert model.train_on_batch(x, y) == twin.train_on_batch(x, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(thread_pool.ThreadPool, "run", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.train_on_batch(x, y)
+    assert model.state.step == 2
+    assert model.train_on_batch(x, y) == twin.train_on_batch(x, y)

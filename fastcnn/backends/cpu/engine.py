@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from fastcnn.backends.cpu.executable import Executable, allocate
@@ -61,6 +63,10 @@ class _CpuProgram(PlannedProgram):
         self.executable.give(values=state.values, moving=state.moving, x=images, **given)
         self.executable.run(len(images), state.version)
 
+    def forget_finite(self) -> None:
+        """Have `finite` be False until a training step has come to the update of the weights."""
+        self.executable.memory["factors"][-1] = 0
+
     @property
     def finite(self) -> bool:
         return bool(self.executable.memory["factors"][-1] == 1)
@@ -90,12 +96,15 @@ class CpuEngine(Engine):
         # A step changes the weights: what was prepared from them before or in it is stale.
         state.changed()
         moving = state.moving.copy()
-        counts = False
+        cast(_CpuProgram, planned).forget_finite()
         try:
             planned.run(x, gradients=self._gradients, slots=state.slots, **given)
-            counts = bool(given["control"][0]) and planned.finite
-        finally:  # a host kernel may end the step before it updates the weights
-            if not counts:
+        finally:
+            # A host kernel may have ended the step before it updated the weights; or all of it was
+            # done, and Ctrl-C, which waits for that, ended only what follows.
+            if given["control"][0] and planned.finite:
+                state.step += 1
+            else:
                 state.moving[...] = moving
             state.changed()
 

@@ -238,6 +238,8 @@ class CudaEngine(Engine):
         self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
     ) -> None:
         planned.run(x, **targets)
+        if targets["control"][0] and planned.finite:
+            self._spec.state.step += 1
 
     def _plan(
         self, kind: str, images: int, capacity: int | None = None, path: str = ""
