@@ -39,6 +39,14 @@ def average_pool(shape, *arguments, batch=2, **options) -> Case:
     return Case(shape, lambda: L.AveragePooling2D(*arguments, **options), batch)
 
 
+def both_pools(name, *arguments, **options) -> dict[str, Case]:
+    """The same windows by both kinds of pooling."""
+    return {
+        f"max {name}": max_pool(*arguments, **options),
+        f"average {name}": average_pool(*arguments, **options),
+    }
+
+
 CONVOLUTIONS = {
     "1x1": conv((4, 5, 3), 5, 1),
     "1x1 one channel, batch 1": conv((5, 5, 1), 1, 1, batch=1),
@@ -130,31 +138,21 @@ DEPTHWISE = {
 }
 
 POOLINGS = {
-    "max 2": max_pool((6, 8, 3), 2),
-    "max 2, odd image": max_pool((7, 5, 17), 2),
-    "max 2 same, odd image": max_pool((7, 5, 6), 2, padding="same"),
-    "max 3 stride 2, overlapping": max_pool((9, 7, 20), 3, strides=2),
-    "max 3 stride 2 same": max_pool((8, 8, 5), 3, strides=2, padding="same", batch=5),
-    "max 3 stride 1 same": max_pool((5, 6, 33), 3, strides=1, padding="same"),
-    "max 2 stride 3": max_pool((8, 9, 3), 2, strides=3),
+    **both_pools("2", (6, 8, 3), 2),
+    **both_pools("2, odd image", (7, 5, 17), 2),
+    **both_pools("2 same, odd image", (7, 5, 6), 2, padding="same"),
+    **both_pools("3 stride 2, overlapping", (9, 7, 20), 3, strides=2),
+    **both_pools("3 stride 2 same", (8, 8, 5), 3, strides=2, padding="same", batch=5),
+    **both_pools("3 stride 1 same", (5, 6, 33), 3, strides=1, padding="same"),
+    **both_pools("2 stride 3", (8, 9, 3), 2, strides=3),
+    **both_pools("3 explicit 1", (5, 5, 3), 3, strides=2, padding=1),
+    **both_pools("3 asymmetric", (5, 6, 3), 3, strides=2, padding=((2, 0), (1, 2))),
+    **both_pools("of the whole image", (4, 5, 64), (4, 5), batch=1),
     "max (1, 3)": max_pool((4, 9, 3), (1, 3)),
     "max (3, 2), strides (1, 2)": max_pool((6, 6, 5), (3, 2), strides=(1, 2)),
-    "max 3 explicit 1": max_pool((5, 5, 3), 3, strides=2, padding=1),
-    "max 3 asymmetric": max_pool((5, 6, 3), 3, strides=2, padding=((2, 0), (1, 2))),
-    "max of the whole image": max_pool((4, 5, 64), (4, 5), batch=1),
     "max one channel, batch 1": max_pool((5, 5, 1), 2, batch=1),
     "max 70 images": max_pool((4, 4, 3), 2, batch=70),
-    "average 2": average_pool((6, 8, 3), 2),
-    "average 2, odd image": average_pool((7, 5, 17), 2),
-    "average 2 same, odd image": average_pool((7, 5, 6), 2, padding="same"),
-    "average 3 stride 2, overlapping": average_pool((9, 7, 20), 3, strides=2),
-    "average 3 stride 2 same": average_pool((8, 8, 5), 3, strides=2, padding="same", batch=5),
-    "average 3 stride 1 same": average_pool((5, 6, 33), 3, strides=1, padding="same"),
-    "average 2 stride 3": average_pool((8, 9, 3), 2, strides=3),
     "average (3, 1), strides (2, 3)": average_pool((6, 7, 5), (3, 1), strides=(2, 3)),
-    "average 3 explicit 1": average_pool((5, 5, 3), 3, strides=2, padding=1),
-    "average 3 asymmetric": average_pool((5, 6, 3), 3, strides=2, padding=((2, 0), (1, 2))),
-    "average of the whole image": average_pool((4, 5, 64), (4, 5), batch=1),
     "global max": Case((5, 4, 17), lambda: L.GlobalMaxPooling2D(), 5, "exact"),
     "global max, one pixel": Case((1, 1, 3), lambda: L.GlobalMaxPooling2D(), 1, "exact"),
     "global average": Case((5, 4, 17), lambda: L.GlobalAveragePooling2D(), 5),
