@@ -60,17 +60,11 @@ def cycles_tf32(direction: str, problem: Problem, images: int) -> float:
 
 
 def _time(direction: str, problem: Problem, images: int, precision: str) -> float:
-    time = _plan(direction, problem, images, precision).time / images
+    time = _plan(direction, problem, images, precision, vectorized=False).time / images
     return time if is_columns(problem) else WINDOW * time
 
 
-def _plan(
-    direction: str,
-    problem: Problem,
-    images: int,
-    precision: str = FLOAT32,
-    vectorized: bool = False,
-) -> Plan:
+def _plan(direction: str, problem: Problem, images: int, precision: str, vectorized: bool) -> Plan:
     """Return how the product of a direction is computed."""
     window, outputs = window_size(problem), problem.filters_per_group
     pixels = images * problem.out_height * problem.out_width
@@ -147,15 +141,7 @@ def conv2d_im2col_dx(
             rows,
             inputs,
             outputs,
-            Strides(
-                problem.groups,
-                a_row=problem.filters,
-                b_row=problem.filters,
-                c_row=problem.channels,
-                a_group=outputs,
-                b_group=outputs,
-                c_group=inputs,
-            ),
+            _strides(problem, backward=True),
             transposed=True,
         )
         return
@@ -191,19 +177,14 @@ def conv2d_im2col_dw(
     emit_plan(calls, plan, DW[plan.tile], places, output, lines, **geometry(problem))
 
 
-def _strides(problem: Problem) -> Strides:
+def _strides(problem: Problem, backward: bool = False) -> Strides:
     """Return how the pixels, the kernel or dy, and the result of a 1x1 convolution lie: each group
-    beside the next."""
-    inputs, outputs = problem.channels_per_group, problem.filters_per_group
-    return Strides(
-        problem.groups,
-        a_row=problem.channels,
-        b_row=problem.filters,
-        c_row=problem.filters,
-        a_group=inputs,
-        b_group=outputs,
-        c_group=outputs,
-    )
+    beside the next. With `backward`, the pixels are those of dy and the result is dx."""
+    image = problem.channels, problem.channels_per_group
+    output = problem.filters, problem.filters_per_group
+    (a_row, a_group), (c_row, c_group) = (output, image) if backward else (image, output)
+    b_row, b_group = output
+    return Strides(problem.groups, a_row, b_row, c_row, a_group, b_group, c_group)
 
 
 def window_size(problem: Problem) -> int:
