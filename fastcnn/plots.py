@@ -315,7 +315,7 @@ def _quiet(axis: Axes) -> None:
 
 
 def _finish(figure: Figure, save: Save) -> Figure:
-    """Writes the file; a figure that went to a file is not also shown by pyplot.show()."""
+    """Write the file; a figure that went to a file is not also shown by pyplot.show()."""
     if save is not None:
         write(figure, save, dpi=130)
         _pyplot().close(figure)
@@ -323,7 +323,7 @@ def _finish(figure: Figure, save: Save) -> Figure:
 
 
 def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
-    """Writes a picture as a whole or not at all, in the format that its name ends in (PNG where it
+    """Write a picture as a whole or not at all, in the format that its name ends in (PNG where it
     has no ending), and makes the folder where there is none.
     """
     target = Path(path)

@@ -151,7 +151,7 @@ class CallbackList:
         return self._functions[name]
 
     def call(self, name: str, *arguments: Any) -> None:
-        """Calls one hook of each callback that overrides it, in order."""
+        """Call one hook of each callback that overrides it, in order."""
         for function in self._functions[name]:
             function(*arguments)
 

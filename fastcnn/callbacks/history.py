@@ -20,7 +20,7 @@ class History:
         self.interrupted = False
 
     def add(self, epoch: int, logs: dict[str, float], seconds: float, images: int) -> None:
-        """Appends an epoch."""
+        """Append an epoch."""
         self.epoch.append(epoch)
         self.seconds.append(seconds)
         self.images_per_second.append(images / max(seconds, 1e-9))

@@ -169,7 +169,7 @@ class CSVLogger(Callback):
             self._stream = None
 
     def _send(self, rows: list[list[str]]) -> None:
-        """Puts rows behind those that are there."""
+        """Put rows behind those that are there."""
         if self._stream is not None:
             self._stream.write(self._text(rows))
             return

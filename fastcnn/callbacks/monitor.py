@@ -75,7 +75,7 @@ class Monitor(Callback):
         return value - self.min_delta > reference
 
     def say(self, sentence: str) -> None:
-        """Prints on stderr, where the progress goes."""
+        """Print on stderr, where the progress goes."""
         messages.say(sentence)
 
 

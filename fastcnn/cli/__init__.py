@@ -20,7 +20,7 @@ EXPECTED = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, Value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line (default: this process's); returns 0, or 1 where the command failed,
+    """Run a command line (default: this process's); return 0, or 1 where the command failed,
     or 2 where it was used wrongly. --help and misspelt options end in SystemExit, as argparse
     does it."""
     output.open_missing()
@@ -67,7 +67,7 @@ def _note(
     file: object = None,
     line: str | None = None,
 ) -> None:
-    """Shows a warning: one for users in a line, any other with its place in the code."""
+    """Show a warning: one for users in a line, any other with its place in the code."""
     told = f"Note: {str(message).removeprefix('fit: ')}"
     if not issubclass(category, UserWarning):
         told = warnings.formatwarning(message, category, filename, lineno).rstrip()

@@ -13,7 +13,7 @@ ERRORS = "fastcnn-escaped"
 
 
 def escape_unprintable() -> None:
-    """Has names of classes and files shown escaped where the terminal's encoding lacks them."""
+    """Have names of classes and files shown escaped where the terminal's encoding lacks them."""
     codecs.register_error(ERRORS, _escaped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -21,7 +21,7 @@ def escape_unprintable() -> None:
 
 
 def open_missing() -> None:
-    """Has what is printed go nowhere where there is no stdout or stderr: in a windowed Python, or
+    """Have what is printed go nowhere where there is no stdout or stderr: in a windowed Python, or
     where they were closed."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -30,7 +30,7 @@ def open_missing() -> None:
 
 
 def drop_unread() -> None:
-    """Has the rest of stdout go nowhere after its reader has left, as `head` does: Python would
+    """Have the rest of stdout go nowhere after its reader has left, as `head` does: Python would
     complain once more at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -50,7 +50,7 @@ class File:
             raise
 
     def close(self) -> None:
-        """Gives the file back to the system."""
+        """Give the file back to the system."""
         self._file.close()
 
     def __enter__(self) -> File:
@@ -82,7 +82,7 @@ class File:
         return _Heaps(self._file)
 
     def fill(self, offset: int, target: memoryview) -> None:
-        """Reads target's bytes from offset on; other threads may do so at the same time."""
+        """Read target's bytes from offset on; other threads may do so at the same time."""
         done = 0
         while done < target.nbytes:
             count = self._read_some(offset + done, target[done:])
@@ -160,7 +160,7 @@ class Stored:
             return offsets
 
     def _locate(self) -> None:
-        """Finds the values in the file; Damage where it does not hold what is declared."""
+        """Find the values in the file; Damage where it does not hold what is declared."""
         body = self._bodies[hdf5.LAYOUT]
         version, kind = hdf5.unpack("BB", body)
         if version != 3 or kind not in (CONTIGUOUS, CHUNKED):

@@ -86,7 +86,7 @@ class Storage:
         return data
 
     def fill(self, offset: int, target: memoryview) -> None:
-        """Reads data, not structure, into target."""
+        """Read data, not structure, into target."""
         self.locate(offset, target.nbytes)
         self._file.seek(offset)
         if self._file.readinto(target) != target.nbytes:  # type: ignore[attr-defined]

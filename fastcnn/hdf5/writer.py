@@ -24,7 +24,7 @@ class Contents:
 
 
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
-    """Writes contents to path; a crash leaves the old file or the new one.
+    """Write contents to path; a crash leaves the old file or the new one.
 
     Every dataset carries a `crc32` attribute of its bytes. OSError when it cannot be
     written; the file that was there then stays as it was.

@@ -56,7 +56,7 @@ class Metric(Settings):
         self.reset()
 
     def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
-        """Adapts to the model's loss and output shape; ValueError where they do not fit."""
+        """Adapt to the model's loss and output shape; ValueError where they do not fit."""
 
     @property
     def log_names(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Metric(Settings):
         return (self.name,)
 
     def reset(self) -> None:
-        """Forgets everything seen."""
+        """Forget everything seen."""
         self.total = 0.0
         self.count = 0.0
 
@@ -75,7 +75,7 @@ class Metric(Settings):
     def update(
         self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
     ) -> None:
-        """Takes in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
+        """Take in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
         the weights [n] or None.
         """
         values = self.values(batch, y)

@@ -53,7 +53,7 @@ class Tally:
         self.reset()
 
     def reset(self) -> None:
-        """Starts a new pass."""
+        """Start a new pass."""
         self.count = 0
         self._penalty = 0.0
         self._rewind()
@@ -61,14 +61,14 @@ class Tally:
             metric.reset()
 
     def _rewind(self) -> None:
-        """Lets the next `logs` sum everything again from the first example."""
+        """Let the next `logs` sum everything again from the first example."""
         self._summed = 0
         self._loss_sum = 0.0
         for metric in self._ranked:
             metric.reset()
 
     def add(self, batch: Batch, y: NDArray[Any] | None, weight: NDArray[np.float32] | None) -> None:
-        """Takes in one step's batch."""
+        """Take in one step's batch."""
         loss = batch.loss
         start = self.count
         size = len(loss)
@@ -92,7 +92,7 @@ class Tally:
                 metric.update(*own)
 
     def _grow(self, least: int) -> None:
-        """Makes room for at least so many examples."""
+        """Make room for at least so many examples."""
         added = max(least, 2 * len(self._loss)) - len(self._loss)
         self._loss = np.append(self._loss, np.zeros(added, np.float32))
         if self._ranked:
@@ -125,7 +125,7 @@ class Tally:
         return logs
 
     def _sum(self) -> None:
-        """Takes what was added since the last time into the sums."""
+        """Take what was added since the last time into the sums."""
         part = slice(self._summed, self.count)
         self._summed = self.count
         weight = self._weight[part] if len(self._weight) else None

@@ -29,13 +29,13 @@ Model = TypeVar("Model", bound=ModelSettings)
 
 
 def mark(contents: Contents) -> None:
-    """Says which program wrote the file, and that every dataset has a checksum."""
+    """Say which program wrote the file, and that every dataset has a checksum."""
     about = {"format": FORMAT, "version": __version__}
     contents.texts["fastcnn/about"] = json.dumps(about)
 
 
 def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) -> None:
-    """Adds all but the weights to contents; ValueError where `build` could not read it."""
+    """Add all but the weights to contents; ValueError where `build` could not read it."""
     mark(contents)
     contents.texts["fastcnn/model"] = _json(model.get_config())
     compiled = include_optimizer and model.optimizer is not None
@@ -175,7 +175,7 @@ def _count(training: dict[str, object], name: str) -> int:
 
 
 def read_preprocessing(model: ModelSettings, root: Group) -> None:
-    """Gives the steps of the model's preprocessing the arrays that they were fitted with."""
+    """Give the steps of the model's preprocessing the arrays that they were fitted with."""
     for number, step in _fitted_steps(model):
         stored = root.group("fastcnn").group("preprocessing").group(number)
         arrays = {name: stored.dataset(name).finite_floats() for name in stored}
@@ -230,7 +230,7 @@ def read_slots(model: ModelSettings, root: Group) -> NDArray[np.float32] | None:
 
 
 def restore(model: ModelSettings, slots: NDArray[np.float32] | None) -> None:
-    """Gives the optimizer its slots back."""
+    """Give the optimizer its slots back."""
     if slots is None:
         return
     begin = 0

@@ -43,7 +43,7 @@ def _in_keras_order(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _walk_back(chain: Sequence[Layer], distance: int, met: list[tuple[int, int, Layer]]) -> int:
-    """Adds a chain's layers to met, the last one first; the distance of what comes before it.
+    """Add a chain's layers to met, the last one first; the distance of what comes before it.
 
     A layer that holds chains stands for the layer that joins them, one step by itself.
     """

@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=ModelSettings)
 
 
 def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True) -> None:
-    """Writes all that continues training: configuration, weights, moving statistics, the
+    """Write all that continues training: configuration, weights, moving statistics, the
     optimizer with its slots, step, epoch, seed, class names.
 
     Without the optimizer the file is a half to a third as large and loads uncompiled.
@@ -38,7 +38,7 @@ def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True)
 
 
 def check_save(model: ModelSettings) -> None:
-    """Finds out, without a file, whether save_model can write the model; ValueError."""
+    """Find out, without a file, whether save_model can write the model; ValueError."""
     _contents(model, include_optimizer=True)
 
 
@@ -67,7 +67,7 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
 
 
 def save_weights(model: ModelSettings, path: Path) -> None:
-    """Writes weights and moving statistics. Keras reads the file if its name ends in
+    """Write weights and moving statistics. Keras reads the file if its name ends in
     ".weights.h5". A crash leaves the old file or the new one."""
     path = arguments.path("save_weights", "path", path)
     contents = weights.describe(model)
@@ -78,7 +78,7 @@ def save_weights(model: ModelSettings, path: Path) -> None:
 def load_weights(
     model: ModelSettings, path: Path, skip_mismatch: bool = False, by_name: bool = False
 ) -> LoadReport:
-    """Puts a file's weights into the model: a file of save_weights or save_model, Keras 3's
+    """Put a file's weights into the model: a file of save_weights or save_model, Keras 3's
     `.weights.h5` or its `.keras` archive. Returns what was loaded and what was skipped.
 
     Layers are paired in order; with by_name those of the same name, as for a network whose last

@@ -111,7 +111,7 @@ class Matching:
         self._unfit = False  # whether a partner was left out for its shapes
 
     def match(self, model: ModelSettings, stored: Iterable[StoredLayer]) -> None:
-        """Fills pairs and report; changes nothing in the model."""
+        """Fill pairs and report; change nothing in the model."""
         left = self._labelled(stored)
         names = _listed(left)
         for key, layer in keras_layout.keyed(model.layers):
@@ -216,6 +216,6 @@ def read(pairs: Pairs) -> list[tuple[Parameter, NDArray[np.float32]]]:
 
 
 def assign(arrays: list[tuple[Parameter, NDArray[np.float32]]]) -> None:
-    """Writes the arrays into the parameters."""
+    """Write the arrays into the parameters."""
     for parameter, array in arrays:
         parameter.value[...] = array

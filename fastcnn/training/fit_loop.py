@@ -71,7 +71,7 @@ class Fit:
         return list(dict.fromkeys([*names, *added]))
 
     def run(self) -> History:
-        """Trains until the last epoch, a callback's or the user's wish to stop, or an error."""
+        """Train until the last epoch, a callback's or the user's wish to stop, or an error."""
         self._introduce()
         self.progress = progress.make(self.plan.verbose)
         self.model.stop_training = False
@@ -217,7 +217,7 @@ class Fit:
         return float(self.model.optimizer.learning_rate_at(max(self.model.state.step - 1, 0)))
 
     def _fail(self, error: ArithmeticError, epoch: int, step: int) -> None:
-        """Keeps the engine's NonFiniteError, to be raised once the callbacks have finished."""
+        """Keep the engine's NonFiniteError, to be raised once the callbacks have finished."""
         self.failure = error
         if not np.isfinite(self.model.state.values).all():
             # An update overflowed: only the step after it could notice.

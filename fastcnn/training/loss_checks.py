@@ -132,7 +132,7 @@ def _never(model: ModelSettings, loss: Loss) -> str | None:
 
 
 def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
-    """Warns where what a network ends in is seldom meant with its loss; what is never right is
+    """Warn where what a network ends in is seldom meant with its loss; what is never right is
     refused when it is used."""
     if _never(model, loss):
         return

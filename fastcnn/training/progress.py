@@ -34,7 +34,7 @@ class Progress:
         """The pass is over; line says what came of it."""
 
     def note(self, sentence: str) -> None:
-        """Says something out of turn."""
+        """Say something out of turn."""
 
     def close(self) -> None:
         """No more passes come; may be called twice."""

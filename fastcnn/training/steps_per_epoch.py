@@ -117,7 +117,7 @@ class Stepped:
         )
 
     def close(self) -> None:
-        """Ends what is open between passes."""
+        """End what is open between passes."""
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -318,7 +318,7 @@ def _give_statistics(model: Trainer, statistics: list[Statistics]) -> None:
 
 
 def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
-    """Says how many strategies are others than on a machine where nothing was measured."""
+    """Say how many strategies are others than on a machine where nothing was measured."""
     chosen = strategies.training_choices(model, images)
     others = strategies.beside_estimate(chosen, images, model.error_bound)
     if others:

@@ -174,7 +174,7 @@ def _created(folder: str, name: str, mode: int | None) -> BinaryIO:
 
 
 def _remove_stale(folder: str, name: str) -> None:
-    """Removes what killed processes left of earlier attempts to write this file."""
+    """Remove what killed processes left of earlier attempts to write this file."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(f".{name}.") and entry.name.endswith(".partial"):
@@ -183,7 +183,7 @@ def _remove_stale(folder: str, name: str) -> None:
 
 
 def _remove_unless_open(entry: os.DirEntry[str]) -> None:
-    """Removes a temporary file unless its process still writes it."""
+    """Remove a temporary file unless its process still writes it."""
     if not entry.is_file(follow_symlinks=False):
         return
     descriptor = os.open(entry.path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
@@ -198,7 +198,7 @@ def _remove_unless_open(entry: os.DirEntry[str]) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    """Makes the rename itself survive a power cut, where the system can."""
+    """Make the rename itself survive a power cut, where the system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -15,13 +15,13 @@ COMMANDS: dict[str, ModuleType] = {
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Adds the subcommands; `bench` in the result names one."""
+    """Add the subcommands; `bench` in the result names one."""
     benches = command.add_subparsers(dest="bench", required=True, metavar="WHAT")
     for module in COMMANDS.values():
         module.add_options(benches)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the subcommand."""
+    """Run the subcommand."""
     code: int = COMMANDS[args.bench].run(args)
     return code

@@ -65,7 +65,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def measured(args: argparse.Namespace, tasks: list[Task], title: str) -> Report:
-    """Checks and times what the tasks say, beside the peer asked for, under a progress bar."""
+    """Check and time what the tasks say, beside the peer asked for, under a progress bar."""
     with _peer(args) as peer, progress.tally(title, len(tasks)) as show:
         return runner.measure(tasks, args.repeat, peer, show, args.device, args.precision)
 
@@ -87,7 +87,7 @@ def _peer(args: argparse.Namespace) -> Iterator[Peer | None]:
 
 
 def leave(args: argparse.Namespace, report: Report, draw: Draw, show: Show = text.show) -> int:
-    """Prints, writes and draws a report; returns 1 where it is not whole or a strategy is wrong."""
+    """Print, write and draw a report; return 1 where it is not whole or a strategy is wrong."""
     # Files first: the reader of a pipe may leave before the end of a table.
     if args.json and args.json != STDOUT:
         files.write(args.json, files.as_json(report))

@@ -19,7 +19,7 @@ from fastcnn.lab.results import NamedProblem, Report
 
 
 def add_options(benches: Commands) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     command = bench.subcommand(
         benches,
         "conv",
@@ -47,7 +47,7 @@ def add_options(benches: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compares, or lists; returns 1 where a strategy is wrong."""
+    """Compare, or list; return 1 where a strategy is wrong."""
     bench_common.check(args)
     bench_common.strategies(args)
     if args.list:
@@ -77,7 +77,7 @@ def _problems(args: argparse.Namespace) -> list[NamedProblem]:
 
 
 def _list(args: argparse.Namespace) -> int:
-    """Prints the sets with their problems."""
+    """Print the sets with their problems."""
     problems = _problems(args)
     if args.json:
         text = json.dumps([_described(problem) for problem in problems])

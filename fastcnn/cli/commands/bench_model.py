@@ -28,7 +28,7 @@ RATE = 1e-7  # of learning: the weights stay as they are, as far as anyone can s
 
 
 def add_options(benches: Commands) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     text = "time each layer of a network's training step, forward and backward"
     command = bench.subcommand(benches, "model", text, EXAMPLE)
     add = command.add_argument
@@ -46,7 +46,7 @@ def add_options(benches: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the layers' times forward and backward; returns 1 where it was interrupted."""
+    """Print the layers' times forward and backward; return 1 where it was interrupted."""
     if args.device == "cuda":
         raise UsageError(
             "--device cuda: layers are timed by a clock inside the CPU's executor, which a GPU has "

@@ -17,7 +17,7 @@ from fastcnn.lab.results import Report
 
 
 def add_options(benches: Commands) -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     command = bench.subcommand(
         benches,
         "sweep",
@@ -40,7 +40,7 @@ def add_options(benches: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compares strategies on a grid of problems; returns 1 where one is wrong."""
+    """Compare strategies on a grid of problems; return 1 where one is wrong."""
     with bench_common.usage():
         swept = _sweep(args)
         problems = swept.problems()

@@ -19,7 +19,7 @@ from fastcnn.utils.naming import printable
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints loss, accuracy, and precision and recall of each class."""
+    """Print loss, accuracy, and precision and recall of each class."""
     model = device.moved(models.with_weights(args.model, args.weights), args)
     base = functools.partial(models.decoder, model)
     reading = Reading.of(args, args.threads)

@@ -10,7 +10,7 @@ from fastcnn.cli.resolve import system_info
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the processor, threads, caches, kernel cache, CUDA and versions."""
+    """Print the processor, threads, caches, kernel cache, CUDA and versions."""
     system = system_info.describe()
     print(json.dumps(system) if args.json else _text(system))
     return 0

@@ -33,7 +33,7 @@ GATHERED_BYTES = 1 << 28
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the most likely classes of each image."""
+    """Print the most likely classes of each image."""
     model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
     decoder = Reading.of(args).decoder(models.decoder(model))
@@ -98,7 +98,7 @@ def _files(path: Path) -> Iterator[str]:
 
 
 def _tell(chunk: Chunk, on_error: str | None) -> None:
-    """Raises or prints what is wrong with the files that cannot be used."""
+    """Raise or print what is wrong with the files that cannot be used."""
     for _, error in chunk.failures:
         if on_error != "skip":
             raise ValueError(f"{error} --on-error skip leaves such files out.") from error

@@ -11,7 +11,7 @@ from fastcnn.models.sequential import Sequential
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the layers with shapes, parameters and multiply-adds."""
+    """Print the layers with shapes, parameters and multiply-adds."""
     model = models.named(args.model)
     if args.json:
         print(json.dumps(_described(model)))

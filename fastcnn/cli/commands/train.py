@@ -30,7 +30,7 @@ from fastcnn.utils.naming import printable
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, evaluates the best epoch on the test images, and reports."""
+    """Train, evaluate the best epoch on the test images, and report."""
     if args.resume:
         if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
@@ -147,7 +147,7 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
 
 
 def _begin(model: Sequential, images: ImageSet) -> ImageSet:
-    """Tells the model what it will learn to name; the images with their classes counted as it
+    """Tell the model what it will learn to name; the images with their classes counted as it
     does, where it knows them all."""
     model.epoch = 0
     trained_names, names = model.class_names, images.class_names
@@ -198,7 +198,7 @@ def _read(history: Path) -> dict[str, list[float]]:
 def _result(
     model: Sequential, folder: RunFolder, images: ImageSet, history: History
 ) -> dict[str, Any]:
-    """Evaluates the best epoch's model on images it was not trained on, if there are any, and draws
+    """Evaluate the best epoch's model on images it was not trained on, if there are any, and draw
     the pictures."""
     kind, part = images.measured()
     values = model.evaluate(part.dataset, batch_size=128, return_dict=True)

@@ -15,7 +15,7 @@ from fastcnn.utils import messages
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was estimated and measured for each layer, direction and strategy."""
+    """Print what was estimated and measured for each layer, direction and strategy."""
     device = device_options.device(args)
     if args.forget:
         messages.say(f"{timing_cache.forget(device)} measurements forgotten.")

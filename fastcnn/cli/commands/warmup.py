@@ -15,7 +15,7 @@ from fastcnn.kernels.cpu.runtime import compile, compile_cache, kernel
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compiles or loads every kernel and the executor, and says what it took."""
+    """Compile or load every kernel and the executor, and say what it took."""
     start = time.perf_counter()
     _first_step()
     compile.load(kernel.all_kernels())

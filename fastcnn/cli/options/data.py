@@ -18,7 +18,7 @@ SOURCE_HELP = (
 
 
 def add(command: argparse.ArgumentParser, make: Make) -> None:
-    """Adds the actions; make(actions, name, text, example) makes one with the usual options."""
+    """Add the actions; make(actions, name, text, example) makes one with the usual options."""
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     _pack(actions, make)
     _check(actions, make)

@@ -10,7 +10,7 @@ from fastcnn.models.sequential import Sequential
 
 
 def add_options(command: argparse.ArgumentParser, default: str) -> None:
-    """Adds --device and --precision."""
+    """Add --device and --precision."""
     add = command.add_argument
     add("--device", choices=DEVICES, default=default, help=f"default: {default}")
     add(

@@ -26,7 +26,7 @@ class Labelled:
         return len(self.labels)
 
     def images(self, indices: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Writes the images into out."""
+        """Write the images into out."""
         np.take(self._x, indices, axis=0, out=out, mode="clip")
 
 

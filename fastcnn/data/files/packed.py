@@ -148,7 +148,7 @@ class PackedImages(FixedAttributes):
         return out
 
     def _fill(self, indices: npt.NDArray[np.int64], rows: Pixels) -> None:
-        """Reads images as bytes, a row [height * width * channels] each."""
+        """Read images as bytes, a row [height * width * channels] each."""
         offsets = self._offsets[indices]
         # Images that lie one behind the other in the file are read at once.
         starts = np.flatnonzero(np.diff(offsets, prepend=-1) != rows.shape[1])

@@ -264,7 +264,7 @@ class ImageFolder(FixedAttributes):
     def _sifted(
         self, title: str, read: Callable[[int], object], workers: int, some: int
     ) -> npt.NDArray[np.int64]:
-        """Keeps the files that can be read, and returns their former positions."""
+        """Keep the files that can be read, and return their former positions."""
         readable = []
         chunks = parallel_decode.read_all(read, len(self), workers, some)
         with closing(progress_bar.shown(title, chunks, len(self))) as seen:

@@ -203,7 +203,7 @@ class Decoder:
         return (self.width, self.height) if turn < 5 else (self.height, self.width)
 
     def _draft(self, image: ImageFile, target: tuple[int, int]) -> None:
-        """Lets the JPEG decoder leave out what the resizing would average away."""
+        """Let the JPEG decoder leave out what the resizing would average away."""
         width, height = self._inner(image.size, target)
         wanted = (int(GAP * width), int(GAP * height))
         smaller = wanted[0] <= image.size[0] and wanted[1] <= image.size[1]

@@ -149,7 +149,7 @@ class Batches:
         return (images if self._send is None else self._send(images)), y, weight
 
     def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:
-        """Gets images into the beginning of raw; returns the places in `indices` of those that it
+        """Get images into the beginning of raw; return the places in `indices` of those that it
         got, all unless some are left out.
         """
         positions = np.arange(len(indices))

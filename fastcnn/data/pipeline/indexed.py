@@ -84,7 +84,7 @@ class Indexed:
                 self._refills = refills
 
     def _read(self, indices: Indices, out: NDArray[Any]) -> bool:
-        """Writes the images into out; whether several items lie in the same memory."""
+        """Write the images into out; whether several items lie in the same memory."""
         refills = False
         for place, index in enumerate(indices.tolist()):
             item = self.source[index]

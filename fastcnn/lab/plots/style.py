@@ -128,7 +128,7 @@ def beside(path: str | os.PathLike[str], name: str) -> Path:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Writes the picture as a whole or not at all; makes the folder where there is none."""
+    """Write the picture as a whole or not at all; make the folder where there is none."""
     return plots.write(figure, path, DOTS_PER_INCH)
 
 
