@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastcnn import devices, losses, optimizers, strategies
+from fastcnn.backends import nested_call
 from fastcnn.backends.engine import Engine
 from fastcnn.graph.autodiff import append_backward, append_loss
 from fastcnn.graph.fusion import drop_unused, fuse
@@ -101,6 +102,7 @@ class Sequential(Trainer):
 
     def engine(self) -> Engine:
         """Return the engine that runs this model, made on first use."""
+        nested_call.refuse()
         with self.lock:
             if self._engine is None:
                 self._engine = devices.make_engine(self, self.device)

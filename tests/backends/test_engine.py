@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import reference_model
 from building import assert_close, assert_gradients, build, images, targets_for
-from numba import carray
 from test_training_step import NETS
 from threads import predict_together
 
@@ -17,7 +16,7 @@ from fastcnn.backends.cpu import engine, executable
 from fastcnn.backends.cpu.executable import allocate
 from fastcnn.kernels.call import BATCH, GLOBAL, Calls, Region
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import fetch_add, load_atomic, relax
+from fastcnn.kernels.cpu.simd.pointers import fetch_add, load_atomic, record_at, relax
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
 
 LOSS = "sparse_categorical_crossentropy"
@@ -132,7 +131,7 @@ def test_two_models_take_turns_and_share_threads():
 @kernel(record("met", "parts"))
 def meet(pointer):
     """Count those who came, and note whether two were there at once; give up after a while."""
-    met = carray(pointer, 1)[0].met
+    met = record_at(pointer).met
     fetch_add(met, 1)
     for _ in range(1 << 28):
         if load_atomic(met) >= 2:

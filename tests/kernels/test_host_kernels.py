@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 from building import assert_close, build, images, targets_for
-from numba import carray, types
+from numba import types
 from threads import predict_together
 
 import fastcnn
@@ -22,7 +22,7 @@ from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.runtime import blas_threads
 from fastcnn.kernels.cpu.runtime.host_kernel import host_kernel, view
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
-from fastcnn.kernels.cpu.simd.pointers import floats
+from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 
 IMAGES = 40
 
@@ -46,7 +46,7 @@ def doubled_or_refused(op):
 @kernel(record("x", "y"))
 def note_the_run(pointer):
     """y[0] = x[0] + 1, in machine code."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     floats(op.y, 1)[0] = floats(op.x, 1)[0] + 1
 
 
@@ -306,7 +306,7 @@ send_signal = types.ExternalFunction("raise", types.int32(types.int32))
 @kernel(record("x", "y", "signal"))
 def press_ctrl_c(pointer):
     """Send this process a signal at the image that begins with 5; y = x."""
-    op = carray(pointer, 1)[0]
+    op = record_at(pointer)
     x, y = floats(op.x, 8), floats(op.y, 8)
     for i in range(8):
         y[i] = x[i]

@@ -15,7 +15,17 @@ import fastcnn
 KERNELS = Path(fastcnn.__file__).parent / "kernels"
 # What makes a function of Python one of the machine, as a decorator or called with it.
 COMPILING = {
-    *("kernel", "inline", "njit", "cached_njit", "jit", "intrinsic", "register_jitable", "teamed"),
+    *(
+        "kernel",
+        "kernel_function",
+        "inline",
+        "njit",
+        "cached_njit",
+        "jit",
+        "intrinsic",
+        "register_jitable",
+        "teamed",
+    ),
     *("tile_kernel", "Kernel", "_named", "overload", "lower_cast"),
 }
 # Plain functions that both devices compile.

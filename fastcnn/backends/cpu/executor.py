@@ -9,10 +9,9 @@ nothing but its help.
 
 from __future__ import annotations
 
-from numba import njit
-
 from fastcnn.kernels.cpu.runtime.code import register
 from fastcnn.kernels.cpu.runtime.compile_cache import FunctionCode, cached_njit
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.prefetch import empty, expect
 from fastcnn.kernels.cpu.simd.pointers import (
     call,
@@ -22,10 +21,9 @@ from fastcnn.kernels.cpu.simd.pointers import (
     fetch_add,
     give_way,
     load_atomic,
-    long_rows,
-    longs,
     relax,
     store_atomic,
+    words_at,
 )
 
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
@@ -73,85 +71,91 @@ MOST_ITEMS = (1 << ITEM_BITS) - 1
 PATIENCE = 2000
 
 
-@njit
+@kernel_function
+def _row(table, row, columns):
+    """Return the numbers of a table's row, from its first on."""
+    return words_at(table + 8 * row * columns)
+
+
+@kernel_function
 def _run(plan, thread, row, count, first, image, slot, chunk):
     """Write a call's header and addresses into this thread's record and call its kernel."""
-    calls = long_rows(plan[CALLS_AT], row + 1, 4)
-    record = plan[WORDS_AT] + 8 * (thread * plan[WORDS_ROW] + calls[row, RECORD])
-    bases = longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], plan[BASES_ROW])
-    words = longs(record, 64)
+    kernel = _row(plan[CALLS_AT], row, 4)
+    record = plan[WORDS_AT] + 8 * (thread * plan[WORDS_ROW] + kernel[RECORD])
+    bases = _row(plan[BASES_AT], thread, plan[BASES_ROW])
+    words = words_at(record)
     words[COUNT_WORD] = count
     words[FIRST_WORD] = first
     words[CHUNKS_WORD] = plan[CHUNKS]
-    operands = long_rows(plan[OPERANDS_AT], calls[row, END_OPERAND], 6)
-    for i in range(calls[row, FIRST_OPERAND], calls[row, END_OPERAND]):
-        words[operands[i, FIELD]] = (
-            bases[operands[i, BASE]]
-            + operands[i, OFFSET]
-            + image * operands[i, PER_IMAGE]
-            + slot * operands[i, PER_SLOT]
-            + chunk * operands[i, PER_CHUNK]
+    for i in range(kernel[FIRST_OPERAND], kernel[END_OPERAND]):
+        operand = _row(plan[OPERANDS_AT], i, 6)
+        words[operand[FIELD]] = (
+            bases[operand[BASE]]
+            + operand[OFFSET]
+            + image * operand[PER_IMAGE]
+            + slot * operand[PER_SLOT]
+            + chunk * operand[PER_CHUNK]
         )
-    call(calls[row, KERNEL], record)
+    call(kernel[KERNEL], record)
 
 
-@njit
-def _read_ahead(plan, thread, segments, segment, image, images):
+@kernel_function
+def _read_ahead(plan, thread, segment, image, images):
     """Queue what an image will read of memory in a segment, to be fetched during the one before."""
-    bases = longs(plan[BASES_AT] + 8 * thread * plan[BASES_ROW], plan[BASES_ROW])
+    bases = _row(plan[BASES_AT], thread, plan[BASES_ROW])
     queue = bases[AHEAD_BASE]
     empty(queue)
     if image < images:
-        rows = long_rows(plan[AHEAD_AT], segments[segment, END_AHEAD], 3)
-        for row in range(segments[segment, FIRST_AHEAD], segments[segment, END_AHEAD]):
-            start = rows[row, AHEAD_OFFSET] + image * rows[row, AHEAD_PER_IMAGE]
-            expect(queue, bases[BATCH_BASE] + start, rows[row, AHEAD_BYTES])
+        for i in range(segment[FIRST_AHEAD], segment[END_AHEAD]):
+            ahead = _row(plan[AHEAD_AT], i, 3)
+            start = ahead[AHEAD_OFFSET] + image * ahead[AHEAD_PER_IMAGE]
+            expect(queue, bases[BATCH_BASE] + start, ahead[AHEAD_BYTES])
 
 
-@njit
+@kernel_function
 def _run_chunk(plan, thread, first, end, chunk):
     """Take one chunk of images, block by block, through the segments of a depth-first phase."""
-    segments = long_rows(plan[SEGMENTS_AT], end, 5)
     block = plan[BLOCK_SIZE]
     low = chunk * plan[BLOCKS_PER_CHUNK] * block
     high = min(plan[IMAGES], low + plan[BLOCKS_PER_CHUNK] * block)
     for start in range(low, high, block):
         count = min(block, high - start)
         for s in range(first, end):
-            scope = segments[s, SCOPE]
+            segment = _row(plan[SEGMENTS_AT], s, 5)
+            scope = segment[SCOPE]
             if scope == SCOPE_CHUNK and start != low:
                 continue
             runs = count if scope == SCOPE_IMAGE else 1
             per_run = 1 if scope == SCOPE_IMAGE else count
             for slot in range(runs):
                 image = start + slot
-                if segments[s, FIRST_AHEAD] < segments[s, END_AHEAD]:
-                    _read_ahead(plan, thread, segments, s, image + 1, high)
-                for row in range(segments[s, FIRST_CALL], segments[s, END_CALL]):
+                if segment[FIRST_AHEAD] < segment[END_AHEAD]:
+                    _read_ahead(plan, thread, segment, image + 1, high)
+                for row in range(segment[FIRST_CALL], segment[END_CALL]):
                     _run(plan, thread, row, per_run, image, image, slot, chunk)
 
 
-@njit
+@kernel_function
 def _items(plan, phase):
     """Return the number of items of a phase."""
-    row = long_rows(plan[PHASES_AT], phase + 1, 3)[phase]
+    row = _row(plan[PHASES_AT], phase, 3)
     return row[END] - row[FIRST] if row[BATCH_WIDE] else plan[CHUNKS]
 
 
-@njit
+@kernel_function
 def _run_item(plan, thread, phase, item):
     """Compute one item of a phase."""
     if load_atomic(plan[STOP_AT]):  # a host kernel raised: nothing more is computed
         return
-    row = long_rows(plan[PHASES_AT], phase + 1, 3)[phase]
+    row = _row(plan[PHASES_AT], phase, 3)
     if row[BATCH_WIDE]:
-        call_and_part = long_rows(plan[ITEMS_AT], row[END], 2)[row[FIRST] + item]
+        call_and_part = _row(plan[ITEMS_AT], row[FIRST] + item, 2)
         _run(plan, thread, call_and_part[0], plan[IMAGES], call_and_part[1], 0, 0, 0)
     else:
         _run_chunk(plan, thread, row[FIRST], row[END], item)
 
 
-@njit
+@kernel_function
 def _open_phase(control, plan, phase):
     """Open the first phase from `phase` on that has items; end the run where there is none."""
     number = (load_atomic(control + TICKET) >> ITEM_BITS) + 1
@@ -159,7 +163,7 @@ def _open_phase(control, plan, phase):
         phase += 1
     if phase < plan[END_PHASE]:
         items = _items(plan, phase)
-        longs(control + RUN, RUN_WORDS)[PHASE] = phase
+        words_at(control + RUN)[PHASE] = phase
         store_atomic(control + PENDING, items)
         store_atomic(control + TICKET, number << ITEM_BITS | items)
     else:
@@ -167,12 +171,12 @@ def _open_phase(control, plan, phase):
         store_atomic(control + RUNNING, 0)
 
 
-@njit
+@kernel_function
 def _take_item(control, thread):
     """Take an item and compute it; say whether one was there to be taken."""
     ticket = load_atomic(control + TICKET)
     left = ticket & MOST_ITEMS
-    run = longs(control + RUN, RUN_WORDS)
+    run = words_at(control + RUN)
     threads = run[THREADS]
     if left == 0 or thread >= threads:
         return False
@@ -180,14 +184,14 @@ def _take_item(control, thread):
         return True  # another thread was quicker; there may be more
     if left > 1:
         _wake_another(control, threads)
-    plan, phase = longs(run[PLAN_AT], len(PLAN)), run[PHASE]
+    plan, phase = words_at(run[PLAN_AT]), run[PHASE]
     _run_item(plan, thread, phase, _items(plan, phase) - left)
     if fetch_add(control + PENDING, -1) == 1:
         _open_phase(control, plan, phase + 1)
     return True
 
 
-@njit
+@kernel_function
 def _wake_another(control, threads):
     """Wake one of the threads that sleep, since there is work for it."""
     if load_atomic(control + ASLEEP) == 0:
@@ -196,12 +200,12 @@ def _wake_another(control, threads):
         sleeper = control + SLEEPERS + thread * LINE
         if load_atomic(sleeper) and exchange(sleeper, 0):
             fetch_add(control + ASLEEP, -1)
-            release = longs(control + LOCK_FUNCTIONS, 2)[RELEASE]
-            call_lock(release, longs(sleeper, 2)[LOCK], 0)
+            release = words_at(control + LOCK_FUNCTIONS)[RELEASE]
+            call_lock(release, words_at(sleeper)[LOCK], 0)
             return
 
 
-@njit
+@kernel_function
 def _sleep(control, thread):
     """Sleep until woken, unless there is work by now."""
     sleeper = control + SLEEPERS + thread * LINE
@@ -209,12 +213,12 @@ def _sleep(control, thread):
     fetch_add(control + ASLEEP, 1)
     # Who hands out work looks for sleepers after that: one of the two sees the other.
     work = load_atomic(control + TICKET) & MOST_ITEMS
-    wanted = work and thread < longs(control + RUN, RUN_WORDS)[THREADS]
+    wanted = work and thread < words_at(control + RUN)[THREADS]
     if (wanted or load_atomic(control + CLOSING)) and exchange(sleeper, 0):
         fetch_add(control + ASLEEP, -1)
         return
-    acquire = longs(control + LOCK_FUNCTIONS, 2)[ACQUIRE]
-    call_lock(acquire, longs(sleeper, 2)[LOCK], 1)
+    acquire = words_at(control + LOCK_FUNCTIONS)[ACQUIRE]
+    call_lock(acquire, words_at(sleeper)[LOCK], 1)
 
 
 @cached_njit(nogil=True)
@@ -225,9 +229,9 @@ def take_part(control, thread, plan_at, threads):
     alone is given. The others return when the pool closes.
     """
     if thread == 0:
-        run = longs(control + RUN, RUN_WORDS)
+        run = words_at(control + RUN)
         run[PLAN_AT], run[THREADS] = plan_at, threads
-        plan = longs(plan_at, len(PLAN))
+        plan = words_at(plan_at)
         store_atomic(plan[STOP_AT], 0)
         store_atomic(control + RUNNING, 1)
         _open_phase(control, plan, plan[FIRST_PHASE])

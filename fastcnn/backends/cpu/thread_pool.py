@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn.backends import nested_call
 from fastcnn.backends.cpu import executor
 from fastcnn.utils import forking
 
@@ -63,8 +64,8 @@ class ThreadPool:
         with suppress(RuntimeError):
             for thread in range(1, threads):
                 helper = threading.Thread(
-                    target=executor.take_part,
-                    args=(self._control.ctypes.data, thread, 0, 0),
+                    target=_help,
+                    args=(self._control.ctypes.data, thread),
                     name=f"fastcnn-{thread}",
                     daemon=True,
                 )
@@ -89,6 +90,13 @@ class ThreadPool:
             with suppress(RuntimeError):
                 self._close()
             self._lock.release()
+
+
+def _help(control: int, thread: int) -> None:
+    """Take part in the runs until the pool closes. No model can be called here, by the finalizer of
+    an object for example: it would wait for the run that waits for this thread."""
+    with nested_call.refused():
+        executor.take_part(control, thread, 0, 0)
 
 
 def _control_block(threads: int) -> np.ndarray:

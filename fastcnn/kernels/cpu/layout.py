@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
@@ -39,7 +39,7 @@ FOLD = record(
 FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
 
 
-@njit
+@kernel_function
 def _scaled_row(op, target, source):
     """Write one row of x * scale + offset per channel."""
     floor = splat(0.0) if op.relu else splat(-np.inf)
@@ -100,7 +100,7 @@ def fill_zero(pointer):
     floats(op.y, op.size)[:] = 0
 
 
-@njit
+@kernel_function
 def pack_tap(source, packed, inner, s_i, s_o, lanes):
     """packed[i][lane] = source[i * s_i + lane * s_o] for rows of LANES; the other lanes are left.
 
@@ -165,7 +165,7 @@ def pack_kernel(pointer):
                         packed[at] *= scale[group * op.outputs + output + lane]
 
 
-@njit
+@kernel_function
 def _sum_chunks(op, low, high):
     """gradient[low:high] = the sum of the chunks' partial sums there."""
     for i in range(low, high, LANES):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.depthwise_tile import TAPS, make_gradient, make_sums
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
@@ -25,7 +24,7 @@ _sums = make_sums(DEPTHWISE)
 _gradient = make_gradient(DEPTHWISE)
 
 
-@njit
+@kernel_function
 def _start(vector, channels):
     """Return a vector's first channel; the last one ends with the channels and overlaps."""
     return max(0, min(vector * LANES, channels - LANES))
@@ -64,7 +63,7 @@ def fold_depthwise(pointer):
             store(total, op.gradient + 4 * (tap * op.channels + _start(vector, op.channels)), lanes)
 
 
-@njit
+@kernel_function
 def _inside(start, step, count, size):
     """Return the first of start, start + step, ... that lies in 0..size, and the end."""
     first, end = 0, count
@@ -75,7 +74,7 @@ def _inside(start, step, count, size):
     return first, end
 
 
-@njit
+@kernel_function
 def _group(position, out_size, stride, pad, dilation, taps, size, most):
     """Return how many positions go together from this one on, and which taps they have."""
     start = position * stride - pad
@@ -87,7 +86,7 @@ def _group(position, out_size, stride, pad, dilation, taps, size, most):
     return (max(1, whole) + groups - 1) // groups, first, end
 
 
-@njit
+@kernel_function
 def _columns(op, pixel):
     """Return how many pixels of a row go together, and their taps of a row."""
     return _group(
@@ -95,7 +94,7 @@ def _columns(op, pixel):
     )
 
 
-@njit
+@kernel_function
 def _rows(op, row, bottom, most):
     """Return how many pixels of a column go together, at most `most`, and their rows of taps."""
     return _group(*(row, bottom, op.stride_h, op.top, op.dilation_h, op.taps_h, op.height, most))

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from math import ceil, gcd
 
-from numba import njit
-
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
@@ -59,7 +58,7 @@ def columns_to_image(pointer):
             _add_taps(op, row)
 
 
-@njit
+@kernel_function
 def _taps_that_reach(op, padded_row):
     """Return how many kernel rows reach an image row, the first of them and its output row."""
     taps, first_tap, first_row = 0, 0, 0
@@ -74,7 +73,7 @@ def _taps_that_reach(op, padded_row):
     return taps, first_tap, first_row
 
 
-@njit
+@kernel_function
 def _add_runs(op, row):
     """Add the columns' shifts into an image row.
 
@@ -106,7 +105,7 @@ def _add_runs(op, row):
         store(total, target + 4 * first, lanes)
 
 
-@njit
+@kernel_function
 def _add_taps(op, row):
     """Add the columns tap by tap: for groups and dilation, whose taps do not lie together."""
     row_size = op.image_width * op.channels

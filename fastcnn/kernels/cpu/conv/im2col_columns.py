@@ -9,10 +9,9 @@ from __future__ import annotations
 from math import ceil, gcd
 from typing import NamedTuple
 
-from numba import njit
-
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -29,7 +28,7 @@ COLUMNS = record(
 )
 
 
-@njit
+@kernel_function
 def _copy_inside(target, row, start, size, row_size):
     """Copy floats start .. start + size of an image row; those outside 0 .. row_size are zero."""
     if start >= 0 and start + size <= row_size:
@@ -66,7 +65,7 @@ def image_to_columns(pointer):
                         to += 4 * op.run
 
 
-@njit
+@kernel_function
 def _meeting(place, taps, dilation, stride, outputs):
     """Return how many taps meet a pixel along an axis, the first of them, and its output."""
     count, first_tap, first_output = 0, 0, 0

@@ -8,9 +8,9 @@ compete for the same few lines of the cache; so are the tiles of many channels.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from fastcnn.kernels.cpu.gemm.tiled import GRID
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
@@ -50,7 +50,7 @@ _transposed_output = two_sided("winograd_transposed_output", [matrix.T for matri
 _transposed_kernel = two_sided("winograd_transposed_kernel", [matrix.T for matrix in _KERNELS])
 
 
-@njit
+@kernel_function
 def _transform_inputs(op, first, end):
     """v[e][tile, C] = B^T d B for the tiles of tile rows first..end; A d A^T where `transposed`."""
     size = op.m + op.taps - 1
@@ -69,7 +69,7 @@ def _transform_inputs(op, first, end):
                     _input(op.form, at, *steps, lanes, to, v_row, op.v_step)
 
 
-@njit
+@kernel_function
 def _transform_outputs(op, first, end):
     """y[OH, OW, F] = A^T products A (+ offset, then ReLU) for the tiles of tile rows first..end."""
     size = op.m + op.taps - 1
@@ -100,7 +100,7 @@ def _transform_outputs(op, first, end):
                             store(inside, target + 4 * f + pixel * (i * op.out_width + j), lanes)
 
 
-@njit
+@kernel_function
 def _part(op):
     """Return the tile rows of this part of a call."""
     if op.split == 0:
@@ -141,7 +141,7 @@ def winograd_bands(pointer):
         _transform_outputs(op, first, end)
 
 
-@njit
+@kernel_function
 def _gather_block(op, i, o, height, lanes):
     """block[tap][row][lane] = kernel[tap, i + row, o + lane] * scale[o + lane]."""
     for tap in range(op.taps * op.taps):
@@ -165,7 +165,7 @@ def _gather_block(op, i, o, height, lanes):
                 store(multiply(load(at, lanes), scale), at, lanes)
 
 
-@njit
+@kernel_function
 def _write_out(op, source, target, height):
     """u[e][i + row][LANES] = the transformed block's rows, in runs that fill whole pages fast."""
     for e in range((op.m + op.taps - 1) ** 2):

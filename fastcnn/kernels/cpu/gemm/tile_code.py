@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.object_code import ObjectCode
 from fastcnn.kernels.cpu.simd.pointers import call_tile, longs
 from fastcnn.kernels.cpu.simd.register_tile import (
@@ -59,10 +59,10 @@ def table_index(height: int, halves: int, width: int) -> int:
     return (width * HALVES + halves) * HEIGHTS + height
 
 
-_table_index = njit(table_index)
+_table_index = kernel_function(table_index)
 
 
-@njit
+@kernel_function
 def run_tile(table, height, halves, width, grid, a, b, c, bias):
     """Compute a tile of a size by the table at an address.
 

@@ -19,10 +19,9 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
-from numba import njit
-
 from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tile
 from fastcnn.kernels.cpu.runtime.code import register
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
@@ -81,7 +80,7 @@ def tiles(pointer):
     grid.k1, grid.accumulate = steps, accumulate
 
 
-@njit
+@kernel_function
 def _sweep(grid, grid_address):
     """Compute every tile of a part."""
     vectors = (grid.columns + LANES - 1) // LANES

@@ -7,8 +7,8 @@ relative error stays below 2e-7.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, longs, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -31,13 +31,13 @@ f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
 
 
-@njit
+@kernel_function
 def as_float(bits):
     """Return the float32 whose bits an integer field holds."""
     return np.int32(bits).view(np.float32)
 
 
-@njit
+@kernel_function
 def exp(x):
     """Return e^x for x in [-87, 88]; outside, that of the nearest end."""
     x = min(max(x, f32(-87.0)), f32(88.0))
@@ -54,13 +54,13 @@ def exp(x):
     return p * np.int32(power).view(np.float32)
 
 
-@njit
+@kernel_function
 def sigmoid(x):
     """Return 1 / (1 + e^-x)."""
     return x if x != x else ONE / (ONE + exp(-x))
 
 
-@njit
+@kernel_function
 def tanh(x):
     """Return the hyperbolic tangent; its series near zero, where the quotient would cancel."""
     square = x * x
@@ -71,7 +71,7 @@ def tanh(x):
     return x if x != x else value
 
 
-@njit
+@kernel_function
 def erf(x):
     """Return the error function (Abramowitz and Stegun 7.1.26; near zero its series)."""
     a = abs(x)
@@ -91,19 +91,19 @@ def erf(x):
     return value if x >= ZERO else -value
 
 
-@njit
+@kernel_function
 def gelu(x):
     """Return x times the standard normal distribution's value at x."""
     return HALF * x * (ONE + erf(x * f32(0.70710678)))
 
 
-@njit
+@kernel_function
 def gelu_slope(x):
     density = f32(0.39894228) * exp(-HALF * x * x)
     return HALF * (ONE + erf(x * f32(0.70710678))) + x * density
 
 
-@njit
+@kernel_function
 def _rectify(gate, x, y, size, slope, to_zero):
     """y = x where gate > 0, else x * slope, or 0; all at addresses, of `size` floats.
 
@@ -161,7 +161,7 @@ def activation_dx(pointer):
             dx[i] = dy[i] * (ONE - saved[i] * saved[i])
 
 
-_softmax_row = njit(error_model="numpy")(softmax_row)
+_softmax_row = kernel_function(softmax_row)
 
 
 @kernel(SOFTMAX)
@@ -217,7 +217,7 @@ def affine(pointer):
             at += step
 
 
-@njit
+@kernel_function
 def random_bits(counter, key):
     """Return 32 bits that depend on a counter and a key alone (the mixer of Wellons, 2018)."""
     # Numba widens uint32 arithmetic to 64 bits: cut back to 32 after each step.

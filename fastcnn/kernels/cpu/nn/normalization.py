@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.nn.activation import as_float
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -77,7 +77,7 @@ def batch_moments(pointer):
     partial[0] = total
 
 
-@njit
+@kernel_function
 def _scale_and_shift(op, c, mean, variance):
     gamma = floats(op.gamma, op.channels)[c] if op.gamma else np.float32(1)
     beta = floats(op.beta, op.channels)[c] if op.beta else np.float32(0)
@@ -122,7 +122,7 @@ def moving_scale_shift(pointer):
         _scale_and_shift(op, c, np.float64(mean[c]), np.float64(variance[c]))
 
 
-@njit
+@kernel_function
 def _let_through(x, dy, scale, shift):
     """Return dy where ReLU let scale * x + shift through, else zero."""
     zero = splat(0.0)

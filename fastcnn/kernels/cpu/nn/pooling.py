@@ -5,8 +5,7 @@ A window is cut at the image's edge: padding is never the largest and does not c
 
 from __future__ import annotations
 
-from numba import njit
-
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -40,7 +39,7 @@ AVERAGE_POOL = record("x", "y", *GEOMETRY)
 AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY)
 
 
-@njit
+@kernel_function
 def _window(op, out_row, out_column):
     """Return the window's part inside the image: first and end of rows, then of columns."""
     row = out_row * op.stride_h - op.top
@@ -50,7 +49,7 @@ def _window(op, out_row, out_column):
     return max(row, 0), last_row, max(column, 0), last_column
 
 
-@njit
+@kernel_function
 def _max_two_by_two(op):
     """Max pooling by windows of 2x2 inside the image, unrolled."""
     zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)
@@ -79,7 +78,7 @@ def _max_two_by_two(op):
                 to += pixel
 
 
-@njit
+@kernel_function
 def _two_by_two_from_max(op):
     """Its gradient, for windows that tile the image."""
     zero, one, two, three = splat(0.0), splat(1.0), splat(2.0), splat(3.0)

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
 
 from fastcnn.kernels.cpu.nn.activation import as_float
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, ints, longs, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
-from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, store
+from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, sum_of_lanes
 from fastcnn.kernels.shared import losses as loss_functions
 from fastcnn.kernels.shared import optimizers as update_functions
 
@@ -112,7 +112,7 @@ LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
 
 
-@njit
+@kernel_function
 def _sum_of_squares(address, size):
     """Return the sum of squares of float32[size]; lane by lane in float32, the lanes in float64."""
     even, odd = splat(0.0), splat(0.0)
@@ -120,12 +120,7 @@ def _sum_of_squares(address, size):
         first = load(address + 4 * i, min(LANES, size - i))
         second = load(address + 4 * (i + LANES), max(0, min(LANES, size - i - LANES)))
         even, odd = fma(first, first, even), fma(second, second, odd)
-    lanes = np.empty(LANES, np.float32)
-    store(add(even, odd), lanes.ctypes.data, LANES)
-    total = 0.0
-    for lane in lanes:
-        total += np.float64(lane)
-    return total
+    return sum_of_lanes(add(even, odd))
 
 
 @kernel(FINISH)

@@ -62,7 +62,7 @@ class Kernel(Code):
         self.requires = requires
         self.dtype = dtype
         signature = types.void(types.CPointer(numba.from_dtype(dtype)))
-        options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath}
+        options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": False}
         # Numba declares neither what this class keeps nor that an address may be missing.
         self._compiled: Any = CFunc(body, (signature.args, signature.return_type), {}, options)
         self._body = body

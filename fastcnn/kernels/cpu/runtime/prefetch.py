@@ -7,8 +7,7 @@ next image will need, and each tile asks for a few of its cache lines.
 
 from __future__ import annotations
 
-from numba import njit
-
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.simd.pointers import longs, prefetch
 
 # A queue: the next address, the end of the current piece, pieces begun, pieces, then (start, end)
@@ -20,13 +19,13 @@ LINE = 64  # bytes
 LINES_A_TILE = 32
 
 
-@njit
+@kernel_function
 def empty(queue_at):
     """Forget what a queue holds."""
     longs(queue_at, QUEUE_WORDS)[:FIRST_PIECE] = 0
 
 
-@njit
+@kernel_function
 def expect(queue_at, start, size):
     """Append a piece of memory to a queue."""
     queue = longs(queue_at, QUEUE_WORDS)
@@ -35,7 +34,7 @@ def expect(queue_at, start, size):
     queue[PIECES] += 1
 
 
-@njit
+@kernel_function
 def look_ahead(queue_at):
     """Ask for the next cache lines of a queue."""
     queue = longs(queue_at, QUEUE_WORDS)

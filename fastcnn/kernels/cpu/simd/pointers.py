@@ -76,6 +76,20 @@ doubles = _array_of(types.float64)
 
 
 @intrinsic
+def words_at(typing, address):
+    """Return the int64 numbers from an address on: a C pointer, of which no end is known.
+
+    It compiles in a fraction of an array's time.
+    """
+    kind = types.CPointer(types.int64)
+
+    def emit(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64), emit
+
+
+@intrinsic
 def record_at(typing, pointer):
     """Return the record that a C pointer points to."""
 

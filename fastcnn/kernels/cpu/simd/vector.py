@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR, VECTOR_BYTES, Memory, splat_lanes
 
 
@@ -95,14 +96,14 @@ def splat(typing, number):
     return vector_type(types.float32), emit
 
 
-@njit
+@kernel_function
 def fill(address, size, value):
     """Set `size` floats."""
     for i in range(0, size, LANES):
         store(value, address + 4 * i, min(LANES, size - i))
 
 
-@njit
+@kernel_function
 def copy(target, source, size):
     """Copy `size` floats."""
     for i in range(0, size, LANES):
@@ -174,6 +175,21 @@ def fma(typing, a, b, c):
         return builder.call(function, arguments)
 
     return vector_type(vector_type, vector_type, vector_type), emit
+
+
+@intrinsic
+def sum_of_lanes(typing, vector):
+    """Return the sum of a vector's lanes, in float64 and in order."""
+
+    def emit(context, builder, signature, arguments):
+        wide = ir.DoubleType()
+        total = ir.Constant(wide, 0.0)
+        for lane in range(LANES):
+            number = builder.extract_element(arguments[0], ir.IntType(32)(lane))
+            total = builder.fadd(total, builder.fpext(number, wide))
+        return total
+
+    return types.float64(vector_type), emit
 
 
 def _selecting(condition: Condition) -> Callable:
