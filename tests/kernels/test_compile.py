@@ -183,6 +183,15 @@ def test_required_code_comes_first():
     assert order == ["pad", "tile", "grid", "panels"]
 
 
+def test_python_cannot_call_a_part_of_kernels():
+    """Also once machine code calls it: there is no wrapper that would take Python's objects."""
+    caller = numba.njit(lambda counter, key: activation.random_bits(counter, key))
+    for _ in range(2):
+        with pytest.raises(TypeError, match="random_bits is a part of kernels"):
+            activation.random_bits(3, 4)
+        assert 0 <= caller(3, 4) < 2**32
+
+
 def test_tiles_count_as_loaded_once_their_table_is_whole(monkeypatch):
     """Not before: a kernel would call through an address that is still 0."""
     tiles = tile_code.TileCode(GRID)

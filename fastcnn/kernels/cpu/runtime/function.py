@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numba
 
@@ -14,5 +14,16 @@ _WITHOUT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True
 
 def kernel_function(body: Callable) -> Callable:
     """Let kernels call a function, which is compiled as a part of each; Python cannot call it."""
-    function: Callable = numba.njit(error_model="numpy", **_WITHOUT)(body)
-    return function
+    # Numba declares neither these options nor what is set here.
+    function: Any = numba.njit(error_model="numpy", **_WITHOUT)(body)
+
+    def note(result: Any) -> None:
+        function.overloads[tuple(result.signature.args)] = result
+
+    def refuse(*args: Any, **named: Any) -> NoReturn:
+        raise TypeError(f"{body.__name__} is a part of kernels: compiled code alone can call it.")
+
+    # Numba would give the machine code to calls from Python, which would run into nothing.
+    function.add_overload, function._compile_for_args = note, refuse
+    result: Callable = function
+    return result
