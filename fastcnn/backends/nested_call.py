@@ -33,8 +33,9 @@ def refuse() -> None:
 @contextmanager
 def refused() -> Iterator[None]:
     """Refuse other calls in this thread meanwhile."""
+    before = _thread.computing
     try:
         _thread.computing = True
         yield
     finally:
-        _thread.computing = False
+        _thread.computing = before

@@ -66,7 +66,7 @@ class LearningRateScheduler(Callback):
                 f"LearningRateScheduler: schedule must be a function. Received {schedule!r}."
             )
         self.schedule = schedule
-        self.verbose = verbose
+        self.verbose = arguments.verbosity(self, verbose)
         self._takes_rate = _positional(schedule) > 1
 
     def set_params(self, params: dict[str, object]) -> None:
@@ -171,7 +171,10 @@ class CSVLogger(Callback):
     def _send(self, rows: list[list[str]]) -> None:
         """Put rows behind those that are there."""
         if self._stream is not None:
-            self._stream.write(self._text(rows))
+            try:
+                self._stream.write(self._text(rows))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self.filename) from error
             return
         with atomic_file.appending(self.filename) as file:
             file.write(self._text(rows))

@@ -50,7 +50,7 @@ class EarlyStopping(Monitor):
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = arguments.whole(self, "patience", patience, least=0)
-        self.verbose = verbose
+        self.verbose = arguments.verbosity(self, verbose)
         self.baseline = None if baseline is None else arguments.number(self, "baseline", baseline)
         self.restore_best_weights = arguments.flag(
             self, "restore_best_weights", restore_best_weights
@@ -136,7 +136,7 @@ class ModelCheckpoint(Monitor):
     ) -> None:
         super().__init__("val_loss" if monitor is None else monitor, mode)
         self.filepath = arguments.path(self, "filepath", filepath)
-        self.verbose = verbose
+        self.verbose = arguments.verbosity(self, verbose)
         self.save_best_only = arguments.flag(self, "save_best_only", save_best_only)
         self.save_weights_only = arguments.flag(self, "save_weights_only", save_weights_only)
         if initial_value_threshold is not None:
@@ -243,7 +243,7 @@ class ReduceLROnPlateau(Monitor):
         super().__init__(monitor, mode, min_delta)
         self.factor = arguments.float32(self, "factor", factor, above=0, below=1)
         self.patience = arguments.whole(self, "patience", patience, least=0)
-        self.verbose = verbose
+        self.verbose = arguments.verbosity(self, verbose)
         self.cooldown = arguments.whole(self, "cooldown", cooldown, least=0)
         self.min_lr = arguments.float32(self, "min_lr", min_lr, least=0)
 

@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         output.drop_unread()
         return 1
+    except OSError as error:
+        output.drop_unread()
+        messages.say(f"fastcnn: the output cannot be written: {error.strerror or error}.")
+        return 1
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -54,9 +58,16 @@ def _run(args: argparse.Namespace) -> int:
         if args.debug:
             raise
         if isinstance(error, EXPECTED):
-            return _failed(args.command, str(error), 2 if isinstance(error, UsageError) else 1)
+            return _failed(args.command, _told(error), 2 if isinstance(error, UsageError) else 1)
         unforeseen = f"unforeseen {type(error).__name__}: {error} (--debug shows the traceback)"
         return _failed(args.command, unforeseen, 1)
+
+
+def _told(error: Exception) -> str:
+    """Return an expected error's sentence."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        return f"{error.strerror}, where the output goes or where a file is written."
+    return str(error)
 
 
 def _note(

@@ -44,6 +44,7 @@ def before_training(
     """Give the warnings of a training that is about to begin."""
     for sentence in (
         *_unscaled(model, train),
+        *_validated_on_another_scale(train, validation),
         *_classes_held_out(model, train, validation),
         *_unread(model),
     ):
@@ -95,6 +96,23 @@ def _of_values(model: ModelSettings, images: NDArray[Any], steps: Any) -> Iterat
                 f"values of the images reach {largest:.3g}, as if they were scaled already: leave "
                 "one of the two out."
             )
+
+
+def _validated_on_another_scale(
+    train: ArrayEpochs | StreamEpochs, validation: ArrayEpochs | StreamEpochs | None
+) -> Iterator[str]:
+    """Bytes beside numbers up to 1, as where one of the two arrays was divided by 255."""
+    reach = []
+    for part in (train, validation):
+        x = part.examples.x if isinstance(part, ArrayEpochs) else None
+        if not isinstance(x, np.ndarray):
+            return
+        reach.append(float(np.abs(x[:SAMPLE].astype(np.float32)).max(initial=0.0)))
+    if 0 < min(reach) <= SCALED and max(reach) >= LARGE:
+        yield (
+            f"the values of the images reach {reach[0]:.3g}, those of the validation images "
+            f"{reach[1]:.3g}: scale both alike."
+        )
 
 
 def _advice(received: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -117,6 +118,13 @@ def flag(owner: object, argument: str, value: object) -> bool:
     return bool(value)
 
 
+def verbosity(owner: object, value: Any) -> int:
+    """value as an int when it is 0, 1 or 2, or True or False. TypeError or ValueError otherwise."""
+    return whole(
+        owner, "verbose", int(value) if isinstance(value, bool) else value, least=0, most=2
+    )
+
+
 def path(owner: object, argument: str, value: Any) -> str:
     """value as text when it is the path of a file. TypeError or ValueError otherwise."""
     try:
@@ -127,6 +135,14 @@ def path(owner: object, argument: str, value: Any) -> str:
         raise TypeError(_sentence(owner, argument, "the path of a file, text or a Path", value))
     if not text:
         raise ValueError(_sentence(owner, argument, "the path of a file", value))
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{_place(owner)}: {argument} must be a name that this system's encoding of file names "
+            f"({sys.getfilesystemencoding()}) has. Received {text!a}. With PYTHONUTF8=1, or "
+            "where the locale is UTF-8, it is."
+        ) from None
     return text
 
 

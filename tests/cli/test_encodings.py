@@ -119,3 +119,20 @@ def test_names_of_other_libraries_can_be_stored(tmp_path):
     model.save(tmp_path / "model.h5")
     loaded = fastcnn.load(tmp_path / "model.h5")
     assert loaded.class_names == names and np.isfinite(loaded.predict(np.ones((1, 3)))).all()
+
+
+def test_a_path_that_the_system_cannot_encode_is_told(tmp_path):
+    code = """
+import fastcnn
+try:
+    fastcnn.callbacks.CSVLogger("\\u00e9.csv")
+except ValueError as error:
+    print(error)
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "" or "filename must be a name that this system's encoding" in done.stdout
+    assert done.stderr == ""

@@ -111,3 +111,16 @@ def test_a_reader_that_leaves_at_once_hears_nothing(arguments, codes):
         os.close(write)
     assert done.stderr == b""
     assert done.returncode in codes  # argparse takes no notice of what becomes of its help
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is full")
+def test_a_full_disk_behind_the_output_is_told():
+    for arguments in (["info"], ["summary", "--model", "lenet5"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "fastcnn", *arguments],
+                stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert done.returncode == 1
+        assert "No space left on device, where the output goes" in done.stderr
+        assert "Traceback" not in done.stderr

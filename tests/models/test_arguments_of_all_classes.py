@@ -68,3 +68,20 @@ def test_other_arguments_are_checked_when_they_are_passed():
     for activation in ([], {}, Layer):
         with pytest.raises(ValueError, match="Dense 'dense': Unknown activation"):
             Dense(2, activation=activation)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        EarlyStopping,
+        callbacks.ReduceLROnPlateau,
+        lambda **verbose: ModelCheckpoint("a.h5", **verbose),
+        lambda **verbose: callbacks.LearningRateScheduler(abs, **verbose),
+    ],
+)
+def test_verbose_is_0_1_or_2(make):
+    assert [make(verbose=value).verbose for value in (0, 1, 2, True)] == [0, 1, 2, 1]
+    with pytest.raises(TypeError, match="verbose must be a whole number"):
+        make(verbose="yes")
+    with pytest.raises(ValueError, match="verbose must be a whole number"):
+        make(verbose=3)

@@ -140,6 +140,15 @@ def test_values_that_are_scaled_twice():
     assert not warned(lambda: model(L.Rescaling(2.0)).fit(x, y, verbose=0))
 
 
+@pytest.mark.parametrize("largest", [(1.0, 255.0), (255.0, 1.0)])
+def test_validation_images_on_another_scale(largest):
+    (x, y), (held_x, held_y) = (data(largest=reach) for reach in largest)
+    net = model(L.BatchNormalization())
+    (sentence,) = warned(lambda: net.fit(x, y, validation_data=(held_x, held_y), verbose=0))
+    assert "scale both alike" in sentence
+    assert not warned(lambda: net.fit(x, y, validation_data=(0.1 * x, y), verbose=0))
+
+
 def test_bytes_that_are_no_pixel_values():
     x, y = data(largest=2.0)
     assert not warned(lambda: model().fit(x.astype(np.uint8), y, verbose=0))

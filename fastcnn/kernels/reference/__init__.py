@@ -2,7 +2,9 @@
 
     from fastcnn.kernels.reference import conv2d_direct
 
-They take and return plain arrays, and are compiled at their first call.
+They take and return plain arrays, and are compiled at their first call. They run on Numba's own
+threads, which cannot be used in the child of a fork once the parent has used them: there Numba ends
+the child. Models, whose threads are fastcnn's, work in it.
 """
 
 from fastcnn.kernels.reference.conv2d import (
