@@ -45,6 +45,7 @@ CPU_ONLY = {
     "runtime.blas_threads": "calls the host's BLAS",
     "gemm.packing": "lays kernels out for vectors",
     "gemm.tile_code": "a function for each size of the CPU's tiles",
+    "runtime.function": "functions of kernels without wrappers; on a GPU `inline` makes them",
     "runtime.code": "kernels, tiles and the executor are compiled alike; a GPU has kernels alone",
     "gemm.panels": "lays large matrices out for vectors",
     "simd.register_tile": "LLVM vectors",
