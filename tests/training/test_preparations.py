@@ -140,9 +140,12 @@ def test_mixing_may_stand_anywhere():
     assert same(*models)
 
 
+# The net begins with Rescaling(1 / 255), which is told of images that need none.
+scaled_twice = pytest.mark.filterwarnings("ignore:.*scaled already")
 BYTEWISE = [RandomBrightness(0.2), GaussianNoise(5), RandomErasing()]
 
 
+@scaled_twice
 @pytest.mark.parametrize("one", BYTEWISE)
 @pytest.mark.parametrize("low", [0, -1])
 def test_floats_from_0_to_1_need_their_value_range(one, low):
@@ -162,6 +165,7 @@ def test_floats_from_0_to_1_need_their_value_range(one, low):
             fit(net(), source, y, augment=[RandomFlip(), one])
 
 
+@scaled_twice
 def test_other_values_are_taken_as_they_are():
     ranged = [
         RandomBrightness(0.2, (0, 1)),
