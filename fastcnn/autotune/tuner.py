@@ -69,8 +69,8 @@ def tune(
             show(number, row.title)
             key = row.direction, row.problem, images
             if not timing_cache.measured(*key, device, precision):
-                contest = StrategyBenchmark(row.direction, row.problem, images, device, precision)
-                _time(row, contest, seconds, lambda: interrupt.requested)
+                benchmark = StrategyBenchmark(row.direction, row.problem, images, device, precision)
+                _time(row, benchmark, seconds, lambda: interrupt.requested)
             if interrupt.requested:
                 break
     for row in rows:
@@ -96,15 +96,15 @@ def _place(device: str, precision: str) -> str:
 
 
 def _time(
-    row: Row, contest: StrategyBenchmark, seconds: float, stopped: Callable[[], bool]
+    row: Row, benchmark: StrategyBenchmark, seconds: float, stopped: Callable[[], bool]
 ) -> None:
     # A contender that is alone has won without running.
-    if len(contest.contenders) < 2 or not contest.run(seconds, stopped):
+    if len(benchmark.contenders) < 2 or not benchmark.run(seconds, stopped):
         return
-    row.times, row.left_out = contest.times, contest.left_out
-    row.disturbed = contest.disturbance > MOST_DISTURBANCE
+    row.times, row.left_out = benchmark.times, benchmark.left_out
+    row.disturbed = benchmark.disturbance > MOST_DISTURBANCE
     if not row.disturbed:
-        key = row.direction, row.problem, contest.images
+        key = row.direction, row.problem, benchmark.images
         timing_cache.remember(*key, row.times, row.device, row.precision)
 
 

@@ -1,6 +1,6 @@
 """A model as data: ops over numbered buffers, which every engine runs.
 
-`Sequential` lowers its layers into a `Program`; `fusion` joins what belongs together; `gradients`
+A model lowers its layers into a `Program`; `fusion` joins what belongs together; `autodiff`
 adds the backward ops; an engine turns each op into calls of its kernels. `print(program)` shows
 all of it.
 """

@@ -32,9 +32,9 @@ def verify(program: Program) -> None:
 
 
 def _refuse(op: Op, expected: str) -> NoReturn:
-    made = ", ".join(str(buffer.shape) for buffer in op.outputs)
-    read = ", ".join(str(buffer.shape) for buffer in op.inputs) or "nothing"
-    raise ValueError(f"{op.where} {expected}. Received {made} from {read}.")
+    outputs = ", ".join(str(buffer.shape) for buffer in op.outputs)
+    inputs = ", ".join(str(buffer.shape) for buffer in op.inputs) or "nothing"
+    raise ValueError(f"{op.where} {expected}. Received {outputs} from {inputs}.")
 
 
 def _reads(op: Op, least: int, most: int | None = None) -> None:
@@ -121,10 +121,10 @@ def problem_of(op: Op) -> Problem:
 def _check_problem(op: Op, problem: Problem) -> None:
     # A pooling over the whole image may leave out the 1 x 1 that remains.
     pixels = problem.out_height * problem.out_width
-    made = pixels * problem.filters
-    read = (problem.height, problem.width, problem.channels)
-    if op.inputs[0].shape != read or op.outputs[0].size != made or pixels < 1:
-        _refuse(op, f"makes {made} numbers from {read}, as its problem says")
+    size = pixels * problem.filters
+    image = (problem.height, problem.width, problem.channels)
+    if op.inputs[0].shape != image or op.outputs[0].size != size or pixels < 1:
+        _refuse(op, f"makes {size} numbers from {image}, as its problem says")
 
 
 def _conv2d(op: Op) -> None:
@@ -138,19 +138,19 @@ def _conv2d(op: Op) -> None:
 def _conv2d_dx(op: Op) -> None:
     _reads(op, 1, 1)
     problem = problem_of(op)
-    read = (problem.out_height, problem.out_width, problem.filters)
-    made = (problem.height, problem.width, problem.channels)
-    if op.inputs[0].shape != read or op.outputs[0].shape != made or min(read) < 1:
-        _refuse(op, f"makes {made} from {read}, as its problem says")
+    dy = (problem.out_height, problem.out_width, problem.filters)
+    dx = (problem.height, problem.width, problem.channels)
+    if op.inputs[0].shape != dy or op.outputs[0].shape != dx or min(dy) < 1:
+        _refuse(op, f"makes {dx} from {dy}, as its problem says")
     weights = prod(problem.kernel) * problem.channels_per_group * problem.filters
     _parameters(op, kernel=weights)
 
 
 def _matmul(op: Op) -> None:
     _reads(op, 1, 1)
-    read, made = op.inputs[0], op.outputs[0]
-    _parameters(op, kernel=read.size * made.size, bias=made.size)
-    if len(read.shape) != 1 or len(made.shape) != 1:
+    x, y = op.inputs[0], op.outputs[0]
+    _parameters(op, kernel=x.size * y.size, bias=y.size)
+    if len(x.shape) != 1 or len(y.shape) != 1:
         _refuse(op, "makes (features,) from (features,)")
 
 

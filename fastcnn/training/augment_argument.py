@@ -40,9 +40,9 @@ class ImagesSpec(Protocol):
 def make(
     model: ImagesSpec, x: object, augment_argument: object, training: Callable[[], object]
 ) -> Transform:
-    """The Preparation for images of x; `given` is fit's `augment`, which may hold anything that
-    changes images. `training` gives the training images alone, an array or a Dataset, for what has
-    to be fitted to them, and raises where there are none to read beforehand."""
+    """The Transform for images of x; `augment_argument` is fit's `augment`, which may hold anything
+    that changes images. `training` gives the training images alone, an array or a Dataset, for what
+    has to be fitted to them, and raises where there are none to read beforehand."""
     listed, seed = _listed(augment_argument), model.seed
     if len(listed) == 1 and isinstance(listed[0], Augment):
         listed, seed = _of_augment(listed[0])

@@ -30,8 +30,8 @@ class FixedAttributes:
         if name.startswith("_") or not self._is_closed or self._has(name):
             object.__setattr__(self, name, value)
             return
-        known = [attribute for attribute in vars(self) if not attribute.startswith("_")]
-        raise AttributeError(f"{self._label}: {naming.unknown('attribute', name, known)}")
+        attributes = [attribute for attribute in vars(self) if not attribute.startswith("_")]
+        raise AttributeError(f"{self._label}: {naming.unknown('attribute', name, attributes)}")
 
     @property
     def _is_closed(self) -> bool:

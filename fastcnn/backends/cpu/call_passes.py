@@ -36,7 +36,7 @@ def pad_scaled(calls: list[Call]) -> list[Call]:
         source = call.places["x"].region if call.kernel is pad_image else None
         if source is None or source.kept or len(readers[source]) > 1:
             continue
-        makers = [one for one in writers.get(source, []) if one.kernel is affine]
+        makers = [writer for writer in writers.get(source, []) if writer.kernel is affine]
         if len(makers) != 1 or len(writers[source]) > 1 or "residual" in makers[0].places:
             continue
         maker = makers[0]

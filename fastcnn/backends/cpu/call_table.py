@@ -140,8 +140,9 @@ def _code_of(calls: list[Call]) -> list[Code]:
 def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:
     """Return what each image-wise segment needs of an image's memory, if worth fetching."""
     segments = [segment for phase in phases if not phase.batch_wide for segment in phase.segments]
-    found = {one: _pieces(one, layout) for one in segments if one.scope == IMAGE}
-    return {segment: pieces for segment, pieces in found.items() if pieces}
+    image_wise = [segment for segment in segments if segment.scope == IMAGE]
+    pieces = {segment: _pieces(segment, layout) for segment in image_wise}
+    return {segment: pieces[segment] for segment in image_wise if pieces[segment]}
 
 
 def _pieces(segment: Segment, layout: Layout) -> list[list[int]]:

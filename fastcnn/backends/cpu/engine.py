@@ -56,11 +56,11 @@ class _CpuProgram(PlannedProgram):
         else:
             self.outputs = view("output")
 
-    def run(self, x: BatchImages, **given: np.ndarray) -> None:
+    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         state = self._state
         images = np.ascontiguousarray(x, np.float32)
         check_shape(images, self._shape)
-        self.executable.give(values=state.values, moving=state.moving, x=images, **given)
+        self.executable.give(values=state.values, moving=state.moving, x=images, **targets)
         self.executable.run(len(images), state.version)
 
     def forget_finite(self) -> None:
@@ -90,7 +90,7 @@ class CpuEngine(Engine):
         return self._gradients.copy()
 
     def _take_step(
-        self, planned: PlannedProgram, x: BatchImages, given: dict[str, np.ndarray]
+        self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
     ) -> None:
         state = self._spec.state
         # A step changes the weights: what was prepared from them before or in it is stale.
@@ -98,11 +98,11 @@ class CpuEngine(Engine):
         moving = state.moving.copy()
         cast(_CpuProgram, planned).forget_finite()
         try:
-            planned.run(x, gradients=self._gradients, slots=state.slots, **given)
+            planned.run(x, gradients=self._gradients, slots=state.slots, **targets)
         finally:
             # A host kernel may have ended the step before it updated the weights; or all of it was
             # done, and Ctrl-C, which waits for that, ended only what follows.
-            if given["control"][0] and planned.finite:
+            if targets["control"][0] and planned.finite:
                 state.step += 1
             else:
                 state.moving[...] = moving

@@ -92,7 +92,7 @@ class Executable:
             self.memory["sums"] = np.zeros(2 * int(spans[:, 1].sum()) + 2)
             self.memory["factors"] = np.ones(len(spans) + 1, np.float32)
             self.memory["totals"] = np.zeros(2)
-        self._given: dict[str, np.ndarray] = {}
+        self._outside_arrays: dict[str, np.ndarray] = {}
         self._prepared: int | None = None
         self._thread_choices: dict[int, ThreadChoice] = {}  # by images
         self._runtime = self._for_threads(1)
@@ -105,7 +105,7 @@ class Executable:
         words = np.zeros((threads, -(-len(table.words) // 16) * 16 + 80), np.int64)
         words[:, : len(table.words)] = table.words
         bases = np.zeros((threads, -(-len(BASES) // 16) * 16), np.int64)
-        for name, array in {**self.memory, **self._given}.items():
+        for name, array in {**self.memory, **self._outside_arrays}.items():
             bases[:, BASES.index(name)] = array.ctypes.data
         bases[:, BASES.index("tiles")] = tiles.address
         bases[:, BASES.index("thread")] = arena.ctypes.data + np.arange(threads) * thread_bytes
@@ -120,8 +120,8 @@ class Executable:
     def give(self, **arrays: np.ndarray) -> None:
         """Name the outside arrays that the program works on; they stay until others come."""
         for name, array in arrays.items():
-            if self._given.get(name) is not array:
-                self._given[name] = array
+            if self._outside_arrays.get(name) is not array:
+                self._outside_arrays[name] = array
                 self._runtime.bases[:, BASES.index(name)] = array.ctypes.data
 
     def run(self, images: int, version: int) -> None:

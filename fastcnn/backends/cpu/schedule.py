@@ -161,8 +161,8 @@ def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
         spans[kind].append((min(clock), end, aligned(region.bytes) * times, region))
     slots: dict[Region, Slot] = {}
     sizes = {}
-    for kind, found in spans.items():
-        offsets, sizes[kind] = place(found)
+    for kind, intervals in spans.items():
+        offsets, sizes[kind] = place(intervals)
         for region, offset in offsets.items():
             slots[region] = _slot(kind, region, offset, sizes)
     return Layout(slots, sizes["image"] + sizes["block"], sizes["batch"])

@@ -93,13 +93,13 @@ class _Work:
                 buffers[name] = PinnedBuffer(device.shape, device.dtype, device)
         return buffers
 
-    def enqueue(self, way: InputRoute, images: int, names: list[str]) -> None:
+    def enqueue(self, route: InputRoute, images: int, names: list[str]) -> None:
         """Put a run on the stream: its images, what else is given to it, its launches, what is
         read of it."""
         stream = self._stream
         if "control" in names:  # a training step
             self._device_state.remember_moving(stream)
-        self.feed.enqueue(way, images)
+        self.feed.enqueue(route, images)
         for name in names:
             pinned = self.inputs[name]
             per_image = name in ("target", "weight")
@@ -119,7 +119,7 @@ def _extent(low: Regions, roles: dict[str, Buffer]) -> Callable[[int], int]:
 
 
 class _CudaProgram(PlannedProgram):
-    """A program's work on the GPU, recorded for each way and number of images.
+    """A program's work on the GPU, recorded for each route and number of images.
 
     It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
     """
@@ -160,16 +160,16 @@ class _CudaProgram(PlannedProgram):
         self._work.launches.prepare(len(x))  # what is wrong with a launch is told before the first
         for name, array in targets.items():
             self._work.inputs[name].give(array)
-        way = self._work.feed.give(x)
-        self._replay(way, len(x), [*targets]).run()
+        route = self._work.feed.give(x)
+        self._replay(route, len(x), [*targets]).run()
 
-    def _replay(self, way: InputRoute, images: int, names: list[str]) -> Replay:
-        key = way, images
+    def _replay(self, route: InputRoute, images: int, names: list[str]) -> Replay:
+        key = route, images
         if key not in self._replays:
             if len(self._replays) >= MOST_SIZES:
                 self._replays.pop(next(iter(self._replays)))
             work = self._work
-            self._replays[key] = Replay(self._stream, lambda: work.enqueue(way, images, names))
+            self._replays[key] = Replay(self._stream, lambda: work.enqueue(route, images, names))
         return self._replays[key]
 
     def forget_gone(self) -> None:

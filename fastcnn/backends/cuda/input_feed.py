@@ -19,7 +19,7 @@ from fastcnn.backends.step import BatchImages, Selection
 
 @dataclass(frozen=True)
 class InputRoute:
-    """What is the same for all batches whose images come so: a graph is recorded for each way.
+    """What is the same for all batches whose images come so: a graph is recorded for each route.
 
     They come from a data set on the device, where there is a `source`, augmented with `options`;
     else from the host, or, where they are not `uploaded`, they are there before the run.
@@ -39,7 +39,7 @@ class InputFeed:
     """Brings up to `capacity` images of a shape into `x`, float32 on the device.
 
     Each run is given its images, which writes to the host's side of fixed buffers; what is then put
-    on the stream is the same for all batches of a way and a size.
+    on the stream is the same for all batches of a route and a size.
     """
 
     def __init__(self, capacity: int, shape: tuple[int, ...], sets: DatasetCache, stream: Stream):
@@ -59,7 +59,7 @@ class InputFeed:
         return self._x.device
 
     def give(self, x: BatchImages) -> InputRoute:
-        """Take the images of the run that follows; return the way they come."""
+        """Take the images of the run that follows; return the route by which they come."""
         if isinstance(x, Selection) and (held := self._sets.of(x.images)) is not None:
             return self._select(x, held)
         if isinstance(x, UploadedBatch):
@@ -85,15 +85,15 @@ class InputFeed:
             options = self._resampling.give(x.drawn)
         return InputRoute(source=held, options=options)
 
-    def enqueue(self, way: InputRoute, images: int) -> None:
-        """Put on the stream what brings so many images that come a way."""
-        if way.uploaded:
+    def enqueue(self, route: InputRoute, images: int) -> None:
+        """Put on the stream what brings so many images that come by a route."""
+        if route.uploaded:
             self._x.upload(images * self._size, self._stream)
-        if way.source is None:
+        if route.source is None:
             return
         self._indices.upload(images, self._stream)
         to = self._indices.device, images, self.x, self._stream
-        if way.options is None:
-            way.source.gather(*to)
+        if route.options is None:
+            route.source.gather(*to)
         elif self._resampling is not None:
-            self._resampling.enqueue(way.options, way.source, *to)
+            self._resampling.enqueue(route.options, route.source, *to)

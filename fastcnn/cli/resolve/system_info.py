@@ -21,15 +21,15 @@ def caches() -> dict[str, int]:
         caches_by_level = {f"L{level}": sysctl(f"hw.l{level}cachesize") for level in (2, 3)}
         sizes = {"L1": sysctl("hw.l1dcachesize"), **caches_by_level}
         return {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
-    found_sizes = {}
+    sizes_by_level = {}
     for folder in sorted(SYSTEM_CPU.glob("index*")):
         try:
             kind, level, size = ((folder / name).read_text().strip() for name in _CACHE_FILES)
         except OSError:
             continue
         if kind != "Instruction":
-            found_sizes[f"L{level}"] = _bytes(size)
-    return found_sizes
+            sizes_by_level[f"L{level}"] = _bytes(size)
+    return sizes_by_level
 
 
 _CACHE_FILES = ("type", "level", "size")

@@ -105,7 +105,7 @@ class KernelCache(caching.FunctionCache):
     def save_overload(self, signature: Any, result: Any) -> None:
         """Write a function's file, where that is possible."""
         keepable = not result.library.has_dynamic_globals
-        if not self.cache_path or not keepable or not all(one.can_cache for one in result.lifted):
+        if not self.cache_path or not keepable or not all(loop.can_cache for loop in result.lifted):
             return
         key = self._key(signature, result.codegen)
         # Without a place to write, or on a full disk, it costs the time to compile, no more.

@@ -105,7 +105,8 @@ def _cpu() -> tuple[str, str]:
     codegen: JITCPUCodegen = cpu_target.target_context.codegen()
     name, features = codegen._get_host_cpu_name(), codegen._tm_features
     if LANES < 16:
-        narrow = [one for one in features.split(",") if not one[1:].startswith(("avx512", "avx10"))]
+        wide = ("avx512", "avx10")
+        narrow = [flag for flag in features.split(",") if not flag[1:].startswith(wide)]
         features = ",".join(narrow)
         name = "haswell" if "+avx2" in narrow and "+avx512f" in codegen._tm_features else name
     return name, features
