@@ -40,7 +40,7 @@ def tune(
 
     `target` is a model, problems, or a mapping of names to problems. With `training` all three
     directions are timed, else the forward one alone. Each takes about `seconds`; layers whose
-    strategy has a name need none, nor does what was timed before (`measurements.forget()` makes
+    strategy has a name need none, nor does what was timed before (`timing_cache.forget()` makes
     that undone). Ctrl-C ends it, and what was timed until then is remembered; times that other
     programs disturbed are not. The model chooses anew in its next run.
 

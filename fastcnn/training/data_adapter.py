@@ -51,7 +51,7 @@ class FitArguments:
 
 @dataclass(frozen=True)
 class FitData:
-    """The parts to train and to validate on, and what the model gets of the data when training
+    """The epochs to train and to validate on, and what the model gets of the data when training
     begins: the steps of its preprocessing, the names of its classes where it has none, what made
     images of files where that is known, and the statistics that its layers lack."""
 
@@ -72,16 +72,16 @@ def adapted(model: ModelSettings, x: object, name: str, labelled: bool = True) -
     return Subset(source, every, augment_argument.source_shape(model, source))
 
 
-def make(model: ModelSettings, arguments: FitArguments) -> FitData:
-    """The parts of a training; ValueError or TypeError where the arguments do not fit."""
-    x = adapted(model, arguments.x, "fit: x")
+def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
+    """What a training goes over; ValueError or TypeError where the arguments do not fit."""
+    x = adapted(model, fit_arguments.x, "fit: x")
 
-    sides = functools.cache(lambda: _sides(model, x, arguments))
+    sides = functools.cache(lambda: _sides(model, x, fit_arguments))
 
     def training() -> Any:
         return _training_images(model, x, sides)
 
-    transform = augment_argument.make(model, x, arguments.augment, training)
+    transform = augment_argument.make(model, x, fit_arguments.augment, training)
     if transform.mixing and model.loss.target == "sparse":
         raise ValueError(
             f"fit: augment: {transform.mixing[0]!r} mixes targets, which the loss "
@@ -93,13 +93,13 @@ def make(model: ModelSettings, arguments: FitArguments) -> FitData:
     validation: ArrayEpochs | StreamEpochs | None = None
     if isinstance(x, Stream):
         x.reference_names = model.class_names
-        train = _of_stream(model, x, arguments, transform)
+        train = _of_stream(model, x, fit_arguments, transform)
     else:
-        train, validation = _of_examples(model, x, arguments, transform, sides)
+        train, validation = _of_examples(model, x, fit_arguments, transform, sides)
     names = getattr(x, "class_names", None)
     names = None if names is None else list(names)
-    if arguments.validation_data is not None:
-        validation = _validation(model, arguments, transform, model.class_names or names)
+    if fit_arguments.validation_data is not None:
+        validation = _validation(model, fit_arguments, transform, model.class_names or names)
     decoder = getattr(x, "decoder", None)
     if not isinstance(decoder, Decoder) or decoder.shape != augment_argument.source_shape(model, x):
         decoder = None  # another library's
@@ -110,23 +110,23 @@ def make(model: ModelSettings, arguments: FitArguments) -> FitData:
 def _of_examples(
     model: ModelSettings,
     x: object,
-    arguments: FitArguments,
+    fit_arguments: FitArguments,
     transform: Transform,
     sides: Callable[[], Sides | None],
 ) -> tuple[ArrayEpochs, ArrayEpochs | None]:
-    """The part to train on, and the share of the examples that is held out to validate on."""
+    """The epochs to train on, and the share of the examples that is held out to validate on."""
     examples = input_checks.examples(
-        model, x, arguments.y, arguments.sample_weight, transform=transform
+        model, x, fit_arguments.y, fit_arguments.sample_weight, transform=transform
     )
     validation = indices = None
     parted = sides()
     if parted is not None:
         indices, held = parted
-        validation = ArrayEpochs(examples, held, _unchanged(transform), arguments.workers)
-    weighted = input_checks.weighted(model, examples, arguments.class_weight, "fit: ", indices)
-    train = ArrayEpochs(weighted, indices, transform, arguments.workers)
-    if arguments.sampling is not None:
-        naming.lookup("sampling", arguments.sampling, dict.fromkeys(SAMPLING))
+        validation = ArrayEpochs(examples, held, _unchanged(transform), fit_arguments.workers)
+    weighted = input_checks.weighted(model, examples, fit_arguments.class_weight, "fit: ", indices)
+    train = ArrayEpochs(weighted, indices, transform, fit_arguments.workers)
+    if fit_arguments.sampling is not None:
+        naming.lookup("sampling", fit_arguments.sampling, dict.fromkeys(SAMPLING))
         target_checks.refuse_without_classes(model, "fit: sampling", "leave sampling out")
         classes = target_checks.classes(model, examples.y)
         train = replace(train, classes=classes if indices is None else classes[indices])
@@ -185,47 +185,51 @@ def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | N
 
 
 def _of_stream(
-    model: ModelSettings, stream: Stream, arguments: FitArguments, transform: Transform
+    model: ModelSettings, stream: Stream, fit_arguments: FitArguments, transform: Transform
 ) -> StreamEpochs:
-    """The part to train on where x is an iterable of batches."""
+    """The epochs to train on where x is an iterable of batches."""
     arguments_of_arrays = {
-        "y": arguments.y,
-        "sample_weight": arguments.sample_weight,
-        "validation_split": arguments.validation_split or None,
-        "sampling": arguments.sampling,
+        "y": fit_arguments.y,
+        "sample_weight": fit_arguments.sample_weight,
+        "validation_split": fit_arguments.validation_split or None,
+        "sampling": fit_arguments.sampling,
     }
     for name, value in arguments_of_arrays.items():
         if value is not None:
             _refuse_beside_stream("fit", name, value)
-    _refuse_once(stream, arguments.epochs if arguments.steps is None else 1)
+    _refuse_once(stream, fit_arguments.epochs if fit_arguments.steps is None else 1)
     table = None
-    if arguments.class_weight is not None:
-        table = target_checks.class_weight(model, arguments.class_weight, None, "fit: class_weight")
-    return StreamEpochs(stream, transform, arguments.workers, table)
+    if fit_arguments.class_weight is not None:
+        table = target_checks.class_weight(
+            model, fit_arguments.class_weight, None, "fit: class_weight"
+        )
+    return StreamEpochs(stream, transform, fit_arguments.workers, table)
 
 
 def _validation(
     model: ModelSettings,
-    arguments: FitArguments,
+    fit_arguments: FitArguments,
     transform: Transform,
     class_names: list[str] | None,
 ) -> ArrayEpochs | StreamEpochs:
-    """The part to validate on where validation_data is given; its classes are counted as in
+    """The epochs to validate on where validation_data is given; its classes are counted as in
     class_names."""
     name = "fit: validation_data: "
-    data, unchanged = arguments.validation_data, _unchanged(transform)
+    data, unchanged = fit_arguments.validation_data, _unchanged(transform)
     if not isinstance(data, tuple | list):
         data = (adapted(model, data, name.rstrip(": ")),)
         if isinstance(data[0], Stream):
-            _refuse_once(data[0], arguments.epochs if arguments.validation_steps is None else 1)
+            _refuse_once(
+                data[0], fit_arguments.epochs if fit_arguments.validation_steps is None else 1
+            )
             data[0].reference_names = class_names
-            return StreamEpochs(data[0], unchanged, arguments.workers)
+            return StreamEpochs(data[0], unchanged, fit_arguments.workers)
         if not is_dataset(data[0]):
             data = ()
     if not 1 <= len(data) <= 3:
         raise TypeError(
             "fit: validation_data must be (x, y), (x, y, sample_weight), a Dataset or an iterable "
-            f"of batches. Received {type(arguments.validation_data).__name__}."
+            f"of batches. Received {type(fit_arguments.validation_data).__name__}."
         )
     x, y, weight = (*data, None, None)[:3]
     # Labels are taken as in training: mixing makes one-hot rows of them.
@@ -233,7 +237,7 @@ def _validation(
     examples = input_checks.examples(
         model, x, y, weight, name=name, transform=as_training, class_names=class_names
     )
-    return ArrayEpochs(examples, None, unchanged, arguments.workers)
+    return ArrayEpochs(examples, None, unchanged, fit_arguments.workers)
 
 
 def _refuse_beside_stream(method: str, name: str, value: object) -> None:

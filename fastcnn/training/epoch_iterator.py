@@ -1,9 +1,8 @@
-"""Passes over examples: which are visited, in what order, and what a test pass measures."""
+"""Passes over examples: which are visited, in what order."""
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import Selection
-from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.pipeline import epoch_hooks
@@ -22,24 +20,22 @@ from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
-from fastcnn.metrics import Tally
 from fastcnn.training import input_checks, target_checks
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.training.progress import Progress
 
-__all__ = ["ArrayEpochs", "StreamEpochs", "prepared", "shuffled", "test_pass"]
+__all__ = ["ArrayEpochs", "StreamEpochs", "prepared", "shuffled"]
 
 
 UNREADABLE = "In training, others of the class stand in; evaluation leaves out what cannot be read."
 
 
-@dataclass(frozen=True)
+@dataclass
 class ArrayEpochs:
     """The examples that one pass visits: all of them, or those of `indices` (int64 [n]).
 
-    `made` is what happens to their images before the step; None means the model's preprocessing.
-    `classes` (int64 [n], the class of each of this part's examples) asks for balanced sampling.
+    `transform` is what happens to their images before the step; None means the model's
+    preprocessing. `classes` (int64 [n], the class of each of them) asks for balanced sampling.
     """
 
     examples: Examples
@@ -47,7 +43,7 @@ class ArrayEpochs:
     transform: Transform | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
-    begun: list[int] = field(default_factory=list)  # the epochs that were
+    _held: bool = field(default=False, init=False)  # whether an engine holds them as they are now
 
     @property
     def count(self) -> int:
@@ -59,7 +55,7 @@ class ArrayEpochs:
         return min(batch_size, self.count)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
-        """The order of an epoch of training within this part; None for its own."""
+        """The order of an epoch of training; None for that of the examples."""
         if self.classes is not None:
             return balanced(seed, epoch, self.classes)
         return shuffled(seed, epoch, self.count) if shuffle else None
@@ -72,7 +68,7 @@ class ArrayEpochs:
         epoch: int = 0,
         training: bool = False,
     ) -> Generator[Batch, None, None]:
-        """The batches of one pass, in this part's own order or in the given order of it.
+        """The batches of one pass, in the order of the examples or in `order`, of theirs.
 
         Images of a folder that cannot be read are left out, or replaced by others in training, and
         told at the end.
@@ -85,8 +81,8 @@ class ArrayEpochs:
         engine, x = model.engine(), examples.x
         if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
             by_number = transform.plain or transform.drawable(x.shape[1:])
-            if by_number and engine.hold(x, anew=not self.begun):
-                self.begun.append(epoch)
+            if by_number and engine.hold(x, anew=not self._held):
+                self._held = True
                 return self._selected(x, transform, batch_size, order, epoch)
         folder = x if isinstance(x, ImageFolder) else None
         if training and folder is not None:
@@ -124,9 +120,9 @@ class ArrayEpochs:
         keys = transform.keys(numbers, len(x))
 
         def select(first: int, slot: None) -> tuple[Selection, Any, Any]:
-            part = slice(first, first + batch_size)
-            chosen = numbers[part]
-            drawn = transform.drawn(x.shape[1:], keys[part], epoch)
+            batch = slice(first, first + batch_size)
+            chosen = numbers[batch]
+            drawn = transform.drawn(x.shape[1:], keys[batch], epoch)
             if drawn is not None:
                 drawn.check_reach(x.shape[1:])
                 if not first:
@@ -269,28 +265,3 @@ def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[
 
 def _of_model(model: ModelSettings) -> Transform:
     return Transform(preprocessing=model.preprocessing)
-
-
-def test_pass(
-    model: ModelSettings, part: Any, batch_size: int, shown: Progress, callback_list: CallbackList
-) -> Logs:
-    """The loss and the metrics of a part, without training."""
-    clock, interval = time.perf_counter, shown.interval
-    begin, end = callback_list["on_test_batch_begin"], callback_list["on_test_batch_end"]
-    tally = Tally(model.metrics, part.count or 0)
-    capacity = part.largest(batch_size)
-    due = clock() + interval
-    with closing(part.batches(model, batch_size)) as batches:
-        for step, (x, y, weight) in enumerate(batches):
-            for hook in begin:
-                hook(step, {})
-            with model.lock:  # the results are overwritten by the next step
-                tally.add(model.engine().test(x, y, weight, capacity), y, weight)
-            for hook in end:
-                hook(step, tally.logs())
-            if clock() >= due:
-                shown.update(tally.count, tally.logs())
-                due = clock() + interval
-    if not tally.count:
-        raise ValueError("None of the images to measure on can be read.")
-    return tally.final()

@@ -1,4 +1,4 @@
-"""The fit loop."""
+"""The fit loop, and the pass that measures without training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
-from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs, test_pass
+from fastcnn.training.epoch_iterator import StreamEpochs
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.training.steps_per_epoch import Stepped
+from fastcnn.training.progress import Progress
+from fastcnn.training.steps_per_epoch import Epochs, Stepped
 from fastcnn.utils.interrupt import Interrupt
 
 
@@ -43,8 +44,8 @@ class Fit:
     def __init__(
         self,
         model: ModelSettings,
-        train: ArrayEpochs | StreamEpochs | Stepped,
-        validation: ArrayEpochs | StreamEpochs | Stepped | None,
+        train: Epochs,
+        validation: Epochs | None,
         plan: Plan,
         callback_list: CallbackList,
     ) -> None:
@@ -81,9 +82,9 @@ class Fit:
                 self._epochs()
             finally:
                 self.progress.close()
-                for part in (self.train, self.validation):
-                    if isinstance(part, Stepped):
-                        part.close()
+                for epochs in (self.train, self.validation):
+                    if isinstance(epochs, Stepped):
+                        epochs.close()
             self.callback_list.call("on_train_end", self._last())
         if self.failure is not None:
             raise self.failure
@@ -225,3 +226,32 @@ class Fit:
             error.args = (f"{error} Those from the start of the epoch are back in place.",)
         error.epoch, error.step, error.history = epoch, step, self.history  # type: ignore[attr-defined]
         error.args = (f"{error} Training stopped in epoch {epoch + 1}, step {step + 1}.",)
+
+
+def test_pass(
+    model: ModelSettings,
+    epochs: Epochs,
+    batch_size: int,
+    shown: Progress,
+    callback_list: CallbackList,
+) -> Logs:
+    """The loss and the metrics of one pass, without training."""
+    clock, interval = time.perf_counter, shown.interval
+    begin, end = callback_list["on_test_batch_begin"], callback_list["on_test_batch_end"]
+    tally = Tally(model.metrics, epochs.count or 0)
+    capacity = epochs.largest(batch_size)
+    due = clock() + interval
+    with closing(epochs.batches(model, batch_size)) as batches:
+        for step, (x, y, weight) in enumerate(batches):
+            for hook in begin:
+                hook(step, {})
+            with model.lock:  # the results are overwritten by the next step
+                tally.add(model.engine().test(x, y, weight, capacity), y, weight)
+            for hook in end:
+                hook(step, tally.logs())
+            if clock() >= due:
+                shown.update(tally.count, tally.logs())
+                due = clock() + interval
+    if not tally.count:
+        raise ValueError("None of the images to measure on can be read.")
+    return tally.final()

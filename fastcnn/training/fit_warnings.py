@@ -103,8 +103,8 @@ def _validated_on_another_scale(
 ) -> Iterator[str]:
     """Bytes beside numbers up to 1, as where one of the two arrays was divided by 255."""
     reach = []
-    for part in (train, validation):
-        x = part.examples.x if isinstance(part, ArrayEpochs) else None
+    for epochs in (train, validation):
+        x = epochs.examples.x if isinstance(epochs, ArrayEpochs) else None
         if not isinstance(x, np.ndarray):
             return
         reach.append(float(np.abs(x[:SAMPLE].astype(np.float32)).max(initial=0.0)))

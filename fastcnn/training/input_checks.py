@@ -107,7 +107,7 @@ def examples(
     transform: Transform | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Examples:
-    """Images, targets and weights that belong together; `made` as for `images`.
+    """Images, targets and weights that belong together; `transform` as for `images`.
 
     Labels become one-hot rows where the loss takes such, for a Dataset and for mixing. Those of a
     Dataset that names its classes are counted as in `class_names`, the model's where it is None.
@@ -138,7 +138,7 @@ def dataset_targets(
 
 
 def _labels(dataset: object, name: str, class_names: Sequence[str] | None) -> Any:
-    """A Dataset's labels, counted as the classes are that are called `known`."""
+    """A Dataset's labels, counted as in `class_names`."""
     if not hasattr(dataset, "labels"):
         raise TypeError(
             f"{name} must have an attribute `labels`, the class of each image: a Dataset has "
@@ -175,7 +175,7 @@ def images(
 ) -> NDArray[Any] | Dataset:
     """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
 
-    `made` is what is done to them before the step, the model's preprocessing where it is None;
+    `transform` is what is done to them before the step, the model's preprocessing where it is None;
     they must then have the model's input shape.
     """
     transform = Transform(preprocessing=model.preprocessing) if transform is None else transform

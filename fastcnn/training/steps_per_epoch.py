@@ -1,4 +1,4 @@
-"""Parts of whose batches a pass takes so many: fit's steps_per_epoch and validation_steps."""
+"""Passes that end after a number of batches: fit's steps_per_epoch and validation_steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastcnn.utils import arguments
 
 
 class Stepped:
-    """A part of which each pass takes `steps` batches.
+    """Epochs of `steps` batches each.
 
     With `goes_on`, as in training, a pass begins where the last one ended: with arrays and Datasets
     that follows from the epoch's number, an iterable stays open in between. Where the batches run
@@ -28,34 +28,34 @@ class Stepped:
 
     def __init__(
         self,
-        part: ArrayEpochs | StreamEpochs,
+        epochs: ArrayEpochs | StreamEpochs,
         steps: int,
         batch_size: int,
         argument: str,
         goes_on: bool,
     ) -> None:
-        self._part = part
+        self._whole = epochs
         self._steps = steps
         self._batch_size = batch_size
         self._argument = argument
-        self._goes_on = goes_on or (isinstance(part, StreamEpochs) and part.once)
+        self._goes_on = goes_on or (isinstance(epochs, StreamEpochs) and epochs.once)
         self._open: Generator[Batch, None, None] | None = None
         self.exhausted = False
-        if isinstance(part, ArrayEpochs):
-            self.count = min(part.count, steps * batch_size)
+        if isinstance(epochs, ArrayEpochs):
+            self.count = min(epochs.count, steps * batch_size)
 
     def largest(self, batch_size: int) -> int | None:
         """How many images the largest batch has; None where that is not known."""
-        return self._part.largest(batch_size)
+        return self._whole.largest(batch_size)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
         """The order of an epoch's examples: a stretch of that of a whole pass."""
-        part, size = self._part, self._batch_size
-        if isinstance(part, StreamEpochs):
+        whole, size = self._whole, self._batch_size
+        if isinstance(whole, StreamEpochs):
             return None
-        epochs = -(-part.count // (self._steps * size))  # that a whole pass lasts
-        order = part.order(seed, epoch // epochs, shuffle)
-        order = np.arange(part.count) if order is None else order
+        epochs = -(-whole.count // (self._steps * size))  # that a whole pass lasts
+        order = whole.order(seed, epoch // epochs, shuffle)
+        order = np.arange(whole.count) if order is None else order
         first = epoch % epochs * self._steps * size
         return order[first : first + self._steps * size]
 
@@ -70,12 +70,12 @@ class Stepped:
         """The batches of one pass."""
         if order is None:
             order = self.order(0, 0, False)
-        if self._goes_on and isinstance(self._part, StreamEpochs):
+        if self._goes_on and isinstance(self._whole, StreamEpochs):
             yield from self._counted(self._going_on(model, batch_size, epoch, training))
             return
-        with closing(self._part.batches(model, batch_size, order, epoch, training)) as batches:
+        with closing(self._whole.batches(model, batch_size, order, epoch, training)) as batches:
             yield from self._counted(batches)
-            if isinstance(self._part, ArrayEpochs):
+            if isinstance(self._whole, ArrayEpochs):
                 next(batches, None)  # its order has no more: the source hears that the pass ends
 
     def _counted(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
@@ -93,10 +93,10 @@ class Stepped:
         left at once."""
         fresh = self._open is None
         if self._open is None:
-            self._open = self._part.batches(model, batch_size, None, epoch, training)
+            self._open = self._whole.batches(model, batch_size, None, epoch, training)
         batch = next(self._open, None)
         if batch is None and not fresh and not self._ended():
-            self._open = self._part.batches(model, batch_size, None, epoch, training)
+            self._open = self._whole.batches(model, batch_size, None, epoch, training)
             batch = next(self._open, None)
         while batch is not None:
             yield batch
@@ -105,7 +105,7 @@ class Stepped:
         self._ended()
 
     def _ended(self) -> bool:
-        self.exhausted = isinstance(self._part, StreamEpochs) and self._part.once
+        self.exhausted = isinstance(self._whole, StreamEpochs) and self._whole.once
         return self.exhausted
 
     def _tell(self, step: int) -> None:
@@ -121,6 +121,9 @@ class Stepped:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+Epochs = ArrayEpochs | StreamEpochs | Stepped
 
 
 def step_count(argument: str, value: int | None) -> int | None:

@@ -191,7 +191,7 @@ def class_weight(
     """The weight of each class, float32 [classes]; 1 for those not named.
 
     weights: a mapping, or "balanced" for examples / (classes that occur * examples of the class),
-    counted over `found`, the class of each training example; None where that is not known.
+    counted over `classes`, that of each training example; None where they are not known.
     """
     balanced = isinstance(weights, str) and weights == "balanced"
     if not isinstance(weights, Mapping) and not balanced:

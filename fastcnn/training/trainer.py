@@ -29,11 +29,11 @@ from fastcnn.training import (
     progress,
 )
 from fastcnn.training.augment_argument import Statistics
-from fastcnn.training.epoch_iterator import ArrayEpochs, test_pass
-from fastcnn.training.fit_loop import Fit, Plan
+from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.training.steps_per_epoch import Stepped, step_count, validation_epochs
+from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
 
 USUAL_BATCH = 32
@@ -180,13 +180,15 @@ class Trainer(ModelSettings):
             self.class_names = fit_data.class_names
         if fit_data.decoder is not None:
             self.decoder = fit_data.decoder
-        train: Any = fit_data.train
-        validation: Any = fit_data.validation
+        size = plan.batch_size
+        train: Epochs = fit_data.train
+        validation: Epochs | None = fit_data.validation
         if steps is not None:
-            train = Stepped(train, steps, plan.batch_size, "steps_per_epoch", goes_on=True)
-        if measured is not None and validation is not None:
-            size = plan.batch_size
-            validation = Stepped(validation, measured, size, "validation_steps", goes_on=False)
+            train = Stepped(fit_data.train, steps, size, "steps_per_epoch", goes_on=True)
+        if measured is not None and fit_data.validation is not None:
+            validation = Stepped(
+                fit_data.validation, measured, size, "validation_steps", goes_on=False
+            )
         return Fit(self, train, validation, plan, callback_list).run()
 
     def evaluate(
@@ -219,14 +221,14 @@ class Trainer(ModelSettings):
         input_checks.compiled(self, "evaluate")
         progress.check_verbose(verbose)
         size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
-        part = data_adapter.of_evaluation(self, x, y, sample_weight, workers)
+        epochs = data_adapter.of_evaluation(self, x, y, sample_weight, workers)
         shown = progress.make(verbose)
-        shown.begin("Evaluation", part.count)
+        shown.begin("Evaluation", epochs.count)
         start = time.perf_counter()
         try:
-            logs = test_pass(self, part, size, shown, CallbackList(()))
+            logs = test_pass(self, epochs, size, shown, CallbackList(()))
             seconds = time.perf_counter() - start
-            rate = (part.count or 0) / max(seconds, 1e-9)
+            rate = (epochs.count or 0) / max(seconds, 1e-9)
             shown.end(progress.line("Evaluation", seconds, rate, logs))
         finally:
             shown.close()

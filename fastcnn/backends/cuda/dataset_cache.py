@@ -57,8 +57,8 @@ class Images:
         x: DeviceArray,
         stream: Stream,
     ) -> None:
-        """As gather(), of augmented images; `given` are the kernels' other arguments, and whether
-        an image's `mean` colour is looked at."""
+        """As gather(), of augmented images; `operands` are the kernels' other arguments, and
+        whether an image's `mean` colour is looked at."""
         height, width, channels = self._shape
         operands = operands | {
             "images": self._device,

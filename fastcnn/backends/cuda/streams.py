@@ -5,10 +5,10 @@ kind is recorded as a graph, a copy on the default stream, by whatever thread, w
 for what is only being written down: the driver refuses the copy and drops the recording. These
 streams know nothing of the default one. The order between them is told instead:
 
-- a copy to the device on the default stream is over when `device_memory.upload` returns, so that
+- a copy to the device on the default stream is over when `memory.upload` returns, so that
   whatever is put on any stream afterwards finds what was copied;
 - a run ends with its own stream's `synchronize`, and what it wrote is read after that;
-- what goes from one stream to another waits for an event (`uploader`).
+- what goes from one stream to another waits for an event (`async_upload`).
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class ImageSubset:
         return ImageSubset(self.x[chosen], self.labels[chosen])
 
     def called(self, names: list[str], model_names: list[str], owner: str) -> ImageSubset:
-        """The same images with their classes, `names`, counted as in `known`; ValueError, in the
-        name of `owner`, where one is not known."""
+        """The same images with their classes, `names`, counted as in `model_names`; ValueError,
+        in the name of `owner`, where a name is not among them."""
         labels = class_labels.counted(self.labels, names, model_names, owner)
         if isinstance(self.x, np.ndarray):
             return ImageSubset(self.x, labels)

@@ -24,7 +24,7 @@ class Stream:
     """An iterable of batches, or a source that gives them by number.
 
     `once` says that it can be gone through only once, as a generator. `class_names` are its own, by
-    label; where `known` names are given, its labels are counted as they are.
+    label; where there are `reference_names`, its labels are counted as they are.
 
     Args:
         source: The iterable.

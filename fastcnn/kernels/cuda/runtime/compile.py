@@ -1,7 +1,7 @@
 """Kernels loaded before they are launched, and those that are not on disk yet compiled together.
 
 A kernel takes seconds to compile, and a network has dozens. They are compiled in processes beside
-this one, which write to the folder of `cubins` and need no GPU:
+this one, which write to the folder of `cubin_cache` and need no GPU:
 
     python -m fastcnn.kernels.cuda.runtime.compile 9 0 add softmax
 

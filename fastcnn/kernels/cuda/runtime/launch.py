@@ -10,8 +10,8 @@ from fastcnn.kernels.cuda.runtime.kernel import Kernel
 def launch(kernel: Kernel, count: int, stream: Any, values: dict[str, Any]) -> None:
     """Put a kernel for so many images on a stream.
 
-    `given` are its arguments by their names, arrays on the device and numbers; what the kernel does
-    not know is left out.
+    `values` are its arguments by their names, arrays on the device and numbers; what the kernel
+    does not know is left out.
     """
     values = values | {"count": count}
     arguments = [
