@@ -345,3 +345,23 @@ def test_info_tells_what_is_in_the_cache(kept, capsys):
     assert "1 kernels" in said
     assert "tiles-0.nbc" in said
     assert os.name != "posix" or f"chmod go-w '{kept.parent}'" in said
+
+
+def test_code_from_the_cache_needs_nothing_that_numba_imports_to_compile():
+    """Among it SciPy: it would take longer than the rest of a first step."""
+    code = """
+import sys
+import numpy, fastcnn
+model = fastcnn.Sequential([fastcnn.layers.Dense(3, "softmax")], (4,), device="cpu")
+model.compile("sgd", "sparse_categorical_crossentropy")
+print(model.train_on_batch(numpy.ones((2, 4)), [0, 1]), "scipy.linalg" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for _ in range(2)
+    )  # fmt: skip
+    assert second == [*first[:-1], "False"]

@@ -25,6 +25,7 @@ from llvmlite.binding import ffi
 from numba.core import caching, serialize, sigutils
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.runtime import rtsys
 
 from fastcnn.kernels import code_cache, code_file
 from fastcnn.kernels.cpu.runtime.code import Code
@@ -90,7 +91,9 @@ class KernelCache(caching.FunctionCache):
 
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
         """Return what was compiled for a signature, or None."""
-        target_context.refresh()
+        # All that loaded code may refer to. Numba's own cache readies itself for compiling, and
+        # imports all that it knows to compile: half a second.
+        rtsys.initialize(target_context)
         code = self._read(signature, target_context.codegen())
         if code is None:
             return None
