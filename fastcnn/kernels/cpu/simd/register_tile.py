@@ -76,6 +76,7 @@ def _zeros() -> ir.Constant:
 
 
 def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
+    """Emit a vector with the same number in all lanes."""
     empty = ir.Constant(vector, ir.Undefined)
     lanes = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
     return builder.shuffle_vector(builder.insert_element(empty, scalar, INT32(0)), empty, lanes)
@@ -143,7 +144,10 @@ class Memory:
 def _loop(
     builder: ir.IRBuilder, count: ir.Value, carried: list[ir.Value], body: Callable
 ) -> list[ir.Value]:
-    """Emit `for _ in range(count): carried = body(carried)` and return the final values."""
+    """Emit `for _ in range(count): carried = body(carried)` and return the final values.
+
+    A phi is a value as it was carried into a round, from before the loop or the round before.
+    """
     before = builder.block
     head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
