@@ -259,6 +259,7 @@ def test_another_object_in_an_augments_place_is_asked_on_the_host(resampled):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*scaled already")
 def test_values_out_of_range_are_refused():
     with pytest.raises(ValueError, match="expects pixels from 0 to 255"):
         fitted("cuda", [data.RandomBrightness(0.1)], (X / 255).astype(np.float32))
