@@ -57,45 +57,104 @@ class Callback(Settings):
         return super()._why_fixed(name)
 
     def set_model(self, model: Any) -> None:
-        """Called before the training with the model."""
+        """Keep the model; called before the training.
+
+        Args:
+            model: The model.
+        """
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Called before the training, and before anything is changed: may refuse it."""
+        """Keep what is known of the training; called before anything is changed: may refuse it.
+
+        Args:
+            params: What `self.params` holds.
+        """
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch."""
+        """Before the first epoch.
+
+        Args:
+            logs: Empty.
+        """
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, also of an interrupted training; logs are the last epoch's."""
+        """After the last epoch, also of an interrupted training.
+
+        Args:
+            logs: The last epoch's values, by name.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch."""
+        """Before an epoch.
+
+        Args:
+            epoch: The number of the epoch, from 0.
+            logs: Empty.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; logs may be added to."""
+        """After an epoch and its validation.
+
+        Args:
+            epoch: The number of the epoch, from 0.
+            logs: Its values, by name; more may be added, those of `log_names`.
+        """
 
     def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:
-        """In place of on_epoch_end where Ctrl-C ended the epoch early; val_... are NaN."""
+        """In place of on_epoch_end where Ctrl-C ended the epoch early.
+
+        Args:
+            epoch: The number of the epoch, from 0.
+            logs: Its values, by name; val_... are NaN.
+        """
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a training step."""
+        """Before a training step.
+
+        Args:
+            batch: The number of the batch in its epoch, from 0.
+            logs: Empty.
+        """
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step; logs are the means over the epoch so far."""
+        """After a training step.
+
+        Args:
+            batch: The number of the batch in its epoch, from 0.
+            logs: The means over the epoch so far, by name.
+        """
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before the validation."""
+        """Before the validation.
+
+        Args:
+            logs: Empty.
+        """
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After the validation, with its values."""
+        """After the validation.
+
+        Args:
+            logs: Its values, by name, without val_.
+        """
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch of the validation."""
+        """Before a batch of the validation.
+
+        Args:
+            batch: The number of the batch in its epoch, from 0.
+            logs: Empty.
+        """
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch of the validation; logs are the means so far."""
+        """After a batch of the validation.
+
+        Args:
+            batch: The number of the batch in its epoch, from 0.
+            logs: The means so far, by name.
+        """
 
 
 def check_hooks(callback: Callback) -> None:

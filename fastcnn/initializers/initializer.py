@@ -45,7 +45,15 @@ class Initializer(ConfiguredSettings):
         return self.draw(tuple(shape), generator)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """The values; a subclass defines it."""
+        """The values; a subclass defines it.
+
+        Args:
+            shape: That of the parameter.
+            generator: Where random numbers come from.
+
+        Returns:
+            float32 of that shape.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define draw(shape, generator).")
 
     def get_config(self) -> dict[str, object]:

@@ -134,7 +134,16 @@ class Layer(ConfiguredSettings):
         }
 
     def build(self, input_shape: Shape, prefix: str = "") -> None:
-        """Fix the shapes and declare the parameters; nothing is allocated."""
+        """Fix the shapes and declare the parameters; nothing is allocated.
+
+        Args:
+            input_shape: One input's, without the batch.
+            prefix: What stands before the layer's name in its path.
+
+        Raises:
+            ValueError: The layer is in a model already, or cannot take such an input.
+            TypeError: Its class does not define `lower`, or returns what is no shape.
+        """
         if self.built:
             raise ValueError(
                 f"{self.label} is used twice. A layer object belongs to one place of one model: "
@@ -163,15 +172,34 @@ class Layer(ConfiguredSettings):
         return f"{type(self).__name__} '{self.name}'"
 
     def shape_after(self, shape: Shape) -> Shape:
-        """Return the output's shape for an input's; raises ValueError where there is none."""
+        """Return the output's shape.
+
+        Args:
+            shape: One input's, without the batch.
+
+        Raises:
+            ValueError: The layer cannot take such an input.
+        """
         return shape
 
     def make_parameters(self, shape: Shape) -> list[Parameter]:
-        """Return the parameters for an input's shape, in Keras's order."""
+        """Return the parameters, in Keras's order.
+
+        Args:
+            shape: One input's, without the batch.
+        """
         return []
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        """Add this layer's ops to a program and return the buffer with its output."""
+        """Add this layer's ops to a program.
+
+        Args:
+            program: The program so far.
+            x: The buffer with the layer's input.
+
+        Returns:
+            The buffer with its output.
+        """
         raise NotImplementedError(self._without_lower())
 
     def _without_lower(self) -> str:

@@ -45,7 +45,13 @@ class Convolution(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def problem(self, shape: Shape, filters: int, groups: int) -> Problem:
-        """Return the convolution's problem for an input of a given shape."""
+        """Return what is to be computed.
+
+        Args:
+            shape: One input's, (height, width, channels).
+            filters: The kernels' number.
+            groups: The groups' number.
+        """
         pad = window_arguments.resolve_padding(
             self.padding, shape, self.kernel_size, self.strides, self.dilation_rate
         )

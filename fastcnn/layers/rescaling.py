@@ -126,17 +126,28 @@ class Normalization(_Affine):
         return self.mean is not None or self.variance is not None
 
     def adapt(self, images: object) -> Normalization:
-        """Take mean and variance of each channel from the training images, as they reach this
-        layer: an array [n, ..., channels] or a Dataset, which is read through once. Returns
-        itself.
+        """Take mean and variance of each channel from images.
+
+        Args:
+            images: The training images, as they reach this layer: an array or a Dataset, which is
+                read through once.
+
+        Returns:
+            The layer itself.
+
+        Shape:
+            images [n, ..., channels].
         """
         moments = statistics.of_colours(images, f"{self.label}: adapt")
         self.take(moments.mean, moments.variance)
         return self
 
     def take(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Take measured statistics, float64 [channels]. A channel that is the same everywhere
-        becomes 0.
+        """Take measured statistics; a channel that is the same everywhere becomes 0.
+
+        Args:
+            mean: float64 [channels].
+            variance: float64 [channels].
         """
         constant = variance <= np.square(CONSTANT * mean)
         self._assign(

@@ -56,7 +56,15 @@ class Metric(Settings):
         self.reset()
 
     def prepare(self, loss: Loss, output_shape: tuple[int, ...]) -> None:
-        """Adapt to the model's loss and output shape; ValueError where they do not fit."""
+        """Adapt to a model; called before each pass.
+
+        Args:
+            loss: The model's loss.
+            output_shape: One output's, without the batch.
+
+        Raises:
+            ValueError: They do not fit this metric.
+        """
 
     @property
     def log_names(self) -> tuple[str, ...]:
@@ -69,14 +77,26 @@ class Metric(Settings):
         self.count = 0.0
 
     def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
-        """One number for each of the batch's n examples, shape [n]."""
+        """One number for each example of a batch.
+
+        Args:
+            batch: What the model made of n examples.
+            y: Their targets, as the loss takes them; None where the metric reads ranks.
+
+        Shape:
+            batch.outputs [n, ...], y [n, ...] -> [n].
+        """
         raise NotImplementedError(f"{type(self).__name__} must define values(batch, y).")
 
     def update(
         self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None
     ) -> None:
-        """Take in a batch: its outputs [n, ...] and ranks [n], the targets as the loss takes them,
-        the weights [n] or None.
+        """Take in a batch.
+
+        Args:
+            batch: What the model made of n examples.
+            y: Their targets, as the loss takes them; None where the metric reads ranks.
+            weight: Their weights [n], or None.
         """
         values = self.values(batch, y)
         if self.weighted and weight is not None:
@@ -104,5 +124,9 @@ class Metric(Settings):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
-        """The metric that `get_config` described."""
+        """The metric of a configuration.
+
+        Args:
+            config: What `get_config` returned.
+        """
         return cls(**config)

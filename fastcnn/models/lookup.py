@@ -9,7 +9,15 @@ from fastcnn.utils import naming
 
 
 def layer(model: ModelSettings, name: str) -> Layer:
-    """Return the layer of a name or path."""
+    """Return the layer of a name or path.
+
+    Args:
+        model: The model.
+        name: The layer's name or path.
+
+    Raises:
+        ValueError: There is no such layer.
+    """
     every = [layer for top in model.layers for layer in top.walk()]
     by_name = {layer.name: layer for layer in reversed(every)}
     by_path = {layer.path: layer for layer in every}
@@ -19,9 +27,15 @@ def layer(model: ModelSettings, name: str) -> Layer:
 
 
 def get_layer(model: ModelSettings, name: str | None = None, index: int | None = None) -> Layer:
-    """Return the layer of a name or path, or the one at an index of `model.layers`, as Keras does.
+    """Return a layer by its name or its place, as Keras does.
 
-    ValueError where both or neither are given, or there is no such layer.
+    Args:
+        model: The model.
+        name: The layer's name or path.
+        index: Its place in `model.layers`, in place of the name.
+
+    Raises:
+        ValueError: Both or neither are passed, or there is no such layer.
     """
     if (name is None) == (index is None):
         raise ValueError(

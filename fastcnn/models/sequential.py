@@ -13,30 +13,27 @@ import numpy as np
 from fastcnn import devices, losses, optimizers, strategies
 from fastcnn.backends import nested_call
 from fastcnn.backends.engine import Engine
-from fastcnn.graph.autodiff import append_backward, append_loss
-from fastcnn.graph.fusion import drop_unused, fuse
 from fastcnn.graph.parameter import Parameter
-from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
-from fastcnn.layers.containers import append_trace, build_chain, lower_network
-from fastcnn.losses import Loss, LossLike
+from fastcnn.layers.containers import build_chain
+from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
 from fastcnn.models import lookup
+from fastcnn.models.network import Network
 from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import metrics_of
-from fastcnn.training.trainer import Trainer
-from fastcnn.utils import arguments, forking, naming, settings
+from fastcnn.utils import arguments, forking, naming
 from fastcnn.utils.settings import FixedList
 
 FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
 
-class Sequential(Trainer):
+class Sequential(Network):
     """A network of layers, each fed by the one before.
 
     Its `decoder` is what made images of the files that it was trained on: `model.decoder(path)`.
@@ -90,7 +87,17 @@ class Sequential(Trainer):
         loss: LossLike | None = None,
         metrics: Sequence[MetricLike] = (),
     ) -> None:
-        """Choose optimizer, loss and metrics, by name or as objects; the optimizer starts anew."""
+        """Choose optimizer, loss and metrics; the optimizer starts anew.
+
+        Args:
+            optimizer: An `Optimizer`, or its name or configuration.
+            loss: A `Loss`, or its name or configuration; None for a model that only predicts.
+            metrics: `Metric`s, or their names, which `evaluate` and `fit` tell beside the loss.
+
+        Raises:
+            ValueError: A name is not known; nothing has changed.
+            TypeError: An argument is of a wrong type.
+        """
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
         new_metrics = metrics_of(metrics)
@@ -109,10 +116,18 @@ class Sequential(Trainer):
             return self._engine
 
     def to(self, device: str, precision: str | None = None) -> Sequential:
-        """Move to "cpu", "cuda" or "auto" (and another precision); return the model itself.
+        """Move to a device; weights, optimizer state and step go along.
 
-        Weights, optimizer state and step go along. Raises ValueError where the device or the
-        precision cannot be had, or lacks a strategy that a layer names; then nothing has changed.
+        Args:
+            device: "cpu", "cuda" or "auto".
+            precision: "float32" or "tf32"; None keeps it where the device has it.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ValueError: The device or the precision cannot be had, or lacks a strategy that a layer
+                names; nothing has changed.
         """
         precision = precision or ("float32" if device == "cpu" else self.precision)
         device_name = devices.resolve(device, precision)
@@ -131,74 +146,25 @@ class Sequential(Trainer):
             warnings.warn(f"device='auto' takes the CPU: {error}", stacklevel=3)
             self._assign(device="cpu")
 
-    def program(
-        self,
-        training: bool = False,
-        fused: bool = True,
-        until: str | None = None,
-        images: int = 32,
-        traced: bool = False,
-    ) -> Program:
-        """Return the network as ops, after fusion, with the strategies for batches of `images`;
-        `until` stops behind the layer at a path, `traced` ends in the outputs of all layers."""
-        program = self._ops(training, fused, until, traced)
-        strategies.assign(program, images, self.error_bound, self.device, self.precision)
-        return program
-
-    def _ops(
-        self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
-    ) -> Program:
-        program = lower_network(self.layers, self.input_shape, training)
-        if until is not None:
-            program.output = program.outputs_of[until]
-        if traced:
-            program.output = append_trace(program)
-        program.output = program.readable(program.output)
-        if fused:
-            fuse(program)
-        if not training:
-            drop_unused(program, {program.output})
-        return program
-
-    def layer_program(self, path: str | None, images: int) -> Program:
-        """Return the program that ends behind the layer at a path, not fused; with None, one that
-        ends in the outputs of all layers."""
-        return self.program(fused=False, until=path, images=images, traced=path is None)
-
-    def program_and_roles(
-        self, kind: str, images: int = 32, loss: Loss | None = None
-    ) -> tuple[Program, dict[str, Buffer]]:
-        """Return the program for "train", "test" or "predict" and its buffers by role.
-
-        Another `loss` takes the place of the model's.
-        """
-        program = self._ops(training=kind == "train")
-        roles = {"output": program.output}
-        if kind != "predict":
-            roles |= append_loss(program, loss or self.loss)
-        if kind == "train":
-            append_backward(program, roles["scores"], roles["gradient"])
-        wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
-        drop_unused(program, wanted or {program.output})
-        strategies.assign(program, images, self.error_bound, self.device, self.precision)
-        return program, roles
-
-    def penalty(self) -> float:
-        """Return the sum of the regularizers' penalties of all trainable parameters."""
-        total = 0.0
-        for parameter in self.parameters:
-            if parameter.trainable and parameter.regularizer is not None:
-                values = self.state.values[parameter.offset : parameter.offset + parameter.size]
-                total += parameter.regularizer(values)
-        return total
-
     layer = lookup.layer
     get_layer = lookup.get_layer
 
     def gradients(
         self, x: object, y: object, sample_weight: object = None
     ) -> tuple[float, dict[str, np.ndarray]]:
-        """Return (loss, gradient of each trainable parameter by its path) of a training step."""
+        """Return what a training step would follow; the weights stay.
+
+        Args:
+            x: Images of the batch.
+            y: Their targets.
+            sample_weight: A weight for each image.
+
+        Returns:
+            (loss, gradient of each trainable parameter by its path).
+
+        Raises:
+            ValueError: The model is not compiled, or the data do not fit it.
+        """
         input_checks.compiled(self, "gradients", training=True)
         examples = input_checks.examples(self, x, y, sample_weight, name="gradients: ")
         batch = next(iter(ArrayEpochs(examples).batches(self, len(examples))))
@@ -209,7 +175,18 @@ class Sequential(Trainer):
         }
 
     def activations(self, x: object, layer: str | Layer) -> np.ndarray:
-        """Return what a layer (name, path or object) makes of x at inference, float32[n, ...]."""
+        """Return what a layer makes of images at inference.
+
+        Args:
+            x: Images.
+            layer: A layer of the model, or its name or path.
+
+        Raises:
+            ValueError: It is no layer of this model, or the images do not fit.
+
+        Shape:
+            x [n, *input_shape] -> float32 [n, *layer.output_shape].
+        """
         target = layer if isinstance(layer, Layer) else self.layer(layer)
         if not any(target is nested for top in self.layers for nested in top.walk()):
             raise ValueError(f"activations: {target.label} is a layer of another model.")
@@ -223,7 +200,14 @@ class Sequential(Trainer):
             return [parameter.value.copy() for parameter in self.parameters]
 
     def set_weights(self, weights: Sequence[object]) -> None:
-        """Set all parameters from arrays in Keras's order; changes nothing if one does not fit."""
+        """Set all parameters.
+
+        Args:
+            weights: An array for each, in the order of `get_weights`.
+
+        Raises:
+            ValueError: There are more or fewer, or one does not fit; nothing has changed.
+        """
         values = list(weights)
         if len(values) != len(self.parameters):
             raise ValueError(
@@ -236,34 +220,25 @@ class Sequential(Trainer):
                 parameter.value[...] = array
 
     def summary(self, images: int = 32) -> None:
-        """Print the table of layers, with the strategies for batches of `images`."""
+        """Print the table of layers and the strategies that compute them.
+
+        Args:
+            images: The size of a batch, for which strategies are chosen.
+        """
         print(summary_text(self, images))
 
-    def pin_strategies(self, images: int = 32) -> None:
-        """Name the strategies now in force for batches of `images`, in the layers' settings.
-
-        A model that leaves them to "auto" may compute other bits where other times were measured,
-        or on another computer. Named ones stay as they are, through save and load too.
-        """
-        settings_to_pin = []
-        for op in self._ops(training=True).ops:
-            if op.kind == "conv2d":
-                names = strategies.pinned(op, images, self.error_bound, self.device, self.precision)
-                layer = self.layer(op.layer)
-                setting = lookup.strategy_setting(layer, op.attributes["strategy"], names)
-                if setting is not None:
-                    settings_to_pin.append((layer, setting, names))
-        for layer, setting, names in settings_to_pin:
-            layer._assign(**{setting: strategies.wish(layer.label, names)})
-        self.plan_anew()
-
-    def plan_anew(self) -> None:
-        """Let the next run choose strategies by what is then known."""
-        self._plans += 1
-        settings.changed()
-
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
-        """Write model, optimizer state and epoch to one HDF5 file."""
+        """Write all that continues a training to one HDF5 file, for `fastcnn.load`.
+
+        Args:
+            path: The file; a crash leaves the old one or the new one.
+            include_optimizer: Whether the optimizer's state is written; without it the file is a
+                half to a third as large and loads uncompiled.
+
+        Raises:
+            ValueError: The file could not be loaded again, as with weights that are not finite.
+            OSError: It cannot be written.
+        """
         from fastcnn.saving import model_file
 
         with self.lock:
@@ -276,7 +251,15 @@ class Sequential(Trainer):
         model_file.check_save(self)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights to an HDF5 file that Keras 3 reads too."""
+        """Write the weights to an HDF5 file.
+
+        Args:
+            path: The file, which Keras 3 reads too where it ends in ".weights.h5".
+
+        Raises:
+            ValueError: Weights are not finite.
+            OSError: It cannot be written.
+        """
         from fastcnn.saving import model_file
 
         with self.lock:
@@ -285,10 +268,20 @@ class Sequential(Trainer):
     def load_weights(
         self, path: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
     ) -> Any:
-        """Read weights written by `save`, `save_weights` or Keras 3; return what was loaded.
+        """Read weights, layer by layer.
 
-        Layers are paired in order, with `by_name` those of the same name. `skip_mismatch` leaves
-        out what does not fit in place of raising; when anything is raised, nothing has changed.
+        Args:
+            path: A file of `save`, `save_weights` or Keras 3 (`.weights.h5`, `.keras`).
+            skip_mismatch: Leave out layers that do not fit in place of raising.
+            by_name: Pair layers of the same name, not in order.
+
+        Returns:
+            A report of what was loaded and what was skipped.
+
+        Raises:
+            FormatError: It is not such a file, is damaged, or does not fit (a ValueError); nothing
+                has changed.
+            OSError: It cannot be opened.
         """
         from fastcnn.saving import model_file
 
@@ -310,7 +303,13 @@ class Sequential(Trainer):
     def from_config(
         cls, config: dict[str, Any], device: str = "auto", precision: str = "float32"
     ) -> Self:
-        """Make a model from what `get_config` returned, with fresh weights."""
+        """Make a model from its architecture, with fresh weights.
+
+        Args:
+            config: What `get_config` returned.
+            device: As in the constructor.
+            precision: As in the constructor.
+        """
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)
         bound = config.get("error_bound", strategies.ERROR_BOUND)

@@ -97,7 +97,14 @@ class Optimizer(ConfiguredSettings):
         return (0.0,) * len(self.slots)
 
     def new_slots(self, size: int) -> np.ndarray:
-        """The slots before the first step, float32[len(slots), size]."""
+        """The slots before the first step.
+
+        Args:
+            size: How many weights there are.
+
+        Returns:
+            float32 [len(slots), size].
+        """
         values = np.array(self.slot_values, np.float32).reshape(-1, 1)
         return np.repeat(values, size, axis=1)
 
@@ -106,8 +113,13 @@ class Optimizer(ConfiguredSettings):
         return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the update after ``step`` updates. ValueError when a schedule
-        gives what is not a number of at least 0 that float32 holds.
+        """The learning rate of an update.
+
+        Args:
+            step: How many updates came before it.
+
+        Raises:
+            ValueError: A schedule gives what is no number of at least 0 that float32 holds.
         """
         rate = self._learning_rate
         if not isinstance(rate, Schedule):
@@ -125,7 +137,17 @@ class Optimizer(ConfiguredSettings):
         return number
 
     def hyper(self, step: int) -> np.ndarray:
-        """The numbers of the update kernel, float32[8]: learning rate, weight decay, its own."""
+        """The numbers of the update kernel: learning rate, weight decay, its own.
+
+        Args:
+            step: How many updates came before it.
+
+        Returns:
+            float32 [8].
+
+        Raises:
+            ValueError: One of them is above what float32 holds.
+        """
         rate = self.learning_rate_at(step)
         numbers = (rate, self.weight_decay or 0.0, *self._numbers(rate, step))
         hyper = np.zeros(8, np.float32)

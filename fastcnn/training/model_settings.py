@@ -230,8 +230,12 @@ class ModelSettings(Settings, ABC):
         self._metrics = metrics_of(value)
 
     def plan_key(self, kind: str) -> tuple[object, ...]:
-        """Return all that the plan of a program of a kind is made from and that may change: where
-        it equals that of a plan, the plan is right."""
+        """Return all that a plan is made from and that may change: where it equals that of a plan,
+        the plan is right.
+
+        Args:
+            kind: That of the program: "train", "test", "predict", ...
+        """
         layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
         key: tuple[object, ...] = (self._plans, self.error_bound, layers)
         if kind not in ("train", "test"):

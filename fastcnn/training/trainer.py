@@ -306,7 +306,11 @@ class Trainer(ModelSettings):
     ) -> Any:
         """Return the loss and the metrics of one batch, as `evaluate` gives them.
 
-        The arguments are those of `train_on_batch`.
+        Args:
+            x: Images of the batch.
+            y: Their targets.
+            sample_weight: A weight for each image.
+            return_dict: Return the values by name.
         """
         with self.lock:
             input_checks.compiled(self, "test_on_batch")

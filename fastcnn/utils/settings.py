@@ -190,7 +190,11 @@ class ConfiguredSettings(Settings):
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> Self:
-        """Make an object from what `get_config` returned."""
+        """Make an object from its configuration.
+
+        Args:
+            config: What `get_config` returned.
+        """
         return cls(**config)
 
     def __repr__(self) -> str:

@@ -93,6 +93,31 @@ def test_args_name_exactly_the_parameters(name):
     assert [arg for arg in documented(member.__doc__) if arg != REFUSED] == expected
 
 
+# What a user calls, or derives classes of: of these each method has a docstring with Args too.
+BASES = (
+    fastcnn.Sequential,
+    fastcnn.callbacks.Callback,
+    fastcnn.initializers.Initializer,
+    fastcnn.layers.Layer,
+    fastcnn.losses.Loss,
+    fastcnn.metrics.Metric,
+    fastcnn.optimizers.Optimizer,
+    fastcnn.schedules.Schedule,
+)
+METHODS = {
+    f"{base.__name__}.{name}": method
+    for base in BASES
+    for name, method in inspect.getmembers(base, inspect.isroutine)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_args_of_methods_name_exactly_the_parameters(name):
+    expected = [p for p in inspect.signature(METHODS[name]).parameters if p != "self"]
+    assert documented(inspect.getdoc(METHODS[name])) == expected
+
+
 PACKAGE = Path(fastcnn.__file__).parent
 SOURCES = sorted([*(PACKAGE / "data").rglob("*.py"), PACKAGE / "devices.py"])
 

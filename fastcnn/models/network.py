@@ -1,0 +1,128 @@
+"""A network of layers in a row, as the programs that engines run."""
+
+from __future__ import annotations
+
+from fastcnn import strategies
+from fastcnn.graph.autodiff import append_backward, append_loss
+from fastcnn.graph.fusion import drop_unused, fuse
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.layers.containers import append_trace, lower_network
+from fastcnn.losses import Loss
+from fastcnn.models import lookup
+from fastcnn.training.trainer import Trainer
+from fastcnn.utils import settings
+
+
+class Network(Trainer):
+    """A model, as far as it becomes programs."""
+
+    def program(
+        self,
+        training: bool = False,
+        fused: bool = True,
+        until: str | None = None,
+        images: int = 32,
+        traced: bool = False,
+    ) -> Program:
+        """Return the network as ops, with the strategies that compute its convolutions; print it.
+
+        Args:
+            training: Whether the layers act as in training: dropout, statistics of the batch.
+            fused: Whether ops are joined, as they are before they run.
+            until: The path of a layer, behind which the program stops; None for the last one.
+            images: The size of a batch, for which strategies are chosen.
+            traced: Whether it ends in the outputs of all layers, side by side.
+
+        Returns:
+            The program.
+
+        Raises:
+            KeyError: No layer has the path `until`.
+            ValueError: A layer names a strategy that cannot compute its convolution.
+        """
+        program = self._ops(training, fused, until, traced)
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
+        return program
+
+    def _ops(
+        self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
+    ) -> Program:
+        program = lower_network(self.layers, self.input_shape, training)
+        if until is not None:
+            program.output = program.outputs_of[until]
+        if traced:
+            program.output = append_trace(program)
+        program.output = program.readable(program.output)
+        if fused:
+            fuse(program)
+        if not training:
+            drop_unused(program, {program.output})
+        return program
+
+    def layer_program(self, path: str | None, images: int) -> Program:
+        """Return the program that ends behind a layer, not fused.
+
+        Args:
+            path: The layer's; None for a program that ends in the outputs of all layers.
+            images: The size of a batch, for which strategies are chosen.
+        """
+        return self.program(fused=False, until=path, images=images, traced=path is None)
+
+    def program_and_roles(
+        self, kind: str, images: int = 32, loss: Loss | None = None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a step and its buffers by role.
+
+        Args:
+            kind: "train", "test" or "predict".
+            images: The size of a batch, for which strategies are chosen.
+            loss: One that takes the place of the model's; None for the model's own.
+        """
+        program = self._ops(training=kind == "train")
+        roles = {"output": program.output}
+        if kind != "predict":
+            roles |= append_loss(program, loss or self.loss)
+        if kind == "train":
+            append_backward(program, roles["scores"], roles["gradient"])
+        wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
+        drop_unused(program, wanted or {program.output})
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
+        return program, roles
+
+    def penalty(self) -> float:
+        """Return the sum of the regularizers' penalties of all trainable parameters."""
+        total = 0.0
+        for parameter in self.parameters:
+            if parameter.trainable and parameter.regularizer is not None:
+                values = self.state.values[parameter.offset : parameter.offset + parameter.size]
+                total += parameter.regularizer(values)
+        return total
+
+    def pin_strategies(self, images: int = 32) -> None:
+        """Name the strategies now in force, in the layers' settings.
+
+        A model that leaves them to "auto" may compute other bits where other times were measured,
+        or on another computer. Named ones stay as they are, through save and load too.
+
+        Args:
+            images: The size of a batch, for which strategies are chosen.
+
+        Raises:
+            ValueError: A layer of a user's own has no setting that holds them.
+        """
+        settings_to_pin = []
+        for op in self._ops(training=True).ops:
+            if op.kind == "conv2d":
+                names = strategies.pinned(op, images, self.error_bound, self.device, self.precision)
+                layer = lookup.layer(self, op.layer)
+                setting = lookup.strategy_setting(layer, op.attributes["strategy"], names)
+                if setting is not None:
+                    settings_to_pin.append((layer, setting, names))
+        for layer, setting, names in settings_to_pin:
+            layer._assign(**{setting: strategies.wish(layer.label, names)})
+        self.plan_anew()
+
+    def plan_anew(self) -> None:
+        """Let the next run choose strategies by what is then known."""
+        self._plans += 1
+        settings.changed()
