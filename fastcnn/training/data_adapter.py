@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -143,14 +142,7 @@ def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides |
         return None
     if is_dataset(x):
         return _sides_of_dataset(model, x, share)
-    every = np.arange(len(x), dtype=np.int64)
-    cut = math.floor(len(x) * (1.0 - share))
-    if cut in (0, len(x)):
-        raise ValueError(
-            "fit: validation_split must leave images on both sides. "
-            f"Received {share} for {len(x)} images."
-        )
-    return every[:cut], every[cut:]
+    return splitting.split_array(len(x), share)
 
 
 def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:

@@ -1,10 +1,13 @@
-"""Holding out a share of each class, decided by the images' names and a seed alone: the one rule of
-folders, packed files, `fit` and the command line.
+"""Which images are held out for validation, decided here alone.
+
+Of whatever has names or classes, for folders, packed files, `fit` and the command line, a share of
+each class, by the images' names and a seed; of `fit`'s arrays the last ones, as Keras does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -45,16 +48,34 @@ def split_source(
     return split(names, labels, share, seed)
 
 
+def split_array(count: int, share: float) -> tuple[Positions, Positions]:
+    """Return positions of an array for training and, the last ones, for validation.
+
+    Args:
+        count: How many images there are.
+        share: How much of them is held out, between 0 and 1.
+
+    Raises:
+        ValueError: Either side would be empty.
+    """
+    every = np.arange(count, dtype=np.int64)
+    cut = math.floor(count * (1.0 - share))
+    if cut in (0, count):
+        raise ValueError(
+            "fit: validation_split must leave images on both sides. "
+            f"Received {share} for {count} images."
+        )
+    return every[:cut], every[cut:]
+
+
 def split(
     names: Sequence[str], labels: npt.NDArray[Any], share: object, seed: int
 ) -> tuple[Positions, Positions]:
     """Return positions for training and for validation, both ascending.
 
     Of each class with n files, round(share * n) are held out, those whose names have the lowest
-    keyed
-    hashes: whatever the order in which a system lists files, wherever the folder lies, and whether
-        or
-    not other files are damaged.
+    keyed hashes: whatever the order in which a system lists files, wherever the folder lies, and
+    whether or not other files are damaged.
 
     Args:
         names: Of the images' files, as `file_list.text` returns them.
