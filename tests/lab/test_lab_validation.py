@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference as slow
-from test_strategies import PROBLEMS, arrays, expected
+from test_strategies import PROBLEMS, arrays
 
-from fastcnn.kernels.reference import numpy64
+from fastcnn.kernels.reference import (
+    conv2d_direct,
+    conv2d_direct_dw,
+    conv2d_direct_dx,
+    numpy64,
+)
 from fastcnn.lab.measure.validation import EXACT, Examiner
 from fastcnn.lab.problems import sets
 from fastcnn.strategies import DIRECTIONS, STRATEGIES
@@ -15,27 +19,37 @@ from fastcnn.strategies import DIRECTIONS, STRATEGIES
 DIRECT = STRATEGIES["direct"]
 
 
+# Those that plain Python computes in time; tests/kernels/test_reference.py has the larger ones.
+SMALL = {name: problem for name, problem in PROBLEMS.items() if problem.multiply_adds < 20_000}
+SMALL["depthwise"] = sets.named("g6mb1ic6ih5oc6kh3ph1")[0].problem
+
+
+def by_loops(direction, problem, x, kernel, dy):
+    """One direction by the loops of the definition, group by group, in float64."""
+    window = problem.strides, problem.padding, problem.dilation
+    parts = []
+    for g in range(problem.groups):
+        inner, outputs = problem.channels_per_group, problem.filters_per_group
+        ins, outs = slice(g * inner, (g + 1) * inner), slice(g * outputs, (g + 1) * outputs)
+        function, *arguments = {
+            "forward": (conv2d_direct, x[..., ins], kernel[..., outs]),
+            "dx": (conv2d_direct_dx, dy[..., outs], kernel[..., outs], x.shape[1:3]),
+            "dw": (conv2d_direct_dw, x[..., ins], dy[..., outs], problem.kernel),
+        }[direction]
+        parts.append(function.py_func(*arguments, *window))
+    return np.concatenate(parts, axis=-1)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_the_labs_reference_is_the_tests_own(name, direction):
-    """Both in float64, but written by different people's methods."""
-    x, kernel, bias, dy = arrays(PROBLEMS[name], 2)
-    right = expected(direction, PROBLEMS[name], x, kernel, 0 * bias, dy)
-    first, second = {"forward": (x, kernel), "dx": (dy, kernel), "dw": (x, dy)}[direction]
-    found = numpy64.compute(direction, PROBLEMS[name], first, second)
-    np.testing.assert_allclose(found, right, rtol=0, atol=1e-12 * np.abs(right).max())
-
-
-def test_the_labs_reference_of_a_depthwise_convolution():
-    problem = sets.named("g6mb1ic6ih5oc6kh3ph1")[0].problem
+@pytest.mark.parametrize("name", SMALL)
+def test_the_labs_reference_is_the_definition(name, direction):
+    """Both in float64: tap by tap as matrix products, and number by number."""
+    problem = SMALL[name]
     x, kernel, _, dy = arrays(problem, 2)
-    settings = (problem.strides, problem.padding, problem.dilation, problem.groups)
-    np.testing.assert_allclose(
-        numpy64.forward(problem, x, kernel), slow.conv2d(x, kernel, *settings), atol=1e-12
-    )
-    dx, dw = slow.conv2d_backward(dy, x, kernel, *settings)
-    np.testing.assert_allclose(numpy64.dx(problem, dy, kernel), dx, atol=1e-12)
-    np.testing.assert_allclose(numpy64.dw(problem, x, dy), dw, atol=1e-12)
+    right = by_loops(direction, problem, x, kernel, dy)
+    first, second = {"forward": (x, kernel), "dx": (dy, kernel), "dw": (x, dy)}[direction]
+    computed = numpy64.compute(direction, problem, first, second)
+    np.testing.assert_allclose(computed, right, rtol=0, atol=1e-12 * np.abs(right).max())
 
 
 @pytest.mark.parametrize("name", ["3x3 same", "dilated groups", "1x1"])

@@ -2,7 +2,8 @@
 
 Images are [N, H, W, C], convolution kernels [KH, KW, C_in / groups, C_out], dense kernels
 [in, out]. Beside each operation stands the function that turns the gradient of its output, `dy`,
-into the gradients of its inputs. Nothing here is fast; it is meant to be read and believed.
+into the gradients of its inputs. Nothing here is fast; it is meant to be read and believed. The
+convolution is that of the library, which is checked against the loops of its definition.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.reference import numpy64
 
 Array = np.ndarray
 
@@ -69,42 +73,24 @@ def positions(padded: Array, kernel, strides, dilation=1) -> Iterator[tuple[int,
             )
 
 
-# Convolution
+# Convolution, as the lab checks strategies by it
 
 
 def conv2d(x, kernel, strides=1, padding="valid", dilation=1, groups=1) -> Array:
-    size = kernel.shape[:2]
-    padded = pad(x, margins(x.shape[1:3], size, strides, padding, dilation))
-    y = 0.0
-    for i, j, index in positions(padded, size, strides, dilation):
-        parts = [
-            padded[index][..., ins] @ kernel[i, j][:, outs]
-            for ins, outs in channel_groups(kernel, groups)
-        ]
-        y = y + np.concatenate(parts, axis=-1)
-    return y
+    return numpy64.forward(problem_of(x, kernel, strides, padding, dilation, groups), x, kernel)
 
 
 def conv2d_backward(dy, x, kernel, strides=1, padding="valid", dilation=1, groups=1):
     """(dx, dkernel)"""
-    size = kernel.shape[:2]
-    sides = margins(x.shape[1:3], size, strides, padding, dilation)
-    padded = pad(x, sides)
-    dx, dkernel = np.zeros_like(padded), np.zeros_like(kernel)
-    for i, j, index in positions(padded, size, strides, dilation):
-        for ins, outs in channel_groups(kernel, groups):
-            dx[index][..., ins] += dy[..., outs] @ kernel[i, j][:, outs].T
-            dkernel[i, j][:, outs] += np.einsum(
-                "nhwi,nhwo->io", padded[index][..., ins], dy[..., outs]
-            )
-    return unpad(dx, sides), dkernel
+    problem = problem_of(x, kernel, strides, padding, dilation, groups)
+    return numpy64.dx(problem, dy, kernel), numpy64.dw(problem, x, dy)
 
 
-def channel_groups(kernel, groups) -> Iterator[tuple[slice, slice]]:
-    """The input and the output channels that each group joins."""
-    inputs, outputs = kernel.shape[2], kernel.shape[3] // groups
-    for g in range(groups):
-        yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
+def problem_of(x, kernel, strides, padding, dilation, groups) -> Problem:
+    size, filters = kernel.shape[:2], kernel.shape[3]
+    (top, bottom), (left, right) = margins(x.shape[1:3], size, strides, padding, dilation)
+    border = ((top, bottom), (left, right))
+    return Problem(*x.shape[1:], filters, size, pair(strides), border, pair(dilation), groups)
 
 
 def depthwise_conv2d(x, kernel, strides=1, padding="valid", dilation=1) -> Array:

@@ -2,8 +2,9 @@
 
 The twins of kernels/reference/conv2d.py. Arrays are flat, one image behind the other; `_at` says
 where a number lies, `_place` which number a thread has. `@kernel` is Numba's `cuda.jit`, told the
-types by annotations and the number of threads by a function (`_each_output`). Nothing is shared between threads, so each
-reads from memory all that it needs: what every faster kernel sets out to avoid.
+types by annotations and the number of threads by a function (`_each_output`). Nothing is shared
+between threads, so each reads from memory all that it needs: what every faster kernel sets out to
+avoid.
 
 Shapes: x [N, H, W, C], kernel [KH, KW, C / groups, F], y [N, OH, OW, F] and windows
 [N, OH, OW, KH, KW, C]; `inner` is C / groups, `outputs` F / groups.
