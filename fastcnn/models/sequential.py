@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import metrics_of
 from fastcnn.utils import arguments, forking, naming
 from fastcnn.utils.settings import FixedList
+
+if TYPE_CHECKING:
+    from fastcnn.saving.weights import LoadReport
 
 FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
@@ -232,8 +235,7 @@ class Sequential(Network):
 
         Args:
             path: The file; a crash leaves the old one or the new one.
-            include_optimizer: Whether the optimizer's state is written; without it the file is a
-                half to a third as large and loads uncompiled.
+            include_optimizer: Write the optimizer's state; a file without it loads uncompiled.
 
         Raises:
             ValueError: The file could not be loaded again, as with weights that are not finite.
@@ -267,7 +269,7 @@ class Sequential(Network):
 
     def load_weights(
         self, path: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
-    ) -> Any:
+    ) -> LoadReport:
         """Read weights, layer by layer.
 
         Args:

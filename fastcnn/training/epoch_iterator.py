@@ -179,7 +179,7 @@ class StreamEpochs:
         self,
         model: ModelSettings,
         batch_size: int,
-        order: Any = None,
+        order: NDArray[np.int64] | None = None,
         epoch: int = 0,
         training: bool = False,
     ) -> Generator[Batch, None, None]:

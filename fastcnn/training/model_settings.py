@@ -57,7 +57,7 @@ class ModelSettings(Settings, ABC):
         self._optimizer: Optimizer | None = None
         self._loss: Loss | None = None
         self._metrics: list[Metric] = []
-        self._engine: Any = None
+        self._engine: Engine | None = None
         self._plans = 0  # how often they were asked to be made anew
         self.name = name
         self.seed = seed

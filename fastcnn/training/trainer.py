@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastcnn import strategies
 from fastcnn.autotune import tuner
+from fastcnn.backends.step import StepResult
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
@@ -334,7 +335,7 @@ def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
         )
 
 
-def _on_batch(model: Trainer, examples: Examples, run: Any) -> Logs:
+def _on_batch(model: Trainer, examples: Examples, run: Callable[..., StepResult]) -> Logs:
     tally = Tally(model.metrics, len(examples))
     for x, y, weight in ArrayEpochs(examples, workers=0).batches(model, len(examples)):
         tally.add(run(x, y, weight), y, weight)
