@@ -114,7 +114,7 @@ class StrategyBenchmark:
 
 
 class Maker:
-    """Makes the convolutions of a contest.
+    """Makes the convolutions of a benchmark.
 
     On the CPU each is there for its turn alone, so that only one at a time has its workspace. On a
     GPU they are kept as long as there is memory: to copy the arrays takes longer than a turn.
@@ -218,5 +218,5 @@ def arrays(direction: str, problem: Problem, images: int) -> Pair:
     first = output if direction == "dx" else image
     second = output if direction == "dw" else kernel
     numbers = np.random.default_rng(0).standard_normal(4093, np.float32)
-    # Drawing hundreds of millions would take longer than the contest.
+    # Drawing hundreds of millions would take longer than the benchmark.
     return np.resize(numbers, first), np.resize(numbers, second)

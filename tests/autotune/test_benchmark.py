@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-import fake_contest
+import fake_benchmark
 import numpy as np
 import pytest
-from fake_contest import NAMES, PROBLEM
+from fake_benchmark import NAMES, PROBLEM
 
 from fastcnn.autotune import benchmark, cpu_contention
 from fastcnn.graph.problem import Problem
@@ -16,8 +16,8 @@ from fastcnn.strategies import DIRECTIONS, STRATEGIES
 
 
 @pytest.fixture
-def watch(monkeypatch) -> fake_contest.CallTimer:
-    return fake_contest.installed(monkeypatch)
+def watch(monkeypatch) -> fake_benchmark.CallTimer:
+    return fake_benchmark.installed(monkeypatch)
 
 
 def run(direction="forward", problem=PROBLEM, images=8, seconds=0.2):

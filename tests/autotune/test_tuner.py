@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import fake_contest
+import fake_benchmark
 import numpy as np
 import pytest
-from fake_contest import NAMES, PROBLEM
+from fake_benchmark import NAMES, PROBLEM
 
 import fastcnn
 from fastcnn import Sequential, devices, num_threads, set_num_threads, strategies
@@ -34,8 +34,8 @@ def own_measurements(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def watch(monkeypatch) -> fake_contest.CallTimer:
-    return fake_contest.installed(monkeypatch)
+def watch(monkeypatch) -> fake_benchmark.CallTimer:
+    return fake_benchmark.installed(monkeypatch)
 
 
 def small(**options) -> Sequential:

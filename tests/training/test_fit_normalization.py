@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_augment_argument import Source
 from test_fit_augment import FULL, X, Y, fit, same
-from test_preparations import Source
 
 import fastcnn
 from fastcnn import layers

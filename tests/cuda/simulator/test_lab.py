@@ -7,7 +7,7 @@ import io
 import json
 from types import SimpleNamespace
 
-import fake_contest
+import fake_benchmark
 import numpy as np
 import pytest
 
@@ -45,9 +45,9 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def watch(quick, monkeypatch) -> fake_contest.CallTimer:
+def watch(quick, monkeypatch) -> fake_benchmark.CallTimer:
     monkeypatch.delitem(STRATEGIES, "im2col")
-    return fake_contest.installed(monkeypatch)
+    return fake_benchmark.installed(monkeypatch)
 
 
 # The card's limits
@@ -136,7 +136,7 @@ def test_workspace_may_be_a_part_of_the_gpus_memory(monkeypatch):
 
 def test_a_gpus_times_are_its_own(watch):
     watch.seconds["winograd"] = 0.4e-3
-    problem = fake_contest.PROBLEM
+    problem = fake_benchmark.PROBLEM
     report = tuner.tune([problem], 8, training=False, device="cuda")
     (row,) = report.rows
     assert row.after == ("winograd", "measured")
@@ -149,7 +149,7 @@ def test_a_gpus_times_are_its_own(watch):
 
 def test_other_programs_do_not_disturb_a_gpu(watch):
     watch.disturbance = 0.9
-    (row, *_) = tuner.tune([fake_contest.PROBLEM], 8, device="cuda").rows
+    (row, *_) = tuner.tune([fake_benchmark.PROBLEM], 8, device="cuda").rows
     assert not row.disturbed
 
 
@@ -172,9 +172,11 @@ def test_a_model_is_tuned_for_its_device(watch):
 def test_a_precision_is_tuned_by_itself(watch):
     """What was fastest with tensor cores says nothing of float32, and the other way round."""
     watch.seconds["direct"] = 0.1e-3
-    report = tuner.tune([fake_contest.PROBLEM], 8, training=False, device="cuda", precision="tf32")
+    report = tuner.tune(
+        [fake_benchmark.PROBLEM], 8, training=False, device="cuda", precision="tf32"
+    )
     assert report.rows[0].after == ("direct", "measured")
-    key = "forward", fake_contest.PROBLEM, 8
+    key = "forward", fake_benchmark.PROBLEM, 8
     assert choose(*key, device="cuda", precision="tf32") == ("direct", "measured")
     assert choose(*key, device="cuda").why == "estimated"
     model = fastcnn.Sequential([L.Conv2D(8, 3), L.Flatten(), L.Dense(3)], (12, 12, 4))
