@@ -1,7 +1,7 @@
 """Every kernel on small problems: convolutions and layers against float64, steps against the CPU.
 
 What the layers are compared with is the tests' own: layer_cases.py and reference_model.py in
-tests/reference/.
+tests/reference/, building.py in tests/helpers/.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from fastcnn.optimizers import SGD
 from fastcnn.strategies import DIRECTIONS
 
 sys.path.insert(1, str(Path(__file__).parents[2] / "tests" / "reference"))
+sys.path.insert(1, str(Path(__file__).parents[2] / "tests" / "helpers"))
 
 import building
 import layer_cases
