@@ -5,7 +5,7 @@
     python bench/compare.py --parts threads --neighbours 2
 
 Peers run in the interpreter of --peer-python, $FASTCNN_PEER_PYTHON, or this one; those that are not
-installed there stay away. Figures are medians over rounds in which each contestant ran once while
+installed there stay away. Figures are medians over rounds in which each competitor ran once while
 the others were suspended; ratios are medians of the rounds' ratios, above 1 if fastcnn is faster.
 A full run takes about a quarter of an hour, most of it for what torch.compile compiles.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import competitors
-from competitors import FASTCNN, ONNX, SGEMM, TORCH, Contestant, Entry, Result, Setting
+from competitors import FASTCNN, ONNX, SGEMM, TORCH, Competitor, Entry, Result, Setting
 from disturbance import CpuContention
 from neighbours import busy
 from tables import Rate, Row, show, threads_name
@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch", nargs="+", type=int, metavar="N", help="default: 32 128, and 1")
     parser.add_argument("--repeat", type=int, default=7, metavar="N", help="rounds (default 7)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a contestant in a round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a competitor in a round")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument(
         "--neighbours", type=int, default=0, metavar="N", help="busy programs beside the steps"
@@ -87,30 +87,30 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def start(setting: Setting) -> list[Contestant]:
+def start(setting: Setting) -> list[Competitor]:
     """fastcnn, the ceiling, and the peers that are installed."""
-    running = [Contestant(FASTCNN, setting), Contestant(SGEMM, setting)]
+    running = [Competitor(FASTCNN, setting), Competitor(SGEMM, setting)]
     for kind in (TORCH, ONNX):
         try:
-            running.append(Contestant(kind, setting))
+            running.append(Competitor(kind, setting))
         except RuntimeError as absence:
             print(f"{kind.name} does not race: {absence}", file=sys.stderr)
     return running
 
 
-def check_nets(running: list[Contestant]) -> None:
-    """RuntimeError unless a net means the same network to every contestant."""
+def check_nets(running: list[Competitor]) -> None:
+    """RuntimeError unless a net means the same network to every competitor."""
     for net in (*NETS, TINY):
         counts = {
-            contestant.name: contestant.about["weights"][net]
-            for contestant in running
-            if "weights" in contestant.about
+            competitor.name: competitor.about["weights"][net]
+            for competitor in running
+            if "weights" in competitor.about
         }
         if len(set(counts.values())) > 1:
-            raise RuntimeError(f"the contestants' {net} differ in their weights: {counts}")
+            raise RuntimeError(f"the competitors' {net} differ in their weights: {counts}")
 
 
-def steps(args: argparse.Namespace, running: list[Contestant]) -> list[Row]:
+def steps(args: argparse.Namespace, running: list[Competitor]) -> list[Row]:
     """Time of a training step and of an inference, every net and batch size."""
     return [
         race_net(args, running, net, mode, batch)
@@ -121,21 +121,21 @@ def steps(args: argparse.Namespace, running: list[Contestant]) -> list[Row]:
 
 
 def race_net(
-    args: argparse.Namespace, running: list[Contestant], net: str, mode: str, batch: int
+    args: argparse.Namespace, running: list[Competitor], net: str, mode: str, batch: int
 ) -> Row:
-    """One net, mode and batch size, by every contestant."""
-    nets = [contestant for contestant in running if contestant.name != SGEMM.name]
+    """One net, mode and batch size, by every competitor."""
+    nets = [competitor for competitor in running if competitor.name != SGEMM.name]
     field = competitors.entries(nets, net, mode, batch)
     field = [entry for entry in field if entry.variant not in args.without]
     print(f"{net}, {mode}, batch {batch} ...", file=sys.stderr)
     return Row(net, mode, batch, competitors.race(field, args.repeat, args.seconds, OTHERS))
 
 
-def threads(args: argparse.Namespace, setting: Setting, running: list[Contestant]) -> list[Row]:
+def threads(args: argparse.Namespace, setting: Setting, running: list[Competitor]) -> list[Row]:
     """The same by fastcnn with 1, 2, ... threads beside the peers, the smallest net too."""
     numbers = range(1, setting.threads)
     fewer = [
-        Contestant(FASTCNN, setting._replace(threads=number), threads_name(number))
+        Competitor(FASTCNN, setting._replace(threads=number), threads_name(number))
         for number in numbers
     ]
     try:
@@ -146,24 +146,24 @@ def threads(args: argparse.Namespace, setting: Setting, running: list[Contestant
             for batch in args.batch or (1, 32, 128)
         ]
     finally:
-        for contestant in fewer:
-            contestant.close()
+        for competitor in fewer:
+            competitor.close()
 
 
-def ceiling(running: list[Contestant]) -> float:
+def ceiling(running: list[Competitor]) -> float:
     """The run's rate of NumPy's matrix product, in GFLOP/s."""
     (result,) = competitors.race(_sgemm(running), 3, 0.5, OTHERS)
     return SGEMM_FLOPS / result.ms / 1e6
 
 
-def _sgemm(running: list[Contestant]) -> list[Entry]:
-    sgemm = [contestant for contestant in running if contestant.name == SGEMM.name]
+def _sgemm(running: list[Competitor]) -> list[Entry]:
+    sgemm = [competitor for competitor in running if competitor.name == SGEMM.name]
     return competitors.entries(sgemm, "sgemm", "infer", SGEMM_SIZE)
 
 
-def kernels(args: argparse.Namespace, running: list[Contestant]) -> list[Rate]:
+def kernels(args: argparse.Namespace, running: list[Competitor]) -> list[Rate]:
     """Rates of each direction of a 3x3 convolution, 64 to 64 channels at 28x28, beside sgemm's."""
-    own = [contestant for contestant in running if contestant.name == FASTCNN.name]
+    own = [competitor for competitor in running if competitor.name == FASTCNN.name]
     rates = []
     for direction in DIRECTIONS:
         field = competitors.entries(own, "conv3x3", direction, KERNEL_BATCH) + _sgemm(running)
@@ -222,7 +222,7 @@ def main() -> int:
         check_nets(running)
         report: dict[str, Any] = {
             "machine": machine(setting, args.neighbours),
-            "versions": {contestant.name: contestant.about["versions"] for contestant in running},
+            "versions": {competitor.name: competitor.about["versions"] for competitor in running},
             "rounds": args.repeat,
             "sgemm": ceiling(running),
         }
@@ -234,9 +234,9 @@ def main() -> int:
         if "kernels" in args.parts:
             report["kernels"] = kernels(args, running)
     finally:
-        for contestant in running:
-            contestant.close()
-    racing = {contestant.name for contestant in running}
+        for competitor in running:
+            competitor.close()
+    racing = {competitor.name for competitor in running}
     report["others"] = OTHERS.share
     if "memory" in args.parts:
         report["memory"] = memory(setting, racing)

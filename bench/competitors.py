@@ -1,4 +1,4 @@
-"""The race's contestants as processes: started, asked, and stopped while another one runs."""
+"""The race's competitors as processes: started, asked, and stopped while another one runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ONNX = Kind("ONNX Runtime", "onnx_peer.py")
 
 
 class Setting(NamedTuple):
-    """What all contestants share."""
+    """What all competitors share."""
 
     threads: int
     peer_python: str
@@ -53,8 +53,8 @@ class Setting(NamedTuple):
         return {**os.environ, **threads, **own, **more}
 
 
-class Contestant:
-    """A running contestant. Outside of a request its process is suspended.
+class Competitor:
+    """A running competitor. Outside of a request its process is suspended.
 
     Spinning worker threads of one framework would otherwise take time from the next one.
     """
@@ -81,7 +81,7 @@ class Contestant:
             raise
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Sends a request and returns the answer; RuntimeError where the contestant failed."""
+        """Sends a request and returns the answer; RuntimeError where the competitor failed."""
         self._signal("SIGCONT")
         if self.process.stdin is None or self.process.stdout is None:
             raise RuntimeError(f"{self.name} was started without pipes.")
@@ -124,9 +124,9 @@ class Contestant:
 
 
 class Entry(NamedTuple):
-    """One contestant's way of doing a task."""
+    """One competitor's way of doing a task."""
 
-    contestant: Contestant
+    competitor: Competitor
     task: dict[str, Any]
 
     @property
@@ -151,12 +151,12 @@ class Result(NamedTuple):
         return statistics.median(theirs / own for theirs, own in pairs)
 
 
-def entries(contestants: list[Contestant], net: str, mode: str, batch: int) -> list[Entry]:
-    """Every variant of every contestant that can do this."""
+def entries(competitors: list[Competitor], net: str, mode: str, batch: int) -> list[Entry]:
+    """Every variant of every competitor that can do this."""
     return [
-        Entry(contestant, {"net": net, "mode": mode, "batch": batch, "variant": variant})
-        for contestant in contestants
-        for variant in contestant.about["variants"].get(mode, ())
+        Entry(competitor, {"net": net, "mode": mode, "batch": batch, "variant": variant})
+        for competitor in competitors
+        for variant in competitor.about["variants"].get(mode, ())
     ]
 
 
@@ -169,25 +169,25 @@ def race(
     does is counted meanwhile.
     """
     ready = [entry for entry in field if _prepared(entry)]
-    results = [Result(entry.contestant.name, entry.variant, []) for entry in ready]
+    results = [Result(entry.competitor.name, entry.variant, []) for entry in ready]
     if disturbance is not None:
-        disturbance.start({entry.contestant.process.pid for entry in ready})
+        disturbance.start({entry.competitor.process.pid for entry in ready})
     for turn in range(rounds):
         for offset in range(len(ready)):
             index = (turn + offset) % len(ready)
-            contestant, task = ready[index]
-            times = contestant.ask(command="run", task=task, seconds=seconds)["ms"]
+            competitor, task = ready[index]
+            times = competitor.ask(command="run", task=task, seconds=seconds)["ms"]
             results[index].rounds.append(statistics.median(times))
     if disturbance is not None:
         disturbance.stop()
-    for contestant, task in ready:
-        contestant.ask(command="drop", task=task)
+    for competitor, task in ready:
+        competitor.ask(command="drop", task=task)
     return results
 
 
 def _prepared(entry: Entry) -> bool:
     try:
-        entry.contestant.ask(command="prepare", task=entry.task)
+        entry.competitor.ask(command="prepare", task=entry.task)
     except (MemoryError, RuntimeError, ValueError) as error:
         print(f"left out, {entry.task}: {error}", file=sys.stderr)
         return False
@@ -197,7 +197,7 @@ def _prepared(entry: Entry) -> bool:
 def fresh_process(
     kind: Kind, setting: Setting, *arguments: str, **environment: str
 ) -> dict[str, Any]:
-    """What a new process of a contestant answers to `memory` or `startup` NET BATCH VARIANT."""
+    """What a new process of a competitor answers to `memory` or `startup` NET BATCH VARIANT."""
     done = subprocess.run(
         setting.command(kind, *arguments),
         env=setting.environment(**environment),

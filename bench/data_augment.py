@@ -6,7 +6,7 @@
 normalisation; "affine": rotation, zoom, shift, brightness, contrast, saturation and hue (not
 Pillow's), normalisation. All have the same number of threads or processes. A step of fastcnn is
 4096 images, in batches of 512, 128 or 32 one after the other a thread, whose memory is used again
-as in training; the others' batches are those at which they are fastest, or 256. Contestants run in
+as in training; the others' batches are those at which they are fastest, or 256. Competitors run in
 turns, each suspended while another one runs; a figure is the median of the rounds. "copy" is the
 ceiling: as many float images copied from one array to another, memory to memory, by the same
 threads.
@@ -21,7 +21,7 @@ import statistics
 import sys
 from typing import Any
 
-from competitors import Contestant, Entry, Kind, Result, Setting, race
+from competitors import Competitor, Entry, Kind, Result, Setting, race
 from disturbance import CpuContention
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--repeat", type=int, default=7, metavar="N", help="rounds (default 7)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a contestant in a round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a competitor in a round")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument("--peer-python", metavar="PATH", help="the peers' interpreter")
     parser.add_argument("--json", metavar="FILE", help="also write everything measured")
@@ -55,11 +55,11 @@ def step_images(variant: str, mode: str) -> int:
     return IMAGES.get((variant, mode), usual)
 
 
-def field(contestants: list[Contestant], mode: str) -> list[Entry]:
-    """Every contestant's variants of a task."""
+def field(competitors: list[Competitor], mode: str) -> list[Entry]:
+    """Every competitor's variants of a task."""
     return [
         Entry(
-            contestant,
+            competitor,
             {
                 "net": "cifar",
                 "mode": mode,
@@ -67,8 +67,8 @@ def field(contestants: list[Contestant], mode: str) -> list[Entry]:
                 "variant": variant,
             },
         )
-        for contestant in contestants
-        for variant in contestant.about["variants"][mode]
+        for competitor in competitors
+        for variant in competitor.about["variants"][mode]
     ]
 
 
@@ -93,7 +93,7 @@ def compare(mode: str, results: list[Result]) -> dict[str, Any]:
 
 def show(console: Console, compared: dict[str, Any]) -> None:
     table = Table(title=compared["mode"], box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("contestant")
+    table.add_column("competitor")
     for column in ("images/s", "fastcnn is faster"):
         table.add_column(column, justify="right")
     for name, rate in sorted(compared["rates"].items(), key=lambda pair: -pair[1]):
@@ -116,18 +116,18 @@ def main() -> None:
     python = args.peer_python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
     setting = Setting(args.threads, python)
     others = CpuContention()
-    contestants = [Contestant(kind, setting) for kind in (FASTCNN, PEERS)]
+    competitors = [Competitor(kind, setting) for kind in (FASTCNN, PEERS)]
     try:
         compared = [
-            compare(mode, race(field(contestants, mode), args.repeat, args.seconds, others))
+            compare(mode, race(field(competitors, mode), args.repeat, args.seconds, others))
             for mode in args.modes
         ]
     finally:
-        for contestant in contestants:
-            contestant.close()
+        for competitor in competitors:
+            competitor.close()
     console = Console(highlight=False, soft_wrap=True)
     versions = {
-        name: v for comparison in contestants for name, v in comparison.about["versions"].items()
+        name: v for comparison in competitors for name, v in comparison.about["versions"].items()
     }
     console.print(f"{args.threads} threads or processes; {args.repeat} rounds; {versions}")
     for comparison in compared:

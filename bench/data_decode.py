@@ -3,7 +3,7 @@
 python bench/data_decode.py [--images 600] [--rounds 7] [--side 64]
 
 The folder is made anew: photograph-like pictures of 500 x 375 pixels, the size that ImageNet's
-have on average. Contestants take turns in one process, with threads on all cores. Each round gives
+have on average. Competitors take turns in one process, with threads on all cores. Each round gives
 one ratio; stated are the median, the range, and the ratio of the best rounds, which other programs
 disturbed least.
 
@@ -60,7 +60,7 @@ def main() -> None:
         paths = make_photos(root, args.images)
         size = sum(Path(path).stat().st_size for path in paths) / len(paths) / 1024
         print(f"{len(paths)} JPEG files of {WIDTH} x {HEIGHT}, {size:.0f} KiB on average")
-        race(contestants(root, paths, args.side, workers), args.rounds, len(paths))
+        race(competitors(root, paths, args.side, workers), args.rounds, len(paths))
         index(Path(scratch, "many"), args.files)
 
 
@@ -101,7 +101,7 @@ def decode_and_resize(side: int, path: str) -> None:
         np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def contestants(
+def competitors(
     root: Path, paths: list[str], side: int, workers: int
 ) -> dict[str, Callable[[], object]]:
     def bare(executor: Executor, function: Callable[[int, str], None]) -> None:

@@ -1,4 +1,4 @@
-"""How much of the machine other programs took while the contestants ran."""
+"""How much of the machine other programs took while the competitors ran."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from competitors import Contestant
+from competitors import Competitor
 from gpu import compare, correctness, curve, problems
 from gpu.deadline import Clock
 from gpu.precompile import prepare
-from gpu.report import Paper
+from gpu.report import RunReport
 from gpu.scale import FULL, QUICK, TINY, Scale
 
 from fastcnn import devices
@@ -65,12 +65,12 @@ def parts(text: str) -> tuple[str, ...]:
 
 
 class Run:
-    """A run's parts, each of which puts what it finds on paper."""
+    """A run's parts, each of which adds to its report."""
 
-    def __init__(self, scale: Scale, python: str | None, paper: Paper):
-        self._scale, self._paper = scale, paper
+    def __init__(self, scale: Scale, python: str | None, run_report: RunReport):
+        self._scale, self._run_report = scale, run_report
         self._python = python or os.environ.get("FASTCNN_PEER_PYTHON") or sys.executable
-        self._peer: Contestant | None = None
+        self._peer: Competitor | None = None
 
     def check(self, past: Callable[[], bool]) -> None:
         """Print each check, the wrong ones with their reason."""
@@ -78,34 +78,34 @@ class Run:
         for number, task in enumerate(tasks):
             if past():
                 left = [f"{checked.what}, {checked.precision}" for checked in tasks[number:]]
-                self._paper.unchecked = left
-                self._paper.notes.append(f"{len(left)} of {len(tasks)} were not checked.")
+                self._run_report.unchecked = left
+                self._run_report.notes.append(f"{len(left)} of {len(tasks)} were not checked.")
                 break
             checked = task.checked()
-            self._paper.checks.append(checked)
+            self._run_report.checks.append(checked)
             said = f"WRONG: {checked.wrong}" if checked.wrong else f"right, {checked.error:.1e}"
             print(f"{checked.what}, {checked.precision}: {said}", flush=True)
-        self._paper.unreached = correctness.unreached()
+        self._run_report.unreached = correctness.unreached()
 
     def curve(self, past: Callable[[], bool]) -> None:
         """Train on both devices."""
-        self._paper.curve = curve.curve(self._scale)
+        self._run_report.curve = curve.curve(self._scale)
 
     def race(self, past: Callable[[], bool], compiled: bool = False) -> None:
         """Race beside the peer, where there is one."""
         if self._peer is None and not compiled:
-            peer = compare.peer(self._python, self._paper.simulated)
+            peer = compare.peer(self._python, self._run_report.simulated)
             if isinstance(peer, str):
-                self._paper.notes.append(f"PyTorch did not race: {peer}")
+                self._run_report.notes.append(f"PyTorch did not race: {peer}")
             else:
                 self._peer = peer
-                versions = {**peer.about["versions"], **self._paper.machine["versions"]}
-                self._paper.machine["versions"] = versions
+                versions = {**peer.about["versions"], **self._run_report.machine["versions"]}
+                self._run_report.machine["versions"] = versions
         for race in compare.races(self._scale, self._peer, compiled, past):
-            self._paper.races.append(race)
-            self._paper.write()
+            self._run_report.races.append(race)
+            self._run_report.write()
         if past():
-            self._paper.notes.append("Not all nets raced: the time was over.")
+            self._run_report.notes.append("Not all nets raced: the time was over.")
 
     def race_compiled(self, past: Callable[[], bool]) -> None:
         """Race beside what torch.compile makes."""
@@ -115,10 +115,10 @@ class Run:
     def conv(self, past: Callable[[], bool]) -> None:
         """Time the sets' convolutions beside cuDNN."""
         for report in problems.reports(self._scale, self._python, past):
-            self._paper.convolutions[report.machine["precision"]] = report
-            self._paper.write()
+            self._run_report.convolutions[report.machine["precision"]] = report
+            self._run_report.write()
         if past():
-            self._paper.notes.append("Not all convolutions were timed: the time was over.")
+            self._run_report.notes.append("Not all convolutions were timed: the time was over.")
 
     def close(self) -> None:
         """End the peer."""
@@ -135,8 +135,8 @@ def main() -> int:
         print(f"gpu.py: {error}", file=sys.stderr)
         return 2
     scale = TINY if args.tiny else QUICK if args.quick else FULL
-    paper = Paper(args.out, runner.described(device="cuda"))
-    run = Run(scale, args.peer_python, paper)
+    run_report = RunReport(args.out, runner.described(device="cuda"))
+    run = Run(scale, args.peer_python, run_report)
     todo = [*args.only, *(["race_compiled"] if "race" in args.only and scale.compiled else [])]
     ends = itertools.accumulate(WEIGHTS[part] for part in todo)
     total = sum(WEIGHTS[part] for part in todo)
@@ -146,29 +146,31 @@ def main() -> int:
     clock.share_out()
     try:
         for part, end in zip(todo, ends, strict=True):
-            broken |= not _done(getattr(run, part), partial(clock.past, end / total), paper)
+            broken |= not _done(getattr(run, part), partial(clock.past, end / total), run_report)
     finally:
         run.close()
-    print(paper.text())
-    print(f"{time.strftime('%H:%M')}, {clock.seconds:.0f} s: {', '.join(map(str, paper.files))}")
-    wrong = any(value.wrong for value in paper.convolutions.values())
-    if broken or paper.failed or wrong:
+    print(run_report.text())
+    print(
+        f"{time.strftime('%H:%M')}, {clock.seconds:.0f} s: {', '.join(map(str, run_report.files))}"
+    )
+    wrong = any(value.wrong for value in run_report.convolutions.values())
+    if broken or run_report.failed or wrong:
         return 1
-    return 3 if paper.unchecked else 0
+    return 3 if run_report.unchecked else 0
 
 
 def _done(
-    part: Callable[[Callable[[], bool]], None], past: Callable[[], bool], paper: Paper
+    part: Callable[[Callable[[], bool]], None], past: Callable[[], bool], run_report: RunReport
 ) -> bool:
     """Do a part and write what it found; say whether it came to its end without an error."""
     try:
         part(past)
     except Exception as error:
         traceback.print_exc()
-        paper.notes.append(f"{part.__name__} ended in {type(error).__name__}: {error}")
+        run_report.notes.append(f"{part.__name__} ended in {type(error).__name__}: {error}")
         return False
     finally:
-        paper.write()
+        run_report.write()
     return True
 
 

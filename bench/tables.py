@@ -22,7 +22,7 @@ class Row(NamedTuple):
     results: list[Result]
 
     def best(self, name: str) -> Result | None:
-        """A contestant's fastest variant."""
+        """A competitor's fastest variant."""
         own = [result for result in self.results if result.name == name]
         return min(own, key=lambda result: result.ms, default=None)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from competitors import Contestant, Entry, Kind, Result, Setting, entries, race
+from competitors import Competitor, Entry, Kind, Result, Setting, entries, race
 
 from gpu.scale import Scale
 from gpu.self_peer import NAME, Own
@@ -18,7 +18,7 @@ DEVICE = "FASTCNN_RACE_DEVICE"  # of the peer; the simulator's run has it on the
 
 
 class Race(NamedTuple):
-    """One net, mode, batch and precision, and what each contestant reached."""
+    """One net, mode, batch and precision, and what each competitor reached."""
 
     net: str
     mode: str
@@ -40,17 +40,17 @@ class Race(NamedTuple):
         return min(peers, key=lambda result: result.ms, default=None)
 
 
-def peer(python: str, simulated: bool) -> Contestant | str:
+def peer(python: str, simulated: bool) -> Competitor | str:
     """Return the running peer, or why there is none."""
     os.environ[DEVICE] = "cpu" if simulated else "cuda"
     try:
-        return Contestant(TORCH, Setting(os.cpu_count() or 1, python))
+        return Competitor(TORCH, Setting(os.cpu_count() or 1, python))
     except (OSError, RuntimeError) as error:
         return str(error)
 
 
 def races(
-    scale: Scale, other: Contestant | None, compiled: bool, stopped: Callable[[], bool]
+    scale: Scale, other: Competitor | None, compiled: bool, stopped: Callable[[], bool]
 ) -> Iterable[Race]:
     """Yield the races of a scale: those against torch.compile, or those against all the rest."""
     running: list[Any] = [Own(scale), *([other] if other else [])]
@@ -64,7 +64,7 @@ def races(
                         entry
                         for entry in entries(running, net, mode, batch)
                         if entry.variant.endswith("tf32") == (precision == "tf32")
-                        and (entry.contestant.name == NAME or _compiled(entry) == compiled)
+                        and (entry.competitor.name == NAME or _compiled(entry) == compiled)
                     ]
                     print(f"{net}, {mode}, batch {batch}, {precision} ...", file=sys.stderr)
                     results = race(field, scale.rounds, scale.seconds)

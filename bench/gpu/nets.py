@@ -1,4 +1,4 @@
-"""The race's networks in fastcnn, and the images and labels that all contestants have."""
+"""The race's networks in fastcnn, and the images and labels that all competitors have."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def build(net: str, precision: str) -> Sequential:
 
 
 def images(shape: tuple[int, ...], batch: int) -> np.ndarray:
-    """float32 [batch, H, W, C], the same for every contestant."""
+    """float32 [batch, H, W, C], the same for every competitor."""
     return np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
 
 
 def labels(batch: int, classes: int = 10) -> np.ndarray:
-    """int32 [batch], the same for every contestant."""
+    """int32 [batch], the same for every competitor."""
     return np.random.default_rng(1).integers(0, classes, batch).astype(np.int32)

@@ -20,7 +20,7 @@ TARGETS = "Level with the peer is 1.00; above it fastcnn is faster."
 WAYS = ("eager", "graph", COMPILE)
 
 
-class Paper:
+class RunReport:
     """The results of a run, in a folder; `machine` as `measuring.described` describes it."""
 
     def __init__(self, folder: Path, machine: dict[str, Any]):

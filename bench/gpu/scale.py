@@ -21,7 +21,7 @@ class Scale(NamedTuple):
     precisions: tuple[str, ...] = PRECISIONS
     timed: tuple[str, ...] = PRECISIONS
     rounds: int = 5
-    seconds: float = 0.1  # of a contestant in a round
+    seconds: float = 0.1  # of a competitor in a round
     compiled: bool = True  # whether torch.compile races
     sets: tuple[str, ...] = ("vgg16", "resnet34")
     batch: int = 32  # of the sets

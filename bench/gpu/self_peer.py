@@ -1,4 +1,4 @@
-"""fastcnn as a contestant of the GPU's race, in this process: a run compiles kernels once."""
+"""fastcnn as a competitor of the GPU's race, in this process: a run compiles kernels once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "fastcnn"
 
 
 class Own:
-    """Answers as a `contestants.Contestant` does."""
+    """Answers as a `competitors.Competitor` does."""
 
     def __init__(self, scale: Scale):
         self.name = NAME

@@ -43,7 +43,7 @@ def augment(task: str) -> of.Augment:
 
 
 class Fastcnn:
-    """See protocol.Contestant. The mode is the task."""
+    """See protocol.Competitor. The mode is the task."""
 
     def describe(self) -> dict[str, Any]:
         versions = {

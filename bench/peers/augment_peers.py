@@ -185,7 +185,7 @@ def parts(count: int) -> list[tuple[int, int]]:
 
 
 class Peers:
-    """See protocol.Contestant. The mode is the task."""
+    """See protocol.Competitor. The mode is the task."""
 
     def describe(self) -> dict[str, Any]:
         installed = [name for name in ONE_AT_A_TIME if importlib.util.find_spec(name)]

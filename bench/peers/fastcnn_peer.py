@@ -1,4 +1,4 @@
-"""fastcnn as a contestant."""
+"""fastcnn as a competitor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def weights() -> dict[str, int]:
 
 
 class FastCnn:
-    """See protocol.Contestant."""
+    """See protocol.Competitor."""
 
     def __init__(self) -> None:
         fastcnn.set_num_threads(int(os.environ["FASTCNN_RACE_THREADS"]))

@@ -1,4 +1,4 @@
-"""What the contestants of bench/data_augment.py share: images, sizes, figures of two tasks."""
+"""What the competitors of bench/data_augment.py share: images, sizes, figures of two tasks."""
 
 from __future__ import annotations
 

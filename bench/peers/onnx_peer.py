@@ -1,4 +1,4 @@
-"""ONNX Runtime as a contestant, for inference: the PyTorch nets, exported and optimized."""
+"""ONNX Runtime as a competitor, for inference: the PyTorch nets, exported and optimized."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def exported(net: str, batch: int) -> bytes:
 
 
 class OnnxRuntime:
-    """See protocol.Contestant."""
+    """See protocol.Competitor."""
 
     def __init__(self) -> None:
         self.options = onnxruntime.SessionOptions()

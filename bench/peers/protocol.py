@@ -1,7 +1,7 @@
-"""What every contestant of the race speaks: JSON lines on stdin and stdout.
+"""What every competitor of the race speaks: JSON lines on stdin and stdout.
 
-A contestant is a script that builds steps (one training step, or one inference) and hands them to
-`main`, which serves requests until stdin closes. All contestants are timed here, and so alike:
+A competitor is a script that builds steps (one training step, or one inference) and hands them to
+`main`, which serves requests until stdin closes. All competitors are timed here, and so alike:
 
     {"command": "describe"}                                  -> versions, variants, weights
     {"command": "prepare", "task": {...}}                    -> seconds of building and warming up
@@ -9,7 +9,7 @@ A contestant is a script that builds steps (one training step, or one inference)
     {"command": "drop", "task": {...}}                       -> forgets the step and its memory
 
 A task is {"net", "mode": "train" | "infer", "batch", "variant"}. What fails is answered by
-{"error": "..."}. With the arguments `memory` NET BATCH VARIANT a contestant instead takes ten
+{"error": "..."}. With the arguments `memory` NET BATCH VARIANT a competitor instead takes ten
 training steps and prints its peak memory; with `startup`, one, and the time since its start.
 """
 
@@ -36,8 +36,8 @@ class Task(NamedTuple):
     variant: str
 
 
-class Contestant(Protocol):
-    """What a contestant's script provides."""
+class Competitor(Protocol):
+    """What a competitor's script provides."""
 
     def describe(self) -> dict[str, Any]:
         """versions by name, variants by mode, and weights (how many are trained) by net."""
@@ -85,15 +85,15 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def answer(contestant: Contestant, steps: dict[Task, Step], request: dict[str, Any]) -> Any:
+def answer(competitor: Competitor, steps: dict[Task, Step], request: dict[str, Any]) -> Any:
     """Carries out one request."""
     command = request["command"]
     if command == "describe":
-        return contestant.describe()
+        return competitor.describe()
     task = Task(**request["task"])
     if command == "prepare":
         start = time.perf_counter()
-        steps[task] = contestant.step(task)
+        steps[task] = competitor.step(task)
         warm_up(steps[task])
         return {"seconds": time.perf_counter() - start}
     if command == "run":
@@ -105,19 +105,19 @@ def answer(contestant: Contestant, steps: dict[Task, Step], request: dict[str, A
     raise ValueError(f"unknown command {command!r}")
 
 
-def serve(contestant: Contestant, answers: Any) -> None:
+def serve(competitor: Competitor, answers: Any) -> None:
     """Answers requests until stdin closes."""
     steps: dict[Task, Step] = {}
     for line in sys.stdin:
         try:
-            reply = answer(contestant, steps, json.loads(line))
+            reply = answer(competitor, steps, json.loads(line))
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=answers, flush=True)
 
 
-def main(make: Callable[[], Contestant], started: float) -> None:
-    """Entry point of a contestant's script: serve, or `memory`/`startup` NET BATCH VARIANT."""
+def main(make: Callable[[], Competitor], started: float) -> None:
+    """Entry point of a competitor's script: serve, or `memory`/`startup` NET BATCH VARIANT."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a framework prints must not mix with the answers
     if len(sys.argv) == 1:

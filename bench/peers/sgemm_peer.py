@@ -13,7 +13,7 @@ import protocol  # noqa: E402
 
 
 class Sgemm:
-    """See protocol.Contestant. The net is "sgemm", the batch the matrices' size."""
+    """See protocol.Competitor. The net is "sgemm", the batch the matrices' size."""
 
     def describe(self) -> dict[str, Any]:
         versions = {"python": platform.python_version(), "numpy": np.__version__}

@@ -1,4 +1,4 @@
-"""PyTorch on a GPU as a contestant: eager, as a CUDA graph, compiled; NCHW and channels-last.
+"""PyTorch on a GPU as a competitor: eager, as a CUDA graph, compiled; NCHW and channels-last.
 
 Variants whose names end in "tf32" have TF32 switched on, for convolutions and matrix products.
 FASTCNN_RACE_DEVICE=cpu lets what can run without a GPU run there, which tests of the race need.
@@ -94,7 +94,7 @@ def recorded(step: protocol.Step) -> Callable[[], None]:
 
 
 class Torch:
-    """See protocol.Contestant."""
+    """See protocol.Competitor."""
 
     def __init__(self) -> None:
         if DEVICE == "cuda" and not torch.cuda.is_available():

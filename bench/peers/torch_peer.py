@@ -1,4 +1,4 @@
-"""PyTorch as a contestant: eager in both layouts, and compiled in both layouts."""
+"""PyTorch as a competitor: eager in both layouts, and compiled in both layouts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def inference(net: torch.nn.Module, x: torch.Tensor, compiled: bool) -> protocol
 
 
 class Torch:
-    """See protocol.Contestant."""
+    """See protocol.Competitor."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)

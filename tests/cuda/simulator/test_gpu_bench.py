@@ -18,7 +18,7 @@ from gpu import cases, compare, correctness, tile_cases  # noqa: E402
 from gpu.compare import Race  # noqa: E402
 from gpu.correctness import Check  # noqa: E402
 from gpu.deadline import Clock  # noqa: E402
-from gpu.report import NO_TIMES, Paper  # noqa: E402
+from gpu.report import NO_TIMES, RunReport  # noqa: E402
 from gpu.scale import FULL, TINY  # noqa: E402
 
 from fastcnn import applications, functional  # noqa: E402
@@ -36,9 +36,9 @@ CARD = {"processor": "Abacus 9000", "simulated": False, "multiprocessors": 2, "m
 CARD |= {"compute_capability": "9.0", "driver": "1.2", "package": "numba-cuda 0"}
 
 
-def paper(folder: Path, simulated: bool = False) -> Paper:
+def run_report(folder: Path, simulated: bool = False) -> RunReport:
     machine = {"card": {**CARD, "simulated": simulated}, "precision": "float32"}
-    return Paper(folder, {**machine, "system": "Linux", "versions": {"fastcnn": "1"}})
+    return RunReport(folder, {**machine, "system": "Linux", "versions": {"fastcnn": "1"}})
 
 
 def run(monkeypatch, *arguments: str) -> int:
@@ -182,13 +182,13 @@ RACE = Race(
 
 
 def test_the_race_as_a_table(tmp_path):
-    made = paper(tmp_path)
+    made = run_report(tmp_path)
     made.races.append(RACE)
     row = "| lenet5 | train | 128 | float32 | 1.000 | 3.000 | 0.500 |  | 2.00 | 0.50 |  |"
     assert row in made.text()
     assert NO_TIMES not in made.text()
     assert made.text().startswith("# fastcnn on a GPU\n\nAbacus 9000, 2 multiprocessors, 8 GiB, ")
-    made = paper(tmp_path, simulated=True)
+    made = run_report(tmp_path, simulated=True)
     made.races.append(RACE)
     (line,) = (line for line in made.text().splitlines() if line.startswith("| lenet5"))
     assert line.count(NO_TIMES) == 5  # fastcnn, eager and graph, and two ratios
@@ -196,7 +196,7 @@ def test_the_race_as_a_table(tmp_path):
 
 
 def test_what_is_wrong_is_said(tmp_path):
-    made = paper(tmp_path)
+    made = run_report(tmp_path)
     made.checks += [Check("a", "float32", 1e-7, None), Check("b", "tf32", None, "it is off")]
     assert [one.what for one in made.failed] == ["b"]
     assert "1 of 2 are right." in made.text()
