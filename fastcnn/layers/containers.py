@@ -9,6 +9,7 @@ from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
+from fastcnn.layers.registry import from_config
 from fastcnn.utils import naming
 
 
@@ -87,8 +88,6 @@ def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
 
 
 def _chain_from_config(entries: Any) -> list[Layer]:
-    from fastcnn.layers import from_config
-
     return [from_config(entry) for entry in entries]
 
 

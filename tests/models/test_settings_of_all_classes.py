@@ -11,6 +11,7 @@ from fastcnn import callbacks, layers, losses, metrics, optimizers, regularizers
 from fastcnn.data.augment.augment import Augment
 from fastcnn.data.augment.mixing import MIXINGS
 from fastcnn.data.augment.registry import AUGMENTATIONS
+from fastcnn.layers import registry
 
 REQUIRED = {
     "initial_learning_rate": 0.1,
@@ -110,7 +111,7 @@ def one_of_each_layer():
         (layers.Concat([layers.ReLU()], [layers.Softmax()]), (4, 4, 2)),
     ]
     chosen = {type(layer): (layer, shape) for layer, shape in cases}
-    assert set(chosen) == set(layers.LAYERS.values())
+    assert set(chosen) == set(registry.LAYERS.values())
     return chosen.values()
 
 

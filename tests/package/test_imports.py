@@ -82,8 +82,6 @@ IMPORTS = {
     )
     for path in FILES
 }
-# Files that gather what is in their folder, of which any of it may have been imported before.
-DOORS = {module_of(path) for path in FILES if path.name == "__init__.py"}
 
 
 def room_of(name: str) -> str | None:
@@ -128,17 +126,32 @@ def test_imports_go_down(module):
             assert LEVEL[other] > LEVEL[room], f"{module} imports {name}, which is not below it"
 
 
+def modules_used(names: set[str]) -> set[str]:
+    """The modules of fastcnn whose contents are imported: a folder's own, its __init__.py, only
+    where more is taken from it than the modules in it."""
+    used = set()
+    for name in names & IMPORTS.keys() - {"fastcnn"}:
+        members = {other for other in names if other.rpartition(".")[0] == name}
+        if not members or members - IMPORTS.keys():
+            used.add(name)
+    return used
+
+
 def test_no_module_is_in_a_circle():
     """Neither among modules: what imports each other cannot be read one after the other."""
     modules = {
-        name: {other for other in names if other in IMPORTS and other not in DOORS}
-        for name, names in IMPORTS.items()
-        if name not in DOORS
+        name: modules_used(names) - {name} for name, names in IMPORTS.items() if name != "fastcnn"
     }
     try:
         list(TopologicalSorter(modules).static_order())
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_contents_of_a_folder_count_for_the_folder():
+    assert modules_used({"fastcnn.layers", "fastcnn.layers.base"}) == {"fastcnn.layers.base"}
+    of_folder = {"fastcnn.layers", "fastcnn.layers.from_config"}
+    assert modules_used(of_folder) == {"fastcnn.layers"}
 
 
 @pytest.mark.parametrize("room", WITHOUT_MODELS)
