@@ -145,15 +145,15 @@ class Convolution:
             self.strategy = wished[direction]
         arrays, self._result = _arrays(direction, problem, first, second, bias)
         calls = Calls(self.images, precision)
-        at = _regions(arrays, self.images)
+        at = _regions(direction, arrays, self.images)
         emit = strategies.table(device)[self.strategy].emitter(direction)
         if direction == "forward":
-            operands = LayerOperands(at["x"], at["values"], at["weight"], at.get("moving"))
+            operands = LayerOperands(at["x"], at["kernel"], at["y"], at.get("bias"))
             emit(calls, problem, operands)
         elif direction == "dx":
-            emit(calls, problem, at["x"], at["values"], at["weight"])
+            emit(calls, problem, at["dy"], at["kernel"], at["dx"])
         else:
-            emit(calls, problem, at["x"], at["target"], at["gradients"])
+            emit(calls, problem, at["x"], at["dy"], at["dw"])
         ready = _OnCpu if device == "cpu" else _OnCuda
         self._ready: _OnCpu | _OnCuda = ready(calls.emitted, self.images, arrays)
 
@@ -249,6 +249,15 @@ class _OnCuda:
         self._result.copy_to_host(result.reshape(-1))
 
 
+# The arrays of a model's program, as engines know them, whose places the operands take, by role.
+PLACES = {
+    "forward": {"x": "x", "kernel": "values", "bias": "moving", "y": "weight"},
+    "dx": {"dy": "x", "kernel": "values", "dx": "weight"},
+    "dw": {"x": "x", "dy": "target", "dw": "gradients"},
+}
+OF_IMAGES = ("x", "target", "weight")  # those of which each image has a piece of its own
+
+
 def _arrays(
     direction: str,
     problem: Problem,
@@ -266,13 +275,12 @@ def _arrays(
         "dx": (output, weights, image),
         "dw": (image, output, weights),
     }[direction]
-    arrays = {"x": _padded(first, wanted[0])}
-    # Of x and dy, each image has its own piece; kernel and gradient are there once.
-    arrays["target" if direction == "dw" else "values"] = _padded(second, wanted[1])
+    names = list(PLACES[direction].values())
+    arrays = {names[0]: _padded(first, wanted[0]), names[1]: _padded(second, wanted[1])}
     if bias is not None:
-        arrays["moving"] = _padded(bias, (problem.filters,))
+        arrays[PLACES["forward"]["bias"]] = _padded(bias, (problem.filters,))
     result = np.empty(wanted[2], np.float32)
-    arrays["gradients" if direction == "dw" else "weight"] = result
+    arrays[names[-1]] = result
     return arrays, result
 
 
@@ -286,9 +294,12 @@ def _padded(array: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     return copy
 
 
-def _regions(arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:
-    single = ("values", "moving", "gradients")
-    sizes = {
-        name: array.nbytes // (1 if name in single else batch) for name, array in arrays.items()
-    }
-    return {name: Region(sizes[name], name, per_image=name not in single) for name in arrays}
+def _regions(direction: str, arrays: dict[str, np.ndarray], batch: int) -> dict[str, Region]:
+    """Return where each operand lies, by its role."""
+    regions = {}
+    for role, name in PLACES[direction].items():
+        if name in arrays:
+            per_image = name in OF_IMAGES
+            size = arrays[name].nbytes // (batch if per_image else 1)
+            regions[role] = Region(size, name, per_image=per_image)
+    return regions
