@@ -189,8 +189,9 @@ def test_a_change_in_any_source_is_another_folder(monkeypatch, tmp_path):
     before = cubin_cache.stamp.__wrapped__()
     monkeypatch.setattr(code_cache, "PACKAGE", tmp_path)
     assert cubin_cache.stamp.__wrapped__() == before
-    for name in ("kernels/cuda/access.py", "kernels/update.py"):
-        with (tmp_path / name).open("a") as file:
+    for name in ("kernels/cuda/runtime/memory_access.py", "kernels/shared/optimizers.py"):
+        with (tmp_path / name).open("r+") as file:
+            file.seek(0, 2)
             file.write("# changed\n")
         assert cubin_cache.stamp.__wrapped__() != before
         before = cubin_cache.stamp.__wrapped__()

@@ -1,4 +1,4 @@
-"""A peer for tests, as lab/torch_peer.py, without a framework: it answers made-up times.
+"""A peer for tests, as lab/measure/torch_peer.py, without a framework: it answers made-up times.
 
 FAKE_PEER in the environment makes it fail: "describe" or "prepare" with an error, "dying" by ending
 in the middle of a run.

@@ -85,3 +85,33 @@ def test_named_files_stand(document):
     assert not [
         name for name in named if not any((ROOT / d / name).is_file() for d in ("", "fastcnn"))
     ]
+
+
+FILES = [
+    path
+    for folder in ("fastcnn", "bench", "tests", "examples", "tools")
+    for path in (ROOT / folder).rglob("*")
+]
+SOURCES = [
+    path
+    for path in FILES
+    if path.is_relative_to(ROOT / "fastcnn") and path.suffix in (".py", ".pyx", ".pxi")
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_files_named_without_their_folder_stand(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+\.(?:py|pyx|sh))`", text))
+    assert not named - {path.name for path in FILES}
+
+
+def test_files_named_in_the_package_stand():
+    ends = "\n".join(f"/{path.relative_to(ROOT).as_posix()}\n" for path in FILES)
+    missing = [
+        f"{path}: {name}"
+        for path in SOURCES
+        for name in re.findall(r"\b((?:\w+/)*\w+\.(?:pyx|pxi|py))\b", path.read_text("utf-8"))
+        if f"/{name}\n" not in ends
+    ]
+    assert not missing

@@ -48,7 +48,7 @@ SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 # The bases that the executor itself needs; see BASES in backends/cpu/call_table.py.
 BATCH_BASE, AHEAD_BASE = range(2)
 
-# The first words of every record (kernels/cpu/kernel.py, HEADER).
+# The first words of every record (kernels/cpu/runtime/kernel.py, HEADER).
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
 
 # The control block that all threads share: lines of int64 words, as offsets in bytes.
