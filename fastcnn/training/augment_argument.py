@@ -206,3 +206,9 @@ def _with_crop(model: ImagesSpec, x: object, transform: Transform) -> list[Prepr
         return steps
     after = transform.augmented_shape(shape)
     return steps if after == shape else [CenterCrop(*after[:2]), *steps]
+
+
+def hand_over(statistics: Sequence[Statistics]) -> None:
+    """Let layers take the statistics that were measured for them."""
+    for measured in statistics:
+        measured.layer.take(measured.mean, measured.variance)

@@ -29,7 +29,6 @@ from fastcnn.training import (
     input_checks,
     progress,
 )
-from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.input_checks import Examples
@@ -175,7 +174,7 @@ class Trainer(ModelSettings):
                 return history
         if verbose and timing_cache.any_known():
             _tell_measured(self, images, verbose)
-        _give_statistics(self, fit_data.statistics)
+        augment_argument.hand_over(fit_data.statistics)
         self.preprocessing = fit_data.preprocessing
         if self.class_names is None:
             self.class_names = fit_data.class_names
@@ -290,6 +289,7 @@ class Trainer(ModelSettings):
             The loss before the step and the metrics, as `evaluate` gives them.
 
         Raises:
+            ValueError: Where the model is not compiled or the data do not fit it.
             NonFiniteError: Where a loss or gradient is not finite; the weights stay as they were.
         """
         with self.lock:
@@ -312,16 +312,14 @@ class Trainer(ModelSettings):
             y: Their targets.
             sample_weight: A weight for each image.
             return_dict: Return the values by name.
+
+        Raises:
+            ValueError: Where the model is not compiled or the data do not fit it.
         """
         with self.lock:
             input_checks.compiled(self, "test_on_batch")
             batch = input_checks.examples(self, x, y, sample_weight, name="test_on_batch: ")
             return _answer(_on_batch(self, batch, self.engine().test), return_dict)
-
-
-def _give_statistics(model: Trainer, statistics: list[Statistics]) -> None:
-    for measured in statistics:
-        measured.layer.take(measured.mean, measured.variance)
 
 
 def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
