@@ -64,3 +64,11 @@ def test_spelling_does_not_matter(spelling):
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'lenet5'"):
         applications.get("lenet")
+
+
+def test_earlier_names_of_modules_lead_to_the_same():
+    from fastcnn import convolutions, functional, zoo
+
+    assert zoo.get is applications.get
+    for name in convolutions.__all__:
+        assert getattr(convolutions, name) is getattr(functional, name)

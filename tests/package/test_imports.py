@@ -23,7 +23,7 @@ HOUSE = """
     __main__
     cli
     lab
-    zoo
+    zoo convolutions
     applications
     models
     saving
