@@ -16,12 +16,13 @@ from fastcnn.layers.pooling import (
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
-from fastcnn.layers.registry import from_config, register
+from fastcnn.layers.registry import LAYERS, from_config, register
 from fastcnn.layers.rescaling import Normalization, Rescaling
 from fastcnn.layers.reshaping import Flatten, ZeroPadding2D
 
 __all__ = [
     "ELU",
+    "LAYERS",
     "Activation",
     "AveragePooling2D",
     "BatchNormalization",

@@ -8,6 +8,7 @@ from layer_cases import CASES
 from test_layers import compare
 
 from fastcnn import layers as L
+from fastcnn.layers.registry import LAYERS
 
 NAMES = [
     "3x3 valid",
@@ -47,4 +48,4 @@ def test_these_are_all_kinds():
     """What stands in no case here is in `test_networks`."""
     there = {"Activation", "Concat", "Conv2D", "Dense", "Dropout", "Flatten", "Residual", "ReLU"}
     used = {type(CASES[name].layer()).__name__ for name in NAMES}
-    assert used | there >= {*L.LAYERS}
+    assert used | there >= {*LAYERS}
