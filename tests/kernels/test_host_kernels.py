@@ -18,6 +18,8 @@ import fastcnn
 from fastcnn import layers as L
 from fastcnn import optimizers
 from fastcnn.backends.cpu.executable import Executable
+from fastcnn.functional import Convolution
+from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.runtime import blas_threads
 from fastcnn.kernels.cpu.runtime.host_kernel import host_kernel, view
@@ -359,3 +361,17 @@ def test_a_model_called_in_the_middle_of_a_run_is_refused(same, monkeypatch):
         assert raised
     np.testing.assert_array_equal(outer.predict(x), expected)
     inner.predict(x)
+
+
+def test_a_model_called_in_the_middle_of_a_convolution_by_itself_is_refused(monkeypatch):
+    """As while `fastcnn tune` times one: no engine stands around its runs."""
+    model, x = build(SHAPE, net("direct"), LOSS), images(2, SHAPE)
+    problem = Problem(6, 6, 3, 4, (3, 3))
+    arrays = np.zeros((2, 6, 6, 3)), np.zeros((3, 3, 3, 4))
+    convolution = Convolution("im2col-blas", "forward", problem, *arrays)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "matmul", lambda *arguments, **options: model.predict(x))
+        with pytest.raises(RuntimeError, match="in the middle of a model's computation"):
+            convolution()
+    convolution()
+    model.predict(x)

@@ -45,8 +45,7 @@ class ThreadPool:
     ) -> None:
         """Run a plan, int64[len(executor.PLAN)], on a number of threads, `within` a context that
         no other run shares."""
-        # An engine has said so already; what runs a plan by itself, as `tune` does, has not.
-        with self._lock, nested_call.refused(), within:
+        with self._lock, within:
             if threads > self._threads:
                 self._close()
                 self._start(threads)
