@@ -85,7 +85,7 @@ def _steps(rows: list[Row]) -> Table:
 
 
 def threads_name(number: int) -> str:
-    """What fastcnn with fewer threads than the race's is called."""
+    """What fastcnn with a number of threads is called."""
     return f"fastcnn, {number}"
 
 
@@ -95,7 +95,7 @@ def _threads(rows: list[Row], most: int) -> Table:
     table = Table(title="ms a step by threads", box=SIMPLE_HEAD)
     for heading in ("net", "mode"):
         table.add_column(heading)
-    headings = [f"fastcnn, {number}" for number in range(1, most + 1)]
+    headings = [threads_name(number) for number in range(1, most + 1)]
     for heading in ("batch", *headings, f"{most} / best", TORCH.name, ONNX.name):
         table.add_column(heading, justify="right")
     for row in rows:

@@ -74,16 +74,24 @@ def _unscaled(model: ModelSettings, train: ArrayEpochs | StreamEpochs) -> Iterat
     steps = model.preprocessing if train.transform is None else train.transform.preprocessing
     x = train.examples.x
     if isinstance(x, np.ndarray):
-        sample = np.arange(len(x)) if train.indices is None else train.indices
-        yield from _of_values(model, x[sample[:SAMPLE]], steps)
+        yield from _of_values(model, _sample(x, train.indices), steps)
     elif _scales(model, steps):
         return
     elif is_dataset(x) and np.dtype(getattr(x, "dtype", np.float32)) == np.uint8:
         yield _advice("images of dtype uint8")
 
 
+def _sample(x: NDArray[Any], indices: NDArray[np.int64] | None) -> NDArray[Any]:
+    """Return the first of the images that the epochs take of an array."""
+    return x[:SAMPLE] if indices is None else x[indices[:SAMPLE]]
+
+
+def _largest(images: NDArray[Any]) -> float:
+    return float(np.abs(images.astype(np.float32)).max(initial=0.0))
+
+
 def _of_values(model: ModelSettings, images: NDArray[Any], steps: Any) -> Iterator[str]:
-    largest = float(np.abs(images[:SAMPLE].astype(np.float32)).max(initial=0.0))
+    largest = _largest(images[:SAMPLE])
     first = model.layers[0]
     if not _scales(model, steps):
         if largest >= LARGE:
@@ -104,10 +112,9 @@ def _validated_on_another_scale(
     """Bytes beside numbers up to 1, as where one of the two arrays was divided by 255."""
     reach = []
     for epochs in (train, validation):
-        x = epochs.examples.x if isinstance(epochs, ArrayEpochs) else None
-        if not isinstance(x, np.ndarray):
+        if not isinstance(epochs, ArrayEpochs) or not isinstance(epochs.examples.x, np.ndarray):
             return
-        reach.append(float(np.abs(x[:SAMPLE].astype(np.float32)).max(initial=0.0)))
+        reach.append(_largest(_sample(epochs.examples.x, epochs.indices)))
     if 0 < min(reach) <= SCALED and max(reach) >= LARGE:
         yield (
             f"the values of the images reach {reach[0]:.3g}, those of the validation images "

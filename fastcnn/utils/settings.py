@@ -11,7 +11,7 @@ import functools
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
@@ -119,12 +119,11 @@ class Settings(FixedAttributes):
         public = [attribute for attribute in vars(self) if not attribute.startswith("_")]
         own = [attribute for attribute in public if self._why_fixed(attribute) is None]
         names = list(dict.fromkeys([*self._arguments(), *settable, *own]))
-        alias = ALIASES.get(name)
-        if alias in names:
-            return f"Unknown attribute '{name}'. Did you mean '{alias}'?"
+        if ALIASES.get(name) in names:
+            return _unknown_name("attribute", name, names)
         derived = type(self) is not self._our_class()
         hint = " What a class adds must be set in its __init__ first." if derived else ""
-        return naming.unknown("attribute", name, names) + hint
+        return _unknown_name("attribute", name, names) + hint
 
     @classmethod
     def _our_class(cls) -> type[Settings]:
@@ -166,11 +165,7 @@ class Settings(FixedAttributes):
         names = _parameters(type(self).__mro__)
         for name in named:
             if name not in names:
-                alias = ALIASES.get(name)
-                hint = (
-                    f"Unknown argument '{name}'. Did you mean '{alias}'?" if alias in names else ""
-                )
-                sentence = hint or naming.unknown("argument", name, names)
+                sentence = _unknown_name("argument", name, names)
                 raise TypeError(f"{type(self).__name__}: {sentence}")
 
     @property
@@ -200,6 +195,15 @@ class ConfiguredSettings(Settings):
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({options})"
+
+
+def _unknown_name(kind: str, name: str, names: Sequence[str]) -> str:
+    """Return the sentence for a name that is not known: with what another library's name is called
+    here, else with the nearest and all of them."""
+    alias = ALIASES.get(name)
+    if alias in names:
+        return f"Unknown {kind} '{name}'. Did you mean '{alias}'?"
+    return naming.unknown(kind, name, names)
 
 
 def _opening(method: Callable[..., object]) -> Callable[..., Any]:

@@ -70,7 +70,7 @@ def _matrix_of(element: types.Type) -> Callable:
 # Arrays at addresses, `(address, size)` and `(address, rows, columns)`; the rows of a matrix lie
 # side by side.
 floats, float_rows = _array_of(types.float32), _matrix_of(types.float32)
-longs, long_rows = _array_of(types.int64), _matrix_of(types.int64)
+longs = _array_of(types.int64)
 ints = _array_of(types.int32)
 doubles = _array_of(types.float64)
 
