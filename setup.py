@@ -5,6 +5,7 @@
 """
 
 import os
+import sys
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -13,6 +14,11 @@ EXTENSIONS = ["augment", "batch", "effects", "mixing", "product", "random"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
 # The same bits on every processor: no product is rounded together with a sum.
 FLAGS = [] if os.name == "nt" else ["-O0" if DEBUG else "-O3", "-ffp-contract=off"]
+LINK_FLAGS = []
+if os.name != "nt" and not DEBUG:
+    FLAGS.append("-g0")  # Python passes on its own -g, which makes extensions five times as large
+    if sys.platform != "darwin":  # whose linker calls -s obsolete
+        LINK_FLAGS.append("-Wl,-s")
 
 setup(
     ext_modules=cythonize(
@@ -21,6 +27,7 @@ setup(
                 f"fastcnn._ext.{name}",
                 [f"fastcnn/_ext/{name}.pyx"],
                 extra_compile_args=FLAGS,
+                extra_link_args=LINK_FLAGS,
             )
             for name in EXTENSIONS
         ],

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import runpy
+import struct
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from extensions import ROOT, python
@@ -54,6 +59,50 @@ def test_the_sdist_builds_with_a_c_compiler_alone(checked_build):
     said = python("-c", program, cwd=checked_build).split(maxsplit=5)
     assert said[:5] == ["18.0", "(6000,", "28,", "28,", "1)"]
     assert said[5].strip() == str(checked_build / "fastcnn" / "__init__.py")
+
+
+def sections(path):
+    """The names of an ELF file's sections (64 bits, little-endian)."""
+    content = path.read_bytes()
+    (table,) = struct.unpack_from("<Q", content, 40)
+    entry_size, count, names_index = struct.unpack_from("<HHH", content, 58)
+    entries = [struct.unpack_from("<I20xQQ", content, table + i * entry_size) for i in range(count)]
+    _, start, size = entries[names_index]
+    names = content[start : start + size]
+    return {names[at : names.index(b"\0", at)].decode() for at, _, _ in entries}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="extensions are ELF files on Linux")
+@pytest.mark.parametrize("name", ["augment", "batch", "effects", "mixing", "product", "random"])
+def test_extensions_hold_no_debug_information(name):
+    """It would be four fifths of what is installed."""
+    path = Path(importlib.import_module(f"fastcnn._ext.{name}").__file__)
+    names = sections(path)
+    assert ".text" in names
+    extra = {section for section in names if section.startswith(".debug") or section == ".symtab"}
+    assert not extra, f"{path} was built without setup.py's flags: setup.py build_ext --inplace"
+
+
+@pytest.mark.parametrize(
+    ("system", "platform", "debug", "compiling", "linking"),
+    [
+        ("posix", "linux", "0", ["-O3", "-ffp-contract=off", "-g0"], ["-Wl,-s"]),
+        ("posix", "darwin", "0", ["-O3", "-ffp-contract=off", "-g0"], []),
+        ("nt", "win32", "0", [], []),
+        ("posix", "linux", "1", ["-O0", "-ffp-contract=off"], []),
+    ],
+)
+def test_each_platforms_compiler_gets_flags_that_it_knows(
+    system, platform, debug, compiling, linking, monkeypatch
+):
+    monkeypatch.setenv("FASTCNN_EXT_DEBUG", debug)
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+    monkeypatch.setattr("Cython.Build.cythonize", lambda *_, **__: [])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", system)
+        patch.setattr(sys, "platform", platform)
+        values = runpy.run_path(str(ROOT / "setup.py"))
+    assert (values["FLAGS"], values["LINK_FLAGS"]) == (compiling, linking)
 
 
 @posix
