@@ -11,8 +11,8 @@ from collections import deque
 from statistics import median
 
 LONG = 0.01  # seconds from which a run is shared by all threads, without trials of others
-SAMPLES = 5  # of each number of threads, of which the median counts
-ENOUGH = 3  # samples from which a number of threads may be chosen
+SAMPLES = 5  # of the number of threads in use, of which the median counts
+TRIAL = 3  # runs in a row with another number, whose median is compared
 GAIN = 0.95  # of the time so far, for another number to be taken
 FIRST_PAUSE, LONGEST_PAUSE = 32, 1024  # runs between two trials of another number
 CHANGED = 1.5  # times the usual, when something else must have come to run
@@ -25,50 +25,52 @@ class ThreadChoice:
     def __init__(self, most: int):
         self.most = most
         powers = [1 << power for power in range(most.bit_length()) if 1 << power < most]
-        self._times = {number: deque[float](maxlen=SAMPLES) for number in (*powers, most)}
-        self._best = self._tried = most
+        self._others = deque(powers)  # the next to be tried first
+        self._best = most
+        self._times = deque[float](maxlen=SAMPLES)  # of the best
+        self._trial: list[float] = []  # of the first of the others, while it is tried
         self._untimed = UNTIMED
+        self._to_try = len(self._others)  # without waiting
         self._pause = self._runs_left = FIRST_PAUSE
 
     def next(self) -> int:
         """Return the threads of the next run; its time is to be told to `note`."""
-        measured = not self._untimed and len(self._times[self._best]) >= ENOUGH
-        short = measured and self._median(self._best) < LONG
-        self._tried = self._next_trial() if short else self._best
-        return self._tried
+        return self._others[0] if self._tries() else self._best
 
     def note(self, seconds: float) -> None:
         """Take the time of the run that `next` was asked for."""
         if self._untimed:
             self._untimed -= 1
-            return
-        times = self._times[self._tried]
-        before = median(times) if len(times) == SAMPLES else seconds
-        times.append(seconds)
-        if self._tried == self._best and self._median(self._best) > CHANGED * before:
-            for number, others in self._times.items():
-                if number != self._best:
-                    others.clear()
-        measured = [number for number, times in self._times.items() if len(times) >= ENOUGH]
-        fastest = min(measured, key=self._median, default=self._best)
-        if self._median(fastest) < GAIN * self._median(self._best):
-            self._best = fastest
-            self._pause = self._runs_left = FIRST_PAUSE
+        elif self._tries():
+            self._trial.append(seconds)
+            if len(self._trial) == TRIAL:
+                self._end_trial()
+        else:
+            self._runs_left -= 1
+            before = median(self._times) if len(self._times) == SAMPLES else seconds
+            self._times.append(seconds)
+            if median(self._times) > CHANGED * before:
+                self._try_all()
 
-    def _next_trial(self) -> int:
-        """Return a number that is to be tried now, else the best."""
-        others = [number for number in self._times if number != self._best]
-        for number in reversed(others):
-            if len(self._times[number]) < ENOUGH:
-                return number
-        self._runs_left -= 1
-        if self._runs_left or not others:
-            return self._best
-        self._pause = self._runs_left = min(2 * self._pause, LONGEST_PAUSE)
-        # The one whose turn it is: the others move up.
-        number = others[0]
-        self._times[number] = self._times.pop(number)
-        return number
+    def _tries(self) -> bool:
+        """Say whether the next run is one of a trial: in a row, so that both were timed lately."""
+        if not self._others or len(self._times) < TRIAL or median(self._times) >= LONG:
+            return False
+        return self._runs_left <= 0 or self._to_try > 0
 
-    def _median(self, number: int) -> float:
-        return median(self._times[number]) if self._times[number] else float("inf")
+    def _end_trial(self) -> None:
+        number, seconds = self._others.popleft(), median(self._trial)
+        self._to_try = max(0, self._to_try - 1)
+        if seconds < GAIN * median(self._times):
+            number, self._best = self._best, number
+            self._times = deque(self._trial, maxlen=SAMPLES)
+            self._pause = FIRST_PAUSE
+        else:
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._others.append(number)
+        self._trial, self._runs_left = [], self._pause
+
+    def _try_all(self) -> None:
+        """Compare with all other numbers soon: something has changed."""
+        self._to_try = len(self._others)
+        self._pause = FIRST_PAUSE
