@@ -234,6 +234,11 @@ def _reshape(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths
     return [(op.inputs[0], program.add("reshape", [dy], op.inputs[0].shape))]
 
 
+def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x = op.inputs[0]
+    return [(x, program.add("response_norm_dx", [x, dy], x.shape, **op.attributes))]
+
+
 def _copy(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     return [(op.inputs[0], dy)]
 
@@ -274,6 +279,7 @@ RULES: dict[str, Rule] = {
     "max_pool": _max_pool,
     "pad": _pad,
     "reshape": _reshape,
+    "response_norm": _response_norm,
     "scale_shift": _scale_shift,
     "softmax": _softmax,
 }

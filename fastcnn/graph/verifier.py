@@ -65,6 +65,12 @@ def _dropout(op: Op) -> None:
         _refuse(op, f"needs a rate from 0 to below 1, and has {op.attributes['rate']!r}")
 
 
+def _response_norm(op: Op) -> None:
+    _alike(op)
+    if op.attributes["size"] < 1:
+        _refuse(op, f"needs a size of at least 1, and has {op.attributes['size']!r}")
+
+
 def _add(op: Op) -> None:
     _reads(op, 2)
     if any(buffer.shape != op.outputs[0].shape for buffer in op.inputs):
@@ -186,6 +192,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "max_pool": _pool,
     "pad": _pad,
     "reshape": _reshape,
+    "response_norm": _response_norm,
     "scale_shift": _scale_shift,
     "softmax": _alike,
 }

@@ -24,12 +24,16 @@ class Kernels(NamedTuple):
     conv: ModuleType
     dense: ModuleType
     layout: ModuleType
+    local_normalization: ModuleType
     normalization: ModuleType
     pooling: ModuleType
     train_step: ModuleType
 
 
-IN_NN = {"activation", "bias", "dense", "normalization", "pooling", "train_step"}
+IN_NN = {
+    *("activation", "bias", "dense", "local_normalization", "normalization", "pooling"),
+    "train_step",
+}
 
 
 def kernels_of(device: str) -> Kernels:

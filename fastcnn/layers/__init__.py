@@ -9,6 +9,7 @@ from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
+from fastcnn.layers.local_normalization import LocalResponseNormalization
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
     AveragePooling2D,
@@ -36,6 +37,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "Layer",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "MaxPooling2D",
     "Normalization",
     "Parameter",
@@ -51,6 +53,7 @@ __all__ = [
 register(
     *(Activation, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
-    *(LeakyReLU, MaxPooling2D, Normalization, ReLU, Rescaling, Residual, SeparableConv2D),
+    *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
+    *(Residual, SeparableConv2D),
     *(Softmax, ZeroPadding2D),
 )

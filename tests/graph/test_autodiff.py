@@ -63,6 +63,9 @@ LAYERS = {
         lambda: L.ReLU(),
         lambda: L.MaxPooling2D(),
     ),
+    "LocalResponseNormalization": between(
+        lambda: L.LocalResponseNormalization(2, alpha=3.0, beta=0.7, k=0.5), shape=(3, 2, 5)
+    ),
     "ReLU": between(lambda: L.ReLU()),
     "LeakyReLU": between(lambda: L.LeakyReLU(negative_slope=0.1)),
     "ELU": between(lambda: L.ELU(alpha=0.7)),

@@ -99,6 +99,7 @@ class _Drawing:
     def keeping(self, shape, depth):
         """A layer that leaves the shape as it is."""
         kinds = [self.activation, self.activation, self.normalization, self.affine, self.dropout]
+        kinds += [self.local_normalization]
         if depth < DEEPEST:
             kinds += [self.residual, self.residual, self.concat] if depth == 0 else [self.residual]
         if len(shape) == 3:
@@ -223,6 +224,11 @@ class _Drawing:
             center=self.chance(0.8),
             scale=self.chance(0.8),
             trainable=not frozen and self.chance(0.8),
+        )
+
+    def local_normalization(self, shape, depth):
+        return L.LocalResponseNormalization(
+            self.whole(1, 6), self.choice((1e-4, 0.5, 2.0)), self.choice((0.5, 0.75, 1.0)), 1.0
         )
 
     def affine(self, shape, depth):

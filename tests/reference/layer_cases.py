@@ -176,6 +176,20 @@ NORMALIZATIONS = {
     ),
 }
 
+LOCAL_NORMALIZATIONS = {
+    "response norm": Case((4, 5, 17), lambda: L.LocalResponseNormalization(), 2, "curve", "curve"),
+    **{
+        f"response norm of {size}, {channels} channels": Case(
+            (3, 4, channels),
+            lambda size=size: L.LocalResponseNormalization(size, alpha=2.0, beta=0.6, k=0.5),
+            5,
+            "curve",
+            "chain",
+        )
+        for size, channels in ((1, 3), (2, 5), (3, 16), (4, 33), (5, 3), (9, 64), (100, 7))
+    },
+}
+
 OTHERS = {
     "zero padding 1": Case((4, 5, 3), lambda: L.ZeroPadding2D(1), 2, "exact"),
     "zero padding 2, 17 channels": Case((3, 2, 17), lambda: L.ZeroPadding2D(2), 5, "exact"),
@@ -207,5 +221,6 @@ CASES: dict[str, Case] = {
     **DEPTHWISE,
     **POOLINGS,
     **NORMALIZATIONS,
+    **LOCAL_NORMALIZATIONS,
     **OTHERS,
 }

@@ -182,6 +182,21 @@ def batch_normalization(run, layer, x):
     return ref.batch_norm(x, gamma, beta, mean, variance, epsilon), backward
 
 
+def local_response_normalization(run, layer, x):
+    config, channels = layer.get_config(), x.shape[-1]
+    size, beta = config["size"], config["beta"]
+    distance = np.arange(channels) - np.arange(channels)[:, None]  # of channel [j] from [c]
+    window = ((-(size // 2) <= distance) & (distance <= (size - 1) // 2)).astype(float)
+    share = config["alpha"] / size
+    scale = config["k"] + share * (x * x) @ window.T
+
+    def backward(dy):
+        terms = (dy * x * scale ** (-beta - 1)) @ window
+        return dy * scale**-beta - 2 * share * beta * x * terms
+
+    return x * scale**-beta, backward
+
+
 def activation(run, layer, x):
     return activate(run, x, layer.get_config()["activation"])
 
@@ -235,6 +250,7 @@ LAYERS = {
     "ZeroPadding2D": zero_padding,
     "Dropout": dropout,
     "BatchNormalization": batch_normalization,
+    "LocalResponseNormalization": local_response_normalization,
     "Rescaling": rescaling,
     "Normalization": normalization,
     "Activation": activation,

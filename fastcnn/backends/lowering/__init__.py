@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fastcnn.backends.lowering import (
     convolution,
     elementwise,
+    local_normalization,
     loss,
     matmul,
     normalization,
@@ -50,6 +51,8 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "pad": shape.pad,
     "pad_dx": shape.pad_dx,
     "reshape": shape.reshape,
+    "response_norm": local_normalization.response_norm,
+    "response_norm_dx": local_normalization.response_norm_dx,
     "scale_dx": elementwise.scale_dx,
     "scale_shift": elementwise.scale_shift,
     "softmax": elementwise.softmax,

@@ -21,6 +21,8 @@ NAMES = [
     "global average",
     "batch norm without scale",
     "batch norm without center",
+    "response norm of 4, 33 channels",
+    "response norm of 5, 3 channels",
     "zero padding asymmetric",
     "rescaling by channel",
     "normalization",
