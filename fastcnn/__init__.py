@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastcnn._version import __version__
+from fastcnn.utils.lazy_names import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from fastcnn import (
@@ -50,32 +50,14 @@ __all__ = [
     "zoo",
 ]
 
-# Names are imported when they are first used: `fastcnn --help` need not wait for Numba.
-_MODULES = {
-    "NonFiniteError": "fastcnn.backends.step",
-    "Sequential": "fastcnn.models.sequential",
-    "TrainingWarning": "fastcnn.utils.training_warning",
-    "load": "fastcnn.models.loading",
-    "num_threads": "fastcnn.utils.threads",
-    "set_num_threads": "fastcnn.utils.threads",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what the package offers under a name: a module, or one of its classes or functions."""
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-        globals()[name] = value
-        return value
-    module = f"fastcnn.{name}"
-    try:
-        if not name.startswith("_"):
-            return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-    raise AttributeError(f"module 'fastcnn' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# `fastcnn --help` need not wait for Numba.
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "fastcnn.backends.step": "NonFiniteError",
+        "fastcnn.models.loading": "load",
+        "fastcnn.models.sequential": "Sequential",
+        "fastcnn.utils.threads": "num_threads set_num_threads",
+        "fastcnn.utils.training_warning": "TrainingWarning",
+    },
+)

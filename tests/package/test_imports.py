@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -232,8 +233,50 @@ finally:
     assert not loaded & (LATE | PEERS | {"numba", "numpy", "multiprocessing"})
 
 
-def test_the_package_offers_what_it_lists():
-    for name in fastcnn.__all__:
-        assert getattr(fastcnn, name) is not None
-    with pytest.raises(AttributeError, match="'fastcnn' has no attribute 'nothing'"):
-        _ = fastcnn.nothing
+LAZY = [fastcnn, fastcnn.data]
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_a_package_offers_what_it_lists(package):
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert {*package.__all__} <= {*dir(package)}
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'nothing'"):
+        _ = package.nothing
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_type_checkers_see_what_a_lazy_package_offers(package):
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    names = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert names.keys() == {*package.__all__} - {"__version__"}
+    for name, module in names.items():
+        other = importlib.import_module(module)
+        expected = getattr(other, name, None) or importlib.import_module(f"{module}.{name}")
+        assert getattr(package, name) is expected
+
+
+def test_a_name_is_imported_when_it_is_used(tmp_path, monkeypatch):
+    package = tmp_path / "offering"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from fastcnn.utils.lazy_names import lazy_names\n"
+        '__getattr__, __dir__ = lazy_names(__name__, {"offering.inner": "first second"})\n'
+    )
+    (package / "inner.py").write_text("first, second = 1, 2\n")
+    (package / "broken.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    offering = importlib.import_module("offering")
+    assert "offering.inner" not in sys.modules
+    assert {"first", "second"} <= {*dir(offering)}
+    assert (offering.first, offering.second) == (1, 2)
+    assert offering.inner is sys.modules["offering.inner"]
+    assert not hasattr(offering, "_inner")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        _ = offering.broken
