@@ -184,7 +184,7 @@ def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Path
 
 def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
-    return [(x, program.add("average_pool_dx", [dy], x.shape, problem=op.attributes["problem"]))]
+    return [(x, program.add("average_pool_dx", [dy], x.shape, **op.attributes))]
 
 
 def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:

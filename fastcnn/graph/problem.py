@@ -24,6 +24,19 @@ def unread_pixels(size: int, window: int, stride: int, dilation: int, pad: Pair)
     return max(0, rest - pad[1] - max(0, stride - reach))
 
 
+def overhang(size: int, window: int, stride: int, pad: Pair) -> int:
+    """Return how far behind the padding a last, incomplete window ends along one axis.
+
+    That window is there where the strides do not fit, and it begins inside the axis or its padding
+    before it; 0 where there is none.
+    """
+    last = size + sum(pad) - window  # where a window that ends with the padding begins
+    rest = last % stride
+    if not rest or last - rest + stride >= size + pad[0]:
+        return 0
+    return stride - rest
+
+
 def same_padding(size: int, window: int, stride: int, dilation: int) -> Pair:
     """Return TensorFlow's "same" padding along one axis: the odd pixel goes to the end."""
     reach = (window - 1) * dilation + 1

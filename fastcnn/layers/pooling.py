@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from fastcnn.graph.problem import Problem
+from fastcnn.graph.problem import Padding, Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class _Pooling(Layer):
     """A window that slides over each channel by itself."""
 
-    settings = ("pool_size", "strides", "padding")
+    settings: ClassVar[tuple[str, ...]] = ("pool_size", "strides", "padding", "ceil_mode")
     rank = 3
     kind = ""
 
@@ -26,6 +26,7 @@ class _Pooling(Layer):
         pool_size: PairLike = (2, 2),
         strides: PairLike | None = None,
         padding: PaddingLike = "valid",
+        ceil_mode: bool = False,
         **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
@@ -34,11 +35,22 @@ class _Pooling(Layer):
             self.pool_size if strides is None else window_arguments.pair(self, "strides", strides)
         )
         self.padding = window_arguments.padding(self, padding)
+        self.ceil_mode = arguments.flag(self, "ceil_mode", ceil_mode)
+
+    def _padding(self, shape: Shape) -> Padding:
+        """Return the padding in pixels, without what `ceil_mode` adds."""
+        window = (self.pool_size, self.strides)
+        return window_arguments.resolve_padding(self.padding, shape, *window, (1, 1))
+
+    def _reach(self, shape: Shape) -> Padding:
+        """Return how far outside the image windows may reach."""
+        pad = self._padding(shape)
+        if not self.ceil_mode:
+            return pad
+        return window_arguments.ceil_padding(shape, self.pool_size, self.strides, pad)
 
     def _problem(self, shape: Shape) -> Problem:
-        pad = window_arguments.resolve_padding(
-            self.padding, shape, self.pool_size, self.strides, (1, 1)
-        )
+        pad = self._reach(shape)
         window_arguments.window_output(self, shape, self.pool_size, self.strides, pad)
         for axis, name in enumerate(("height", "width")):
             if max(pad[axis]) >= self.pool_size[axis]:
@@ -52,18 +64,21 @@ class _Pooling(Layer):
         return Problem(height, width, channels, channels, *window, groups=channels)
 
     def unread(self) -> tuple[int, int]:
-        shape, window = self.input_shape, (self.pool_size, self.strides)
-        pad = window_arguments.resolve_padding(self.padding, shape, *window, (1, 1))
-        return window_arguments.unread(shape, *window, pad)
+        shape = self.input_shape
+        return window_arguments.unread(shape, self.pool_size, self.strides, self._reach(shape))
 
     def shape_after(self, shape: Shape) -> Shape:
         problem = self._problem(shape)
         return problem.out_height, problem.out_width, shape[2]
 
+    def _attributes(self) -> dict[str, Any]:
+        """Return what the op has beside its problem."""
+        return {}
+
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        return program.add(
-            self.kind, [x], self.output_shape, problem=self._problem(self.input_shape)
-        )
+        problem = self._problem(self.input_shape)
+        attributes = self._attributes()
+        return program.add(self.kind, [x], self.output_shape, problem=problem, **attributes)
 
 
 class MaxPooling2D(_Pooling):
@@ -72,8 +87,11 @@ class MaxPooling2D(_Pooling):
     Args:
         pool_size: The window's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, likewise; None takes `pool_size`.
-        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
-            (rows, columns) or ((top, bottom), (left, right)).
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
+        ceil_mode: Whether the last pixels get a window of their own where the strides do not fit,
+            as in Caffe and PyTorch: OH rounds up. It begins inside the image or the padding before
+            it, and is cut at the image's end.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -83,20 +101,25 @@ class MaxPooling2D(_Pooling):
 
     Shape:
         Input: [N, H, W, C].
-        Output: [N, OH, OW, C]; for "valid" OH = (H - KH) // SH + 1 with window KH and stride SH.
+        Output: [N, OH, OW, C]; OH = (H + top + bottom - KH) // SH + 1 with window KH and stride SH.
     """
 
     kind = "max_pool"
 
 
 class AveragePooling2D(_Pooling):
-    """The mean of each window; padding counts neither in the sum nor in the number.
+    """The mean of each window's pixels inside the image, or inside its padding too.
 
     Args:
         pool_size: The window's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, likewise; None takes `pool_size`.
-        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
-            (rows, columns) or ((top, bottom), (left, right)).
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
+        ceil_mode: Whether the last pixels get a window of their own where the strides do not fit,
+            as in Caffe and PyTorch: OH rounds up. It begins inside the image or the padding before
+            it, and is cut at the image's end.
+        count_include_pad: Whether the pixels of `padding` count as zeros in the mean, as PyTorch's
+            default is; what `ceil_mode` adds behind them never counts.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -106,10 +129,26 @@ class AveragePooling2D(_Pooling):
 
     Shape:
         Input: [N, H, W, C].
-        Output: [N, OH, OW, C]; for "valid" OH = (H - KH) // SH + 1 with window KH and stride SH.
+        Output: [N, OH, OW, C]; OH = (H + top + bottom - KH) // SH + 1 with window KH and stride SH.
     """
 
+    settings = (*_Pooling.settings, "count_include_pad")
     kind = "average_pool"
+
+    def __init__(
+        self,
+        pool_size: PairLike = (2, 2),
+        strides: PairLike | None = None,
+        padding: PaddingLike = "valid",
+        ceil_mode: bool = False,
+        count_include_pad: bool = False,
+        **common: Unpack[LayerOptions],
+    ):
+        super().__init__(pool_size, strides, padding, ceil_mode, **common)
+        self.count_include_pad = arguments.flag(self, "count_include_pad", count_include_pad)
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"counted": self._padding(self.input_shape)} if self.count_include_pad else {}
 
 
 class _GlobalPooling(Layer):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from fastcnn.graph.problem import Padding, Pair, output_size, same_padding, unread_pixels
+from fastcnn.graph.problem import (
+    Padding,
+    Pair,
+    output_size,
+    overhang,
+    same_padding,
+    unread_pixels,
+)
 from fastcnn.utils.arguments import MOST_PIXELS, is_whole
 
 if TYPE_CHECKING:
@@ -81,6 +88,17 @@ def resolve_padding(
     if padding == "valid":
         return (0, 0), (0, 0)
     rows, columns = (same_padding(shape[i], window[i], strides[i], dilation[i]) for i in range(2))
+    return rows, columns
+
+
+def ceil_padding(shape: tuple[int, ...], window: Pair, strides: Pair, pad: Padding) -> Padding:
+    """Return the padding with which windows reach the last pixels: more at the end, where needed.
+
+    The last window begins inside the image or its padding before it, as in Caffe and PyTorch.
+    """
+    rows, columns = (
+        (pad[i][0], pad[i][1] + overhang(shape[i], window[i], strides[i], pad[i])) for i in range(2)
+    )
     return rows, columns
 
 

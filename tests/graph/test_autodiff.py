@@ -45,6 +45,13 @@ LAYERS = {
     "SeparableConv2D": between(lambda: L.SeparableConv2D(3, 2, strides=2, activation="sigmoid")),
     "MaxPooling2D": between(lambda: L.MaxPooling2D(2)),
     "MaxPooling2D overlapping": between(lambda: L.MaxPooling2D(3, strides=1, padding="same")),
+    "MaxPooling2D rounded up": between(
+        lambda: L.MaxPooling2D(3, strides=2, ceil_mode=True), shape=(4, 6, 2)
+    ),
+    "AveragePooling2D rounded up, padding counts": between(
+        lambda: L.AveragePooling2D(3, 2, 1, ceil_mode=True, count_include_pad=True),
+        shape=(4, 6, 2),
+    ),
     "AveragePooling2D": between(lambda: L.AveragePooling2D(2)),
     "AveragePooling2D overlapping": between(
         lambda: L.AveragePooling2D(3, strides=2, padding="same"), shape=(5, 4, 2)

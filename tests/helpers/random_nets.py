@@ -190,7 +190,10 @@ class _Drawing:
 
     def pooling(self, shape):
         size, strides, padding, _ = self.windows(shape, dilated=False)
-        return self.choice((L.MaxPooling2D, L.AveragePooling2D))(size, strides, padding)
+        ceil_mode = self.chance(0.3)
+        if self.chance(0.5):
+            return L.MaxPooling2D(size, strides, padding, ceil_mode)
+        return L.AveragePooling2D(size, strides, padding, ceil_mode, self.chance(0.5))
 
     def padding(self, shape):
         return L.ZeroPadding2D(tuple((self.whole(0, 2), self.whole(0, 2)) for _ in range(2)))

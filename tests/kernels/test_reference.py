@@ -97,16 +97,20 @@ def test_max_pooling_and_its_gradient(problem):
 
 
 @each_pool
-def test_average_pooling_and_its_gradient(problem):
+@pytest.mark.parametrize("counted", [False, True])
+def test_average_pooling_and_its_gradient(problem, counted):
     generator = np.random.default_rng(0)
     x = generator.standard_normal((2, problem.height, problem.width, problem.channels))
-    y = reference.average_pool2d(x, *arguments(problem))
-    np.testing.assert_allclose(y, numpy64.average_pool(x, *arguments(problem)), atol=1e-12)
+    edge = problem.padding if counted else ((0, 0), (0, 0))
+    y = reference.average_pool2d(x, *arguments(problem), edge)
+    options = {"include_pad": counted}
+    expected = numpy64.average_pool(x, *arguments(problem), **options)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
     dy = generator.standard_normal(y.shape)
-    expected = numpy64.average_pool_backward(dy, x, *arguments(problem))
+    expected = numpy64.average_pool_backward(dy, x, *arguments(problem), **options)
     size = problem.height, problem.width
     np.testing.assert_allclose(
-        reference.average_pool2d_dx(dy, size, *arguments(problem)), expected, atol=1e-12
+        reference.average_pool2d_dx(dy, size, *arguments(problem), edge), expected, atol=1e-12
     )
 
 

@@ -147,6 +147,16 @@ POOLINGS = {
     **both_pools("2 stride 3", (8, 9, 3), 2, strides=3),
     **both_pools("3 explicit 1", (5, 5, 3), 3, strides=2, padding=1),
     **both_pools("3 asymmetric", (5, 6, 3), 3, strides=2, padding=((2, 0), (1, 2))),
+    **both_pools("3 stride 2, ceil", (8, 6, 17), 3, strides=2, ceil_mode=True),
+    **both_pools("3 stride 2, explicit 1, ceil", (6, 5, 3), 3, 2, 1, ceil_mode=True),
+    **both_pools("ceil, window larger than the image", (2, 3, 3), 3, 2, ceil_mode=True),
+    **both_pools("ceil, the last window would begin outside", (4, 7, 3), 2, 3, 1, ceil_mode=True),
+    "average 3 same, padding counts": average_pool(
+        *((5, 6, 17), 3, 1, "same"), count_include_pad=True
+    ),
+    "average 3 asymmetric, ceil, padding counts": average_pool(
+        *((6, 5, 3), 3, 2, ((2, 1), (0, 1))), ceil_mode=True, count_include_pad=True
+    ),
     **both_pools("of the whole image", (4, 5, 64), (4, 5), batch=1),
     "max (1, 3)": max_pool((4, 9, 3), (1, 3)),
     "max (3, 2), strides (1, 2)": max_pool((6, 6, 5), (3, 2), strides=(1, 2)),

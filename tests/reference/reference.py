@@ -112,45 +112,67 @@ def as_grouped(kernel) -> Array:
     return kernel.reshape(kh, kw, 1, channels * multiplier)
 
 
-# Pooling
+# Pooling. `ceil` rounds the number of windows up, `include_pad` counts padding in a mean.
 
 
-def max_pool(x, pool, strides, padding="valid") -> Array:
-    return pool_windows(x, pool, strides, padding, fill=-np.inf).max(axis=0)
+def max_pool(x, pool, strides, padding="valid", ceil=False) -> Array:
+    return pool_windows(x, pool, strides, padding, ceil, fill=-np.inf).max(axis=0)
 
 
-def max_pool_backward(dy, x, pool, strides, padding="valid") -> Array:
+def max_pool_backward(dy, x, pool, strides, padding="valid", ceil=False) -> Array:
     """The first of a window's largest pixels, row by row, takes its whole gradient."""
-    winner = pool_windows(x, pool, strides, padding, fill=-np.inf).argmax(axis=0)
+    winner = pool_windows(x, pool, strides, padding, ceil, fill=-np.inf).argmax(axis=0)
     return spread_over_windows(
-        lambda number: np.where(winner == number, dy, 0.0), x, pool, strides, padding
+        lambda number: np.where(winner == number, dy, 0.0), x, pool, strides, padding, ceil
     )
 
 
-def average_pool(x, pool, strides, padding="valid") -> Array:
-    """The mean of the pixels of the image in each window: padding is not counted."""
-    total = pool_windows(x, pool, strides, padding, fill=0.0).sum(axis=0)
-    return total / pixels_in_window(x, pool, strides, padding)
+def average_pool(x, pool, strides, padding="valid", ceil=False, include_pad=False) -> Array:
+    """The mean of the pixels of each window that count."""
+    total = pool_windows(x, pool, strides, padding, ceil, fill=0.0).sum(axis=0)
+    return total / pixels_in_window(x, pool, strides, padding, ceil, include_pad)
 
 
-def average_pool_backward(dy, x, pool, strides, padding="valid") -> Array:
-    share = dy / pixels_in_window(x, pool, strides, padding)
-    return spread_over_windows(lambda number: share, x, pool, strides, padding)
+def average_pool_backward(
+    dy, x, pool, strides, padding="valid", ceil=False, include_pad=False
+) -> Array:
+    share = dy / pixels_in_window(x, pool, strides, padding, ceil, include_pad)
+    return spread_over_windows(lambda number: share, x, pool, strides, padding, ceil)
 
 
-def pool_windows(x, pool, strides, padding, fill) -> Array:
+def pool_margins(shape, pool, strides, padding, ceil) -> list[tuple[int, int]]:
+    """[(top, bottom), (left, right)] with the pixels that a last, incomplete window needs."""
+    sides = margins(shape, pool, strides, padding)
+    if not ceil:
+        return sides
+    reached = []
+    for size, k, stride, (before, after) in zip(
+        shape, pair(pool), pair(strides), sides, strict=True
+    ):
+        starts = [0]  # of windows, in the padded image
+        while starts[-1] + k < before + size + after and starts[-1] + stride < before + size:
+            starts.append(starts[-1] + stride)
+        reached.append((before, max(after, starts[-1] + k - before - size)))
+    return reached
+
+
+def pool_windows(x, pool, strides, padding, ceil, fill) -> Array:
     """[PH * PW, N, H_out, W_out, C]"""
-    padded = pad(x, margins(x.shape[1:3], pool, strides, padding), fill)
+    padded = pad(x, pool_margins(x.shape[1:3], pool, strides, padding, ceil), fill)
     return np.stack([padded[index] for _, _, index in positions(padded, pool, strides)])
 
 
-def pixels_in_window(x, pool, strides, padding) -> Array:
-    return pool_windows(np.ones_like(x), pool, strides, padding, fill=0.0).sum(axis=0)
+def pixels_in_window(x, pool, strides, padding, ceil, include_pad) -> Array:
+    nominal = margins(x.shape[1:3], pool, strides, padding)
+    reached = pool_margins(x.shape[1:3], pool, strides, padding, ceil)
+    counts = pad(np.ones_like(x), nominal, 1.0 if include_pad else 0.0)
+    further = [(0, r[1] - n[1]) for n, r in zip(nominal, reached, strict=True)]
+    return pool_windows(pad(counts, further), pool, strides, "valid", False, fill=0.0).sum(axis=0)
 
 
-def spread_over_windows(gradient_at, x, pool, strides, padding) -> Array:
+def spread_over_windows(gradient_at, x, pool, strides, padding, ceil) -> Array:
     """Add gradient_at(number) to the pixels met by each kernel position."""
-    sides = margins(x.shape[1:3], pool, strides, padding)
+    sides = pool_margins(x.shape[1:3], pool, strides, padding, ceil)
     dx = np.zeros_like(pad(x, sides))
     for number, (_, _, index) in enumerate(positions(dx, pool, strides)):
         dx[index] += gradient_at(number)

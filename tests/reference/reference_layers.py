@@ -105,7 +105,9 @@ def dense(run, layer, x):
 def pooling(function, function_backward):
     def layer_function(run, layer, x):
         config = layer.get_config()
-        arguments = config["pool_size"], config["strides"] or config["pool_size"], config["padding"]
+        arguments = [config[name] for name in ("pool_size", "strides", "padding", "ceil_mode")]
+        if "count_include_pad" in config:
+            arguments.append(config["count_include_pad"])
         return function(x, *arguments), lambda dy: function_backward(dy, x, *arguments)
 
     return layer_function

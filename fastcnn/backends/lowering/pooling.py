@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastcnn.backends.lowering.arguments import has_relu
 from fastcnn.backends.lowering.regions import Regions
+from fastcnn.graph.problem import Padding, Problem
 from fastcnn.graph.program import Op
 from fastcnn.kernels.shared import pooling
 
@@ -25,9 +26,14 @@ def max_pool_dx(low: Regions, op: Op) -> None:
 
 def average_pool(low: Regions, op: Op) -> None:
     x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
-    pooling.average_forward(low.kernels.pooling, low.calls, op.attributes["problem"], x, y)
+    pooling.average_forward(low.kernels.pooling, low.calls, *_averaged(op), x, y)
 
 
 def average_pool_dx(low: Regions, op: Op) -> None:
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
-    pooling.average_dx(low.kernels.pooling, low.calls, op.attributes["problem"], dy, out)
+    pooling.average_dx(low.kernels.pooling, low.calls, *_averaged(op), dy, out)
+
+
+def _averaged(op: Op) -> tuple[Problem, Padding]:
+    """Return the problem and the padding whose pixels count in a mean."""
+    return op.attributes["problem"], op.attributes.get("counted", ((0, 0), (0, 0)))

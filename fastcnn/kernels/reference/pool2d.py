@@ -1,8 +1,8 @@
 """Pooling as its definition says: loops over plain arrays, to be read first.
 
 A window of PH x PW pixels slides over each channel of an image; its largest number, or its mean,
-is one number of the result. Pixels outside the image do not count, neither for the largest nor for
-the mean.
+is one number of the result. Pixels outside the image do not count, neither for the largest nor,
+unless it is asked for, for the mean.
 
 Shapes, in every function: x and dx [N, H, W, C], y and dy [N, OH, OW, C].
 
@@ -25,6 +25,13 @@ def _window(place, size, stride, margin, length):
     """Return the first pixel of a window along one axis and the one behind its last."""
     first = place * stride - margin
     return max(first, 0), min(first + size, length)
+
+
+@njit
+def _count(place, size, stride, margin, length, before, after):
+    """Return how many pixels of a window along one axis count: the image's and so many around."""
+    first = place * stride - margin
+    return min(first + size, length + after) - max(first, -before)
 
 
 @njit(parallel=True)
@@ -108,7 +115,7 @@ def max_pool2d_dx(x, dy, size, strides, padding=NO_PADDING):
 
 
 @njit(parallel=True)
-def average_pool2d(x, size, strides, padding=NO_PADDING):
+def average_pool2d(x, size, strides, padding=NO_PADDING, counted=NO_PADDING):
     """Return the mean of the numbers under each window, of those within the image.
 
     Args:
@@ -116,6 +123,7 @@ def average_pool2d(x, size, strides, padding=NO_PADDING):
         size: Height and width of the window, (PH, PW).
         strides: Pixels between neighbouring windows, (SH, SW).
         padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
+        counted: How many of these pixels count as zeros in the mean, likewise.
 
     Returns:
         y, in x's type; 0 for a window that lies outside altogether.
@@ -128,15 +136,18 @@ def average_pool2d(x, size, strides, padding=NO_PADDING):
     size_h, size_w = size
     stride_h, stride_w = strides
     top, left = padding[0][0], padding[1][0]
+    (above, below), (before, after) = counted
     rows = output_size(height, size_h, stride_h, padding[0], 1)
     columns = output_size(width, size_w, stride_w, padding[1], 1)
     y = np.zeros((images, rows, columns, channels), x.dtype)
     for n in prange(images):
         for i in range(rows):
             first_row, end_row = _window(i, size_h, stride_h, top, height)
+            counted_rows = _count(i, size_h, stride_h, top, height, above, below)
             for j in range(columns):
                 first_column, end_column = _window(j, size_w, stride_w, left, width)
-                count = max(1, (end_row - first_row) * (end_column - first_column))
+                counted_columns = _count(j, size_w, stride_w, left, width, before, after)
+                count = max(1, counted_rows * counted_columns)
                 for row in range(first_row, end_row):
                     for column in range(first_column, end_column):
                         for c in range(channels):
@@ -145,7 +156,7 @@ def average_pool2d(x, size, strides, padding=NO_PADDING):
 
 
 @njit(parallel=True)
-def average_pool2d_dx(dy, image, size, strides, padding=NO_PADDING):
+def average_pool2d_dx(dy, image, size, strides, padding=NO_PADDING, counted=NO_PADDING):
     """Return the gradient of the images: each window shares its own out among its pixels.
 
     Args:
@@ -154,6 +165,7 @@ def average_pool2d_dx(dy, image, size, strides, padding=NO_PADDING):
         size: Height and width of the window, (PH, PW).
         strides: Pixels between neighbouring windows, (SH, SW).
         padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
+        counted: How many of these pixels count as zeros in the mean, likewise.
 
     Returns:
         dx, in dy's type.
@@ -166,13 +178,16 @@ def average_pool2d_dx(dy, image, size, strides, padding=NO_PADDING):
     size_h, size_w = size
     stride_h, stride_w = strides
     top, left = padding[0][0], padding[1][0]
+    (above, below), (before, after) = counted
     dx = np.zeros((images, height, width, channels), dy.dtype)
     for n in prange(images):
         for i in range(rows):
             first_row, end_row = _window(i, size_h, stride_h, top, height)
+            counted_rows = _count(i, size_h, stride_h, top, height, above, below)
             for j in range(columns):
                 first_column, end_column = _window(j, size_w, stride_w, left, width)
-                count = max(1, (end_row - first_row) * (end_column - first_column))
+                counted_columns = _count(j, size_w, stride_w, left, width, before, after)
+                count = max(1, counted_rows * counted_columns)
                 for row in range(first_row, end_row):
                     for column in range(first_column, end_column):
                         for c in range(channels):

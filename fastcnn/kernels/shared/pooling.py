@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from fastcnn.graph.problem import Problem
+from fastcnn.graph.problem import Padding, Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
 from fastcnn.kernels.shared.problem_sizes import image_sizes
 
@@ -54,12 +54,26 @@ def max_dx(
 
 
 def average_forward(
-    kernels: ModuleType, calls: Calls, problem: Problem, x: Region, y: Region
+    kernels: ModuleType, calls: Calls, problem: Problem, counted: Padding, x: Region, y: Region
 ) -> None:
-    """Emit average pooling."""
-    calls.emit(kernels.average_pool, IMAGE, "y", {"x": x, "y": y}, **geometry(problem))
+    """Emit average pooling; the pixels of the padding `counted` count as zeros."""
+    values = {**geometry(problem), **_counted_sizes(counted)}
+    calls.emit(kernels.average_pool, IMAGE, "y", {"x": x, "y": y}, **values)
 
 
-def average_dx(kernels: ModuleType, calls: Calls, problem: Problem, dy: Region, dx: Region) -> None:
+def average_dx(
+    kernels: ModuleType, calls: Calls, problem: Problem, counted: Padding, dy: Region, dx: Region
+) -> None:
     """Emit its gradient."""
-    calls.emit(kernels.average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **geometry(problem))
+    values = {**geometry(problem), **_counted_sizes(counted)}
+    calls.emit(kernels.average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **values)
+
+
+def _counted_sizes(counted: Padding) -> dict[str, int]:
+    (top, bottom), (left, right) = counted
+    return {
+        "counted_top": top,
+        "counted_bottom": bottom,
+        "counted_left": left,
+        "counted_right": right,
+    }

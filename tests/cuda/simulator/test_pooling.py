@@ -90,15 +90,17 @@ def test_nan_is_the_largest(name):
 
 
 @each
-def test_average_pool(problem):
+@pytest.mark.parametrize("counted", [False, True])
+def test_average_pool(problem, counted):
     inputs, outputs = shapes(problem)
     x, dy = numbers(inputs), numbers(outputs, 1)
     calls, first, slope = Calls(IMAGES), local(inputs), local(outputs)
     y, dx = local(outputs), local(inputs)
-    average_forward(pooling, calls, problem, first, y)
-    average_dx(pooling, calls, problem, slope, dx)
+    edge = problem.padding if counted else ((0, 0), (0, 0))
+    average_forward(pooling, calls, problem, edge, first, y)
+    average_dx(pooling, calls, problem, edge, slope, dx)
     memory = run(calls, IMAGES, {first: x, slope: dy})
-    arguments = reference_arguments(problem)
+    arguments = (*reference_arguments(problem), False, counted)
     x, dy = x.astype(np.float64), dy.astype(np.float64)
     assert_close(
         memory[y].reshape(dy.shape), reference.average_pool(x, *arguments), "sum", "average"

@@ -1,6 +1,7 @@
 """Max and average pooling, forward and backward, one image at a time.
 
-A window is cut at the image's edge: padding is never the largest and does not count in a mean.
+A window is cut at the image's edge: padding is never the largest, and counts in a mean only as far
+as `counted_top` and the other three say, as zeros.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ GEOMETRY = (
 )
 MAX_POOL = record("x", "y", "index", *GEOMETRY)
 MAX_POOL_DX = record("dy", "index", "y", "dx", *GEOMETRY)
-AVERAGE_POOL = record("x", "y", *GEOMETRY)
-AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY)
+COUNTED = ("counted_top", "counted_bottom", "counted_left", "counted_right")
+AVERAGE_POOL = record("x", "y", *GEOMETRY, *COUNTED)
+AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY, *COUNTED)
 
 
 @kernel_function
@@ -47,6 +49,18 @@ def _window(op, out_row, out_column):
     last_row = min(row + op.window_h, op.height)
     last_column = min(column + op.window_w, op.width)
     return max(row, 0), last_row, max(column, 0), last_column
+
+
+@kernel_function
+def _counted(op, out_row, out_column):
+    """Return how many pixels a mean is of: those in the window, of the image and what counts around
+    it.
+    """
+    row = out_row * op.stride_h - op.top
+    column = out_column * op.stride_w - op.left
+    rows = min(row + op.window_h, op.height + op.counted_bottom) - max(row, -op.counted_top)
+    columns = min(column + op.window_w, op.width + op.counted_right) - max(column, -op.counted_left)
+    return rows * columns
 
 
 @kernel_function
@@ -172,7 +186,7 @@ def average_pool(pointer):
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
             row, last_row, column, last_column = _window(op, out_row, out_column)
-            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            share = splat(1.0 / _counted(op, out_row, out_column))
             to = op.y + 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)
@@ -193,7 +207,7 @@ def average_pool_dx(pointer):
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
             row, last_row, column, last_column = _window(op, out_row, out_column)
-            share = splat(1.0 / ((last_row - row) * (last_column - column)))
+            share = splat(1.0 / _counted(op, out_row, out_column))
             start = op.dy + 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)

@@ -1,8 +1,8 @@
 """Max and average pooling, forward and backward.
 
-A window is cut at the image's edge: padding is never the largest and does not count in a mean. The
-way back gathers: a thread has a pixel and visits the windows that cover it, so nothing is added by
-two threads.
+A window is cut at the image's edge: padding is never the largest, and counts in a mean only as far
+as `counted_top` and the other three say, as zeros. The way back gathers: a thread has a pixel and
+visits the windows that cover it, so nothing is added by two threads.
 """
 
 from typing import Any
@@ -30,6 +30,13 @@ def _inside(out, window, stride, before, size):
     """Return the first and the end of a window's rows, or columns, inside the image."""
     first = out * stride - before
     return max(first, 0), min(first + window, size)
+
+
+@inline
+def _counted(out, window, stride, before, size, counted_before, counted_after):
+    """Return how many of a window's rows, or columns, a mean is of."""
+    first = out * stride - before
+    return min(first + window, size + counted_after) - max(first, -counted_before)
 
 
 @inline
@@ -140,7 +147,8 @@ def max_pool_dx(
 def average_pool(
     count: Int, x: Floats, y: Floats, height: Int, width: Int, channels: Int, out_height: Int,
     out_width: Int, window_h: Int, window_w: Int, stride_h: Int, stride_w: Int, top: Int, left: Int,
-    relu: Int, covers: Int, two_by_two: Int,
+    relu: Int, covers: Int, two_by_two: Int, counted_top: Int, counted_bottom: Int,
+    counted_left: Int, counted_right: Int,
 ):  # fmt: skip
     """y[OH, OW, C] = the mean of each window's part inside the image."""
     e, n = cuda.grid(2)
@@ -150,7 +158,9 @@ def average_pool(
     out_row, out_column, c = position(e, out_width, channels)
     row, last_row = _inside(out_row, window_h, stride_h, top, height)
     column, last_column = _inside(out_column, window_w, stride_w, left, width)
-    share = ONE / np.float32((last_row - row) * (last_column - column))
+    rows = _counted(out_row, window_h, stride_h, top, height, counted_top, counted_bottom)
+    columns = _counted(out_column, window_w, stride_w, left, width, counted_left, counted_right)
+    share = ONE / np.float32(rows * columns)
     first = (row * width + column) * channels + c
     while n < count:
         total = ZERO
@@ -169,7 +179,8 @@ def average_pool(
 def average_pool_dx(
     count: Int, dy: Floats, dx: Floats, height: Int, width: Int, channels: Int, out_height: Int,
     out_width: Int, window_h: Int, window_w: Int, stride_h: Int, stride_w: Int, top: Int, left: Int,
-    relu: Int, covers: Int, two_by_two: Int,
+    relu: Int, covers: Int, two_by_two: Int, counted_top: Int, counted_bottom: Int,
+    counted_left: Int, counted_right: Int,
 ):  # fmt: skip
     """dx[H, W, C] = dy shared among each window's part inside the image."""
     e, n = cuda.grid(2)
@@ -182,11 +193,13 @@ def average_pool_dx(
     while n < count:
         total = ZERO
         for out_row in range(first_row, end_row):
-            above, below = _inside(out_row, window_h, stride_h, top, height)
+            rows = _counted(out_row, window_h, stride_h, top, height, counted_top, counted_bottom)
             at = ((n * out_height + out_row) * out_width + first_column) * channels + c
             for out_column in range(first_column, end_column):
-                before, after = _inside(out_column, window_w, stride_w, left, width)
-                total += read(dy, at, 0) / np.float32((below - above) * (after - before))
+                columns = _counted(
+                    out_column, window_w, stride_w, left, width, counted_left, counted_right
+                )
+                total += read(dy, at, 0) / np.float32(rows * columns)
                 at += channels
         dx[n * size + e] = total
         n += cuda.gridDim.y
