@@ -234,6 +234,17 @@ def _reshape(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths
     return [(op.inputs[0], program.add("reshape", [dy], op.inputs[0].shape))]
 
 
+def _multiply(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, gate = op.inputs
+    paths = []
+    if x in needed:
+        paths.append((x, program.add("multiply", [dy, gate], x.shape)))
+    if gate in needed:
+        kind = "multiply" if gate.size == x.size else "product_sums"
+        paths.append((gate, program.add(kind, [x, dy], gate.shape)))
+    return paths
+
+
 def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
     return [(x, program.add("response_norm_dx", [x, dy], x.shape, **op.attributes))]
@@ -277,6 +288,7 @@ RULES: dict[str, Rule] = {
     "dropout": _dropout,
     "matmul": _weighted,
     "max_pool": _max_pool,
+    "multiply": _multiply,
     "pad": _pad,
     "reshape": _reshape,
     "response_norm": _response_norm,

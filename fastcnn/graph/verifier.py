@@ -65,6 +65,14 @@ def _dropout(op: Op) -> None:
         _refuse(op, f"needs a rate from 0 to below 1, and has {op.attributes['rate']!r}")
 
 
+def _multiply(op: Op) -> None:
+    _reads(op, 2, 2)
+    x, gate = op.inputs
+    each_channel = gate.size == gate.shape[-1] == x.shape[-1]
+    if x.shape != op.outputs[0].shape or not (each_channel or gate.shape == x.shape):
+        _refuse(op, "multiplies a map by a number for each channel, or by what has its shape")
+
+
 def _response_norm(op: Op) -> None:
     _alike(op)
     if op.attributes["size"] < 1:
@@ -190,6 +198,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "matmul": _matmul,
     "matmul_dx": _matmul,
     "max_pool": _pool,
+    "multiply": _multiply,
     "pad": _pad,
     "reshape": _reshape,
     "response_norm": _response_norm,

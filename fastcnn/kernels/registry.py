@@ -23,6 +23,7 @@ class Kernels(NamedTuple):
     bias: ModuleType
     conv: ModuleType
     dense: ModuleType
+    gating: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
     normalization: ModuleType
@@ -31,8 +32,8 @@ class Kernels(NamedTuple):
 
 
 IN_NN = {
-    *("activation", "bias", "dense", "local_normalization", "normalization", "pooling"),
-    "train_step",
+    *("activation", "bias", "dense", "gating", "local_normalization", "normalization"),
+    *("pooling", "train_step"),
 }
 
 

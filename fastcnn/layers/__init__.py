@@ -9,6 +9,7 @@ from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
+from fastcnn.layers.gating import Scale, SqueezeExcite
 from fastcnn.layers.local_normalization import LocalResponseNormalization
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
@@ -44,8 +45,10 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Residual",
+    "Scale",
     "SeparableConv2D",
     "Softmax",
+    "SqueezeExcite",
     "ZeroPadding2D",
     "from_config",
 ]
@@ -54,6 +57,5 @@ register(
     *(Activation, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
-    *(Residual, SeparableConv2D),
-    *(Softmax, ZeroPadding2D),
+    *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
 )

@@ -13,7 +13,8 @@ from fastcnn.layers.registry import from_config
 from fastcnn.utils import naming
 
 
-def _chain_of(owner: Layer, name: str, layers: object) -> tuple[Layer, ...]:
+def chain_of(owner: Layer, name: str, layers: object) -> tuple[Layer, ...]:
+    """Return the layers of an argument; TypeError where it is no list of layers."""
     if isinstance(layers, Layer):
         layers = (layers,)
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
@@ -48,7 +49,7 @@ def lower_network(layers: Sequence[Layer], input_shape: Shape, training: bool) -
     return program
 
 
-class _Branches(Layer):
+class Branches(Layer):
     """Chains of layers that read the same input."""
 
     def __init__(self, chains: Sequence[tuple[Layer, ...]], **common: Unpack[LayerOptions]):
@@ -83,15 +84,17 @@ def append_trace(program: Program) -> Buffer:
     return program.add("concat", flat, (sum(buffer.size for buffer in flat),))
 
 
-def _chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
+def chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Return the configurations of layers."""
     return [naming.serialize(layer) for layer in chain]
 
 
-def _chain_from_config(entries: Any) -> list[Layer]:
+def chain_from_config(entries: Any) -> list[Layer]:
+    """Return layers of configurations."""
     return [from_config(entry) for entry in entries]
 
 
-class Residual(_Branches):
+class Residual(Branches):
     """body(x) + shortcut(x), without an activation of its own.
 
     Args:
@@ -115,10 +118,10 @@ class Residual(_Branches):
 
     def __init__(self, body: Any, shortcut: Any = None, **common: Unpack[LayerOptions]):
         Layer.__init__(self, name=common.get("name"))
-        chains = [_chain_of(self, "body", body)]
+        chains = [chain_of(self, "body", body)]
         self.has_shortcut = shortcut is not None
         if self.has_shortcut:
-            chains.append(_chain_of(self, "shortcut", shortcut))
+            chains.append(chain_of(self, "shortcut", shortcut))
         super().__init__(chains, **common)
 
     def shape_after(self, shape: Shape) -> Shape:
@@ -136,7 +139,7 @@ class Residual(_Branches):
         return program.add("add", [ends[0], other], self.output_shape)
 
     def get_config(self) -> dict[str, object]:
-        chains = [_chain_config(chain) for chain in self.chains]
+        chains = [chain_config(chain) for chain in self.chains]
         shortcut = chains[1] if self.has_shortcut else None
         return {**super().get_config(), "body": chains[0], "shortcut": shortcut}
 
@@ -145,13 +148,13 @@ class Residual(_Branches):
         config = dict(config)
         shortcut = config.pop("shortcut", None)
         return cls(
-            _chain_from_config(config.pop("body")),
-            None if shortcut is None else _chain_from_config(shortcut),
+            chain_from_config(config.pop("body")),
+            None if shortcut is None else chain_from_config(shortcut),
             **config,
         )
 
 
-class Concat(_Branches):
+class Concat(Branches):
     """The branches' outputs side by side along the channels.
 
     Args:
@@ -176,7 +179,7 @@ class Concat(_Branches):
         Layer.__init__(self, name=common.get("name"))
         if not branches:
             raise ValueError(f"{self.label}: expected at least one branch. Received none.")
-        chains = [_chain_of(self, f"branch {i}", branch) for i, branch in enumerate(branches)]
+        chains = [chain_of(self, f"branch {i}", branch) for i, branch in enumerate(branches)]
         super().__init__(chains, **common)
 
     def shape_after(self, shape: Shape) -> Shape:
@@ -193,11 +196,11 @@ class Concat(_Branches):
     def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
-            "branches": [_chain_config(chain) for chain in self.chains],
+            "branches": [chain_config(chain) for chain in self.chains],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Concat:
         config = dict(config)
-        branches = [_chain_from_config(entries) for entries in config.pop("branches")]
+        branches = [chain_from_config(entries) for entries in config.pop("branches")]
         return cls(*branches, **config)

@@ -85,6 +85,16 @@ LAYERS = {
 
 BRANCHES = {
     "Residual": between(lambda: L.Residual([L.Conv2D(2, 3, padding="same")])),
+    "SqueezeExcite in Residual": between(
+        lambda: L.Residual([L.Conv2D(2, 1), L.SqueezeExcite(1, activation="tanh")])
+    ),
+    "Scale of vectors": Net((3,), lambda: [L.Dense(4), L.Scale([L.Dense(4)]), L.Dense(2)]),
+    "Scale by what has its shape": between(lambda: L.Scale([L.Conv2D(2, 3, padding="same")])),
+    "Scale by itself": between(lambda: L.Scale([])),
+    "Scale, its body alone trained": Net((3, 3, 2), lambda: [L.Scale([L.Conv2D(2, 1)])]),
+    "Scale by a frozen body": between(
+        lambda: L.Scale([L.GlobalAveragePooling2D(), L.Dense(2, trainable=False)])
+    ),
     "Residual first": Net((4, 4, 2), lambda: [L.Residual([L.Conv2D(2, 3, padding="same")])]),
     "Residual with shortcut": between(
         lambda: L.Residual(

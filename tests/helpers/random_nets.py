@@ -102,6 +102,7 @@ class _Drawing:
         kinds += [self.local_normalization]
         if depth < DEEPEST:
             kinds += [self.residual, self.residual, self.concat] if depth == 0 else [self.residual]
+            kinds += [self.scale]
         if len(shape) == 3:
             kinds += [self.same_convolution, self.same_pooling]
         else:
@@ -123,6 +124,14 @@ class _Drawing:
         sides = [*body, ends], [*self.body(shape, depth), twin(ends)]
         # What a residual changes the shape to, its neighbours in a body could not go on from.
         return L.Residual(*sides, **self.common()) if depth == 0 else L.Residual(body, [])
+
+    def scale(self, shape, depth):
+        if len(shape) == 3 and self.chance(0.5):
+            return L.SqueezeExcite(self.whole(1, 4), self.choice(ACTIVATIONS), **self.common())
+        body = self.body(shape, depth)
+        if len(shape) == 3 and self.chance(0.5):
+            body.append(L.GlobalAveragePooling2D(keepdims=self.chance(0.5)))
+        return L.Scale([*body, L.Activation("sigmoid")], **self.common())
 
     def concat(self, shape, depth):
         """Branches that agree in all but the channels."""
@@ -258,7 +267,7 @@ class _Drawing:
 def twin(layer: L.Layer) -> L.Layer:
     """A new layer of the same configuration, with the name that it is given."""
     config = {key: value for key, value in layer.get_config().items() if key != "name"}
-    if isinstance(layer, L.Residual | L.Concat):
+    if isinstance(layer, L.Residual | L.Concat | L.Scale):
         raise TypeError("A twin of a layer that holds others would share their names.")
     return type(layer).from_config(config)
 

@@ -200,6 +200,27 @@ LOCAL_NORMALIZATIONS = {
     },
 }
 
+GATINGS = {
+    "squeeze and excite": Case((4, 5, 3), lambda: L.SqueezeExcite(2), 2, "curve", "chain"),
+    "squeeze and excite, 17 channels": Case(
+        (3, 2, 17), lambda: L.SqueezeExcite(4, "tanh", "sigmoid"), 2, "curve", "chain"
+    ),
+    "squeeze and excite, 1 unit of 64 channels": Case(
+        (5, 5, 64), lambda: L.SqueezeExcite(units=1), 5, "curve", "chain"
+    ),
+    "scale by the input's shape": Case(
+        (4, 3, 5), lambda: L.Scale([L.Conv2D(5, 3, padding="same")]), 2, "sum", "chain"
+    ),
+    "scale by itself": Case((3, 3, 6), lambda: L.Scale([]), 2),
+    "scale by a vector": Case(
+        (4, 3, 33),
+        lambda: L.Scale([L.GlobalMaxPooling2D(), L.Dense(33, "tanh")]),
+        5,
+        "curve",
+        "chain",
+    ),
+}
+
 OTHERS = {
     "zero padding 1": Case((4, 5, 3), lambda: L.ZeroPadding2D(1), 2, "exact"),
     "zero padding 2, 17 channels": Case((3, 2, 17), lambda: L.ZeroPadding2D(2), 5, "exact"),
@@ -231,6 +252,7 @@ CASES: dict[str, Case] = {
     **DEPTHWISE,
     **POOLINGS,
     **NORMALIZATIONS,
+    **GATINGS,
     **LOCAL_NORMALIZATIONS,
     **OTHERS,
 }

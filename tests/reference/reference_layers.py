@@ -226,6 +226,19 @@ def residual(run, layer, x):
     return body + shortcut, lambda dy: body_backward(dy) + shortcut_backward(dy)
 
 
+def scale(run, layer, x):
+    gate, gate_backward = run.layers(layer.chains[0], x)
+    spread = gate if gate.shape == x.shape else gate.reshape(len(x), *[1] * (x.ndim - 2), -1)
+
+    def backward(dy):
+        slopes = dy * x
+        if gate.shape != x.shape:
+            slopes = slopes.sum(axis=tuple(range(1, x.ndim - 1))).reshape(gate.shape)
+        return dy * spread + gate_backward(slopes)
+
+    return x * spread, backward
+
+
 def concat(run, layer, x):
     parts, backwards = zip(*[run.layers(chain, x) for chain in layer.chains], strict=True)
     ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
@@ -261,5 +274,7 @@ LAYERS = {
     "ELU": elu,
     "Softmax": softmax,
     "Residual": residual,
+    "Scale": scale,
+    "SqueezeExcite": scale,
     "Concat": concat,
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fastcnn.backends.lowering import (
     convolution,
     elementwise,
+    gating,
     local_normalization,
     loss,
     matmul,
@@ -48,8 +49,10 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "max_pool": pooling.max_pool,
     "max_pool_dx": pooling.max_pool_dx,
     "moving_scale_shift": normalization.moving_scale_shift,
+    "multiply": gating.multiply,
     "pad": shape.pad,
     "pad_dx": shape.pad_dx,
+    "product_sums": gating.product_sums,
     "reshape": shape.reshape,
     "response_norm": local_normalization.response_norm,
     "response_norm_dx": local_normalization.response_norm_dx,

@@ -23,6 +23,8 @@ NAMES = [
     "batch norm without center",
     "response norm of 4, 33 channels",
     "response norm of 5, 3 channels",
+    "squeeze and excite, 17 channels",
+    "scale by the input's shape",
     "zero padding asymmetric",
     "rescaling by channel",
     "normalization",
