@@ -24,7 +24,8 @@ def tiny(seed: int = 0) -> fastcnn.Sequential:
     return fastcnn.Sequential([Dense(4, "tanh"), Dense(10, "softmax")], (2,), seed)
 
 
-NETWORKS = {**applications.NETWORKS, "tiny": tiny}
+NAMES = ("lenet5", "caffe-lenet", "cifar-small", "resnet20", "vgg16")
+NETWORKS = {**{name: applications.get(name) for name in NAMES}, "tiny": tiny}
 
 
 def weights() -> dict[str, int]:

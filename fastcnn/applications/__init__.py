@@ -1,29 +1,59 @@
-"""Well-known networks by name; each ends in class probabilities.
+"""Well-known networks by name, in Keras's form.
 
-Every function takes `input_shape`, `classes`, `rescale` (begin with Rescaling(1/255), for uint8
-images), `seed` and `device`, and returns a Sequential.
+Each is a function that returns a Sequential with its first weights, not compiled. Besides its own
+arguments and `input_shape` and `classes`, every one takes:
+
+- `include_top`: whether the layers that tell classes apart stand at its end; default True
+- `pooling`: without them, "avg" or "max" for a global pooling in their place; None for maps
+- `weights`: the path of a file with weights, as `Sequential.load_weights` reads it
+- `classifier_activation`: what the scores go through, "softmax" by default; None leaves them
+- `rescale`: whether it begins with Rescaling(1 / 255), for uint8 images
+- `seed`, `device`, `precision`, `name`, `error_bound` and `preprocessing`: as `Sequential`
+
+No weights are allocated before they are used, so that any network can be built and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastcnn.applications.all_cnn import all_cnn_c
 from fastcnn.applications.cifar_small import cifar_small
+from fastcnn.applications.densenet import densenet121, densenet_bc_100_12
+from fastcnn.applications.inception_v3 import inception_v3
 from fastcnn.applications.lenet import caffe_lenet, lenet5
-from fastcnn.applications.resnet import resnet20
-from fastcnn.applications.vgg import vgg16
+from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
+from fastcnn.applications.nin import nin
+from fastcnn.applications.resnet import (
+    plain34,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+)
+from fastcnn.applications.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
+from fastcnn.applications.vgg import vgg11, vgg13, vgg16, vgg19
+from fastcnn.applications.wide_resnet import wide_resnet_16_4
+from fastcnn.applications.xception import xception
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import naming
 
-__all__ = ["NETWORKS", "caffe_lenet", "cifar_small", "get", "lenet5", "resnet20", "vgg16"]
+FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
+    *(perceptron, linear_classifier, two_layer),
+    *(lenet5, caffe_lenet, cifar_small),
+    *(vgg11, vgg13, vgg16, vgg19),
+    *(nin, all_cnn_c),
+    *(inception_v3, xception),
+    *(plain34, resnet18, resnet34, resnet50, resnet101, resnet152),
+    *(resnet20, resnet32, resnet44, resnet56, resnet110, wide_resnet_16_4),
+    *(densenet_bc_100_12, densenet121),
+)
 
-NETWORKS: dict[str, Callable[..., Sequential]] = {
-    "lenet5": lenet5,
-    "caffe-lenet": caffe_lenet,
-    "cifar-small": cifar_small,
-    "resnet20": resnet20,
-    "vgg16": vgg16,
-}
+NETWORKS = {function.__name__.replace("_", "-"): function for function in FUNCTIONS}
+"""The functions by the names that `get` and the command line take."""
+
+__all__ = ["NETWORKS", "get", *(function.__name__ for function in FUNCTIONS)]
 
 
 def get(name: str) -> Callable[..., Sequential]:
@@ -33,7 +63,7 @@ def get(name: str) -> Callable[..., Sequential]:
         name: One of `NETWORKS`, such as "resnet20".
 
     Returns:
-        The function; its arguments are `lenet5`'s.
+        The function.
 
     Raises:
         ValueError: There is no such network; the message has the nearest.

@@ -1,48 +1,158 @@
-"""VGG networks."""
+"""VGG networks: stages of 3x3 convolutions, each ended by pooling, and three dense layers."""
 
 from __future__ import annotations
 
-from fastcnn.applications.named import Shape, named
-from fastcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D
+from typing import Unpack
+
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
+FILTERS = (64, 128, 256, 512, 512)
 
-def vgg16(
+
+def vgg11(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
-    rescale: bool = False,
-    **options: object,
+    hidden: int = 4096,
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
 ) -> Sequential:
-    """VGG-16: 138,357,544 parameters.
+    """VGG-11, configuration A: 132,863,336 parameters.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of outputs, probabilities of classes.
-        rescale: Whether it begins with Rescaling(1 / 255), for uint8 images.
-        **options: `Sequential`'s, such as `seed`, `device` and `precision`.
+        input_shape: One image's, (height, width, channels), from 32x32 on.
+        classes: The number of classes.
+        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
+        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
-        The network, with its first weights, not compiled.
+        The network, not compiled.
 
     Raises:
-        ValueError: Images of that shape are too small for its windows, or an argument is out of its
-            range.
+        ValueError: Images of that shape are too small, or an argument is out of its range.
         TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
         recognition.
     """
-    layers: list[Layer] = []
-    for convolutions, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
-        layers += [
-            Conv2D(filters, 3, padding="same", activation="relu") for _ in range(convolutions)
+    return _vgg("vgg11", (1, 1, 2, 2, 2), input_shape, classes, hidden, dropout, options)
+
+
+def vgg13(
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    hidden: int = 4096,
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """VGG-13, configuration B: 133,047,848 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 32x32 on.
+        classes: The number of classes.
+        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
+        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
+        recognition.
+    """
+    return _vgg("vgg13", (2, 2, 2, 2, 2), input_shape, classes, hidden, dropout, options)
+
+
+def vgg16(
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    hidden: int = 4096,
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """VGG-16, configuration D: 138,357,544 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 32x32 on.
+        classes: The number of classes.
+        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
+        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
+        recognition.
+    """
+    return _vgg("vgg16", (2, 2, 3, 3, 3), input_shape, classes, hidden, dropout, options)
+
+
+def vgg19(
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    hidden: int = 4096,
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """VGG-19, configuration E: 143,667,240 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 32x32 on.
+        classes: The number of classes.
+        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
+        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
+        recognition.
+    """
+    return _vgg("vgg19", (2, 2, 4, 4, 4), input_shape, classes, hidden, dropout, options)
+
+
+def _vgg(
+    name: str,
+    depths: tuple[int, ...],
+    input_shape: Shape,
+    classes: int,
+    hidden: int,
+    dropout: float,
+    options: NetworkOptions,
+) -> Sequential:
+    features: list[Layer] = []
+    for stage, (depth, filters) in enumerate(zip(depths, FILTERS, strict=True), 1):
+        features += [
+            Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{stage}_{number}")
+            for number in range(1, depth + 1)
         ]
-        layers.append(MaxPooling2D(2))
-    layers += [
+        features.append(MaxPooling2D(2, name=f"pool{stage}"))
+    top: list[Layer] = [
         Flatten(),
-        Dense(4096, activation="relu"),
-        Dense(4096, activation="relu"),
-        Dense(classes, activation="softmax"),
+        Dense(hidden, activation="relu", name="fc6"),
+        Dropout(dropout),
+        Dense(hidden, activation="relu", name="fc7"),
+        Dropout(dropout),
+        Dense(classes, activation=last_activation(options), name="fc8"),
     ]
-    return named("vgg16", layers, input_shape, rescale, options)
+    return network(name, input_shape, features, top, options)

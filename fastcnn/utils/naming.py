@@ -56,10 +56,11 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 
 def _spelled(names: Iterable[str]) -> list[str]:
-    classes = names if isinstance(names, Mapping) else {}
+    table = names if isinstance(names, Mapping) else {}
     spelled = []
     for name in names:
-        other = getattr(classes.get(name), "__name__", name)
+        entry = table.get(name)
+        other = entry.__name__ if isinstance(entry, type) else name
         spelled.append(name if other == name else f"{name} ({other})")
     return spelled
 

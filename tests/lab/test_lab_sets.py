@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastcnn import applications
 from fastcnn.graph.problem import Problem
 from fastcnn.lab.problems import descriptor, sets
 from fastcnn.lab.results import NamedProblem
@@ -50,21 +49,6 @@ def test_each_layer_takes_what_the_one_before_gives(name):
         for before, after in itertools.pairwise(convolutions):
             assert after.channels == before.filters
             assert after.height in (before.out_height, before.out_height // 2)
-
-
-@pytest.mark.parametrize("net", ["cifar-small", "resnet20"])
-def test_cifar_is_what_the_zoo_trains(net):
-    """So that what the set measures is what the zoo's models then choose from."""
-    ops = applications.get(net)().program().ops
-    used = [op.attributes["problem"] for op in ops if op.kind == "conv2d"]
-    counts = {one.problem: one.count for one in sets.named("cifar")}
-    assert {one: used.count(one) for one in used}.items() <= counts.items()
-
-
-def test_lenet_begins_as_the_zoos():
-    ops = applications.get("lenet5")().program().ops
-    used = [op.attributes["problem"] for op in ops if op.kind == "conv2d"]
-    assert used == list(sets.problems("lenet").values())[:2]
 
 
 def test_depthwise_convolutions_of_xception():

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from fastcnn import applications
 from fastcnn.graph.problem import Problem
+from fastcnn.models.sequential import Sequential
 
 Convolutions = Iterator[tuple[str, Problem]]
+
+
+def convolutions(model: Sequential) -> Convolutions:
+    """Yield what a network's convolutions compute, by the names of their layers.
+
+    A separable convolution is two: d is depthwise, p the 1x1 behind it.
+    """
+    ops = [op for op in model.program().ops if op.kind == "conv2d"]
+    in_layer = Counter(op.layer for op in ops)
+    for op in ops:
+        problem = op.attributes["problem"]
+        part = "" if in_layer[op.layer] == 1 else "d" if problem.depthwise else "p"
+        yield op.layer.rpartition("/")[2] + part, problem
 
 
 def _conv(
@@ -28,19 +44,16 @@ def _conv(
 
 def lenet() -> Convolutions:
     """LeNet-5 (LeCun et al. 1998) on images of 28x28 with a margin of 2; C3 joins all maps."""
-    yield "C1", _conv(28, 1, 6, 5)
-    yield "C3", _conv(14, 6, 16, 5, pad=0)
-    yield "C5", _conv(5, 16, 120, 5, pad=0)
+    yield from convolutions(applications.lenet5())
+    yield "C5", Problem(5, 5, 16, 120, (5, 5))
 
 
 def cifar() -> Convolutions:
-    """The zoo's cifar-small, then ResNet-20 (He et al. 2015, section 4.2) with 1x1 shortcuts."""
-    yield "small1", _conv(32, 3, 32, 3)
-    yield "small2", _conv(32, 32, 32, 3, pad=0)
-    yield "small3", _conv(15, 32, 64, 3)
-    yield "small4", _conv(15, 64, 64, 3, pad=0)
-    yield "resnet", _conv(32, 3, 16, 3)
-    yield from _basic_blocks("resnet", 32, 16, (3, 3, 3))
+    """The example cifar-small, then ResNet-20 (He et al. 2015, section 4.2) with 1x1 shortcuts."""
+    for name, problem in convolutions(applications.cifar_small()):
+        yield name.replace("conv", "small"), problem
+    for name, problem in convolutions(applications.resnet20()):
+        yield name.replace("conv", "resnet"), problem
 
 
 def alexnet() -> Convolutions:
@@ -63,21 +76,12 @@ def zfnet() -> Convolutions:
 
 def vgg16() -> Convolutions:
     """VGG-16 (Simonyan & Zisserman 2014), configuration D."""
-    return _vgg((2, 2, 3, 3, 3))
+    return convolutions(applications.vgg16())
 
 
 def vgg19() -> Convolutions:
     """VGG-19, configuration E."""
-    return _vgg((2, 2, 4, 4, 4))
-
-
-def _vgg(depths: tuple[int, ...]) -> Convolutions:
-    channels, size = 3, 224
-    for stage, (depth, filters) in enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), 1):
-        for layer in range(1, depth + 1):
-            yield f"conv{stage}_{layer}", _conv(size, channels, filters, 3)
-            channels = filters
-        size //= 2
+    return convolutions(applications.vgg19())
 
 
 # name, size, channels in; filters of the 1x1, of the 3x3 and the 1x1 before it, of the 5x5 and the
@@ -111,60 +115,17 @@ def googlenet() -> Convolutions:
 
 def resnet34() -> Convolutions:
     """ResNet-34 (He et al. 2015), table 1, with 1x1 shortcuts where the shape changes."""
-    yield "conv1", _conv(224, 3, 64, 7, 2)
-    yield from _basic_blocks("conv", 56, 64, (3, 4, 6, 3))
-
-
-def _basic_blocks(prefix: str, size: int, channels: int, depths: tuple[int, ...]) -> Convolutions:
-    """Yield stages of blocks of two 3x3 convolutions, a and b, and their shortcuts, s."""
-    for stage, depth in enumerate(depths):
-        filters, stride = channels if stage == 0 else 2 * channels, 1 if stage == 0 else 2
-        for block in range(1, depth + 1):
-            name = f"{prefix}{stage + 2}_{block}"
-            yield f"{name}a", _conv(size, channels, filters, 3, stride)
-            if stride > 1:
-                yield f"{name}s", _conv(size, channels, filters, 1, stride)
-            size, channels, stride = size // stride, filters, 1
-            yield f"{name}b", _conv(size, filters, filters, 3)
+    return convolutions(applications.resnet34())
 
 
 def resnet50() -> Convolutions:
     """ResNet-50 (He et al. 2015), table 1; a stage's stride is in its first 1x1 convolutions."""
-    yield "conv1", _conv(224, 3, 64, 7, 2)
-    size, channels = 56, 64
-    for stage, depth in enumerate((3, 4, 6, 3)):
-        filters, stride = 64 << stage, 1 if stage == 0 else 2
-        for block in range(1, depth + 1):
-            name = f"conv{stage + 2}_{block}"
-            if block == 1:
-                yield f"{name}s", _conv(size, channels, 4 * filters, 1, stride)
-            yield f"{name}a", _conv(size, channels, filters, 1, stride)
-            size, channels, stride = size // stride, 4 * filters, 1
-            yield f"{name}b", _conv(size, filters, filters, 3)
-            yield f"{name}c", _conv(size, filters, channels, 1)
-
-
-# The filters of each block's separable convolutions. Some blocks end in a pooling that halves the
-# size, and a 1x1 shortcut with stride 2 leads around them.
-_XCEPTION = [(128, 128), (256, 256), (728, 728), *8 * [(728, 728, 728)], (728, 1024), (1536, 2048)]
-_HALVING = (2, 3, 4, 13)
+    return convolutions(applications.resnet50(version="v1"))
 
 
 def xception() -> Convolutions:
     """Xception (Chollet 2016), figure 5, on 299x299; d is depthwise, p the 1x1 behind it."""
-    yield "conv1", _conv(299, 3, 32, 3, 2, pad=0)
-    yield "conv2", _conv(149, 32, 64, 3, pad=0)
-    size, channels = 147, 64
-    for block, layers in enumerate(_XCEPTION, 2):
-        halved = block in _HALVING
-        if halved:
-            yield f"block{block}s", _conv(size, channels, layers[-1], 1, 2)
-        for layer, filters in enumerate(layers, 1):
-            name = f"block{block}_{layer}"
-            yield f"{name}d", _conv(size, channels, channels, 3, groups=channels)
-            yield f"{name}p", _conv(size, channels, filters, 1)
-            channels = filters
-        size = -(-size // 2) if halved else size
+    return convolutions(applications.xception())
 
 
 def convnet_benchmarks() -> Convolutions:

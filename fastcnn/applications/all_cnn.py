@@ -1,0 +1,54 @@
+"""The all convolutional net: strides in place of pooling."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Unpack
+
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.layers import Activation, Conv2D, Dropout, GlobalAveragePooling2D, Layer
+from fastcnn.models.sequential import Sequential
+
+conv = partial(Conv2D, padding=1, activation="relu", kernel_initializer="he_normal")
+
+
+def all_cnn_c(
+    input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
+) -> Sequential:
+    """All-CNN-C: 1,369,738 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels).
+        classes: The number of classes.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Springenberg et al., 2015: Striving for simplicity: The all convolutional net, tables 1
+        and 2.
+    """
+    features: list[Layer] = [
+        Dropout(0.2),
+        conv(96, 3, name="conv1"),
+        conv(96, 3, name="conv2"),
+        conv(96, 3, strides=2, name="conv3"),
+        Dropout(0.5),
+        conv(192, 3, name="conv4"),
+        conv(192, 3, name="conv5"),
+        conv(192, 3, strides=2, name="conv6"),
+        Dropout(0.5),
+        conv(192, 3, padding="valid", name="conv7"),
+        conv(192, 1, padding="valid", name="conv8"),
+    ]
+    top: list[Layer] = [
+        conv(classes, 1, padding="valid", name="conv9"),
+        GlobalAveragePooling2D(),
+        Activation(last_activation(options) or "linear"),
+    ]
+    return network("all_cnn_c", input_shape, features, top, options)

@@ -1,0 +1,147 @@
+"""Inception V3: branches of small convolutions, 1x7 and 7x1 among them, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Unpack
+
+from fastcnn.applications.blocks import conv_bn
+from fastcnn.applications.network import (
+    NetworkOptions,
+    Shape,
+    choice,
+    last_activation,
+    network,
+)
+from fastcnn.layers import (
+    AveragePooling2D,
+    BatchNormalization,
+    Concat,
+    Dense,
+    Dropout,
+    GlobalAveragePooling2D,
+    Layer,
+    MaxPooling2D,
+    ZeroPadding2D,
+)
+from fastcnn.models.sequential import Sequential
+
+VERSIONS = ("keras", "torchvision")
+
+Conv = Callable[..., list[Layer]]
+Branch = list[Layer]
+
+
+def inception_v3(
+    input_shape: Shape = (299, 299, 3),
+    classes: int = 1000,
+    version: str = "keras",
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """Inception V3: 23,817,352 trained parameters, 23,851,784 in all.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 75x75 on.
+        classes: The number of classes.
+        version: "keras" normalizes without gamma; "torchvision" has it, which makes 23,834,568
+            trained parameters, and counts the padding in the averages of its pooling.
+        dropout: The fraction that is zeroed before the scores in training; torchvision's is 0.5.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Szegedy et al., 2016: Rethinking the Inception architecture for computer vision, table 1.
+    """
+    choice("inception_v3", "version", version, VERSIONS)
+    torchvision = version == "torchvision"
+    batch_norm = partial(BatchNormalization, scale=torchvision, momentum=0.9)
+    conv = partial(conv_bn, norm=batch_norm, initializer="glorot_uniform")
+    features: list[Layer] = [
+        *conv(32, 3, strides=2, padding="valid"),
+        *conv(32, 3, padding="valid"),
+        *conv(64, 3),
+        MaxPooling2D(3, strides=2),
+        *conv(80, 1),
+        *conv(192, 3, padding="valid"),
+        MaxPooling2D(3, strides=2),
+        *(_mixed_35x35(conv, pooled, torchvision) for pooled in (32, 64, 64)),
+        _to_17x17(conv),
+        *(_mixed_17x17(conv, inner, torchvision) for inner in (128, 160, 160, 192)),
+        _to_8x8(conv),
+        *(_mixed_8x8(conv, torchvision) for _ in range(2)),
+    ]
+    top: list[Layer] = [
+        GlobalAveragePooling2D(),
+        Dropout(dropout),
+        Dense(classes, activation=last_activation(options)),
+    ]
+    return network("inception_v3", input_shape, features, top, options)
+
+
+def _mixed_35x35(conv: Conv, pooled: int, pads: bool) -> Layer:
+    return Concat(
+        conv(64, 1),
+        [*conv(48, 1), *conv(64, 5)],
+        [*conv(64, 1), *conv(96, 3), *conv(96, 3)],
+        [*_average(pads), *conv(pooled, 1)],
+    )
+
+
+def _to_17x17(conv: Conv) -> Layer:
+    return Concat(
+        conv(384, 3, strides=2, padding="valid"),
+        [*conv(64, 1), *conv(96, 3), *conv(96, 3, strides=2, padding="valid")],
+        [MaxPooling2D(3, strides=2)],
+    )
+
+
+def _mixed_17x17(conv: Conv, inner: int, pads: bool) -> Layer:
+    return Concat(
+        conv(192, 1),
+        [*conv(inner, 1), *conv(inner, (1, 7)), *conv(192, (7, 1))],
+        [
+            *(*conv(inner, 1), *conv(inner, (7, 1)), *conv(inner, (1, 7))),
+            *(*conv(inner, (7, 1)), *conv(192, (1, 7))),
+        ],
+        [*_average(pads), *conv(192, 1)],
+    )
+
+
+def _to_8x8(conv: Conv) -> Layer:
+    return Concat(
+        [*conv(192, 1), *conv(320, 3, strides=2, padding="valid")],
+        [
+            *(*conv(192, 1), *conv(192, (1, 7)), *conv(192, (7, 1))),
+            *conv(192, 3, strides=2, padding="valid"),
+        ],
+        [MaxPooling2D(3, strides=2)],
+    )
+
+
+def _mixed_8x8(conv: Conv, pads: bool) -> Layer:
+    return Concat(
+        conv(320, 1),
+        [*conv(384, 1), _split(conv)],
+        [*conv(448, 1), *conv(384, 3), _split(conv)],
+        [*_average(pads), *conv(192, 1)],
+    )
+
+
+def _split(conv: Conv) -> Layer:
+    """Return a 1x3 and a 3x1 convolution side by side."""
+    return Concat(conv(384, (1, 3)), conv(384, (3, 1)))
+
+
+def _average(pads: bool) -> Branch:
+    """Return pooling that keeps the size, with zeros around the image that count where it pads."""
+    if pads:
+        return [ZeroPadding2D(1), AveragePooling2D(3, strides=1)]
+    return [AveragePooling2D(3, strides=1, padding="same")]

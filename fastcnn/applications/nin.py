@@ -1,0 +1,72 @@
+"""Network in network: 1x1 convolutions between the wider ones, and global average pooling."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.layers import (
+    Activation,
+    AveragePooling2D,
+    Conv2D,
+    Dropout,
+    GlobalAveragePooling2D,
+    Layer,
+    MaxPooling2D,
+)
+from fastcnn.models.sequential import Sequential
+
+
+def nin(
+    input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
+) -> Sequential:
+    """Network in network for CIFAR, the authors' model: 966,986 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels).
+        classes: The number of classes.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Lin, Chen and Yan, 2014: Network in network.
+    """
+    features: list[Layer] = [
+        *_conv(192, 5, "conv1"),
+        *_conv(160, 1, "cccp1"),
+        *_conv(96, 1, "cccp2"),
+        MaxPooling2D(3, strides=2, padding="same"),
+        Dropout(0.5),
+        *_conv(192, 5, "conv2"),
+        *_conv(192, 1, "cccp3"),
+        *_conv(192, 1, "cccp4"),
+        AveragePooling2D(3, strides=2, padding="same"),
+        Dropout(0.5),
+        *_conv(192, 3, "conv3"),
+        *_conv(192, 1, "cccp5"),
+    ]
+    top = [
+        *_conv(classes, 1, "cccp6"),
+        GlobalAveragePooling2D(),
+        Activation(last_activation(options) or "linear"),
+    ]
+    return network("nin", input_shape, features, top, options)
+
+
+def _conv(filters: int, size: int, name: str) -> list[Layer]:
+    return [
+        Conv2D(
+            filters,
+            size,
+            padding=size // 2,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )
+    ]

@@ -1,0 +1,83 @@
+"""Xception: depthwise separable convolutions with shortcuts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Unpack
+
+from fastcnn.applications.blocks import conv_bn
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.layers import (
+    BatchNormalization,
+    Dense,
+    GlobalAveragePooling2D,
+    Layer,
+    MaxPooling2D,
+    ReLU,
+    Residual,
+    SeparableConv2D,
+)
+from fastcnn.models.sequential import Sequential
+
+conv = partial(conv_bn, initializer="glorot_uniform")
+
+
+def xception(
+    input_shape: Shape = (299, 299, 3), classes: int = 1000, **options: Unpack[NetworkOptions]
+) -> Sequential:
+    """Xception: 22,855,952 trained parameters, 22,910,480 in all.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 71x71 on.
+        classes: The number of classes.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Chollet, 2017: Xception: Deep learning with depthwise separable convolutions, figure 5.
+    """
+    features: list[Layer] = [
+        *conv(32, 3, strides=2, padding="valid", name="conv1"),
+        *conv(64, 3, padding="valid", name="conv2"),
+        *_halving("block2", [128, 128], begins_with_relu=False),
+        *_halving("block3", [256, 256]),
+        *_halving("block4", [728, 728]),
+        *(_middle(f"block{number}") for number in range(5, 13)),
+        *_halving("block13", [728, 1024]),
+        *_separable("block14_1", 1536),
+        ReLU(),
+        *_separable("block14_2", 2048),
+        ReLU(),
+    ]
+    top = [GlobalAveragePooling2D(), Dense(classes, activation=last_activation(options))]
+    return network("xception", input_shape, features, top, options)
+
+
+def _separable(name: str, filters: int) -> list[Layer]:
+    convolution = SeparableConv2D(filters, 3, padding="same", use_bias=False, name=name)
+    return [convolution, BatchNormalization()]
+
+
+def _row(name: str, filters: list[int]) -> list[Layer]:
+    """Return separable convolutions, each behind a ReLU."""
+    layers: list[Layer] = []
+    for number, count in enumerate(filters, 1):
+        layers += [ReLU(), *_separable(f"{name}_{number}", count)]
+    return layers
+
+
+def _middle(name: str) -> Layer:
+    return Residual(_row(name, [728, 728, 728]), name=name)
+
+
+def _halving(name: str, filters: list[int], begins_with_relu: bool = True) -> list[Layer]:
+    row = _row(name, filters)
+    body = [*(row if begins_with_relu else row[1:]), MaxPooling2D(3, strides=2, padding="same")]
+    shortcut = conv(filters[-1], 1, strides=2, activation=None, padding="same", name=f"{name}s")
+    return [Residual(body, shortcut, name=name)]
