@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,13 +30,22 @@ SHOWN_CLASSES = 25
 Save = str | os.PathLike[str] | None
 
 
-def curves(history: Any, save: Save = None) -> tuple[Figure, NDArray[Any]]:
+class FitHistory(Protocol):
+    """What `fit` returns: the values of each epoch by name, and the numbers of the epochs."""
+
+    history: dict[str, list[float]]
+    epoch: list[int]
+
+
+def curves(
+    history: FitHistory | Mapping[str, Sequence[float]], save: Save = None
+) -> tuple[Figure, NDArray[Any]]:
     """The loss and each metric by epoch: training dashed, validation solid, the best epoch marked.
 
     history: what fit returned, or its dict of lists. The best epoch is that of the lowest
     validation loss (training loss where there was no validation); epochs count from 1.
     """
-    values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
+    values = history.history if hasattr(history, "history") else history
     if "loss" not in values or not len(values["loss"]):
         raise ValueError(
             "plots.curves: history must hold at least one epoch's 'loss'. "

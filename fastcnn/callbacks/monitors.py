@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastcnn.callbacks.callback import Logs, plain_rate
 from fastcnn.callbacks.monitor import Monitor
 from fastcnn.utils import arguments, atomic_file, training_warning
@@ -60,7 +63,7 @@ class EarlyStopping(Monitor):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best = None
         self.best_epoch: int | None = None
-        self.best_weights: list[Any] | None = None
+        self.best_weights: list[NDArray[np.float32]] | None = None
         self.stopped_epoch: int | None = None
         self.wait = 0
 

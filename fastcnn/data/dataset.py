@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ class Dataset(Protocol):
     def images(self, indices: Indices, out: npt.NDArray[Any]) -> Any: ...
 
 
-def is_dataset(value: object) -> bool:
+def is_dataset(value: object) -> TypeGuard[Dataset]:
     """Say whether a value is a Dataset, or would be one if it had labels, which few need.
 
     Args:

@@ -238,7 +238,7 @@ def check_bytes(owner: str, what: str, shape: Shape) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if hasattr(value, "get_config"):
         return naming.serialize(value)
     if isinstance(value, tuple | list):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Unpack
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, Unpack
 
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.verifier import verify
@@ -11,6 +11,9 @@ from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
 from fastcnn.layers.registry import from_config
 from fastcnn.utils import naming
+
+LayersLike: TypeAlias = Layer | Sequence[Layer]
+"""A list of layers, or a layer alone."""
 
 
 def chain_of(owner: Layer, name: str, layers: object) -> tuple[Layer, ...]:
@@ -89,7 +92,7 @@ def chain_config(chain: Sequence[Layer]) -> list[dict[str, Any]]:
     return [naming.serialize(layer) for layer in chain]
 
 
-def chain_from_config(entries: Any) -> list[Layer]:
+def chain_from_config(entries: Iterable[dict[str, Any]]) -> list[Layer]:
     """Return layers of configurations."""
     return [from_config(entry) for entry in entries]
 
@@ -116,7 +119,9 @@ class Residual(Branches):
         He et al., 2016: Deep residual learning for image recognition.
     """
 
-    def __init__(self, body: Any, shortcut: Any = None, **common: Unpack[LayerOptions]):
+    def __init__(
+        self, body: LayersLike, shortcut: LayersLike | None = None, **common: Unpack[LayerOptions]
+    ):
         Layer.__init__(self, name=common.get("name"))
         chains = [chain_of(self, "body", body)]
         self.has_shortcut = shortcut is not None
@@ -175,7 +180,7 @@ class Concat(Branches):
         Szegedy et al., 2015: Going deeper with convolutions.
     """
 
-    def __init__(self, *branches: Any, **common: Unpack[LayerOptions]):
+    def __init__(self, *branches: LayersLike, **common: Unpack[LayerOptions]):
         Layer.__init__(self, name=common.get("name"))
         if not branches:
             raise ValueError(f"{self.label}: expected at least one branch. Received none.")

@@ -65,7 +65,7 @@ def parameters(layer: OwnLayer, shape: Shape) -> tuple[Parameter, ...]:
     """Return what `make_parameters` gives. TypeError unless they are Parameters, ValueError for two
     of one name.
     """
-    weights: Any = layer.make_parameters(shape)
+    weights: object = layer.make_parameters(shape)
     if not isinstance(weights, list | tuple) or not all(
         isinstance(parameter, Parameter) for parameter in weights
     ):
@@ -87,7 +87,7 @@ def lowered(layer: OwnLayer, program: Program, x: Buffer) -> Buffer:
     """Return the buffer that `lower` returns. TypeError where it is none of the program's,
     ValueError where it is no output of this layer.
     """
-    output: Any = layer.lower(program, x)
+    output: object = layer.lower(program, x)
     must = f"{layer.label}: lower(program, x) must return the Buffer with its output"
     if not isinstance(output, Buffer):
         raise TypeError(f"{must}, as program.add does. Received {output!r}.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastcnn.data.augment import statistics
 from fastcnn.layers.base import Layer, LayerOptions, Shape
@@ -13,16 +15,18 @@ from fastcnn.utils import arguments
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
+Numbers: TypeAlias = float | Sequence[float] | NDArray[Any]
+
 CONSTANT = 1e-6
 """Deviations of so much of the mean are the rounding of float32."""
 
 
-def _constant(layer: Layer, name: str, value: object) -> Any:
+def _constant(layer: Layer, name: str, value: object) -> float | tuple[float, ...]:
     """Return a number, or numbers that nobody else can change; ValueError for anything else."""
     many = isinstance(value, list | tuple | np.ndarray)
     numbers = np.ravel(np.asarray(value, object)).tolist() if many else [value]
     checked = tuple(arguments.number(layer, name, number) for number in numbers)
-    return checked if many else value
+    return checked if many else cast(float, value)
 
 
 class _Affine(Layer):
@@ -78,7 +82,7 @@ class Rescaling(_Affine):
 
     settings = ("scale", "offset")
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **common: Unpack[LayerOptions]):
+    def __init__(self, scale: Numbers, offset: Numbers = 0.0, **common: Unpack[LayerOptions]):
         super().__init__(**common)
         self.scale = _constant(self, "scale", scale)
         self.offset = _constant(self, "offset", offset)
@@ -112,7 +116,12 @@ class Normalization(_Affine):
 
     settings = ("mean", "variance")
 
-    def __init__(self, mean: Any = None, variance: Any = None, **common: Unpack[LayerOptions]):
+    def __init__(
+        self,
+        mean: Numbers | None = None,
+        variance: Numbers | None = None,
+        **common: Unpack[LayerOptions],
+    ):
         super().__init__(**common)
         self.mean = None if mean is None else _constant(self, "mean", mean)
         self.variance = None if variance is None else _constant(self, "variance", variance)

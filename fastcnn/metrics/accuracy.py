@@ -93,7 +93,7 @@ class PerLabelAccuracy(BinaryAccuracy):
         return tuple(f"{self.name}_{label}" for label in range(self._answers.labels))
 
     def reset(self) -> None:
-        self._right: Any = 0.0
+        self._right: float | NDArray[np.float64] = 0.0
         self._rows = 0.0
 
     def update(

@@ -142,10 +142,12 @@ class Tally:
         return (self._loss_sum + self._penalty) / self.count if self.count else float("nan")
 
 
-def _numbers(metric: Metric, values: Any) -> dict[str, float]:
+def _numbers(metric: Metric, values: object) -> dict[str, float]:
     """The values of a metric, which may be one of the user's own, as floats; TypeError."""
     numbers = values.values() if isinstance(values, dict) else [None]
-    if not all(isinstance(n, Real) or (isinstance(n, np.ndarray) and n.ndim == 0) for n in numbers):
+    if not isinstance(values, dict) or not all(
+        isinstance(n, Real) or (isinstance(n, np.ndarray) and n.ndim == 0) for n in numbers
+    ):
         raise TypeError(
             f"The metric {type(metric).__name__} must give a number for each of its names, "
             f"{', '.join(metric.log_names)}. Received {values!r}."

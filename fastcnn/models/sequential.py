@@ -26,7 +26,7 @@ from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
-from fastcnn.training.model_settings import metrics_of
+from fastcnn.training.model_settings import PreprocessingLike, metrics_of
 from fastcnn.utils import arguments, forking, naming
 from fastcnn.utils.settings import FixedList
 
@@ -65,7 +65,7 @@ class Sequential(Network):
         device: str = "auto",
         name: str = "sequential",
         error_bound: float = strategies.ERROR_BOUND,
-        preprocessing: Sequence[Any] = (),
+        preprocessing: Sequence[PreprocessingLike] = (),
         precision: str = "float32",
     ):
         super().__init__(name, seed, error_bound, preprocessing)

@@ -91,7 +91,7 @@ def _json(value: object) -> str:
     return json.dumps(value, default=_plain, ensure_ascii=False)
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from fastcnn.data.augment import augment as augmentation
 from fastcnn.data.augment import statistics as moments
 from fastcnn.data.augment.augment import Augment
+from fastcnn.data.augment.base import Augmentation
 from fastcnn.data.augment.mixing import MIXINGS, Mixing
 from fastcnn.data.augment.preprocessing import CenterCrop, check_order
 from fastcnn.data.augment.statistics import Doubles
@@ -22,6 +23,8 @@ from fastcnn.data.pipeline.transform import Transform
 from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
+
+Augmenting: TypeAlias = Augment | Mixing | Augmentation
 
 
 class ImagesSpec(Protocol):
@@ -132,7 +135,7 @@ def source_shape(model: ImagesSpec, x: Any) -> tuple[int, ...]:
     return tuple(np.shape(x)[1:])
 
 
-def _of_augment(augment: Augment) -> tuple[list[Any], int]:
+def _of_augment(augment: Augment) -> tuple[list[Augmenting], int]:
     """What an Augment combines, and its seed; ValueError for what prediction would lack."""
     if augment.scale is not None or augment.offset is not None:
         raise ValueError(
@@ -143,7 +146,7 @@ def _of_augment(augment: Augment) -> tuple[list[Any], int]:
     return list(augment.augmentations), augment.seed
 
 
-def _listed(argument: object) -> list[Any]:
+def _listed(argument: object) -> list[Augmenting]:
     """fit's `augment` as a list of objects."""
     if argument is None:
         return []
@@ -152,7 +155,7 @@ def _listed(argument: object) -> list[Any]:
     return [_augmentation(item) for item in argument]
 
 
-def _augmentation(item: object) -> Any:
+def _augmentation(item: object) -> Augmenting:
     """What an entry of fit's `augment` stands for."""
     if isinstance(item, Augment | Mixing):
         return item
@@ -161,7 +164,7 @@ def _augmentation(item: object) -> Any:
     return augmentation.resolved(item)
 
 
-def _fitted(augmentation: Any, training: Callable[[], Any]) -> Any:
+def _fitted(augmentation: Any, training: Callable[[], object]) -> Any:
     """An augmentation, or a copy of it that is fitted to the training images where it is not yet:
     the user's own would carry them into another training."""
     return (

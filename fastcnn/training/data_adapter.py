@@ -34,14 +34,14 @@ Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
 class FitArguments:
     """fit's arguments about data, as they were given."""
 
-    x: Any
-    y: Any
-    validation_split: Any = 0.0
-    validation_data: Any = None
-    sample_weight: Any = None
-    class_weight: Any = None
-    augment: Any = None
-    sampling: Any = None
+    x: object
+    y: object
+    validation_split: object = 0.0
+    validation_data: object = None
+    sample_weight: object = None
+    class_weight: object = None
+    augment: object = None
+    sampling: str | None = None
     workers: int | None = None
     epochs: int = 1
     steps: int | None = None
@@ -77,7 +77,7 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
 
     sides = functools.cache(lambda: _sides(model, x, fit_arguments))
 
-    def training() -> Any:
+    def training() -> object:
         return _training_images(model, x, sides)
 
     transform = augment_argument.make(model, x, fit_arguments.augment, training)
@@ -159,7 +159,7 @@ def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:
     return sides
 
 
-def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | None]) -> Any:
+def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | None]) -> object:
     """The images to train on, as an array or a Dataset."""
     if isinstance(x, Stream):
         raise ValueError(

@@ -4,13 +4,13 @@ hardly is what was meant."""
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
+from fastcnn.data.augment.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
 from fastcnn.data.dataset import is_dataset
 from fastcnn.layers import BatchNormalization, Normalization, Rescaling
 from fastcnn.layers.window_remainder import unread_in, unread_words
@@ -30,9 +30,9 @@ SAMPLE = 64
 GROUPED = 0.25
 """Labels change so rarely, against a random order, where they are grouped by class."""
 
-_told: weakref.WeakSet[Any] = weakref.WeakSet()
+_told: weakref.WeakSet[ModelSettings] = weakref.WeakSet()
 """The models whose unread pixels were told."""
-_begun: weakref.WeakSet[Any] = weakref.WeakSet()
+_begun: weakref.WeakSet[ModelSettings] = weakref.WeakSet()
 """The models that train_on_batch has trained."""
 
 
@@ -90,7 +90,9 @@ def _largest(images: NDArray[Any]) -> float:
     return float(np.abs(images.astype(np.float32)).max(initial=0.0))
 
 
-def _of_values(model: ModelSettings, images: NDArray[Any], steps: Any) -> Iterator[str]:
+def _of_values(
+    model: ModelSettings, images: NDArray[Any], steps: Sequence[Preprocessing]
+) -> Iterator[str]:
     largest = _largest(images[:SAMPLE])
     first = model.layers[0]
     if not _scales(model, steps):
@@ -130,7 +132,7 @@ def _advice(received: str) -> str:
     )
 
 
-def _scales(model: ModelSettings, steps: Any) -> bool:
+def _scales(model: ModelSettings, steps: Sequence[Preprocessing]) -> bool:
     """Whether anything brings the images to the size that initializers reckon with; layers of the
     user's own may."""
     layers = [layer for top in model.layers for layer in top.walk()]

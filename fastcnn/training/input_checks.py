@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ def dataset_targets(
     return target_checks.labels(model, y, len(dataset), f"{name}y", one_hot=True)
 
 
-def _labels(dataset: object, name: str, class_names: Sequence[str] | None) -> Any:
+def _labels(dataset: object, name: str, class_names: Sequence[str] | None) -> object:
     """A Dataset's labels, counted as in `class_names`."""
     if not hasattr(dataset, "labels"):
         raise TypeError(
@@ -183,7 +183,7 @@ def images(
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
         _fitting_dataset(model, x, name, transform)
-        return cast(Dataset, x)
+        return x
     pixels = array(x, name)
     if pixels.dtype.kind != "f" and pixels.dtype != np.uint8:
         raise TypeError(

@@ -11,7 +11,7 @@ from typing import Any, Self
 from fastcnn import losses, optimizers
 from fastcnn import metrics as known_metrics
 from fastcnn.backends.engine import Engine
-from fastcnn.data.augment.preprocessing import Preprocessing
+from fastcnn.data.augment.preprocessing import Preprocessing, PreprocessingLike
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.graph.parameter import Parameter
@@ -51,7 +51,9 @@ class ModelSettings(Settings, ABC):
     precision: str
     state: State
 
-    def __init__(self, name: str, seed: int, error_bound: float, preprocessing: Sequence[Any]):
+    def __init__(
+        self, name: str, seed: int, error_bound: float, preprocessing: Sequence[PreprocessingLike]
+    ):
         super().__init__()
         self.lock = forking.freed_in_child(threading.RLock())
         self._optimizer: Optimizer | None = None
@@ -198,8 +200,8 @@ class ModelSettings(Settings, ABC):
             layer.trainable = value
 
     @property
-    def optimizer(self) -> Any:
-        """The optimizer. One that is set starts anew, as by `compile`."""
+    def optimizer(self) -> Optimizer | Any:
+        """The optimizer; None before `compile`. One that is set starts anew, as by `compile`."""
         return self._optimizer
 
     @optimizer.setter
@@ -210,8 +212,9 @@ class ModelSettings(Settings, ABC):
             self._optimizer = optimizer
 
     @property
-    def loss(self) -> Any:
-        """The loss. While a model trains it can only be one that takes the same targets."""
+    def loss(self) -> Loss | Any:
+        """The loss; None where `compile` named none. While a model trains it can only be one that
+        takes the same targets."""
         return self._loss
 
     @loss.setter

@@ -24,7 +24,7 @@ MOST_NAMES = 10
 
 
 def labels(
-    model: ModelSettings, y: Any, count: int, name: str = "y", one_hot: bool = False
+    model: ModelSettings, y: object, count: int, name: str = "y", one_hot: bool = False
 ) -> NDArray[Any]:
     """Targets for `count` images in the form that the model's loss takes.
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import strategies
 from fastcnn.autotune import tuner
-from fastcnn.backends.step import StepResult
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.losses import Loss
-from fastcnn.metrics import Tally
 from fastcnn.strategies import timing_cache
 from fastcnn.training import (
     augment_argument,
@@ -29,17 +27,15 @@ from fastcnn.training import (
     input_checks,
     progress,
 )
-from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
-from fastcnn.training.input_checks import Examples
-from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
 
 USUAL_BATCH = 32
 
 
-class Trainer(ModelSettings):
+class Trainer(BatchTrainer):
     """A model, as far as it goes over batches; a class of it says how it becomes programs."""
 
     @abstractmethod
@@ -191,6 +187,20 @@ class Trainer(ModelSettings):
             )
         return Fit(self, train, validation, plan, callback_list).run()
 
+    @overload
+    def evaluate(
+        self,
+        x: object,
+        y: object = None,
+        batch_size: int = USUAL_BATCH,
+        verbose: str | int = 0,
+        sample_weight: object = None,
+        *,
+        return_dict: Literal[True],
+        workers: int | None = None,
+    ) -> Logs: ...
+
+    @overload
     def evaluate(
         self,
         x: object,
@@ -200,7 +210,18 @@ class Trainer(ModelSettings):
         sample_weight: object = None,
         return_dict: bool = False,
         workers: int | None = None,
-    ) -> Any:
+    ) -> Values: ...
+
+    def evaluate(
+        self,
+        x: object,
+        y: object = None,
+        batch_size: int = USUAL_BATCH,
+        verbose: str | int = 0,
+        sample_weight: object = None,
+        return_dict: bool = False,
+        workers: int | None = None,
+    ) -> Logs | Values:
         """Return the loss and the metrics of the model at inference.
 
         Args:
@@ -232,7 +253,7 @@ class Trainer(ModelSettings):
             shown.end(progress.line("Evaluation", seconds, rate, logs))
         finally:
             shown.close()
-        return _answer(logs, return_dict)
+        return answer(logs, return_dict)
 
     def predict(self, x: object, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
         """Return the model's outputs for images.
@@ -268,59 +289,6 @@ class Trainer(ModelSettings):
                 start += len(batch)
         return outputs
 
-    def train_on_batch(
-        self,
-        x: object,
-        y: object,
-        sample_weight: object = None,
-        class_weight: Mapping[int, float] | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Take one training step.
-
-        Args:
-            x: Images of the batch.
-            y: Their targets.
-            sample_weight: A weight for each image.
-            class_weight: A weight by label.
-            return_dict: Return the values by name.
-
-        Returns:
-            The loss before the step and the metrics, as `evaluate` gives them.
-
-        Raises:
-            ValueError: Where the model is not compiled or the data do not fit it.
-            NonFiniteError: Where a loss or gradient is not finite; the weights stay as they were.
-        """
-        with self.lock:
-            input_checks.compiled(self, "train_on_batch", training=True)
-            batch = input_checks.examples(
-                self, x, y, sample_weight, class_weight, "train_on_batch: "
-            )
-            fit_warnings.of_first_batch(self, batch.x)
-            for layer in augment_argument.unfitted(self):
-                layer.take_none()  # what the weights are trained for from now on
-            return _answer(_on_batch(self, batch, self.engine().train), return_dict)
-
-    def test_on_batch(
-        self, x: object, y: object, sample_weight: object = None, return_dict: bool = False
-    ) -> Any:
-        """Return the loss and the metrics of one batch, as `evaluate` gives them.
-
-        Args:
-            x: Images of the batch.
-            y: Their targets.
-            sample_weight: A weight for each image.
-            return_dict: Return the values by name.
-
-        Raises:
-            ValueError: Where the model is not compiled or the data do not fit it.
-        """
-        with self.lock:
-            input_checks.compiled(self, "test_on_batch")
-            batch = input_checks.examples(self, x, y, sample_weight, name="test_on_batch: ")
-            return _answer(_on_batch(self, batch, self.engine().test), return_dict)
-
 
 def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
     """Say how many strategies are others than on a machine where nothing was measured."""
@@ -331,17 +299,3 @@ def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
             f"Strategies: {len(others)} of {len(chosen)} are not the estimated ones, but the "
             "fastest measured on this machine. summary() shows them, pin_strategies() keeps them."
         )
-
-
-def _on_batch(model: Trainer, examples: Examples, run: Callable[..., StepResult]) -> Logs:
-    tally = Tally(model.metrics, len(examples))
-    for x, y, weight in ArrayEpochs(examples, workers=0).batches(model, len(examples)):
-        tally.add(run(x, y, weight), y, weight)
-    return tally.final()
-
-
-def _answer(logs: Logs, return_dict: bool) -> Any:
-    if return_dict:
-        return logs
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values

@@ -118,7 +118,7 @@ def flag(owner: object, argument: str, value: object) -> bool:
     return bool(value)
 
 
-def verbosity(owner: object, value: Any) -> int:
+def verbosity(owner: object, value: object) -> int:
     """value as an int when it is 0, 1 or 2, or True or False. TypeError or ValueError otherwise."""
     return whole(
         owner, "verbose", int(value) if isinstance(value, bool) else value, least=0, most=2

@@ -92,7 +92,7 @@ def _from_folder(
             in_memory=reading.in_memory,
             workers=reading.workers,
         )
-    report = (folder[0] if share else folder).report
+    report = (folder if not isinstance(folder, tuple) else folder[0]).report
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {text}` names them all." if report.skipped else ""
         messages.say(f"Note: {report.complaint}{hint}")

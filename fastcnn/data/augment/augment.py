@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastcnn._ext.checks import check_target
 from fastcnn.data import counter_rng
-from fastcnn.data.augment.base import Augmentation, Range, Shape
+from fastcnn.data.augment.base import Augmentation, IntervalLike, Range, Shape
 from fastcnn.data.augment.color import (
     ColorAugmentation,
     ColorMap,
@@ -31,7 +31,7 @@ from fastcnn.data.augment.geometry import (
 )
 from fastcnn.data.augment.params import BatchParams
 from fastcnn.data.augment.preprocessing import check_order
-from fastcnn.data.augment.registry import resolved
+from fastcnn.data.augment.registry import AugmentationLike, resolved
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.counter_rng import Doubles, key
 from fastcnn.utils import arguments, naming
@@ -69,7 +69,12 @@ class Augment(Settings):
     """
 
     def __init__(
-        self, augmentations: Sequence[Any], seed: int = 0, *, scale: Any = None, offset: Any = None
+        self,
+        augmentations: Sequence[AugmentationLike],
+        seed: int = 0,
+        *,
+        scale: IntervalLike | None = None,
+        offset: IntervalLike | None = None,
     ):
         if isinstance(augmentations, str) or not isinstance(augmentations, Sequence):
             raise TypeError(

@@ -83,7 +83,7 @@ class Augmentation(Settings):
         return f"{type(self).__name__}({settings})"
 
 
-def _own(value: Any) -> Any:
+def _own(value: object) -> object:
     """Return an array or a list that nobody else has, and that cannot change."""
     if isinstance(value, np.ndarray):
         own = value.copy()
@@ -92,7 +92,7 @@ def _own(value: Any) -> Any:
     return tuple(_own(entry) for entry in value) if isinstance(value, list) else value
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
@@ -129,7 +129,7 @@ def interval(
     return min(size, 0.0), max(size, 0.0)
 
 
-def two_ends(owner: object, argument: str, value: object) -> tuple[Any, Any]:
+def two_ends(owner: object, argument: str, value: object) -> tuple[object, object]:
     """Return (lower, upper): the pair itself, or one value twice.
 
     Args:

@@ -286,12 +286,13 @@ class PCAColor(_OfThreeChannels):
     def __init__(
         self,
         stddev: float = 0.1,
-        deviations: Any = None,
-        components: Any = None,
+        deviations: npt.ArrayLike | None = None,
+        components: npt.ArrayLike | None = None,
         value_range: IntervalLike = (0, 255),
     ):
         self.stddev = arguments.float32(self, "stddev", stddev, least=0)
-        self.deviations, self.components = deviations, components
+        self.deviations: Any = deviations  # float64 [3] once they are known
+        self.components: Any = components  # [3, 3]
         if (deviations is None) != (components is None):
             raise ValueError("PCAColor: deviations and components must be given together.")
         if deviations is not None and components is not None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastcnn._ext import effects
 from fastcnn._ext.augment import REACH, resample
-from fastcnn.data.augment.base import Range, Shape
+from fastcnn.data.augment.base import IntervalLike, Range, Shape
 from fastcnn.data.augment.geometry import ResampleOptions
 from fastcnn.data.counter_rng import Doubles
 
@@ -99,8 +99,8 @@ class BatchParams:
     offset: Floats | None = None
     mean: Floats | None = None
     limits: Range = (0.0, 255.0)
-    scale: Any = None
-    shift: Any = None
+    scale: IntervalLike | None = None
+    shift: IntervalLike | None = None
     effects: tuple[Noise | Erasing, ...] = ()
 
     def applied(self, x: npt.NDArray[Any], places: Indices, out: Floats | None = None) -> Floats:

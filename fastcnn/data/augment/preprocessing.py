@@ -6,7 +6,8 @@ model, the arrays that they were fitted with included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from fastcnn.data.augment.whitening import PerImageStandardization, Preprocessin
 from fastcnn.utils import arguments, naming
 
 Floats = NDArray[np.float32]
+PreprocessingLike: TypeAlias = str | Preprocessing | Mapping[str, object]
+"""A step, its name or its configuration."""
 
 
 class CenterCrop(Preprocessing):

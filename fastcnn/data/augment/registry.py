@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from fastcnn.data.augment.base import Augmentation
 from fastcnn.data.augment.color import (
     PCAColor,
@@ -42,6 +45,9 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         *STEPS.values(),
     )
 }
+
+AugmentationLike: TypeAlias = str | Augmentation | type[Augmentation] | Mapping[str, object]
+"""An augmentation, its class, its name or its configuration."""
 
 # Layers that a list of augmentations is often expected to take.
 LAYERS = ("Rescaling", "Normalization")

@@ -34,7 +34,7 @@ class Moments:
         self.count = 0
         self._sums = np.zeros(size)
         self._squares = np.zeros((size, size) if full else size)
-        self._shift: Any = None
+        self._shift: float | Doubles = 0.0
 
     def add(self, vectors: npt.NDArray[Any]) -> None:
         """Count vectors in.
@@ -44,7 +44,7 @@ class Moments:
         """
         if not len(vectors):
             return
-        if self._shift is None:
+        if not self.count:
             self._shift = 128.0 if vectors.dtype.kind == "u" else vectors.mean(axis=0, dtype=float)
         rows = vectors - self._shift
         self.count += len(rows)
@@ -122,7 +122,9 @@ def shape(images: Any, owner: str) -> tuple[int, ...]:
     return batch_shape
 
 
-def _measured(images: Any, owner: str, size: int, full: bool, steps: Sequence[Any] = ()) -> Moments:
+def _measured(
+    images: object, owner: str, size: int, full: bool, steps: Sequence[Any] = ()
+) -> Moments:
     moments = Moments(size, full)
     for some in _pieces(images):
         if steps:

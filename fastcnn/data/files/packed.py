@@ -13,7 +13,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -191,7 +191,19 @@ def checksums(images: Iterable[Pixels]) -> npt.NDArray[np.uint32]:
     return np.array([zlib.crc32(image.data) for image in images], np.uint32)
 
 
-def from_packed(path: PathLike, validation_split: float | None = None, seed: int = 0) -> Any:
+@overload
+def from_packed(path: PathLike, validation_split: None = None, seed: int = 0) -> PackedImages: ...
+
+
+@overload
+def from_packed(
+    path: PathLike, validation_split: float, seed: int = 0
+) -> tuple[PackedImages, PackedImages]: ...
+
+
+def from_packed(
+    path: PathLike, validation_split: float | None = None, seed: int = 0
+) -> PackedImages | tuple[PackedImages, PackedImages]:
     """Return the images of a file written by `pack`.
 
     Args:
@@ -216,7 +228,8 @@ def from_packed(path: PathLike, validation_split: float | None = None, seed: int
     whole.report.about_split = notes(whole.labels, whole.class_names, *sides)
     if whole.report.about_split:
         warnings.warn(f"from_packed: {' '.join(whole.report.about_split)}", stacklevel=2)
-    return tuple(whole.part(side) for side in sides)
+    train, held_out = sides
+    return whole.part(train), whole.part(held_out)
 
 
 def _about(file: File) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -19,6 +19,42 @@ from fastcnn.utils import arguments, system
 __all__ = ["ImageFolder", "from_folder"]
 
 PathLike = str | os.PathLike[str]
+
+
+@overload
+def from_folder(
+    path: PathLike,
+    image_size: tuple[int, int] = (64, 64),
+    *,
+    color_mode: str = "rgb",
+    resize: str = "stretch",
+    interpolation: str = "bilinear",
+    class_names: Sequence[str] | None = None,
+    validation_split: None = None,
+    seed: int = 0,
+    on_error: str = "raise",
+    in_memory: bool | None = None,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+) -> ImageFolder: ...
+
+
+@overload
+def from_folder(
+    path: PathLike,
+    image_size: tuple[int, int] = (64, 64),
+    *,
+    color_mode: str = "rgb",
+    resize: str = "stretch",
+    interpolation: str = "bilinear",
+    class_names: Sequence[str] | None = None,
+    validation_split: float,
+    seed: int = 0,
+    on_error: str = "raise",
+    in_memory: bool | None = None,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+) -> tuple[ImageFolder, ImageFolder]: ...
 
 
 def from_folder(
@@ -35,7 +71,7 @@ def from_folder(
     in_memory: bool | None = None,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
-) -> Any:
+) -> ImageFolder | tuple[ImageFolder, ImageFolder]:
     """Return the images of a folder that holds one folder a class.
 
     Files are recognised by content, whatever they are called; fastcnn.data.images.decoder says how
@@ -105,7 +141,7 @@ def from_folder(
     if whole.report.complaint:
         listed = " .report lists what was skipped." if whole.report.skipped else ""
         warnings.warn(f"from_folder: {whole.report.complaint}{listed}", stacklevel=2)
-    return whole if sides is None else tuple(parts)
+    return whole if sides is None else (parts[0], parts[1])
 
 
 def _check_texts(path: str | os.PathLike[str], class_names: object) -> None:

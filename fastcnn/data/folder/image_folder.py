@@ -159,7 +159,7 @@ class ImageFolder(FixedAttributes):
         check_indices("ImageFolder.images", indices, len(self))
         return indices
 
-    def for_epoch(self, seed: int, epoch: int) -> Any:
+    def for_epoch(self, seed: int, epoch: int) -> ImageFolder | ReplacingFolder:
         """Return the Dataset that an epoch of training takes its images from.
 
         Args:

@@ -1,0 +1,125 @@
+"""One step, or the loss of one batch, by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias, overload
+
+from fastcnn.backends.step import StepResult
+from fastcnn.callbacks.callback import Logs
+from fastcnn.metrics import Tally
+from fastcnn.training import augment_argument, fit_warnings, input_checks
+from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.input_checks import Examples
+from fastcnn.training.model_settings import ModelSettings
+
+Values: TypeAlias = Any
+"""[loss, *metrics], or the loss alone, a float, where a model has no metrics: no type tells which,
+and both `loss, accuracy = model.evaluate(...)` and `loss = ...` are right."""
+
+
+class BatchTrainer(ModelSettings):
+    """A model, as far as it takes single batches."""
+
+    @overload
+    def train_on_batch(
+        self,
+        x: object,
+        y: object,
+        sample_weight: object = None,
+        class_weight: Mapping[int, float] | None = None,
+        *,
+        return_dict: Literal[True],
+    ) -> Logs: ...
+
+    @overload
+    def train_on_batch(
+        self,
+        x: object,
+        y: object,
+        sample_weight: object = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Values: ...
+
+    def train_on_batch(
+        self,
+        x: object,
+        y: object,
+        sample_weight: object = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Logs | Values:
+        """Take one training step.
+
+        Args:
+            x: Images of the batch.
+            y: Their targets.
+            sample_weight: A weight for each image.
+            class_weight: A weight by label.
+            return_dict: Return the values by name.
+
+        Returns:
+            The loss before the step and the metrics, as `evaluate` gives them.
+
+        Raises:
+            ValueError: Where the model is not compiled or the data do not fit it.
+            NonFiniteError: Where a loss or gradient is not finite; the weights stay as they were.
+        """
+        with self.lock:
+            input_checks.compiled(self, "train_on_batch", training=True)
+            batch = input_checks.examples(
+                self, x, y, sample_weight, class_weight, "train_on_batch: "
+            )
+            fit_warnings.of_first_batch(self, batch.x)
+            for layer in augment_argument.unfitted(self):
+                layer.take_none()  # what the weights are trained for from now on
+            return answer(_on_batch(self, batch, self.engine().train), return_dict)
+
+    @overload
+    def test_on_batch(
+        self, x: object, y: object, sample_weight: object = None, *, return_dict: Literal[True]
+    ) -> Logs: ...
+
+    @overload
+    def test_on_batch(
+        self,
+        x: object,
+        y: object,
+        sample_weight: object = None,
+        return_dict: bool = False,
+    ) -> Values: ...
+
+    def test_on_batch(
+        self, x: object, y: object, sample_weight: object = None, return_dict: bool = False
+    ) -> Logs | Values:
+        """Return the loss and the metrics of one batch, as `evaluate` gives them.
+
+        Args:
+            x: Images of the batch.
+            y: Their targets.
+            sample_weight: A weight for each image.
+            return_dict: Return the values by name.
+
+        Raises:
+            ValueError: Where the model is not compiled or the data do not fit it.
+        """
+        with self.lock:
+            input_checks.compiled(self, "test_on_batch")
+            batch = input_checks.examples(self, x, y, sample_weight, name="test_on_batch: ")
+            return answer(_on_batch(self, batch, self.engine().test), return_dict)
+
+
+def _on_batch(model: ModelSettings, examples: Examples, run: Callable[..., StepResult]) -> Logs:
+    tally = Tally(model.metrics, len(examples))
+    for x, y, weight in ArrayEpochs(examples, workers=0).batches(model, len(examples)):
+        tally.add(run(x, y, weight), y, weight)
+    return tally.final()
+
+
+def answer(logs: Logs, return_dict: bool) -> Logs | Values:
+    """Return the values as a user asked for them."""
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values
