@@ -21,6 +21,7 @@ from fastcnn.layers.pooling import (
 from fastcnn.layers.registry import LAYERS, from_config, register
 from fastcnn.layers.rescaling import Normalization, Rescaling
 from fastcnn.layers.reshaping import Flatten, ZeroPadding2D
+from fastcnn.layers.shortcut import IdentityShortcut
 
 __all__ = [
     "ELU",
@@ -36,6 +37,7 @@ __all__ = [
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
+    "IdentityShortcut",
     "Layer",
     "LeakyReLU",
     "LocalResponseNormalization",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 register(
+    *(IdentityShortcut,),
     *(Activation, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),

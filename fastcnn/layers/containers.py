@@ -10,7 +10,7 @@ from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
 from fastcnn.layers.registry import from_config
-from fastcnn.utils import naming
+from fastcnn.utils import arguments, naming
 
 LayersLike: TypeAlias = Layer | Sequence[Layer]
 """A list of layers, or a layer alone."""
@@ -68,6 +68,11 @@ class Branches(Layer):
     def sublayers(self) -> tuple[Layer, ...]:
         return tuple(layer for chain in self.chains for layer in chain)
 
+    @property
+    def joined(self) -> tuple[tuple[Layer, ...], ...]:
+        """The chains in the order in which Keras's `Add` or `Concatenate` takes them."""
+        return self.chains
+
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         if not self.built:
             inside = f"{prefix}{self.name}/"
@@ -103,6 +108,9 @@ class Residual(Branches):
     Args:
         body: A list of layers.
         shortcut: A list of layers; None for the identity.
+        shortcut_first: Whether Keras's `Add` takes the shortcut before the body, as
+            `keras.applications.ResNet50` does. The sum is the same: it is the order of weights in
+            files, and tells which are whose where both sides have layers of one class.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -119,8 +127,14 @@ class Residual(Branches):
         He et al., 2016: Deep residual learning for image recognition.
     """
 
+    settings = ("shortcut_first",)
+
     def __init__(
-        self, body: LayersLike, shortcut: LayersLike | None = None, **common: Unpack[LayerOptions]
+        self,
+        body: LayersLike,
+        shortcut: LayersLike | None = None,
+        shortcut_first: bool = False,
+        **common: Unpack[LayerOptions],
     ):
         Layer.__init__(self, name=common.get("name"))
         chains = [chain_of(self, "body", body)]
@@ -128,6 +142,11 @@ class Residual(Branches):
         if self.has_shortcut:
             chains.append(chain_of(self, "shortcut", shortcut))
         super().__init__(chains, **common)
+        self.shortcut_first = arguments.flag(self, "shortcut_first", shortcut_first)
+
+    @property
+    def joined(self) -> tuple[tuple[Layer, ...], ...]:
+        return self.chains[::-1] if self.shortcut_first else self.chains
 
     def shape_after(self, shape: Shape) -> Shape:
         body, shortcut = self.shapes[0], self.shapes[1] if self.has_shortcut else shape

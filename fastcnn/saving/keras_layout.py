@@ -21,7 +21,8 @@ def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
 
     A key is the class name in snake case, made unique by counting: "conv2d", "conv2d_1". Where
     the model has Residual or Concat, the order is that of the Keras functional model that adds
-    `Add()([body, shortcut])` or `Concatenate()(branches)`, so the two read each other's files.
+    `Add()([body, shortcut])`, or these the other way round for `shortcut_first`, or
+    `Concatenate()(branches)`, so the two read each other's files.
     """
     counts: dict[str, int] = {}
     keys = []
@@ -48,7 +49,7 @@ def _walk_back(chain: Sequence[Layer], distance: int, met: list[tuple[int, int, 
     A layer that holds chains stands for the layer that joins them, one step by itself.
     """
     for layer in reversed(chain):
-        chains = getattr(layer, "chains", ())
+        chains = getattr(layer, "joined", ())
         if not chains:
             met.append((distance, len(met), layer))
         distance += 1

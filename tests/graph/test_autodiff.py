@@ -111,6 +111,11 @@ BRANCHES = {
     "Concat": between(
         lambda: L.Concat([L.Conv2D(1, 1)], [L.Conv2D(2, 3, padding="same"), L.ReLU()])
     ),
+    "Residual whose shortcut pads channels": between(
+        lambda: L.Residual(
+            [L.ReLU(), L.Conv2D(5, 3, 2, padding="same")], [L.IdentityShortcut(5, 2)]
+        )
+    ),
     "Concat with the identity and a pooling": between(
         lambda: L.Concat([], [L.MaxPooling2D(3, strides=1, padding="same")], [L.Conv2D(1, 1)])
     ),

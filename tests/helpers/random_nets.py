@@ -115,7 +115,11 @@ class _Drawing:
 
     def residual(self, shape, depth):
         body = self.body(shape, depth)
-        way = self.choice(("identity", "identity", "kept", "twins"))
+        way = self.choice(("identity", "identity", "kept", "twins", "padded"))
+        if way == "padded" and len(shape) == 3 and depth == 0:  # ResNet's option A
+            wider, strides = shape[2] + self.whole(0, 5), self.whole(1, 2)
+            end = L.Conv2D(wider, 3, strides, padding="same", **self.weighted())
+            return L.Residual([*body, end], [L.IdentityShortcut(wider, strides)], **self.common())
         if way == "identity":
             return L.Residual(body, **self.common())
         if way == "kept":

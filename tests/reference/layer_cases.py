@@ -231,6 +231,11 @@ OTHERS = {
     "rescaling": Case((4, 5, 1), lambda: L.Rescaling(1 / 255, -0.5), 2),
     "rescaling by channel": Case((4, 5, 3), lambda: L.Rescaling([0.5, 2.0, 1.0], [1.0, 0.0, 3.0])),
     "normalization": Case((4, 5, 3), lambda: L.Normalization([0.1, 0.2, 0.3], [0.5, 2.0, 1.0]), 5),
+    "identity shortcut": Case((5, 6, 3), lambda: L.IdentityShortcut(7, 2), 2, "exact"),
+    "identity shortcut, all channels": Case(
+        (5, 6, 17), lambda: L.IdentityShortcut(17, (1, 3)), 2, "exact"
+    ),
+    "identity shortcut, all pixels": Case((3, 4, 5), lambda: L.IdentityShortcut(20), 5, "exact"),
     "flatten": Case((3, 4, 5), lambda: L.Flatten(), 5, "exact"),
     "dropout of nothing": Case((3, 4, 5), lambda: L.Dropout(0.0), 2, "exact"),
     "ReLU": Case((5, 5, 3), lambda: L.ReLU(), 2, "exact"),

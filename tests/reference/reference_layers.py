@@ -250,6 +250,20 @@ def concat(run, layer, x):
     return np.concatenate(parts, axis=-1), backward
 
 
+def identity_shortcut(run, layer, x):
+    config = layer.get_config()
+    rows, columns = config["strides"]
+    more = config["filters"] - x.shape[-1]
+    y = np.pad(x[:, ::rows, ::columns], [(0, 0)] * 3 + [(0, more)])
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dx[:, ::rows, ::columns] = dy[..., : x.shape[-1]]
+        return dx
+
+    return y, backward
+
+
 LAYERS = {
     "Conv2D": conv2d,
     "DepthwiseConv2D": depthwise_conv2d,
@@ -276,5 +290,6 @@ LAYERS = {
     "Residual": residual,
     "Scale": scale,
     "SqueezeExcite": scale,
+    "IdentityShortcut": identity_shortcut,
     "Concat": concat,
 }

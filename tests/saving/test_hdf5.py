@@ -13,9 +13,9 @@ import test_hdf5_refusals as refusals
 from fastcnn.data import CenterCrop, Decoder
 from fastcnn.hdf5.reader import reading
 from fastcnn.hdf5.writer import Contents, write
-from fastcnn.layers import Conv2D, Dense, Flatten
+from fastcnn.layers import BatchNormalization, Conv2D, Dense, Flatten, Residual
 from fastcnn.models.sequential import Sequential
-from fastcnn.saving import model_file
+from fastcnn.saving import keras_layout, model_file
 
 # The net of Keras's files leaves a row of pixels out, as it is.
 pytestmark = pytest.mark.filterwarnings("ignore:.*the strides do not fit")
@@ -250,3 +250,18 @@ def test_dense_weights_keep_their_layout(tmp_path):
     model_file.save_weights(model, tmp_path / "d.weights.h5")
     kernel = arrays_of(tmp_path / "d.weights.h5")["dense/vars/0"]
     np.testing.assert_array_equal(kernel, np.arange(12, dtype=np.float32).reshape(4, 3))
+
+
+@pytest.mark.parametrize("shortcut_first", [False, True])
+def test_keras_adds_body_and_shortcut_in_either_order(shortcut_first):
+    """Both end in two layers, so that their distances to the sum are the same."""
+    body = [Conv2D(4, 1, name="body"), BatchNormalization(name="of_body")]
+    shortcut = [Conv2D(4, 1, name="shortcut"), BatchNormalization(name="of_shortcut")]
+    residual = Residual(body, shortcut, shortcut_first=shortcut_first)
+    model = Sequential([residual, Flatten()], (2, 2, 3))
+    keys = {layer.name: key for key, layer in keras_layout.keyed(model.layers)}
+    first, second = ("shortcut", "body") if shortcut_first else ("body", "shortcut")
+    assert keys[first] == "conv2d" and keys[second] == "conv2d_1"
+    assert keys[f"of_{first}"] == "batch_normalization"
+    again = Sequential.from_config(model.get_config())
+    assert again.layers[0].shortcut_first is shortcut_first

@@ -19,6 +19,7 @@ NAMES = [
     "average 3 asymmetric",
     "global max",
     "global average",
+    "identity shortcut",
     "batch norm without scale",
     "batch norm without center",
     "response norm of 4, 33 channels",
