@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends import nested_call
+from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import (
     ABSORBED,
     BatchImages,
@@ -21,6 +22,7 @@ from fastcnn.backends.step import (
     StepSpec,
     inside_first,
 )
+from fastcnn.graph.losses import results_of
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
@@ -30,37 +32,6 @@ OUTPUTS = "outputs"  # what one layer makes of the images
 TRACE = "trace"  # what each layer makes of them, in a row
 MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
-
-
-class PlannedProgram(ABC):
-    """A program ready to run for up to `capacity` images, and what its last run left behind.
-
-    outputs: float32[capacity, ...], of a program that predicts; of the others, scores
-    float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `StepResult`.
-    """
-
-    capacity: int
-    outputs: np.ndarray
-    scores: np.ndarray
-    loss: np.ndarray
-    rank: np.ndarray
-    slot_names: tuple[str, ...] = ()  # of a training step: what its update keeps for every weight
-    absorbed: bool = False
-    transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
-
-    @abstractmethod
-    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
-        """Run for the images x [n, ...] and the other arrays by their names."""
-
-    @property
-    @abstractmethod
-    def finite(self) -> bool:
-        """Whether the loss and the gradients of the last training step were finite."""
-
-    @property
-    @abstractmethod
-    def penalty(self) -> float:
-        """The regularizers' penalties, before the last training step."""
 
 
 class Engine(ABC):
@@ -143,8 +114,8 @@ class Engine(ABC):
         nested_call.refuse()
         with self._lock:
             batch = self._step(x, y, weight, False, None)
-            loss = float(np.sum(batch.loss * factors, dtype=np.float64) / len(x)) + batch.penalty
-            return loss, self._flat_gradients()
+            loss = float(np.sum(batch.total_loss * factors, dtype=np.float64) / len(x))
+            return loss + batch.penalty, self._flat_gradients()
 
     def test(
         self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None, capacity: int | None = None
@@ -156,7 +127,7 @@ class Engine(ABC):
             targets = self._targets(len(x), y, weight)
             with nested_call.refused():
                 planned.run(x, **targets)
-                return self._batch(planned, len(x), self._spec.penalty(), True)
+                return planned.results(len(x), self._spec.penalty(), True)
 
     def predict(self, x: BatchImages, capacity: int | None = None) -> np.ndarray:
         """Return the outputs float32[n, ...], a fresh array. Any thread may call it."""
@@ -212,7 +183,7 @@ class Engine(ABC):
         targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
         with nested_call.refused():
             self._take_step(planned, x, targets)
-        return self._batch(planned, len(x), planned.penalty, not apply or planned.finite)
+        return planned.results(len(x), planned.penalty, not apply or planned.finite)
 
     def _targets(
         self, images: int, y: np.ndarray, weight: np.ndarray | None
@@ -245,18 +216,6 @@ class Engine(ABC):
                     f"{factors.shape}."
                 )
         return {"target": target, "weight": factors}
-
-    def _batch(
-        self, planned: PlannedProgram, images: int, penalty: float, finite: bool
-    ) -> StepResult:
-        return StepResult(
-            loss=planned.loss[:images],
-            rank=planned.rank[:images],
-            scores=planned.scores[:images],
-            transform=planned.transform,
-            penalty=penalty,
-            finite=finite,
-        )
 
     def _plan(
         self, kind: str, images: int, capacity: int | None = None, path: str = ""
@@ -298,7 +257,7 @@ class Engine(ABC):
         if kind == TRAIN:
             planned.slot_names = self._settled_slots()
         self._keys[kind] = key
-        planned.transform = ABSORBED[absorbed] if planned.absorbed and absorbed else None
+        planned.absorb(ABSORBED[absorbed] if absorbed else None)
         return planned
 
     def _settled_slots(self) -> tuple[str, ...]:
@@ -334,9 +293,11 @@ def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(f"Expected images of shape {shape}. Received {x.shape[1:]}.")
 
 
-def results_of(kind: str) -> tuple[str, ...]:
-    """Return the roles of the buffers that are read after a program's run."""
-    return ("output",) if kind in (PREDICT, OUTPUTS, TRACE) else ("scores", "loss", "rank")
+def kept_by(kind: str, program: Program, roles: dict[str, Buffer]) -> set[Buffer]:
+    """Return the buffers that are read after a run of a program."""
+    if kind in (PREDICT, OUTPUTS, TRACE):
+        return {roles["output"]}
+    return results_of(program, roles)
 
 
 def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:

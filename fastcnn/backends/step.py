@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -85,30 +85,75 @@ class FiniteCheck(Protocol):
 
 
 @dataclass
-class StepResult:
-    """Results of one batch; the arrays are views that the next step overwrites.
+class LossResult:
+    """Results of one loss for a batch; the arrays are views that the next step overwrites.
 
     loss: float32[n], each image's, unweighted. rank: int32[n], how many classes score higher than
     the true one; empty where the loss knows no classes. scores: float32[n, ...], what the loss
-    read. penalty: the sum of the regularizers' penalties, before a training step.
+    read.
     """
 
     loss: np.ndarray
     rank: np.ndarray
     scores: np.ndarray
     transform: Callable[[np.ndarray], np.ndarray] | None
-    penalty: float
-    finite: bool
 
     @cached_property
     def outputs(self) -> np.ndarray:
         """The outputs, float32[n, ...]: the scores after the activation that the loss absorbed."""
         return self.scores if self.transform is None else self.transform(self.scores)
 
-    def owned(self) -> StepResult:
+    @property
+    def total_loss(self) -> np.ndarray:
+        """What a step minimises of each image, float32[n]."""
+        return self.loss
+
+    def first(self, images: int) -> Self:
+        """Return the results of so many images."""
+        names = ("loss", "rank", "scores")
+        return replace(self, **{name: getattr(self, name)[:images] for name in names})
+
+    def owned(self) -> Self:
         """Return the same results in arrays of their own, which no step overwrites."""
         arrays = {name: getattr(self, name).copy() for name in ("loss", "rank", "scores")}
         return replace(self, **arrays)
+
+
+@dataclass
+class AuxiliaryResult(LossResult):
+    """Results of the auxiliary classifier at a path; `absorbed`, whether its loss absorbed the
+    activation of its outputs."""
+
+    layer: str
+    loss_weight: float
+    absorbed: bool
+    penalty: ClassVar[float] = 0.0
+    auxiliaries: ClassVar[tuple[AuxiliaryResult, ...]] = ()
+
+
+@dataclass
+class StepResult(LossResult):
+    """Results of one batch, those of the network's own loss first.
+
+    penalty: the sum of the regularizers' penalties, before a training step.
+    """
+
+    penalty: float
+    finite: bool
+    auxiliaries: tuple[AuxiliaryResult, ...] = ()
+
+    @property
+    def total_loss(self) -> np.ndarray:
+        """What a step minimises of each image, float32[n]: its own loss and the auxiliary ones,
+        each times its loss weight."""
+        total = self.loss
+        for side in self.auxiliaries:
+            total = total + np.float32(side.loss_weight) * side.loss
+        return total
+
+    def owned(self) -> Self:
+        own = tuple(side.owned() for side in self.auxiliaries)
+        return replace(super().owned(), auxiliaries=own)
 
 
 @dataclass(frozen=True)
@@ -186,10 +231,12 @@ class NonFiniteError(ArithmeticError):
                 message = f"The outputs of layer '{layer.path}' are no longer finite. {state}"
                 return cls(message, layer.path)
         last = model.layers[-1].path
-        wrong = np.flatnonzero(~np.isfinite(batch.loss))
-        if len(wrong):
-            what = _of_loss(model.loss, batch, int(wrong[0]))
-            return cls(f"The loss after layer '{last}' is no longer finite: {what} {state}", last)
+        for path, result in [(last, batch), *((side.layer, side) for side in batch.auxiliaries)]:
+            wrong = np.flatnonzero(~np.isfinite(result.loss))
+            if len(wrong):
+                what = _of_loss(model.loss, result, int(wrong[0]))
+                message = f"The loss after layer '{path}' is no longer finite: {what} {state}"
+                return cls(message, path)
         for parameter in reversed([p for p in model.parameters if p.trainable]):
             own = gradients[parameter.offset : parameter.offset + parameter.size]
             if not np.isfinite(own).all():
@@ -198,7 +245,7 @@ class NonFiniteError(ArithmeticError):
         return cls(f"The loss after layer '{last}' is no longer finite. {state}", last)
 
 
-def _of_loss(loss: Loss, batch: StepResult, place: int) -> str:
+def _of_loss(loss: Loss, batch: LossResult, place: int) -> str:
     """Say why the loss of the batch's image at a place is not finite."""
     scores = batch.scores[place]
     where = f"at position {place} of the batch"

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from fastcnn.callbacks.callback import Callback, Logs
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.utils import arguments, messages, naming
 
 
@@ -50,6 +51,8 @@ class Monitor(Callback):
 
     def _direction(self) -> str:
         name = self.monitor.removeprefix("val_")
+        for side in auxiliary_classifiers(getattr(self.model, "layers", ())):
+            name = name.removeprefix(f"{side.path}_")
         if name in ("loss", "learning_rate"):
             return "min"
         for metric in getattr(self.model, "metrics", ()):

@@ -10,65 +10,25 @@ parameters.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from fastcnn.graph.program import Buffer, Op, Program
-
-if TYPE_CHECKING:
-    from fastcnn.losses import Loss
 
 Paths = list[tuple[Buffer, Buffer]]  # (an input, a gradient of it)
 Rule = Callable[[Program, Op, Buffer, set[Buffer]], Paths]
 
 
-def append_loss(program: Program, loss: Loss) -> dict[str, Buffer]:
-    """Append the loss op; returns its buffers by role.
-
-    Roles: target, weight (each image's factor), gradient (of the loss's input), loss, rank. A final
-    softmax that the loss fuses with is skipped: the loss reads what went into it.
-    """
-    program.layer = "loss"
-    scores = program.output
-    maker = program.producer(scores)
-    kernel = loss.kernel
-    if maker is not None and loss.fuses and loss.fused_kernel and _ends_in(maker, loss.fuses):
-        scores, kernel = program.readable(maker.inputs[0]), loss.fused_kernel
-    sparse = loss.target == "sparse"
-    roles = {
-        "target": program.buffer(
-            () if sparse else scores.shape, dtype="int32" if sparse else "float32"
-        ),
-        "weight": program.buffer(()),
-        "gradient": program.buffer(scores.shape),
-        "loss": program.buffer(()),
-        "rank": program.buffer((), dtype="int32"),
-    }
-    program.append(
-        "loss",
-        (scores, roles["target"], roles["weight"]),
-        (roles["gradient"], roles["loss"], roles["rank"]),
-        loss=type(loss).__name__,
-        kernel=kernel,
-        option=loss.option,
-        classes=loss.has_classes,
-    )
-    return {"scores": scores, **roles}
-
-
-def _ends_in(op: Op, function: str) -> bool:
-    return op.kind == function or op.attributes.get("function") == function
-
-
-def append_backward(program: Program, scores: Buffer, gradient: Buffer) -> None:
+def append_backward(program: Program, gradients: Iterable[tuple[Buffer, Buffer]]) -> None:
     """Append the backward ops of everything that a trainable parameter depends on.
 
-    Raises ValueError where a gradient arrives at an op that cannot pass it on, or where a second op
-    trains a parameter.
+    `gradients` are pairs of a buffer that a loss reads and its gradient. Raises ValueError where a
+    gradient arrives at an op that cannot pass it on, or where a second op trains a parameter.
     """
     forward = program.ops
     needed = _needing_gradients(program)
-    arriving: dict[Buffer, list[Buffer]] = {scores: [gradient]}
+    arriving: dict[Buffer, list[Buffer]] = {}
+    for scores, gradient in gradients:
+        arriving.setdefault(scores, []).append(gradient)
     for op in reversed(forward):
         arrived = [gradient for buffer in op.outputs for gradient in arriving.pop(buffer, [])]
         if not arrived or needed.isdisjoint((*op.inputs, *op.outputs)):

@@ -119,7 +119,7 @@ def _is_relu(op: Op) -> bool:
 
 def _only_consumer(program: Program, buffer: Buffer) -> Op | None:
     users = program.consumers(buffer)
-    return users[0] if len(users) == 1 and buffer is not program.output else None
+    return users[0] if len(users) == 1 and not program.is_result(buffer) else None
 
 
 def _take_over(program: Program, maker: Op, absorbed: Op) -> None:

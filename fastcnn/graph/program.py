@@ -105,11 +105,31 @@ class Op:
         )
 
 
-class Program:
-    """Ops in order, the buffers between them, and which buffers go in and come out."""
+@dataclass(frozen=True, eq=False)
+class Auxiliary:
+    """An output on the way, of the layer at a path, that is trained by a loss of its own, whose
+    gradient counts `loss_weight` times."""
 
-    def __init__(self, input_shape: tuple[int, ...], training: bool):
+    layer: str
+    output: Buffer
+    loss_weight: float
+
+    def role(self, name: str) -> str:
+        """Return what a buffer of its loss is called among a program's roles."""
+        return f"{name} of {self.layer}"
+
+
+class Program:
+    """Ops in order, the buffers between them, and which buffers go in and come out.
+
+    Training alone has `auxiliaries`; with `whole`, layers that only training needs lower
+    themselves for inference too.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], training: bool, whole: bool = False):
         self.training = training
+        self.whole = training or whole
+        self.auxiliaries: list[Auxiliary] = []
         self.buffers: list[Buffer] = []
         self.layer = ""
         self._chain: Chain[Op] = Chain()
@@ -221,6 +241,10 @@ class Program:
                 source = op.inputs[0]
                 roots[op.outputs[0]] = roots.get(source, source)
         return roots
+
+    def is_result(self, buffer: Buffer) -> bool:
+        """Say whether a buffer is read by others than the program's ops."""
+        return buffer is self.output or any(buffer is side.output for side in self.auxiliaries)
 
     def readable(self, buffer: Buffer) -> Buffer:
         """Return a buffer that the host may read after a run: a copy of one in the input's memory,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastcnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from fastcnn.layers.base import Layer, Parameter
-from fastcnn.layers.containers import Concat, Residual
+from fastcnn.layers.containers import AuxiliaryClassifier, Concat, Residual
 from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
@@ -27,6 +27,7 @@ __all__ = [
     "ELU",
     "LAYERS",
     "Activation",
+    "AuxiliaryClassifier",
     "AveragePooling2D",
     "BatchNormalization",
     "Concat",
@@ -57,7 +58,7 @@ __all__ = [
 
 register(
     *(IdentityShortcut,),
-    *(Activation, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
+    *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),

@@ -1,11 +1,13 @@
-"""Layers that hold layers: Residual and Concat. A sequential model needs no other graph."""
+"""Layers that hold layers: Residual, Concat and AuxiliaryClassifier. A sequential model needs no
+other graph.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, Unpack
 
-from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.program import Auxiliary, Buffer, Program
 from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
@@ -43,9 +45,27 @@ def lower_chain(chain: Sequence[Layer], program: Program, x: Buffer) -> Buffer:
     return x
 
 
-def lower_network(layers: Sequence[Layer], input_shape: Shape, training: bool) -> Program:
-    """Return the program that layers in a row become, verified."""
-    program = Program(input_shape, training)
+def build_network(layers: Sequence[Layer], shape: Shape) -> Shape:
+    """Build all layers of a model and return its output shape; ValueError where an auxiliary
+    classifier has another.
+    """
+    output = build_chain(layers, shape)
+    for side in auxiliary_classifiers(layers):
+        if side.shapes[0] != output:
+            raise ValueError(
+                f"{side.label}: its layers must end in the shape of the model's outputs, "
+                f"{output}, since the same loss trains both. Received {side.shapes[0]}."
+            )
+    return output
+
+
+def lower_network(
+    layers: Sequence[Layer], input_shape: Shape, training: bool, whole: bool = False
+) -> Program:
+    """Return the program that layers in a row become, verified; with `whole`, also of the layers
+    that inference leaves out.
+    """
+    program = Program(input_shape, training, whole)
     program.output = lower_chain(layers, program, program.input)
     program.layer = ""
     verify(program)
@@ -228,3 +248,79 @@ class Concat(Branches):
         config = dict(config)
         branches = [chain_from_config(entries) for entries in config.pop("branches")]
         return cls(*branches, **config)
+
+
+class AuxiliaryClassifier(Branches):
+    """A second ending on the way, which trains what lies before it, as in GoogLeNet.
+
+    The input goes on as it is. In training, `layers` read it too, and end in outputs of their own,
+    which the model's loss compares with the same targets, under the same weights of images and
+    classes; the gradient of that loss, times `loss_weight`, joins the network's where both meet.
+
+    The training's "loss" is what is minimised: the loss at the network's end, `loss_weight` times
+    each auxiliary loss, and the penalties. The auxiliary loss by itself, and each metric of the
+    auxiliary outputs, stand beside it, as NAME_loss and NAME_accuracy, NAME being the layer's name
+    (its path, within other layers). `evaluate` and `predict` leave the layers out: their programs
+    have no op and no memory for them. Their weights are saved and loaded as all others.
+
+    Args:
+        layers: A list of layers, whose output has the shape of the model's.
+        loss_weight: The factor of the loss, at least 0.
+        **common: `name`, text without "/" that does not begin with "val_" (None makes one from the
+            class), and `trainable`, by default True: whether the layers inside are trained; what
+            lies before them is in either case.
+
+    Raises:
+        TypeError: `layers` is no list of layers, or `loss_weight` no number.
+        ValueError: There is no layer, the weight or the name is not as said, layers lie within each
+            other too deep, or, when the model is built, they end in another shape.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Szegedy et al., 2015: Going deeper with convolutions.
+    """
+
+    settings = ("loss_weight",)
+
+    def __init__(
+        self, layers: LayersLike, loss_weight: float = 0.3, **common: Unpack[LayerOptions]
+    ):
+        Layer.__init__(self, name=common.get("name"))
+        chain = chain_of(self, "layers", layers)
+        if not chain:
+            raise ValueError(f"{self.label}: expected at least one layer. Received none.")
+        if f"{self.name}_".startswith("val_"):
+            raise ValueError(
+                f"{self.label}: its loss and metrics are named after it, and 'val_' begins the "
+                "names of what is measured in validation: call it otherwise."
+            )
+        super().__init__([chain], **common)
+        self.loss_weight = arguments.float32(self, "loss_weight", loss_weight, least=0)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        if program.whole:
+            (end,) = self.lower_chains(program, x)
+            if program.training:
+                end = program.readable(end)
+                program.auxiliaries.append(Auxiliary(self.path, end, self.loss_weight))
+        return x
+
+    def multiply_adds(self) -> int:
+        """Return 0: inference leaves the layers out."""
+        return 0
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "layers": chain_config(self.chains[0])}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> AuxiliaryClassifier:
+        config = dict(config)
+        return cls(chain_from_config(config.pop("layers")), **config)
+
+
+def auxiliary_classifiers(layers: Sequence[Layer]) -> list[AuxiliaryClassifier]:
+    """Return the auxiliary classifiers among layers and those inside them, in their order."""
+    every = (layer for top in layers for layer in top.walk())
+    return [layer for layer in every if isinstance(layer, AuxiliaryClassifier)]

@@ -7,7 +7,13 @@ from typing import Any, Unpack
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers.activation import activation_name
 from fastcnn.layers.base import Layer, LayerOptions, Shape, name_layers
-from fastcnn.layers.containers import Branches, chain_config, chain_from_config, chain_of
+from fastcnn.layers.containers import (
+    Branches,
+    LayersLike,
+    chain_config,
+    chain_from_config,
+    chain_of,
+)
 from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.pooling import GlobalAveragePooling2D
 from fastcnn.utils import arguments
@@ -33,7 +39,7 @@ class Scale(Branches):
         The body's output: [N, C], [N, 1, 1, C] or that of the input.
     """
 
-    def __init__(self, body: Any, **common: Unpack[LayerOptions]):
+    def __init__(self, body: LayersLike, **common: Unpack[LayerOptions]):
         Layer.__init__(self, name=common.get("name"))
         super().__init__([chain_of(self, "body", body)], **common)
 

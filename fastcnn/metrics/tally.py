@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Protocol, cast
 
@@ -14,11 +14,20 @@ from fastcnn.metrics.base import BatchResults, Metric
 
 
 class Batch(BatchResults, Protocol):
-    """What an engine returns for n examples; `rank` is empty where the loss has no classes."""
+    """What an engine returns for n examples; `rank` is empty where the loss has no classes.
 
-    loss: NDArray[np.float32]
-    rank: NDArray[np.int32]
-    penalty: float
+    total_loss: what is minimised of each, float32 [n]. auxiliaries: the results of each auxiliary
+    classifier, in their order.
+    """
+
+    @property
+    def total_loss(self) -> NDArray[np.float32]: ...
+
+    @property
+    def penalty(self) -> float: ...
+
+    @property
+    def auxiliaries(self) -> Sequence[Batch]: ...
 
     def owned(self) -> Batch:
         """A copy whose arrays stay as they are."""
@@ -35,14 +44,19 @@ class Tally:
     """The loss and the metrics of one pass over `capacity` examples, or more where need be.
 
     A step only copies the engine's numbers; sums wait until somebody asks. The loss is, as in
-    Keras, the mean of weight * loss over the examples plus the mean regularization penalty.
+    Keras, the mean of weight * loss over the examples plus the mean regularization penalty. The
+    values of an auxiliary classifier, its own loss and metrics, have its path before their names.
 
     Args:
         metrics: The metrics; copies of them are used.
         capacity: Examples that memory is set aside for.
+        auxiliaries: The paths of the auxiliary classifiers, in the order of their results.
     """
 
-    def __init__(self, metrics: Sequence[Metric], capacity: int) -> None:
+    def __init__(
+        self, metrics: Sequence[Metric], capacity: int, auxiliaries: Sequence[str] = ()
+    ) -> None:
+        self._auxiliaries = {path: Tally(metrics, capacity) for path in auxiliaries}
         own = copy.deepcopy(list(metrics))
         self._metrics = own
         self._ranked = [metric for metric in own if metric.reads == "rank"]
@@ -59,6 +73,8 @@ class Tally:
         self._rewind()
         for metric in self._direct:
             metric.reset()
+        for side in self._auxiliaries.values():
+            side.reset()
 
     def _rewind(self) -> None:
         """Let the next `logs` sum everything again from the first example."""
@@ -69,7 +85,7 @@ class Tally:
 
     def add(self, batch: Batch, y: NDArray[Any] | None, weight: NDArray[np.float32] | None) -> None:
         """Take in one step's batch."""
-        loss = batch.loss
+        loss = batch.total_loss
         start = self.count
         size = len(loss)
         self.count = stop = start + size
@@ -90,6 +106,8 @@ class Tally:
             own = batch.owned(), _owned(y), _owned(weight)
             for metric in self._direct:
                 metric.update(*own)
+        for side, results in zip(self._auxiliaries.values(), batch.auxiliaries, strict=False):
+            side.add(results, y, weight)
 
     def _grow(self, least: int) -> None:
         """Make room for at least so many examples."""
@@ -103,7 +121,9 @@ class Tally:
     @property
     def names(self) -> list[str]:
         """The names of what `logs` and `final` give, in their order."""
-        return ["loss", *(name for metric in self._metrics for name in metric.log_names)]
+        own = ["loss", *(name for metric in self._metrics for name in metric.log_names)]
+        sides = self._auxiliaries.items()
+        return own + [f"{path}_{name}" for path, side in sides for name in side.names]
 
     def logs(self) -> dict[str, float]:
         """The values so far: {"loss": ..., and those of each metric by their names}."""
@@ -111,7 +131,7 @@ class Tally:
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
             logs |= _numbers(metric, metric.running())
-        return logs
+        return logs | self._of_auxiliaries(Tally.logs)
 
     def final(self) -> dict[str, float]:
         """The values of the whole pass, summed in one go, so that the bits do not depend on earlier
@@ -122,7 +142,13 @@ class Tally:
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
             logs |= _numbers(metric, metric.results())
-        return logs
+        return logs | self._of_auxiliaries(Tally.final)
+
+    def _of_auxiliaries(self, values: Callable[[Tally], dict[str, float]]) -> dict[str, float]:
+        sides = self._auxiliaries.items()
+        return {
+            f"{path}_{name}": value for path, side in sides for name, value in values(side).items()
+        }
 
     def _sum(self) -> None:
         """Take what was added since the last time into the sums."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fastcnn import strategies
-from fastcnn.graph.autodiff import append_backward, append_loss
+from fastcnn.graph.autodiff import append_backward
 from fastcnn.graph.fusion import drop_unused, fuse
+from fastcnn.graph.losses import append_losses, gradients_of, results_of
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers.containers import append_trace, lower_network
 from fastcnn.losses import Loss
@@ -47,7 +48,8 @@ class Network(Trainer):
     def _ops(
         self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
     ) -> Program:
-        program = lower_network(self.layers, self.input_shape, training)
+        whole = traced or until is not None
+        program = lower_network(self.layers, self.input_shape, training, whole)
         if until is not None:
             program.output = program.outputs_of[until]
         if traced:
@@ -81,11 +83,13 @@ class Network(Trainer):
         program = self._ops(training=kind == "train")
         roles = {"output": program.output}
         if kind != "predict":
-            roles |= append_loss(program, loss or self.loss)
+            roles |= append_losses(program, loss or self.loss)
         if kind == "train":
-            append_backward(program, roles["scores"], roles["gradient"])
-        wanted = {roles[name] for name in ("loss", "rank", "gradient") if name in roles}
-        drop_unused(program, wanted or {program.output})
+            append_backward(program, gradients_of(program, roles))
+        wanted = {program.output}
+        if kind != "predict":
+            wanted = {roles["gradient"], roles["finite"], *results_of(program, roles)}
+        drop_unused(program, wanted)
         strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program, roles
 

@@ -17,7 +17,7 @@ from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
-from fastcnn.layers.containers import build_chain
+from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
 from fastcnn.models import lookup
@@ -79,7 +79,7 @@ class Sequential(Network):
 
     def _build(self) -> None:
         name_layers(self.layers)
-        self.output_shape = build_chain(self.layers, self.input_shape)
+        self.output_shape = build_network(self.layers, self.input_shape)
         parameters = [parameter for layer in self.layers for parameter in layer.all_parameters()]
         self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
         self.state = State(self.parameters, self.seed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, overload
 
 from fastcnn.backends.step import StepResult
 from fastcnn.callbacks.callback import Logs
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import augment_argument, fit_warnings, input_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
@@ -60,7 +61,8 @@ class BatchTrainer(ModelSettings):
             return_dict: Return the values by name.
 
         Returns:
-            The loss before the step and the metrics, as `evaluate` gives them.
+            The loss before the step and the metrics, as `evaluate` gives them; behind them those of
+            each `AuxiliaryClassifier`.
 
         Raises:
             ValueError: Where the model is not compiled or the data do not fit it.
@@ -74,7 +76,8 @@ class BatchTrainer(ModelSettings):
             fit_warnings.of_first_batch(self, batch.x)
             for layer in augment_argument.unfitted(self):
                 layer.take_none()  # what the weights are trained for from now on
-            return answer(_on_batch(self, batch, self.engine().train), return_dict)
+            paths = [side.path for side in auxiliary_classifiers(self.layers)]
+            return answer(_on_batch(self, batch, self.engine().train, paths), return_dict)
 
     @overload
     def test_on_batch(
@@ -110,8 +113,13 @@ class BatchTrainer(ModelSettings):
             return answer(_on_batch(self, batch, self.engine().test), return_dict)
 
 
-def _on_batch(model: ModelSettings, examples: Examples, run: Callable[..., StepResult]) -> Logs:
-    tally = Tally(model.metrics, len(examples))
+def _on_batch(
+    model: ModelSettings,
+    examples: Examples,
+    run: Callable[..., StepResult],
+    auxiliaries: Sequence[str] = (),
+) -> Logs:
+    tally = Tally(model.metrics, len(examples), auxiliaries)
     for x, y, weight in ArrayEpochs(examples, workers=0).batches(model, len(examples)):
         tally.add(run(x, y, weight), y, weight)
     return tally.final()

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.callbacks.history import History
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
 from fastcnn.training.epoch_iterator import StreamEpochs
@@ -55,7 +56,8 @@ class Fit:
         self.plan = plan
         self.callback_list = callback_list
         self.history = History()
-        self.tally = Tally(model.metrics, train.count or 0)
+        paths = [side.path for side in auxiliary_classifiers(model.layers)]
+        self.tally = Tally(model.metrics, train.count or 0, paths)
         self.loss = model.loss
         self.failure: ArithmeticError | None = None
         self.names = self._names()
@@ -65,7 +67,7 @@ class Fit:
         """The names of each epoch's logs, in their order."""
         names = self.tally.names
         if self.validation is not None:
-            names += [f"val_{name}" for name in names]
+            names += [f"val_{name}" for name in Tally(self.model.metrics, 0).names]
         if callable(self.model.optimizer.learning_rate):
             names.append("learning_rate")
         added = (name for callback in self.callback_list.callbacks for name in callback.log_names)

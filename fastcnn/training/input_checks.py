@@ -18,6 +18,7 @@ from fastcnn.data import class_labels
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.pipeline.transform import Transform
 from fastcnn.graph.parameter import Parameter
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.training import loss_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.target_checks import labels
@@ -67,6 +68,13 @@ def compiled(model: ModelSettings, method: str, training: bool = False) -> None:
                     f"Received '{name}' twice; give one of them name=."
                 )
             seen.add(name)
+    for side in auxiliary_classifiers(model.layers):
+        taken = seen.intersection(f"{side.path}_{name}" for name in seen)
+        if taken:
+            raise ValueError(
+                f"{method}: '{taken.pop()}' is the name of a metric and of what is measured of "
+                f"{side.label}. Give one of them another name."
+            )
 
 
 def callbacks(value: object) -> list[Callback]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastcnn.layers import (
     ELU,
     Activation,
+    AuxiliaryClassifier,
     AveragePooling2D,
     BatchNormalization,
     Concat,
@@ -25,13 +26,14 @@ from fastcnn.layers import (
     SeparableConv2D,
     Softmax,
 )
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.losses import Loss
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import training_warning
 
 # Layers whose outputs are, or lie between, the numbers that they are given.
 PASSING = (
-    *(Dropout, Flatten, AveragePooling2D, MaxPooling2D),
+    *(AuxiliaryClassifier, Dropout, Flatten, AveragePooling2D, MaxPooling2D),
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
 ACTIVATED = (Activation, Conv2D, Dense, DepthwiseConv2D, SeparableConv2D)
@@ -89,15 +91,20 @@ def _squashed_twice(layers: Sequence[Layer]) -> str | None:
 
 def refuse_misfit(model: ModelSettings, loss: Loss, method: str) -> None:
     """ValueError where a network can never learn what its loss asks for."""
-    misfit = _never(model, loss)
-    if misfit:
-        raise ValueError(f"{method}: {misfit}")
+    for layers in _endings(model):
+        misfit = _never(layers, model.output_shape[-1], loss)
+        if misfit:
+            raise ValueError(f"{method}: {misfit}")
 
 
-def _never(model: ModelSettings, loss: Loss) -> str | None:
-    """Why a network can never learn what its loss asks for, or None."""
-    end, name = ending(model.layers), model.layers[-1].name
-    labels = model.output_shape[-1]
+def _endings(model: ModelSettings) -> list[Sequence[Layer]]:
+    """The layers whose outputs go into a loss: the network's, and each auxiliary classifier's."""
+    return [model.layers, *(side.chains[0] for side in auxiliary_classifiers(model.layers))]
+
+
+def _never(layers: Sequence[Layer], labels: int, loss: Loss) -> str | None:
+    """Why layers that end in so many outputs can never learn what a loss asks for, or None."""
+    end, name = ending(layers), layers[-1].name
     if labels == 1 and loss.has_classes:
         return (
             f"the loss '{loss.name}' needs an output for each of at least two classes. "
@@ -111,7 +118,7 @@ def _never(model: ModelSettings, loss: Loss) -> str | None:
         )
     maker = type(loss).fuses
     if maker and not loss.from_logits and end in SIGNED:
-        takes = "activation" in model.layers[-1].settings
+        takes = "activation" in layers[-1].settings
         remedy = f"give it activation='{maker}'" if takes else f"add Activation('{maker}')"
         return (
             f"the loss '{loss.name}' takes probabilities. The outputs of layer '{name}' "
@@ -134,9 +141,13 @@ def _never(model: ModelSettings, loss: Loss) -> str | None:
 def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
     """Warn where what a network ends in is seldom meant with its loss; what is never right is
     refused when it is used."""
-    if _never(model, loss):
-        return
-    end, name, maker = ending(model.layers), model.layers[-1].name, type(loss).fuses
+    for layers in _endings(model):
+        if not _never(layers, model.output_shape[-1], loss):
+            _warn_of_misfit(layers, loss)
+
+
+def _warn_of_misfit(layers: Sequence[Layer], loss: Loss) -> None:
+    end, name, maker = ending(layers), layers[-1].name, type(loss).fuses
     probabilities = maker and not loss.from_logits
     doubt = None
     if probabilities and end in ("relu", "softmax", "sigmoid") and end != maker:
@@ -147,7 +158,7 @@ def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
         doubt = "takes outputs below 0 for no, and relu gives none; leave it out"
     elif loss.has_classes and not maker and end in PROBABILITIES:
         doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
-    twice = _squashed_twice(model.layers)
+    twice = _squashed_twice(layers)
     if twice:
         training_warning.warn(
             f"Layer '{name}' applies {end} to what went through {twice} already, which leaves "

@@ -95,6 +95,31 @@ BRANCHES = {
     "Scale by a frozen body": between(
         lambda: L.Scale([L.GlobalAveragePooling2D(), L.Dense(2, trainable=False)])
     ),
+    "AuxiliaryClassifier": Net(
+        (4, 4, 2),
+        lambda: [
+            L.Conv2D(2, 1, activation="tanh"),
+            L.AuxiliaryClassifier([L.Flatten(), L.Dense(3, activation="softmax")]),
+            L.Conv2D(2, 2),
+            L.AuxiliaryClassifier([L.Flatten(), L.Dense(3), L.Softmax()], loss_weight=1.5),
+            L.Flatten(),
+            L.Dense(3, activation="softmax"),
+        ],
+        "sparse_categorical_crossentropy",
+        3,
+    ),
+    "AuxiliaryClassifier of what goes on": Net(
+        (3,), lambda: [L.Dense(4), L.AuxiliaryClassifier([L.ReLU()]), L.ReLU(), L.Dense(4)]
+    ),
+    "AuxiliaryClassifier in Residual": between(
+        lambda: L.Residual([L.Conv2D(2, 1), L.AuxiliaryClassifier([L.Conv2D(2, 1)]), L.ReLU()])
+    ),
+    "AuxiliaryClassifier of the images": Net(
+        (3,), lambda: [L.AuxiliaryClassifier([L.Dropout(0.0)]), L.Dense(3)]
+    ),
+    "AuxiliaryClassifier, frozen": Net(
+        (3,), lambda: [L.Dense(4), L.AuxiliaryClassifier([L.Dense(2)], trainable=False), L.Dense(2)]
+    ),
     "Residual first": Net((4, 4, 2), lambda: [L.Residual([L.Conv2D(2, 3, padding="same")])]),
     "Residual with shortcut": between(
         lambda: L.Residual(

@@ -51,7 +51,20 @@ class _Drawing:
             layers += [*([] if len(after(layers, shape)) == 1 else [self.to_vector()]), *end]
         elif after(layers, shape)[-1] == 1:
             layers.append(L.Activation("tanh"))  # a softmax of a single number is refused
+        if self.chance(0.15):
+            self.insert_auxiliary(layers, shape, loss)
         return Net(shape, layers, self.batch, loss)
+
+    def insert_auxiliary(self, layers, shape, loss):
+        """Put an auxiliary classifier somewhere between the layers, if they end in a vector."""
+        place, output = self.whole(0, len(layers)), after(layers, shape)
+        if len(output) > 1:
+            return
+        body = [self.to_vector()] if len(after(layers[:place], shape)) > 1 else []
+        activation = None if loss.from_logits else loss.fuses
+        body.append(L.Dense(*output, activation, **self.common()))
+        weight = self.choice((0.3, 1.0, 2.0))
+        layers.insert(place, L.AuxiliaryClassifier(body, weight, **self.common()))
 
     def classifier(self):
         """A dense layer with its activation, of its own or apart, and a loss that fits it."""

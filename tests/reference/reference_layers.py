@@ -239,6 +239,15 @@ def scale(run, layer, x):
     return x * spread, backward
 
 
+def auxiliary_classifier(run, layer, x):
+    """What goes on is x; `run` knows the loss of what the layers inside make of it."""
+    if not run.training:
+        return unchanged(run, layer, x)
+    outputs, backward = run.layers(layer.chains[0], x)
+    run.auxiliaries.append((layer, outputs))
+    return x, lambda dy: dy + backward(run.auxiliary_gradients[layer.path])
+
+
 def concat(run, layer, x):
     parts, backwards = zip(*[run.layers(chain, x) for chain in layer.chains], strict=True)
     ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
@@ -288,6 +297,7 @@ LAYERS = {
     "ELU": elu,
     "Softmax": softmax,
     "Residual": residual,
+    "AuxiliaryClassifier": auxiliary_classifier,
     "Scale": scale,
     "SqueezeExcite": scale,
     "IdentityShortcut": identity_shortcut,

@@ -21,9 +21,20 @@ def loss(model, x, y, weight=None, training: bool = True, values=None, **options
     """What a training step minimises: sum of weight * loss over the batch / N, plus penalties."""
     run = Run(model, training, values, **options)
     z, _ = run.layers(model.layers, np.asarray(x, np.float64))
-    each, _ = loss_and_gradient(model.loss, z, y)
+    each, _ = _losses(model, run, z, y)
     weight = np.ones(len(each)) if weight is None else weight
     return float((weight * each).sum() / len(each) + penalty(model, run.values))
+
+
+def _losses(model, run, z, y) -> tuple[Array, Array]:
+    """What is minimised of each image, and its gradient by the outputs z; `run` gets those by the
+    outputs of the auxiliary classifiers."""
+    total, dz = loss_and_gradient(model.loss, z, y)
+    for layer, outputs in run.auxiliaries:
+        each, gradient = loss_and_gradient(model.loss, outputs, y)
+        total = total + layer.loss_weight * each
+        run.auxiliary_gradients[layer.path] = layer.loss_weight * gradient
+    return total, dz
 
 
 def gradients(
@@ -36,9 +47,11 @@ def gradients(
     """
     run = Run(model, training, summed=summed, **options)
     z, backward = run.layers(model.layers, np.asarray(x, np.float64))
-    each, dz = loss_and_gradient(model.loss, z, y)
+    each, dz = _losses(model, run, z, y)
     weight = np.ones(len(each)) if weight is None else np.asarray(weight, np.float64)
-    backward(dz * (weight / len(each)).reshape(-1, *[1] * (dz.ndim - 1)))
+    share = (weight / len(each)).reshape(-1, *[1] * (dz.ndim - 1))
+    run.auxiliary_gradients = {path: share * dz for path, dz in run.auxiliary_gradients.items()}
+    backward(dz * share)
     for p in model.parameters:
         if p.regularizer is not None and p.path in run.gradients:
             w = run.values[p.path]
@@ -106,6 +119,8 @@ class Run:
         self.gradients: dict[str, Array] = {}
         self.moving: dict[str, Array] = {}
         self.outputs: dict[str, Array] = {}  # by the layer's path
+        self.auxiliaries: list = []  # (auxiliary classifier, what it makes of the images)
+        self.auxiliary_gradients: dict[str, Array] = {}  # of their outputs, by path
         self.drops = training and dropout
         self.random = (model.seed, model.state.step)
         self.streams = 0  # of random numbers, used so far

@@ -14,13 +14,13 @@ from fastcnn.backends.engine import (
     TEST,
     TRAIN,
     Engine,
-    PlannedProgram,
     check_shape,
+    kept_by,
     outside_of,
-    results_of,
 )
 from fastcnn.backends.lowering import Regions, lower
-from fastcnn.backends.step import BatchImages, StepSpec
+from fastcnn.backends.planned_program import PlannedProgram
+from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.kernels.call import Calls
@@ -53,6 +53,18 @@ class _CpuProgram(PlannedProgram):
             self.scores = view("scores")
             self.loss = view("loss")
             self.rank = view("rank", np.int32) if has_classes else NO_RANKS
+            self.auxiliaries = tuple(
+                AuxiliaryResult(
+                    loss=view(side.role("loss")),
+                    rank=view(side.role("rank"), np.int32) if has_classes else NO_RANKS,
+                    scores=view(side.role("scores")),
+                    transform=None,
+                    layer=side.layer,
+                    loss_weight=side.loss_weight,
+                    absorbed=roles[side.role("scores")] != side.output,
+                )
+                for side in low.program.auxiliaries
+            )
         else:
             self.outputs = view("output")
 
@@ -111,13 +123,13 @@ class CpuEngine(Engine):
     def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, path, capacity)
-        low = _lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
+        low = _lower(program, kept_by(kind, program, roles), roles, capacity)
         spans = None
         if kind == TRAIN:
             state = spec.state
             self._gradients = vector_zeros(len(state.values))
             stride = state.fit_slots().shape[1]
-            spans = append_update(low, spec.optimizer, low.region(roles["loss"]), stride)
+            spans = append_update(low, spec.optimizer, low.region(roles["finite"]), stride)
         has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
             low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)

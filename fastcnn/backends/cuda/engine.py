@@ -22,9 +22,10 @@ from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
-from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, PlannedProgram, outside_of, results_of
+from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, kept_by, outside_of
 from fastcnn.backends.lowering import Regions, lower
-from fastcnn.backends.step import BatchImages, StepSpec
+from fastcnn.backends.planned_program import PlannedProgram
+from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
@@ -64,6 +65,7 @@ class _Work:
             }
             self.launches = Launches(low.calls.emitted, capacity, arrays)
             self.outputs = self._make_outputs(low, roles, has_classes)
+            self.auxiliaries = self._auxiliaries(low.program, roles)
 
     def _make_inputs(self, low: Regions, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
         size = self._capacity
@@ -81,7 +83,8 @@ class _Work:
     def _make_outputs(
         self, low: Regions, roles: dict[str, Buffer], has_classes: bool
     ) -> dict[str, PinnedBuffer]:
-        wanted = ["scores", "loss", *(["rank"] if has_classes else [])]
+        own = ["scores", "loss", *(["rank"] if has_classes else [])]
+        wanted = [*own, *(side.role(name) for side in low.program.auxiliaries for name in own)]
         buffers: dict[str, PinnedBuffer] = {}
         for role in wanted if "scores" in roles else ["output"]:
             buffer = roles[role]
@@ -92,6 +95,24 @@ class _Work:
                 device = self._tables[name]
                 buffers[name] = PinnedBuffer(device.shape, device.dtype, device)
         return buffers
+
+    def _auxiliaries(
+        self, program: Program, roles: dict[str, Buffer]
+    ) -> tuple[AuxiliaryResult, ...]:
+        """Return the arrays that a run fills with the results of auxiliary classifiers."""
+        hosts = {name: pinned.host for name, pinned in self.outputs.items()}
+        return tuple(
+            AuxiliaryResult(
+                loss=hosts[side.role("loss")],
+                rank=hosts.get(side.role("rank"), NO_RANKS),
+                scores=hosts[side.role("scores")],
+                transform=None,
+                layer=side.layer,
+                loss_weight=side.loss_weight,
+                absorbed=roles[side.role("scores")] is not side.output,
+            )
+            for side in (program.auxiliaries if "scores" in roles else ())
+        )
 
     def enqueue(self, route: InputRoute, images: int, names: list[str]) -> None:
         """Put a run on the stream: its images, what else is given to it, its launches, what is
@@ -135,6 +156,7 @@ class _CudaProgram(PlannedProgram):
         if "scores" in self._outputs:
             self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
             self.rank = self._outputs["rank"].host if "rank" in self._outputs else NO_RANKS
+            self.auxiliaries = work.auxiliaries
         else:
             self.outputs = self._outputs["output"].host
 
@@ -259,14 +281,14 @@ class CudaEngine(Engine):
     def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, path, capacity)
-        low = self._lower(program, {roles[name] for name in results_of(kind)}, roles, capacity)
+        low = self._lower(program, kept_by(kind, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
             if self._gradients is None:
                 zeros = np.zeros(len(spec.state.values), np.float32)
                 self._gradients = to_device(zeros, "the gradients")
             self.device_state.fit_slots()
-            tables = append_flat_update(low, spec.optimizer, low.region(roles["loss"]))
+            tables = append_flat_update(low, spec.optimizer, low.region(roles["finite"]))
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
         work = _Work(low, roles, capacity, self, tables, has_classes)

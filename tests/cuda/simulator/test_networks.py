@@ -14,6 +14,16 @@ from fastcnn import layers
 SHAPE, CLASSES, IMAGES = (6, 5, 2), 3, 3
 
 NETS = {
+    "auxiliary": [
+        layers.Conv2D(3, 3, activation="relu"),
+        layers.AuxiliaryClassifier(
+            [layers.GlobalAveragePooling2D(), layers.Dense(CLASSES, "softmax")], name="side"
+        ),
+        layers.LocalResponseNormalization(3),
+        layers.SqueezeExcite(2),
+        layers.Flatten(),
+        layers.Dense(CLASSES, "softmax"),
+    ],
     "dense": [layers.Flatten(), layers.Dense(5, "tanh"), layers.Dense(CLASSES, "softmax")],
     "convolution": [
         layers.Conv2D(3, 3, padding="same", activation="relu"),
