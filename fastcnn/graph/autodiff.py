@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable
 from fastcnn.graph.program import Buffer, Op, Program
 
 Paths = list[tuple[Buffer, Buffer]]  # (an input, a gradient of it)
+# Activations whose slope needs their input; of every other one it follows from the output.
+FROM_INPUT = ("gelu", "gelu_tanh", "hard_swish", "mish", "softplus", "swish")
+
 Rule = Callable[[Program, Op, Buffer, set[Buffer]], Paths]
 
 
@@ -148,8 +151,8 @@ def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> 
 
 
 def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    # GELU's slope needs its input; every other one follows from the output.
-    saved = op.inputs[0] if op.attributes.get("function") == "gelu" else op.outputs[0]
+    from_input = op.attributes.get("function") in FROM_INPUT
+    saved = op.inputs[0] if from_input else op.outputs[0]
     dx = program.add("activation_dx", [saved, dy], dy.shape, **op.attributes)
     return [(op.inputs[0], dx)]
 

@@ -20,6 +20,7 @@ class Kernels(NamedTuple):
     """The modules of one device that ops are lowered to."""
 
     activation: ModuleType
+    activation_functions: ModuleType
     bias: ModuleType
     conv: ModuleType
     dense: ModuleType
@@ -32,8 +33,8 @@ class Kernels(NamedTuple):
 
 
 IN_NN = {
-    *("activation", "bias", "dense", "gating", "local_normalization", "normalization"),
-    *("pooling", "train_step"),
+    *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
+    *("normalization", "pooling", "train_step"),
 }
 
 

@@ -15,12 +15,24 @@ ACTIVATIONS: dict[str, float] = {
     "linear": 0.0,
     "relu": 0.0,
     "leaky_relu": 0.2,
+    "relu6": 0.0,
     "elu": 1.0,
+    "selu": 0.0,
     "gelu": 0.0,
+    "gelu_tanh": 0.0,
     "sigmoid": 0.0,
+    "hard_sigmoid": 0.0,
     "tanh": 0.0,
+    "softplus": 0.0,
+    "swish": 0.0,
+    "silu": 0.0,
+    "hard_swish": 0.0,
+    "hard_silu": 0.0,
+    "mish": 0.0,
     "softmax": 0.0,
 }
+# Keras has two names for each of these.
+FUNCTION_OF = {"silu": "swish", "hard_silu": "hard_swish"}
 
 
 def activation_name(layer: Layer, name: str | None) -> str | None:
@@ -42,15 +54,17 @@ def lower_activation(
         return program.add("softmax", [x], x.shape)
     default = naming.entry(f"Layer '{program.layer}'", "activation", name, ACTIVATIONS)
     constant = default if constant is None else constant
-    return program.add("activation", [x], x.shape, function=name, constant=constant)
+    function = FUNCTION_OF.get(name, name)
+    return program.add("activation", [x], x.shape, function=function, constant=constant)
 
 
 class Activation(Layer):
     """An activation by name, element by element (softmax: along the last axis).
 
     Args:
-        activation: "linear", "relu", "leaky_relu" (slope 0.2), "elu", "gelu", "sigmoid", "tanh" or
-            "softmax".
+        activation: "linear", "relu", "relu6", "leaky_relu" (slope 0.2), "elu", "selu", "gelu",
+            "gelu_tanh" (Keras's `gelu(approximate=True)`), "sigmoid", "hard_sigmoid", "tanh",
+            "softplus", "swish" or "silu", "hard_swish" or "hard_silu", "mish" or "softmax".
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -59,6 +73,13 @@ class Activation(Layer):
 
     Shape:
         Input and output: [N, ...], any shape.
+
+    References:
+        Klambauer et al., 2017: Self-normalizing neural networks (selu).
+        Hendrycks and Gimpel, 2016: Gaussian error linear units (gelu, gelu_tanh).
+        Ramachandran et al., 2017: Searching for activation functions (swish).
+        Howard et al., 2019: Searching for MobileNetV3 (hard_swish, hard_sigmoid).
+        Misra, 2020: Mish, a self regularized non-monotonic activation function.
     """
 
     settings = ("activation",)

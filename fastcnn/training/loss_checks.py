@@ -37,8 +37,12 @@ PASSING = (
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
 ACTIVATED = (Activation, Conv2D, Dense, DepthwiseConv2D, SeparableConv2D)
-PROBABILITIES = ("softmax", "sigmoid")
-SIGNED = ("linear", "leaky_relu", "elu", "gelu", "tanh")
+PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
+NEVER_NEGATIVE = ("relu", "relu6", "softplus")
+SIGNED = (
+    *("linear", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "tanh"),
+    *("swish", "silu", "hard_swish", "hard_silu", "mish"),
+)
 """Activations whose outputs may be negative."""
 
 
@@ -77,7 +81,10 @@ def _ending_of_branches(layer: Residual | Concat) -> str | None:
     if isinstance(layer, Residual) and not layer.has_shortcut:
         ends.add(None)
     end = ends.pop() if len(ends) == 1 else None
-    return end if end == "relu" or (end == "sigmoid" and not added) else None
+    keeps = end in ("relu", "softplus") or (
+        end in ("relu6", "sigmoid", "hard_sigmoid") and not added
+    )
+    return end if keeps else None
 
 
 def _squashed_twice(layers: Sequence[Layer]) -> str | None:
@@ -109,7 +116,7 @@ def _never(layers: Sequence[Layer], labels: int, loss: Loss) -> str | None:
         return (
             f"the loss '{loss.name}' needs an output for each of at least two classes. "
             f"Received 1 output from layer '{name}'; give it 2, or compile with "
-            f"BinaryCrossentropy(from_logits={end != 'sigmoid'})."
+            f"BinaryCrossentropy(from_logits={end not in PROBABILITIES})."
         )
     if labels == 1 and end == "softmax":
         return (
@@ -150,12 +157,12 @@ def _warn_of_misfit(layers: Sequence[Layer], loss: Loss) -> None:
     end, name, maker = ending(layers), layers[-1].name, type(loss).fuses
     probabilities = maker and not loss.from_logits
     doubt = None
-    if probabilities and end in ("relu", "softmax", "sigmoid") and end != maker:
+    if probabilities and end in (*NEVER_NEGATIVE, "softmax", "sigmoid") and end != maker:
         doubt = f"takes the probabilities that {maker} gives; use activation='{maker}'"
     elif maker and loss.from_logits and end == "tanh":
         doubt = "takes logits of any size, and tanh keeps them from -1 to 1; leave it out"
-    elif loss.yes_no and not maker and end == "relu":
-        doubt = "takes outputs below 0 for no, and relu gives none; leave it out"
+    elif loss.yes_no and not maker and end in NEVER_NEGATIVE:
+        doubt = f"takes outputs below 0 for no, and {end} gives none; leave it out"
     elif loss.has_classes and not maker and end in PROBABILITIES:
         doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
     twice = _squashed_twice(layers)

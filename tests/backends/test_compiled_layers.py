@@ -17,6 +17,7 @@ from fastcnn.kernels.call import BATCH, Calls
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.data.gather import gather_images
 from fastcnn.kernels.cuda.nn import activation, bias, normalization, pooling, train_step
+from fastcnn.kernels.cuda.nn.activation_functions import FORWARD
 from fastcnn.kernels.shared import normalization as shared
 from fastcnn.kernels.shared import pooling as emitters
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
@@ -110,12 +111,11 @@ def test_softmax(columns):
     assert_close(found["y"], reference.softmax(x.astype(float)), "curve", "y")
 
 
-@pytest.mark.parametrize("name", ["elu", "gelu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", sorted(FORWARD))
 def test_activation(name):
     x = numbers(3, 11)
-    constant = 1.0 if name == "elu" else 0.0
-    settings = {"size": 11, "function": activation.FUNCTIONS.index(name), "constant": constant}
-    y = launch(activation.activation, 3, x=x, y=unset(3, 11), **settings)["y"]
+    constants = {"elu": {"constant": 1.0}, "leaky_relu": {"constant": 0.2}}
+    y = launch(FORWARD[name], 3, x=x, y=unset(3, 11), size=11, **constants.get(name, {}))["y"]
     assert_close(y, reference.ACTIVATIONS[name][0](x.astype(float)), "curve", name)
 
 

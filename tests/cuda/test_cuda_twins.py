@@ -58,9 +58,7 @@ CPU_ONLY = {
 # Names of the CPU's files that are about a CPU alone.
 NAMES_OF_CPU_ONLY = {
     "nn.activation.as_float": "fractions travel as bits in the CPU's records",
-    "nn.activation.erf": "CUDA has its own",
-    "nn.activation.exp": "CUDA has its own",
-    "nn.activation.tanh": "CUDA has its own",
+    "nn.curves.erf": "CUDA has its own",
     "conv.direct.convolve": "emits a grid of the CPU's tiles",
     "conv.direct.forward_cycles": "counts a CPU's cycles",
     "conv.direct.pixels_at_once": "fills a CPU's vectors with neighbouring pixels",

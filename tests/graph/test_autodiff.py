@@ -17,6 +17,7 @@ from reference_losses import loss_and_gradient
 
 from fastcnn import layers as L
 from fastcnn import losses, regularizers
+from fastcnn.layers.activation import ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,7 @@ LAYERS = {
     "LeakyReLU": between(lambda: L.LeakyReLU(negative_slope=0.1)),
     "ELU": between(lambda: L.ELU(alpha=0.7)),
     "Softmax": between(lambda: L.Softmax()),
-    **{
-        f"Activation {name}": between(lambda n=name: L.Activation(n))
-        for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
-    },
+    **{f"Activation {name}": between(lambda n=name: L.Activation(n)) for name in ACTIVATIONS},
 }
 
 BRANCHES = {

@@ -8,8 +8,9 @@ import numpy as np
 
 from fastcnn import layers as L
 from fastcnn import losses
+from fastcnn.layers.activation import ACTIVATIONS as NAMES
 
-ACTIVATIONS = (None, "linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
+ACTIVATIONS = (None, *NAMES)
 CHANNELS = (1, 2, 3, 4, 6, 16, 17)
 DEEPEST = 3  # Residuals and Concats within each other
 WIDEST = 40  # channels, after which a chain ends

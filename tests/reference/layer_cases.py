@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastcnn import layers as L
+from fastcnn.layers.activation import ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ CONVOLUTIONS = {
     "3x3 same, 64 to 64, 28 wide": conv((5, 28, 64), 64, 3, padding="same", batch=1),
     "3x3 without bias": conv((5, 5, 3), 5, 3, use_bias=False),
     "3x3 relu": conv((7, 7, 6), 20, 3, padding="same", activation="relu"),
+    "3x3 relu6": conv((7, 7, 6), 20, 3, padding="same", activation="relu6"),
+    "3x3 swish": conv((5, 5, 3), 6, 3, activation="swish", tolerance="curve"),
     "3x3 leaky_relu": conv((7, 7, 6), 20, 3, activation="leaky_relu"),
     "3x3 elu": conv((5, 5, 3), 6, 3, activation="elu", tolerance="curve"),
     "3x3 gelu": conv((5, 5, 3), 6, 3, activation="gelu", tolerance="curve"),
@@ -246,7 +249,7 @@ OTHERS = {
     "Softmax": Case((3, 3, 10), lambda: L.Softmax(), 2, "curve", "curve"),
     **{
         f"Activation {name}": Case((5, 4, 17), lambda n=name: L.Activation(n), 5, "curve", "curve")
-        for name in ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
+        for name in ACTIVATIONS
     },
 }
 

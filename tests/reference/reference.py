@@ -255,15 +255,81 @@ def gelu_derivative(x, y) -> Array:
     return 0.5 * (1.0 + ERF(x / math.sqrt(2.0))) + x * density
 
 
+def gelu_tanh_inner(x) -> tuple[Array, Array]:
+    """(u, its derivative) where gelu is approximated by x * (1 + tanh(u)) / 2."""
+    root = math.sqrt(2.0 / math.pi)
+    return root * (x + 0.044715 * x**3), root * (1.0 + 3.0 * 0.044715 * x**2)
+
+
+def gelu_tanh(x) -> Array:
+    return x * sigmoid(2.0 * gelu_tanh_inner(x)[0])
+
+
+def gelu_tanh_derivative(x, y) -> Array:
+    u, du = gelu_tanh_inner(x)
+    s = sigmoid(2.0 * u)
+    return s + x * s * (1.0 - s) * 2.0 * du
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+
+
+def selu(x) -> Array:
+    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0.0)))
+
+
+def selu_derivative(x, y) -> Array:
+    return np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)
+
+
+def softplus(x) -> Array:
+    return np.logaddexp(x, 0.0)
+
+
+def swish_derivative(x, y) -> Array:
+    s = sigmoid(x)
+    return s + x * s * (1.0 - s)
+
+
+def relu6(x) -> Array:
+    return np.clip(x, 0.0, 6.0)
+
+
+def hard_sigmoid(x) -> Array:
+    return relu6(x + 3.0) / 6.0
+
+
+def hard_swish_derivative(x, y) -> Array:
+    return np.where(x <= -3, 0.0, np.where(x >= 3, 1.0, (2.0 * x + 3.0) / 6.0))
+
+
+def mish(x) -> Array:
+    return x * np.tanh(softplus(x))
+
+
+def mish_derivative(x, y) -> Array:
+    t = np.tanh(softplus(x))
+    return t + x * (1.0 - t * t) * sigmoid(x)
+
+
 ACTIVATIONS = {
     "linear": (lambda x: x, lambda x, y: np.ones_like(x)),
     "relu": leaky_relu(0.0),
     "leaky_relu": leaky_relu(0.2),  # Keras's slope for the name; its layer has 0.3
     "elu": elu(1.0),
+    "relu6": (relu6, lambda x, y: np.where((y > 0) & (y < 6), 1.0, 0.0)),
+    "selu": (selu, selu_derivative),
     "gelu": (gelu, gelu_derivative),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_derivative),
+    "softplus": (softplus, lambda x, y: sigmoid(x)),
+    "swish": (lambda x: x * sigmoid(x), swish_derivative),
+    "hard_sigmoid": (hard_sigmoid, lambda x, y: np.where((y > 0) & (y < 1), 1 / 6, 0.0)),
+    "hard_swish": (lambda x: x * hard_sigmoid(x), hard_swish_derivative),
+    "mish": (mish, mish_derivative),
     "sigmoid": (sigmoid, lambda x, y: y * (1.0 - y)),
     "tanh": (np.tanh, lambda x, y: 1.0 - y * y),
 }
+ACTIVATIONS |= {"silu": ACTIVATIONS["swish"], "hard_silu": ACTIVATIONS["hard_swish"]}
 
 
 def softmax(x) -> Array:

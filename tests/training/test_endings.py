@@ -35,6 +35,7 @@ ENDINGS = [
     ([L.Conv2D(3, 1, activation="softmax"), L.GlobalAveragePooling2D(), L.Flatten()], "softmax"),
     ([L.Dense(3), L.ReLU()], "relu"),
     ([L.Dense(3), L.ReLU(0.1)], "leaky_relu"),
+    ([L.Dense(3, activation="relu6"), L.Dropout(0.5)], "relu6"),
     ([L.Dense(3), L.LeakyReLU()], "leaky_relu"),
     ([L.Dense(3), L.ELU()], "elu"),
     ([OwnLayer(3)], None),
@@ -68,6 +69,7 @@ NEVER = [
      r"SparseCategoricalCrossentropy\(from_logits=True\)"),
     ("categorical_crossentropy", "tanh", 3, "may be negative"),
     ("kl_divergence", "gelu", 3, r"KLDivergence\(from_logits=True\)"),
+    ("kl_divergence", "swish", 3, "may be negative"),
     ("binary_crossentropy", None, 3, r"activation='sigmoid'.*BinaryCrossentropy\(from_logits"),
     (SparseCategoricalCrossentropy(from_logits=True), "softmax", 3, "applies softmax itself"),
     (CategoricalCrossentropy(from_logits=True), "sigmoid", 3, "ends in sigmoid already"),
@@ -101,6 +103,7 @@ SELDOM = [
     ("kld", "sigmoid", "activation='softmax'"),
     (SparseCategoricalCrossentropy(from_logits=True), "tanh", "logits of any size"),
     ("hinge", "relu", "below 0 for no"),
+    ("hinge", "softplus", "softplus gives none"),
     ("categorical_hinge", "softmax", "keeps them from 0 to 1"),
     ("multiclass_hinge", "sigmoid", "keeps them from 0 to 1"),
 ]

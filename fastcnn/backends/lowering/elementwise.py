@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 from fastcnn.backends.lowering.arguments import has_relu, rows
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
-from fastcnn.kernels.call import IMAGE, Region
+from fastcnn.kernels.call import IMAGE, DeviceKernel, Region
 from fastcnn.utils import naming
 
 
-def _function(low: Regions, op: Op) -> dict[str, int | float]:
-    numbers = {name: n for n, name in enumerate(low.kernels.activation.FUNCTIONS)}
-    function = op.attributes.get("function")
-    return {
-        "size": op.outputs[0].size,
-        "function": naming.entry(op.where, "activation function", function, numbers),
-        "constant": float(op.attributes.get("constant", 0.0)),
-    }
+def _emit_function(
+    low: Regions,
+    op: Op,
+    kernels: dict[str, DeviceKernel],
+    writes: str,
+    places: Mapping[str, Region],
+) -> None:
+    """Emit the call of an activation, or of its gradient, by the function's name."""
+    kernel = naming.entry(op.where, "activation function", op.attributes.get("function"), kernels)
+    values: dict[str, int | float] = {"size": op.outputs[0].size}
+    if "constant" in kernel.fields:
+        values["constant"] = float(op.attributes.get("constant", 0.0))
+    low.emit(kernel, IMAGE, writes, places, **values)
 
 
 def activation(low: Regions, op: Op) -> None:
     places = {"x": low.region(op.inputs[0]), "y": low.output(op)}
-    low.emit(low.kernels.activation.activation, IMAGE, "y", places, **_function(low, op))
+    _emit_function(low, op, low.kernels.activation_functions.FORWARD, "y", places)
 
 
 def activation_dx(low: Regions, op: Op) -> None:
     saved, dy = (low.region(buffer) for buffer in op.inputs)
     places = {"saved": saved, "dy": dy, "dx": low.output(op)}
-    low.emit(low.kernels.activation.activation_dx, IMAGE, "dx", places, **_function(low, op))
+    _emit_function(low, op, low.kernels.activation_functions.BACKWARD, "dx", places)
 
 
 def softmax(low: Regions, op: Op) -> None:

@@ -24,7 +24,7 @@ IN_PLACE = {
     "scale_dx": 0,
     "scale_shift": 0,
 }
-RECTIFIERS = ("relu", "leaky_relu")
+RECTIFIERS = ("relu", "leaky_relu", "relu6")
 
 
 class Partial(NamedTuple):

@@ -9,8 +9,10 @@ import reference
 from building import assert_close, images
 from launching import launch, one_block, unset
 
+from fastcnn.graph.autodiff import FROM_INPUT
 from fastcnn.kernels.cpu.nn import activation as cpu
 from fastcnn.kernels.cuda.nn import activation as kernels
+from fastcnn.kernels.cuda.nn.activation_functions import BACKWARD, FORWARD
 
 SLOPES = {"leaky_relu": 0.2, "elu": 1.0}
 # Far from zero too, where a naive formula overflows or cancels.
@@ -34,37 +36,33 @@ def wide(*arrays):
     return [np.asarray(array, np.float64) for array in arrays]
 
 
-@pytest.mark.parametrize("name", kernels.FUNCTIONS)
+@pytest.mark.parametrize("name", FORWARD)
 def test_activation_and_its_gradient(name):
     x = np.stack([EXTREMES, images(1, (10,))[0], images(1, (10,), seed=3)[0]])
     dy = images(3, (10,), seed=2)
-    settings = {
-        "size": 10,
-        "function": kernels.FUNCTIONS.index(name),
-        "constant": SLOPES.get(name, 0.0),
-    }
+    settings = {"size": 10, **({"constant": SLOPES[name]} if name in SLOPES else {})}
     forward, derivative = reference.ACTIVATIONS[name]
-    y = launch(kernels.activation, 3, x=x, y=unset(3, 10), **settings)["y"]
+    y = launch(FORWARD[name], 3, x=x, y=unset(3, 10), **settings)["y"]
     expected = forward(*wide(x))
-    # 1 + erf cancels below zero, on the CPU too.
-    atol = 1e-7 if name == "gelu" else 1e-30
+    # 1 + erf cancels below zero, on the CPU too; so does x + 3 above -3.
+    atol = {"gelu": 1e-7, "hard_sigmoid": 1e-7, "hard_swish": 3e-7}.get(name, 1e-30)
     np.testing.assert_allclose(y, expected, rtol=2e-6, atol=atol)
-    saved = x if name == "gelu" else y
-    dx = launch(kernels.activation_dx, 3, saved=saved, dy=dy, dx=unset(3, 10), **settings)["dx"]
+    saved = x if name in FROM_INPUT else y
+    dx = launch(BACKWARD[name], 3, saved=saved, dy=dy, dx=unset(3, 10), **settings)["dx"]
     assert_close(dx, dy * derivative(*wide(x, expected)), "curve", name)
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6"])
 def test_rectifiers_let_nan_pass_and_stop_what_is_below(name):
-    settings = {"size": 3, "function": kernels.FUNCTIONS.index(name), "constant": 0.0}
+    settings = {"size": 3, **({"constant": 0.0} if name in SLOPES else {})}
     x = np.array([np.nan, 1, -1], np.float32)
     np.testing.assert_array_equal(
-        launch(kernels.activation, x=x, y=unset(3), **settings)["y"], [np.nan, 1, 0]
+        launch(FORWARD[name], x=x, y=unset(3), **settings)["y"], [np.nan, 1, 0]
     )
     dy = np.array([2, 3, np.inf], np.float32)
-    settings["function"] = kernels.RELU
-    dx = launch(kernels.activation_dx, saved=x, dy=dy, dx=unset(3), **settings)["dx"]
-    np.testing.assert_array_equal(dx, [2, 3, 0])
+    if name not in SLOPES:
+        dx = launch(BACKWARD[name], saved=x, dy=dy, dx=unset(3), **settings)["dx"]
+        np.testing.assert_array_equal(dx, [2, 3, 0])
 
 
 @pytest.mark.parametrize("columns", [1, 10, 32, 150])

@@ -211,4 +211,6 @@ def _replaces(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
 
 
 where_larger = _selecting(_replaces)  # a > b or a is NaN ? yes : no
+# a < b or either is NaN ? yes : no
+where_smaller = _selecting(lambda builder, a, b: builder.fcmp_unordered("<", a, b))
 where_equal = _selecting(lambda builder, a, b: builder.fcmp_ordered("==", a, b))

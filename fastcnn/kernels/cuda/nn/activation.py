@@ -1,6 +1,5 @@
-"""Element-wise kernels: activations and their gradients, softmax, dropout, sums of buffers."""
+"""Element-wise kernels: softmax, dropout, sums of buffers; `activation_functions` has the rest."""
 
-import math
 from math import ceil
 from typing import Any
 
@@ -30,13 +29,8 @@ from fastcnn.kernels.cuda.runtime.memory_access import (
 from fastcnn.kernels.cuda.runtime.reduction import sum_rows
 from fastcnn.kernels.shared.losses import softmax as softmax_of
 
-FUNCTIONS = ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
-RELU, LEAKY_RELU, ELU, GELU, SIGMOID, TANH = range(len(FUNCTIONS))
-
 f32 = np.float32
-ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
-ROOT_HALF = f32(0.70710678)
-DENSITY = f32(0.39894228)  # of the standard normal distribution at 0
+ZERO = f32(0)
 
 NARROW = 32  # columns up to which a row has a single thread
 
@@ -45,78 +39,6 @@ NARROW = 32  # columns up to which a row has a single thread
 def rectified(value, relu):
     """Return value, or 0 where ReLU is asked and value is below; NaN stays."""
     return ZERO if relu and value <= ZERO else value
-
-
-@inline
-def sigmoid(x):
-    """Return 1 / (1 + e^-x), never by way of an infinite e^-x."""
-    e = f32(math.exp(-abs(x)))
-    return ONE / (ONE + e) if x >= ZERO else e / (ONE + e)
-
-
-@inline
-def gelu(x):
-    """Return x times the standard normal distribution's value at x."""
-    return HALF * x * (ONE + f32(math.erf(x * ROOT_HALF)))
-
-
-@inline
-def gelu_slope(x):
-    density = DENSITY * f32(math.exp(-HALF * x * x))
-    return HALF * (ONE + f32(math.erf(x * ROOT_HALF))) + x * density
-
-
-@inline
-def _value(x, function, constant):
-    if function == RELU:
-        return ZERO if x <= ZERO else x
-    if function == LEAKY_RELU:
-        return x * constant if x <= ZERO else x
-    if function == ELU:
-        return constant * f32(math.expm1(x)) if x < ZERO else x
-    if function == GELU:
-        return gelu(x)
-    if function == SIGMOID:
-        return sigmoid(x)
-    return f32(math.tanh(x))
-
-
-@inline
-def _slope(saved, function, constant):
-    """Return f' from the saved output, for GELU from the saved input."""
-    if function == RELU:
-        return ZERO if saved <= ZERO else ONE
-    if function == LEAKY_RELU:
-        return constant if saved <= ZERO else ONE
-    if function == ELU:
-        return ONE if saved > ZERO else saved + constant
-    if function == GELU:
-        return gelu_slope(saved)
-    if function == SIGMOID:
-        return saved * (ONE - saved)
-    return ONE - saved * saved
-
-
-@kernel(elements("size"))
-def activation(count: Int, x: Floats, y: Floats, size: Int, function: Int, constant: Float):
-    """y = f(x), element by element."""
-    i = cuda.grid(1)
-    while i < count * size:
-        write(y, i, 0, _value(read(x, i, 0), function, constant))
-        i += cuda.gridsize(1)
-
-
-@kernel(elements("size"))
-def activation_dx(
-    count: Int, saved: Floats, dy: Floats, dx: Floats, size: Int, function: Int, constant: Float
-):
-    """dx = dy * f'(x), from the saved output, for GELU from the saved input."""
-    i = cuda.grid(1)
-    while i < count * size:
-        slope, above = _slope(read(saved, i, 0), function, constant), read(dy, i, 0)
-        # Where ReLU is shut, nothing passes, not even inf or NaN.
-        write(dx, i, 0, ZERO if function == RELU and slope == ZERO else above * slope)
-        i += cuda.gridsize(1)
 
 
 def _row_launch(count: int, values: dict[str, Any]) -> tuple[int, int]:
