@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcnn.kernels.cpu.nn.activation import as_float, exp
+from fastcnn.kernels.cpu.nn.activation import as_float
+from fastcnn.kernels.cpu.nn.curves import exp
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
