@@ -26,7 +26,7 @@ COMPILING = {
         "register_jitable",
         "teamed",
     ),
-    *("tile_kernel", "Kernel", "_named", "overload", "lower_cast"),
+    *("tile_kernel", "Kernel", "_named", "overload", "lower_cast", "part"),
 }
 # Plain functions that both devices compile.
 COMPILED = {"shared/losses.py", "shared/hinge.py", "shared/optimizers.py", "shared/row.py"}
