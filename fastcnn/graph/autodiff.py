@@ -133,8 +133,11 @@ def _normalizes(program: Program, op: Op) -> bool:
 
 
 def _geometry(op: Op) -> dict:
-    """What a backward op takes over: the convolution's problem and the wished strategies."""
-    return {name: op.attributes[name] for name in ("problem", "strategy") if name in op.attributes}
+    """What a backward op takes over: the convolution's problem, the wished strategies, and which
+    channels its filters see.
+    """
+    names = ("problem", "strategy", "connections")
+    return {name: op.attributes[name] for name in names if name in op.attributes}
 
 
 def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:

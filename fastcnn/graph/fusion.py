@@ -27,7 +27,7 @@ def fuse(program: Program) -> None:
 def fold_zero_padding(program: Program) -> None:
     """pad, then convolution: the convolution pads."""
     for op in program.ops:
-        if op.kind != "pad":
+        if op.kind != "pad" or op.attributes.get("mode", "zeros") != "zeros":
             continue
         user = _only_consumer(program, op.outputs[0])
         if user is None or user.kind != "conv2d":

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+NO_PADDING: Padding = ((0, 0), (0, 0))
+PADDING_MODES = ("zeros", "edge", "reflect")
+"""What stands around an image: zeros, its outermost pixels, or their mirror image without them."""
 
 
 def output_size(size: int, window: int, stride: int, dilation: int, pad: Pair) -> int:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from math import prod
 from typing import NoReturn
 
-from fastcnn.graph.problem import Problem
+from fastcnn.graph.problem import PADDING_MODES, Problem
 from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.utils import naming
 
 Shape = tuple[int, ...]
 
@@ -107,6 +108,10 @@ def _pad(op: Op) -> None:
     padded = (height + top + bottom, width + left + right, channels)
     if min(top, bottom, left, right) < 0 or op.outputs[0].shape != padded:
         _refuse(op, f"makes {padded} with the padding {op.attributes['padding']}, none below 0")
+    mode = op.attributes.get("mode", "zeros")
+    naming.entry(op.where, "mode", mode, dict.fromkeys(PADDING_MODES))
+    if mode == "reflect" and (max(top, bottom) >= height or max(left, right) >= width):
+        _refuse(op, f"reflects fewer pixels than the image has, and not {op.attributes['padding']}")
 
 
 def _image(op: Op, buffer: Buffer) -> Shape:
@@ -145,8 +150,21 @@ def _conv2d(op: Op) -> None:
     _reads(op, 1, 1)
     problem = problem_of(op)
     _check_problem(op, problem)
-    weights = prod(problem.kernel) * problem.channels_per_group * problem.filters
-    _parameters(op, kernel=weights, bias=problem.filters)
+    _parameters(op, kernel=_weights(op, problem), bias=problem.filters)
+
+
+def _weights(op: Op, problem: Problem) -> int:
+    """Return how many numbers a convolution's kernel has."""
+    table = op.attributes.get("connections")
+    pairs = problem.channels_per_group * problem.filters
+    if table is not None:
+        row = problem.filters
+        if len(table) * row != pairs or any(
+            len(line) != row or not {*line} <= {0, 1} for line in table
+        ):
+            _refuse(op, f"needs connections of {problem.channels} channels and {row} filters")
+        pairs = sum(map(sum, table))
+    return prod(problem.kernel) * pairs
 
 
 def _conv2d_dx(op: Op) -> None:
@@ -156,8 +174,7 @@ def _conv2d_dx(op: Op) -> None:
     dx = (problem.height, problem.width, problem.channels)
     if op.inputs[0].shape != dy or op.outputs[0].shape != dx or min(dy) < 1:
         _refuse(op, f"makes {dx} from {dy}, as its problem says")
-    weights = prod(problem.kernel) * problem.channels_per_group * problem.filters
-    _parameters(op, kernel=weights)
+    _parameters(op, kernel=_weights(op, problem))
 
 
 def _matmul(op: Op) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers, strategies
 from fastcnn.graph.parameter import Parameter
-from fastcnn.graph.problem import Problem
+from fastcnn.graph.problem import NO_PADDING, Padding, Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.connections import ConnectedInitializer, ConnectionsLike
+from fastcnn.layers.connections import connections as table_of
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -32,6 +34,7 @@ class Convolution(Layer):
         use_bias: bool,
         bias_initializer: initializers.InitializerLike,
         bias_regularizer: regularizers.RegularizerLike,
+        padding_mode: str,
         **common: Unpack[LayerOptions],
     ):
         super().__init__(**common)
@@ -43,6 +46,23 @@ class Convolution(Layer):
         self.use_bias = arguments.flag(self, "use_bias", use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.padding_mode = window_arguments.padding_mode(self, padding_mode)
+
+    def border(self, shape: Shape) -> Padding:
+        """Return the padding in pixels for an input, whatever stands there."""
+        window = (self.kernel_size, self.strides, self.dilation_rate)
+        return window_arguments.resolve_padding(self.padding, shape, *window)
+
+    def padded(self, program: Program, x: Buffer) -> Buffer:
+        """Add the op that puts a border of other than zeros around the input; zeros are the
+        convolution's own.
+        """
+        (top, bottom), (left, right) = border = self.border(self.input_shape)
+        if self.padding_mode == "zeros" or border == NO_PADDING:
+            return x
+        height, width, channels = self.input_shape
+        shape = (top + height + bottom, left + width + right, channels)
+        return program.add("pad", [x], shape, padding=border, mode=self.padding_mode)
 
     def problem(self, shape: Shape, filters: int, groups: int) -> Problem:
         """Return what is to be computed.
@@ -52,20 +72,26 @@ class Convolution(Layer):
             filters: The kernels' number.
             groups: The groups' number.
         """
-        pad = window_arguments.resolve_padding(
-            self.padding, shape, self.kernel_size, self.strides, self.dilation_rate
-        )
+        pad = self.border(shape)
         window_arguments.window_output(
             self, shape, self.kernel_size, self.strides, pad, self.dilation_rate
         )
         height, width, channels = shape
+        if self.padding_mode == "reflect":
+            for side, extent in zip(pad, (height, width), strict=True):
+                if max(side) >= extent:
+                    raise ValueError(
+                        f"{self.label}: padding_mode='reflect' needs padding smaller than the "
+                        f"image. Received padding {pad} for {height} x {width} pixels."
+                    )
+        if self.padding_mode != "zeros":  # an op of its own pads
+            height, width, pad = height + sum(pad[0]), width + sum(pad[1]), NO_PADDING
         window = (self.kernel_size, self.strides, pad, self.dilation_rate)
         return Problem(height, width, channels, filters, *window, groups)
 
     def unread(self) -> tuple[int, int]:
         shape, window = self.input_shape, (self.kernel_size, self.strides)
-        pad = window_arguments.resolve_padding(self.padding, shape, *window, self.dilation_rate)
-        return window_arguments.unread(shape, *window, pad, self.dilation_rate)
+        return window_arguments.unread(shape, *window, self.border(shape), self.dilation_rate)
 
     def bias(self, filters: int) -> list[Parameter]:
         if not self.use_bias:
@@ -80,8 +106,8 @@ class Conv2D(Convolution):
         filters: The number F of kernels, a multiple of `groups`.
         kernel_size: The kernel's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
-            (rows, columns) or ((top, bottom), (left, right)).
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
         dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
             integer.
         groups: Into how many groups channels and filters are divided; each filter sees one group's
@@ -98,6 +124,11 @@ class Conv2D(Convolution):
             none.
         strategy: How it is computed: "auto", a name of `fastcnn.strategies.STRATEGIES`, or a dict
             with one for each of "forward", "dx" and "dw".
+        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
+            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
+        connections: Which channels each filter sees, as the third layer of LeNet-5 has it: a table
+            of 0 and 1 with a row for each channel of the input and a column for each filter; None
+            for all. Only the weights of what is connected exist.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -111,7 +142,8 @@ class Conv2D(Convolution):
         Input: [N, H, W, C].
         Output: [N, OH, OW, F]; OH = (H + top + bottom - DH * (KH - 1) - 1) // SH + 1 with kernel
         KH, stride SH and dilation DH.
-        Kernel: [KH, KW, C / groups, F]; bias: [F].
+        Kernel: [KH, KW, C / groups, F], or with `connections` [KH, KW, their number], which is
+        kernel[:, :, table] of a kernel for all; bias: [F].
 
     References:
         LeCun et al., 1998: Gradient-based learning applied to document recognition.
@@ -121,6 +153,7 @@ class Conv2D(Convolution):
         *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation"),
         *("use_bias", "kernel_initializer", "bias_initializer"),
         *("kernel_regularizer", "bias_regularizer", "strategy"),
+        *("padding_mode", "connections"),
     )
 
     def __init__(
@@ -138,11 +171,13 @@ class Conv2D(Convolution):
         kernel_regularizer: regularizers.RegularizerLike = None,
         bias_regularizer: regularizers.RegularizerLike = None,
         strategy: strategies.StrategyLike = "auto",
+        padding_mode: str = "zeros",
+        connections: ConnectionsLike | None = None,
         **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
+            *(bias_initializer, bias_regularizer, padding_mode),
             **common,
         )
         self.strategy = strategies.wish(self.label, strategy)
@@ -155,6 +190,7 @@ class Conv2D(Convolution):
                 f"{self.label}: filters must be a multiple of groups. "
                 f"Received filters={filters}, groups={groups}."
             )
+        self.connections = table_of(self, connections, self.filters, self.groups)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
 
@@ -163,6 +199,11 @@ class Conv2D(Convolution):
             raise ValueError(
                 f"{self.label}: the input's channels must be a multiple of groups. "
                 f"Received {shape[2]} channels, groups={self.groups}."
+            )
+        if self.connections is not None and shape[2] != len(self.connections):
+            raise ValueError(
+                f"{self.label}: connections must have a row for each channel of the input. "
+                f"Received {len(self.connections)} rows and {shape[2]} channels."
             )
         problem = self.problem(shape, self.filters, self.groups)
         strategies.check(self.label, self.strategy, problem)
@@ -173,22 +214,30 @@ class Conv2D(Convolution):
         return problem.out_height, problem.out_width, self.filters
 
     def make_parameters(self, shape: Shape) -> list[Parameter]:
-        kernel_shape = (*self.kernel_size, shape[2] // self.groups, self.filters)
-        kernel = Parameter(
-            self, "kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer
-        )
+        pairs: tuple[int, ...] = (shape[2] // self.groups, self.filters)
+        initializer = self.kernel_initializer
+        if self.connections is not None:
+            pairs = (sum(map(sum, self.connections)),)
+            initializer = ConnectedInitializer(initializer, self.connections)
+        kernel_shape = (*self.kernel_size, *pairs)
+        kernel = Parameter(self, "kernel", kernel_shape, initializer, self.kernel_regularizer)
         return [kernel, *self.bias(self.filters)]
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         y = program.add(
             "conv2d",
-            [x],
+            [self.padded(program, x)],
             self.output_shape,
             self.named_parameters(),
             problem=self._problem(self.input_shape),
             strategy=self.strategy,
+            **({} if self.connections is None else {"connections": self.connections}),
         )
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:
-        return self._problem(self.input_shape).multiply_adds
+        every = self._problem(self.input_shape).multiply_adds
+        if self.connections is None:
+            return every
+        pairs = len(self.connections) * self.filters
+        return every // pairs * sum(map(sum, self.connections))

@@ -23,8 +23,8 @@ class DepthwiseConv2D(Convolution):
     Args:
         kernel_size: The kernel's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
-            (rows, columns) or ((top, bottom), (left, right)).
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
         depth_multiplier: The number of kernels of each channel, at least 1.
         dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
             integer.
@@ -39,6 +39,8 @@ class DepthwiseConv2D(Convolution):
         bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
             none.
         strategy: How it is computed, as `Conv2D`'s.
+        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
+            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -62,6 +64,7 @@ class DepthwiseConv2D(Convolution):
         *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation"),
         *("use_bias", "depthwise_initializer", "bias_initializer"),
         *("depthwise_regularizer", "bias_regularizer", "strategy"),
+        "padding_mode",
     )
 
     def __init__(
@@ -78,11 +81,12 @@ class DepthwiseConv2D(Convolution):
         depthwise_regularizer: regularizers.RegularizerLike = None,
         bias_regularizer: regularizers.RegularizerLike = None,
         strategy: strategies.StrategyLike = "auto",
+        padding_mode: str = "zeros",
         **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
+            *(bias_initializer, bias_regularizer, padding_mode),
             **common,
         )
         self.strategy = strategies.wish(self.label, strategy)
@@ -112,7 +116,9 @@ class DepthwiseConv2D(Convolution):
         problem = self._problem(self.input_shape)
         parameters = self.named_parameters()
         settings = {"problem": problem, "strategy": self.strategy}
-        y = program.add("conv2d", [x], self.output_shape, parameters, **settings)
+        y = program.add(
+            "conv2d", [self.padded(program, x)], self.output_shape, parameters, **settings
+        )
         return lower_activation(program, y, self.activation)
 
     def multiply_adds(self) -> int:
@@ -126,8 +132,8 @@ class SeparableConv2D(Convolution):
         filters: The number F of 1x1 kernels, at least 1.
         kernel_size: The kernel's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
-            (rows, columns) or ((top, bottom), (left, right)).
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
         dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
             integer.
         depth_multiplier: The number of kernels of each channel, at least 1.
@@ -147,6 +153,8 @@ class SeparableConv2D(Convolution):
             none.
         depthwise_strategy: How the first is computed, as `Conv2D`'s `strategy`.
         pointwise_strategy: How the second is computed.
+        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
+            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
@@ -170,6 +178,7 @@ class SeparableConv2D(Convolution):
         *("activation", "use_bias", "depthwise_initializer", "pointwise_initializer"),
         *("bias_initializer", "depthwise_regularizer", "pointwise_regularizer"),
         *("bias_regularizer", "depthwise_strategy", "pointwise_strategy"),
+        "padding_mode",
     )
 
     def __init__(
@@ -190,11 +199,12 @@ class SeparableConv2D(Convolution):
         bias_regularizer: regularizers.RegularizerLike = None,
         depthwise_strategy: strategies.StrategyLike = "auto",
         pointwise_strategy: strategies.StrategyLike = "auto",
+        padding_mode: str = "zeros",
         **common: Unpack[LayerOptions],
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
+            *(bias_initializer, bias_regularizer, padding_mode),
             **common,
         )
         self.filters = arguments.whole(
@@ -248,7 +258,7 @@ class SeparableConv2D(Convolution):
         middle = (first.out_height, first.out_width, first.filters)
         depthwise = {"kernel": parameters["depthwise_kernel"]}
         settings = {"problem": first, "strategy": self.depthwise_strategy}
-        x = program.add("conv2d", [x], middle, depthwise, **settings)
+        x = program.add("conv2d", [self.padded(program, x)], middle, depthwise, **settings)
         pointwise = {"kernel": parameters["pointwise_kernel"]}
         if self.use_bias:
             pointwise["bias"] = parameters["bias"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastcnn.graph.problem import (
+    PADDING_MODES,
     Padding,
     Pair,
     output_size,
@@ -13,6 +14,7 @@ from fastcnn.graph.problem import (
     same_padding,
     unread_pixels,
 )
+from fastcnn.utils import naming
 from fastcnn.utils.arguments import MOST_PIXELS, is_whole
 
 if TYPE_CHECKING:
@@ -77,6 +79,14 @@ def padding(layer: Layer, value: object) -> str | Padding:
             )
         return value.lower()
     return pixels(layer, "padding", value)
+
+
+def padding_mode(layer: Layer, value: object) -> str:
+    """Return what stands around an image: "zeros", "edge" or "reflect"."""
+    if not isinstance(value, str) or value not in PADDING_MODES:
+        unknown = naming.unknown("padding_mode", str(value), PADDING_MODES)
+        raise ValueError(f"{layer.label}: {unknown}")
+    return value
 
 
 def resolve_padding(

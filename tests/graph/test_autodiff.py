@@ -60,6 +60,12 @@ LAYERS = {
     "GlobalMaxPooling2D": between(lambda: L.GlobalMaxPooling2D()),
     "GlobalAveragePooling2D": between(lambda: L.GlobalAveragePooling2D()),
     "Flatten, Dense": between(lambda: L.Flatten(), lambda: L.Dense(3, activation="sigmoid")),
+    "Conv2D with its edge around": between(
+        lambda: L.Conv2D(2, 3, 2, padding=((2, 1), (1, 3)), padding_mode="edge")
+    ),
+    "Conv2D with its mirror image around": between(
+        lambda: L.Conv2D(2, 3, padding=((2, 1), (1, 2)), padding_mode="reflect")
+    ),
     "ZeroPadding2D": between(lambda: L.ZeroPadding2D(1), lambda: L.MaxPooling2D(2)),
     "BatchNormalization": between(lambda: L.BatchNormalization()),
     "BatchNormalization of vectors": Net(

@@ -192,15 +192,31 @@ class _Drawing:
         size, strides, padding, dilation = zip(*values, strict=True)
         return size, strides, padding if style == "explicit" else style, dilation
 
+    def mode(self, shape):
+        """A padding_mode; windows reach at most 4 pixels beyond an edge."""
+        modes = ("zeros", "zeros", "zeros", "edge", "reflect")
+        return {"padding_mode": self.choice(modes[: 5 if min(shape[:2]) > 4 else 4])}
+
     def convolution(self, shape):
         groups = self.choice([g for g in (1, 1, 2, 3, shape[2]) if shape[2] % g == 0])
         filters = groups * self.choice((1, 2, 3, 5, 8, 17) if groups < 5 else (1, 2))
-        return L.Conv2D(filters, *self.windows(shape), groups, **self.weighted())
+        table = None
+        if groups == 1 and self.chance(0.2):
+            table = self.generator.random((shape[2], filters)) < 0.5
+            table[self.whole(0, shape[2] - 1)] = True  # each filter sees a channel
+        return L.Conv2D(
+            *(filters, *self.windows(shape), groups),
+            connections=table,
+            **self.weighted(),
+            **self.mode(shape),
+        )
 
     def depthwise(self, shape):
         size, strides, padding, dilation = self.windows(shape)
         return L.DepthwiseConv2D(
-            size, strides, padding, self.whole(1, 2), dilation, **self.weighted()
+            *(size, strides, padding, self.whole(1, 2), dilation),
+            **self.weighted(),
+            **self.mode(shape),
         )
 
     def separable(self, shape):
@@ -213,6 +229,7 @@ class _Drawing:
             depth_multiplier=self.whole(1, 2),
             dilation_rate=dilation,
             **self.weighted(),
+            **self.mode(shape),
         )
 
     def pooling(self, shape):

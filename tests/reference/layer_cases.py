@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastcnn import layers as L
 from fastcnn.layers.activation import ACTIVATIONS
+from fastcnn.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ CONVOLUTIONS = {
     "3x3 explicit 2, more than same": conv((4, 5, 5), 6, 3, padding=2),
     "3x3 asymmetric": conv((5, 6, 3), 6, 3, padding=((2, 0), (0, 1))),
     "3x3 asymmetric, stride 2": conv((6, 7, 3), 17, 3, strides=2, padding=((0, 1), (2, 1))),
+    "3x3 same, edge": conv((5, 6, 17), 6, 3, padding="same", padding_mode="edge"),
+    "5x5 stride 2 same, reflect": conv(
+        (6, 7, 3), 5, 5, strides=2, padding="same", padding_mode="reflect"
+    ),
+    "3x3 asymmetric, edge": conv((3, 4, 5), 6, 3, padding=((3, 0), (0, 2)), padding_mode="edge"),
+    "3x3 asymmetric, reflect": conv(
+        *((4, 3, 5), 6, 3), padding=((3, 1), (0, 2)), padding_mode="reflect", activation="relu"
+    ),
+    "valid, edge": conv((4, 3, 5), 6, 3, padding_mode="edge"),
     "3x3 on one pixel": conv((1, 1, 20), 6, 3, padding="same"),
     "one row": conv((1, 17, 3), 5, 3, padding="same"),
     "one column": conv((17, 1, 3), 5, 3, padding="same"),
@@ -103,6 +113,16 @@ CONVOLUTIONS = {
     "4 groups, 1x1": conv((4, 4, 20), 12, 1, groups=4),
     "a group per channel": conv((6, 6, 5), 15, 3, groups=5),
     "2 groups, dilation 2": conv((8, 8, 4), 34, 3, groups=2, dilation_rate=2, activation="relu"),
+    **{
+        f"connections, {strategy}": conv(
+            *((6, 5, 4), 5, 3),
+            padding="same",
+            strategy=strategy,
+            connections=[[1, 0, 0, 1, 1], [1, 1, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 0, 1]],
+            tolerance="chain" if "winograd" in strategy else "sum",
+        )
+        for strategy in STRATEGIES
+    },
     "more images than a slice": conv((6, 6, 3), 6, 3, batch=70),
     "64 channels, batch 33": conv((4, 4, 64), 64, 3, padding="same", batch=33),
 }
@@ -132,6 +152,8 @@ DEPTHWISE = {
     "depthwise dilation 2": depthwise((8, 7, 5), 3, dilation_rate=2, padding="same"),
     "depthwise 5x5 asymmetric": depthwise((6, 6, 6), 5, padding=((3, 1), (0, 2))),
     "depthwise relu without bias": depthwise((6, 6, 33), 3, activation="relu", use_bias=False),
+    "depthwise 5x5 same, edge": depthwise((6, 5, 3), 5, padding="same", padding_mode="edge"),
+    "separable same, reflect": separable((6, 5, 3), 6, 3, padding="same", padding_mode="reflect"),
     "separable 3x3": separable((6, 5, 3), 6, 3),
     "separable same, stride 2": separable((7, 6, 17), 33, 3, strides=2, padding="same"),
     "separable multiplier 2, relu": separable(

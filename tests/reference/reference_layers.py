@@ -51,19 +51,55 @@ def add_kernel(run, layer, name, function_backward, dy, x, *arguments):
     return dx
 
 
-def conv2d(run, layer, x):
+def padded_by_mode(function):
+    """A convolution's layer function, whose layer may pad by other than zeros."""
+
+    def layer_function(run, layer, x):
+        config = layer.get_config()
+        mode, shape = config["padding_mode"], x.shape[1:3]
+        if mode == "zeros":
+            return function(run, layer, x, window_arguments(config))
+        window = config["kernel_size"], config["strides"], config["padding"]
+        sides = ref.margins(shape, *window, config["dilation_rate"])
+        # One-hot rows: which pixel of the image stands at each place along an axis.
+        rows, columns = (
+            np.eye(size)[np.pad(np.arange(size), side, mode)]
+            for size, side in zip(shape, sides, strict=True)
+        )
+        padded = np.einsum("ph,nhwc,qw->npqc", rows, x, columns)
+        arguments = config["strides"], "valid", config["dilation_rate"]
+        y, step = function(run, layer, padded, arguments)
+        return y, lambda dy: np.einsum("ph,npqc,qw->nhwc", rows, step(dy), columns)
+
+    return layer_function
+
+
+@padded_by_mode
+def conv2d(run, layer, x, arguments):
     config, kernel = layer.get_config(), run.value(layer, "kernel")
-    arguments = (*window_arguments(config), config["groups"])
+    arguments = (*arguments, config["groups"])
+    table = config["connections"]
+    if table is not None:
+        table = np.array(table, bool)
+        connected, kernel = kernel, np.zeros((*kernel.shape[:2], *table.shape))
+        kernel[:, :, table] = connected
     y, end = biased_and_activated(run, layer, ref.conv2d(x, kernel, *arguments))
 
     def backward(dy):
-        return add_kernel(run, layer, "kernel", ref.conv2d_backward, end(dy), x, *arguments)
+        dy = end(dy)
+        dx, dkernel = ref.conv2d_backward(dy, x, kernel, *arguments)
+        _, summed = ref.conv2d_backward(np.abs(dy), np.abs(x), kernel, *arguments)
+        if table is not None:
+            dkernel, summed = dkernel[:, :, table], summed[:, :, table]
+        run.add(layer, "kernel", dkernel, summed)
+        return dx
 
     return y, backward
 
 
-def depthwise_conv2d(run, layer, x):
-    arguments, kernel = window_arguments(layer.get_config()), run.value(layer, "kernel")
+@padded_by_mode
+def depthwise_conv2d(run, layer, x, arguments):
+    kernel = run.value(layer, "kernel")
     y, end = biased_and_activated(run, layer, ref.depthwise_conv2d(x, kernel, *arguments))
 
     def backward(dy):
@@ -74,8 +110,8 @@ def depthwise_conv2d(run, layer, x):
     return y, backward
 
 
-def separable_conv2d(run, layer, x):
-    arguments = window_arguments(layer.get_config())
+@padded_by_mode
+def separable_conv2d(run, layer, x, arguments):
     depthwise = run.value(layer, "depthwise_kernel")
     pointwise = run.value(layer, "pointwise_kernel")
     middle = ref.depthwise_conv2d(x, depthwise, *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from fastcnn.backends.lowering.connections import kernel_of
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
 from fastcnn.kernels.call import BATCH, GLOBAL, LayerOperands, Region
@@ -23,7 +24,7 @@ def operands_of(low: Regions, op: Op) -> LayerOperands:
     bias, scale = _folded(low, op)
     return LayerOperands(
         x=low.region(op.inputs[0]),
-        kernel=low.parameter(op.parameters["kernel"]),
+        kernel=kernel_of(low, op),
         y=low.region(op.outputs[0]),
         bias=bias,
         scale=scale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastcnn.backends.lowering.arguments import operands_of
+from fastcnn.backends.lowering.connections import gradient_to, keep_connected, kernel_of
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Op
 from fastcnn.kernels.registry import Strategy
@@ -18,7 +19,7 @@ def conv2d(low: Regions, op: Op) -> None:
 
 def conv2d_dx(low: Regions, op: Op) -> None:
     dy, out = low.region(op.inputs[0]), low.region(op.outputs[0])
-    kernel = low.parameter(op.parameters["kernel"])
+    kernel = kernel_of(low, op)
     _strategy(low, op).dx(low.calls, op.attributes["problem"], dy, kernel, out)
 
 
@@ -27,7 +28,9 @@ def conv2d_dw(low: Regions, op: Op) -> None:
     problem = op.attributes["problem"]
     gradient, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
     if gradient is not None:
-        _strategy(low, op).dw(low.calls, problem, x, dy, gradient)
+        dense = gradient_to(low, op, gradient)
+        _strategy(low, op).dw(low.calls, problem, x, dy, dense)
+        keep_connected(low, op, dense, gradient)
     if bias is not None:
         pixels = problem.out_height * problem.out_width
         low.kernels.bias.bias_dw(low.calls, pixels, problem.filters, dy, bias)

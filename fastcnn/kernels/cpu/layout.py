@@ -25,6 +25,9 @@ PAD = record(
     *("height", "row", "top", "bottom", "left", "right", "channels", "relu"),
 )
 CROP = record("x", "y", "height", "row", "top", "bottom", "left", "right")
+EXTENDED = (*("height", "width", "channels", "top", "bottom", "left", "right"), "reflected")
+EXTEND = record("x", "y", *EXTENDED)
+EXTEND_DX = record("dy", "dx", *EXTENDED)
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
 FILL = record("y", "size")
 PACK = record(
@@ -36,6 +39,7 @@ FOLD = record(
     *("partial", "gradient", "partial_stride"),
     *("taps_h", "taps_w", "wide_w", "inner", "outputs", "pixels", "shift", "parts"),
 )
+CONNECT = record("kernel", "numbers", "dense", "taps", "pairs", "connected")
 FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
 
 
@@ -83,6 +87,62 @@ def crop_image(pointer):
     at = op.x + 4 * (op.top * wide + op.left)
     for row in range(op.height):
         copy(op.y + 4 * row * op.row, at + 4 * row * wide, op.row)
+
+
+@kernel_function
+def _repeated(at, size, reflected):
+    """Return the pixel of an axis that stands at a place, which may lie outside."""
+    if reflected:
+        at = abs(at)
+        return at if at < size else 2 * (size - 1) - at
+    return min(max(at, 0), size - 1)
+
+
+@kernel(EXTEND)
+def extend_image(pointer):
+    """y[top + H + bottom, left + W + right, C] = x[H, W, C] with its own pixels around it: those at
+    the edge, or, where `reflected`, those that a mirror at the outermost pixels shows.
+    """
+    op = record_at(pointer)
+    pixel = 4 * op.channels
+    to = op.y
+    for row in range(-op.top, op.height + op.bottom):
+        source = op.x + _repeated(row, op.height, op.reflected) * op.width * pixel
+        for column in range(-op.left, 0):
+            copy(to, source + _repeated(column, op.width, op.reflected) * pixel, op.channels)
+            to += pixel
+        copy(to, source, op.width * op.channels)
+        to += op.width * pixel
+        for column in range(op.width, op.width + op.right):
+            copy(to, source + _repeated(column, op.width, op.reflected) * pixel, op.channels)
+            to += pixel
+
+
+@kernel_function
+def _add_row(target, source, size):
+    """Add `size` floats to others."""
+    for i in range(0, size, LANES):
+        lanes = min(LANES, size - i)
+        store(add(load(target + 4 * i, lanes), load(source + 4 * i, lanes)), target + 4 * i, lanes)
+
+
+@kernel(EXTEND_DX)
+def extend_image_dx(pointer):
+    """dx[H, W, C] = the sum of dy wherever a pixel of x stands in y."""
+    op = record_at(pointer)
+    pixel = 4 * op.channels
+    floats(op.dx, op.height * op.width * op.channels)[:] = 0
+    at = op.dy
+    for row in range(-op.top, op.height + op.bottom):
+        target = op.dx + _repeated(row, op.height, op.reflected) * op.width * pixel
+        for column in range(-op.left, 0):
+            _add_row(target + _repeated(column, op.width, op.reflected) * pixel, at, op.channels)
+            at += pixel
+        _add_row(target, at, op.width * op.channels)
+        at += op.width * pixel
+        for column in range(op.width, op.width + op.right):
+            _add_row(target + _repeated(column, op.width, op.reflected) * pixel, at, op.channels)
+            at += pixel
 
 
 @kernel(COPY_ROWS)
@@ -206,6 +266,35 @@ def fold_gradient(pointer):
                 at = step * wide + pixel * op.outputs
                 for o in range(op.outputs):
                     total[o] += partial[at + o]
+
+
+@kernel(CONNECT)
+def spread_kernel(pointer):
+    """dense[taps, pairs] = kernel[taps, connected], a number for each pair of channel and filter
+    that is connected: for the i-th pair the one before numbers[i], and 0 where that is 0.
+    """
+    op = record_at(pointer)
+    numbers = floats(op.numbers, op.pairs)
+    for tap in range(op.taps):
+        dense = floats(op.dense + 4 * tap * op.pairs, op.pairs)
+        kernel = floats(op.kernel + 4 * tap * op.connected, op.connected)
+        for pair in range(op.pairs):
+            number = int(numbers[pair])
+            dense[pair] = kernel[number - 1] if number > 0 else np.float32(0)
+
+
+@kernel(CONNECT)
+def gather_kernel(pointer):
+    """kernel[taps, connected] = dense[taps, pairs] where pairs are connected."""
+    op = record_at(pointer)
+    numbers = floats(op.numbers, op.pairs)
+    for tap in range(op.taps):
+        dense = floats(op.dense + 4 * tap * op.pairs, op.pairs)
+        kernel = floats(op.kernel + 4 * tap * op.connected, op.connected)
+        for pair in range(op.pairs):
+            number = int(numbers[pair])
+            if number > 0:
+                kernel[number - 1] = dense[pair]
 
 
 @kernel(FOLD_BIAS)

@@ -6,8 +6,9 @@ import numpy as np
 
 from fastcnn.kernels.cuda.nn.activation import rectified
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, quotient
-from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel, once
+from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel, once
+from fastcnn.kernels.cuda.runtime.memory_access import read
 
 ZERO = np.float32(0)
 
@@ -65,6 +66,78 @@ def crop_image(
         n += cuda.gridDim.y
 
 
+def _extended(count: int, values: dict[str, Any]) -> tuple[Any, int]:
+    height = values["top"] + values["height"] + values["bottom"]
+    width = values["left"] + values["width"] + values["right"]
+    return per_image("size")(count, {"size": height * width * values["channels"]})
+
+
+@inline
+def _repeated(at, size, reflected):
+    """Return the pixel of an axis that stands at a place, which may lie outside."""
+    if reflected:
+        at = abs(at)
+        return at if at < size else 2 * (size - 1) - at
+    return min(max(at, 0), size - 1)
+
+
+@inline
+def _place(i, at, size, before):
+    """Return the place i, of those where a pixel of an axis may stand, counted with the padding:
+    those before the axis, its own, and those behind the axis."""
+    if i < before:
+        return i
+    return at + before if i == before else size + i - 1
+
+
+@kernel(_extended)
+def extend_image(
+    count: Int, x: Floats, y: Floats, height: Int, width: Int, channels: Int, top: Int, bottom: Int,
+    left: Int, right: Int, reflected: Int,
+):  # fmt: skip
+    """y[top + H + bottom, left + W + right, C] = x[H, W, C] with its own pixels around it: those at
+    the edge, or, where `reflected`, those that a mirror at the outermost pixels shows.
+    """
+    i, n = cuda.grid(2)
+    wide = left + width + right
+    size = (top + height + bottom) * wide * channels
+    if i >= size:
+        return
+    row, column, c = position(i, wide, channels)
+    row = _repeated(row - top, height, reflected)
+    column = _repeated(column - left, width, reflected)
+    at = (row * width + column) * channels + c
+    while n < count:
+        y[n * size + i] = x[n * height * width * channels + at]
+        n += cuda.gridDim.y
+
+
+@kernel(per_image("height", "width", "channels"))
+def extend_image_dx(
+    count: Int, dy: Floats, dx: Floats, height: Int, width: Int, channels: Int, top: Int,
+    bottom: Int, left: Int, right: Int, reflected: Int,
+):  # fmt: skip
+    """dx[H, W, C] = the sum of dy wherever a pixel of x stands in y."""
+    e, n = cuda.grid(2)
+    size = height * width * channels
+    if e >= size:
+        return
+    row, column, c = position(e, width, channels)
+    wide = left + width + right
+    image = (top + height + bottom) * wide * channels
+    while n < count:
+        total = ZERO
+        for i in range(top + bottom + 1):
+            line = _place(i, row, height, top)
+            if _repeated(line - top, height, reflected) == row:
+                for j in range(left + right + 1):
+                    place = _place(j, column, width, left)
+                    if _repeated(place - left, width, reflected) == column:
+                        total += read(dy, n * image, (line * wide + place) * channels + c)
+        dx[n * size + e] = total
+        n += cuda.gridDim.y
+
+
 @kernel(per_image("rows", "columns"))
 def copy_rows(count: Int, x: Floats, y: Floats, rows: Int, columns: Int, x_row: Int, y_row: Int):
     """y[r, :columns] = x[r, :columns] for rows x_row and y_row floats apart.
@@ -87,6 +160,31 @@ def fill_zero(y: Floats, size: Int):
     """y[:size] = 0."""
     for i in range(cuda.grid(1), size, cuda.gridsize(1)):
         y[i] = ZERO
+
+
+@kernel(once("taps", "pairs"))
+def spread_kernel(
+    kernel: Floats, numbers: Floats, dense: Floats, taps: Int, pairs: Int, connected: Int
+):
+    """dense[taps, pairs] = kernel[taps, connected], a number for each pair of channel and filter
+    that is connected: for the i-th pair the one before numbers[i], and 0 where that is 0.
+    """
+    for i in range(cuda.grid(1), taps * pairs, cuda.gridsize(1)):
+        tap = quotient(i, pairs)
+        number = np.int32(numbers[i - tap * pairs])
+        dense[i] = kernel[tap * connected + number - 1] if number > 0 else ZERO
+
+
+@kernel(once("taps", "pairs"))
+def gather_kernel(
+    kernel: Floats, numbers: Floats, dense: Floats, taps: Int, pairs: Int, connected: Int
+):
+    """kernel[taps, connected] = dense[taps, pairs] where pairs are connected."""
+    for i in range(cuda.grid(1), taps * pairs, cuda.gridsize(1)):
+        tap = quotient(i, pairs)
+        number = np.int32(numbers[i - tap * pairs])
+        if number > 0:
+            kernel[tap * connected + number - 1] = dense[i]
 
 
 @kernel(once("size"))

@@ -13,6 +13,9 @@ from fastcnn.layers.registry import LAYERS
 NAMES = [
     "3x3 valid",
     "3x3 asymmetric, stride 2",
+    "3x3 asymmetric, reflect",
+    "3x3 same, edge",
+    "connections, direct",
     "depthwise 3x3",
     "separable 3x3",
     "max 3 asymmetric",

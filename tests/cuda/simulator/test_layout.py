@@ -79,3 +79,26 @@ def test_gather_images(dtype):
     given = {"images": stored, "indices": indices, "x": unset(3, 4, 3)}
     x = launch(gather_images[dtype], 3, **given, size=12)["x"]
     np.testing.assert_array_equal(x, stored[indices])
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect"])
+def test_an_image_extended_by_its_own_pixels_and_back(mode):
+    height, width, channels = 3, 4, 5
+    border = {"top": 2, "bottom": 1, "left": 0, "right": 3}
+    sides = ((0, 0), (2, 1), (0, 3), (0, 0))
+    sizes = {"height": height, "width": width, "channels": channels, **border}
+    x = images(2, (height, width, channels))
+    expected = np.pad(x, sides, mode)
+    reflected = int(mode == "reflect")
+    made = launch(
+        layout.extend_image, 2, x=x, y=unset(*expected.shape), reflected=reflected, **sizes
+    )
+    np.testing.assert_array_equal(made["y"], expected)
+    dy = np.round(4 * images(2, expected.shape[1:]))  # sums of small integers are exact
+    places = np.pad(np.arange(height * width).reshape(height, width), sides[1:3], mode)
+    dx = np.zeros((2, height * width, channels), np.float32)
+    np.add.at(dx, (slice(None), places.ravel()), dy.reshape(2, -1, channels))
+    made = launch(
+        layout.extend_image_dx, 2, dy=dy, dx=unset(*x.shape), reflected=reflected, **sizes
+    )
+    np.testing.assert_array_equal(made["dx"], dx.reshape(x.shape))
