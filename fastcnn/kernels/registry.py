@@ -25,6 +25,7 @@ class Kernels(NamedTuple):
     conv: ModuleType
     dense: ModuleType
     gating: ModuleType
+    group_normalization: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
     normalization: ModuleType
@@ -33,8 +34,8 @@ class Kernels(NamedTuple):
 
 
 IN_NN = {
-    *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
-    *("normalization", "pooling", "train_step"),
+    *("activation", "activation_functions", "bias", "dense", "gating", "group_normalization"),
+    *("local_normalization", "normalization", "pooling", "train_step"),
 }
 
 
