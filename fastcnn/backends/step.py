@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.augment.params import BatchParams
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer
 from fastcnn.losses import Loss
 from fastcnn.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from fastcnn.data.augment.params import BatchParams
 
 
 class StepSpec(Protocol):

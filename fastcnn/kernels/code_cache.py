@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -38,18 +39,24 @@ class Survey(NamedTuple):
     refused: str | None
 
 
-def sources(rooms: Iterable[str], without: str) -> list[Path]:
-    """Return the Python files under folders of the package, but for those under one of them."""
-    left_out = PACKAGE / without
-    paths = {path for room in rooms for path in (PACKAGE / room).rglob("*.py")}
-    return sorted(path for path in paths if left_out not in path.parents)
+def sources(rooms: Iterable[str], without: str) -> list[str]:
+    """Return the Python files under folders of the package, but for those under one of them, as
+    their paths from the package."""
+    paths = []
+    for room in rooms:
+        for folder, inner, files in os.walk(PACKAGE / room):
+            place = os.path.relpath(folder, PACKAGE).replace(os.sep, "/")
+            inner[:] = [name for name in inner if f"{place}/{name}" != without]
+            paths += [f"{place}/{name}" for name in files if name.endswith(".py")]
+    return sorted(paths)
 
 
 def digest(rooms: Iterable[str], without: str, *facts: str) -> str:
     """Return a digest of these sources, by their places in the package, and of further facts."""
     digested = hashlib.sha256(" ".join(facts).encode())
     for path in sources(rooms, without):
-        digested.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+        with open(os.path.join(PACKAGE, path), "rb") as file:
+            digested.update(path.encode() + file.read())
     return digested.hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from math import inf
 from types import ModuleType
@@ -25,7 +25,6 @@ class Kernels(NamedTuple):
     conv: ModuleType
     dense: ModuleType
     gating: ModuleType
-    group_normalization: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
     normalization: ModuleType
@@ -34,11 +33,12 @@ class Kernels(NamedTuple):
 
 
 IN_NN = {
-    *("activation", "activation_functions", "bias", "dense", "gating", "group_normalization"),
-    *("local_normalization", "normalization", "pooling", "train_step"),
+    *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
+    *("normalization", "pooling", "train_step"),
 }
 
 
+@cache
 def kernels_of(device: str) -> Kernels:
     """Return the kernels of "cpu" or "cuda"."""
     package = f"fastcnn.kernels.{device}"

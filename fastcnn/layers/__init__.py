@@ -10,7 +10,6 @@ from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.gating import Scale, SqueezeExcite
-from fastcnn.layers.group_normalization import GroupNormalization, LayerNormalization
 from fastcnn.layers.local_normalization import LocalResponseNormalization
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
@@ -39,10 +38,8 @@ __all__ = [
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
-    "GroupNormalization",
     "IdentityShortcut",
     "Layer",
-    "LayerNormalization",
     "LeakyReLU",
     "LocalResponseNormalization",
     "MaxPooling2D",
@@ -63,7 +60,6 @@ register(
     *(IdentityShortcut,),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
-    *(GroupNormalization, LayerNormalization),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
 )

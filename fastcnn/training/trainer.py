@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import strategies
-from fastcnn.autotune import tuner
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
@@ -162,6 +161,8 @@ class Trainer(BatchTrainer):
         fit_warnings.before_training(self, fit_data.train, fit_data.validation)
         images = fit_data.train.largest(plan.batch_size) or plan.batch_size
         if arguments.flag("fit", "tune", tune):
+            from fastcnn.autotune import tuner  # of which few trainings make use
+
             report = tuner.tune(self, images)
             progress.make(verbose).note(report.sentence)
             if report.interrupted:

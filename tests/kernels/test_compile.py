@@ -45,13 +45,13 @@ def two_processes(monkeypatch):
 def compiled_here(monkeypatch) -> list[str]:
     """The names of what this process compiled itself."""
     names: list[str] = []
-    save = compile_cache.KernelCache.save_overload
+    compiled = Kernel._compiled
 
-    def noted(self, signature, result):
-        names.append(self._py_func.__name__)
-        return save(self, signature, result)
+    def noted(self):
+        names.append(self.name)
+        return compiled(self)
 
-    monkeypatch.setattr(compile_cache.KernelCache, "save_overload", noted)
+    monkeypatch.setattr(Kernel, "_compiled", noted)
     return names
 
 
@@ -94,9 +94,9 @@ def test_numba_that_must_not_compile_is_named(kernels, monkeypatch):
 
 @pytest.mark.parametrize("option", ["OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"])
 def test_code_made_by_other_options_of_numbas_is_other_code(option, monkeypatch):
-    usual = compile_cache.source_stamp.__wrapped__()
+    usual = compile_cache.source_stamp.__wrapped__("cpu")
     monkeypatch.setattr(numba.config, option, 1)
-    assert compile_cache.source_stamp.__wrapped__() != usual
+    assert compile_cache.source_stamp.__wrapped__("cpu") != usual
 
 
 @pytest.mark.parametrize("fault", ["no such module", "no such Python", "frozen"])
@@ -151,7 +151,7 @@ def test_an_interrupted_compilation_leaves_no_status_behind():
     class Interrupted(code.Code):
         name, module, requires, loaded = "interrupted", __name__, (), False
 
-        def in_cache(self):
+        def load(self):
             return False
 
         def compile(self):
@@ -170,8 +170,8 @@ def test_required_code_comes_first():
         def __init__(self, name, *requires):
             self.name, self.module, self.requires = name, __name__, requires
 
-        def in_cache(self):
-            return True
+        def load(self):
+            return False
 
         def compile(self):
             order.append(self.name)

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE, executor_code
+from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE, take_part
 from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
 from fastcnn.kernels.call import (
     BATCH,
@@ -134,7 +134,7 @@ def _code_of(calls: list[Call]) -> list[Code]:
     """Return the code that a table needs."""
     regions = (place.region.kind for call in calls for place in call.places.values())
     own_use = [tiles] if "tiles" in regions else []  # by kernels that call it themselves
-    return [executor_code, *own_use, *(kernel_of(call) for call in calls)]
+    return [take_part, *own_use, *(kernel_of(call) for call in calls)]
 
 
 def _read_ahead(phases: list[Phase], layout: Layout) -> dict[Segment, list[list[int]]]:

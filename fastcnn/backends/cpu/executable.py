@@ -39,6 +39,7 @@ class _Runtime:
     """The plan, and the arrays it points to that depend on the number of threads."""
 
     plan: np.ndarray
+    plan_at: int  # its address
     words: np.ndarray
     bases: np.ndarray
     arena: np.ndarray
@@ -115,7 +116,7 @@ class Executable:
         at = [array.ctypes.data for array in (*tables, table.ahead, host_kernel.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
         plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
-        return _Runtime(plan, words, bases, arena, queues)
+        return _Runtime(plan, plan.ctypes.data, words, bases, arena, queues)
 
     def give(self, **arrays: np.ndarray) -> None:
         """Name the outside arrays that the program works on; they stay until others come."""
@@ -141,7 +142,8 @@ class Executable:
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
         start = time.perf_counter()
-        pool.run(plan, threads, host_kernel.run() if self._calls_host else NOTHING)
+        within = host_kernel.run() if self._calls_host else NOTHING
+        pool.run(self._runtime.plan_at, threads, within)
         choice.note(time.perf_counter() - start)
         self._prepared = version
 

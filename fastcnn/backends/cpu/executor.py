@@ -9,9 +9,10 @@ nothing but its help.
 
 from __future__ import annotations
 
-from fastcnn.kernels.cpu.runtime.code import register
-from fastcnn.kernels.cpu.runtime.compile_cache import FunctionCode, cached_njit
+import numpy as np
+
 from fastcnn.kernels.cpu.runtime.function import kernel_function
+from fastcnn.kernels.cpu.runtime.kernel import kernel
 from fastcnn.kernels.cpu.runtime.prefetch import empty, expect
 from fastcnn.kernels.cpu.simd.pointers import (
     call,
@@ -21,6 +22,7 @@ from fastcnn.kernels.cpu.simd.pointers import (
     fetch_add,
     give_way,
     load_atomic,
+    record_at,
     relax,
     store_atomic,
     words_at,
@@ -69,6 +71,10 @@ MOST_ITEMS = (1 << ITEM_BITS) - 1
 # Turns of a waiting loop, some 50 microseconds, before a helper sleeps and before the caller offers
 # its core to others.
 PATIENCE = 2000
+
+# What a thread is told: the addresses of the control block and, if it is thread 0, of the plan,
+# int64[len(PLAN)]; how many threads may take part.
+PART = np.dtype([(name, np.int64) for name in ("control", "thread", "plan", "threads")])
 
 
 @kernel_function
@@ -221,17 +227,18 @@ def _sleep(control, thread):
     call_lock(acquire, words_at(sleeper)[LOCK], 1)
 
 
-@cached_njit(nogil=True)
-def take_part(control, thread, plan_at, threads):
-    """Run a plan as thread 0 with the help of `threads` - 1 others, or be one of these others.
+@kernel(PART)
+def take_part(pointer):
+    """Run a plan as thread 0 with the help of others, or be one of these others.
 
-    control: the control block's address; plan_at: the address of int64[len(PLAN)], which thread 0
-    alone is given. The others return when the pool closes.
+    The others return when the pool closes.
     """
+    part = record_at(pointer)
+    control, thread = part.control, part.thread
     if thread == 0:
         run = words_at(control + RUN)
-        run[PLAN_AT], run[THREADS] = plan_at, threads
-        plan = words_at(plan_at)
+        run[PLAN_AT], run[THREADS] = part.plan, part.threads
+        plan = words_at(part.plan)
         store_atomic(plan[STOP_AT], 0)
         store_atomic(control + RUNNING, 1)
         _open_phase(control, plan, plan[FIRST_PHASE])
@@ -247,6 +254,3 @@ def take_part(control, thread, plan_at, threads):
         elif turns > PATIENCE:
             _sleep(control, thread)
             turns = 0
-
-
-executor_code = register(FunctionCode(take_part, "(int64, int64, int64, int64)"))

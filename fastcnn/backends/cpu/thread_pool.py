@@ -35,37 +35,42 @@ class ThreadPool:
         # A fork waits for the step that runs, so that its child has no weights of which only some
         # are updated.
         self._lock = forking.shared_lock()
+        self._part = np.zeros(1, executor.PART)
+        self._part_at = self._part.ctypes.data
         self._forget()
         atexit.register(self._close_at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
     def run(
-        self, plan: np.ndarray, threads: int, within: AbstractContextManager[None] = NOTHING
+        self, plan_at: int, threads: int, within: AbstractContextManager[None] = NOTHING
     ) -> None:
-        """Run a plan, int64[len(executor.PLAN)], on a number of threads, `within` a context that
-        no other run shares."""
+        """Run the plan at an address, int64[len(executor.PLAN)], on a number of threads, `within` a
+        context that no other run shares."""
         with self._lock, within:
             if threads > self._threads:
                 self._close()
                 self._start(threads)
-            executor.take_part(self._control.ctypes.data, 0, plan.ctypes.data, threads)
+            self._part[0] = self._control_at, 0, plan_at, threads
+            executor.take_part.call(self._part_at)
 
     def _forget(self) -> None:
         self.helpers: list[threading.Thread] = []
         self._control = _control_block(1)
+        self._control_at = self._control.ctypes.data
         self._threads = 1  # that the control block is for
 
     def _start(self, threads: int) -> None:
         """Start helpers; where the system refuses some, or Python ends, runs do without them."""
         self._control = _control_block(threads)
+        self._control_at = self._control.ctypes.data
         # By this thread, so that the others need not wait for each other.
-        executor.executor_code.compile()
+        executor.take_part.compile()
         with suppress(RuntimeError):
             for thread in range(1, threads):
                 helper = threading.Thread(
                     target=_help,
-                    args=(self._control.ctypes.data, thread),
+                    args=(self._control_at, thread),
                     name=f"fastcnn-{thread}",
                     daemon=True,
                 )
@@ -95,8 +100,9 @@ class ThreadPool:
 def _help(control: int, thread: int) -> None:
     """Take part in the runs until the pool closes. No model can be called here, by the finalizer of
     an object for example: it would wait for the run that waits for this thread."""
+    part = np.array([(control, thread, 0, 0)], executor.PART)
     with nested_call.refused():
-        executor.take_part(control, thread, 0, 0)
+        executor.take_part.call(part.ctypes.data)
 
 
 def _control_block(threads: int) -> np.ndarray:

@@ -7,12 +7,13 @@ keeps every row's address in a register, until sums no longer have one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from fastcnn.kernels.cpu.runtime.function import kernel_function
-from fastcnn.kernels.cpu.runtime.object_code import ObjectCode
+from fastcnn.kernels.cpu.runtime.object_code import EmittedCode
 from fastcnn.kernels.cpu.simd.pointers import call_tile, longs
 from fastcnn.kernels.cpu.simd.register_tile import (
     TALLEST,
@@ -27,7 +28,7 @@ HALVES, HEIGHTS = 3, TALLEST + 1  # numbers from 0 on of a size's halves and hei
 SIZES = (WIDEST + 1) * HALVES * HEIGHTS
 
 
-class TileCode(ObjectCode):
+class TileCode(EmittedCode):
     """The functions of all sizes. `table`, int64[SIZES], has their addresses once loaded."""
 
     def __init__(self, grid: np.dtype):
@@ -40,7 +41,7 @@ class TileCode(ObjectCode):
         """Where kernels find the table."""
         return int(self.table.ctypes.data)
 
-    def _keep_addresses(self, address: Callable[[str], int]) -> None:
+    def _keep_addresses(self, address: Callable[[str], int], more: dict[str, Any]) -> None:
         for size in tile_sizes():
             self.table[table_index(*size)] = address(_name(size))
 

@@ -26,8 +26,9 @@ class Code(ABC):
         """Whether there is machine code in this process."""
 
     @abstractmethod
-    def in_cache(self) -> bool:
-        """Say whether machine code for this CPU is on disk."""
+    def load(self) -> bool:
+        """Load the machine code for this CPU from disk, if it is there; say whether there is
+        machine code in this process now."""
 
     @abstractmethod
     def compile(self) -> None:

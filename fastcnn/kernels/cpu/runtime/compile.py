@@ -36,15 +36,12 @@ def load(wanted: Iterable[Code]) -> None:
             "Models need kernels in machine code, which Numba is told not to make: "
             "NUMBA_DISABLE_JIT is set. Start Python without it."
         )
-    waiting = [code for code in _with_required(wanted) if not code.loaded]
-    missing = [code for code in waiting if not code.in_cache()]
+    missing = [code for code in _with_required(wanted) if not (code.loaded or code.load())]
     if missing:
         names = ", ".join(code.name for code in missing)
         messages.say(f"fastcnn: compiling for this CPU, first run only: {names}")
         with _no_garbage_collection(), messages.status_cleared():
             _compile(missing)
-    for code in waiting:
-        code.compile()
 
 
 def _with_required(wanted: Iterable[Code]) -> list[Code]:
@@ -76,8 +73,7 @@ def _compile(missing: Sequence[Code]) -> None:
     waiting = missing
     with compile_processes.beside(MODULE, rows):
         for code in (*own, *reversed(others)):
-            # A file that was found is not read again for the count.
-            waiting = [other for other in waiting if not (other.loaded or other.in_cache())]
+            waiting = [other for other in waiting if not (other.loaded or other.load())]
             _show(len(missing) - len(waiting), len(missing))
             code.compile()
 
@@ -112,8 +108,7 @@ def main() -> None:
         # The process that needs it compiles it again, and tells what is wrong.
         with suppress(Exception):
             code = codes()[name]
-            if not code.in_cache():
-                code.compile()
+            code.compile()
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from typing import Any
 import llvmlite
 import numba
 from llvmlite.binding import ffi
-from numba.core import caching, serialize, sigutils
+from numba.core import caching, serialize
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 
 from fastcnn.kernels import code_cache, code_file
-from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.simd import register_tile
 from fastcnn.utils import forking, system
 
@@ -57,14 +56,14 @@ def writable() -> bool:
     root = cache_directory()
     with suppress(OSError):
         if root is not None:
-            folder = root / source_stamp()
+            folder = root / source_stamp("cpu")
             code_cache.prepare(folder)
             return os.access(folder, os.W_OK) and code_file.why_refused(folder) is None
     return False
 
 
 @functools.cache
-def source_stamp(device: str = "cpu") -> str:
+def source_stamp(device: str) -> str:
     """Return a digest of a device's kernels' sources and of what else machine code depends on."""
     versions = numba.__version__, llvmlite.__version__, str(sys.implementation.cache_tag)
     options = [f"{name}={vars(numba.config).get(name)}" for name in OPTIONS]
@@ -83,11 +82,7 @@ class KernelCache(caching.FunctionCache):
     def cache_path(self) -> str:
         """The folder, "" where nothing is kept."""
         root = cache_directory()
-        return "" if root is None else str(root / source_stamp())
-
-    def has(self, signature: Any, codegen: Any) -> bool:
-        """Say whether there is code for this CPU that can be used."""
-        return self._read(signature, codegen) is not None
+        return "" if root is None else str(root / source_stamp("cpu"))
 
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
         """Return what was compiled for a signature, or None."""
@@ -150,27 +145,3 @@ def cached_njit(**options: Any) -> Callable:
         return dispatcher
 
     return decorate
-
-
-class FunctionCode(Code):
-    """A function made by `cached_njit`, for one signature."""
-
-    def __init__(self, function: Any, signature: str):
-        self.name, self.module = function.__name__, function.__module__
-        self._function = function
-        self._signature = signature
-
-    @property
-    def loaded(self) -> bool:
-        """Whether there is machine code in this process."""
-        return bool(self._function.overloads)
-
-    def in_cache(self) -> bool:
-        """Say whether machine code for this CPU is on disk."""
-        types, _ = sigutils.normalize_signature(self._signature)
-        codegen = self._function.targetctx.codegen()
-        return bool(self._function._cache.has(types, codegen))
-
-    def compile(self) -> None:
-        """Load the machine code from disk, or compile it and write it there; once."""
-        self._function.compile(self._signature)

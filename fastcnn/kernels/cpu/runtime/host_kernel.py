@@ -53,26 +53,12 @@ def view(
 class HostKernel(Kernel):
     """A kernel whose body takes the record as a named tuple of whole numbers."""
 
-    loaded = True
-
     def __init__(self, body: Callable[[Record], None], dtype: np.dtype):
-        self.name, self.module = body.__name__, body.__module__
-        self.dtype = dtype
-        self._body = body
+        super().__init__(body, dtype, fastmath=False)
         self._record: Callable[..., Record] = namedtuple("Record", self.fields)  # type: ignore
         self._code = _Code(self._call)  # tables hold its address alone, so it must stay
-
-    @property
-    def address(self) -> int:
-        """The address of the entry from machine code."""
-        return ctypes.cast(self._code, ctypes.c_void_p).value or 0
-
-    def in_cache(self) -> bool:
-        """Say yes: there is nothing to compile."""
-        return True
-
-    def compile(self) -> None:
-        """Do nothing."""
+        self.address = ctypes.cast(self._code, ctypes.c_void_p).value or 0
+        self._loaded = True  # there is nothing to compile
 
     def _call(self, address: int) -> None:
         if stop[0]:

@@ -7,7 +7,10 @@ table of (address, record), and running a network that was never seen before com
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -15,8 +18,9 @@ import numpy as np
 from numba import types
 from numba.core.ccallback import CFunc
 
+from fastcnn.kernels.code_file import CodeFile
 from fastcnn.kernels.cpu.runtime.code import Code, codes, register
-from fastcnn.kernels.cpu.runtime.compile_cache import KernelCache
+from fastcnn.kernels.cpu.runtime.object_code import ObjectCode
 
 # Every record begins with these, written by the executor before each call:
 # images in this call (or in the batch), index of the first image (or of the part), chunks in use.
@@ -48,8 +52,11 @@ def as_record(dtype: np.dtype, values: dict[str, int | float]) -> np.ndarray:
     return row
 
 
-class Kernel(Code):
-    """A kernel's Python body, its record type and, once loaded, its machine code."""
+_Call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Kernel(ObjectCode):
+    """A kernel's Python body, its record type and, once loaded, the address of its machine code."""
 
     def __init__(
         self,
@@ -58,40 +65,38 @@ class Kernel(Code):
         fastmath: bool | set[str],
         requires: tuple[Code, ...] = (),
     ):
-        self.name, self.module = body.__name__, body.__module__
+        options = str(fastmath if isinstance(fastmath, bool) else sorted(fastmath))
+        code = hashlib.sha256(body.__code__.co_code).hexdigest()
+        super().__init__(body.__name__, body.__module__, *(dtype.names or ()), options, code)
         self.requires = requires
         self.dtype = dtype
-        signature = types.void(types.CPointer(numba.from_dtype(dtype)))
-        options = {"nopython": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": False}
-        # Numba declares neither what this class keeps nor that an address may be missing.
-        self._compiled: Any = CFunc(body, (signature.args, signature.return_type), {}, options)
-        self._body = body
+        self.address = 0
+        """Where the machine code is, once it is loaded."""
+        self._body, self._fastmath = body, fastmath
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of the record's fields."""
         return self.dtype.names or ()
 
-    @property
-    def loaded(self) -> bool:
-        """Whether there is machine code in this process."""
-        return self._compiled.address is not None
+    @cached_property
+    def call(self) -> Callable[[int], None]:
+        """A function that calls the machine code with a record's address, without the GIL."""
+        self.compile()
+        return _Call(self.address)
 
-    @property
-    def address(self) -> int:
-        """The machine code's address, or 0 where it has not been loaded."""
-        return int(self._compiled.address or 0)
+    def _compiled(self) -> CodeFile:
+        signature = types.void(types.CPointer(numba.from_dtype(self.dtype)))
+        options: dict[str, Any] = {"nopython": True, "error_model": "numpy", "_nrt": False}
+        options["fastmath"] = self._fastmath
+        # Numba does not declare what a function keeps.
+        function: Any = CFunc(self._body, (signature.args, signature.return_type), {}, options)
+        function.compile()
+        code = function._library._get_compiled_object()
+        return CodeFile({"symbol": function.native_name}, code)
 
-    def in_cache(self) -> bool:
-        """Say whether machine code for this CPU is on disk."""
-        target = self._compiled._targetdescr.target_context
-        return KernelCache(self._body).has(self._compiled._sig, target.codegen())
-
-    def compile(self) -> None:
-        """Load the machine code from disk, or compile it and write it there."""
-        if not self.loaded:
-            self._compiled._cache = KernelCache(self._body)
-            self._compiled.compile()
+    def _keep_addresses(self, address: Callable[[str], int], more: dict[str, Any]) -> None:
+        self.address = address(more["symbol"])
 
 
 def kernel(

@@ -1,16 +1,17 @@
-"""Code that goes straight to LLVM's code generator, past Numba and its optimizer.
+"""Machine code in files of object code, which LLVM links into the process.
 
-For functions that are emitted as they are to run. The machine code is kept on disk like that of a
-kernel.
+Neither Numba nor anything that it compiles with is needed for what is on disk already, and nothing
+is unpickled: a file is the code, and the names of its functions.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -20,88 +21,123 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from fastcnn.kernels import code_cache, code_file
+from fastcnn.kernels.code_file import CodeFile
 from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.runtime.compile_cache import cache_directory, source_stamp
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 
 
 class ObjectCode(Code):
-    """The functions of one module, which `emit` fills."""
+    """The functions in one file of object code.
 
-    def __init__(self, name: str, module: str, emit: Callable[[ir.Module], None]):
+    Args:
+        name: What the code is called.
+        module: The name of the module that makes it.
+        facts: What it depends on besides the sources of the kernels and the CPU.
+    """
+
+    def __init__(self, name: str, module: str, *facts: str):
         self.name, self.module = name, module
-        self._emit = emit
-        self._engine: llvm.ExecutionEngine | None = None
+        self._facts = facts
+        self._loaded = False
 
     @property
     def loaded(self) -> bool:
-        """Whether there is machine code in this process."""
-        return self._engine is not None
+        return self._loaded
 
-    def in_cache(self) -> bool:
-        """Say whether machine code for this CPU is on disk."""
-        return self._read() is not None
+    @global_compiler_lock
+    def load(self) -> bool:
+        file = None if self.loaded else self._read()
+        if file is not None:
+            self._link(file)
+        return self.loaded
 
     @global_compiler_lock
     def compile(self) -> None:
-        """Load the machine code from disk, or compile it and write it there."""
-        if self.loaded:
-            return
-        machine = _target_machine()
-        code = self._read()
-        if code is None:
-            code = self._compile(machine)
-            self._write(code)
-        engine = llvm.create_mcjit_compiler(
-            llvm.parse_assembly(""), machine, use_lmm=vars(config)["USE_LLVMLITE_MEMORY_MANAGER"]
-        )
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        self._keep_addresses(engine.get_function_address)
-        # Last: another thread, or this one after Ctrl-C, takes the code for loaded from now on.
-        self._engine = engine
+        if not self.load():
+            file = self._compiled()
+            self._write(file)
+            self._link(file)
 
     @abstractmethod
-    def _keep_addresses(self, address: Callable[[str], int]) -> None:
-        """Keep where the functions are; `address` tells it of one by its name."""
+    def _compiled(self) -> CodeFile:
+        """Return the object code, and what it takes to find its functions."""
 
-    def _compile(self, machine: llvm.TargetMachine) -> bytes:
+    @abstractmethod
+    def _keep_addresses(self, address: Callable[[str], int], more: dict[str, Any]) -> None:
+        """Keep where the functions are.
+
+        Args:
+            address: Tells it of one by its name.
+            more: What `_compiled` returned besides the code.
+        """
+
+    def _link(self, file: CodeFile) -> None:
+        engine = _engine()
+        engine.add_object_file(llvm.ObjectFileRef.from_data(file.code))
+        engine.finalize_object()
+        self._keep_addresses(engine.get_function_address, file.more)
+        # Last: another thread, or this one after Ctrl-C, takes the code for loaded from now on.
+        self._loaded = True
+
+    @functools.cached_property
+    def _key(self) -> str:
+        """What the code is of, but for the sources."""
+        return repr((self.name, self.module, *self._facts, llvm.get_process_triple(), *_cpu()))
+
+    def _path(self) -> Path | None:
+        root = cache_directory()
+        if root is None:
+            return None
+        end = hashlib.sha256(self._key.encode()).hexdigest()[:16]
+        return root / source_stamp("cpu") / f"{self.name}-{end}{code_file.CPU_SUFFIX}"
+
+    def _read(self) -> CodeFile | None:
+        path = self._path()
+        return None if path is None else code_file.read(path, self._key)
+
+    def _write(self, file: CodeFile) -> None:
+        path = self._path()
+        if path is None:
+            return
+        # Without a place to write, or on a full disk, it costs the time to compile, no more.
+        try:
+            code_cache.prepare(path.parent)
+            code_file.write(path, self._key, file.code, **file.more)
+        except OSError as error:
+            code_file.say_unkept(path.parent, error)
+
+
+class EmittedCode(ObjectCode):
+    """Functions that `emit` writes into a module as they are to run: past Numba and its optimizer,
+    straight to LLVM's code generator."""
+
+    def __init__(self, name: str, module: str, emit: Callable[[ir.Module], None]):
+        super().__init__(name, module)
+        self._emit = emit
+
+    def _compiled(self) -> CodeFile:
+        machine = _target_machine()
         module = ir.Module(self.name)
         module.triple = llvm.get_process_triple()
         module.data_layout = str(machine.target_data)
         self._emit(module)
         parsed = llvm.parse_assembly(str(module))
         parsed.verify()
-        return bytes(machine.emit_object(parsed))
-
-    def _path(self) -> Path | None:
-        root = cache_directory()
-        if root is None:
-            return None
-        end = hashlib.sha256(_key(self.name).encode()).hexdigest()[:16]
-        return root / source_stamp() / f"{self.name}-{end}{code_file.CPU_SUFFIX}"
-
-    def _read(self) -> bytes | None:
-        path = self._path()
-        file = None if path is None else code_file.read(path, _key(self.name))
-        return None if file is None else file.code
-
-    def _write(self, code: bytes) -> None:
-        path = self._path()
-        # Without a place to write, or on a full disk, it costs the time to compile, no more.
-        with suppress(OSError):
-            if path is not None:
-                code_cache.prepare(path.parent)
-                code_file.write(path, _key(self.name), code)
+        return CodeFile({}, bytes(machine.emit_object(parsed)))
 
 
-def _key(name: str) -> str:
-    """Return what the code is of, but for the sources."""
-    return repr((name, llvm.get_process_triple(), *_cpu()))
+@functools.cache
+def _engine() -> llvm.ExecutionEngine:
+    """Return what links object code: one for all, since it takes longer to make than to use."""
+    managed = vars(config)["USE_LLVMLITE_MEMORY_MANAGER"]
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(), use_lmm=managed)
 
 
+@functools.cache
 def _cpu() -> tuple[str, str]:
     """Return LLVM's name of this CPU and its features, those for wider vectors left out."""
+    # It also makes Numba's own functions known to LLVM, which kernels may call.
     codegen: JITCPUCodegen = cpu_target.target_context.codegen()
     name, features = codegen._get_host_cpu_name(), codegen._tm_features
     if LANES < 16:
