@@ -153,6 +153,11 @@ def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> 
     return [(x, program.add("average_pool_dx", [dy], x.shape, **op.attributes))]
 
 
+def _lp_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, y = op.inputs[0], op.outputs[0]
+    return [(x, program.add("lp_pool_dx", [x, y, dy], x.shape, **op.attributes))]
+
+
 def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     from_input = op.attributes.get("function") in FROM_INPUT
     saved = op.inputs[0] if from_input else op.outputs[0]
@@ -252,6 +257,7 @@ RULES: dict[str, Rule] = {
     "conv2d": _weighted,
     "copy": _copy,
     "dropout": _dropout,
+    "lp_pool": _lp_pool,
     "matmul": _weighted,
     "max_pool": _max_pool,
     "multiply": _multiply,

@@ -7,7 +7,7 @@ program is verified after its layers are lowered, before anything is made of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import inf, prod
 from typing import NoReturn
 
 from fastcnn.graph.problem import PADDING_MODES, Problem
@@ -125,6 +125,12 @@ def _pool(op: Op) -> None:
     _check_problem(op, problem_of(op))
 
 
+def _lp_pool(op: Op) -> None:
+    _pool(op)
+    if not 1 <= op.attributes["norm"] < inf:
+        _refuse(op, f"needs a norm from 1 on, and has {op.attributes['norm']!r}")
+
+
 def problem_of(op: Op) -> Problem:
     """Return the problem of a convolution or pooling. TypeError where its layer, one of a user's
     own, gave it something else."""
@@ -212,6 +218,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "conv2d_dx": _conv2d_dx,
     "copy": _alike,
     "dropout": _dropout,
+    "lp_pool": _lp_pool,
     "matmul": _matmul,
     "matmul_dx": _matmul,
     "max_pool": _pool,

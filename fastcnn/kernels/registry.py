@@ -27,6 +27,7 @@ class Kernels(NamedTuple):
     gating: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
+    norm_pooling: ModuleType
     normalization: ModuleType
     pooling: ModuleType
     train_step: ModuleType
@@ -34,7 +35,7 @@ class Kernels(NamedTuple):
 
 IN_NN = {
     *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
-    *("normalization", "pooling", "train_step"),
+    *("norm_pooling", "normalization", "pooling", "train_step"),
 }
 
 

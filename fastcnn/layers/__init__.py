@@ -16,6 +16,7 @@ from fastcnn.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    LpPooling2D,
     MaxPooling2D,
 )
 from fastcnn.layers.registry import LAYERS, from_config, register
@@ -42,6 +43,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "LocalResponseNormalization",
+    "LpPooling2D",
     "MaxPooling2D",
     "Normalization",
     "Parameter",
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 register(
-    *(IdentityShortcut,),
+    *(IdentityShortcut, LpPooling2D),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),

@@ -151,6 +151,56 @@ class AveragePooling2D(_Pooling):
         return {"counted": self._padding(self.input_shape)} if self.count_include_pad else {}
 
 
+class LpPooling2D(_Pooling):
+    """The norm of each window's pixels inside the image: (the sum of |x|^norm)^(1 / norm).
+
+    With a norm of 2 the square root of the sum of squares; the larger it is, the nearer to the
+    largest magnitude. PyTorch's `LPPool2d` is the same but for windows that `ceil_mode` cuts, whose
+    sum it scales up to that of a whole window.
+
+    Args:
+        pool_size: The window's (height, width) in pixels, or one integer for both.
+        strides: Steps of the window in pixels, likewise; None takes `pool_size`.
+        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
+            or ((top, bottom), (left, right)).
+        ceil_mode: As `MaxPooling2D`'s.
+        norm: The exponent, a number from 1 on.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: An argument has none of these forms, or, when the model is built, the window
+            does not fit the input or its padding is as large as the window.
+        TypeError: `norm` is no number.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, OH, OW, C], OH and OW as `MaxPooling2D`'s.
+
+    References:
+        Sermanet et al., 2012: Convolutional neural networks applied to house numbers digit
+        classification.
+    """
+
+    settings = (*_Pooling.settings, "norm")
+    kind = "lp_pool"
+
+    def __init__(
+        self,
+        pool_size: PairLike = (2, 2),
+        strides: PairLike | None = None,
+        padding: PaddingLike = "valid",
+        ceil_mode: bool = False,
+        norm: float = 2.0,
+        **common: Unpack[LayerOptions],
+    ):
+        super().__init__(pool_size, strides, padding, ceil_mode, **common)
+        self.norm = arguments.float32(self, "norm", norm, least=1)
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"norm": self.norm}
+
+
 class _GlobalPooling(Layer):
     """A window as large as the image; [H, W, C] becomes [C], or [1, 1, C] with `keepdims`."""
 

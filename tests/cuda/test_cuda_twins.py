@@ -64,6 +64,7 @@ NAMES_OF_CPU_ONLY = {
     "conv.direct.pixels_at_once": "fills a CPU's vectors with neighbouring pixels",
     "conv.direct.transposed": "a GPU's kernels turn the kernel as they read it",
     "conv.winograd.preparation": "a GPU's estimate counts the kernel's transform in every call",
+    "nn.pooling.window_of": "a GPU's threads cut a window along each axis by itself",
     "layout.fold_gradient": "sums what chunks found; `split_k` does on a GPU",
     "layout.pack_kernel": "lays kernels out for vectors",
     "layout.pack_tap": "lays kernels out for vectors",

@@ -53,6 +53,7 @@ LAYERS = {
         lambda: L.AveragePooling2D(3, 2, 1, ceil_mode=True, count_include_pad=True),
         shape=(4, 6, 2),
     ),
+    "LpPooling2D": between(lambda: L.LpPooling2D(2, 1, norm=3.0)),
     "AveragePooling2D": between(lambda: L.AveragePooling2D(2)),
     "AveragePooling2D overlapping": between(
         lambda: L.AveragePooling2D(3, strides=2, padding="same"), shape=(5, 4, 2)

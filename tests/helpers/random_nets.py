@@ -235,6 +235,9 @@ class _Drawing:
     def pooling(self, shape):
         size, strides, padding, _ = self.windows(shape, dilated=False)
         ceil_mode = self.chance(0.3)
+        if self.chance(0.2):
+            norm = self.choice((1.0, 2.0, 3.0))
+            return L.LpPooling2D(size, strides, padding, ceil_mode, norm)
         if self.chance(0.5):
             return L.MaxPooling2D(size, strides, padding, ceil_mode)
         return L.AveragePooling2D(size, strides, padding, ceil_mode, self.chance(0.5))

@@ -50,3 +50,19 @@ def test_what_counts_in_a_mean(include_pad):
     # Windows see 2, 3 and 1 of the image's rows; the last one's third row is beyond the padding.
     rows = np.array([2 / 3, 1, 1 / 2]) if include_pad else np.ones(3)
     np.testing.assert_allclose(shares, np.outer(rows, rows), rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm", [1.0, 2.0, 3.0])
+def test_norms_of_very_large_and_small_numbers(norm):
+    """Their powers leave float32."""
+    model = Sequential([L.LpPooling2D(norm=norm)], input_shape=(2, 2, 1), device="cpu")
+    for size in (1e30, 1e-30, 0.0):
+        x = np.array([3, -4, 0, 1], np.float32).reshape(1, 2, 2, 1) * np.float32(size)
+        expected = size * (3**norm + 4**norm + 1) ** (1 / norm)
+        np.testing.assert_allclose(model.predict(x).item(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [0.5, float("inf"), float("nan")])
+def test_a_norm_is_from_1_on(norm):
+    with pytest.raises(ValueError, match="norm must be a number of at least 1"):
+        L.LpPooling2D(norm=norm)

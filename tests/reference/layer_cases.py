@@ -188,6 +188,15 @@ POOLINGS = {
     "max one channel, batch 1": max_pool((5, 5, 1), 2, batch=1),
     "max 70 images": max_pool((4, 4, 3), 2, batch=70),
     "average (3, 1), strides (2, 3)": average_pool((6, 7, 5), (3, 1), strides=(2, 3)),
+    **{
+        f"norm {norm:g} of 3, overlapping": Case(
+            (6, 5, 17),
+            lambda norm=norm: L.LpPooling2D(3, 2, 1, ceil_mode=True, norm=norm),
+            *(2, "curve", "curve"),
+        )
+        for norm in (1, 2, 3.5, 12)
+    },
+    "norm 2 of 2": Case((4, 6, 3), lambda: L.LpPooling2D(), 5, "curve", "curve"),
     "global max": Case((5, 4, 17), lambda: L.GlobalMaxPooling2D(), 5, "exact"),
     "global max, one pixel": Case((1, 1, 3), lambda: L.GlobalMaxPooling2D(), 1, "exact"),
     "global average": Case((5, 4, 17), lambda: L.GlobalAveragePooling2D(), 5),

@@ -140,6 +140,20 @@ def average_pool_backward(
     return spread_over_windows(lambda number: share, x, pool, strides, padding, ceil)
 
 
+def lp_pool(x, pool, strides, padding, ceil, norm) -> Array:
+    """The norm of the pixels of the image in each window."""
+    powers = pool_windows(np.abs(x) ** norm, pool, strides, padding, ceil, fill=0.0)
+    return powers.sum(axis=0) ** (1 / norm)
+
+
+def lp_pool_backward(dy, x, pool, strides, padding, ceil, norm) -> Array:
+    y = lp_pool(x, pool, strides, padding, ceil, norm)
+    windows = pool_windows(x, pool, strides, padding, ceil, fill=0.0)
+    shares = np.abs(windows) / np.where(y == 0, 1.0, y)
+    slopes = np.sign(windows) * shares ** (norm - 1)
+    return spread_over_windows(lambda number: dy * slopes[number], x, pool, strides, padding, ceil)
+
+
 def pool_margins(shape, pool, strides, padding, ceil) -> list[tuple[int, int]]:
     """[(top, bottom), (left, right)] with the pixels that a last, incomplete window needs."""
     sides = margins(shape, pool, strides, padding)

@@ -142,8 +142,7 @@ def pooling(function, function_backward):
     def layer_function(run, layer, x):
         config = layer.get_config()
         arguments = [config[name] for name in ("pool_size", "strides", "padding", "ceil_mode")]
-        if "count_include_pad" in config:
-            arguments.append(config["count_include_pad"])
+        arguments += [config[name] for name in ("count_include_pad", "norm") if name in config]
         return function(x, *arguments), lambda dy: function_backward(dy, x, *arguments)
 
     return layer_function
@@ -316,6 +315,7 @@ LAYERS = {
     "Dense": dense,
     "MaxPooling2D": pooling(ref.max_pool, ref.max_pool_backward),
     "AveragePooling2D": pooling(ref.average_pool, ref.average_pool_backward),
+    "LpPooling2D": pooling(ref.lp_pool, ref.lp_pool_backward),
     "GlobalMaxPooling2D": global_pooling(ref.global_max_pool, ref.global_max_pool_backward),
     "GlobalAveragePooling2D": global_pooling(
         ref.global_average_pool, ref.global_average_pool_backward

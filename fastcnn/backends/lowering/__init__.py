@@ -43,6 +43,8 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "copy": shape.copy,
     "dropout": elementwise.dropout,
     "loss": loss.loss,
+    "lp_pool": pooling.lp_pool,
+    "lp_pool_dx": pooling.lp_pool_dx,
     "matmul": matmul.matmul,
     "matmul_dw": matmul.matmul_dw,
     "matmul_dx": matmul.matmul_dx,

@@ -34,6 +34,19 @@ def average_pool_dx(low: Regions, op: Op) -> None:
     pooling.average_dx(low.kernels.pooling, low.calls, *_averaged(op), dy, out)
 
 
+def lp_pool(low: Regions, op: Op) -> None:
+    x, y = low.region(op.inputs[0]), low.region(op.outputs[0])
+    problem, norm = op.attributes["problem"], op.attributes["norm"]
+    pooling.lp_forward(low.kernels.norm_pooling, low.calls, problem, norm, x, y)
+
+
+def lp_pool_dx(low: Regions, op: Op) -> None:
+    x, y, dy = (low.region(buffer) for buffer in op.inputs)
+    problem, norm = op.attributes["problem"], op.attributes["norm"]
+    dx = low.region(op.outputs[0])
+    pooling.lp_dx(low.kernels.norm_pooling, low.calls, problem, norm, x, y, dy, dx)
+
+
 def _averaged(op: Op) -> tuple[Problem, Padding]:
     """Return the problem and the padding whose pixels count in a mean."""
     return op.attributes["problem"], op.attributes.get("counted", ((0, 0), (0, 0)))

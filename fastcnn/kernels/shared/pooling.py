@@ -69,6 +69,29 @@ def average_dx(
     calls.emit(kernels.average_pool_dx, IMAGE, "dx", {"dy": dy, "dx": dx}, **values)
 
 
+def lp_forward(
+    kernels: ModuleType, calls: Calls, problem: Problem, norm: float, x: Region, y: Region
+) -> None:
+    """Emit norm pooling; `kernels` is a device's nn/norm_pooling.py."""
+    places = {"x": x, "y": y}
+    calls.emit(kernels.lp_pool, IMAGE, "y", places, norm=float(norm), **geometry(problem))
+
+
+def lp_dx(
+    kernels: ModuleType,
+    calls: Calls,
+    problem: Problem,
+    norm: float,
+    x: Region,
+    y: Region,
+    dy: Region,
+    dx: Region,
+) -> None:
+    """Emit its gradient."""
+    places = {"x": x, "y": y, "dy": dy, "dx": dx}
+    calls.emit(kernels.lp_pool_dx, IMAGE, "dx", places, norm=float(norm), **geometry(problem))
+
+
 def _counted_sizes(counted: Padding) -> dict[str, int]:
     (top, bottom), (left, right) = counted
     return {

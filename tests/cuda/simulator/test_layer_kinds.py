@@ -23,6 +23,8 @@ NAMES = [
     "global max",
     "global average",
     "identity shortcut",
+    "norm 2 of 2",
+    "norm 3.5 of 3, overlapping",
     "batch norm without scale",
     "batch norm without center",
     "response norm of 4, 33 channels",

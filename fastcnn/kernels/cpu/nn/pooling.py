@@ -42,7 +42,7 @@ AVERAGE_POOL_DX = record("dy", "dx", *GEOMETRY, *COUNTED)
 
 
 @kernel_function
-def _window(op, out_row, out_column):
+def window_of(op, out_row, out_column):
     """Return the window's part inside the image: first and end of rows, then of columns."""
     row = out_row * op.stride_h - op.top
     column = out_column * op.stride_w - op.left
@@ -125,7 +125,7 @@ def max_pool(pointer):
     zero = splat(0.0)
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
-            row, last_row, column, last_column = _window(op, out_row, out_column)
+            row, last_row, column, last_column = window_of(op, out_row, out_column)
             to = 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)
@@ -159,7 +159,7 @@ def max_pool_dx(pointer):
         floats(op.dx, op.height * op.width * op.channels)[:] = 0
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
-            row, last_row, column, last_column = _window(op, out_row, out_column)
+            row, last_row, column, last_column = window_of(op, out_row, out_column)
             start = 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):
                 lanes = min(LANES, op.channels - c)
@@ -185,7 +185,7 @@ def average_pool(pointer):
     op = record_at(pointer)
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
-            row, last_row, column, last_column = _window(op, out_row, out_column)
+            row, last_row, column, last_column = window_of(op, out_row, out_column)
             share = splat(1.0 / _counted(op, out_row, out_column))
             to = op.y + 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):
@@ -206,7 +206,7 @@ def average_pool_dx(pointer):
     floats(op.dx, op.height * op.width * op.channels)[:] = 0
     for out_row in range(op.out_height):
         for out_column in range(op.out_width):
-            row, last_row, column, last_column = _window(op, out_row, out_column)
+            row, last_row, column, last_column = window_of(op, out_row, out_column)
             share = splat(1.0 / _counted(op, out_row, out_column))
             start = op.dy + 4 * (out_row * op.out_width + out_column) * op.channels
             for c in range(0, op.channels, LANES):

@@ -26,7 +26,7 @@ def _tiles_or_pixels(count: int, values: dict[str, Any]) -> tuple[Any, int]:
 
 
 @inline
-def _inside(out, window, stride, before, size):
+def inside(out, window, stride, before, size):
     """Return the first and the end of a window's rows, or columns, inside the image."""
     first = out * stride - before
     return max(first, 0), min(first + window, size)
@@ -40,7 +40,7 @@ def _counted(out, window, stride, before, size, counted_before, counted_after):
 
 
 @inline
-def _covering(at, window, stride, before, outputs):
+def covering(at, window, stride, before, outputs):
     """Return the first and the end of the windows that cover a row, or a column."""
     first = quotient(max(at + before - window, -1) + stride, stride)
     return first, min(quotient(at + before, stride) + 1, outputs)
@@ -66,8 +66,8 @@ def max_pool(
     if e >= outputs:
         return
     out_row, out_column, c = position(e, out_width, channels)
-    row, last_row = _inside(out_row, window_h, stride_h, top, height)
-    column, last_column = _inside(out_column, window_w, stride_w, left, width)
+    row, last_row = inside(out_row, window_h, stride_h, top, height)
+    column, last_column = inside(out_column, window_w, stride_w, left, width)
     first = (row * width + column) * channels + c
     line = width * channels
     while n < count:
@@ -125,15 +125,15 @@ def max_pool_dx(
     if e >= size:
         return
     row, column, c = position(e, width, channels)
-    first_row, end_row = _covering(row, window_h, stride_h, top, out_height)
-    first_column, end_column = _covering(column, window_w, stride_w, left, out_width)
+    first_row, end_row = covering(row, window_h, stride_h, top, out_height)
+    first_column, end_column = covering(column, window_w, stride_w, left, out_width)
     while n < count:
         total = ZERO
         for out_row in range(first_row, end_row):
-            above, _ = _inside(out_row, window_h, stride_h, top, height)
+            above, _ = inside(out_row, window_h, stride_h, top, height)
             at = n * outputs + (out_row * out_width + first_column) * channels + c
             for out_column in range(first_column, end_column):
-                before, after = _inside(out_column, window_w, stride_w, left, width)
+                before, after = inside(out_column, window_w, stride_w, left, width)
                 number = (row - above) * (after - before) + column - before
                 if read(index, at, 0) == np.float32(number):
                     value = read(dy, at, 0)
@@ -156,8 +156,8 @@ def average_pool(
     if e >= outputs:
         return
     out_row, out_column, c = position(e, out_width, channels)
-    row, last_row = _inside(out_row, window_h, stride_h, top, height)
-    column, last_column = _inside(out_column, window_w, stride_w, left, width)
+    row, last_row = inside(out_row, window_h, stride_h, top, height)
+    column, last_column = inside(out_column, window_w, stride_w, left, width)
     rows = _counted(out_row, window_h, stride_h, top, height, counted_top, counted_bottom)
     columns = _counted(out_column, window_w, stride_w, left, width, counted_left, counted_right)
     share = ONE / np.float32(rows * columns)
@@ -188,8 +188,8 @@ def average_pool_dx(
     if e >= size:
         return
     row, column, c = position(e, width, channels)
-    first_row, end_row = _covering(row, window_h, stride_h, top, out_height)
-    first_column, end_column = _covering(column, window_w, stride_w, left, out_width)
+    first_row, end_row = covering(row, window_h, stride_h, top, out_height)
+    first_column, end_column = covering(column, window_w, stride_w, left, out_width)
     while n < count:
         total = ZERO
         for out_row in range(first_row, end_row):
