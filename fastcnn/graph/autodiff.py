@@ -257,6 +257,7 @@ RULES: dict[str, Rule] = {
     "conv2d": _weighted,
     "copy": _copy,
     "dropout": _dropout,
+    "local_conv": _weighted,
     "lp_pool": _lp_pool,
     "matmul": _weighted,
     "max_pool": _max_pool,

@@ -183,6 +183,16 @@ def _conv2d_dx(op: Op) -> None:
     _parameters(op, kernel=_weights(op, problem))
 
 
+def _local_conv(op: Op) -> None:
+    _reads(op, 1, 1)
+    problem = problem_of(op)
+    _check_problem(op, problem)
+    pixels, window = op.outputs[0].size // problem.filters, prod(problem.kernel) * problem.channels
+    if problem.groups != 1 or problem.dilation != (1, 1):
+        _refuse(op, "has neither groups nor dilation")
+    _parameters(op, kernel=pixels * window * problem.filters, bias=pixels * problem.filters)
+
+
 def _matmul(op: Op) -> None:
     _reads(op, 1, 1)
     x, y = op.inputs[0], op.outputs[0]
@@ -218,6 +228,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "conv2d_dx": _conv2d_dx,
     "copy": _alike,
     "dropout": _dropout,
+    "local_conv": _local_conv,
     "lp_pool": _lp_pool,
     "matmul": _matmul,
     "matmul_dx": _matmul,

@@ -27,6 +27,7 @@ class Kernels(NamedTuple):
     gating: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
+    locally_connected: ModuleType
     norm_pooling: ModuleType
     normalization: ModuleType
     pooling: ModuleType
@@ -35,7 +36,7 @@ class Kernels(NamedTuple):
 
 IN_NN = {
     *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
-    *("norm_pooling", "normalization", "pooling", "train_step"),
+    *("locally_connected", "norm_pooling", "normalization", "pooling", "train_step"),
 }
 
 

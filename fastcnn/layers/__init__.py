@@ -11,6 +11,7 @@ from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.gating import Scale, SqueezeExcite
 from fastcnn.layers.local_normalization import LocalResponseNormalization
+from fastcnn.layers.locally_connected import LocallyConnected2D
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
     AveragePooling2D,
@@ -43,6 +44,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "LocalResponseNormalization",
+    "LocallyConnected2D",
     "LpPooling2D",
     "MaxPooling2D",
     "Normalization",
@@ -59,7 +61,7 @@ __all__ = [
 ]
 
 register(
-    *(IdentityShortcut, LpPooling2D),
+    *(IdentityShortcut, LocallyConnected2D, LpPooling2D),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),

@@ -20,6 +20,7 @@ from fastcnn.layers import (
     GlobalMaxPooling2D,
     Layer,
     LeakyReLU,
+    LocallyConnected2D,
     MaxPooling2D,
     ReLU,
     Residual,
@@ -36,7 +37,10 @@ PASSING = (
     *(AuxiliaryClassifier, Dropout, Flatten, AveragePooling2D, MaxPooling2D),
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
-ACTIVATED = (Activation, Conv2D, Dense, DepthwiseConv2D, SeparableConv2D)
+ACTIVATED = (
+    *(Activation, Conv2D, Dense, DepthwiseConv2D),
+    *(LocallyConnected2D, SeparableConv2D),
+)
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 NEVER_NEGATIVE = ("relu", "relu6", "softplus")
 SIGNED = (

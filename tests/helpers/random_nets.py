@@ -102,7 +102,7 @@ class _Drawing:
             return L.Dense(self.choice(CHANNELS), **self.weighted())
         kinds = (
             *(self.convolution, self.convolution, self.depthwise, self.separable),
-            *(self.pooling, self.pooling, self.padding),
+            *(self.pooling, self.pooling, self.padding, self.local),
         )
         if self.chance(0.1):
             return self.choice((L.GlobalAveragePooling2D, L.GlobalMaxPooling2D))(
@@ -231,6 +231,11 @@ class _Drawing:
             **self.weighted(),
             **self.mode(shape),
         )
+
+    def local(self, shape):
+        size, strides, padding, _ = self.windows(shape, dilated=False)
+        filters = self.choice((1, 2, 5))
+        return L.LocallyConnected2D(filters, size, strides, padding, **self.weighted())
 
     def pooling(self, shape):
         size, strides, padding, _ = self.windows(shape, dilated=False)

@@ -162,6 +162,26 @@ DEPTHWISE = {
     "separable dilation 2": separable((7, 7, 6), 5, 3, dilation_rate=2, padding="same", batch=5),
 }
 
+LOCAL = {
+    f"locally connected {name}": Case(shape, lambda o=options: L.LocallyConnected2D(**o), batch)
+    for name, shape, options, batch in (
+        ("3x3", (5, 6, 3), {"filters": 5, "kernel_size": 3}, 2),
+        ("1x1", (3, 4, 17), {"filters": 20, "kernel_size": 1, "use_bias": False}, 5),
+        (
+            "relu, same, stride 2",
+            (6, 5, 4),
+            {
+                "filters": 17,
+                "kernel_size": (3, 2),
+                "strides": 2,
+                "padding": "same",
+                "activation": "relu",
+            },
+            33,
+        ),
+    )
+}
+
 POOLINGS = {
     **both_pools("2", (6, 8, 3), 2),
     **both_pools("2, odd image", (7, 5, 17), 2),
@@ -289,6 +309,7 @@ CASES: dict[str, Case] = {
     **CHANNELS,
     **COLUMNS,
     **DEPTHWISE,
+    **LOCAL,
     **POOLINGS,
     **NORMALIZATIONS,
     **GATINGS,

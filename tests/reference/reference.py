@@ -112,6 +112,24 @@ def as_grouped(kernel) -> Array:
     return kernel.reshape(kh, kw, 1, channels * multiplier)
 
 
+def local_windows(x, kernel_size, strides, padding) -> Array:
+    """[N, OH * OW, KH * KW * C]: the numbers under each window."""
+    padded = pad(x, margins(x.shape[1:3], kernel_size, strides, padding))
+    windows = np.stack(
+        [padded[index] for _, _, index in positions(padded, kernel_size, strides)], 3
+    )
+    return windows.reshape(len(x), windows.shape[1] * windows.shape[2], -1)
+
+
+def local_windows_backward(dwindows, x, kernel_size, strides, padding) -> Array:
+    sides = margins(x.shape[1:3], kernel_size, strides, padding)
+    dx = np.zeros_like(pad(x, sides))
+    for number, (_, _, index) in enumerate(positions(dx, kernel_size, strides)):
+        part = dwindows.reshape(*dx[index].shape[:3], -1, x.shape[-1])[:, :, :, number]
+        dx[index] += part
+    return unpad(dx, sides)
+
+
 # Pooling. `ceil` rounds the number of windows up, `include_pad` counts padding in a mean.
 
 

@@ -125,6 +125,27 @@ def separable_conv2d(run, layer, x, arguments):
     return y, backward
 
 
+def locally_connected_2d(run, layer, x):
+    config, kernel = layer.get_config(), run.value(layer, "kernel")
+    arguments = config["kernel_size"], config["strides"], config["padding"]
+    windows = ref.local_windows(x, *arguments)
+    shape = (len(x), *layer.output_shape)
+    bias = run.value(layer, "bias")
+    y = np.einsum("npk,pkf->npf", windows, kernel).reshape(shape)
+    y, inner = activate(run, y if bias is None else y + bias, config["activation"])
+
+    def backward(dy):
+        dy = inner(dy)
+        run.add(layer, "bias", dy.sum(axis=0), np.abs(dy).sum(axis=0))
+        dy = dy.reshape(len(x), len(kernel), -1)
+        summed = np.einsum("npk,npf->pkf", np.abs(windows), np.abs(dy))
+        run.add(layer, "kernel", np.einsum("npk,npf->pkf", windows, dy), summed)
+        dwindows = np.einsum("npf,pkf->npk", dy, kernel)
+        return ref.local_windows_backward(dwindows, x, *arguments)
+
+    return y, backward
+
+
 def dense(run, layer, x):
     kernel = run.value(layer, "kernel")
     y, end = biased_and_activated(run, layer, x @ kernel)
@@ -312,6 +333,7 @@ LAYERS = {
     "Conv2D": conv2d,
     "DepthwiseConv2D": depthwise_conv2d,
     "SeparableConv2D": separable_conv2d,
+    "LocallyConnected2D": locally_connected_2d,
     "Dense": dense,
     "MaxPooling2D": pooling(ref.max_pool, ref.max_pool_backward),
     "AveragePooling2D": pooling(ref.average_pool, ref.average_pool_backward),

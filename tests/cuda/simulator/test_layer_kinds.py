@@ -23,6 +23,7 @@ NAMES = [
     "global max",
     "global average",
     "identity shortcut",
+    "locally connected relu, same, stride 2",
     "norm 2 of 2",
     "norm 3.5 of 3, overlapping",
     "batch norm without scale",
