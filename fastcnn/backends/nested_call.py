@@ -9,12 +9,18 @@ since runs go one at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from typing import Any
 
 
 class _Thread(threading.local):
-    computing = False
+    """What each thread has: a lock that it alone takes, and holds while it computes.
+
+    A lock is taken and released by a `with` in one step each, between which no signal comes.
+    """
+
+    def __init__(self) -> None:
+        self.lock: Any = threading.RLock()
 
 
 _thread = _Thread()
@@ -22,7 +28,7 @@ _thread = _Thread()
 
 def refuse() -> None:
     """Raise RuntimeError where this thread computes already; before any lock is waited for."""
-    if _thread.computing:
+    if _thread.lock._is_owned():
         raise RuntimeError(
             "A model was called while this thread was in the middle of a model's computation: by a "
             "signal handler, or by the finalizer of an object. Only note there what is to be done, "
@@ -30,12 +36,7 @@ def refuse() -> None:
         )
 
 
-@contextmanager
-def refused() -> Iterator[None]:
-    """Refuse other calls in this thread meanwhile."""
-    before = _thread.computing
-    try:
-        _thread.computing = True
-        yield
-    finally:
-        _thread.computing = before
+def refused() -> AbstractContextManager[object]:
+    """Return a context in which other calls of this thread are refused."""
+    lock: AbstractContextManager[object] = _thread.lock
+    return lock

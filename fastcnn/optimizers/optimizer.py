@@ -12,6 +12,9 @@ from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import ConfiguredSettings
 
+TOO_LARGE = 2.0**128 - 2.0**103
+"""The least number that float32 rounds to infinity."""
+
 
 class ClippingOptions(TypedDict, total=False):
     """What the constructor of every optimizer takes besides its own arguments."""
@@ -150,14 +153,13 @@ class Optimizer(ConfiguredSettings):
         """
         rate = self.learning_rate_at(step)
         numbers = (rate, self.weight_decay or 0.0, *self._numbers(rate, step))
-        hyper = np.zeros(8, np.float32)
-        with np.errstate(over="ignore"):
-            hyper[: len(numbers)] = numbers
-        if not np.isfinite(hyper).all():
+        if not all(abs(number) < TOO_LARGE for number in numbers):
             raise ValueError(
                 f"{type(self).__name__}: the learning rate {rate:g} at step {step} is too large: "
                 "what the update multiplies by is above what float32 holds."
             )
+        hyper = np.zeros(8, np.float32)
+        hyper[: len(numbers)] = numbers
         return hyper
 
     def _numbers(self, rate: float, step: int) -> tuple[float, ...]:

@@ -187,7 +187,7 @@ def images(
     they must then have the model's input shape.
     """
     transform = Transform(preprocessing=model.preprocessing) if transform is None else transform
-    if is_dataset(x):
+    if not isinstance(x, np.ndarray) and is_dataset(x):
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
         _fitting_dataset(model, x, name, transform)
@@ -203,8 +203,11 @@ def images(
         raise ValueError(f"{name} must hold at least one image. Received shape {pixels.shape}.")
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
-    with np.errstate(over="ignore"):
-        pixels = np.ascontiguousarray(pixels, np.float32)
+    if pixels.dtype == np.float32:
+        pixels = np.ascontiguousarray(pixels)
+    else:
+        with np.errstate(over="ignore"):
+            pixels = np.ascontiguousarray(pixels, np.float32)
     finite(pixels, name)
     return pixels
 

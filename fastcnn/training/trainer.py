@@ -280,9 +280,11 @@ class Trainer(BatchTrainer):
                 [run(batch) for batch in epoch_iterator.prepared_stream(self, source)]
             )
         images = input_checks.images(self, source, "predict: x")
-        outputs = np.empty((len(images), *self.output_shape), np.float32)
         # Few images, whatever their number, go by the plan of a usual batch; one goes by itself.
         capacity = min(size, max(len(images), USUAL_BATCH)) if len(images) > 1 else 1
+        if isinstance(images, np.ndarray) and len(images) <= size and not self.preprocessing:
+            return run(images, capacity)
+        outputs = np.empty((len(images), *self.output_shape), np.float32)
         start = 0
         with closing(epoch_iterator.prepared(self, images, size)) as batches:
             for batch in batches:

@@ -100,11 +100,11 @@ def is_whole(value: object) -> bool:
 def whole(owner: object, argument: str, value: Any, *, least: int, most: int = LARGEST) -> int:
     """value as an int when it is a whole number from ``least`` to ``most``. TypeError or ValueError
     otherwise."""
-    expected = _range("a whole number", least, math.inf, -math.inf, math.inf)
-    if not is_whole(value) and not (isinstance(value, float) and value.is_integer()):
-        raise TypeError(_sentence(owner, argument, expected, value))
-    if value < least:
-        raise ValueError(_sentence(owner, argument, expected, value))
+    fits = is_whole(value) or (isinstance(value, float) and value.is_integer())
+    if not fits or value < least:
+        expected = _range("a whole number", least, math.inf, -math.inf, math.inf)
+        kind = ValueError if fits else TypeError
+        raise kind(_sentence(owner, argument, expected, value))
     if value > most:
         expected = f"a whole number from {least} to {most:,}"
         raise ValueError(_sentence(owner, argument, expected, value))

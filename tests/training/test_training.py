@@ -223,6 +223,10 @@ def test_predict_in_batches():
     pixels = (x * 200).astype(np.uint8)
     floats = pixels.astype(np.float32)
     assert np.array_equal(Trainer.predict(model, pixels), Trainer.predict(model, floats))
+    first = Trainer.predict(model, x[:1])
+    kept = first.copy()
+    Trainer.predict(model, x[1:2])
+    assert np.array_equal(first, kept)  # an array of its own
 
 
 def test_predict_needs_no_compilation():

@@ -14,7 +14,7 @@ from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
-from fastcnn.backends.cpu.thread_pool import NOTHING, pool
+from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.runtime import host_kernel
@@ -27,6 +27,9 @@ BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is ma
 LEAST_CHUNKS, MOST_CHUNKS = 4, 16
 MOST_CHOICES = 64  # numbers of images for which a plan remembers how many threads are fastest
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
+
+
+_COLUMNS = {name: column for column, name in enumerate(BASES)}
 
 
 def allocate(size: int) -> np.ndarray:
@@ -44,6 +47,7 @@ class _Runtime:
     bases: np.ndarray
     arena: np.ndarray
     queues: np.ndarray
+    images: int = 0  # that the plan is made for
 
 
 class Executable:
@@ -107,11 +111,11 @@ class Executable:
         words[:, : len(table.words)] = table.words
         bases = np.zeros((threads, -(-len(BASES) // 16) * 16), np.int64)
         for name, array in {**self.memory, **self._outside_arrays}.items():
-            bases[:, BASES.index(name)] = array.ctypes.data
-        bases[:, BASES.index("tiles")] = tiles.address
-        bases[:, BASES.index("thread")] = arena.ctypes.data + np.arange(threads) * thread_bytes
+            bases[:, _COLUMNS[name]] = array.ctypes.data
+        bases[:, _COLUMNS["tiles"]] = tiles.address
+        bases[:, _COLUMNS["thread"]] = arena.ctypes.data + np.arange(threads) * thread_bytes
         queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
-        bases[:, BASES.index("ahead")] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
+        bases[:, _COLUMNS["ahead"]] = queues.ctypes.data + np.arange(threads) * queues.strides[0]
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
         at = [array.ctypes.data for array in (*tables, table.ahead, host_kernel.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
@@ -123,28 +127,35 @@ class Executable:
         for name, array in arrays.items():
             if self._outside_arrays.get(name) is not array:
                 self._outside_arrays[name] = array
-                self._runtime.bases[:, BASES.index(name)] = array.ctypes.data
+                self._runtime.bases[:, _COLUMNS[name]] = array.ctypes.data
 
     def run(self, images: int, version: int) -> None:
         """Run for a number of images; `version` says whether the weights are as last time."""
         most = num_threads() if images > 1 or self.parallel else 1
+        if most == 1:
+            self._run(images, version, 1)
+            return
         choice = self._thread_choice(images, most)
         threads = choice.next()
-        if threads > len(self._runtime.words):
-            self._runtime = self._for_threads(threads)
-        plan = self._runtime.plan
-        if plan[executor.IMAGES] != images:
+        start = time.perf_counter()
+        self._run(images, version, threads)
+        choice.note(time.perf_counter() - start)
+
+    def _run(self, images: int, version: int, threads: int) -> None:
+        runtime = self._runtime
+        if threads > len(runtime.words):
+            runtime = self._runtime = self._for_threads(threads)
+        plan = runtime.plan
+        if runtime.images != images:
             # Few images go in smaller blocks, so that several threads find work.
             block = min(self.block, max(1, images // LEAST_CHUNKS))
             blocks = -(-images // block)
             per_chunk = -(-blocks // self.chunks)
             plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
+            runtime.images = images
         plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
         self._prepared = None
-        start = time.perf_counter()
-        within = host_kernel.run() if self._calls_host else NOTHING
-        pool.run(self._runtime.plan_at, threads, within)
-        choice.note(time.perf_counter() - start)
+        pool.run(runtime.plan_at, threads, host_kernel.run() if self._calls_host else None)
         self._prepared = version
 
     def _thread_choice(self, images: int, most: int) -> ThreadChoice:

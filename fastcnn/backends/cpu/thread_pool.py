@@ -11,7 +11,7 @@ import atexit
 import ctypes
 import os
 import threading
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from fastcnn.backends.cpu import executor
 from fastcnn.utils import forking
 
 CLOSING_SECONDS = 2.0  # that Python waits for the threads when it ends
-NOTHING = nullcontext()
 _WORD = 8  # bytes
 
 _python = ctypes.pythonapi
@@ -43,16 +42,23 @@ class ThreadPool:
             os.register_at_fork(after_in_child=self._forget)
 
     def run(
-        self, plan_at: int, threads: int, within: AbstractContextManager[None] = NOTHING
+        self, plan_at: int, threads: int, within: AbstractContextManager[None] | None = None
     ) -> None:
         """Run the plan at an address, int64[len(executor.PLAN)], on a number of threads, `within` a
         context that no other run shares."""
-        with self._lock, within:
-            if threads > self._threads:
-                self._close()
-                self._start(threads)
-            self._part[0] = self._control_at, 0, plan_at, threads
-            executor.take_part.call(self._part_at)
+        with self._lock:
+            if within is None:
+                self._take_part(plan_at, threads)
+            else:
+                with within:
+                    self._take_part(plan_at, threads)
+
+    def _take_part(self, plan_at: int, threads: int) -> None:
+        if threads > self._threads:
+            self._close()
+            self._start(threads)
+        self._part[0] = self._control_at, 0, plan_at, threads
+        executor.take_part.call(self._part_at)
 
     def _forget(self) -> None:
         self.helpers: list[threading.Thread] = []

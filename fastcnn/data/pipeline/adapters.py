@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
+import numpy as np
+
 from fastcnn.data.dataset import is_dataset
 from fastcnn.data.pipeline.indexed import Indexed
 from fastcnn.data.pipeline.stream import Stream
@@ -53,6 +55,8 @@ def adapted(value: Any, channels: int, name: str, labelled: bool = True) -> Any:
         TypeError: It is nearly a source; the error says what it lacks.
         ValueError: It is empty.
     """
+    if isinstance(value, np.ndarray):
+        return value
     if is_map_style(value):
         if not len(value):
             raise ValueError(f"{name} must hold at least one image. Received an empty data set.")
