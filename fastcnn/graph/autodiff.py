@@ -216,6 +216,18 @@ def _multiply(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Path
     return paths
 
 
+def _group_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, moments = op.inputs[0], op.outputs[1]
+    wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
+    reads, settings = [x, dy, moments], op.attributes
+    if wanted:
+        program.append("group_norm_dw", reads, [], op.parameters, gradient_of=wanted, **settings)
+    if x not in needed:
+        return []
+    gamma = {name: op.parameters[name] for name in op.parameters if name == "gamma"}
+    return [(x, program.add("group_norm_dx", reads, x.shape, gamma, **settings))]
+
+
 def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
     return [(x, program.add("response_norm_dx", [x, dy], x.shape, **op.attributes))]
@@ -257,6 +269,7 @@ RULES: dict[str, Rule] = {
     "conv2d": _weighted,
     "copy": _copy,
     "dropout": _dropout,
+    "group_norm": _group_norm,
     "local_conv": _weighted,
     "lp_pool": _lp_pool,
     "matmul": _weighted,

@@ -66,6 +66,21 @@ def _dropout(op: Op) -> None:
         _refuse(op, f"needs a rate from 0 to below 1, and has {op.attributes['rate']!r}")
 
 
+def _group_norm(op: Op) -> None:
+    rows, groups, channels = (op.attributes[name] for name in ("rows", "groups", "channels"))
+    alike = len(op.inputs) == 1 and len(op.outputs) == 2
+    if not alike or op.inputs[0].shape != op.outputs[0].shape:
+        _refuse(op, "makes what has the shape of its one input, and the moments")
+    size = op.inputs[0].size
+    if min(rows, groups) < 1 or channels % groups or size % (rows * channels):
+        _refuse(op, f"cuts {size} numbers into {rows} rows of {channels} channels, {groups} groups")
+    if op.outputs[1].size != 2 * rows * groups:
+        _refuse(op, f"makes {2 * rows * groups} moments")
+    for name, parameter in op.parameters.items():
+        if parameter.size != channels:
+            _refuse(op, f"needs a {name} of {channels} numbers, and has one of {parameter.shape}")
+
+
 def _multiply(op: Op) -> None:
     _reads(op, 2, 2)
     x, gate = op.inputs
@@ -228,6 +243,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "conv2d_dx": _conv2d_dx,
     "copy": _alike,
     "dropout": _dropout,
+    "group_norm": _group_norm,
     "local_conv": _local_conv,
     "lp_pool": _lp_pool,
     "matmul": _matmul,

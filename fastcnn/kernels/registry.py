@@ -25,6 +25,7 @@ class Kernels(NamedTuple):
     conv: ModuleType
     dense: ModuleType
     gating: ModuleType
+    group_normalization: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
     locally_connected: ModuleType
@@ -35,8 +36,8 @@ class Kernels(NamedTuple):
 
 
 IN_NN = {
-    *("activation", "activation_functions", "bias", "dense", "gating", "local_normalization"),
-    *("locally_connected", "norm_pooling", "normalization", "pooling", "train_step"),
+    *("activation", "activation_functions", "bias", "dense", "gating", "group_normalization"),
+    *("local_normalization", "norm_pooling", "normalization", "pooling", "train_step"),
 }
 
 

@@ -10,6 +10,7 @@ from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.gating import Scale, SqueezeExcite
+from fastcnn.layers.group_normalization import GroupNormalization, LayerNormalization
 from fastcnn.layers.local_normalization import LocalResponseNormalization
 from fastcnn.layers.locally_connected import LocallyConnected2D
 from fastcnn.layers.normalization import BatchNormalization
@@ -40,8 +41,10 @@ __all__ = [
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "IdentityShortcut",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "LocalResponseNormalization",
     "LocallyConnected2D",
@@ -64,6 +67,7 @@ register(
     *(IdentityShortcut, LocallyConnected2D, LpPooling2D),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
+    *(GroupNormalization, LayerNormalization),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
 )

@@ -79,6 +79,15 @@ LAYERS = {
         lambda: L.ReLU(),
         lambda: L.MaxPooling2D(),
     ),
+    "GroupNormalization": Net(
+        (3, 2, 2), lambda: [L.Conv2D(6, 1), L.GroupNormalization(2), L.ReLU()]
+    ),
+    "GroupNormalization of one group": between(lambda: L.GroupNormalization(1, scale=False)),
+    "LayerNormalization": Net((3, 2, 2), lambda: [L.Conv2D(5, 1), L.LayerNormalization()]),
+    "LayerNormalization of vectors": Net(
+        (3,), lambda: [L.Dense(5), L.LayerNormalization(), L.ReLU(), L.Dense(2)]
+    ),
+    "LayerNormalization of images": between(lambda: L.LayerNormalization((1, 2, 3), center=False)),
     "LocalResponseNormalization": between(
         lambda: L.LocalResponseNormalization(2, alpha=3.0, beta=0.7, k=0.5), shape=(3, 2, 5)
     ),

@@ -113,7 +113,7 @@ class _Drawing:
     def keeping(self, shape, depth):
         """A layer that leaves the shape as it is."""
         kinds = [self.activation, self.activation, self.normalization, self.affine, self.dropout]
-        kinds += [self.local_normalization]
+        kinds += [self.local_normalization, self.image_normalization]
         if depth < DEEPEST:
             kinds += [self.residual, self.residual, self.concat] if depth == 0 else [self.residual]
             kinds += [self.scale]
@@ -285,6 +285,25 @@ class _Drawing:
         return L.LocalResponseNormalization(
             self.whole(1, 6), self.choice((1e-4, 0.5, 2.0)), self.choice((0.5, 0.75, 1.0)), 1.0
         )
+
+    def image_normalization(self, shape, depth):
+        """Group or layer normalization, of enough numbers together."""
+        options = {
+            "epsilon": self.choice((1e-2, 1e-3)),
+            "center": self.chance(0.8),
+            "scale": self.chance(0.8),
+            **self.common(),
+        }
+        size, channels = int(np.prod(shape)), shape[-1]
+        groups = [g for g in (1, 2, 3, channels) if channels % g == 0]
+        groups = [g for g in groups if size // g >= LEAST_STATISTICS]
+        axes = [tuple(range(-n, 0)) for n in range(1, len(shape) + 1)]
+        axes = [axis for axis in axes if np.prod(shape[axis[0] :]) >= LEAST_STATISTICS]
+        if not groups:
+            return self.local_normalization(shape, depth)
+        if self.chance(0.5):
+            return L.GroupNormalization(self.choice(groups), **options)
+        return L.LayerNormalization(self.choice(axes), **options)
 
     def affine(self, shape, depth):
         each = self.chance(0.5)

@@ -254,6 +254,27 @@ LOCAL_NORMALIZATIONS = {
     },
 }
 
+
+def image_norm(make, shape, batch=2) -> Case:
+    return Case(shape, make, batch, "statistics", "statistics")
+
+
+IMAGE_NORMALIZATIONS = {
+    "group norm": image_norm(lambda: L.GroupNormalization(2), (4, 5, 6)),
+    "group norm of one group": image_norm(lambda: L.GroupNormalization(1), (3, 4, 17), 5),
+    "group norm of each channel": image_norm(lambda: L.GroupNormalization(-1), (4, 5, 5)),
+    "group norm of groups of 17": image_norm(
+        lambda: L.GroupNormalization(2, epsilon=1e-5, center=False), (4, 3, 34)
+    ),
+    "group norm of 64, 33 images": image_norm(
+        lambda: L.GroupNormalization(scale=False), (3, 3, 64), 33
+    ),
+    "layer norm": image_norm(lambda: L.LayerNormalization(), (3, 4, 5), 5),
+    "layer norm, 33 channels": image_norm(lambda: L.LayerNormalization(scale=False), (4, 3, 33), 5),
+    "layer norm of images": image_norm(lambda: L.LayerNormalization((-3, -2, -1)), (3, 4, 5)),
+    "layer norm of rows": image_norm(lambda: L.LayerNormalization([3, 2], center=False), (3, 4, 5)),
+}
+
 GATINGS = {
     "squeeze and excite": Case((4, 5, 3), lambda: L.SqueezeExcite(2), 2, "curve", "chain"),
     "squeeze and excite, 17 channels": Case(
@@ -313,6 +334,7 @@ CASES: dict[str, Case] = {
     **POOLINGS,
     **NORMALIZATIONS,
     **GATINGS,
+    **IMAGE_NORMALIZATIONS,
     **LOCAL_NORMALIZATIONS,
     **OTHERS,
 }

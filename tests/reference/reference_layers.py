@@ -240,6 +240,36 @@ def batch_normalization(run, layer, x):
     return ref.batch_norm(x, gamma, beta, mean, variance, epsilon), backward
 
 
+def image_normalization(run, layer, x):
+    """Group and layer normalization: each part of `parts`, [N, rows, pixels, groups, width]."""
+    config = layer.get_config()
+    if "groups" in config:
+        groups = x.shape[-1] if config["groups"] < 0 else config["groups"]
+        parts = x.reshape(len(x), 1, -1, groups, x.shape[-1] // groups)
+    else:
+        count = len(np.atleast_1d(config["axis"]))
+        parts = x.reshape(len(x), -1, 1, 1, int(np.prod(x.shape[-count:])))
+    mean = parts.mean(axis=(2, 4), keepdims=True)
+    deviation = np.sqrt(parts.var(axis=(2, 4), keepdims=True) + config["epsilon"])
+    unit = (parts - mean) / deviation
+    gamma, beta = run.value(layer, "gamma"), run.value(layer, "beta")
+    gamma = np.ones(parts.shape[3:]) if gamma is None else gamma.reshape(parts.shape[3:])
+    beta = 0.0 if beta is None else beta.reshape(parts.shape[3:])
+
+    def backward(dy):
+        dy = dy.reshape(parts.shape)
+        shape = layer.parameters[0].shape if layer.parameters else ()
+        for name, terms in (("gamma", dy * unit), ("beta", dy)):
+            sums = (values.sum(axis=(0, 1, 2)) for values in (terms, np.abs(terms)))
+            run.add(layer, name, *(total.reshape(shape or total.shape) for total in sums))
+        slope = gamma * dy
+        slope = slope - slope.mean(axis=(2, 4), keepdims=True)
+        slope = slope - unit * (gamma * dy * unit).mean(axis=(2, 4), keepdims=True)
+        return (slope / deviation).reshape(x.shape)
+
+    return (unit * gamma + beta).reshape(x.shape), backward
+
+
 def local_response_normalization(run, layer, x):
     config, channels = layer.get_config(), x.shape[-1]
     size, beta = config["size"], config["beta"]
@@ -346,6 +376,8 @@ LAYERS = {
     "ZeroPadding2D": zero_padding,
     "Dropout": dropout,
     "BatchNormalization": batch_normalization,
+    "GroupNormalization": image_normalization,
+    "LayerNormalization": image_normalization,
     "LocalResponseNormalization": local_response_normalization,
     "Rescaling": rescaling,
     "Normalization": normalization,

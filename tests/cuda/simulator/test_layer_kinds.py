@@ -30,6 +30,8 @@ NAMES = [
     "batch norm without center",
     "response norm of 4, 33 channels",
     "response norm of 5, 3 channels",
+    "group norm",
+    "layer norm of rows",
     "squeeze and excite, 17 channels",
     "scale by the input's shape",
     "zero padding asymmetric",
@@ -57,6 +59,16 @@ def test_layer(name):
 
 def test_these_are_all_kinds():
     """What stands in no case here is in `test_networks`."""
-    there = {"Activation", "Concat", "Conv2D", "Dense", "Dropout", "Flatten", "Residual", "ReLU"}
+    there = {
+        "Activation",
+        "AuxiliaryClassifier",
+        "Concat",
+        "Conv2D",
+        "Dense",
+        "Dropout",
+        "Flatten",
+        "Residual",
+        "ReLU",
+    }
     used = {type(CASES[name].layer()).__name__ for name in NAMES}
     assert used | there >= {*LAYERS}

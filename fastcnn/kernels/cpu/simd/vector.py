@@ -87,6 +87,19 @@ def stream(typing, value, address):
 
 
 @intrinsic
+def first_lanes(typing, value, lanes):
+    """Return a vector with its first lanes, and zero beyond."""
+
+    def emit(context, builder, signature, arguments):
+        value, lanes = arguments
+        return builder.select(
+            Memory(builder, lanes).mask, value, ir.Constant(VECTOR, [0.0] * LANES)
+        )
+
+    return vector_type(vector_type, types.int64), emit
+
+
+@intrinsic
 def splat(typing, number):
     """Return a vector with one number in every lane."""
 
