@@ -228,6 +228,11 @@ def _group_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Pa
     return [(x, program.add("group_norm_dx", reads, x.shape, gamma, **settings))]
 
 
+def _contrast_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, reads = op.inputs[0], [dy, *op.outputs[1:]]
+    return [(x, program.add("contrast_norm_dx", reads, x.shape, **op.attributes))]
+
+
 def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
     return [(x, program.add("response_norm_dx", [x, dy], x.shape, **op.attributes))]
@@ -266,6 +271,7 @@ RULES: dict[str, Rule] = {
     "affine": _affine,
     "average_pool": _average_pool,
     "concat": _concat,
+    "contrast_norm": _contrast_norm,
     "conv2d": _weighted,
     "copy": _copy,
     "dropout": _dropout,

@@ -81,6 +81,18 @@ def _group_norm(op: Op) -> None:
             _refuse(op, f"needs a {name} of {channels} numbers, and has one of {parameter.shape}")
 
 
+def _contrast_norm(op: Op) -> None:
+    size, sigma = op.attributes["size"], op.attributes["sigma"]
+    if size < 1 or size % 2 == 0 or sigma <= 0:
+        _refuse(op, f"needs an odd size and a sigma above 0, and has {size!r} and {sigma!r}")
+    shapes = [buffer.shape for buffer in op.outputs]
+    if len(op.inputs) != 1 or len(shapes) != 4 or shapes[:2] != [op.inputs[0].shape] * 2:
+        _refuse(op, "makes two images of the shape of its one input, and two maps")
+    height, width, _ = _image(op, op.inputs[0])
+    if shapes[2:] != [(height, width)] * 2:
+        _refuse(op, f"makes two maps ({height}, {width})")
+
+
 def _multiply(op: Op) -> None:
     _reads(op, 2, 2)
     x, gate = op.inputs
@@ -239,6 +251,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "affine": _affine,
     "average_pool": _pool,
     "concat": _concat,
+    "contrast_norm": _contrast_norm,
     "conv2d": _conv2d,
     "conv2d_dx": _conv2d_dx,
     "copy": _alike,

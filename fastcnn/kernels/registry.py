@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from math import inf
 from types import ModuleType
@@ -22,6 +22,7 @@ class Kernels(NamedTuple):
     activation: ModuleType
     activation_functions: ModuleType
     bias: ModuleType
+    contrast_normalization: ModuleType
     conv: ModuleType
     dense: ModuleType
     gating: ModuleType
@@ -35,17 +36,13 @@ class Kernels(NamedTuple):
     train_step: ModuleType
 
 
-IN_NN = {
-    *("activation", "activation_functions", "bias", "dense", "gating", "group_normalization"),
-    *("local_normalization", "norm_pooling", "normalization", "pooling", "train_step"),
-}
+OUTSIDE_NN = ("conv", "layout")
 
 
-@cache
 def kernels_of(device: str) -> Kernels:
     """Return the kernels of "cpu" or "cuda"."""
     package = f"fastcnn.kernels.{device}"
-    paths = (f"nn.{name}" if name in IN_NN else name for name in Kernels._fields)
+    paths = (name if name in OUTSIDE_NN else f"nn.{name}" for name in Kernels._fields)
     return Kernels(*(import_module(f"{package}.{path}") for path in paths))
 
 

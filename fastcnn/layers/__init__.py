@@ -11,7 +11,10 @@ from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout
 from fastcnn.layers.gating import Scale, SqueezeExcite
 from fastcnn.layers.group_normalization import GroupNormalization, LayerNormalization
-from fastcnn.layers.local_normalization import LocalResponseNormalization
+from fastcnn.layers.local_normalization import (
+    LocalContrastNormalization,
+    LocalResponseNormalization,
+)
 from fastcnn.layers.locally_connected import LocallyConnected2D
 from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.layers.pooling import (
@@ -46,6 +49,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "LocalContrastNormalization",
     "LocalResponseNormalization",
     "LocallyConnected2D",
     "LpPooling2D",
@@ -67,7 +71,7 @@ register(
     *(IdentityShortcut, LocallyConnected2D, LpPooling2D),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
-    *(GroupNormalization, LayerNormalization),
+    *(GroupNormalization, LayerNormalization, LocalContrastNormalization),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
 )

@@ -64,3 +64,58 @@ class LocalResponseNormalization(Layer):
             beta=self.beta,
             k=self.k,
         )
+
+
+class LocalContrastNormalization(Layer):
+    """Takes from each number the mean around its pixel, and divides by the deviation there.
+
+    Means are over all channels and over a square window, weighted by a Gaussian; of a window at the
+    border, over what lies inside the image. With v = x - mean(x) and s = sqrt(mean(v^2)),
+    y = v / max(s, the mean of s over the image, epsilon).
+
+    Args:
+        size: Pixels of the window's side, odd.
+        sigma: The Gaussian's standard deviation in pixels, above 0; None for a quarter of `size`.
+        epsilon: The least divisor, above 0: of an image without any contrast.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: An argument is no number.
+        ValueError: One of them is out of its range.
+
+    Shape:
+        Input and output: [N, H, W, C].
+
+    References:
+        Jarrett, Kavukcuoglu, Ranzato and LeCun, 2009: What is the best multi-stage architecture for
+        object recognition?
+    """
+
+    settings = ("size", "sigma", "epsilon")
+    rank = 3
+
+    def __init__(
+        self,
+        size: int = 9,
+        sigma: float | None = None,
+        epsilon: float = 1e-4,
+        **common: Unpack[LayerOptions],
+    ):
+        super().__init__(**common)
+        self.size = arguments.whole(self, "size", size, least=1, most=arguments.MOST_PIXELS)
+        if self.size % 2 == 0:
+            raise ValueError(
+                f"{self.label}: size must be odd, so that the window has a middle. Received {size}."
+            )
+        self.sigma = None if sigma is None else arguments.float32(self, "sigma", sigma, above=0)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        y, centered = program.buffer(x.shape), program.buffer(x.shape)
+        squares, divisors = program.buffer(x.shape[:2]), program.buffer(x.shape[:2])
+        sigma = self.size / 4 if self.sigma is None else self.sigma
+        settings = {"size": self.size, "sigma": sigma, "epsilon": self.epsilon}
+        outputs = (y, centered, squares, divisors)
+        program.append("contrast_norm", [x], outputs, None, (), **settings)
+        return y

@@ -88,6 +88,13 @@ LAYERS = {
         (3,), lambda: [L.Dense(5), L.LayerNormalization(), L.ReLU(), L.Dense(2)]
     ),
     "LayerNormalization of images": between(lambda: L.LayerNormalization((1, 2, 3), center=False)),
+    "LocalContrastNormalization": between(lambda: L.LocalContrastNormalization(3)),
+    "LocalContrastNormalization of one channel": Net(
+        (5, 4, 2), lambda: [L.Conv2D(1, 2), L.LocalContrastNormalization(5, 1.0)]
+    ),
+    "LocalContrastNormalization, epsilon above": between(
+        lambda: L.LocalContrastNormalization(3, epsilon=9.0)
+    ),
     "LocalResponseNormalization": between(
         lambda: L.LocalResponseNormalization(2, alpha=3.0, beta=0.7, k=0.5), shape=(3, 2, 5)
     ),

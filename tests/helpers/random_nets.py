@@ -118,7 +118,7 @@ class _Drawing:
             kinds += [self.residual, self.residual, self.concat] if depth == 0 else [self.residual]
             kinds += [self.scale]
         if len(shape) == 3:
-            kinds += [self.same_convolution, self.same_pooling]
+            kinds += [self.same_convolution, self.same_pooling, self.contrast]
         else:
             kinds += [lambda shape, depth: L.Dense(shape[-1], **self.weighted())]
         return self.choice(kinds)(shape, depth)
@@ -284,6 +284,13 @@ class _Drawing:
     def local_normalization(self, shape, depth):
         return L.LocalResponseNormalization(
             self.whole(1, 6), self.choice((1e-4, 0.5, 2.0)), self.choice((0.5, 0.75, 1.0)), 1.0
+        )
+
+    def contrast(self, shape, depth):
+        if np.prod(shape) < 2 * LEAST_STATISTICS:
+            return self.local_normalization(shape, depth)
+        return L.LocalContrastNormalization(
+            self.choice((3, 5, 9)), epsilon=self.choice((0.01, 2.0))
         )
 
     def image_normalization(self, shape, depth):

@@ -275,6 +275,19 @@ IMAGE_NORMALIZATIONS = {
     "layer norm of rows": image_norm(lambda: L.LayerNormalization([3, 2], center=False), (3, 4, 5)),
 }
 
+CONTRASTS = {
+    "contrast norm": image_norm(lambda: L.LocalContrastNormalization(), (5, 6, 3)),
+    "contrast norm of 3, 17 channels": image_norm(
+        lambda: L.LocalContrastNormalization(3, sigma=0.8), (4, 7, 17), 5
+    ),
+    "contrast norm of 5, one channel": image_norm(
+        lambda: L.LocalContrastNormalization(5), (7, 4, 1)
+    ),
+    "contrast norm, epsilon above": image_norm(
+        lambda: L.LocalContrastNormalization(3, epsilon=30.0), (4, 5, 2)
+    ),
+}
+
 GATINGS = {
     "squeeze and excite": Case((4, 5, 3), lambda: L.SqueezeExcite(2), 2, "curve", "chain"),
     "squeeze and excite, 17 channels": Case(
@@ -334,6 +347,7 @@ CASES: dict[str, Case] = {
     **POOLINGS,
     **NORMALIZATIONS,
     **GATINGS,
+    **CONTRASTS,
     **IMAGE_NORMALIZATIONS,
     **LOCAL_NORMALIZATIONS,
     **OTHERS,

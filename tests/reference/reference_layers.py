@@ -270,6 +270,43 @@ def image_normalization(run, layer, x):
     return (unit * gamma + beta).reshape(x.shape), backward
 
 
+def blur_of(length, size, sigma):
+    """The matrix [length, length] of the means by a Gaussian window, as far as it is inside."""
+    distance = np.arange(length) - np.arange(length)[:, None]
+    weights = np.where(abs(distance) <= size // 2, np.exp(-(distance**2) / (2 * sigma**2)), 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def local_contrast_normalization(run, layer, x):
+    config, channels = layer.get_config(), x.shape[-1]
+    size, sigma = config["size"], config["sigma"] or config["size"] / 4
+    down, along = (blur_of(length, size, sigma) for length in x.shape[1:3])
+
+    def mean(values):  # [N, H, W, C] -> [N, H, W, 1]
+        return (down @ values.mean(axis=-1) @ along.T)[..., None]
+
+    def mean_backward(dmean):
+        return (down.T @ dmean[..., 0] @ along)[..., None] / channels
+
+    centered = x - mean(x)
+    squares = run.disturbed(mean(centered**2))
+    root = np.sqrt(np.maximum(squares, 0.0))
+    average = root.mean(axis=(1, 2), keepdims=True)
+    least = np.maximum(average, config["epsilon"])
+    divisor = np.maximum(root, least)
+
+    def backward(dy):
+        ddivisor = -(dy * centered).sum(axis=-1, keepdims=True) / divisor**2
+        own = np.where(root >= least, ddivisor, 0.0)
+        shared = np.where(average >= config["epsilon"], ddivisor - own, 0.0)
+        droot = own + shared.mean(axis=(1, 2), keepdims=True)
+        dsquares = np.where(root > 0, droot / np.where(root > 0, 2 * root, 1.0), 0.0)
+        dcentered = dy / divisor + 2 * centered * mean_backward(dsquares)
+        return dcentered - mean_backward(dcentered.sum(axis=-1, keepdims=True))
+
+    return centered / divisor, backward
+
+
 def local_response_normalization(run, layer, x):
     config, channels = layer.get_config(), x.shape[-1]
     size, beta = config["size"], config["beta"]
@@ -378,6 +415,7 @@ LAYERS = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": image_normalization,
     "LayerNormalization": image_normalization,
+    "LocalContrastNormalization": local_contrast_normalization,
     "LocalResponseNormalization": local_response_normalization,
     "Rescaling": rescaling,
     "Normalization": normalization,

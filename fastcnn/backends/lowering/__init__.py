@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastcnn.backends.lowering import (
+    contrast_normalization,
     convolution,
     elementwise,
     gating,
@@ -39,6 +40,8 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "batch_scale_shift": normalization.batch_scale_shift,
     "concat": shape.concat,
     "concat_dx": shape.concat_dx,
+    "contrast_norm": contrast_normalization.contrast_norm,
+    "contrast_norm_dx": contrast_normalization.contrast_norm_dx,
     "conv2d": convolution.conv2d,
     "conv2d_dw": convolution.conv2d_dw,
     "conv2d_dx": convolution.conv2d_dx,

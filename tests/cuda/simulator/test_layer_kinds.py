@@ -30,6 +30,8 @@ NAMES = [
     "batch norm without center",
     "response norm of 4, 33 channels",
     "response norm of 5, 3 channels",
+    "contrast norm of 3, 17 channels",
+    "contrast norm, epsilon above",
     "group norm",
     "layer norm of rows",
     "squeeze and excite, 17 channels",
