@@ -69,6 +69,13 @@ CASES = {
     "conv2d_dx": ("conv2d_dx", LARGE, {"problem": WINDOW}, {"kernel": (3, 3, 3, 4)}),
     "matmul": ("matmul", (5,), {}, {"kernel": (108, 5)}),
     "scale_shift": ("scale_shift", IMAGE, {}, {}, 3),
+    "multiply": ("multiply", LARGE, {}, {}, 2),
+    "multiply by nothing": ("multiply", IMAGE),
+    "response_norm": ("response_norm", LARGE, {"size": 5}),
+    "response_norm of nothing": ("response_norm", IMAGE, {"size": 0}),
+    "group_norm": ("group_norm", IMAGE, {"rows": 1, "groups": 1, "channels": 3}),
+    "contrast_norm": ("contrast_norm", IMAGE, {"size": 3, "sigma": 1.0}),
+    "contrast_norm, even": ("contrast_norm", IMAGE, {"size": 4, "sigma": 1.0}),
 }
 
 

@@ -45,6 +45,22 @@ def branched():
     ]
 
 
+def normalized():
+    return [
+        L.LocalContrastNormalization(5),
+        L.Conv2D(18, 3, padding="same"),
+        L.LocalResponseNormalization(),
+        L.SqueezeExcite(4),
+        L.GroupNormalization(6),
+        L.AuxiliaryClassifier([L.GlobalAveragePooling2D(), L.Dense(10, "softmax")]),
+        L.Conv2D(9, 3),
+        L.LayerNormalization(),
+        L.Scale([L.Conv2D(9, 1, activation="sigmoid")]),
+        L.GlobalAveragePooling2D(),
+        L.Dense(10, activation="softmax"),
+    ]
+
+
 def wide():
     """Products large enough to be computed over the whole batch at once."""
     return [L.Flatten(), L.Dense(512, activation="relu"), L.BatchNormalization(), L.Dense(10)]
@@ -53,6 +69,7 @@ def wide():
 NETS = {
     "plain": (plain, "sparse_categorical_crossentropy"),
     "branched": (branched, "sparse_categorical_crossentropy"),
+    "normalized": (normalized, "sparse_categorical_crossentropy"),
     "wide": (wide, "mse"),
 }
 SHAPE = (12, 12, 3)
