@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.layers.base import Layer
+from fastcnn.layers.containers import AuxiliaryClassifier
 from fastcnn.utils import naming
 
 WEIGHTS = "model.weights.h5"
@@ -20,9 +21,10 @@ def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
     """The layers of a model that hold no others, in Keras's order, with the keys of their groups.
 
     A key is the class name in snake case, made unique by counting: "conv2d", "conv2d_1". Where
-    the model has Residual or Concat, the order is that of the Keras functional model that adds
-    `Add()([body, shortcut])`, or these the other way round for `shortcut_first`, or
-    `Concatenate()(branches)`, so the two read each other's files.
+    the model has Residual, Concat or Scale, the order is that of the Keras functional model that
+    adds `Add()([body, shortcut])`, or these the other way round for `shortcut_first`, or
+    `Concatenate()(branches)`, or `Multiply()([x, body])`; where it has auxiliary classifiers, that
+    of the one whose outputs are the network's and then theirs. So the two read each other's files.
     """
     counts: dict[str, int] = {}
     keys = []
@@ -35,27 +37,41 @@ def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
 
 
 def _in_keras_order(layers: Sequence[Layer]) -> list[Layer]:
-    """Keras sorts by the distance to the output, the farthest first, and equal distances by the
-    order in which a walk from the output meets them."""
-    met: list[tuple[int, int, Layer]] = []
-    _walk_back(layers, 0, met)
-    met.sort(key=lambda entry: (-entry[0], entry[1]))
-    return [layer for _, _, layer in met]
+    """Keras sorts by the distance to an output, the farthest first, and equal distances by the
+    order in which walks from the outputs, one after the other, meet them."""
+    walk = _Walk()
+    walk.back(layers, 0)
+    met = [entry for entries in (walk.met, *walk.auxiliaries) for entry in entries]
+    return [layer for _, layer in sorted(met, key=lambda entry: -entry[0])]
 
 
-def _walk_back(chain: Sequence[Layer], distance: int, met: list[tuple[int, int, Layer]]) -> int:
-    """Add a chain's layers to met, the last one first; the distance of what comes before it.
+class _Walk:
+    """A walk from an output to the input: the layers met, each with its distance, and those met
+    from auxiliary outputs, in the order of these."""
 
-    A layer that holds chains stands for the layer that joins them, one step by itself.
-    """
-    for layer in reversed(chain):
-        chains = getattr(layer, "joined", ())
-        if not chains:
-            met.append((distance, len(met), layer))
-        distance += 1
-        if chains:
-            distance = max(_walk_back(inner, distance, met) for inner in chains)
-    return distance
+    def __init__(self) -> None:
+        self.met: list[tuple[int, Layer]] = []
+        self.auxiliaries: list[list[tuple[int, Layer]]] = []
+
+    def back(self, chain: Sequence[Layer], distance: int) -> int:
+        """Add a chain's layers, the last one first; return the distance of what comes before it.
+
+        A layer that holds chains stands for the layer that joins them, one step by itself; an
+        auxiliary classifier for none.
+        """
+        for layer in reversed(chain):
+            if isinstance(layer, AuxiliaryClassifier):
+                side = _Walk()
+                distance = max(distance, side.back(layer.chains[0], 0))
+                self.auxiliaries = [side.met, *side.auxiliaries, *self.auxiliaries]
+                continue
+            chains = getattr(layer, "joined", ())
+            if not chains:
+                self.met.append((distance, layer))
+            distance += 1
+            if chains:
+                distance = max(self.back(inner, distance) for inner in chains)
+        return distance
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import test_hdf5_refusals as refusals
 
+from fastcnn import layers as L
 from fastcnn.data import CenterCrop, Decoder
 from fastcnn.hdf5.reader import reading
 from fastcnn.hdf5.writer import Contents, write
@@ -265,3 +266,21 @@ def test_keras_adds_body_and_shortcut_in_either_order(shortcut_first):
     assert keys[f"of_{first}"] == "batch_normalization"
     again = Sequential.from_config(model.get_config())
     assert again.layers[0].shortcut_first is shortcut_first
+
+
+def test_auxiliary_classifiers_are_further_outputs_of_keras():
+    """The order that Keras 3.15 gave Model(image, [network, first, second])."""
+    first = [
+        *(L.Conv2D(3, 1, name="a"), L.Conv2D(4, 1, name="b"), L.GlobalAveragePooling2D()),
+        *(L.Dense(6, name="c"), L.Dense(6, name="d"), L.Dense(5, name="e")),
+    ]
+    gate = [L.GlobalAveragePooling2D(keepdims=True), L.Conv2D(2, 1, name="f"), L.Conv2D(4, 1)]
+    layers = [
+        *(L.Conv2D(4, 3, name="g"), L.Scale(gate), L.AuxiliaryClassifier(first)),
+        *(L.Conv2D(4, 3, name="h"),),
+        L.AuxiliaryClassifier([L.GlobalAveragePooling2D(), L.Dense(5, name="i")]),
+        *(L.Conv2D(4, 3, name="j"), L.GlobalAveragePooling2D(), L.Dense(5, name="k")),
+    ]
+    model = Sequential(layers, (8, 8, 3), device="cpu")
+    keys = [layer.name for _, layer in keras_layout.keyed(model.layers) if layer.parameters]
+    assert keys == ["g", "f", "conv2d", "a", "b", "h", "j", "c", "d", "k", "e", "i"]
