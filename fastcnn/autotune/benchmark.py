@@ -19,6 +19,7 @@ MOST_WORKSPACE = 2 << 30  # bytes above which a strategy is not worth its memory
 SHARE = 8  # on a GPU the part of its memory
 FAR, CLOSE = 3.0, 1.5  # times the best: what is slower leaves after the first round, and later
 LONG = 0.02  # seconds of a call that another program's turn on the processor cannot explain
+CLEAR = 1.1  # times the winner's time, from which nobody behind it can be as fast
 SETTLED = 3  # rounds after which only close ones go on, and all may end
 MOST_ROUNDS = 25
 MOST_CALLS = 20  # in one round of one strategy,
@@ -67,6 +68,23 @@ class StrategyBenchmark:
         """
         times = {name: seconds for name, seconds in self._seconds.items() if seconds}
         return {name: 1e3 * statistics.median(seconds) for name, seconds in times.items()}
+
+    @property
+    def certain(self) -> dict[str, float]:
+        """The times that other programs cannot have put in this order: from the fastest on, of each
+        that was faster than all behind it in every round that both took part in, and clearly so in
+        all of them together. Turns of a round follow each other, so that both met the same others.
+        """
+        order = sorted(self.times, key=self.times.__getitem__)
+        for place, name in enumerate(order):
+            if not all(self._wins(name, other) for other in order[place + 1 :]):
+                return {first: self.times[first] for first in order[:place]}
+        return self.times
+
+    def _wins(self, name: str, other: str) -> bool:
+        rounds = list(zip(self._seconds[name], self._seconds[other], strict=False))
+        clear = self.times[other] >= CLEAR * self.times[name]
+        return clear and all(own < others for own, others in rounds)
 
     def run(self, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Take turns for about so many seconds; False where it was stopped before."""

@@ -18,7 +18,8 @@ class Row:
     """One direction of one problem, and the layers (or names) that have it.
 
     `times` are milliseconds of a batch by strategy; `left_out` has the reason why one was not
-    timed. Where other programs `disturbed` them they are not remembered, and choose nothing.
+    timed. Where other programs `disturbed` them, the strategies that are `left_open` could be as
+    fast as one that seems slower: their times are not remembered, and choose nothing.
     `estimated` is the cost model's choice, `before` and `after` are those in force.
     """
 
@@ -31,6 +32,7 @@ class Row:
     times: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     disturbed: bool = False
+    left_open: tuple[str, ...] = ()
     device: str = "cpu"
     precision: str = "float32"
 
@@ -64,16 +66,22 @@ class Row:
         key = self.direction, self.problem, images
         self.after = strategies.choose(*key, bound, device=self.device, precision=self.precision)
         if timing_cache.measured(*key, self.device, self.precision):
-            self.times = timing_cache.find(*key, self.device, self.precision)
+            self.times |= timing_cache.find(*key, self.device, self.precision)
 
     @property
     def title(self) -> str:
         return f"{', '.join(self.names)}: {self.direction}"
 
     @property
+    def undecided(self) -> bool:
+        """Whether even the fastest strategy is left open."""
+        return bool(self.left_open) and len(self.left_open) == len(self.times)
+
+    @property
     def gain(self) -> float | None:
         """How many times faster the choice is than the estimate's, None where not measured."""
-        if self.disturbed or self.estimated not in self.times or self.after.name not in self.times:
+        sure = self.times.keys() - {*self.left_open}
+        if self.undecided or not {self.estimated, self.after.name} <= sure:
             return None
         return self.times[self.estimated] / self.times[self.after.name]
 
@@ -89,6 +97,7 @@ class Row:
             "ms": self.times,
             "left_out": self.left_out,
             "disturbed": self.disturbed,
+            "left_open": list(self.left_open),
             "gain": self.gain,
         }
 
@@ -116,8 +125,8 @@ class Report:
     def sentence(self) -> str:
         """All of it in a line."""
         ended = ", interrupted" if self.interrupted else ""
-        disturbed = sum(row.disturbed for row in self.rows)
-        remark = f" {disturbed} not kept: other programs were busy." if disturbed else ""
+        undecided = sum(row.undecided for row in self.rows)
+        remark = f" {undecided} left open: other programs were busy." if undecided else ""
         timed = sum(bool(row.times) for row in self.rows)
         return (
             f"Tuned for batches of {self.images} on {self.place}: {timed} of "
@@ -160,7 +169,7 @@ class Report:
         if name not in row.times:
             return NOTHING
         text = f"{row.times[name]:.3f}" if row.times[name] < 100 else f"{row.times[name]:.0f}"
-        text += "?" if row.disturbed else ""
+        text += "?" if name in row.left_open else ""
         return f"({text})" if name in self._beyond else text
 
     @property
@@ -181,8 +190,11 @@ class Report:
             )
         if self._beyond & {name for row in self.rows for name in row.times}:
             notes.append(f"(in brackets: not within the relative error bound of {self.bound:g})")
-        if any(row.disturbed for row in self.rows):
-            notes.append("? other programs were busy: tune again when they are not")
+        if any(row.left_open for row in self.rows):
+            notes.append(
+                "? left open, since other programs were busy: tune again when they are not, or "
+                "keep these times too (--despite-load, despite_load=True)"
+            )
         for row in self.rows:
             notes += [f"{row.title}: {name}: {why}" for name, why in row.left_out.items()]
         return [*notes, self.sentence]

@@ -25,7 +25,9 @@ from fastcnn.utils.threads import num_threads
 Tasks = dict[tuple[str, Problem], list[str]]  # names of layers by direction and problem
 
 SECONDS = 0.5  # for one direction of one problem, once all code is compiled
-MOST_DISTURBANCE = 0.15  # the share of other programs above which times say too little to be kept
+MOST_DISTURBANCE = (
+    0.15  # the share of other programs above which the order of times has to be certain
+)
 
 
 def tune(
@@ -35,19 +37,22 @@ def tune(
     seconds: float = SECONDS,
     device: str | None = None,
     precision: str = "float32",
+    despite_load: bool = False,
 ) -> Report:
     """Time every strategy that can compute a model's convolutions, and remember the times.
 
     `target` is a model, problems, or a mapping of names to problems. With `training` all three
     directions are timed, else the forward one alone. Each takes about `seconds`; layers whose
     strategy has a name need none, nor does what was timed before (`timing_cache.forget()` makes
-    that undone). Ctrl-C ends it, and what was timed until then is remembered; times that other
-    programs disturbed are not. The model chooses anew in its next run.
+    that undone). Ctrl-C ends it, and what was timed until then is remembered. Of times that other
+    programs disturbed those are whose order is certain all the same, or all with `despite_load`;
+    the report says what was left open. The model chooses anew in its next run.
 
     A model is tuned for its own device and precision; problems for `device`, "cpu" where none is
     named.
     """
     images = arguments.whole("tune", "batch_size", batch_size, least=1)
+    despite_load = arguments.flag("tune", "despite_load", despite_load)
     directions = DIRECTIONS if arguments.flag("tune", "training", training) else ("forward",)
     seconds = arguments.number("tune", "seconds", seconds, above=0)
     is_model = hasattr(target, "program_and_roles")
@@ -70,7 +75,7 @@ def tune(
             key = row.direction, row.problem, images
             if not timing_cache.measured(*key, device, precision):
                 benchmark = StrategyBenchmark(row.direction, row.problem, images, device, precision)
-                _time(row, benchmark, seconds, lambda: interrupt.requested)
+                _time(row, benchmark, seconds, despite_load, lambda: interrupt.requested)
             if interrupt.requested:
                 break
     for row in rows:
@@ -96,16 +101,22 @@ def _place(device: str, precision: str) -> str:
 
 
 def _time(
-    row: Row, benchmark: StrategyBenchmark, seconds: float, stopped: Callable[[], bool]
+    row: Row,
+    benchmark: StrategyBenchmark,
+    seconds: float,
+    despite_load: bool,
+    stopped: Callable[[], bool],
 ) -> None:
     # A contender that is alone has won without running.
     if len(benchmark.contenders) < 2 or not benchmark.run(seconds, stopped):
         return
     row.times, row.left_out = benchmark.times, benchmark.left_out
     row.disturbed = benchmark.disturbance > MOST_DISTURBANCE
-    if not row.disturbed:
+    kept = benchmark.certain if row.disturbed and not despite_load else row.times
+    row.left_open = tuple(name for name in row.times if name not in kept)
+    if kept:
         key = row.direction, row.problem, benchmark.images
-        timing_cache.remember(*key, row.times, row.device, row.precision)
+        timing_cache.remember(*key, kept, row.device, row.precision)
 
 
 def _of_model(model: Any, images: int) -> Tasks:

@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     subject = _subject(args, device)
     report = tuner.tune(
-        *(subject, args.batch_size, not args.inference, args.seconds, device, args.precision)
+        *(subject, args.batch_size, not args.inference, args.seconds, device, args.precision),
+        despite_load=args.despite_load,
     )
     print(json.dumps(report.described()) if args.json else report)
     if timing_cache.folder() is None:

@@ -155,6 +155,11 @@ def _tune(command: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"for each direction of each problem (default: {SECONDS})",
     )
+    add(
+        "--despite-load",
+        action="store_true",
+        help="also keep what other programs may have put in this order",
+    )
     add("--forget", action="store_true", help="first forget all that was timed on this processor")
     device.add_options(command, "auto")
 
