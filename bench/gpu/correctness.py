@@ -109,7 +109,7 @@ def _convolutions(scale: Scale, precision: str) -> Iterable[Task]:
     images = cases.TINY_IMAGES if scale.tiny else cases.IMAGES
     for title, problem in problems.items():
         for direction in DIRECTIONS:
-            examiner = Examiner(direction, problem, images, "cuda", precision, images)
+            examiner = Examiner(direction, problem, images, "cuda", precision)
             for name, strategy in strategies.table("cuda").items():
                 slow = scale.tiny and name in cases.SLOW
                 if not slow and strategy.declines(direction, problem) is None:
@@ -126,9 +126,7 @@ def _examined(examiner: Examiner, strategy: str) -> float | None:
 
 def _tiles(scale: Scale, precision: str) -> Iterable[Task]:
     for tile in () if scale.tiny else tile_cases.forced(precision):
-        examiner = Examiner(
-            *(tile.direction, tile.problem, cases.IMAGES, "cuda", precision, cases.IMAGES)
-        )
+        examiner = Examiner(tile.direction, tile.problem, cases.IMAGES, "cuda", precision)
         what = f"{tile.title}, {tile.direction}, {tile.strategy}"
         yield Task(what, precision, partial(_examined_alone, examiner, tile))
 

@@ -63,6 +63,44 @@ def test_right_strategies_pass(name):
                 assert 0 < finding.error <= one.error
 
 
+def spoiled(monkeypatch, strategy, image):
+    """Have one image's result be wrong, of the batches that have it."""
+    result = Examiner._result
+
+    def spoil(self, name, example):
+        computed = result(self, name, example)
+        computed[image : image + 1] += 1
+        return computed
+
+    monkeypatch.setattr(Examiner, "_result", spoil)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "winograd"])
+def test_every_image_that_is_timed_is_checked(monkeypatch, strategy):
+    problem = PROBLEMS["3x3 same"]
+    for direction in ("forward", "dx"):
+        with monkeypatch.context() as patch:
+            spoiled(patch, strategy, 16)
+            assert Examiner(direction, problem, 16).examine(strategy).wrong is None
+            wrong = Examiner(direction, problem, 17).examine(strategy).wrong
+            assert ("the first at (16, 0" if strategy == "direct" else "its error is") in wrong
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 4, 32])
+def test_gradients_of_kernels_are_checked_for_all_images(monkeypatch, images):
+    problem, computed = PROBLEMS["3x3 same"], []
+    result = Examiner._result
+
+    def noted(self, name, example):
+        computed.append(len(example.first))
+        assert len(example.first) == len(example.second)
+        return result(self, name, example)
+
+    monkeypatch.setattr(Examiner, "_result", noted)
+    assert Examiner("dw", problem, images).examine("direct").wrong is None
+    assert set(computed) == {images}
+
+
 def test_exact_ones_are_checked_on_integers(monkeypatch):
     """An error far below what is stated still shows: Winograd's fractions in place of sums."""
     assert set(EXACT) & set(STRATEGIES)

@@ -3,12 +3,15 @@
 On small integers every sum of products is exact in float32 however it is ordered, so that what only
 adds products (`EXACT`) must give the very same numbers. On normal numbers every strategy must keep
 within the error that it states, which is relative to the result's largest magnitude.
+
+A strategy computes as many images as it is timed with: blocks and chunks of a batch are computed in
+other ways than two images. A few images come again and again, and float64 has to compute only them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +24,7 @@ from fastcnn.kernels.cpu.runtime import blas_threads
 from fastcnn.kernels.reference import numpy64
 from fastcnn.utils.threads import num_threads
 
-IMAGES = 2  # a single one is computed in another way than several
+DISTINCT = 3  # images, which come again in order: no multiple of it is a block's size
 EXACT = ("direct", "im2col", "im2col-blas")
 # Sums of a million such products stay far below 2**24, up to where float32 has every integer.
 INTEGERS = (-2, 3)
@@ -38,15 +41,26 @@ class Finding(NamedTuple):
 
 
 class Example(NamedTuple):
-    """The two arguments of a `Convolution` and the right result."""
+    """The two arguments of a `Convolution` of a whole batch, and the right result: of the distinct
+    images, or of a gradient of the kernel all of it."""
 
     first: np.ndarray
     second: np.ndarray
     right: np.ndarray
 
+    def beside(
+        self, result: np.ndarray
+    ) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray]]:
+        """Give a result part by part: its place, itself, and what is right there."""
+        if result.shape == self.right.shape:
+            yield (), result, self.right
+            return
+        for image, part in enumerate(result):
+            yield (image,), part, self.right[image % DISTINCT]
+
 
 class Examiner:
-    """Knows the right results of one direction of a problem, for at most `most` images."""
+    """Knows the right results of one direction of a problem, for a number of images."""
 
     def __init__(
         self,
@@ -55,11 +69,10 @@ class Examiner:
         images: int,
         device: str = "cpu",
         precision: str = "float32",
-        most: int = IMAGES,
     ):
         self.direction, self.problem = direction, problem
         self.device, self.precision = device, precision
-        self._images = min(images, most)
+        self._images = images
 
     def examine(self, strategy: str) -> Finding:
         """Check a strategy that accepts the problem. MemoryError where there is not enough."""
@@ -82,13 +95,21 @@ class Examiner:
         return self._example(lambda shape: generator.standard_normal(shape, np.float32))
 
     def _example(self, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Example:
-        arrays = benchmark.arrays(self.direction, self.problem, self._images)
+        distinct = min(self._images, DISTINCT)
+        arrays = benchmark.arrays(self.direction, self.problem, distinct)
         first, second = (draw(array.shape).astype(np.float32) for array in arrays)
+        places = np.arange(self._images) % distinct
         # On a busy computer a BLAS's threads wait for each other longer than they work. Beside a
         # GPU the processors have nothing else to do.
         with blas_threads.limited(1 if self.device == "cpu" else num_threads()):
-            right = numpy64.compute(self.direction, self.problem, first, second)
-        return Example(first, second, right)
+            if self.direction != "dw":
+                right = numpy64.compute(self.direction, self.problem, first, second)
+                return Example(first[places], second, right)
+            right = sum(
+                count * numpy64.compute("dw", self.problem, first[i : i + 1], second[i : i + 1])
+                for i, count in enumerate(np.bincount(places))
+            )
+        return Example(first[places], second[places], right)
 
     def _result(self, strategy: str, example: Example) -> np.ndarray:
         return Convolution(
@@ -98,24 +119,26 @@ class Examiner:
         )()
 
     def _inexact(self, strategy: str) -> str | None:
-        right = self._integers.right
         result = self._result(strategy, self._integers)
-        differing = np.argwhere(result != right)
-        if not len(differing):
+        count, first = 0, ""
+        for place, part, right in self._integers.beside(result):
+            differing = np.argwhere(part != right)
+            if len(differing) and not count:
+                at = tuple(int(index) for index in differing[0])
+                first = f"{(*place, *at)}: {part[at]:g} in place of {right[at]:g}"
+            count += len(differing)
+        if not count:
             return None
-        at = tuple(int(index) for index in differing[0])
-        return (
-            f"{len(differing)} of {right.size} numbers are not exact on integers, the first at "
-            f"{at}: {result[at]:g} in place of {right[at]:g}"
-        )
+        return f"{count} of {result.size} numbers are not exact on integers, the first at {first}"
 
     def _inaccurate(self, strategy: str) -> Finding:
         right = self._numbers.right
+        result = self._result(strategy, self._numbers)
         stated = strategies.table(self.device)[strategy].error
         if self.precision == "tf32":
             stated *= TF32
-        off = np.abs(self._result(strategy, self._numbers) - right).max()
-        error = float(off / (np.abs(right).max() or 1.0))
+        off = [np.abs(part - own).max() for _, part, own in self._numbers.beside(result)]
+        error = float(np.max(off) / (np.abs(right).max() or 1.0))
         if not np.isfinite(error):
             return Finding(None, "its result is not finite")
         wrong = None
