@@ -12,7 +12,14 @@ from fastcnn.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from fastcnn.layers import BatchNormalization, Conv2D, Dense, Layer
 from fastcnn.utils.settings import Settings
 
-NEEDED = {"units": 2, "filters": 2, "kernel_size": 1, "filename": "a.csv", "filepath": "a.h5"}
+NEEDED = {
+    "units": 2,
+    "filters": 2,
+    "kernel_size": 1,
+    "filename": "a.csv",
+    "filepath": "a.h5",
+    "body": [],
+}
 
 
 def flags():
