@@ -153,6 +153,17 @@ def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> 
     return [(x, program.add("average_pool_dx", [dy], x.shape, **op.attributes))]
 
 
+def _affine_sample(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x, theta = op.inputs
+    paths = []
+    if x in needed:
+        paths.append((x, program.add("affine_sample_dx", [theta, dy], x.shape)))
+    if theta in needed:
+        inputs = [x, theta, dy]
+        paths.append((theta, program.add("affine_sample_dtheta", inputs, theta.shape)))
+    return paths
+
+
 def _lp_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x, y = op.inputs[0], op.outputs[0]
     return [(x, program.add("lp_pool_dx", [x, y, dy], x.shape, **op.attributes))]
@@ -269,6 +280,7 @@ RULES: dict[str, Rule] = {
     "activation": _activation,
     "add": _add,
     "affine": _affine,
+    "affine_sample": _affine_sample,
     "average_pool": _average_pool,
     "concat": _concat,
     "contrast_norm": _contrast_norm,

@@ -210,6 +210,14 @@ def _conv2d_dx(op: Op) -> None:
     _parameters(op, kernel=_weights(op, problem))
 
 
+def _affine_sample(op: Op) -> None:
+    _reads(op, 2, 2)
+    image, theta = op.inputs
+    channels = _image(op, image)[2]
+    if theta.shape != (6,) or len(op.outputs[0].shape) != 3 or op.outputs[0].shape[2] != channels:
+        _refuse(op, "makes images from others of as many channels and (6,)")
+
+
 def _local_conv(op: Op) -> None:
     _reads(op, 1, 1)
     problem = problem_of(op)
@@ -249,6 +257,7 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "activation": _alike,
     "add": _add,
     "affine": _affine,
+    "affine_sample": _affine_sample,
     "average_pool": _pool,
     "concat": _concat,
     "contrast_norm": _contrast_norm,

@@ -21,6 +21,7 @@ class Kernels(NamedTuple):
 
     activation: ModuleType
     activation_functions: ModuleType
+    affine_sampling: ModuleType
     bias: ModuleType
     contrast_normalization: ModuleType
     conv: ModuleType

@@ -28,6 +28,7 @@ from fastcnn.layers.registry import LAYERS, from_config, register
 from fastcnn.layers.rescaling import Normalization, Rescaling
 from fastcnn.layers.reshaping import Flatten, ZeroPadding2D
 from fastcnn.layers.shortcut import IdentityShortcut
+from fastcnn.layers.spatial_transformer import SpatialTransformer
 
 __all__ = [
     "ELU",
@@ -62,13 +63,14 @@ __all__ = [
     "Scale",
     "SeparableConv2D",
     "Softmax",
+    "SpatialTransformer",
     "SqueezeExcite",
     "ZeroPadding2D",
     "from_config",
 ]
 
 register(
-    *(IdentityShortcut, LocallyConnected2D, LpPooling2D),
+    *(IdentityShortcut, LocallyConnected2D, LpPooling2D, SpatialTransformer),
     *(Activation, AuxiliaryClassifier, AveragePooling2D, BatchNormalization, Concat, Conv2D, Dense),
     *(DepthwiseConv2D, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D),
     *(GroupNormalization, LayerNormalization, LocalContrastNormalization),

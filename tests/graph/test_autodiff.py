@@ -53,6 +53,9 @@ LAYERS = {
         lambda: L.AveragePooling2D(3, 2, 1, ceil_mode=True, count_include_pad=True),
         shape=(4, 6, 2),
     ),
+    "SpatialTransformer": between(
+        lambda: L.SpatialTransformer([L.Conv2D(1, 2), L.Flatten(), L.Dense(6)], (3, 5))
+    ),
     "LocallyConnected2D": between(lambda: L.LocallyConnected2D(2, 2, activation="relu")),
     "LpPooling2D": between(lambda: L.LpPooling2D(2, 1, norm=3.0)),
     "AveragePooling2D": between(lambda: L.AveragePooling2D(2)),

@@ -102,7 +102,7 @@ class _Drawing:
             return L.Dense(self.choice(CHANNELS), **self.weighted())
         kinds = (
             *(self.convolution, self.convolution, self.depthwise, self.separable),
-            *(self.pooling, self.pooling, self.padding, self.local),
+            *(self.pooling, self.pooling, self.padding, self.local, self.transformer),
         )
         if self.chance(0.1):
             return self.choice((L.GlobalAveragePooling2D, L.GlobalMaxPooling2D))(
@@ -231,6 +231,10 @@ class _Drawing:
             **self.weighted(),
             **self.mode(shape),
         )
+
+    def transformer(self, shape):
+        size = (self.whole(1, 7), self.whole(1, 7)) if self.chance(0.5) else None
+        return L.SpatialTransformer([self.to_vector(), L.Dense(6)], size, **self.common())
 
     def local(self, shape):
         size, strides, padding, _ = self.windows(shape, dilated=False)

@@ -319,6 +319,16 @@ OTHERS = {
     "rescaling": Case((4, 5, 1), lambda: L.Rescaling(1 / 255, -0.5), 2),
     "rescaling by channel": Case((4, 5, 3), lambda: L.Rescaling([0.5, 2.0, 1.0], [1.0, 0.0, 3.0])),
     "normalization": Case((4, 5, 3), lambda: L.Normalization([0.1, 0.2, 0.3], [0.5, 2.0, 1.0]), 5),
+    "spatial transformer": Case(
+        (5, 6, 3),
+        lambda: L.SpatialTransformer([L.GlobalAveragePooling2D(), L.Dense(6)]),
+        *(3, "chain", "chain"),
+    ),
+    "spatial transformer to another size": Case(
+        (4, 7, 17),
+        lambda: L.SpatialTransformer([L.GlobalAveragePooling2D(), L.Dense(6)], (6, 3)),
+        *(5, "chain", "chain"),
+    ),
     "identity shortcut": Case((5, 6, 3), lambda: L.IdentityShortcut(7, 2), 2, "exact"),
     "identity shortcut, all channels": Case(
         (5, 6, 17), lambda: L.IdentityShortcut(17, (1, 3)), 2, "exact"

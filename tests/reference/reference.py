@@ -389,3 +389,52 @@ def dropout_mask(random, stream, shape, rate) -> Array:
     size = int(np.prod(shape[1:]))
     bits = random_bits(np.arange(size)[None, :], images[:, None])
     return (bits >= round(rate * 2**32)).reshape(shape)
+
+
+# Resampling
+
+
+def affine_places(theta, image, output) -> tuple[Array, Array]:
+    """(rows, columns) [N, OH, OW] of the image that each pixel of the output shows."""
+    (height, width), (out_height, out_width) = image, output
+    v = (2 * np.arange(out_height) + 1) / out_height - 1
+    u = (2 * np.arange(out_width) + 1) / out_width - 1
+    grid = np.stack([*np.meshgrid(u, v), np.ones(output)])
+    x, y = np.einsum("nkl,lij->knij", theta.reshape(-1, 2, 3), grid)
+    return ((y + 1) * height - 1) / 2, ((x + 1) * width - 1) / 2
+
+
+def corners(x, rows, columns):
+    """For each of the four pixels around a place: its weight, the derivatives of that by row and
+    column, the indices of its image, row and column, and which places have it."""
+    height, width = x.shape[1:3]
+    images = np.arange(len(x))[:, None, None]
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    for m in (top, top + 1):
+        for n in (left, left + 1):
+            by_row, by_column = 1 - np.abs(rows - m), 1 - np.abs(columns - n)
+            inside = (m >= 0) & (m < height) & (n >= 0) & (n < width)
+            slopes = np.where(m == top, -1, 1) * by_column, np.where(n == left, -1, 1) * by_row
+            at = images, np.clip(m, 0, height - 1), np.clip(n, 0, width - 1)
+            yield inside * by_row * by_column, [inside * slope for slope in slopes], at
+
+
+def affine_sample(x, theta, output) -> Array:
+    rows, columns = affine_places(theta, x.shape[1:3], output)
+    return sum(weight[..., None] * x[at] for weight, _, at in corners(x, rows, columns))
+
+
+def affine_sample_backward(dy, x, theta):
+    """(dx, dtheta)"""
+    output, (height, width) = dy.shape[1:3], x.shape[1:3]
+    rows, columns = affine_places(theta, (height, width), output)
+    dx, by_row, by_column = np.zeros_like(x), 0.0, 0.0
+    for weight, (row_slope, column_slope), at in corners(x, rows, columns):
+        np.add.at(dx, at, weight[..., None] * dy)
+        shown = (dy * x[at]).sum(axis=-1)
+        by_row, by_column = by_row + row_slope * shown, by_column + column_slope * shown
+    v = (2 * np.arange(output[0]) + 1) / output[0] - 1
+    u = (2 * np.arange(output[1]) + 1) / output[1] - 1
+    grid = np.stack([*np.meshgrid(u, v), np.ones(output)])
+    sides = np.stack([by_column * width / 2, by_row * height / 2], axis=1)
+    return dx, np.einsum("nkij,lij->nkl", sides, grid).reshape(len(x), 6)

@@ -396,6 +396,16 @@ def identity_shortcut(run, layer, x):
     return y, backward
 
 
+def spatial_transformer(run, layer, x):
+    theta, localization_backward = run.layers(layer.chains[0], x)
+
+    def backward(dy):
+        dx, dtheta = ref.affine_sample_backward(dy, x, theta)
+        return dx + localization_backward(dtheta)
+
+    return ref.affine_sample(x, theta, layer.output_shape[:2]), backward
+
+
 LAYERS = {
     "Conv2D": conv2d,
     "DepthwiseConv2D": depthwise_conv2d,
@@ -429,5 +439,6 @@ LAYERS = {
     "Scale": scale,
     "SqueezeExcite": scale,
     "IdentityShortcut": identity_shortcut,
+    "SpatialTransformer": spatial_transformer,
     "Concat": concat,
 }

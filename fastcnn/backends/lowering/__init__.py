@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastcnn.backends.lowering import (
+    affine_sampling,
     contrast_normalization,
     convolution,
     elementwise,
@@ -31,6 +32,9 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "activation_dx": elementwise.activation_dx,
     "add": elementwise.add,
     "affine": elementwise.affine,
+    "affine_sample": affine_sampling.affine_sample,
+    "affine_sample_dtheta": affine_sampling.affine_sample_dtheta,
+    "affine_sample_dx": affine_sampling.affine_sample_dx,
     "average_pool": pooling.average_pool,
     "average_pool_dx": pooling.average_pool_dx,
     "batch_moments": normalization.batch_moments,

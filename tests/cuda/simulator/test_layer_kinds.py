@@ -23,6 +23,8 @@ NAMES = [
     "global max",
     "global average",
     "identity shortcut",
+    "spatial transformer",
+    "spatial transformer to another size",
     "locally connected relu, same, stride 2",
     "norm 2 of 2",
     "norm 3.5 of 3, overlapping",
