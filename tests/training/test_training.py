@@ -351,7 +351,11 @@ def test_the_loop_costs_little_a_step():
     x, y = toy(4000)
     model = FakeModel()
     answer = SimpleNamespace(
-        loss=np.zeros(1, np.float32), rank=np.zeros(1, np.int32), outputs=None, penalty=0.0
+        total_loss=np.zeros(1, np.float32),
+        rank=np.zeros(1, np.int32),
+        outputs=None,
+        penalty=0.0,
+        auxiliaries=(),
     )
     model.engine().train = lambda *arguments: answer
     order = np.arange(4000)
