@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE, take_part
+from fastcnn.backends.cpu.row_bands import Bands
 from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
 from fastcnn.kernels.call import (
     BATCH,
@@ -87,11 +88,12 @@ def kernel_of(call: Call) -> kernels.Kernel:
 
 def build_table(phases: list[Phase], layout: Layout) -> Table:
     """Load the kernels and lay the schedule out."""
-    calls = [call for phase in phases for segment in phase.segments for call in segment.calls]
+    units = [unit for phase in phases for segment in phase.segments for unit in segment.calls]
+    calls = [call for unit in units for call in _in_order(unit)]
     compile.load(_code_of(calls))
     places = _Places(layout)
     ahead = _read_ahead(phases, layout)
-    fetching = {call for segment in ahead for call in segment.calls}
+    fetching = {unit for segment in ahead for unit in segment.calls}
     rows: list[list[int]] = []
     operands: list[tuple[Call, list[int], Region]] = []
     records: list[np.ndarray] = []
@@ -164,21 +166,20 @@ def _timetable(
 ) -> dict[str, np.ndarray]:
     numbers = {call: number for number, call in enumerate(calls)}
     segments: list[list[int]] = []
-    shared: list[Call] = []
-    items = 0
+    items: list[list[int]] = []
     rows: list[list[int]] = []
     pieces: list[list[int]] = []
     for phase in phases:
         if phase.batch_wide:
-            first = items
+            first = len(items)
             for segment in phase.segments:
-                shared += segment.calls
-                items += sum(call.parts for call in segment.calls)
-            rows.append([1, first, items])
+                for unit in segment.calls:
+                    items += _items(unit, numbers)
+            rows.append([1, first, len(items)])
         else:
             first = len(segments)
             for segment in phase.segments:
-                start, before = numbers[segment.calls[0]], len(pieces)
+                start, before = numbers[_in_order(segment.calls[0])[0]], len(pieces)
                 pieces += ahead.get(segment, [])
                 row = [start, start + len(segment.calls), before, len(pieces)]
                 segments.append([_SCOPES[segment.scope], *row])
@@ -186,14 +187,18 @@ def _timetable(
     return {
         "segments": np.array(segments, np.int64).reshape(-1, 5),
         "ahead": np.array(pieces, np.int64).reshape(-1, 3),
-        "items": _items(shared, numbers),
+        "items": np.array(items, np.int64).reshape(-1, 3),
         "phases": np.array(rows, np.int64).reshape(-1, 3),
     }
 
 
-def _items(calls: list[Call], numbers: dict[Call, int]) -> np.ndarray:
-    """Return (number of the call, part) of each part of some calls, int64[parts, 2]."""
-    parts = np.array([call.parts for call in calls], np.int64)
-    begun = np.repeat(np.cumsum(parts) - parts, parts)
-    owners = np.repeat(np.array([numbers[call] for call in calls], np.int64), parts)
-    return np.column_stack([owners, np.arange(len(owners)) - begun])
+def _in_order(unit: Call | Bands) -> list[Call]:
+    """Return a unit's calls as they stand in the table: those of a band one after the other."""
+    return [unit] if isinstance(unit, Call) else [call for band in unit.bands for call in band]
+
+
+def _items(unit: Call | Bands, numbers: dict[Call, int]) -> list[list[int]]:
+    """Return (first call, end, part) of all that threads can take of a unit one by one."""
+    if isinstance(unit, Call):
+        return [[numbers[unit], numbers[unit] + 1, part] for part in range(unit.parts)]
+    return [[numbers[band[0]], numbers[band[-1]] + 1, 0] for band in unit.bands]

@@ -10,8 +10,9 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends.cpu import executor
-from fastcnn.backends.cpu.call_passes import pad_scaled, split_single
+from fastcnn.backends.cpu.call_passes import pad_scaled
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
+from fastcnn.backends.cpu.row_bands import share_image
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
 from fastcnn.backends.cpu.thread_pool import pool
@@ -68,9 +69,8 @@ class Executable:
     ):
         self.capacity = capacity
         calls = pad_scaled(calls)
-        if capacity == 1 and spans is None:
-            calls = split_single(calls)
-        phases = schedule(calls)
+        alone = capacity == 1 and spans is None
+        phases = schedule(share_image(calls) if alone else calls)
         self.block = BLOCK
         while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
             self.block //= 2

@@ -1,10 +1,10 @@
 """The executor: one compiled function in which any number of threads run any table of calls.
 
-Work is handed out by one ticket, an item at a time: a chunk of images in a depth-first phase, a
-part of a call in a batch-wide one. What an item computes does not depend on who runs it, so the
-bits are the same for any number of threads. Who finishes the last item of a phase opens the next
-one; so nobody waits for a thread that holds no item, and a thread that comes late, or never, costs
-nothing but its help.
+Work is handed out by one ticket, an item at a time: a chunk of images in a depth-first phase; in a
+batch-wide one a part of a call, or a band of a single image's rows in several. What an item
+computes does not depend on who runs it, so the bits are the same for any number of threads. Who
+finishes the last item of a phase opens the next one; so nobody waits for a thread that holds no
+item, and a thread that comes late, or never, costs nothing but its help.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ FIELD, BASE, OFFSET, PER_IMAGE, PER_SLOT, PER_CHUNK = range(6)
 SCOPE, FIRST_CALL, END_CALL, FIRST_AHEAD, END_AHEAD = range(5)
 AHEAD_OFFSET, AHEAD_PER_IMAGE, AHEAD_BYTES = range(3)
 BATCH_WIDE, FIRST, END = range(3)
+ITEM_FIRST, ITEM_END, ITEM_PART = range(3)
 SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 
 # The bases that the executor itself needs; see BASES in backends/cpu/call_table.py.
@@ -155,8 +156,9 @@ def _run_item(plan, thread, phase, item):
         return
     row = _row(plan[PHASES_AT], phase, 3)
     if row[BATCH_WIDE]:
-        call_and_part = _row(plan[ITEMS_AT], row[FIRST] + item, 2)
-        _run(plan, thread, call_and_part[0], plan[IMAGES], call_and_part[1], 0, 0, 0)
+        calls = _row(plan[ITEMS_AT], row[FIRST] + item, 3)
+        for call in range(calls[ITEM_FIRST], calls[ITEM_END]):
+            _run(plan, thread, call, plan[IMAGES], calls[ITEM_PART], 0, 0, 0)
     else:
         _run_chunk(plan, thread, row[FIRST], row[END], item)
 

@@ -8,8 +8,10 @@ zero prepare weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fastcnn.backends.cpu.row_bands import Bands
 from fastcnn.backends.memory_planner import place
 from fastcnn.kernels.call import (
     BATCH,
@@ -33,7 +35,7 @@ class Segment:
     """Consecutive calls of a phase with one scope."""
 
     scope: str
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Call | Bands] = field(default_factory=list)
 
 
 @dataclass
@@ -48,24 +50,24 @@ class Phase:
         return self.number % 2 != 0
 
 
-def schedule(calls: list[Call]) -> list[Phase]:
+def schedule(calls: Sequence[Call | Bands]) -> list[Phase]:
     """Put each call into the first phase that has what it needs, then postpone what can wait.
 
     A copy or an activation that is only needed on the way back would otherwise be made on the way
     forward and wait in memory.
     """
     numbers = _postpone(calls, _earliest(calls))
-    phases: dict[int, list[Call]] = {}
+    phases: dict[int, list[Call | Bands]] = {}
     for call in calls:
         phases.setdefault(numbers[call], []).append(call)
     return [_phase(number, phases[number]) for number in sorted(phases)]
 
 
-def _earliest(calls: list[Call]) -> dict[Call, int]:
+def _earliest(calls: Sequence[Call | Bands]) -> dict[Call | Bands, int]:
     """Return the first phase of each call: what it reads is there, what it overwrites read."""
     written: dict[Region, int] = {}
     read: dict[Region, int] = {}
-    numbers: dict[Call, int] = {}
+    numbers: dict[Call | Bands, int] = {}
     for call in calls:
         batch_wide = call.scope == BATCH
         touched = (*call.reads, *call.written)
@@ -86,11 +88,13 @@ def _earliest(calls: list[Call]) -> dict[Call, int]:
     return numbers
 
 
-def _postpone(calls: list[Call], numbers: dict[Call, int]) -> dict[Call, int]:
+def _postpone(
+    calls: Sequence[Call | Bands], numbers: dict[Call | Bands, int]
+) -> dict[Call | Bands, int]:
     """Move each image-wise call to the last phase that its readers and later writers allow."""
     used: dict[Region, int] = {}  # the last phase in which a producer may still write
     overwritten: dict[Region, int] = {}  # the last phase in which the old content may be read
-    late: dict[Call, int] = {}
+    late: dict[Call | Bands, int] = {}
     for call in reversed(calls):
         limits = [overwritten[r] for r in (*call.reads, *call.written) if r in overwritten]
         limits += [used[region] for region in call.written if region in used]
@@ -106,7 +110,7 @@ def _postpone(calls: list[Call], numbers: dict[Call, int]) -> dict[Call, int]:
     return late
 
 
-def _phase(number: int, calls: list[Call]) -> Phase:
+def _phase(number: int, calls: list[Call | Bands]) -> Phase:
     phase = Phase(number)
     for call in sorted(calls, key=lambda call: call.scope != CHUNK):
         if not phase.segments or phase.segments[-1].scope != call.scope:

@@ -45,6 +45,7 @@ from fastcnn.kernels.call import (
     LayerOperands,
     Region,
 )
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.direct import transposed
@@ -56,7 +57,7 @@ from fastcnn.kernels.shared import winograd
 
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
-SPARES = 4  # parts of a call for a single image, backends/cpu/call_passes.py
+SPARES = 8  # bands of a single image's rows at most, backends/cpu/row_bands.py
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 ROWS = 28  # rows of products that keep the register tiles busy

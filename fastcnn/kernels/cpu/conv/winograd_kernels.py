@@ -100,31 +100,18 @@ def _transform_outputs(op, first, end):
                             store(inside, target + 4 * f + pixel * (i * op.out_width + j), lanes)
 
 
-@kernel_function
-def _part(op):
-    """Return the tile rows of this part of a call."""
-    if op.split == 0:
-        return 0, op.tiles_h
-    return op.tiles_h * op.first // op.parts, op.tiles_h * (op.first + 1) // op.parts
-
-
 @kernel(WINOGRAD)
 def winograd_inputs(pointer):
-    """Transform an image's tiles, or a part of its tile rows."""
+    """Transform an image's tiles."""
     op = record_at(pointer)
-    first, end = _part(op)
-    op.v += op.v_tile * first * op.tiles_w
-    _transform_inputs(op, first, end)
+    _transform_inputs(op, 0, op.tiles_h)
 
 
 @kernel(WINOGRAD)
 def winograd_outputs(pointer):
-    """Transform an image's products back, or a part of its tile rows."""
+    """Transform an image's products back."""
     op = record_at(pointer)
-    first, end = _part(op)
-    op.products += op.products_tile * first * op.tiles_w
-    op.spare += op.first * op.m * op.m * VECTOR_BYTES if op.split else 0
-    _transform_outputs(op, first, end)
+    _transform_outputs(op, 0, op.tiles_h)
 
 
 @kernel(WINOGRAD)
