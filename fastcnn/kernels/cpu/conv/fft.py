@@ -34,6 +34,7 @@ from math import ceil, inf
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Calls, LayerOperands, Region
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.conv.fft2d import (
     fourier_back,
     fourier_transform,
@@ -46,7 +47,6 @@ from fastcnn.kernels.cpu.gemm.packing import padded_source
 COMPLEX = 8  # bytes of a complex64
 LARGEST = 1 << 30  # bytes: of the kernel's transform at most; of all that "auto" would choose
 PARTS = 16  # of the products, for any number of threads
-HOST = 300_000  # cycles an image of calls from the engine into Python and through NumPy
 PAIRS = 256  # of channel and filter that one part of the kernel's transform takes
 
 
@@ -82,7 +82,7 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     # kernel's transform or its gradient's, is read, as it is written, at four bytes a cycle.
     products = _frequencies(problem) * pairs * (8 / 14 + COMPLEX / 4 / images)
     transforms = each * (problem.channels + problem.filters)
-    return transforms + products + HOST
+    return transforms + products + cpu.costs.fft_call
 
 
 def _sizes(problem: Problem) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from math import ceil
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv.im2col_columns import (
     columns_of,
@@ -59,8 +60,7 @@ def cycles(direction: str, problem: Problem, images: int) -> float:
     product = problem.groups * grid_cycles(1, rows, columns, inner)
     if is_columns(problem):
         return product
-    # The columns also displace what the calls before and after have in the cache.
-    return 1.05 * (product + copy_cycles(direction, problem))
+    return cpu.costs.im2col * (product + copy_cycles(direction, problem))
 
 
 def conv2d_im2col(calls: Calls, problem: Problem, operands: LayerOperands) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import im2col
 from fastcnn.kernels.cpu.conv.im2col_columns import (
@@ -25,12 +26,10 @@ from fastcnn.kernels.cpu.conv.im2col_columns import (
 )
 from fastcnn.kernels.cpu.gemm.blas import blas_product
 
-CALL = 40_000  # cycles of a call from the engine into Python and through NumPy
-
 
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the cycles of one image on one thread."""
-    return im2col.cycles(direction, problem, images) + CALL
+    return im2col.cycles(direction, problem, images) + cpu.costs.blas_call
 
 
 def conv2d_im2col_blas(calls: Calls, problem: Problem, operands: LayerOperands) -> None:

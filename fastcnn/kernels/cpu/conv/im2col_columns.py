@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
@@ -183,13 +184,12 @@ def _geometry(problem: Problem) -> dict[str, int]:
 
 
 CACHE = 1 << 20  # bytes of a matrix that a thread's second-level cache surely holds
-BYTES_A_CYCLE = 8  # from beyond it
 
 
 def copy_cycles(direction: str, problem: Problem) -> float:
     """Estimate the cycles of one image besides the product: making or summing the columns."""
     size = 4 * problem.groups * pixels(problem) * window_size(problem)
-    traffic = 2 * size / BYTES_A_CYCLE if size > CACHE else 0.0  # written once, read once
+    traffic = 2 * size / cpu.costs.bytes_a_cycle if size > CACHE else 0.0  # written once, read once
     if direction == "dx":
         places = problem.height * problem.width
         vectors = problem.groups * ceil(problem.channels_per_group / LANES)

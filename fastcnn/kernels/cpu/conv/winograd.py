@@ -286,20 +286,15 @@ def conv2d_winograd_dw(
     )
 
 
-# Cycles of one transform of a tile's vector, in and out, and of a kernel's, by s.
-TRANSFORM_CYCLES = {4: 45, 6: 110}
-# A single image's threads meet before and after the products.
-MEETINGS = 6_000
-# U is larger than the kernel, and comes from further away; D likewise.
-BYTES_A_CYCLE = 8
+def _transform_cycles(tiling: Tiling) -> float:
+    return cpu.costs.transform_2x2 if tiling.size == 4 else cpu.costs.transform_4x4
 
 
 def preparation(direction: str, problem: Problem, m: int = 4) -> float:
     """Estimate the cycles of the kernel's transform, or of its gradient's."""
     problem = _backward(problem) if direction == "dx" else problem
-    return (
-        TRANSFORM_CYCLES[Tiling(problem, m).size] * problem.channels * ceil(problem.filters / LANES)
-    )
+    vectors = problem.channels * ceil(problem.filters / LANES)
+    return _transform_cycles(Tiling(problem, m)) * vectors
 
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
@@ -308,7 +303,8 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     transforms = tiling.count * (ceil(channels / LANES) + ceil(filters / LANES))
-    traffic = 4 * tiling.elements * channels * filters / BYTES_A_CYCLE / images
+    # U is larger than the kernel, and comes from further away; D likewise.
+    traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle / images
     if direction == "dw":
         # Images that are multiplied together lengthen the sums, not their number.
         together = 1 if tiling.count >= ROWS // 2 else images
@@ -316,7 +312,6 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     else:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
-    meetings = MEETINGS if images == 1 else 0
-    return (
-        tiling.elements * product + TRANSFORM_CYCLES[tiling.size] * transforms + traffic + meetings
-    )
+    meetings = cpu.costs.meeting if images == 1 else 0
+    transforming = _transform_cycles(tiling) * transforms
+    return tiling.elements * product + transforming + traffic + meetings

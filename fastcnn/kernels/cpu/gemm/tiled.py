@@ -19,6 +19,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tile
 from fastcnn.kernels.cpu.runtime.code import register
 from fastcnn.kernels.cpu.runtime.function import kernel_function
@@ -130,10 +131,6 @@ def _sweep(grid, grid_address):
                     )
 
 
-# What a tile costs besides its multiply-adds: reading its record, the first and the last values.
-TILE_OVERHEAD = 50
-
-
 def tile_cycles(rows: int, width: int, steps: int) -> float:
     """Estimate a tile's cycles for `steps` steps of the inner dimension.
 
@@ -142,7 +139,7 @@ def tile_cycles(rows: int, width: int, steps: int) -> float:
     """
     latency = 4 / sets_of_sums(rows * width)
     each = max(rows * width / 2, (rows + width) / 2, latency)
-    return each * steps + TILE_OVERHEAD + 2 * rows * width
+    return each * steps + cpu.costs.tile + 2 * rows * width
 
 
 def _pieces(size: int, number: int) -> list[tuple[int, int]]:

@@ -1,0 +1,34 @@
+"""What the cost model takes for granted of a CPU: the numbers that no formula gives.
+
+They depend on the width of the vectors, and were fitted to the lab's measurements:
+
+    fastcnn bench conv cifar resnet34 --json times.json
+    python tools/fit_cost_model.py times.json
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastcnn.kernels.cpu.simd.register_tile import LANES
+
+
+class CpuCosts(NamedTuple):
+    """Cycles of one thread, where no other unit is named."""
+
+    tile: float  # of a register tile besides its multiply-adds: its record, first and last values
+    transform_2x2: float  # of one vector of a tile into or out of Winograd's basis, m = 2
+    transform_4x4: float  # the same for s = 6: m = 4 of a 3x3 kernel, m = 2 of a 5x5 one
+    meeting: float  # of the threads of a single image, before and after Winograd's products
+    bytes_a_cycle: float  # of what lies beyond a core's caches
+    im2col: float  # times what is counted: columns also displace what others have in the cache
+    blas_call: float  # of a call from the engine into Python and through NumPy
+    fft_call: float  # of all such calls of an FFT convolution, an image
+
+
+FITTED = {
+    16: CpuCosts(50, 45, 110, 6_000, 8, 1.05, 40_000, 300_000),
+    8: CpuCosts(50, 45, 110, 6_000, 8, 1.05, 40_000, 300_000),
+}
+# Narrower vectors have not been measured.
+costs = FITTED.get(LANES, FITTED[8])
