@@ -110,6 +110,30 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Path
     return [(x, dx)]
 
 
+def _transposed(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    """The input's gradient as a layer of its own: its gradients are the convolution's others."""
+    x, kernel = op.inputs[0], {"kernel": op.parameters["kernel"]}
+    if op.parameters["kernel"].trainable:
+        program.append(
+            "conv2d_dw",
+            [dy, _again(program, x)],
+            [],
+            kernel,
+            gradient_of=["kernel"],
+            **_geometry(op),
+        )
+    if x not in needed:
+        return []
+    return [(x, program.add("conv2d", [dy], x.shape, kernel, **_geometry(op)))]
+
+
+def _bias(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    dy = _through_relu(program, op, dy)
+    if op.parameters["bias"].trainable:
+        program.append("bias_dw", [dy], [], op.parameters, gradient_of=["bias"])
+    return [(op.inputs[0], dy)]
+
+
 def _again(program: Program, x: Buffer) -> Buffer:
     """Return x, computed once more where that is cheaper than to keep it.
 
@@ -257,6 +281,10 @@ def _pad(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     return [(op.inputs[0], program.add("pad_dx", [dy], op.inputs[0].shape, **op.attributes))]
 
 
+def _crop(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("pad", [dy], op.inputs[0].shape, **op.attributes))]
+
+
 def _add(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     dy = _through_relu(program, op, dy)
     return [(x, dy) for x in op.inputs]
@@ -282,10 +310,13 @@ RULES: dict[str, Rule] = {
     "affine": _affine,
     "affine_sample": _affine_sample,
     "average_pool": _average_pool,
+    "bias": _bias,
     "concat": _concat,
     "contrast_norm": _contrast_norm,
     "conv2d": _weighted,
+    "conv2d_dx": _transposed,
     "copy": _copy,
+    "crop": _crop,
     "dropout": _dropout,
     "group_norm": _group_norm,
     "local_conv": _weighted,

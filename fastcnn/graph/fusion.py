@@ -11,7 +11,7 @@ from dataclasses import replace
 from fastcnn.graph.program import Buffer, Op, Program
 
 # Ops that can apply ReLU to what they write at no cost.
-TAKES_RELU = ("local_conv", "conv2d", "matmul", "scale_shift", "add", "max_pool")
+TAKES_RELU = ("bias", "local_conv", "conv2d", "matmul", "scale_shift", "add", "max_pool")
 
 
 def fuse(program: Program) -> None:

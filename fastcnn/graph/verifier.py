@@ -64,6 +64,10 @@ def _dropout(op: Op) -> None:
     _alike(op)
     if not 0 <= op.attributes["rate"] < 1:
         _refuse(op, f"needs a rate from 0 to below 1, and has {op.attributes['rate']!r}")
+    size = op.outputs[0].size
+    decisions = op.attributes.get("decisions", size)
+    if decisions < 1 or size % decisions:
+        _refuse(op, f"needs decisions for parts of its output alike, and has {decisions!r}")
 
 
 def _group_norm(op: Op) -> None:
@@ -139,6 +143,22 @@ def _pad(op: Op) -> None:
     naming.entry(op.where, "mode", mode, dict.fromkeys(PADDING_MODES))
     if mode == "reflect" and (max(top, bottom) >= height or max(left, right) >= width):
         _refuse(op, f"reflects fewer pixels than the image has, and not {op.attributes['padding']}")
+
+
+def _crop(op: Op) -> None:
+    _reads(op, 1, 1)
+    (top, bottom), (left, right) = op.attributes["padding"]
+    height, width, channels = _image(op, op.inputs[0])
+    cropped = (height - top - bottom, width - left - right, channels)
+    if min(top, bottom, left, right) < 0 or min(cropped) < 1 or op.outputs[0].shape != cropped:
+        _refuse(op, f"makes {cropped} without the border {op.attributes['padding']}")
+
+
+def _bias(op: Op) -> None:
+    _alike(op)
+    _parameters(op, bias=op.outputs[0].shape[-1])
+    if "bias" not in op.parameters:
+        _refuse(op, "needs a bias")
 
 
 def _image(op: Op, buffer: Buffer) -> Shape:
@@ -259,11 +279,13 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "affine": _affine,
     "affine_sample": _affine_sample,
     "average_pool": _pool,
+    "bias": _bias,
     "concat": _concat,
     "contrast_norm": _contrast_norm,
     "conv2d": _conv2d,
     "conv2d_dx": _conv2d_dx,
     "copy": _alike,
+    "crop": _crop,
     "dropout": _dropout,
     "group_norm": _group_norm,
     "local_conv": _local_conv,

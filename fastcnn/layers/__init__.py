@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from fastcnn.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from fastcnn.layers.activation import (
+    ELU,
+    Activation,
+    LeakyReLU,
+    ReLU,
+    Softmax,
+    ThresholdedReLU,
+)
 from fastcnn.layers.base import Layer, Parameter
 from fastcnn.layers.containers import AuxiliaryClassifier, Concat, Residual
 from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
-from fastcnn.layers.dropout import Dropout
+from fastcnn.layers.dropout import Dropout, SpatialDropout2D, StochasticDepth
 from fastcnn.layers.gating import Scale, SqueezeExcite
 from fastcnn.layers.group_normalization import GroupNormalization, LayerNormalization
 from fastcnn.layers.local_normalization import (
@@ -26,9 +33,10 @@ from fastcnn.layers.pooling import (
 )
 from fastcnn.layers.registry import LAYERS, from_config, register
 from fastcnn.layers.rescaling import Normalization, Rescaling
-from fastcnn.layers.reshaping import Flatten, ZeroPadding2D
+from fastcnn.layers.reshaping import Cropping2D, Flatten, Reshape, ZeroPadding2D
 from fastcnn.layers.shortcut import IdentityShortcut
 from fastcnn.layers.spatial_transformer import SpatialTransformer
+from fastcnn.layers.transposed import Conv2DTranspose
 
 __all__ = [
     "ELU",
@@ -39,6 +47,8 @@ __all__ = [
     "BatchNormalization",
     "Concat",
     "Conv2D",
+    "Conv2DTranspose",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
@@ -59,12 +69,16 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Rescaling",
+    "Reshape",
     "Residual",
     "Scale",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout2D",
     "SpatialTransformer",
     "SqueezeExcite",
+    "StochasticDepth",
+    "ThresholdedReLU",
     "ZeroPadding2D",
     "from_config",
 ]
@@ -76,4 +90,5 @@ register(
     *(GroupNormalization, LayerNormalization, LocalContrastNormalization),
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
+    *(Conv2DTranspose, Cropping2D, Reshape, SpatialDropout2D, StochasticDepth, ThresholdedReLU),
 )

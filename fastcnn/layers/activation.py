@@ -152,6 +152,38 @@ class LeakyReLU(Layer):
         return lower_activation(program, x, "leaky_relu", self.negative_slope)
 
 
+class ThresholdedReLU(Layer):
+    """x above theta, else 0.
+
+    Args:
+        theta: The threshold, at least 0.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `theta` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Konda et al., 2015: Zero-bias autoencoders and the benefits of co-adapting features.
+    """
+
+    settings = ("theta",)
+
+    def __init__(self, theta: float = 1.0, **common: Unpack[LayerOptions]):
+        super().__init__(**common)
+        self.theta = arguments.float32(self, "theta", theta, least=0)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        constant = self.theta
+        return program.add(
+            "activation", [x], x.shape, function="thresholded_relu", constant=constant
+        )
+
+
 class ELU(Layer):
     """x above zero, alpha * (exp(x) - 1) below.
 

@@ -1,10 +1,11 @@
-"""Dropout."""
+"""Dropout, of single numbers, of whole channels and of whole bodies."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Unpack
 
-from fastcnn.layers.base import Layer, LayerOptions
+from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -42,5 +43,64 @@ class Dropout(Layer):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if not program.training or self.rate == 0:
             return x
-        stream = program.random_stream()
-        return program.add("dropout", [x], x.shape, rate=self.rate, stream=stream)
+        stream, decisions = program.random_stream(), self._decisions(x.shape)
+        return program.add(
+            "dropout", [x], x.shape, rate=self.rate, stream=stream, decisions=decisions
+        )
+
+    def _decisions(self, shape: Shape) -> int:
+        """Return how many numbers at the end of a shape are dropped or kept by themselves."""
+        return prod(shape)
+
+
+class SpatialDropout2D(Dropout):
+    """Zeroes a fraction `rate` of the channels in training and scales the rest by 1 / (1 - rate).
+
+    Neighbouring pixels tell nearly the same, so that a map loses little by single pixels.
+
+    Args:
+        rate: The fraction that is zeroed, at least 0 and below 1.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `rate` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, H, W, C].
+
+    References:
+        Tompson et al., 2015: Efficient object localization using convolutional networks.
+    """
+
+    rank = 3
+
+    def _decisions(self, shape: Shape) -> int:
+        return shape[-1]
+
+
+class StochasticDepth(Dropout):
+    """Zeroes all numbers of a fraction `rate` of the images in training and scales the others' by
+    1 / (1 - rate): at the end of a Residual's body it leaves whole bodies out.
+
+        Residual([Conv2D(64, 3, padding="same"), BatchNormalization(), StochasticDepth(0.2)])
+
+    Args:
+        rate: The fraction of images whose body is left out, at least 0 and below 1.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        TypeError: `rate` is no number.
+        ValueError: It is out of its range.
+
+    Shape:
+        Input and output: [N, ...], any shape.
+
+    References:
+        Huang et al., 2016: Deep networks with stochastic depth.
+    """
+
+    def _decisions(self, shape: Shape) -> int:
+        return 1

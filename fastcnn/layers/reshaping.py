@@ -1,13 +1,15 @@
-"""Layers that only move values: Flatten and ZeroPadding2D."""
+"""Layers that only move values: Flatten, Reshape, ZeroPadding2D and Cropping2D."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.layers.window_arguments import PaddingLike
+from fastcnn.utils.arguments import is_whole
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
@@ -27,6 +29,52 @@ class Flatten(Layer):
 
     def shape_after(self, shape: Shape) -> Shape:
         return (prod(shape),)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return program.add("reshape", [x], self.output_shape)
+
+
+class Reshape(Layer):
+    """Gives the numbers of each image another shape, in their order.
+
+    Args:
+        target_shape: One image's, of whole numbers of at least 1; one may be -1, for what is left.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: `target_shape` is no such shape, or, when the model is built, has another count
+            of numbers than the input.
+
+    Shape:
+        Input: [N, ...], any shape.
+        Output: [N, *target_shape].
+    """
+
+    settings = ("target_shape",)
+
+    def __init__(self, target_shape: Sequence[int], **common: Unpack[LayerOptions]):
+        super().__init__(**common)
+        self.target_shape = self._checked(target_shape)
+
+    def _checked(self, value: object) -> Shape:
+        if isinstance(value, tuple | list) and value and all(is_whole(size) for size in value):
+            sizes = tuple(int(size) for size in value)
+            if all(size >= 1 or size == -1 for size in sizes) and sizes.count(-1) <= 1:
+                return sizes
+        raise ValueError(
+            f"{self.label}: target_shape must be a shape of whole numbers of at least 1, of which "
+            f"one may be -1. Received {value!r}."
+        )
+
+    def shape_after(self, shape: Shape) -> Shape:
+        count, known = prod(shape), prod(size for size in self.target_shape if size != -1)
+        if count % known or (-1 not in self.target_shape and count != known):
+            raise ValueError(
+                f"{self.label}: an input of shape {shape}, {count} numbers, cannot take the shape "
+                f"{self.target_shape}."
+            )
+        return tuple(count // known if size == -1 else size for size in self.target_shape)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("reshape", [x], self.output_shape)
@@ -61,3 +109,41 @@ class ZeroPadding2D(Layer):
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("pad", [x], self.output_shape, padding=self.padding)
+
+
+class Cropping2D(Layer):
+    """Cuts the border of the image off.
+
+    Args:
+        cropping: Pixels: an integer, (rows, columns) or ((top, bottom), (left, right)).
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: `cropping` has none of these forms or is negative, or, when the model is built,
+            nothing of the image is left.
+
+    Shape:
+        Input: [N, H, W, C].
+        Output: [N, H - top - bottom, W - left - right, C].
+    """
+
+    settings = ("cropping",)
+    rank = 3
+
+    def __init__(self, cropping: PaddingLike = ((0, 0), (0, 0)), **common: Unpack[LayerOptions]):
+        super().__init__(**common)
+        self.cropping = window_arguments.pixels(self, "cropping", cropping)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        rows, columns = self.cropping
+        height, width = shape[0] - sum(rows), shape[1] - sum(columns)
+        if min(height, width) < 1:
+            raise ValueError(
+                f"{self.label}: cropping {self.cropping} leaves nothing of an input of "
+                f"{shape[0]}x{shape[1]} pixels."
+            )
+        return height, width, shape[2]
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return program.add("crop", [x], self.output_shape, padding=self.cropping)

@@ -27,18 +27,17 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 """"valid", "same", or pixels: an integer, (rows, columns) or ((top, bottom), (left, right))."""
 
 
-def pair(layer: Layer, name: str, value: object) -> Pair:
-    """Return a pair of positive integers from one integer or two."""
+def pair(layer: Layer, name: str, value: object, least: int = 1) -> Pair:
+    """Return a pair of integers of at least ``least`` from one integer or two."""
     if is_whole(value):
         value = (value, value)
     if isinstance(value, tuple | list) and len(value) == 2:
         rows, columns = value
-        if is_whole(rows) and is_whole(columns) and min(rows, columns) >= 1:
+        if is_whole(rows) and is_whole(columns) and min(rows, columns) >= least:
             _check_most(layer, name, max(rows, columns))
             return int(rows), int(columns)
-    raise ValueError(
-        f"{layer.label}: {name} must be a positive integer or a pair of them. Received {value!r}."
-    )
+    kind = "a positive integer" if least else "an integer of at least 0"
+    raise ValueError(f"{layer.label}: {name} must be {kind} or a pair of them. Received {value!r}.")
 
 
 def _check_most(layer: Layer, name: str, value: int) -> None:

@@ -116,7 +116,7 @@ class Network(Trainer):
         """
         settings_to_pin = []
         for op in self._ops(training=True).ops:
-            if op.kind == "conv2d":
+            if op.kind in strategies.DIRECTION_OF:
                 names = strategies.pinned(op, images, self.error_bound, self.device, self.precision)
                 layer = lookup.layer(self, op.layer)
                 setting = lookup.strategy_setting(layer, op.attributes["strategy"], names)

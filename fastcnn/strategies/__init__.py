@@ -89,7 +89,7 @@ def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "c
 def check_program(program: Program, device: str) -> None:
     """Raise ValueError where a layer of a program names a strategy that a device has not."""
     for op in program.ops:
-        if op.kind == "conv2d":
+        if op.kind in DIRECTION_OF:
             problem, wished = of_op(op)
             check(op.layer, wished, problem, device)
 

@@ -12,6 +12,8 @@ from fastcnn.layers import (
     BatchNormalization,
     Concat,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -23,9 +25,13 @@ from fastcnn.layers import (
     LocallyConnected2D,
     MaxPooling2D,
     ReLU,
+    Reshape,
     Residual,
     SeparableConv2D,
     Softmax,
+    SpatialDropout2D,
+    StochasticDepth,
+    ThresholdedReLU,
 )
 from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.losses import Loss
@@ -34,11 +40,12 @@ from fastcnn.utils import training_warning
 
 # Layers whose outputs are, or lie between, the numbers that they are given.
 PASSING = (
-    *(AuxiliaryClassifier, Dropout, Flatten, AveragePooling2D, MaxPooling2D),
+    *(AuxiliaryClassifier, Dropout, SpatialDropout2D, StochasticDepth),
+    *(Flatten, Reshape, Cropping2D, AveragePooling2D, MaxPooling2D),
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
 ACTIVATED = (
-    *(Activation, Conv2D, Dense, DepthwiseConv2D),
+    *(Activation, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D),
     *(LocallyConnected2D, SeparableConv2D),
 )
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
@@ -62,6 +69,8 @@ def ending(layers: Sequence[Layer]) -> str | None:
             return layer.activation or "linear"  # type: ignore[attr-defined]
         if kind is Softmax:
             return "softmax"
+        if kind is ThresholdedReLU:
+            return "relu"
         if kind is ReLU:
             return "leaky_relu" if layer.negative_slope else "relu"  # type: ignore[attr-defined]
         if kind in (LeakyReLU, ELU):

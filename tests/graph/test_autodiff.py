@@ -42,6 +42,18 @@ LAYERS = {
     ),
     "Conv2D dilation 2": between(lambda: L.Conv2D(2, 2, dilation_rate=2, activation="tanh")),
     "Conv2D groups": between(lambda: L.Conv2D(4, 2, groups=2, activation="elu")),
+    "Conv2DTranspose": between(
+        lambda: L.Conv2DTranspose(3, 3, strides=2, padding="same", activation="tanh")
+    ),
+    "Conv2DTranspose groups, output_padding": between(
+        lambda: L.Conv2DTranspose(2, 2, strides=(3, 2), output_padding=(1, 0), groups=2),
+        shape=(2, 2, 2),
+    ),
+    "Dense on a map": between(lambda: L.Dense(3, activation="tanh"), lambda: L.Conv2D(2, 2)),
+    "Dense on rows": between(lambda: L.Reshape((8, 4)), lambda: L.Dense(3)),
+    "Reshape": between(lambda: L.Reshape((2, 4, -1)), lambda: L.Conv2D(2, 2)),
+    "Cropping2D": between(lambda: L.Cropping2D(((1, 0), (0, 2))), lambda: L.Conv2D(2, 1)),
+    "ThresholdedReLU": between(lambda: L.ThresholdedReLU(0.2)),
     "DepthwiseConv2D": between(lambda: L.DepthwiseConv2D(3, depth_multiplier=2, padding="same")),
     "SeparableConv2D": between(lambda: L.SeparableConv2D(3, 2, strides=2, activation="sigmoid")),
     "MaxPooling2D": between(lambda: L.MaxPooling2D(2)),

@@ -103,11 +103,16 @@ class _Drawing:
         kinds = (
             *(self.convolution, self.convolution, self.depthwise, self.separable),
             *(self.pooling, self.pooling, self.padding, self.local, self.transformer),
+            *(self.transposed, self.cropping),
         )
         if self.chance(0.1):
             return self.choice((L.GlobalAveragePooling2D, L.GlobalMaxPooling2D))(
                 keepdims=self.chance(0.7)
             )
+        if self.chance(0.1):
+            return L.Dense(self.choice(CHANNELS), **self.weighted())
+        if self.chance(0.05):
+            return L.Reshape((shape[1], -1, shape[2]))
         return L.Flatten() if self.chance(0.05) else self.choice(kinds)(shape)
 
     def keeping(self, shape, depth):
@@ -211,6 +216,22 @@ class _Drawing:
             **self.mode(shape),
         )
 
+    def transposed(self, shape):
+        groups = self.choice([g for g in (1, 1, 2, 3) if shape[2] % g == 0])
+        strides, padding = self.whole(1, 3), self.choice(("valid", "same"))
+        more = self.choice((None, self.whole(0, strides - 1))) if padding == "valid" else None
+        return L.Conv2DTranspose(
+            groups * self.choice((1, 2, 5)),
+            (self.whole(1, 4), self.whole(1, 4)),
+            *(strides, padding, more),
+            groups=groups,
+            **self.weighted(),
+        )
+
+    def cropping(self, shape):
+        sides = [self.whole(0, min(2, size - 1)) for size in shape[:2]]
+        return L.Cropping2D(tuple((side - side // 2, side // 2) for side in sides))
+
     def depthwise(self, shape):
         size, strides, padding, dilation = self.windows(shape)
         return L.DepthwiseConv2D(
@@ -271,6 +292,7 @@ class _Drawing:
             lambda: L.ReLU(negative_slope=0.1),
             lambda: L.LeakyReLU(),
             lambda: L.ELU(alpha=0.7),
+            lambda: L.ThresholdedReLU(0.3),
             lambda: L.Softmax(),
         )
         return self.choice(kinds)()
@@ -325,7 +347,9 @@ class _Drawing:
         return self.choice((L.Rescaling, L.Normalization))(*numbers)
 
     def dropout(self, shape, depth):
-        return L.Dropout(self.choice((0.0, 0.3, 0.5)))
+        kinds = (L.Dropout, L.Dropout, L.StochasticDepth, L.SpatialDropout2D)
+        kind = self.choice(kinds if len(shape) == 3 else kinds[:3])
+        return kind(self.choice((0.0, 0.3, 0.5)))
 
     def chance(self, probability) -> bool:
         return bool(self.generator.random() < probability)

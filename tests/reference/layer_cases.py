@@ -25,6 +25,10 @@ def conv(shape, filters, kernel, batch=2, tolerance="sum", **options) -> Case:
     return Case(shape, lambda: L.Conv2D(filters, kernel, **options), batch, tolerance, tolerance)
 
 
+def transposed(shape, filters, kernel, batch=2, **options) -> Case:
+    return Case(shape, lambda: L.Conv2DTranspose(filters, kernel, **options), batch)
+
+
 def depthwise(shape, kernel, batch=2, **options) -> Case:
     return Case(shape, lambda: L.DepthwiseConv2D(kernel, **options), batch)
 
@@ -182,6 +186,25 @@ LOCAL = {
     )
 }
 
+TRANSPOSED = {
+    "transposed 3x3": transposed((4, 5, 3), 6, 3),
+    "transposed 3x3 same, stride 2": transposed((4, 3, 17), 6, 3, strides=2, padding="same"),
+    "transposed 2x2, stride 2, relu": transposed((4, 3, 5), 20, 2, strides=2, activation="relu"),
+    "transposed 4x4 same, stride 2": transposed((3, 4, 6), 3, 4, strides=2, padding="same"),
+    "transposed 1x1, stride 3": transposed((3, 2, 3), 5, 1, strides=3),
+    "transposed 3x3, output_padding 1": transposed(
+        (3, 4, 3), 5, 3, strides=2, padding="same", output_padding=1
+    ),
+    "transposed 3x2, output_padding (1, 0), valid": transposed(
+        (3, 4, 3), 5, (3, 2), strides=(2, 3), output_padding=(1, 0)
+    ),
+    "transposed 3x3 asymmetric, stride 2": transposed(
+        (4, 4, 3), 6, 3, strides=2, padding=((1, 0), (2, 1)), use_bias=False
+    ),
+    "transposed dilation 2": transposed((4, 5, 3), 4, 3, dilation_rate=2, padding="same"),
+    "transposed 2 groups": transposed((4, 3, 6), 10, 3, strides=2, groups=2, padding="same"),
+}
+
 POOLINGS = {
     **both_pools("2", (6, 8, 3), 2),
     **both_pools("2, odd image", (7, 5, 17), 2),
@@ -334,6 +357,12 @@ OTHERS = {
         (5, 6, 17), lambda: L.IdentityShortcut(17, (1, 3)), 2, "exact"
     ),
     "identity shortcut, all pixels": Case((3, 4, 5), lambda: L.IdentityShortcut(20), 5, "exact"),
+    "reshape": Case((3, 4, 5), lambda: L.Reshape((2, -1, 3)), 5, "exact"),
+    "cropping asymmetric": Case((5, 6, 3), lambda: L.Cropping2D(((1, 0), (2, 1))), 2, "exact"),
+    "ThresholdedReLU": Case((5, 5, 3), lambda: L.ThresholdedReLU(0.05), 2, "exact"),
+    "stochastic depth of nothing": Case((3, 4, 5), lambda: L.StochasticDepth(0), 2, "exact"),
+    "spatial dropout of nothing": Case((3, 4, 5), lambda: L.SpatialDropout2D(0), 2, "exact"),
+    "dense on a map": Case((4, 5, 17), lambda: L.Dense(20, activation="relu"), 3),
     "flatten": Case((3, 4, 5), lambda: L.Flatten(), 5, "exact"),
     "dropout of nothing": Case((3, 4, 5), lambda: L.Dropout(0.0), 2, "exact"),
     "ReLU": Case((5, 5, 3), lambda: L.ReLU(), 2, "exact"),
@@ -354,6 +383,7 @@ CASES: dict[str, Case] = {
     **COLUMNS,
     **DEPTHWISE,
     **LOCAL,
+    **TRANSPOSED,
     **POOLINGS,
     **NORMALIZATIONS,
     **GATINGS,

@@ -93,6 +93,31 @@ def problem_of(x, kernel, strides, padding, dilation, groups) -> Problem:
     return Problem(*x.shape[1:], filters, size, pair(strides), border, pair(dilation), groups)
 
 
+def conv2d_transpose_geometry(shape, kernel, strides, padding, more, dilation=1):
+    """((rows, columns), pixels that are cut off) of what a transposed convolution makes.
+
+    `more` is Keras's output_padding, None or a pair.
+    """
+    sizes, sides = [], []
+    explicit = None if isinstance(padding, str) else margins(shape, kernel, strides, padding)
+    for axis in range(2):
+        stride, reach = pair(strides)[axis], (kernel[axis] - 1) * pair(dilation)[axis] + 1
+        whole, extra = (shape[axis] - 1) * stride + reach, more[axis] if more else None
+        if explicit:
+            size = whole + (extra or 0) - sum(explicit[axis])
+        elif extra is not None:
+            size = whole + extra - (2 * (reach // 2) if padding == "same" else 0)
+        else:
+            size = shape[axis] * stride if padding == "same" else max(whole, shape[axis] * stride)
+        sizes.append(size)
+        if explicit or padding == "valid":
+            sides.append(explicit[axis] if explicit else (0, 0))
+        else:
+            cut = max(whole - size, 0)
+            sides.append((cut // 2, cut - cut // 2))
+    return tuple(sizes), sides
+
+
 def depthwise_conv2d(x, kernel, strides=1, padding="valid", dilation=1) -> Array:
     """kernel [KH, KW, C, multiplier]; output channel c * multiplier + m."""
     return conv2d(x, as_grouped(kernel), strides, padding, dilation, groups=x.shape[-1])
@@ -382,12 +407,15 @@ def random_bits(counter, key):
     return z ^ (z >> np.uint64(16))
 
 
-def dropout_mask(random, stream, shape, rate) -> Array:
-    """Which elements a dropout keeps, for (seed, step), its number in the net, images [N, ...]."""
+def dropout_mask(random, stream, shape, rate, decisions=None) -> Array:
+    """Which elements a dropout keeps, for (seed, step), its number in the net, images [N, ...].
+
+    Elements `decisions` apart share their fate.
+    """
     key = random_bits(stream, random_bits(*random))
     images = random_bits(np.arange(shape[0]), key)
     size = int(np.prod(shape[1:]))
-    bits = random_bits(np.arange(size)[None, :], images[:, None])
+    bits = random_bits(np.arange(size)[None, :] % (decisions or size), images[:, None])
     return (bits >= round(rate * 2**32)).reshape(shape)
 
 

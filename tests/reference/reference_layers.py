@@ -97,6 +97,27 @@ def conv2d(run, layer, x, arguments):
     return y, backward
 
 
+def conv2d_transpose(run, layer, x):
+    config, kernel = layer.get_config(), run.value(layer, "kernel")
+    strides, padding, dilation = window_arguments(config)
+    size, cut = ref.conv2d_transpose_geometry(
+        x.shape[1:3], kernel.shape[:2], strides, padding, config["output_padding"], dilation
+    )
+    arguments = strides, cut, dilation, config["groups"]
+    image = np.zeros((len(x), *size, config["filters"]))
+    y, end = biased_and_activated(run, layer, ref.conv2d_backward(x, image, kernel, *arguments)[0])
+
+    def backward(dy):
+        dy = end(dy)
+        run.add(
+            *(layer, "kernel", ref.conv2d_backward(x, dy, kernel, *arguments)[1]),
+            ref.conv2d_backward(np.abs(x), np.abs(dy), kernel, *arguments)[1],
+        )
+        return ref.conv2d(dy, kernel, *arguments)
+
+    return y, backward
+
+
 @padded_by_mode
 def depthwise_conv2d(run, layer, x, arguments):
     kernel = run.value(layer, "kernel")
@@ -182,6 +203,16 @@ def flatten(run, layer, x):
     return x.reshape(len(x), -1), lambda dy: dy.reshape(x.shape)
 
 
+def reshape(run, layer, x):
+    y = x.reshape(len(x), *layer.get_config()["target_shape"])
+    return y, lambda dy: dy.reshape(x.shape)
+
+
+def cropping(run, layer, x):
+    sides = ref.margins(x.shape[1:3], 1, 1, layer.get_config()["cropping"])
+    return ref.unpad(x, sides), lambda dy: ref.pad(dy, sides)
+
+
 def zero_padding(run, layer, x):
     sides = ref.margins(x.shape[1:3], 1, 1, layer.get_config()["padding"])
     return ref.pad(x, sides), lambda dy: ref.unpad(dy, sides)
@@ -191,13 +222,21 @@ def unchanged(run, layer, x):
     return x, lambda dy: dy
 
 
-def dropout(run, layer, x):
+def dropout(run, layer, x, decisions=None):
     rate = layer.get_config()["rate"]
     if not run.drops or rate == 0:
         return unchanged(run, layer, x)
-    factor = ref.dropout_mask(run.random, run.streams, x.shape, rate) / (1 - rate)
+    factor = ref.dropout_mask(run.random, run.streams, x.shape, rate, decisions) / (1 - rate)
     run.streams += 1
     return x * factor, lambda dy: dy * factor
+
+
+def spatial_dropout(run, layer, x):
+    return dropout(run, layer, x, x.shape[-1])
+
+
+def stochastic_depth(run, layer, x):
+    return dropout(run, layer, x, 1)
 
 
 def rescaling(run, layer, x):
@@ -339,6 +378,12 @@ def elu(run, layer, x):
     return activate(run, x, "own", {"own": ref.elu(layer.get_config()["alpha"])})
 
 
+def thresholded_relu(run, layer, x):
+    theta = layer.get_config()["theta"]
+    passed = x > theta
+    return np.where(passed, x, 0.0), lambda dy: np.where(passed, dy, 0.0)
+
+
 def softmax(run, layer, x):
     return activate(run, x, "softmax")
 
@@ -408,6 +453,12 @@ def spatial_transformer(run, layer, x):
 
 LAYERS = {
     "Conv2D": conv2d,
+    "Conv2DTranspose": conv2d_transpose,
+    "Cropping2D": cropping,
+    "Reshape": reshape,
+    "SpatialDropout2D": spatial_dropout,
+    "StochasticDepth": stochastic_depth,
+    "ThresholdedReLU": thresholded_relu,
     "DepthwiseConv2D": depthwise_conv2d,
     "SeparableConv2D": separable_conv2d,
     "LocallyConnected2D": locally_connected_2d,

@@ -81,6 +81,17 @@ def affine(low: Regions, op: Op) -> None:
     _channelwise(low, op, scale, offset)
 
 
+def bias(low: Regions, op: Op) -> None:
+    ones = low.constant([1.0] * op.outputs[0].shape[-1])
+    _channelwise(low, op, ones, low.parameter(op.parameters["bias"]))
+
+
+def bias_dw(low: Regions, op: Op) -> None:
+    dy, gradient = op.inputs[0], low.parameter(op.parameters["bias"], "gradients")
+    pixels = prod(dy.shape[:-1])
+    low.kernels.bias.bias_dw(low.calls, pixels, dy.shape[-1], low.region(dy), gradient)
+
+
 def scale_shift(low: Regions, op: Op) -> None:
     residual = low.region(op.inputs[3]) if len(op.inputs) == 4 else None
     _channelwise(low, op, low.region(op.inputs[1]), low.region(op.inputs[2]), residual)
@@ -100,6 +111,7 @@ def dropout(low: Regions, op: Op) -> None:
         "y",
         places,
         size=op.outputs[0].size,
+        decisions=op.attributes.get("decisions", op.outputs[0].size),
         stream=op.attributes["stream"],
         threshold=min(round(rate * 2**32), 2**32 - 1),
         scale=1 / (1 - rate),

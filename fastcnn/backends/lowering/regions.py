@@ -21,6 +21,7 @@ IN_PLACE = {
     "add": 0,
     "affine": 0,
     "batch_norm_dx": 1,
+    "bias": 0,
     "scale_dx": 0,
     "scale_shift": 0,
 }

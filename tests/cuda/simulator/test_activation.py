@@ -99,8 +99,9 @@ def test_affine(channels, adds):
     assert_close(y, np.maximum(expected + residual, 0) if adds else expected, "sum", "affine")
 
 
-def test_dropout_draws_the_bits_of_the_cpu():
-    images_, size, stream, threshold = 3, 50, 7, 2**32 - 2**30
+@pytest.mark.parametrize("decisions", [50, 10, 1])
+def test_dropout_draws_the_bits_of_the_cpu(decisions):
+    images_, size, stream, threshold = 3 if decisions > 1 else 30, 50, 7, 2**32 - 2**30
     x = images(images_, (size,))
     random = np.array([-(2**40) - 5, 11], np.int64)
     y = launch(
@@ -110,13 +111,17 @@ def test_dropout_draws_the_bits_of_the_cpu():
         y=unset(images_, size),
         random=random,
         size=size,
+        decisions=decisions,
         stream=stream,
         threshold=threshold,
         scale=4.0,
     )["y"]
     key = random_bits(stream, random_bits(random[0], random[1]))
     bits = np.array(
-        [[random_bits(i, random_bits(image, key)) for i in range(size)] for image in range(images_)]
+        [
+            [random_bits(i % decisions, random_bits(image, key)) for i in range(size)]
+            for image in range(images_)
+        ]
     )
     kept = bits >= threshold
     assert 0.1 < kept.mean() < 0.4

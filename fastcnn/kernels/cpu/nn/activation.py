@@ -16,7 +16,7 @@ SOFTMAX = record("x", "y", "rows", "columns")
 SOFTMAX_DX = record("y", "dy", "dx", "rows", "columns")
 ADD = record("a", "b", "y", "size", "relu")
 AFFINE = record("x", "scale", "offset", "y", "residual", "pixels", "channels", "relu")
-DROPOUT = record("x", "y", "random", "size", "stream", "threshold", "scale")
+DROPOUT = record("x", "y", "random", "size", "decisions", "stream", "threshold", "scale")
 
 f32 = np.float32
 ZERO = f32(0)
@@ -98,6 +98,7 @@ def random_bits(counter, key):
 def dropout(pointer):
     """y = x * scale where an element's random bits reach the threshold, else 0.
 
+    Elements `decisions` apart have the same bits: all have their own where there are `size`.
     `random` holds (seed, step). Forward and backward draw the same bits, so no mask is stored.
     """
     op = record_at(pointer)
@@ -108,6 +109,12 @@ def dropout(pointer):
     key = random_bits(random[0], random[1])
     key = random_bits(op.stream, key)
     key = random_bits(op.first, key)
-    for i in range(op.size):
-        kept = random_bits(i, key) >= threshold
-        y[i] = x[i] * scale if kept else ZERO
+    if op.decisions == op.size:
+        for i in range(op.size):
+            kept = random_bits(i, key) >= threshold
+            y[i] = x[i] * scale if kept else ZERO
+        return
+    for decision in range(op.decisions):
+        kept = random_bits(decision, key) >= threshold
+        for i in range(decision, op.size, op.decisions):
+            y[i] = x[i] * scale if kept else ZERO

@@ -86,6 +86,16 @@ def leaky_relu_dx(pointer):
     _rectify(op.saved, op.dy, op.dx, op.size, splat(as_float(op.constant)), False)
 
 
+@kernel(VALUE_OF_TWO)
+def thresholded_relu(pointer):
+    """y = x above constant, which is at least 0, else 0."""
+    op = record_at(pointer)
+    x, y = floats(op.x, op.size), floats(op.y, op.size)
+    constant = as_float(op.constant)
+    for i in range(op.size):
+        y[i] = ZERO if x[i] <= constant else x[i]
+
+
 @kernel(VALUE)
 def relu6(pointer):
     """y = min(max(x, 0), 6)."""
@@ -302,7 +312,7 @@ def mish_dx(pointer):
 
 _VALUES = (
     *(relu, leaky_relu, relu6, elu, selu, sigmoid, hard_sigmoid, tanh, softplus),
-    *(gelu, gelu_tanh, swish, hard_swish, mish),
+    *(gelu, gelu_tanh, swish, hard_swish, mish, thresholded_relu),
 )
 _SLOPES = (
     *(relu_dx, leaky_relu_dx, relu6_dx, elu_dx, selu_dx, sigmoid_dx, hard_sigmoid_dx, tanh_dx),
@@ -310,3 +320,5 @@ _SLOPES = (
 )
 FORWARD: dict[str, Kernel] = {value.name: value for value in _VALUES}
 BACKWARD: dict[str, Kernel] = {slope.name.removesuffix("_dx"): slope for slope in _SLOPES}
+# What is not let through is 0, and what is let through is above.
+BACKWARD["thresholded_relu"] = relu_dx

@@ -170,20 +170,23 @@ def dropout(
     y: Floats,
     random: Longs,
     size: Int,
+    decisions: Int,
     stream: Int,
     threshold: Word,
     scale: Float,
 ):
     """y = x * scale where an element's random bits reach the threshold, else 0.
 
+    Elements `decisions` apart have the same bits: all have their own where there are `size`.
     `random` holds (seed, step). Forward and backward draw the same bits, so no mask is stored.
     """
     key = random_bits(stream, random_bits(random[0], random[1]))
     i, image = cuda.grid(2)
     if i >= size:
         return
+    decision = i - quotient(i, decisions) * decisions
     while image < count:
         at = image * size + i
-        bits = random_bits(i, random_bits(image, key))
+        bits = random_bits(decision, random_bits(image, key))
         write(y, at, 0, read(x, at, 0) * scale if bits >= threshold else ZERO)
         image += cuda.gridDim.y

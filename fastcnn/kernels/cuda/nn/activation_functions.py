@@ -129,6 +129,16 @@ def leaky_relu_dx(count: Int, saved: Floats, dy: Floats, dx: Floats, size: Int, 
 
 
 @kernel(elements("size"))
+def thresholded_relu(count: Int, x: Floats, y: Floats, size: Int, constant: Float):
+    """y = x above constant, which is at least 0, else 0."""
+    i = cuda.grid(1)
+    while i < count * size:
+        value = read(x, i, 0)
+        write(y, i, 0, ZERO if value <= constant else value)
+        i += cuda.gridsize(1)
+
+
+@kernel(elements("size"))
 def elu(count: Int, x: Floats, y: Floats, size: Int, constant: Float):
     """y = x above 0, constant * (e^x - 1) below."""
     i = cuda.grid(1)
@@ -173,7 +183,7 @@ mish_dx = _backward("mish", curves.mish_slope)
 
 _VALUES = (
     *(relu, leaky_relu, relu6, elu, selu, sigmoid, hard_sigmoid, tanh, softplus),
-    *(gelu, gelu_tanh, swish, hard_swish, mish),
+    *(gelu, gelu_tanh, swish, hard_swish, mish, thresholded_relu),
 )
 _SLOPES = (
     *(relu_dx, leaky_relu_dx, relu6_dx, elu_dx, selu_dx, sigmoid_dx, hard_sigmoid_dx, tanh_dx),
@@ -181,3 +191,5 @@ _SLOPES = (
 )
 FORWARD: dict[str, Kernel] = {value.name: value for value in _VALUES}
 BACKWARD: dict[str, Kernel] = {slope.name.removesuffix("_dx"): slope for slope in _SLOPES}
+# What is not let through is 0, and what is let through is above.
+BACKWARD["thresholded_relu"] = relu_dx
