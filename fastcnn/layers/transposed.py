@@ -96,7 +96,7 @@ class Conv2DTranspose(Convolution):
     ):
         super().__init__(
             *(kernel_size, strides, padding, dilation_rate, activation, use_bias),
-            *(bias_initializer, bias_regularizer),
+            *(bias_initializer, bias_regularizer, "zeros"),
             **common,
         )
         self.strategy = strategies.wish(self.label, strategy)
