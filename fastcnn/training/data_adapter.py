@@ -6,15 +6,13 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import Subset, is_dataset
-from fastcnn.data.folder import splitting
-from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.pipeline import adapters
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
@@ -23,6 +21,9 @@ from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, naming
+
+if TYPE_CHECKING:
+    from fastcnn.data.images.decoder import Decoder
 
 SAMPLING = ("balanced",)
 
@@ -99,11 +100,21 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
     names = None if names is None else list(names)
     if fit_arguments.validation_data is not None:
         validation = _validation(model, fit_arguments, transform, model.class_names or names)
-    decoder = getattr(x, "decoder", None)
-    if not isinstance(decoder, Decoder) or decoder.shape != augment_argument.source_shape(model, x):
-        decoder = None  # another library's
+    decoder = _decoder(model, x)
     statistics = augment_argument.statistics(model, transform.preprocessing, training)
     return FitData(train, validation, list(transform.preprocessing), names, decoder, statistics)
+
+
+def _decoder(model: ModelSettings, x: object) -> Decoder | None:
+    """What made images of x's files, where it is known and makes the model's."""
+    decoder = getattr(x, "decoder", None)
+    if decoder is None:
+        return None
+    from fastcnn.data.images.decoder import Decoder  # arrays have none
+
+    if not isinstance(decoder, Decoder):  # another library's
+        return None
+    return decoder if decoder.shape == augment_argument.source_shape(model, x) else None
 
 
 def _of_examples(
@@ -140,12 +151,16 @@ def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides |
     )
     if not share or fit_arguments.validation_data is not None:
         return None
+    from fastcnn.data.folder import splitting  # with all that reads files
+
     if is_dataset(x):
         return _sides_of_dataset(model, x, share)
     return splitting.split_array(len(x), share)
 
 
 def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:
+    from fastcnn.data.folder import splitting  # with all that reads files
+
     y = input_checks.dataset_targets(model, x, "fit: ")
     if not target_checks.has_classes(model):
         return splitting.split_source(x, np.zeros(len(y), np.int64), share, model.seed)

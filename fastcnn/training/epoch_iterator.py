@@ -6,16 +6,14 @@ import itertools
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import Selection
-from fastcnn.data.folder.image_folder import ImageFolder
-from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.pipeline import epoch_hooks
-from fastcnn.data.pipeline.batches import Batches
+from fastcnn.data.pipeline.batches import Batches, is_image_folder
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
@@ -23,6 +21,9 @@ from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.training import input_checks, target_checks
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
+
+if TYPE_CHECKING:
+    from fastcnn.data.folder.unreadable_files import Damage
 
 __all__ = ["ArrayEpochs", "StreamEpochs", "prepared", "shuffled"]
 
@@ -84,7 +85,7 @@ class ArrayEpochs:
             if by_number and engine.hold(x, anew=not self._held):
                 self._held = True
                 return self._selected(x, transform, batch_size, order, epoch)
-        folder = x if isinstance(x, ImageFolder) else None
+        folder = x if is_image_folder(x) else None
         if training and folder is not None:
             x = folder.for_epoch(model.seed, epoch)
         batches = Batches(

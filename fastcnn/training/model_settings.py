@@ -6,14 +6,13 @@ import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fastcnn import losses, optimizers
 from fastcnn import metrics as known_metrics
 from fastcnn.backends.engine import Engine
 from fastcnn.data.augment.preprocessing import Preprocessing, PreprocessingLike
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
-from fastcnn.data.images.decoder import Decoder
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer
@@ -22,6 +21,9 @@ from fastcnn.metrics import Metric, MetricLike
 from fastcnn.optimizers import Optimizer, OptimizerLike
 from fastcnn.utils import arguments, forking
 from fastcnn.utils.settings import FixedList, Settings
+
+if TYPE_CHECKING:
+    from fastcnn.data.images.decoder import Decoder
 
 NEW_MODEL = ": it is fixed when the model is made. Make a new model"
 FIXED = {
@@ -167,8 +169,13 @@ class ModelSettings(Settings, ABC):
 
     @decoder.setter
     def decoder(self, value: Decoder | None) -> None:
-        if value is not None and not isinstance(value, Decoder):
-            raise TypeError(f"Sequential: decoder must be a Decoder or None. Received {value!r}.")
+        if value is not None:
+            from fastcnn.data.images.decoder import Decoder  # which few models have
+
+            if not isinstance(value, Decoder):
+                raise TypeError(
+                    f"Sequential: decoder must be a Decoder or None. Received {value!r}."
+                )
         self._decoder = value
 
     @property

@@ -46,6 +46,8 @@ WITHOUT_MODELS = ("backends", "kernels", "graph", "data", "layers")
 MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
 LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch"}
+# Those of our own that few programs need.
+OWN_LATE = ("fastcnn.autotune", "fastcnn.data.folder", "fastcnn.data.files", "fastcnn.saving")
 PEERS = {"torch", "keras", "tensorflow", "jax", "onnxruntime"}
 # A script that the lab runs in a process of its own, in the peer's interpreter; nobody imports it.
 PEER_SCRIPT = "fastcnn.lab.measure.torch_peer"
@@ -210,8 +212,9 @@ print(json.dumps(sorted(sys.modules)))
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True
     )
-    loaded = {name.split(".")[0] for name in json.loads(result.stdout.splitlines()[-1])}
-    assert not loaded & (LATE | PEERS)
+    modules = json.loads(result.stdout.splitlines()[-1])
+    assert not {name.split(".")[0] for name in modules} & (LATE | PEERS)
+    assert not [name for name in modules if name.startswith(OWN_LATE)]
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

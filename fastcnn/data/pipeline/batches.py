@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,24 @@ import numpy.typing as npt
 from fastcnn._ext.batch import gather
 from fastcnn.data.dataset import Dataset, image_shape
 from fastcnn.data.filling import fill
-from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.pipeline.transform import Batch, Floats, Indices, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.utils import arguments
+
+if TYPE_CHECKING:
+    from fastcnn.data.folder.image_folder import ImageFolder
+
+
+def is_image_folder(value: object) -> TypeGuard[ImageFolder]:
+    """Say whether a value is an ImageFolder: nothing is before its module was imported, which with
+    all that reads files would cost every start a good deal.
+
+    Args:
+        value: Anything.
+    """
+    module = sys.modules.get("fastcnn.data.folder.image_folder")
+    return isinstance(value, getattr(module, "ImageFolder", ()))
 
 
 class Batches:
@@ -86,7 +100,7 @@ class Batches:
         self._keys = self._transform.keys(self._order, len(x))
         self._send = send
         self._workers = self._threads(workers)
-        self._folder = x if leave_out and isinstance(x, ImageFolder) else None
+        self._folder = x if leave_out and is_image_folder(x) else None
         for name, array in (("y", self._y), ("weight", self._weight)):
             if array is not None and len(array) != len(x):
                 raise ValueError(
