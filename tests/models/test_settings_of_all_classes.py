@@ -109,6 +109,7 @@ def one_of_each_layer():
         (layers.Dense(3, "relu"), (6,)),
         (layers.Residual([layers.ReLU()]), (4, 4, 2)),
         (layers.Concat([layers.ReLU()], [layers.Softmax()]), (4, 4, 2)),
+        (layers.AuxiliaryClassifier([layers.Softmax()]), (4, 4, 2)),
     ]
     chosen = {type(layer): (layer, shape) for layer, shape in cases}
     assert set(chosen) == set(registry.LAYERS.values())
