@@ -130,23 +130,25 @@ def test_the_loops_run_in_parallel(name):
         assert overload.metadata["parfor_diagnostics"].count_parfors() >= 1
 
 
+PLAIN = (1, 1), ((0, 0), (0, 0)), (1, 1)  # strides, padding, dilation
+
+
 @pytest.mark.parametrize(
-    ("name", "words", "shapes"),
+    ("name", "words", "shapes", "more"),
     [
-        ("conv2d_direct", "channels C", [(2, 4, 4, 3), (3, 3, 2, 5)]),
-        ("conv2d_direct_dx", "filters F", [(2, 2, 2, 4), (3, 3, 2, 5)]),
-        ("conv2d_direct_dw", "images N", [(2, 4, 4, 3), (1, 2, 2, 5)]),
-        ("matmul", "inner size K", [(3, 4), (5, 3)]),
-        ("max_pool2d_dx", "channels C", [(2, 4, 4, 3), (2, 2, 2, 2)]),
+        ("conv2d_direct", "channels C", [(2, 4, 4, 3), (3, 3, 2, 5)], PLAIN),
+        ("conv2d_direct_dx", "filters F", [(2, 2, 2, 4), (3, 3, 2, 5)], ((4, 4), *PLAIN)),
+        ("conv2d_direct_dw", "images N", [(2, 4, 4, 3), (1, 2, 2, 5)], ((3, 3), *PLAIN)),
+        ("matmul", "inner size K", [(3, 4), (5, 3)], ()),
+        (
+            *("max_pool2d_dx", "channels C", [(2, 4, 4, 3), (2, 2, 2, 2)]),
+            ((2, 2), (2, 2), PLAIN[1]),
+        ),
     ],
 )
-def test_arrays_that_do_not_fit_each_other_are_refused(name, words, shapes):
-    """In compiled code nothing else would keep a loop from reading beyond an array."""
-    more = {
-        "conv2d_direct_dx": [(4, 4)],
-        "conv2d_direct_dw": [(3, 3)],
-        "max_pool2d_dx": [(2, 2), (2, 2)],
-    }.get(name, [])
+def test_arrays_that_do_not_fit_each_other_are_refused(name, words, shapes, more):
+    """In compiled code nothing else would keep a loop from reading beyond an array. No argument is
+    left to its default: that would be compiled anew."""
     with pytest.raises(ValueError, match=words):
         getattr(reference, name)(*map(np.zeros, shapes), *more)
 
