@@ -13,10 +13,17 @@ from ptx_machine.launching import launch, local, run, single
 from reference_losses import loss_and_gradient
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, Calls
+from fastcnn.kernels.call import BATCH, IMAGE, Calls
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.data.gather import gather_images
-from fastcnn.kernels.cuda.nn import activation, bias, normalization, pooling, train_step
+from fastcnn.kernels.cuda.nn import (
+    activation,
+    affine_sampling,
+    bias,
+    normalization,
+    pooling,
+    train_step,
+)
 from fastcnn.kernels.cuda.nn.activation_functions import FORWARD
 from fastcnn.kernels.shared import normalization as shared
 from fastcnn.kernels.shared import pooling as emitters
@@ -45,17 +52,47 @@ def test_pooling():
     average, average_dx = local(outputs), local(inputs)
     emitters.max_forward(pooling, calls, problem, first, y, index, False)
     emitters.max_dx(pooling, calls, problem, slope, index, None, dx)
-    emitters.average_forward(pooling, calls, problem, first, average)
-    emitters.average_dx(pooling, calls, problem, slope, average_dx)
+    emitters.average_forward(pooling, calls, problem, problem.padding, first, average)
+    emitters.average_dx(pooling, calls, problem, problem.padding, slope, average_dx)
     memory = run(calls, IMAGES, {first: x, slope: dy}, TURING)
     window = problem.kernel, problem.strides, problem.padding
     for region, expected in (
         (y, reference.max_pool(x, *window)),
         (dx, reference.max_pool_backward(dy, x, *window)),
-        (average, reference.average_pool(x.astype(float), *window)),
-        (average_dx, reference.average_pool_backward(dy.astype(float), x, *window)),
+        (average, reference.average_pool(x.astype(float), *window, include_pad=True)),
+        (
+            average_dx,
+            reference.average_pool_backward(dy.astype(float), x, *window, include_pad=True),
+        ),
     ):
         assert_close(memory[region].reshape(expected.shape), expected, "sum", "pooled")
+
+
+def test_resampling_under_an_affine_map():
+    """Turned, moved and made larger, so that some of what it shows lies outside."""
+    image, output = (5, 4, 3), (6, 7, 3)
+    x, dy = numbers(IMAGES, *image), numbers(IMAGES, *output, seed=1)
+    theta = np.tile(np.float32([0.9, -0.4, 0.2, 0.5, 1.1, -0.1]), (IMAGES, 1))
+    theta[1:, :2] *= -1
+    regions = [local(image), local((6,)), local(output)]
+    y, dx, dtheta = local(output), local(image), local((6,))
+    sizes = dict(zip(("height", "width", "channels"), image, strict=True))
+    sizes |= {"out_height": output[0], "out_width": output[1]}
+    calls = Calls(IMAGES)
+    for kernel, names, written in (
+        (affine_sampling.affine_sample, ("x", "theta"), {"y": y}),
+        (affine_sampling.affine_sample_dx, ("theta", "dy"), {"dx": dx}),
+        (affine_sampling.affine_sample_dtheta, ("x", "theta", "dy"), {"dtheta": dtheta}),
+    ):
+        read = dict(zip(("x", "theta", "dy"), regions, strict=True))
+        places = {name: read[name] for name in names} | written
+        calls.emit(kernel, IMAGE, tuple(written), places, **sizes)
+    memory = run(calls, IMAGES, dict(zip(regions, (x, theta, dy), strict=True)), TURING)
+    x, dy, theta = (array.astype(float) for array in (x, dy, theta))
+    gradients = reference.affine_sample_backward(dy, x, theta)
+    expected = reference.affine_sample(x, theta, output[:2]), *gradients
+    for region, array in zip((y, dx, dtheta), expected, strict=True):
+        assert_close(memory[region].reshape(array.shape), array, "chain", "resampled")
 
 
 @pytest.mark.parametrize(("pixels", "channels"), [(6, 3), (50, 16)])
