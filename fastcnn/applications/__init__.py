@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastcnn.applications.alexnet import alexnet, alexnet_single
 from fastcnn.applications.all_cnn import all_cnn_c
 from fastcnn.applications.cifar_small import cifar_small
 from fastcnn.applications.densenet import densenet121, densenet_bc_100_12
+from fastcnn.applications.googlenet import googlenet
 from fastcnn.applications.inception_v3 import inception_v3
 from fastcnn.applications.lenet import caffe_lenet, lenet5
 from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
@@ -33,21 +35,25 @@ from fastcnn.applications.resnet import (
     resnet152,
 )
 from fastcnn.applications.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
+from fastcnn.applications.squeezenet import squeezenet1_0, squeezenet1_1
 from fastcnn.applications.vgg import vgg11, vgg13, vgg16, vgg19
 from fastcnn.applications.wide_resnet import wide_resnet_16_4
 from fastcnn.applications.xception import xception
+from fastcnn.applications.zfnet import zfnet
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import naming
 
 FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
     *(perceptron, linear_classifier, two_layer),
     *(lenet5, caffe_lenet, cifar_small),
+    *(alexnet, alexnet_single, zfnet),
     *(vgg11, vgg13, vgg16, vgg19),
     *(nin, all_cnn_c),
-    *(inception_v3, xception),
+    *(googlenet, inception_v3, xception),
     *(plain34, resnet18, resnet34, resnet50, resnet101, resnet152),
     *(resnet20, resnet32, resnet44, resnet56, resnet110, wide_resnet_16_4),
     *(densenet_bc_100_12, densenet121),
+    *(squeezenet1_0, squeezenet1_1),
 )
 
 NETWORKS = {function.__name__.replace("_", "-"): function for function in FUNCTIONS}

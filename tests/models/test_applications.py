@@ -22,12 +22,16 @@ COUNTS = [
     ("lenet5", MNIST, 61_706, 61_706, 416_520),
     ("caffe-lenet", MNIST, 431_080, 431_080, 2_293_000),
     ("cifar-small", CIFAR, 1_250_858, 1_250_858, 20_741_120),
+    ("alexnet", (227, 227, 3), 60_965_224, 60_965_224, 724_406_816),
+    ("alexnet-single", IMAGENET, 61_100_840, 61_100_840, 714_188_480),
+    ("zfnet", IMAGENET, 62_357_608, 62_357_608, 1_168_032_896),
     ("vgg11", IMAGENET, 132_863_336, 132_863_336, 7_609_090_048),
     ("vgg13", IMAGENET, 133_047_848, 133_047_848, 11_308_466_176),
     ("vgg16", IMAGENET, 138_357_544, 138_357_544, 15_470_264_320),
     ("vgg19", IMAGENET, 143_667_240, 143_667_240, 19_632_062_464),
     ("nin", CIFAR, 966_986, 966_986, 222_486_528),
     ("all-cnn-c", CIFAR, 1_369_738, 1_369_738, 270_798_336),
+    ("googlenet", IMAGENET, 6_998_552, 6_998_552, 1_582_671_872),
     ("inception-v3", (299, 299, 3), 23_817_352, 23_851_784, 5_713_216_096),
     ("xception", (299, 299, 3), 22_855_952, 22_910_480, 8_357_403_496),
     ("plain34", IMAGENET, 21_623_848, 21_639_080, 3_644_493_824),
@@ -44,6 +48,8 @@ COUNTS = [
     ("wide-resnet-16-4", CIFAR, 2_748_890, 2_752_506, 392_612_352),
     ("densenet-bc-100-12", CIFAR, 769_162, 793_150, 287_929_692),
     ("densenet121", IMAGENET, 7_978_856, 8_062_504, 2_834_161_664),
+    ("squeezenet1-0", IMAGENET, 1_248_424, 1_248_424, 818_924_576),
+    ("squeezenet1-1", IMAGENET, 1_235_496, 1_235_496, 349_151_936),
 ]
 # Other forms: name, arguments, trained parameters.
 FORMS = [
@@ -51,6 +57,7 @@ FORMS = [
     ("resnet50", {"version": "v1"}, 25_557_032),
     ("resnet50", {"version": "keras"}, 25_583_592),
     ("resnet18", {"input_shape": CIFAR, "classes": 10}, 11_173_962),
+    ("googlenet", {"version": "torchvision"}, 6_624_904),
     ("inception-v3", {"version": "torchvision"}, 23_834_568),
     ("vgg16", {"input_shape": CIFAR, "classes": 10, "hidden": 512}, 15_245_130),
 ]
@@ -62,15 +69,19 @@ SMALL = {
     "lenet5": {"input_shape": (20, 24, 2)},
     "caffe-lenet": {"input_shape": (20, 24, 2)},
     "cifar-small": {"input_shape": (20, 24, 2)},
+    "alexnet": {"input_shape": (67, 67, 3)},
+    "zfnet": {"input_shape": (63, 63, 3)},
     "vgg11": {"input_shape": (32, 32, 3), "hidden": 8, "dropout": 0.5},
     "nin": {"input_shape": (16, 12, 3)},
     "all-cnn-c": {"input_shape": (12, 16, 3)},
+    "googlenet": {"input_shape": (16, 16, 3)},
     "inception-v3": {"input_shape": (75, 75, 3)},
     "xception": {"input_shape": (32, 32, 3)},
     "resnet18": {"input_shape": (16, 16, 3)},
     "resnet20": {"input_shape": (20, 24, 2)},
     "wide-resnet-16-4": {"input_shape": (12, 12, 3), "dropout": 0.3},
     "densenet-bc-100-12": {"input_shape": (12, 12, 3)},
+    "squeezenet1-1": {"input_shape": (16, 16, 3)},
 }
 
 
@@ -204,7 +215,7 @@ def test_spelling_does_not_matter(spelling):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"Did you mean 'all-cnn-c'.*, all-cnn-c, .*densenet121.$"):
+    with pytest.raises(ValueError, match=r"Did you mean 'all-cnn-c'.*, all-cnn-c, .*densenet121,"):
         applications.get("all-cnn")
 
 

@@ -25,23 +25,6 @@ def convolutions(model: Sequential) -> Convolutions:
         yield op.layer.rpartition("/")[2] + part, problem
 
 
-def _conv(
-    size: int,
-    channels: int,
-    filters: int,
-    kernel: int,
-    stride: int = 1,
-    pad: int | None = None,
-    groups: int = 1,
-) -> Problem:
-    """Return a square problem; without `pad` the kernel is centred, as a convolution that keeps
-    the size has it."""
-    side = kernel // 2 if pad is None else pad
-    sides = ((side, side), (side, side))
-    window, strides = (kernel, kernel), (stride, stride)
-    return Problem(size, size, channels, filters, window, strides, sides, groups=groups)
-
-
 def lenet() -> Convolutions:
     """LeNet-5 (LeCun et al. 1998) on images of 28x28 with a margin of 2; C3 joins all maps."""
     yield from convolutions(applications.lenet5())
@@ -58,20 +41,12 @@ def cifar() -> Convolutions:
 
 def alexnet() -> Convolutions:
     """AlexNet (Krizhevsky et al. 2012) on 227x227; the groups are its two GPUs."""
-    yield "conv1", _conv(227, 3, 96, 11, 4, pad=0)
-    yield "conv2", _conv(27, 96, 256, 5, groups=2)
-    yield "conv3", _conv(13, 256, 384, 3)
-    yield "conv4", _conv(13, 384, 384, 3, groups=2)
-    yield "conv5", _conv(13, 384, 256, 3, groups=2)
+    return convolutions(applications.alexnet())
 
 
 def zfnet() -> Convolutions:
     """ZFNet (Zeiler & Fergus 2013), figure 3."""
-    yield "conv1", _conv(224, 3, 96, 7, 2, pad=1)
-    yield "conv2", _conv(55, 96, 256, 5, 2, pad=0)
-    yield "conv3", _conv(13, 256, 384, 3)
-    yield "conv4", _conv(13, 384, 384, 3)
-    yield "conv5", _conv(13, 384, 256, 3)
+    return convolutions(applications.zfnet())
 
 
 def vgg16() -> Convolutions:
@@ -84,33 +59,9 @@ def vgg19() -> Convolutions:
     return convolutions(applications.vgg19())
 
 
-# name, size, channels in; filters of the 1x1, of the 3x3 and the 1x1 before it, of the 5x5 and the
-# 1x1 before it, of the 1x1 behind the pooling
-_INCEPTIONS = (
-    ("3a", 28, 192, 64, 96, 128, 16, 32, 32),
-    ("3b", 28, 256, 128, 128, 192, 32, 96, 64),
-    ("4a", 14, 480, 192, 96, 208, 16, 48, 64),
-    ("4b", 14, 512, 160, 112, 224, 24, 64, 64),
-    ("4c", 14, 512, 128, 128, 256, 24, 64, 64),
-    ("4d", 14, 512, 112, 144, 288, 32, 64, 64),
-    ("4e", 14, 528, 256, 160, 320, 32, 128, 128),
-    ("5a", 7, 832, 256, 160, 320, 32, 128, 128),
-    ("5b", 7, 832, 384, 192, 384, 48, 128, 128),
-)
-
-
 def googlenet() -> Convolutions:
     """GoogLeNet (Szegedy et al. 2014), table 1, without the auxiliary classifiers."""
-    yield "conv1", _conv(224, 3, 64, 7, 2)
-    yield "conv2r", _conv(56, 64, 64, 1)
-    yield "conv2", _conv(56, 64, 192, 3)
-    for name, size, channels, plain, before3, three, before5, five, pooled in _INCEPTIONS:
-        yield f"{name}_1x1", _conv(size, channels, plain, 1)
-        yield f"{name}_3x3r", _conv(size, channels, before3, 1)
-        yield f"{name}_3x3", _conv(size, before3, three, 3)
-        yield f"{name}_5x5r", _conv(size, channels, before5, 1)
-        yield f"{name}_5x5", _conv(size, before5, five, 5)
-        yield f"{name}_pool", _conv(size, channels, pooled, 1)
+    return convolutions(applications.googlenet())
 
 
 def resnet34() -> Convolutions:
@@ -130,8 +81,6 @@ def xception() -> Convolutions:
 
 def convnet_benchmarks() -> Convolutions:
     """The five layers of Soumith Chintala's convnet-benchmarks (2014)."""
-    yield "L1", _conv(128, 3, 96, 11, pad=0)
-    yield "L2", _conv(64, 64, 128, 9, pad=0)
-    yield "L3", _conv(32, 128, 128, 9, pad=0)
-    yield "L4", _conv(16, 128, 128, 7, pad=0)
-    yield "L5", _conv(13, 384, 384, 3, pad=0)
+    sizes = ((128, 3, 96, 11), (64, 64, 128, 9), (32, 128, 128, 9), (16, 128, 128, 7))
+    for number, (size, channels, filters, kernel) in enumerate((*sizes, (13, 384, 384, 3)), 1):
+        yield f"L{number}", Problem(size, size, channels, filters, (kernel, kernel))

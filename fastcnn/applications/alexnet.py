@@ -1,0 +1,115 @@
+"""AlexNet: as in the paper, in two groups, and as torchvision has it, in a single tower."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Unpack
+
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.layers import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LocalResponseNormalization,
+    MaxPooling2D,
+)
+from fastcnn.models.sequential import Sequential
+
+conv = partial(Conv2D, activation="relu")
+# The paper's alpha of 1e-4 is not divided by the window's 5 channels.
+response_norm = partial(LocalResponseNormalization, size=5, alpha=5e-4, beta=0.75, k=2.0)
+
+
+def alexnet(
+    input_shape: Shape = (227, 227, 3),
+    classes: int = 1000,
+    dropout: float = 0.5,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """AlexNet with its two groups, which were two GPUs: 60,965,224 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 67x67 on.
+        classes: The number of classes.
+        dropout: The fraction of the hidden dense layers' outputs that is zeroed in training.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Krizhevsky, Sutskever and Hinton, 2012: ImageNet classification with deep convolutional
+        neural networks.
+    """
+    features: list[Layer] = [
+        conv(96, 11, strides=4, name="conv1"),
+        response_norm(),
+        MaxPooling2D(3, strides=2),
+        conv(256, 5, padding=2, groups=2, name="conv2"),
+        response_norm(),
+        MaxPooling2D(3, strides=2),
+        conv(384, 3, padding=1, name="conv3"),
+        conv(384, 3, padding=1, groups=2, name="conv4"),
+        conv(256, 3, padding=1, groups=2, name="conv5"),
+        MaxPooling2D(3, strides=2),
+    ]
+    top: list[Layer] = [
+        Flatten(),
+        Dense(4096, activation="relu", name="fc6"),
+        Dropout(dropout),
+        Dense(4096, activation="relu", name="fc7"),
+        Dropout(dropout),
+        Dense(classes, activation=last_activation(options), name="fc8"),
+    ]
+    return network("alexnet", input_shape, features, top, options)
+
+
+def alexnet_single(
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    dropout: float = 0.5,
+    **options: Unpack[NetworkOptions],
+) -> Sequential:
+    """AlexNet in a single tower, without normalization, torchvision's: 61,100,840 parameters.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 63x63 on.
+        classes: The number of classes.
+        dropout: The fraction of the dense layers' inputs that is zeroed in training.
+        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        ValueError: Images of that shape are too small, or an argument is out of its range.
+        TypeError: An option is unknown or an argument of a wrong type.
+
+    References:
+        Krizhevsky, 2014: One weird trick for parallelizing convolutional neural networks.
+    """
+    features: list[Layer] = [
+        conv(64, 11, strides=4, padding=2, name="conv1"),
+        MaxPooling2D(3, strides=2),
+        conv(192, 5, padding=2, name="conv2"),
+        MaxPooling2D(3, strides=2),
+        conv(384, 3, padding=1, name="conv3"),
+        conv(256, 3, padding=1, name="conv4"),
+        conv(256, 3, padding=1, name="conv5"),
+        MaxPooling2D(3, strides=2),
+    ]
+    top: list[Layer] = [
+        Flatten(),
+        Dropout(dropout),
+        Dense(4096, activation="relu", name="fc6"),
+        Dropout(dropout),
+        Dense(4096, activation="relu", name="fc7"),
+        Dense(classes, activation=last_activation(options), name="fc8"),
+    ]
+    return network("alexnet_single", input_shape, features, top, options)
