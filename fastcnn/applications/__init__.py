@@ -21,10 +21,12 @@ from fastcnn.applications.alexnet import alexnet, alexnet_single
 from fastcnn.applications.all_cnn import all_cnn_c
 from fastcnn.applications.cifar_small import cifar_small
 from fastcnn.applications.densenet import densenet121, densenet_bc_100_12
+from fastcnn.applications.efficientnet import efficientnet_b0, efficientnet_lite0
 from fastcnn.applications.googlenet import googlenet
 from fastcnn.applications.inception_v3 import inception_v3
-from fastcnn.applications.lenet import caffe_lenet, lenet5
+from fastcnn.applications.lenet import caffe_lenet, lenet1, lenet4, lenet5
 from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
+from fastcnn.applications.mobilenet import mobilenet, mobilenet_v2
 from fastcnn.applications.nin import nin
 from fastcnn.applications.resnet import (
     plain34,
@@ -45,7 +47,7 @@ from fastcnn.utils import naming
 
 FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
     *(perceptron, linear_classifier, two_layer),
-    *(lenet5, caffe_lenet, cifar_small),
+    *(lenet1, lenet4, lenet5, caffe_lenet, cifar_small),
     *(alexnet, alexnet_single, zfnet),
     *(vgg11, vgg13, vgg16, vgg19),
     *(nin, all_cnn_c),
@@ -53,7 +55,8 @@ FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
     *(plain34, resnet18, resnet34, resnet50, resnet101, resnet152),
     *(resnet20, resnet32, resnet44, resnet56, resnet110, wide_resnet_16_4),
     *(densenet_bc_100_12, densenet121),
-    *(squeezenet1_0, squeezenet1_1),
+    *(squeezenet1_0, squeezenet1_1, mobilenet, mobilenet_v2),
+    *(efficientnet_b0, efficientnet_lite0),
 )
 
 NETWORKS = {function.__name__.replace("_", "-"): function for function in FUNCTIONS}

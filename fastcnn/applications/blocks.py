@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from fastcnn.layers import Activation, BatchNormalization, Conv2D, Layer, ReLU
+from fastcnn.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    DepthwiseConv2D,
+    Layer,
+    ReLU,
+    Residual,
+)
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 
 Norm = Callable[[], Layer]
@@ -28,7 +36,6 @@ def conv_bn(
     strides: int = 1,
     activation: str | None = "relu",
     padding: PaddingLike | None = None,
-    groups: int = 1,
     use_bias: bool = False,
     norm: Norm = BatchNormalization,
     initializer: str = "he_normal",
@@ -42,7 +49,6 @@ def conv_bn(
         strides: As Conv2D's.
         activation: A name, or None for none.
         padding: As Conv2D's; None centres the kernel.
-        groups: As Conv2D's.
         use_bias: Whether the convolution has a bias, too.
         norm: What makes the normalization.
         initializer: Of the kernel.
@@ -53,9 +59,76 @@ def conv_bn(
         size,
         strides=strides,
         padding=centred(size) if padding is None else padding,
-        groups=groups,
         use_bias=use_bias,
         kernel_initializer=initializer,
         name=name,
     )
     return [convolution, norm(), *activated(activation)]
+
+
+def depthwise_bn(
+    size: int,
+    strides: int = 1,
+    activation: str | None = "relu",
+    padding: PaddingLike | None = None,
+    norm: Norm = BatchNormalization,
+    name: str | None = None,
+) -> list[Layer]:
+    """Return a depthwise convolution, its batch normalization and the activation.
+
+    Args:
+        size: The kernel's.
+        strides: As DepthwiseConv2D's.
+        activation: A name, or None for none.
+        padding: As DepthwiseConv2D's; None centres the kernel.
+        norm: What makes the normalization.
+        name: Of the convolution; None makes one.
+    """
+    convolution = DepthwiseConv2D(
+        size,
+        strides=strides,
+        padding=centred(size) if padding is None else padding,
+        use_bias=False,
+        name=name,
+    )
+    return [convolution, norm(), *activated(activation)]
+
+
+def inverted_residual(
+    channels: int,
+    filters: int,
+    expansion: int,
+    size: int,
+    strides: int,
+    activation: str,
+    padding: PaddingLike | None,
+    norm: Norm,
+    name: str,
+    gate: Sequence[Layer] = (),
+    end: Sequence[Layer] = (),
+) -> list[Layer]:
+    """Return MobileNetV2's block: wide in the middle, narrow and linear at its ends.
+
+    Args:
+        channels: Those of its input.
+        filters: Those of its output.
+        expansion: How many times as many channels the middle has.
+        size: The depthwise kernel's.
+        strides: Those of the depthwise convolution.
+        activation: That of the middle.
+        padding: That of the depthwise convolution; None centres the kernel.
+        norm: What makes the normalizations.
+        name: The block's.
+        gate: Layers behind the depthwise convolution.
+        end: Layers before the sum, where there is one.
+    """
+    wide = conv_bn(expansion * channels, 1, 1, activation, norm=norm, name=f"{name}_expand")
+    body = [
+        *(wide if expansion > 1 else []),
+        *depthwise_bn(size, strides, activation, padding, norm, name=f"{name}_depthwise"),
+        *gate,
+        *conv_bn(filters, 1, activation=None, norm=norm, name=f"{name}_project"),
+    ]
+    if strides > 1 or channels != filters:
+        return body
+    return [Residual([*body, *end], name=name)]

@@ -6,10 +6,17 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn
 from fastcnn.applications.network import NetworkOptions, Shape, choice, last_activation, network
-from fastcnn.layers import Dense, GlobalAveragePooling2D, Layer, ReLU, Residual
+from fastcnn.layers import (
+    Dense,
+    GlobalAveragePooling2D,
+    IdentityShortcut,
+    Layer,
+    ReLU,
+    Residual,
+)
 from fastcnn.models.sequential import Sequential
 
-SHORTCUTS = ("B",)
+SHORTCUTS = ("A", "B")
 
 
 def resnet20(
@@ -23,7 +30,8 @@ def resnet20(
     Args:
         input_shape: One image's, (height, width, channels).
         classes: The number of classes.
-        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution.
+        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
+            identity with zeros for the new channels, as in the paper: 269,722 trained parameters.
         **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
@@ -50,7 +58,8 @@ def resnet32(
     Args:
         input_shape: One image's, (height, width, channels).
         classes: The number of classes.
-        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution.
+        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
+            identity with zeros for the new channels, as in the paper: 464,154 trained parameters.
         **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
@@ -77,7 +86,8 @@ def resnet44(
     Args:
         input_shape: One image's, (height, width, channels).
         classes: The number of classes.
-        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution.
+        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
+            identity with zeros for the new channels, as in the paper: 658,586 trained parameters.
         **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
@@ -104,7 +114,8 @@ def resnet56(
     Args:
         input_shape: One image's, (height, width, channels).
         classes: The number of classes.
-        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution.
+        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
+            identity with zeros for the new channels, as in the paper: 853,018 trained parameters.
         **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
@@ -131,7 +142,8 @@ def resnet110(
     Args:
         input_shape: One image's, (height, width, channels).
         classes: The number of classes.
-        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution.
+        shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
+            identity with zeros for the new channels, as in the paper: 1,727,962 trained parameters.
         **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
 
     Returns:
@@ -162,7 +174,12 @@ def _resnet(
     for stage, filters in enumerate((16, 32, 64), 2):
         for number in range(1, depth + 1):
             strides = 2 if stage > 2 and number == 1 else 1
-            features += _block(f"conv{stage}_{number}", channels, filters, strides)
+            around = (
+                None
+                if channels == filters
+                else _shortcut(shortcut, filters, f"conv{stage}_{number}s")
+            )
+            features += _block(f"conv{stage}_{number}", filters, strides, around)
             channels = filters
     top: list[Layer] = [
         GlobalAveragePooling2D(),
@@ -171,15 +188,16 @@ def _resnet(
     return network(name, input_shape, features, top, options)
 
 
-def _block(name: str, channels: int, filters: int, strides: int) -> list[Layer]:
+def _block(name: str, filters: int, strides: int, shortcut: list[Layer] | None) -> list[Layer]:
     body = [
         *conv_bn(filters, 3, strides, name=f"{name}a"),
         *conv_bn(filters, 3, activation=None, name=f"{name}b"),
     ]
-    return [Residual(body, _shortcut(name, channels, filters, strides), name=name), ReLU()]
+    return [Residual(body, shortcut, name=name), ReLU()]
 
 
-def _shortcut(name: str, channels: int, filters: int, strides: int) -> list[Layer] | None:
-    if channels == filters:
-        return None
-    return conv_bn(filters, 1, strides, activation=None, name=f"{name}s")
+def _shortcut(option: str, filters: int, name: str) -> list[Layer]:
+    """Return what leads around the first block of a stage, which halves the size."""
+    if option == "A":
+        return [IdentityShortcut(filters, strides=2)]
+    return conv_bn(filters, 1, 2, activation=None, name=name)
