@@ -392,8 +392,20 @@ def test_summary_counts(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["parameters"] == sum(one["parameters"] for one in found["layers"]) == 138_357_544
     assert found["multiply_adds"] == 15_470_264_320
-    assert main(["summary", "--model", "lenet5"]) == 0
-    assert "61,706" in capsys.readouterr().out
+    for arguments in (["--model", "lenet5"], ["lenet5"]):
+        assert main(["summary", *arguments]) == 0
+        assert "61,706" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["lenet5", "--model", "lenet5"]])
+def test_summary_takes_one_model(arguments, capsys):
+    assert main(["summary", *arguments]) == 2
+    assert "Give one MODEL" in capsys.readouterr().err
+
+
+def test_summary_names_the_nearest_network(capsys):
+    assert main(["summary", "resnet5"]) == 2
+    assert "Did you mean 'resnet5" in capsys.readouterr().err
 
 
 def test_info_describes_the_machine(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +138,16 @@ def test_every_network_is_counted():
         *("NETWORKS", "get"),
         *(network.__name__ for network in applications.NETWORKS.values()),
     }
+
+
+def test_the_table_in_the_documents_has_each():
+    document = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    for name, shape, weights, every, work in COUNTS:
+        row = f" | {weights:,} | {every:,} | {work:,} | {' x '.join(map(str, shape))} |"
+        assert any(
+            line.startswith(f"| `{name}` |") and line.endswith(row)
+            for line in document.splitlines()
+        ), name
 
 
 def test_the_deepest_is_planned_within_a_second():

@@ -6,13 +6,16 @@ import argparse
 import json
 from typing import Any
 
+from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import model as models
 from fastcnn.models.sequential import Sequential
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the layers with shapes, parameters and multiply-adds."""
-    model = models.named(args.model)
+    if (args.model is None) == (args.network is None):
+        raise UsageError("Give one MODEL, as in fastcnn summary resnet50, or --model MODEL.")
+    model = models.named(args.model or args.network)
     if args.json:
         print(json.dumps(_described(model)))
     else:

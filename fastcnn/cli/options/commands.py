@@ -139,7 +139,8 @@ def _predict(command: argparse.ArgumentParser) -> None:
 
 
 def _summary(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", required=True, help=MODEL_HELP)
+    command.add_argument("network", nargs="?", metavar="MODEL", help=MODEL_HELP)
+    command.add_argument("--model", help="the same as MODEL")
 
 
 def _tune(command: argparse.ArgumentParser) -> None:
