@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,15 +31,28 @@ Assembled = dict[str, dict[str, dict[str, int]]]
 
 
 def sample() -> set[str]:
-    """All kernels but most of the products: the widest tile of a precision stands for the others,
-    which need fewer registers, and of each other tile there is one kind of product."""
+    """All kernels but most of the products and of the direct convolutions: the widest tile, of a
+    precision or of a kind of convolution, stands for the others, which need fewer registers, and of
+    each other tile there is one kind."""
     names = set(KERNELS)
     for turn, tile in enumerate(ALL_TILES):
         precise = [name for name in KERNELS if ("tf32" in name) == (tile.precision == TF32)]
         products = [name for name in precise if name.endswith(f"_{tile.name}")]
         if tile != TILES[tile.precision][0]:
             names -= set(products) - {products[-1 - turn % len(products)]}
+    kinds, tiles = set(), set()
+    for name in sorted((name for name in KERNELS if "_tile_" in name), key=size, reverse=True):
+        kind, tile = name.split("_tile_")
+        if kind in kinds and tile in tiles:
+            names.remove(name)
+        kinds.add(kind)
+        tiles.add(tile)
     return names
+
+
+def size(name: str) -> int:
+    """How many numbers a direct convolution's tile has, of its name: rows x columns of filters."""
+    return math.prod(map(int, re.findall(r"\d+", name.split("_tile_")[1])))
 
 
 # Compiling takes most of the time, and linking for a capability as long again.
