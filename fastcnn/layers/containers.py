@@ -261,7 +261,8 @@ class AuxiliaryClassifier(Branches):
     each auxiliary loss, and the penalties. The auxiliary loss by itself, and each metric of the
     auxiliary outputs, stand beside it, as NAME_loss and NAME_accuracy, NAME being the layer's name
     (its path, within other layers). `evaluate` and `predict` leave the layers out: their programs
-    have no op and no memory for them. Their weights are saved and loaded as all others.
+    have no op and no memory for them. Their weights are saved and loaded as all others, and their
+    regularizers' penalties count in `evaluate` too.
 
     Args:
         layers: A list of layers, whose output has the shape of the model's.
