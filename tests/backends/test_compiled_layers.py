@@ -13,13 +13,14 @@ from ptx_machine.launching import launch, local, run, single
 from reference_losses import loss_and_gradient
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Calls
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands
 from fastcnn.kernels.cuda import layout
 from fastcnn.kernels.cuda.data.gather import gather_images
 from fastcnn.kernels.cuda.nn import (
     activation,
     affine_sampling,
     bias,
+    locally_connected,
     normalization,
     pooling,
     train_step,
@@ -66,6 +67,32 @@ def test_pooling():
         ),
     ):
         assert_close(memory[region].reshape(expected.shape), expected, "sum", "pooled")
+
+
+def test_kernels_that_differ_from_pixel_to_pixel():
+    problem = Problem(5, 4, 3, 6, (3, 2), (2, 1), ((1, 1), (0, 1)))
+    window, pixels = 18, problem.out_height * problem.out_width
+    x, dy = numbers(IMAGES, 5, 4, 3), numbers(IMAGES, pixels, 6, seed=1)
+    kernel, bias_values = numbers(pixels, window, 6, seed=2), numbers(pixels, 6, seed=3)
+    first, slope = local((5, 4, 3)), local((pixels, 6))
+    weights, summand = single(kernel.shape), single(bias_values.shape)
+    y, dx, dw = local((pixels, 6)), local((5, 4, 3)), single(kernel.shape)
+    calls = Calls(IMAGES)
+    operands = LayerOperands(first, weights, y, bias=summand)
+    locally_connected.forward(calls, problem, operands)
+    locally_connected.dx(calls, problem, slope, weights, dx)
+    locally_connected.dw(calls, problem, first, slope, dw)
+    inputs = {first: x, slope: dy, weights: kernel, summand: bias_values}
+    memory = run(calls, IMAGES, inputs, TURING)
+    geometry = problem.kernel, problem.strides, problem.padding
+    windows = reference.local_windows(x.astype(float), *geometry)
+    dwindows = np.einsum("npf,pkf->npk", dy.astype(float), kernel)
+    for region, expected in (
+        (y, np.einsum("npk,pkf->npf", windows, kernel) + bias_values),
+        (dx, reference.local_windows_backward(dwindows, x.astype(float), *geometry)),
+        (dw, np.einsum("npk,npf->pkf", windows, dy)),
+    ):
+        assert_close(memory[region].reshape(expected.shape), expected, "sum", "unshared")
 
 
 def test_resampling_under_an_affine_map():
