@@ -46,8 +46,14 @@ WITHOUT_MODELS = ("backends", "kernels", "graph", "data", "layers")
 MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
 LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch"}
-# Those of our own that few programs need.
-OWN_LATE = ("fastcnn.autotune", "fastcnn.data.folder", "fastcnn.data.files", "fastcnn.saving")
+# Those of our own that few programs need, and what comes with `statistics`.
+FOR_FEW = (
+    "decimal",
+    "fastcnn.autotune",
+    "fastcnn.data.folder",
+    "fastcnn.data.files",
+    "fastcnn.saving",
+)
 PEERS = {"torch", "keras", "tensorflow", "jax", "onnxruntime"}
 # A script that the lab runs in a process of its own, in the peer's interpreter; nobody imports it.
 PEER_SCRIPT = "fastcnn.lab.measure.torch_peer"
@@ -214,7 +220,7 @@ print(json.dumps(sorted(sys.modules)))
     )
     modules = json.loads(result.stdout.splitlines()[-1])
     assert not {name.split(".")[0] for name in modules} & (LATE | PEERS)
-    assert not [name for name in modules if name.startswith(OWN_LATE)]
+    assert not [name for name in modules if name.startswith(FOR_FEW)]
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -172,6 +171,8 @@ def normal_levels() -> Floats:
 
     They are scaled so that the sum of two has variance 1.
     """
+    from statistics import NormalDist  # with decimals and fractions, for noise alone
+
     middles = (np.arange(effects.LEVELS) + 0.5) / effects.LEVELS
     levels = np.array([NormalDist().inv_cdf(middle) for middle in middles])
     return (levels / np.sqrt(2 * np.mean(np.square(levels)))).astype(np.float32)
