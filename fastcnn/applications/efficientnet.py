@@ -21,6 +21,7 @@ from fastcnn.layers import (
     GlobalAveragePooling2D,
     Layer,
     SqueezeExcite,
+    StochasticDepth,
 )
 from fastcnn.models.sequential import Sequential
 
@@ -29,6 +30,10 @@ STAGES = (
     *((1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 3, 2)),
     *((6, 112, 5, 3, 1), (6, 192, 5, 4, 2), (6, 320, 3, 1, 1)),
 )
+BLOCKS = sum(repeats for *_, repeats, _ in STAGES)
+DEEPEST = 0.2
+"""The fraction of images whose last block is left out in training; before it, it grows evenly."""
+
 VERSIONS = ("torchvision", "keras")
 
 
@@ -115,7 +120,7 @@ def _features(version: str, small: bool, activation: str, gated: bool) -> list[L
     norm = partial(BatchNormalization, momentum=0.99, epsilon=1e-3 if keras else 1e-5)
     conv = partial(conv_bn, activation=activation, norm=norm)
     features = conv(32, 3, 1 if small else 2, padding=padding, name="conv1")
-    channels = 32
+    channels, before = 32, 0
     for stage, (expansion, filters, size, repeats, first) in enumerate(STAGES, 1):
         for number in range(1, repeats + 1):
             units = max(1, channels // 4)
@@ -123,8 +128,9 @@ def _features(version: str, small: bool, activation: str, gated: bool) -> list[L
                 *(channels, filters, expansion, size, first if number == 1 else 1),
                 *(activation, padding, norm, f"block{stage}_{number}"),
                 gate=[SqueezeExcite(activation=activation, units=units)] if gated else [],
+                end=[StochasticDepth(DEEPEST * before / BLOCKS)],
             )
-            channels = filters
+            channels, before = filters, before + 1
     return [*features, *conv(1280, 1, name="conv_last")]
 
 
