@@ -285,6 +285,26 @@ def _crop(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     return [(op.inputs[0], program.add("pad", [dy], op.inputs[0].shape, **op.attributes))]
 
 
+def _permute(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    order = op.attributes["order"]
+    back = tuple(order.index(axis) for axis in range(len(order)))
+    return [(op.inputs[0], program.add("permute", [dy], op.inputs[0].shape, order=back))]
+
+
+def _prelu(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    x = op.inputs[0]
+    if op.parameters["alpha"].trainable:
+        terms = program.add("prelu_terms", [x, dy], x.shape)
+        program.append("bias_dw", [terms], [], op.parameters, gradient_of=["alpha"])
+    if x not in needed:
+        return []
+    return [(x, program.add("prelu_dx", [x, dy], x.shape, op.parameters))]
+
+
+def _upsample(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    return [(op.inputs[0], program.add("upsample_dx", [dy], op.inputs[0].shape, **op.attributes))]
+
+
 def _add(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     dy = _through_relu(program, op, dy)
     return [(x, dy) for x in op.inputs]
@@ -325,10 +345,13 @@ RULES: dict[str, Rule] = {
     "max_pool": _max_pool,
     "multiply": _multiply,
     "pad": _pad,
+    "permute": _permute,
+    "prelu": _prelu,
     "reshape": _reshape,
     "response_norm": _response_norm,
     "scale_shift": _scale_shift,
     "softmax": _softmax,
+    "upsample": _upsample,
 }
 
 # Ops whose gradient is not passed to them: the rule of the op that reads them takes it along.

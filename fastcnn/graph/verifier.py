@@ -161,6 +161,29 @@ def _bias(op: Op) -> None:
         _refuse(op, "needs a bias")
 
 
+def _permute(op: Op) -> None:
+    _reads(op, 1, 1)
+    shape, order = op.inputs[0].shape, op.attributes["order"]
+    if len(shape) > 4 or sorted(order) != list(range(len(shape))):
+        _refuse(op, f"needs an order of at most four axes, and has {order!r}")
+    if op.outputs[0].shape != tuple(shape[axis] for axis in order):
+        _refuse(op, f"makes what has the axes of its input in the order {order}")
+
+
+def _prelu(op: Op) -> None:
+    _alike(op)
+    if op.outputs[0].size % op.parameters["alpha"].size:
+        _refuse(op, f"needs an alpha for its last axes, not {op.parameters['alpha'].shape}")
+
+
+def _upsample(op: Op) -> None:
+    _reads(op, 1, 1)
+    (scale_h, scale_w), (height, width, channels) = op.attributes["size"], _image(op, op.inputs[0])
+    enlarged = (height * scale_h, width * scale_w, channels)
+    if min(scale_h, scale_w) < 1 or op.outputs[0].shape != enlarged:
+        _refuse(op, f"makes {enlarged} with the size {op.attributes['size']}, none below 1")
+
+
 def _image(op: Op, buffer: Buffer) -> Shape:
     if len(buffer.shape) != 3:
         _refuse(op, "reads images (height, width, channels)")
@@ -295,9 +318,12 @@ SHAPES: dict[str, Callable[[Op], None]] = {
     "max_pool": _pool,
     "multiply": _multiply,
     "pad": _pad,
+    "permute": _permute,
+    "prelu": _prelu,
     "reshape": _reshape,
     "response_norm": _response_norm,
     "scale_shift": _scale_shift,
     "softmax": _alike,
+    "upsample": _upsample,
 }
 """By kind of op. Backward ops, and those that fusion joins, are made of verified ones."""

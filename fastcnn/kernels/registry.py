@@ -34,7 +34,9 @@ class Kernels(NamedTuple):
     norm_pooling: ModuleType
     normalization: ModuleType
     pooling: ModuleType
+    prelu: ModuleType
     train_step: ModuleType
+    upsampling: ModuleType
 
 
 OUTSIDE_NN = ("conv", "layout")

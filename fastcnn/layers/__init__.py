@@ -31,12 +31,14 @@ from fastcnn.layers.pooling import (
     LpPooling2D,
     MaxPooling2D,
 )
+from fastcnn.layers.prelu import PReLU
 from fastcnn.layers.registry import LAYERS, from_config, register
 from fastcnn.layers.rescaling import Normalization, Rescaling
-from fastcnn.layers.reshaping import Cropping2D, Flatten, Reshape, ZeroPadding2D
+from fastcnn.layers.reshaping import Cropping2D, Flatten, Permute, Reshape, ZeroPadding2D
 from fastcnn.layers.shortcut import IdentityShortcut
 from fastcnn.layers.spatial_transformer import SpatialTransformer
 from fastcnn.layers.transposed import Conv2DTranspose
+from fastcnn.layers.upsampling import UpSampling2D
 
 __all__ = [
     "ELU",
@@ -66,7 +68,9 @@ __all__ = [
     "LpPooling2D",
     "MaxPooling2D",
     "Normalization",
+    "PReLU",
     "Parameter",
+    "Permute",
     "ReLU",
     "Rescaling",
     "Reshape",
@@ -79,6 +83,7 @@ __all__ = [
     "SqueezeExcite",
     "StochasticDepth",
     "ThresholdedReLU",
+    "UpSampling2D",
     "ZeroPadding2D",
     "from_config",
 ]
@@ -91,4 +96,5 @@ register(
     *(LeakyReLU, LocalResponseNormalization, MaxPooling2D, Normalization, ReLU, Rescaling),
     *(Residual, Scale, SeparableConv2D, Softmax, SqueezeExcite, ZeroPadding2D),
     *(Conv2DTranspose, Cropping2D, Reshape, SpatialDropout2D, StochasticDepth, ThresholdedReLU),
+    *(PReLU, Permute, UpSampling2D),
 )

@@ -1,4 +1,4 @@
-"""Layers that only move values: Flatten, Reshape, ZeroPadding2D and Cropping2D."""
+"""Layers that only move values: Flatten, Reshape, Permute, ZeroPadding2D and Cropping2D."""
 
 from __future__ import annotations
 
@@ -78,6 +78,53 @@ class Reshape(Layer):
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("reshape", [x], self.output_shape)
+
+
+class Permute(Layer):
+    """Puts the axes of each image into another order.
+
+    Args:
+        dims: The axes in their new order, counted from 1 as the batch is 0: (2, 1, 3) exchanges
+            rows and columns. At most four.
+        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
+            default True.
+
+    Raises:
+        ValueError: `dims` is no order of the numbers from 1 on, or, when the model is built, the
+            input has another number of axes.
+
+    Shape:
+        Input: [N, ...], any shape.
+        Output: [N, ...], the same sizes in the order of `dims`.
+    """
+
+    settings = ("dims",)
+
+    def __init__(self, dims: Sequence[int], **common: Unpack[LayerOptions]):
+        super().__init__(**common)
+        self.dims = self._checked(dims)
+
+    def _checked(self, value: object) -> Shape:
+        if isinstance(value, tuple | list) and 1 <= len(value) <= 4:
+            numbers = range(1, len(value) + 1)
+            if all(is_whole(axis) for axis in value) and sorted(value) == list(numbers):
+                return tuple(int(axis) for axis in value)
+        raise ValueError(
+            f"{self.label}: dims must be the numbers from 1 on in some order, four at most, such "
+            f"as (2, 1, 3). Received {value!r}."
+        )
+
+    def shape_after(self, shape: Shape) -> Shape:
+        if len(shape) != len(self.dims):
+            raise ValueError(
+                f"{self.label}: dims={self.dims} are {len(self.dims)} axes. "
+                f"Received an input of shape {shape}."
+            )
+        return tuple(shape[axis - 1] for axis in self.dims)
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        order = tuple(axis - 1 for axis in self.dims)
+        return program.add("permute", [x], self.output_shape, order=order)
 
 
 class ZeroPadding2D(Layer):

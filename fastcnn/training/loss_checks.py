@@ -24,6 +24,8 @@ from fastcnn.layers import (
     LeakyReLU,
     LocallyConnected2D,
     MaxPooling2D,
+    Permute,
+    PReLU,
     ReLU,
     Reshape,
     Residual,
@@ -32,6 +34,7 @@ from fastcnn.layers import (
     SpatialDropout2D,
     StochasticDepth,
     ThresholdedReLU,
+    UpSampling2D,
 )
 from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.losses import Loss
@@ -41,7 +44,7 @@ from fastcnn.utils import training_warning
 # Layers whose outputs are, or lie between, the numbers that they are given.
 PASSING = (
     *(AuxiliaryClassifier, Dropout, SpatialDropout2D, StochasticDepth),
-    *(Flatten, Reshape, Cropping2D, AveragePooling2D, MaxPooling2D),
+    *(Flatten, Reshape, Permute, Cropping2D, UpSampling2D, AveragePooling2D, MaxPooling2D),
     *(GlobalAveragePooling2D, GlobalMaxPooling2D),
 )
 ACTIVATED = (
@@ -73,8 +76,8 @@ def ending(layers: Sequence[Layer]) -> str | None:
             return "relu"
         if kind is ReLU:
             return "leaky_relu" if layer.negative_slope else "relu"  # type: ignore[attr-defined]
-        if kind in (LeakyReLU, ELU):
-            return "leaky_relu" if kind is LeakyReLU else "elu"
+        if kind in (LeakyReLU, PReLU, ELU):
+            return "elu" if kind is ELU else "leaky_relu"
         if kind is BatchNormalization:
             return "linear"
         if kind in (Residual, Concat):

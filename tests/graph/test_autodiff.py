@@ -53,6 +53,13 @@ LAYERS = {
     "Dense on rows": between(lambda: L.Reshape((8, 4)), lambda: L.Dense(3)),
     "Reshape": between(lambda: L.Reshape((2, 4, -1)), lambda: L.Conv2D(2, 2)),
     "Cropping2D": between(lambda: L.Cropping2D(((1, 0), (0, 2))), lambda: L.Conv2D(2, 1)),
+    "Permute": between(lambda: L.Permute((2, 3, 1)), lambda: L.Conv2D(2, 2), shape=(3, 4, 2)),
+    "UpSampling2D": between(lambda: L.UpSampling2D((2, 3)), lambda: L.Conv2D(1, 2)),
+    "UpSampling2D bilinear": between(
+        lambda: L.UpSampling2D((2, 3), "bilinear"), lambda: L.Conv2D(1, 2), shape=(3, 2, 2)
+    ),
+    "PReLU": between(lambda: L.PReLU()),
+    "PReLU, a slope a channel": between(lambda: L.PReLU(shared_axes=(1, 2))),
     "ThresholdedReLU": between(lambda: L.ThresholdedReLU(0.2)),
     "DepthwiseConv2D": between(lambda: L.DepthwiseConv2D(3, depth_multiplier=2, padding="same")),
     "SeparableConv2D": between(lambda: L.SeparableConv2D(3, 2, strides=2, activation="sigmoid")),

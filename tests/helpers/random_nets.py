@@ -113,6 +113,11 @@ class _Drawing:
             return L.Dense(self.choice(CHANNELS), **self.weighted())
         if self.chance(0.05):
             return L.Reshape((shape[1], -1, shape[2]))
+        if self.chance(0.05):
+            return L.Permute(self.choice(((2, 1, 3), (3, 1, 2), (1, 3, 2))))
+        if self.chance(0.1):
+            scale = (self.whole(1, 3), self.whole(1, 2))
+            return L.UpSampling2D(scale, self.choice(("nearest", "bilinear")))
         return L.Flatten() if self.chance(0.05) else self.choice(kinds)(shape)
 
     def keeping(self, shape, depth):
@@ -293,6 +298,7 @@ class _Drawing:
             lambda: L.LeakyReLU(),
             lambda: L.ELU(alpha=0.7),
             lambda: L.ThresholdedReLU(0.3),
+            lambda: L.PReLU(shared_axes=self.choice((None, tuple(range(1, len(shape)))))),
             lambda: L.Softmax(),
         )
         return self.choice(kinds)()

@@ -213,6 +213,42 @@ def cropping(run, layer, x):
     return ref.unpad(x, sides), lambda dy: ref.pad(dy, sides)
 
 
+def permute(run, layer, x):
+    order = (0, *layer.get_config()["dims"])
+    return x.transpose(order), lambda dy: dy.transpose(np.argsort(order))
+
+
+def enlarging(size, scale, interpolation):
+    """The matrix [scale * size, size] that enlarges an axis."""
+    centers = np.clip((np.arange(scale * size) + 0.5) / scale - 0.5, 0, size - 1)
+    if interpolation == "nearest":
+        return np.eye(size)[np.arange(scale * size) // scale]
+    return np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(size)))
+
+
+def upsampling(run, layer, x):
+    config = layer.get_config()
+    rows, columns = (
+        enlarging(x.shape[1 + axis], config["size"][axis], config["interpolation"])
+        for axis in range(2)
+    )
+    y = np.einsum("ih,jw,nhwc->nijc", rows, columns, x)
+    return y, lambda dy: np.einsum("ih,jw,nijc->nhwc", rows, columns, dy)
+
+
+def prelu(run, layer, x):
+    alpha = run.value(layer, "alpha")
+    shared = tuple(axis for axis in range(x.ndim) if axis == 0 or alpha.shape[axis - 1] == 1)
+
+    def backward(dy):
+        terms = np.where(x > 0, 0.0, dy * x)
+        sums = (values.sum(axis=shared).reshape(alpha.shape) for values in (terms, np.abs(terms)))
+        run.add(layer, "alpha", *sums)
+        return np.where(x > 0, dy, alpha * dy)
+
+    return np.where(x > 0, x, alpha * x), backward
+
+
 def zero_padding(run, layer, x):
     sides = ref.margins(x.shape[1:3], 1, 1, layer.get_config()["padding"])
     return ref.pad(x, sides), lambda dy: ref.unpad(dy, sides)
@@ -455,7 +491,10 @@ LAYERS = {
     "Conv2D": conv2d,
     "Conv2DTranspose": conv2d_transpose,
     "Cropping2D": cropping,
+    "PReLU": prelu,
+    "Permute": permute,
     "Reshape": reshape,
+    "UpSampling2D": upsampling,
     "SpatialDropout2D": spatial_dropout,
     "StochasticDepth": stochastic_depth,
     "ThresholdedReLU": thresholded_relu,

@@ -17,7 +17,9 @@ from fastcnn.backends.lowering import (
     matmul,
     normalization,
     pooling,
+    prelu,
     shape,
+    upsampling,
 )
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Buffer, Op, Program
@@ -73,6 +75,10 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "pad": shape.pad,
     "pad_dx": shape.pad_dx,
     "product_sums": gating.product_sums,
+    "permute": shape.permute,
+    "prelu": prelu.prelu,
+    "prelu_dx": prelu.prelu_dx,
+    "prelu_terms": prelu.prelu_terms,
     "reshape": shape.reshape,
     "response_norm": local_normalization.response_norm,
     "response_norm_dx": local_normalization.response_norm_dx,
@@ -80,6 +86,8 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "scale_shift": elementwise.scale_shift,
     "softmax": elementwise.softmax,
     "softmax_dx": elementwise.softmax_dx,
+    "upsample": upsampling.upsample,
+    "upsample_dx": upsampling.upsample_dx,
 }
 
 

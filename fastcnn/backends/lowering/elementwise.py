@@ -87,9 +87,10 @@ def bias(low: Regions, op: Op) -> None:
 
 
 def bias_dw(low: Regions, op: Op) -> None:
-    dy, gradient = op.inputs[0], low.parameter(op.parameters["bias"], "gradients")
-    pixels = prod(dy.shape[:-1])
-    low.kernels.bias.bias_dw(low.calls, pixels, dy.shape[-1], low.region(dy), gradient)
+    (name,), dy = op.gradient_of, op.inputs[0]
+    parameter = op.parameters[name]
+    pixels, gradient = dy.size // parameter.size, low.parameter(parameter, "gradients")
+    low.kernels.bias.bias_dw(low.calls, pixels, parameter.size, low.region(dy), gradient)
 
 
 def scale_shift(low: Regions, op: Op) -> None:

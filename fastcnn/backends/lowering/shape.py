@@ -19,6 +19,18 @@ def copy(low: Regions, op: Op) -> None:
     low.emit(low.kernels.layout.copy_rows, IMAGE, "y", places, rows=1, columns=size)
 
 
+def permute(low: Regions, op: Op) -> None:
+    shape, order = op.inputs[0].shape, op.attributes["order"]
+    strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    missing = 4 - len(shape)
+    sizes = [1] * missing + [shape[axis] for axis in order]
+    steps = [0] * missing + [strides[axis] for axis in order]
+    places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
+    numbers = {f"n_{axis}": size for axis, size in enumerate(sizes)}
+    numbers |= {f"s_{axis}": step for axis, step in enumerate(steps)}
+    low.emit(low.kernels.layout.permute, IMAGE, "y", places, **numbers)
+
+
 def pad(low: Regions, op: Op) -> None:
     if op.attributes.get("mode", "zeros") != "zeros":
         places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}

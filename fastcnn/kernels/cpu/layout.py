@@ -29,6 +29,7 @@ EXTENDED = (*("height", "width", "channels", "top", "bottom", "left", "right"), 
 EXTEND = record("x", "y", *EXTENDED)
 EXTEND_DX = record("dy", "dx", *EXTENDED)
 COPY_ROWS = record("x", "y", "rows", "columns", "x_row", "y_row")
+PERMUTE = record("x", "y", "n_0", "n_1", "n_2", "n_3", "s_0", "s_1", "s_2", "s_3")
 FILL = record("y", "size")
 PACK = record(
     *("kernel", "packed", "scale"),
@@ -151,6 +152,24 @@ def copy_rows(pointer):
     op = record_at(pointer)
     for row in range(op.rows):
         copy(op.y + 4 * row * op.y_row, op.x + 4 * row * op.x_row, op.columns)
+
+
+@kernel(PERMUTE)
+def permute(pointer):
+    """y[a, b, c, d] = x[a * s_0 + b * s_1 + c * s_2 + d * s_3]: sizes n_*, strides in floats."""
+    op = record_at(pointer)
+    at = op.y
+    for a in range(op.n_0):
+        for b in range(op.n_1):
+            for c in range(op.n_2):
+                start = op.x + 4 * (a * op.s_0 + b * op.s_1 + c * op.s_2)
+                if op.s_3 == 1:
+                    copy(at, start, op.n_3)
+                else:
+                    x, y = floats(start, (op.n_3 - 1) * op.s_3 + 1), floats(at, op.n_3)
+                    for d in range(op.n_3):
+                        y[d] = x[d * op.s_3]
+                at += 4 * op.n_3
 
 
 @kernel(FILL)

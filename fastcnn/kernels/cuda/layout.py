@@ -155,6 +155,24 @@ def copy_rows(count: Int, x: Floats, y: Floats, rows: Int, columns: Int, x_row: 
         n += cuda.gridDim.y
 
 
+@kernel(per_image("n_0", "n_1", "n_2", "n_3"))
+def permute(
+    count: Int, x: Floats, y: Floats, n_0: Int, n_1: Int, n_2: Int, n_3: Int, s_0: Int, s_1: Int,
+    s_2: Int, s_3: Int,
+):  # fmt: skip
+    """y[a, b, c, d] = x[a * s_0 + b * s_1 + c * s_2 + d * s_3]: sizes n_*, strides in floats."""
+    i, n = cuda.grid(2)
+    size = n_0 * n_1 * n_2 * n_3
+    if i >= size:
+        return
+    c, b = quotient(i, n_3), quotient(i, n_2 * n_3)
+    a = quotient(b, n_1)
+    at = a * s_0 + (b - a * n_1) * s_1 + (c - b * n_2) * s_2 + (i - c * n_3) * s_3
+    while n < count:
+        y[n * size + i] = x[n * size + at]
+        n += cuda.gridDim.y
+
+
 @kernel(once("size"))
 def fill_zero(y: Floats, size: Int):
     """y[:size] = 0."""
