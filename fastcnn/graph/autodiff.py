@@ -10,15 +10,13 @@ parameters.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from fastcnn.graph.moving_rules import MOVING_RULES, Paths, Rule
 from fastcnn.graph.program import Buffer, Op, Program
 
-Paths = list[tuple[Buffer, Buffer]]  # (an input, a gradient of it)
 # Activations whose slope needs their input; of every other one it follows from the output.
 FROM_INPUT = ("gelu", "gelu_tanh", "hard_swish", "mish", "softplus", "swish")
-
-Rule = Callable[[Program, Op, Buffer, set[Buffer]], Paths]
 
 
 def append_backward(program: Program, gradients: Iterable[tuple[Buffer, Buffer]]) -> None:
@@ -236,10 +234,6 @@ def _dropout(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths
     return [(op.inputs[0], program.add("dropout", [dy], dy.shape, **op.attributes))]
 
 
-def _reshape(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    return [(op.inputs[0], program.add("reshape", [dy], op.inputs[0].shape))]
-
-
 def _multiply(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x, gate = op.inputs
     paths = []
@@ -273,24 +267,6 @@ def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) ->
     return [(x, program.add("response_norm_dx", [x, dy], x.shape, **op.attributes))]
 
 
-def _copy(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    return [(op.inputs[0], dy)]
-
-
-def _pad(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    return [(op.inputs[0], program.add("pad_dx", [dy], op.inputs[0].shape, **op.attributes))]
-
-
-def _crop(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    return [(op.inputs[0], program.add("pad", [dy], op.inputs[0].shape, **op.attributes))]
-
-
-def _permute(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    order = op.attributes["order"]
-    back = tuple(order.index(axis) for axis in range(len(order)))
-    return [(op.inputs[0], program.add("permute", [dy], op.inputs[0].shape, order=back))]
-
-
 def _prelu(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
     if op.parameters["alpha"].trainable:
@@ -301,22 +277,9 @@ def _prelu(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     return [(x, program.add("prelu_dx", [x, dy], x.shape, op.parameters))]
 
 
-def _upsample(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    return [(op.inputs[0], program.add("upsample_dx", [dy], op.inputs[0].shape, **op.attributes))]
-
-
 def _add(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     dy = _through_relu(program, op, dy)
     return [(x, dy) for x in op.inputs]
-
-
-def _concat(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    paths = []
-    first = 0
-    for x in op.inputs:
-        paths.append((x, program.add("concat_dx", [dy], x.shape, first=first)))
-        first += x.shape[-1]
-    return paths
 
 
 def _affine(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
@@ -325,18 +288,16 @@ def _affine(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
 
 
 RULES: dict[str, Rule] = {
+    **MOVING_RULES,
     "activation": _activation,
     "add": _add,
     "affine": _affine,
     "affine_sample": _affine_sample,
     "average_pool": _average_pool,
     "bias": _bias,
-    "concat": _concat,
     "contrast_norm": _contrast_norm,
     "conv2d": _weighted,
     "conv2d_dx": _transposed,
-    "copy": _copy,
-    "crop": _crop,
     "dropout": _dropout,
     "group_norm": _group_norm,
     "local_conv": _weighted,
@@ -344,14 +305,10 @@ RULES: dict[str, Rule] = {
     "matmul": _weighted,
     "max_pool": _max_pool,
     "multiply": _multiply,
-    "pad": _pad,
-    "permute": _permute,
     "prelu": _prelu,
-    "reshape": _reshape,
     "response_norm": _response_norm,
     "scale_shift": _scale_shift,
     "softmax": _softmax,
-    "upsample": _upsample,
 }
 
 # Ops whose gradient is not passed to them: the rule of the op that reads them takes it along.
