@@ -80,6 +80,8 @@ def share_image(calls: list[Call]) -> list[Call | Bands]:
     chain = _Chain()
     for call, bands in zip(calls, _bands_worth(calls), strict=True):
         if call.scope not in (IMAGE, BLOCK):
+            if chain.touches(call):
+                units += chain.end()
             units.append(call)
             continue
         if not chain.take(call, bands):
@@ -117,6 +119,11 @@ class _Chain:
         self._read |= {region for region in call.reads if region not in self._rows}
         self._rows |= dict.fromkeys(call.written, cut.rows)
         return True
+
+    def touches(self, call: Call) -> bool:
+        """Say whether a call uses what the chain writes, or overwrites what it reads."""
+        written = any(region in self._rows for region in (*call.reads, *call.written))
+        return written or any(region in self._read for region in call.written)
 
     def end(self) -> list[Call | Bands]:
         """Return the calls so far, if there are any, and begin anew."""
