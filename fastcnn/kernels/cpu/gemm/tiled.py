@@ -38,7 +38,8 @@ from fastcnn.kernels.cpu.simd.register_tile import (
 # All strides are in bytes. Rows lie on two loops: a_outer and a_inner are from one row of A to the
 # next on the outer and on the inner one. `split` says which loop the parts of a batch-wide call
 # divide; with `k1_pass`, so many steps of the middle inner loop go through all tiles before the
-# next ones, so that what they read stays near. `tile_table` is where the tiles of all sizes are.
+# next ones, so that what they read stays near; so do so many rows, `inner_near` or `outer_near`,
+# with all columns. `tile_table` is where the tiles of all sizes are.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
@@ -48,8 +49,9 @@ GRID = record(
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
     *("accumulate", "relu"),
     *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
-    *("k1_pass", "split", "parts", "tile_table"),
+    *("k1_pass", "inner_near", "outer_near", "split", "parts", "tile_table"),
 )
+NEAR = 256 << 10  # bytes of A that are taken to stay in a core's cache meanwhile
 NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
 
 tile_code = register(TileCode(GRID))
@@ -98,37 +100,51 @@ def _sweep(grid, grid_address):
         first_vector, last_vector = vectors * part // parts, vectors * (part + 1) // parts
     elif grid.split == SPLIT_GROUPS:
         first_group, last_group = last_group * part // parts, last_group * (part + 1) // parts
-    rows = last_row - first_row
-    bands = (last_vector - first_vector + grid.width - 1) // grid.width
+    near_rows = grid.inner_near if grid.inner_near else max(1, last_row - first_row)
+    near_outer = grid.outer_near if grid.outer_near else max(1, last_outer - first_outer)
     for group in range(first_group, last_group):
-        a_group = grid.a + group * grid.a_group + first_row * grid.a_inner
-        b_group = grid.b + group * grid.b_group
-        c_group = grid.c + group * grid.c_group + first_row * grid.c_inner
-        bias_group = grid.bias + group * grid.columns * 4 if grid.bias else 0
-        for band in range(bands):
-            # Bands and tiles are balanced: 15 rows are 8 + 7, never 14 + 1.
-            vector = first_vector + (last_vector - first_vector) * band // bands
-            next_vector = first_vector + (last_vector - first_vector) * (band + 1) // bands
-            width = next_vector - vector
-            grid.lanes = min(LANES, grid.columns - (next_vector - 1) * LANES)
-            b = b_group + vector * grid.b_vector
-            bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
-            stacks = (rows + min(TALLEST, _ROWS[width]) - 1) // min(TALLEST, _ROWS[width])
-            # Short rows go two at a time, as the halves of one tile.
-            step = 2 if 2 * ((rows + stacks - 1) // stacks) <= _ROWS[width] else 1
-            for outer in range(first_outer, last_outer, step):
-                halves = min(step, last_outer - outer)
-                a = a_group + outer * grid.a_outer
-                c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
-                for stack in range(stacks):
-                    row = rows * stack // stacks
-                    height = rows * (stack + 1) // stacks - row
-                    a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
-                    if grid.ahead:
-                        look_ahead(grid.ahead)
-                    run_tile(
-                        grid.tile_table, height, halves, width, grid_address, a_row, b, c_row, bias
-                    )
+        for row in range(first_row, last_row, near_rows):
+            rows = min(near_rows, last_row - row)
+            for outer in range(first_outer, last_outer, near_outer):
+                end = min(outer + near_outer, last_outer)
+                vectors = first_vector, last_vector
+                _multiply(grid, grid_address, group, row, rows, outer, end, *vectors)
+
+
+@kernel_function
+def _multiply(
+    grid, grid_address, group, first_row, rows, first_outer, last_outer, first_vector, last_vector
+):
+    """Compute every tile of some rows of a group, band of columns by band."""
+    bands = (last_vector - first_vector + grid.width - 1) // grid.width
+    a_group = grid.a + group * grid.a_group + first_row * grid.a_inner
+    b_group = grid.b + group * grid.b_group
+    c_group = grid.c + group * grid.c_group + first_row * grid.c_inner
+    bias_group = grid.bias + group * grid.columns * 4 if grid.bias else 0
+    for band in range(bands):
+        # Bands and tiles are balanced: 15 rows are 8 + 7, never 14 + 1.
+        vector = first_vector + (last_vector - first_vector) * band // bands
+        next_vector = first_vector + (last_vector - first_vector) * (band + 1) // bands
+        width = next_vector - vector
+        grid.lanes = min(LANES, grid.columns - (next_vector - 1) * LANES)
+        b = b_group + vector * grid.b_vector
+        bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
+        stacks = (rows + min(TALLEST, _ROWS[width]) - 1) // min(TALLEST, _ROWS[width])
+        # Short rows go two at a time, as the halves of one tile.
+        step = 2 if 2 * ((rows + stacks - 1) // stacks) <= _ROWS[width] else 1
+        for outer in range(first_outer, last_outer, step):
+            halves = min(step, last_outer - outer)
+            a = a_group + outer * grid.a_outer
+            c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
+            for stack in range(stacks):
+                row = rows * stack // stacks
+                height = rows * (stack + 1) // stacks - row
+                a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
+                if grid.ahead:
+                    look_ahead(grid.ahead)
+                run_tile(
+                    grid.tile_table, height, halves, width, grid_address, a_row, b, c_row, bias
+                )
 
 
 def tile_cycles(rows: int, width: int, steps: int) -> float:
@@ -180,4 +196,22 @@ def grid_values(rows: int, columns: int, **values: int) -> dict[str, int]:
     defaults = {"groups": 1, "rows_outer": 1, "k2": 1, "k1": 1, "k0": 1, "b_vector": VECTOR_BYTES}
     grid = {**defaults, "rows_inner": rows, "columns": columns, **values}
     steps = grid["k2"] * grid["k1"] * grid["k0"]
-    return {"width": best_width(grid["rows_outer"], rows, columns, steps), **grid}
+    width = best_width(grid["rows_outer"], rows, columns, steps)
+    return {"width": width, **_near(grid, width, steps), **grid}
+
+
+def _near(grid: dict[str, int], width: int, steps: int) -> dict[str, int]:
+    """Return how many rows of A go through all columns before the next ones.
+
+    All of A, if it is large, would come from far away again for each band of columns. Where a band
+    of B is larger still, A goes through whole.
+    """
+    rows, row_bytes = grid["rows_inner"], grid.get("a_inner", 0)
+    one_band = grid["columns"] <= width * LANES
+    if one_band or not rows * row_bytes or steps * width * VECTOR_BYTES > NEAR:
+        return {}
+    if grid["rows_outer"] > 1 or grid.get("outer_is_images"):
+        pairs = max(1, NEAR // (2 * rows * row_bytes))
+        return {"outer_near": 2 * pairs}
+    height = min(TALLEST, tile_rows(width))
+    return {"inner_near": height * max(1, NEAR // (height * row_bytes))}

@@ -1,0 +1,39 @@
+"""Large matrices go through the tiles by rows that stay in the cache."""
+
+from __future__ import annotations
+
+import pytest
+from building import assert_close, build, images
+
+from fastcnn import layers as L
+from fastcnn.kernels.cpu.gemm import tiled
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: L.Conv2D(70, 1, strategy="direct"),  # one long row of pixels
+        lambda: L.Conv2D(70, 3, strides=2, padding="same", strategy="direct"),  # rows of an image
+        lambda: L.Conv2D(66, 3, groups=2, strategy="direct"),
+        lambda: L.Conv2D(70, 3, padding="same", strategy="winograd"),
+        lambda: L.Conv2D(70, 3, strategy="im2col"),
+    ],
+)
+def test_rows_by_rows_give_what_all_at_once_give(layer, monkeypatch):
+    shape, results = (19, 23, 24), []
+    for near in (1, 20_000, 1 << 60):
+        monkeypatch.setattr(tiled, "NEAR", near)
+        results.append(build(shape, [layer()], seed=2).predict(images(3, shape)))
+    for received in results[:2]:
+        assert_close(received, results[2], "sum", f"near {near}")
+
+
+def test_large_rows_are_cut_and_small_ones_are_not():
+    long = tiled.grid_values(10_000, 128, k0=64, a_inner=256, c_inner=512)
+    assert 0 < long["inner_near"] * 256 <= tiled.NEAR
+    tall = tiled.grid_values(112, 128, rows_outer=112, k0=576, a_inner=256, a_outer=29_184)
+    assert 0 < tall["outer_near"] * 112 * 256 <= tiled.NEAR
+    one_band = tiled.grid_values(10_000, tiled.LANES, k0=64, a_inner=256)
+    assert "inner_near" not in one_band
+    wide_b = tiled.grid_values(10_000, 128, k0=1 << 20, a_inner=256)
+    assert "inner_near" not in wide_b
