@@ -22,13 +22,14 @@ class CpuCosts(NamedTuple):
     meeting: float  # of the threads of a single image, before and after Winograd's products
     bytes_a_cycle: float  # of what lies beyond a core's caches
     im2col: float  # times what is counted: columns also displace what others have in the cache
+    addition: float  # of a vector of columns into an image row, in direct convolution's dx
     blas_call: float  # of a call from the engine into Python and through NumPy
     fft_call: float  # of all such calls of an FFT convolution, an image
 
 
 FITTED = {
-    16: CpuCosts(50, 45, 110, 6_000, 8, 1.05, 40_000, 300_000),
-    8: CpuCosts(50, 45, 110, 6_000, 8, 1.05, 40_000, 300_000),
+    16: CpuCosts(70, 90, 110, 6_000, 8, 1.05, 5, 40_000, 300_000),
+    8: CpuCosts(12, 45, 130, 6_000, 8, 1.05, 20, 40_000, 300_000),
 }
 # Narrower vectors have not been measured.
 costs = FITTED.get(LANES, FITTED[8])

@@ -19,6 +19,7 @@ from math import ceil, gcd
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, Region
+from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.runtime.function import kernel_function
@@ -135,7 +136,7 @@ def dx_cycles(problem: Problem) -> float:
     # Each column is added to the vectors of the image row that it reaches.
     additions = problem.groups * problem.out_width * ((run - 1) / LANES + 1)
     vectors = ceil(problem.width * problem.channels / LANES)
-    return problem.height * (reached * (product + 5 * additions) + 8 * vectors)
+    return problem.height * (reached * (product + cpu.costs.addition * additions) + 8 * vectors)
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:

@@ -309,6 +309,9 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
         # Images that are multiplied together lengthen the sums, not their number.
         together = 1 if tiling.count >= ROWS // 2 else images
         product = grid_cycles(1, channels, filters, tiling.count * together) / together
+        # V and W of an image are written and read as wholes.
+        both = 4 * tiling.elements * tiling.count * (channels + filters)
+        traffic += 2 * both / cpu.costs.bytes_a_cycle if both > NEAR else 0
     else:
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
