@@ -14,7 +14,11 @@ from fastcnn.kernels.cpu.nn import activation as cpu
 from fastcnn.kernels.cuda.nn import activation as kernels
 from fastcnn.kernels.cuda.nn.activation_functions import BACKWARD, FORWARD
 
-SLOPES = {"leaky_relu": 0.2, "elu": 1.0}
+CONSTANTS = {"leaky_relu": 0.2, "elu": 1.0, "thresholded_relu": 0.5}
+FORMULAS = {
+    **reference.ACTIVATIONS,
+    "thresholded_relu": (lambda x: np.where(x > 0.5, x, 0), lambda x, y: np.where(y > 0, 1.0, 0)),
+}
 # Far from zero too, where a naive formula overflows or cancels.
 
 
@@ -40,27 +44,29 @@ def wide(*arrays):
 def test_activation_and_its_gradient(name):
     x = np.stack([EXTREMES, images(1, (10,))[0], images(1, (10,), seed=3)[0]])
     dy = images(3, (10,), seed=2)
-    settings = {"size": 10, **({"constant": SLOPES[name]} if name in SLOPES else {})}
-    forward, derivative = reference.ACTIVATIONS[name]
+    size, constant = {"size": 10}, {"constant": CONSTANTS.get(name)}
+    forward, derivative = FORMULAS[name]
+    settings = size | (constant if "constant" in FORWARD[name].fields else {})
     y = launch(FORWARD[name], 3, x=x, y=unset(3, 10), **settings)["y"]
     expected = forward(*wide(x))
     # 1 + erf cancels below zero, on the CPU too; so does x + 3 above -3.
     atol = {"gelu": 1e-7, "hard_sigmoid": 1e-7, "hard_swish": 3e-7}.get(name, 1e-30)
     np.testing.assert_allclose(y, expected, rtol=2e-6, atol=atol)
     saved = x if name in FROM_INPUT else y
+    settings = size | (constant if "constant" in BACKWARD[name].fields else {})
     dx = launch(BACKWARD[name], 3, saved=saved, dy=dy, dx=unset(3, 10), **settings)["dx"]
     assert_close(dx, dy * derivative(*wide(x, expected)), "curve", name)
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6"])
 def test_rectifiers_let_nan_pass_and_stop_what_is_below(name):
-    settings = {"size": 3, **({"constant": 0.0} if name in SLOPES else {})}
+    settings = {"size": 3, **({"constant": 0.0} if name in CONSTANTS else {})}
     x = np.array([np.nan, 1, -1], np.float32)
     np.testing.assert_array_equal(
         launch(FORWARD[name], x=x, y=unset(3), **settings)["y"], [np.nan, 1, 0]
     )
     dy = np.array([2, 3, np.inf], np.float32)
-    if name not in SLOPES:
+    if name not in CONSTANTS:
         dx = launch(BACKWARD[name], saved=x, dy=dy, dx=unset(3), **settings)["dx"]
         np.testing.assert_array_equal(dx, [2, 3, 0])
 
