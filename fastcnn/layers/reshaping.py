@@ -68,13 +68,13 @@ class Reshape(Layer):
         )
 
     def shape_after(self, shape: Shape) -> Shape:
-        count, known = prod(shape), prod(size for size in self.target_shape if size != -1)
-        if count % known or (-1 not in self.target_shape and count != known):
+        count, stated = prod(shape), prod(size for size in self.target_shape if size != -1)
+        if count % stated or (-1 not in self.target_shape and count != stated):
             raise ValueError(
                 f"{self.label}: an input of shape {shape}, {count} numbers, cannot take the shape "
                 f"{self.target_shape}."
             )
-        return tuple(count // known if size == -1 else size for size in self.target_shape)
+        return tuple(count // stated if size == -1 else size for size in self.target_shape)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         return program.add("reshape", [x], self.output_shape)
