@@ -178,9 +178,9 @@ def test_softmax(columns):
 @pytest.mark.parametrize("name", sorted(FORWARD))
 def test_activation(name):
     x = numbers(3, 11)
-    constants = {"elu": {"constant": 1.0}, "leaky_relu": {"constant": 0.2}}
-    y = launch(FORWARD[name], 3, x=x, y=unset(3, 11), size=11, **constants.get(name, {}))["y"]
-    assert_close(y, reference.ACTIVATIONS[name][0](x.astype(float)), "curve", name)
+    constant = {"constant": reference.CONSTANTS[name]} if name in reference.CONSTANTS else {}
+    y = launch(FORWARD[name], 3, x=x, y=unset(3, 11), size=11, **constant)["y"]
+    assert_close(y, reference.KERNELS[name][0](x.astype(float)), "curve", name)
 
 
 def test_numbers_that_are_only_moved():

@@ -387,6 +387,12 @@ ACTIVATIONS = {
     "tanh": (np.tanh, lambda x, y: 1.0 - y * y),
 }
 ACTIVATIONS |= {"silu": ACTIVATIONS["swish"], "hard_silu": ACTIVATIONS["hard_swish"]}
+# What kernels compute, and their constant where they take one; a layer alone asks for the last.
+CONSTANTS = {"leaky_relu": 0.2, "elu": 1.0, "thresholded_relu": 0.5}
+KERNELS = {
+    **ACTIVATIONS,
+    "thresholded_relu": (lambda x: np.where(x > 0.5, x, 0), lambda x, y: np.where(y > 0, 1.0, 0)),
+}
 
 
 def softmax(x) -> Array:

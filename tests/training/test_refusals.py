@@ -45,7 +45,6 @@ REFUSED = {
     "pool of padding alone": (r"max_pooling2d.*padding", lambda: [L.MaxPooling2D(2, padding=2)]),
     "negative pool": (r"pool_size.*-2", lambda: [L.MaxPooling2D(-2)]),
     "no pool stride": (r"strides.*0", lambda: [L.MaxPooling2D(2, strides=0)]),
-    "dense on images": (r"dense.*Flatten", lambda: [L.Dense(3)]),
     "convolution on vectors": (r"conv2d", lambda: [L.Flatten(), L.Conv2D(3, 1)]),
     "pooling on vectors": (r"max_pooling2d", lambda: [L.Flatten(), L.MaxPooling2D()]),
     "global pooling on vectors": (

@@ -14,11 +14,6 @@ from fastcnn.kernels.cpu.nn import activation as cpu
 from fastcnn.kernels.cuda.nn import activation as kernels
 from fastcnn.kernels.cuda.nn.activation_functions import BACKWARD, FORWARD
 
-CONSTANTS = {"leaky_relu": 0.2, "elu": 1.0, "thresholded_relu": 0.5}
-FORMULAS = {
-    **reference.ACTIVATIONS,
-    "thresholded_relu": (lambda x: np.where(x > 0.5, x, 0), lambda x, y: np.where(y > 0, 1.0, 0)),
-}
 # Far from zero too, where a naive formula overflows or cancels.
 
 
@@ -44,8 +39,8 @@ def wide(*arrays):
 def test_activation_and_its_gradient(name):
     x = np.stack([EXTREMES, images(1, (10,))[0], images(1, (10,), seed=3)[0]])
     dy = images(3, (10,), seed=2)
-    size, constant = {"size": 10}, {"constant": CONSTANTS.get(name)}
-    forward, derivative = FORMULAS[name]
+    size, constant = {"size": 10}, {"constant": reference.CONSTANTS.get(name)}
+    forward, derivative = reference.KERNELS[name]
     settings = size | (constant if "constant" in FORWARD[name].fields else {})
     y = launch(FORWARD[name], 3, x=x, y=unset(3, 10), **settings)["y"]
     expected = forward(*wide(x))
@@ -60,13 +55,13 @@ def test_activation_and_its_gradient(name):
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6"])
 def test_rectifiers_let_nan_pass_and_stop_what_is_below(name):
-    settings = {"size": 3, **({"constant": 0.0} if name in CONSTANTS else {})}
+    settings = {"size": 3, **({"constant": 0.0} if name in reference.CONSTANTS else {})}
     x = np.array([np.nan, 1, -1], np.float32)
     np.testing.assert_array_equal(
         launch(FORWARD[name], x=x, y=unset(3), **settings)["y"], [np.nan, 1, 0]
     )
     dy = np.array([2, 3, np.inf], np.float32)
-    if name not in CONSTANTS:
+    if name not in reference.CONSTANTS:
         dx = launch(BACKWARD[name], saved=x, dy=dy, dx=unset(3), **settings)["dx"]
         np.testing.assert_array_equal(dx, [2, 3, 0])
 
