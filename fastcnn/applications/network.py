@@ -69,8 +69,8 @@ def _check(name: str, options: NetworkOptions) -> None:
     """TypeError or ValueError for options that are unknown or contradict each other."""
     for key in options:
         if key not in NetworkOptions.__annotations__:
-            known = ["input_shape", "classes", *NetworkOptions.__annotations__]
-            raise TypeError(f"{name}: {naming.unknown('argument', key, known)}")
+            names = ["input_shape", "classes", *NetworkOptions.__annotations__]
+            raise TypeError(f"{name}: {naming.unknown('argument', key, names)}")
     arguments.flag(name, "rescale", options.get("rescale", False))
     include_top = arguments.flag(name, "include_top", options.get("include_top", True))
     pooling = options.get("pooling")
@@ -116,5 +116,5 @@ def is_small(name: str, small_input: bool | None, input_shape: Shape) -> bool:
 def choice(name: str, argument: str, value: object, values: Sequence[object]) -> None:
     """ValueError unless a value is one of those that there are."""
     if value not in values:
-        known = ", ".join(map(repr, values))
-        raise ValueError(f"{name}: {argument} must be one of {known}. Received {value!r}.")
+        choices = ", ".join(map(repr, values))
+        raise ValueError(f"{name}: {argument} must be one of {choices}. Received {value!r}.")

@@ -13,8 +13,8 @@ import fastcnn
 PACKAGE = Path(fastcnn.__file__).parent
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
 GENERIC = {"found", "given", "made", "one", "known", "here"}
-# There the name is the number: vectors of 0, 1, 2 and 3.
-NUMBERS = {"kernels/cpu/nn/pooling.py"}
+# There the name is the number: of vectors of 0, 1, 2 and 3, or of these constants.
+NUMBERS = {"kernels/cpu/nn/pooling.py", "kernels/shared/activations.py"}
 
 
 def generic_names(source: str) -> list[str]:
