@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.blocks import dense_classifier, response_norm
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     Conv2D,
@@ -12,14 +13,11 @@ from fastcnn.layers import (
     Dropout,
     Flatten,
     Layer,
-    LocalResponseNormalization,
     MaxPooling2D,
 )
 from fastcnn.models.sequential import Sequential
 
 conv = partial(Conv2D, activation="relu")
-# The paper's alpha of 1e-4 is not divided by the window's 5 channels.
-response_norm = partial(LocalResponseNormalization, size=5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def alexnet(
@@ -59,14 +57,7 @@ def alexnet(
         conv(256, 3, padding=1, groups=2, name="conv5"),
         MaxPooling2D(3, strides=2),
     ]
-    top: list[Layer] = [
-        Flatten(),
-        Dense(4096, activation="relu", name="fc6"),
-        Dropout(dropout),
-        Dense(4096, activation="relu", name="fc7"),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options), name="fc8"),
-    ]
+    top = dense_classifier(4096, dropout, classes, last_activation(options))
     return network("alexnet", input_shape, features, top, options)
 
 

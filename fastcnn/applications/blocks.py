@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastcnn.layers import (
     Activation,
     BatchNormalization,
     Conv2D,
+    Dense,
     DepthwiseConv2D,
+    Dropout,
+    Flatten,
     Layer,
+    LocalResponseNormalization,
     ReLU,
     Residual,
 )
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 
 Norm = Callable[[], Layer]
+
+# Krizhevsky's, whose alpha of 1e-4 is not divided by the window's 5 channels.
+response_norm = partial(LocalResponseNormalization, size=5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def activated(function: str | None) -> list[Layer]:
@@ -28,6 +36,27 @@ def activated(function: str | None) -> list[Layer]:
 def centred(size: PairLike) -> PaddingLike:
     """Return the padding that keeps an image's size for steps of 1 and an odd kernel."""
     return size // 2 if isinstance(size, int) else [taps // 2 for taps in size]
+
+
+def dense_classifier(
+    hidden: int, dropout: float, classes: int, activation: str | None
+) -> list[Layer]:
+    """Return AlexNet's three dense layers, fc6 to fc8, with dropout behind the first two.
+
+    Args:
+        hidden: Units of each of the first two.
+        dropout: The fraction of their outputs that is zeroed in training.
+        classes: Units of the last.
+        activation: Of the last: a name, or None for none.
+    """
+    return [
+        Flatten(),
+        Dense(hidden, activation="relu", name="fc6"),
+        Dropout(dropout),
+        Dense(hidden, activation="relu", name="fc7"),
+        Dropout(dropout),
+        Dense(classes, activation=activation, name="fc8"),
+    ]
 
 
 def conv_bn(

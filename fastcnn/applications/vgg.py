@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.blocks import dense_classifier
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
+from fastcnn.layers import Conv2D, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 FILTERS = (64, 128, 256, 512, 512)
@@ -147,12 +148,5 @@ def _vgg(
             for number in range(1, depth + 1)
         ]
         features.append(MaxPooling2D(2, name=f"pool{stage}"))
-    top: list[Layer] = [
-        Flatten(),
-        Dense(hidden, activation="relu", name="fc6"),
-        Dropout(dropout),
-        Dense(hidden, activation="relu", name="fc7"),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options), name="fc8"),
-    ]
+    top = dense_classifier(hidden, dropout, classes, last_activation(options))
     return network(name, input_shape, features, top, options)
