@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu import costs as cpu
+from fastcnn.kernels.cpu.conv import STRATEGIES
 from fastcnn.kernels.cpu.costs import CpuCosts
 from fastcnn.kernels.cpu.gemm import tiled
 from fastcnn.kernels.cpu.simd.register_tile import LANES
@@ -73,7 +74,7 @@ def _complete(entry: Measurement) -> bool:
     """Say whether all that "auto" may choose was measured."""
     possible = {
         strategy.name
-        for strategy in _strategies()
+        for strategy in STRATEGIES.values()
         if strategy.automatic
         and strategy.error <= ERROR_BOUND
         and strategy.declines(entry.direction, entry.problem) is None
@@ -81,16 +82,15 @@ def _complete(entry: Measurement) -> bool:
     return possible <= entry.times.keys()
 
 
-def _strategies() -> Iterable[Any]:
-    from fastcnn.kernels.cpu.conv import STRATEGIES
-
-    return STRATEGIES.values()
+def use(costs: CpuCosts) -> None:
+    """Let the cost model count with other numbers."""
+    cpu.costs = costs
+    tiled.width_cycles.cache_clear()
 
 
 def mean_loss(measurements: list[Measurement], costs: CpuCosts) -> float:
     """Return the mean of the measurements' losses with these numbers."""
-    cpu.costs = costs
-    tiled.width_cycles.cache_clear()
+    use(costs)
     return sum(entry.loss() for entry in measurements) / len(measurements)
 
 
@@ -118,8 +118,7 @@ def fit(measurements: list[Measurement], start: CpuCosts) -> CpuCosts:
 
 def report(measurements: list[Measurement], costs: CpuCosts, title: str) -> None:
     """Print, by set, direction and batch, the sum of the fastest times over that of the choices."""
-    cpu.costs = costs
-    tiled.width_cycles.cache_clear()
+    use(costs)
     sums: dict[tuple[str, int, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for entry in measurements:
         name = choose(entry.direction, entry.problem, entry.images, measured=False).name
