@@ -52,7 +52,7 @@ GRID = record(
     *("k1_pass", "inner_near", "outer_near", "split", "parts", "tile_table"),
 )
 NEAR = 256 << 10  # bytes of A that are taken to stay in a core's cache meanwhile
-NO_SPLIT, SPLIT_OUTER, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(5)
+NO_SPLIT, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(4)
 
 tile_code = register(TileCode(GRID))
 _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
@@ -88,25 +88,22 @@ def _sweep(grid, grid_address):
     """Compute every tile of a part."""
     vectors = (grid.columns + LANES - 1) // LANES
     first_row, last_row = 0, grid.rows_inner
-    first_outer, last_outer = 0, grid.rows_outer
     first_vector, last_vector = 0, vectors
     first_group, last_group = 0, grid.groups
     part, parts = grid.first, grid.parts
-    if grid.split == SPLIT_OUTER:
-        first_outer, last_outer = last_outer * part // parts, last_outer * (part + 1) // parts
-    elif grid.split == SPLIT_INNER:
+    if grid.split == SPLIT_INNER:
         first_row, last_row = last_row * part // parts, last_row * (part + 1) // parts
     elif grid.split == SPLIT_COLUMNS:
         first_vector, last_vector = vectors * part // parts, vectors * (part + 1) // parts
     elif grid.split == SPLIT_GROUPS:
         first_group, last_group = last_group * part // parts, last_group * (part + 1) // parts
     near_rows = grid.inner_near if grid.inner_near else max(1, last_row - first_row)
-    near_outer = grid.outer_near if grid.outer_near else max(1, last_outer - first_outer)
+    near_outer = grid.outer_near if grid.outer_near else max(1, grid.rows_outer)
     for group in range(first_group, last_group):
         for row in range(first_row, last_row, near_rows):
             rows = min(near_rows, last_row - row)
-            for outer in range(first_outer, last_outer, near_outer):
-                end = min(outer + near_outer, last_outer)
+            for outer in range(0, grid.rows_outer, near_outer):
+                end = min(outer + near_outer, grid.rows_outer)
                 vectors = first_vector, last_vector
                 _multiply(grid, grid_address, group, row, rows, outer, end, *vectors)
 
