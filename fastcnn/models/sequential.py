@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
 from fastcnn.models import lookup
-from fastcnn.models.network import Network
+from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
@@ -30,13 +29,10 @@ from fastcnn.training.model_settings import PreprocessingLike, metrics_of
 from fastcnn.utils import arguments, forking, naming
 from fastcnn.utils.settings import FixedList
 
-if TYPE_CHECKING:
-    from fastcnn.saving.weights import LoadReport
-
 FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
 
-class Sequential(Network):
+class Sequential(StoredNetwork):
     """A network of layers, each fed by the one before.
 
     Its `decoder` is what made images of the files that it was trained on: `model.decoder(path)`.
@@ -229,66 +225,6 @@ class Sequential(Network):
             images: The size of a batch, for which strategies are chosen.
         """
         print(summary_text(self, images))
-
-    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
-        """Write all that continues a training to one HDF5 file, for `fastcnn.load`.
-
-        Args:
-            path: The file; a crash leaves the old one or the new one.
-            include_optimizer: Write the optimizer's state; a file without it loads uncompiled.
-
-        Raises:
-            ValueError: The file could not be loaded again, as with weights that are not finite.
-            OSError: It cannot be written.
-        """
-        from fastcnn.saving import model_file
-
-        with self.lock:
-            model_file.save_model(self, path, include_optimizer)
-
-    def check_save(self) -> None:
-        """Raise ValueError where `save` could not write a file that loads again."""
-        from fastcnn.saving import model_file
-
-        model_file.check_save(self)
-
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights to an HDF5 file.
-
-        Args:
-            path: The file, which Keras 3 reads too where it ends in ".weights.h5".
-
-        Raises:
-            ValueError: Weights are not finite.
-            OSError: It cannot be written.
-        """
-        from fastcnn.saving import model_file
-
-        with self.lock:
-            model_file.save_weights(self, path)
-
-    def load_weights(
-        self, path: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
-    ) -> LoadReport:
-        """Read weights, layer by layer.
-
-        Args:
-            path: A file of `save`, `save_weights` or Keras 3 (`.weights.h5`, `.keras`).
-            skip_mismatch: Leave out layers that do not fit in place of raising.
-            by_name: Pair layers of the same name, not in order.
-
-        Returns:
-            A report of what was loaded and what was skipped.
-
-        Raises:
-            FormatError: It is not such a file, is damaged, or does not fit (a ValueError); nothing
-                has changed.
-            OSError: It cannot be opened.
-        """
-        from fastcnn.saving import model_file
-
-        with self.lock:
-            return model_file.load_weights(self, path, skip_mismatch, by_name)
 
     def get_config(self) -> dict[str, object]:
         """Return the architecture as plain data, without weights and other fitted arrays."""

@@ -27,6 +27,7 @@ HOUSE = """
     zoo convolutions
     applications
     models
+    interop
     saving
     training
     autotune callbacks metrics plots
@@ -45,13 +46,14 @@ WITHOUT_MODELS = ("backends", "kernels", "graph", "data", "layers")
 
 MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
-LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch"}
+LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors"}
 # Those of our own that few programs need, and what comes with `statistics`.
 FOR_FEW = (
     "decimal",
     "fastcnn.autotune",
     "fastcnn.data.folder",
     "fastcnn.data.files",
+    "fastcnn.interop",
     "fastcnn.saving",
 )
 PEERS = {"torch", "keras", "tensorflow", "jax", "onnxruntime"}

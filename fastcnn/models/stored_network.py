@@ -1,0 +1,75 @@
+"""A network's ways into files and out of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fastcnn.models.network import Network
+
+if TYPE_CHECKING:
+    from fastcnn.saving.weights import LoadReport
+
+
+class StoredNetwork(Network):
+    """A model, as far as files hold it."""
+
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
+        """Write all that continues a training to one HDF5 file, for `fastcnn.load`.
+
+        Args:
+            path: The file; a crash leaves the old one or the new one.
+            include_optimizer: Write the optimizer's state; a file without it loads uncompiled.
+
+        Raises:
+            ValueError: The file could not be loaded again, as with weights that are not finite.
+            OSError: It cannot be written.
+        """
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            model_file.save_model(self, path, include_optimizer)
+
+    def check_save(self) -> None:
+        """Raise ValueError where `save` could not write a file that loads again."""
+        from fastcnn.saving import model_file
+
+        model_file.check_save(self)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights to an HDF5 file.
+
+        Args:
+            path: The file, which Keras 3 reads too where it ends in ".weights.h5".
+
+        Raises:
+            ValueError: Weights are not finite.
+            OSError: It cannot be written.
+        """
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            model_file.save_weights(self, path)
+
+    def load_weights(
+        self, path: str | os.PathLike[str], skip_mismatch: bool = False, by_name: bool = False
+    ) -> LoadReport:
+        """Read weights, layer by layer.
+
+        Args:
+            path: A file of `save`, `save_weights` or Keras 3 (`.weights.h5`, `.keras`).
+            skip_mismatch: Leave out layers that do not fit in place of raising.
+            by_name: Pair layers of the same name, not in order.
+
+        Returns:
+            A report of what was loaded and what was skipped.
+
+        Raises:
+            FormatError: It is not such a file, is damaged, or does not fit (a ValueError); nothing
+                has changed.
+            OSError: It cannot be opened.
+        """
+        from fastcnn.saving import model_file
+
+        with self.lock:
+            return model_file.load_weights(self, path, skip_mismatch, by_name)
