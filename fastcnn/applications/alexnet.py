@@ -6,6 +6,7 @@ from functools import partial
 from typing import Unpack
 
 from fastcnn.applications.blocks import dense_classifier, response_norm
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     Conv2D,
@@ -20,6 +21,7 @@ from fastcnn.models.sequential import Sequential
 conv = partial(Conv2D, activation="relu")
 
 
+@documented
 def alexnet(
     input_shape: Shape = (227, 227, 3),
     classes: int = 1000,
@@ -30,16 +32,7 @@ def alexnet(
 
     Args:
         input_shape: One image's, (height, width, channels), from 67x67 on.
-        classes: The number of classes.
         dropout: The fraction of the hidden dense layers' outputs that is zeroed in training.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Krizhevsky, Sutskever and Hinton, 2012: ImageNet classification with deep convolutional
@@ -61,6 +54,7 @@ def alexnet(
     return network("alexnet", input_shape, features, top, options)
 
 
+@documented
 def alexnet_single(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -71,16 +65,7 @@ def alexnet_single(
 
     Args:
         input_shape: One image's, (height, width, channels), from 63x63 on.
-        classes: The number of classes.
         dropout: The fraction of the dense layers' inputs that is zeroed in training.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Krizhevsky, 2014: One weird trick for parallelizing convolutional neural networks.

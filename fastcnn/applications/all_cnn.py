@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import Activation, Conv2D, Dropout, GlobalAveragePooling2D, Layer
 from fastcnn.models.sequential import Sequential
@@ -12,22 +13,11 @@ from fastcnn.models.sequential import Sequential
 conv = partial(Conv2D, padding=1, activation="relu", kernel_initializer="he_normal")
 
 
+@documented
 def all_cnn_c(
     input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
     """All-CNN-C: 1,369,738 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Springenberg et al., 2015: Striving for simplicity: The all convolutional net, tables 1

@@ -13,6 +13,7 @@ from fastcnn.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GlobalAveragePooling2D,
     Layer,
     LocalResponseNormalization,
     ReLU,
@@ -56,6 +57,24 @@ def dense_classifier(
         Dense(hidden, activation="relu", name="fc7"),
         Dropout(dropout),
         Dense(classes, activation=activation, name="fc8"),
+    ]
+
+
+def pooled_classifier(
+    classes: int, activation: str | None, dropout: float | None = None, name: str | None = None
+) -> list[Layer]:
+    """Return the means of whole maps and the dense layer that tells classes apart by them.
+
+    Args:
+        classes: Its units.
+        activation: Its activation: a name, or None for none.
+        dropout: The fraction of the means that is zeroed in training; None for no such layer.
+        name: Of the dense layer; None makes one.
+    """
+    return [
+        GlobalAveragePooling2D(),
+        *([] if dropout is None else [Dropout(dropout)]),
+        Dense(classes, activation=activation, name=name),
     ]
 
 

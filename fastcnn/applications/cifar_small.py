@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 
+@documented
 def cifar_small(
     input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
-    """The small CIFAR-10 network of Keras's examples, with dropout: 1,250,858 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
-    """
+    """The small CIFAR-10 network of Keras's examples, with dropout: 1,250,858 parameters."""
     features: list[Layer] = [
         Conv2D(32, 3, padding="same", activation="relu", name="conv1"),
         Conv2D(32, 3, activation="relu", name="conv2"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.blocks import pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -17,8 +19,6 @@ from fastcnn.layers import (
     BatchNormalization,
     Concat,
     Conv2D,
-    Dense,
-    GlobalAveragePooling2D,
     Layer,
     MaxPooling2D,
     ReLU,
@@ -29,31 +29,22 @@ batch_norm = partial(BatchNormalization, momentum=0.9, epsilon=1e-5)
 conv = partial(Conv2D, use_bias=False, kernel_initializer="he_normal")
 
 
+@documented
 def densenet_bc_100_12(
     input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
     """DenseNet-BC for CIFAR, 100 layers, growth 12: 769,162 trained parameters, 793,150 in all.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Huang et al., 2017: Densely connected convolutional networks, section 4.
     """
     first: list[Layer] = [conv(24, 3, padding=1, name="conv1")]
     features = [*first, *_blocks(24, (16, 16, 16), growth=12)]
-    return network("densenet_bc_100_12", input_shape, features, _top(classes, options), options)
+    top = pooled_classifier(classes, last_activation(options))
+    return network("densenet_bc_100_12", input_shape, features, top, options)
 
 
+@documented
 def densenet121(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -63,18 +54,8 @@ def densenet121(
     """DenseNet-121: 7,978,856 trained parameters, 8,062,504 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         small_input: Whether it begins as suits images such as CIFAR's: a 3x3 convolution in place
             of the 7x7 with stride 2, and no pooling. None does for sides below 64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Huang et al., 2017: Densely connected convolutional networks, table 1.
@@ -87,7 +68,8 @@ def densenet121(
             MaxPooling2D(3, strides=2, padding=1),
         ]
     features = [*first, *_blocks(64, (6, 12, 24, 16), growth=32)]
-    return network("densenet121", input_shape, features, _top(classes, options), options)
+    top = pooled_classifier(classes, last_activation(options))
+    return network("densenet121", input_shape, features, top, options)
 
 
 def _blocks(channels: int, depths: tuple[int, ...], growth: int) -> list[Layer]:
@@ -113,7 +95,3 @@ def _dense(name: str, growth: int) -> Layer:
 
 def _transition(name: str, filters: int) -> list[Layer]:
     return [batch_norm(), ReLU(), conv(filters, 1, name=name), AveragePooling2D(2)]
-
-
-def _top(classes: int, options: NetworkOptions) -> list[Layer]:
-    return [GlobalAveragePooling2D(), Dense(classes, activation=last_activation(options))]

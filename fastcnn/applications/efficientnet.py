@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import conv_bn, inverted_residual
+from fastcnn.applications.blocks import conv_bn, inverted_residual, pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -16,9 +17,6 @@ from fastcnn.applications.network import (
 )
 from fastcnn.layers import (
     BatchNormalization,
-    Dense,
-    Dropout,
-    GlobalAveragePooling2D,
     Layer,
     SqueezeExcite,
     StochasticDepth,
@@ -37,6 +35,7 @@ DEEPEST = 0.2
 VERSIONS = ("torchvision", "keras")
 
 
+@documented
 def efficientnet_b0(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -48,21 +47,11 @@ def efficientnet_b0(
     """EfficientNet-B0: 5,288,548 trained parameters, 5,330,564 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         version: "torchvision" pads alike on all sides, "keras" by "same", and their batch
             normalizations have an epsilon of 1e-5 and 1e-3.
         dropout: The fraction that is zeroed before the scores in training.
         small_input: Whether its first convolution keeps the size, as suits images such as CIFAR's.
             None does for sides below 64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Tan and Le, 2019: EfficientNet: Rethinking model scaling for convolutional neural networks,
@@ -71,11 +60,11 @@ def efficientnet_b0(
     choice("efficientnet_b0", "version", version, VERSIONS)
     small = is_small("efficientnet_b0", small_input, input_shape)
     features = _features(version, small, "swish", gated=True)
-    return network(
-        "efficientnet_b0", input_shape, features, _top(classes, dropout, options), options
-    )
+    top = pooled_classifier(classes, last_activation(options), dropout)
+    return network("efficientnet_b0", input_shape, features, top, options)
 
 
+@documented
 def efficientnet_lite0(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -87,21 +76,11 @@ def efficientnet_lite0(
     """EfficientNet-Lite0, without gates: 4,652,008 trained parameters, 4,694,024 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         version: "keras" pads by "same", as the authors do, "torchvision" alike on all sides, and
             their batch normalizations have an epsilon of 1e-3 and 1e-5.
         dropout: The fraction that is zeroed before the scores in training.
         small_input: Whether its first convolution keeps the size, as suits images such as CIFAR's.
             None does for sides below 64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Tan and Le, 2019: EfficientNet: Rethinking model scaling for convolutional neural networks.
@@ -110,7 +89,7 @@ def efficientnet_lite0(
     choice("efficientnet_lite0", "version", version, VERSIONS)
     small = is_small("efficientnet_lite0", small_input, input_shape)
     features = _features(version, small, "relu6", gated=False)
-    top = _top(classes, dropout, options)
+    top = pooled_classifier(classes, last_activation(options), dropout)
     return network("efficientnet_lite0", input_shape, features, top, options)
 
 
@@ -132,11 +111,3 @@ def _features(version: str, small: bool, activation: str, gated: bool) -> list[L
             )
             channels, before = filters, before + 1
     return [*features, *conv(1280, 1, name="conv_last")]
-
-
-def _top(classes: int, dropout: float, options: NetworkOptions) -> list[Layer]:
-    return [
-        GlobalAveragePooling2D(),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options)),
-    ]

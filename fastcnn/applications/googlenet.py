@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import conv_bn
+from fastcnn.applications.blocks import conv_bn, pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -24,7 +25,6 @@ from fastcnn.layers import (
     Dense,
     Dropout,
     Flatten,
-    GlobalAveragePooling2D,
     Layer,
     LocalResponseNormalization,
     MaxPooling2D,
@@ -51,6 +51,7 @@ MODULES = {
 }
 
 
+@documented
 def googlenet(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -63,8 +64,6 @@ def googlenet(
     """GoogLeNet with its three classifiers: 13,378,280 parameters, 6,998,552 without the side ones.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         version: "paper" normalizes responses twice; "torchvision" has batch normalization behind
             each convolution and 3x3 in place of 5x5, which makes 13,004,888 trained parameters, and
             6,624,904 without the side classifiers.
@@ -74,14 +73,6 @@ def googlenet(
         small_input: Whether it begins as suits images such as CIFAR's: a 3x3 convolution in place
             of the 7x7 with stride 2, and no pooling before the modules. None does for sides below
             64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Szegedy et al., 2015: Going deeper with convolutions, table 1.
@@ -102,11 +93,7 @@ def googlenet(
         _halving(2 if torchvision else 3),
         *(module("5a"), module("5b")),
     ]
-    top: list[Layer] = [
-        GlobalAveragePooling2D(),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options), name="fc"),
-    ]
+    top = pooled_classifier(classes, last_activation(options), dropout, name="fc")
     return network("googlenet", input_shape, features, top, options)
 
 

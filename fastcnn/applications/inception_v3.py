@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import conv_bn
+from fastcnn.applications.blocks import conv_bn, pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -18,9 +19,6 @@ from fastcnn.layers import (
     AveragePooling2D,
     BatchNormalization,
     Concat,
-    Dense,
-    Dropout,
-    GlobalAveragePooling2D,
     Layer,
     MaxPooling2D,
     ZeroPadding2D,
@@ -33,6 +31,7 @@ Conv = Callable[..., list[Layer]]
 Branch = list[Layer]
 
 
+@documented
 def inception_v3(
     input_shape: Shape = (299, 299, 3),
     classes: int = 1000,
@@ -44,18 +43,9 @@ def inception_v3(
 
     Args:
         input_shape: One image's, (height, width, channels), from 75x75 on.
-        classes: The number of classes.
         version: "keras" normalizes without gamma; "torchvision" has it, which makes 23,834,568
             trained parameters, and counts the padding in the averages of its pooling.
         dropout: The fraction that is zeroed before the scores in training; torchvision's is 0.5.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Szegedy et al., 2016: Rethinking the Inception architecture for computer vision, table 1.
@@ -78,11 +68,7 @@ def inception_v3(
         _to_8x8(conv),
         *(_mixed_8x8(conv, torchvision) for _ in range(2)),
     ]
-    top: list[Layer] = [
-        GlobalAveragePooling2D(),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options)),
-    ]
+    top = pooled_classifier(classes, last_activation(options), dropout)
     return network("inception_v3", input_shape, features, top, options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -27,22 +28,11 @@ SEEN_IN_LENET1 = "0 01 01 1 01 01 2 23 23 3 23 23"
 SEEN_IN_LENET5 = "012 123 234 345 450 501 0123 1234 2345 3450 4501 5012 0134 1245 0235 012345"
 
 
+@documented
 def lenet1(
     input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
     """LeNet-1, whose third layer sees one or two maps of four: 2,578 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         LeCun et al., 1990: Handwritten digit recognition with a back-propagation network.
@@ -57,6 +47,7 @@ def lenet1(
     return network("lenet1", input_shape, features, top, options)
 
 
+@documented
 def lenet4(
     input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
@@ -64,18 +55,6 @@ def lenet4(
 
     It follows the description in words. The paper's 17,000 parameters are fewer than the hidden
     layer's 48,120: which connections it leaves out there, and in its third layer, it does not say.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         LeCun et al., 1995: Comparison of learning algorithms for handwritten digit recognition.
@@ -94,6 +73,7 @@ def lenet4(
     return network("lenet4", input_shape, features, top, options)
 
 
+@documented
 def lenet5(
     input_shape: Shape = (28, 28, 1),
     classes: int = 10,
@@ -103,19 +83,9 @@ def lenet5(
     """LeNet-5 with ReLU and max pooling: 61,706 parameters.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         subsampling: "max" for max pooling, with ReLU and all connections; "average" for the paper's
             averages with a trained coefficient and bias, its table of connections, and tanh: its
             60,000 parameters and 850 of a softmax layer in place of its fixed outputs.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         LeCun et al., 1998: Gradient-based learning applied to document recognition.
@@ -146,22 +116,11 @@ def lenet5(
     return network("lenet5", input_shape, features, top, options)
 
 
+@documented
 def caffe_lenet(
     input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
     """The LeNet of Caffe's examples: linear convolutions, 431,080 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Jia et al., 2014: Caffe: Convolutional architecture for fast feature embedding.

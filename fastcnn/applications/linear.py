@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import Dense, Flatten
 from fastcnn.models.sequential import Sequential
 
 
+@documented
 def perceptron(
     input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
@@ -23,9 +25,6 @@ def perceptron(
         classes: The number of units.
         **options: Of all networks: `weights`, `include_top`, `rescale`, `seed`, ...
 
-    Returns:
-        The network, not compiled.
-
     Raises:
         ValueError: An argument is out of its range.
         TypeError: An option is unknown or an argument of a wrong type.
@@ -38,6 +37,7 @@ def perceptron(
     return network("perceptron", input_shape, [Flatten()], [unit], options)
 
 
+@documented
 def linear_classifier(
     input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
@@ -45,11 +45,7 @@ def linear_classifier(
 
     Args:
         input_shape: One image's, (height, width, channels), or (features,).
-        classes: The number of classes.
         **options: Of all networks: `weights`, `include_top`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -62,6 +58,7 @@ def linear_classifier(
     return network("linear_classifier", input_shape, [Flatten()], top, options)
 
 
+@documented
 def two_layer(
     input_shape: Shape = (28, 28, 1),
     classes: int = 10,
@@ -73,13 +70,9 @@ def two_layer(
 
     Args:
         input_shape: One image's, (height, width, channels), or (features,).
-        classes: The number of classes.
         hidden: The number of hidden units.
         activation: That of the hidden units.
         **options: Of all networks: `weights`, `include_top`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
 
     Raises:
         ValueError: An argument is out of its range.

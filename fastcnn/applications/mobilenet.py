@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import conv_bn, depthwise_bn, inverted_residual
+from fastcnn.applications.blocks import conv_bn, depthwise_bn, inverted_residual, pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import (
     NetworkOptions,
     Shape,
@@ -16,10 +17,6 @@ from fastcnn.applications.network import (
 )
 from fastcnn.layers import (
     BatchNormalization,
-    Dense,
-    Dropout,
-    GlobalAveragePooling2D,
-    Layer,
 )
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
@@ -40,6 +37,7 @@ TORCHVISION_NORM = partial(BatchNormalization, momentum=0.9, epsilon=1e-5)
 KERAS_NORM = partial(BatchNormalization, momentum=0.999, epsilon=1e-3)
 
 
+@documented
 def mobilenet(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -51,21 +49,11 @@ def mobilenet(
     """MobileNet V1: 4,231,976 trained parameters, 4,253,864 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         alpha: What all numbers of filters are multiplied by, above 0; the paper has 0.25, 0.5 and
             0.75 besides 1.
         dropout: The fraction that is zeroed before the scores in training.
         small_input: Whether its first convolution keeps the size, as suits images such as CIFAR's.
             None does for sides below 64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Howard et al., 2017: MobileNets: Efficient convolutional neural networks for mobile vision
@@ -80,14 +68,11 @@ def mobilenet(
         padding = "same" if strides == 1 else ((0, 1), (0, 1))
         features += depthwise_bn(3, strides, "relu6", padding, name=f"conv_dw_{number}")
         features += conv(_scaled(filters, alpha), 1, name=f"conv_pw_{number}")
-    top: list[Layer] = [
-        GlobalAveragePooling2D(),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options)),
-    ]
+    top = pooled_classifier(classes, last_activation(options), dropout)
     return network("mobilenet", input_shape, features, top, options)
 
 
+@documented
 def mobilenet_v2(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -100,22 +85,12 @@ def mobilenet_v2(
     """MobileNet V2: 3,504,872 trained parameters, 3,538,984 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         alpha: What the numbers of filters are multiplied by, above 0; they stay multiples of 8.
         version: "torchvision" pads alike on all sides, "keras" by "same", and their batch
             normalizations have an epsilon of 1e-5 and 1e-3.
         dropout: The fraction that is zeroed before the scores in training.
         small_input: Whether its first convolution keeps the size, as suits images such as CIFAR's.
             None does for sides below 64 pixels.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Sandler et al., 2018: MobileNetV2: Inverted residuals and linear bottlenecks, table 2.
@@ -137,11 +112,7 @@ def mobilenet_v2(
             )
             channels = filters
     features += conv(_multiple_of_8(1280 * max(1.0, alpha)), 1, name="conv_last")
-    top: list[Layer] = [
-        GlobalAveragePooling2D(),
-        Dropout(dropout),
-        Dense(classes, activation=last_activation(options)),
-    ]
+    top = pooled_classifier(classes, last_activation(options), dropout)
     return network("mobilenet_v2", input_shape, features, top, options)
 
 

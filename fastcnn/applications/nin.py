@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     Activation,
@@ -17,22 +18,11 @@ from fastcnn.layers import (
 from fastcnn.models.sequential import Sequential
 
 
+@documented
 def nin(
     input_shape: Shape = (32, 32, 3), classes: int = 10, **options: Unpack[NetworkOptions]
 ) -> Sequential:
     """Network in network for CIFAR, the authors' model: 966,986 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Lin, Chen and Yan, 2014: Network in network.

@@ -6,141 +6,34 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import dense_classifier
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.applications.variant import variant
 from fastcnn.layers import Conv2D, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 FILTERS = (64, 128, 256, 512, 512)
 
 
-def vgg11(
-    input_shape: Shape = (224, 224, 3),
-    classes: int = 1000,
-    hidden: int = 4096,
-    dropout: float = 0.0,
-    **options: Unpack[NetworkOptions],
-) -> Sequential:
-    """VGG-11, configuration A: 132,863,336 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels), from 32x32 on.
-        classes: The number of classes.
-        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
-        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
-
-    References:
-        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
-        recognition.
-    """
-    return _vgg("vgg11", (1, 1, 2, 2, 2), input_shape, classes, hidden, dropout, options)
-
-
-def vgg13(
-    input_shape: Shape = (224, 224, 3),
-    classes: int = 1000,
-    hidden: int = 4096,
-    dropout: float = 0.0,
-    **options: Unpack[NetworkOptions],
-) -> Sequential:
-    """VGG-13, configuration B: 133,047,848 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels), from 32x32 on.
-        classes: The number of classes.
-        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
-        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
-
-    References:
-        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
-        recognition.
-    """
-    return _vgg("vgg13", (2, 2, 2, 2, 2), input_shape, classes, hidden, dropout, options)
-
-
-def vgg16(
-    input_shape: Shape = (224, 224, 3),
-    classes: int = 1000,
-    hidden: int = 4096,
-    dropout: float = 0.0,
-    **options: Unpack[NetworkOptions],
-) -> Sequential:
-    """VGG-16, configuration D: 138,357,544 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels), from 32x32 on.
-        classes: The number of classes.
-        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
-        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
-
-    References:
-        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
-        recognition.
-    """
-    return _vgg("vgg16", (2, 2, 3, 3, 3), input_shape, classes, hidden, dropout, options)
-
-
-def vgg19(
-    input_shape: Shape = (224, 224, 3),
-    classes: int = 1000,
-    hidden: int = 4096,
-    dropout: float = 0.0,
-    **options: Unpack[NetworkOptions],
-) -> Sequential:
-    """VGG-19, configuration E: 143,667,240 parameters.
-
-    Args:
-        input_shape: One image's, (height, width, channels), from 32x32 on.
-        classes: The number of classes.
-        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
-        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
-
-    References:
-        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
-        recognition.
-    """
-    return _vgg("vgg19", (2, 2, 4, 4, 4), input_shape, classes, hidden, dropout, options)
-
-
 def _vgg(
-    name: str,
+    net: str,
     depths: tuple[int, ...],
-    input_shape: Shape,
-    classes: int,
-    hidden: int,
-    dropout: float,
-    options: NetworkOptions,
+    /,
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    hidden: int = 4096,
+    dropout: float = 0.0,
+    **options: Unpack[NetworkOptions],
 ) -> Sequential:
+    """A network of five stages of so many convolutions.
+
+    Args:
+        input_shape: One image's, (height, width, channels), from 32x32 on.
+        hidden: Units of each of the two hidden dense layers; 512 suits images of 32x32.
+        dropout: The fraction of their outputs that is zeroed in training; the paper's is 0.5.
+
+    References:
+        Simonyan and Zisserman, 2014: Very deep convolutional networks for large-scale image
+        recognition.
+    """
     features: list[Layer] = []
     for stage, (depth, filters) in enumerate(zip(depths, FILTERS, strict=True), 1):
         features += [
@@ -149,4 +42,10 @@ def _vgg(
         ]
         features.append(MaxPooling2D(2, name=f"pool{stage}"))
     top = dense_classifier(hidden, dropout, classes, last_activation(options))
-    return network(name, input_shape, features, top, options)
+    return network(net, input_shape, features, top, options)
+
+
+vgg11 = variant(_vgg, "vgg11", (1, 1, 2, 2, 2), "VGG-11, configuration A: 132,863,336 parameters.")
+vgg13 = variant(_vgg, "vgg13", (2, 2, 2, 2, 2), "VGG-13, configuration B: 133,047,848 parameters.")
+vgg16 = variant(_vgg, "vgg16", (2, 2, 3, 3, 3), "VGG-16, configuration D: 138,357,544 parameters.")
+vgg19 = variant(_vgg, "vgg19", (2, 2, 4, 4, 4), "VGG-19, configuration E: 143,667,240 parameters.")

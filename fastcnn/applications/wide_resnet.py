@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.blocks import pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     BatchNormalization,
     Conv2D,
-    Dense,
     Dropout,
-    GlobalAveragePooling2D,
     Layer,
     ReLU,
     Residual,
@@ -22,6 +22,7 @@ conv = partial(Conv2D, use_bias=False, kernel_initializer="he_normal")
 batch_norm = partial(BatchNormalization, momentum=0.9, epsilon=1e-5)
 
 
+@documented
 def wide_resnet_16_4(
     input_shape: Shape = (32, 32, 3),
     classes: int = 10,
@@ -31,17 +32,7 @@ def wide_resnet_16_4(
     """WideResNet-16-4, 16 layers, 4 times as wide: 2,748,890 trained parameters, 2,752,506 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels).
-        classes: The number of classes.
         dropout: The fraction that is zeroed between the two convolutions of a block in training.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Zagoruyko and Komodakis, 2016: Wide residual networks, table 1.
@@ -54,7 +45,7 @@ def wide_resnet_16_4(
             features += _block(f"conv{stage}_{number}", channels, filters, strides, dropout)
             channels = filters
     features += [batch_norm(), ReLU()]
-    top = [GlobalAveragePooling2D(), Dense(classes, activation=last_activation(options))]
+    top = pooled_classifier(classes, last_activation(options))
     return network("wide_resnet_16_4", input_shape, features, top, options)
 
 

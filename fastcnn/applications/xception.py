@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import conv_bn
+from fastcnn.applications.blocks import conv_bn, pooled_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     BatchNormalization,
-    Dense,
-    GlobalAveragePooling2D,
     Layer,
     MaxPooling2D,
     ReLU,
@@ -22,6 +21,7 @@ from fastcnn.models.sequential import Sequential
 conv = partial(conv_bn, initializer="glorot_uniform")
 
 
+@documented
 def xception(
     input_shape: Shape = (299, 299, 3), classes: int = 1000, **options: Unpack[NetworkOptions]
 ) -> Sequential:
@@ -29,15 +29,6 @@ def xception(
 
     Args:
         input_shape: One image's, (height, width, channels), from 71x71 on.
-        classes: The number of classes.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Chollet, 2017: Xception: Deep learning with depthwise separable convolutions, figure 5.
@@ -55,7 +46,7 @@ def xception(
         *_separable("block14_2", 2048),
         ReLU(),
     ]
-    top = [GlobalAveragePooling2D(), Dense(classes, activation=last_activation(options))]
+    top = pooled_classifier(classes, last_activation(options))
     return network("xception", input_shape, features, top, options)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Unpack
 
 from fastcnn.applications.blocks import dense_classifier, response_norm
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     Conv2D,
@@ -17,6 +18,7 @@ from fastcnn.models.sequential import Sequential
 conv = partial(Conv2D, activation="relu")
 
 
+@documented
 def zfnet(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
@@ -27,16 +29,7 @@ def zfnet(
 
     Args:
         input_shape: One image's, (height, width, channels), from 63x63 on.
-        classes: The number of classes.
         dropout: The fraction of the hidden dense layers' outputs that is zeroed in training.
-        **options: Of all networks: `weights`, `include_top`, `pooling`, `rescale`, `seed`, ...
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        ValueError: Images of that shape are too small, or an argument is out of its range.
-        TypeError: An option is unknown or an argument of a wrong type.
 
     References:
         Zeiler and Fergus, 2014: Visualizing and understanding convolutional networks, figure 3.
