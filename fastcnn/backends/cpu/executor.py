@@ -2,8 +2,11 @@
 
 Work is handed out by one ticket, an item at a time: a chunk of images in a depth-first phase; in a
 batch-wide one a part of a call, or a band of a single image's rows in several. What an item
-computes does not depend on who runs it, so the bits are the same for any number of threads. Who
-finishes the last item of a phase opens the next one; so nobody waits for a thread that holds no
+computes does not depend on who runs it, so the bits are the same for any number of threads. Even
+threads take items from the first on, odd ones from the last: of two, each meets again what the
+phase before, or the run before, has left in its core's cache.
+
+Who finishes the last item of a phase opens the next one; so nobody waits for a thread that holds no
 item, and a thread that comes late, or never, costs nothing but its help.
 """
 
@@ -55,8 +58,8 @@ BATCH_BASE, AHEAD_BASE = range(2)
 COUNT_WORD, FIRST_WORD, CHUNKS_WORD = range(3)
 
 # The control block that all threads share: lines of int64 words, as offsets in bytes.
-# TICKET: the number of the open phase, counted over all runs, above ITEM_BITS, and below them the
-#     items of the phase that nobody has taken. Only who has taken one may look at the plan.
+# TICKET: three numbers: of the open phase, counted over all runs; of the first item that nobody has
+#     taken; and how many are left from there on. Only who has taken one may look at the plan.
 # PENDING: the items of the phase that are not finished.
 # RUN: the address of the plan, the index of the phase in it, the threads that may take part.
 # RUNNING: 1 during a run. CLOSING: 1 when the threads are to end. ASLEEP: threads that sleep.
@@ -67,8 +70,10 @@ TICKET, PENDING, RUN, RUNNING, CLOSING, ASLEEP, LOCK_FUNCTIONS, SLEEPERS = range
 PLAN_AT, PHASE, THREADS, RUN_WORDS = range(4)
 ACQUIRE, RELEASE = range(2)
 LOCK = 1  # the second word of a sleeper's line
-ITEM_BITS = 24
+ITEM_BITS = 20
 MOST_ITEMS = (1 << ITEM_BITS) - 1
+FIRST_ITEM = 1 << ITEM_BITS
+PHASE_BITS = 2 * ITEM_BITS
 # Turns of a waiting loop, some 50 microseconds, before a helper sleeps and before the caller offers
 # its core to others.
 PATIENCE = 2000
@@ -166,16 +171,16 @@ def _run_item(plan, thread, phase, item):
 @kernel_function
 def _open_phase(control, plan, phase):
     """Open the first phase from `phase` on that has items; end the run where there is none."""
-    number = (load_atomic(control + TICKET) >> ITEM_BITS) + 1
+    number = ((load_atomic(control + TICKET) >> PHASE_BITS) + 1) << PHASE_BITS
     while phase < plan[END_PHASE] and _items(plan, phase) == 0:
         phase += 1
     if phase < plan[END_PHASE]:
         items = _items(plan, phase)
         words_at(control + RUN)[PHASE] = phase
         store_atomic(control + PENDING, items)
-        store_atomic(control + TICKET, number << ITEM_BITS | items)
+        store_atomic(control + TICKET, number + items)
     else:
-        store_atomic(control + TICKET, number << ITEM_BITS)
+        store_atomic(control + TICKET, number)
         store_atomic(control + RUNNING, 0)
 
 
@@ -188,12 +193,14 @@ def _take_item(control, thread):
     threads = run[THREADS]
     if left == 0 or thread >= threads:
         return False
-    if not compare_exchange(control + TICKET, ticket, ticket - 1):
+    first = ticket >> ITEM_BITS & MOST_ITEMS
+    item, taken = (first + left - 1, -1) if thread & 1 else (first, FIRST_ITEM - 1)
+    if not compare_exchange(control + TICKET, ticket, ticket + taken):
         return True  # another thread was quicker; there may be more
     if left > 1:
         _wake_another(control, threads)
     plan, phase = words_at(run[PLAN_AT]), run[PHASE]
-    _run_item(plan, thread, phase, _items(plan, phase) - left)
+    _run_item(plan, thread, phase, item)
     if fetch_add(control + PENDING, -1) == 1:
         _open_phase(control, plan, phase + 1)
     return True
