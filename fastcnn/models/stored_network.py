@@ -37,13 +37,15 @@ class StoredNetwork(Network):
         model_file.check_save(self)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights to an HDF5 file.
+        """Write the weights to a file.
 
         Args:
-            path: The file, which Keras 3 reads too where it ends in ".weights.h5".
+            path: The file: HDF5, which Keras 3 reads too where its name ends in ".weights.h5", or
+                safetensors where it ends in ".safetensors".
 
         Raises:
             ValueError: Weights are not finite.
+            ImportError: The package `safetensors` is not installed, and the name asks for it.
             OSError: It cannot be written.
         """
         from fastcnn.saving import model_file

@@ -9,20 +9,29 @@ was fitted with).
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TypeVar
 
 from fastcnn.hdf5 import writer
+from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import reading
+from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
-from fastcnn.saving import checkpoint, weights
+from fastcnn.saving import checkpoint, safetensors_file, safetensors_layout, weights
 from fastcnn.saving.keras_layout import weights_file
-from fastcnn.saving.weights import LoadReport
+from fastcnn.saving.weights import LoadReport, StoredLayer
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
 Path = str | os.PathLike[str]
 Model = TypeVar("Model", bound=ModelSettings)
+
+OTHERS = {
+    (".pth", ".pt", ".th"): "fastcnn.load_torch_weights",
+}
+"""What reads the weights of other frameworks, by the endings of files."""
 
 
 def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True) -> None:
@@ -34,6 +43,11 @@ def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True)
     ValueError for what could not be loaded again, weights that are not finite among it.
     """
     path = arguments.path("save", "path", path)
+    if safetensors_file.is_named(path):
+        raise ValueError(
+            f"'{path}' cannot hold a model: a safetensors file has weights alone, as save_weights "
+            "writes them. save writes HDF5: let the name end in '.h5'."
+        )
     writer.write(path, _contents(model, include_optimizer))
 
 
@@ -55,6 +69,11 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
     OSError when it cannot be opened. Nothing in the file is executed.
     """
     path = arguments.path("load", "path", path)
+    if safetensors_file.is_one(path):
+        raise FormatError(
+            f"'{path}' is a safetensors file, which has weights alone: make the model and read "
+            "them by its load_weights, or by fastcnn.load_torch_weights where PyTorch wrote them."
+        )
     with reading(path) as root:
         model = checkpoint.build(path, root, model_class)
         matching = weights.Matching(str(path))
@@ -68,8 +87,12 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
 
 def save_weights(model: ModelSettings, path: Path) -> None:
     """Write weights and moving statistics. Keras reads the file if its name ends in
-    ".weights.h5". A crash leaves the old file or the new one."""
+    ".weights.h5"; ".safetensors" makes it a file of that format. A crash leaves the old file or the
+    new one."""
     path = arguments.path("save_weights", "path", path)
+    if safetensors_file.is_named(path):
+        safetensors_file.write(path, safetensors_layout.describe(model))
+        return
     contents = weights.describe(model)
     checkpoint.mark(contents)
     writer.write(path, contents)
@@ -87,10 +110,26 @@ def load_weights(
     finite are refused. When anything is raised, the model is as before.
     """
     path = arguments.path("load_weights", "path", path)
-    with weights_file(path) as file, reading(path, file) as root:
-        checkpoint.refuse_legacy(path, root)
+    with _stored_layers(path) as stored:
         matching = weights.Matching(str(path), skip_mismatch, by_name)
-        matching.match(model, weights.stored_layers(root))
+        matching.match(model, stored)
         arrays = weights.read(matching.pairs)
     weights.assign(arrays)
     return matching.report
+
+
+@contextlib.contextmanager
+def _stored_layers(path: str) -> Iterator[list[StoredLayer]]:
+    """The layers of a file of weights, open; FormatError where it is damaged or of another kind."""
+    for endings, reader in OTHERS.items():
+        if path.lower().endswith(endings):
+            raise FormatError(f"'{path}' has another layout: {reader}(model, path) reads it.")
+    if not safetensors_file.is_one(path):
+        with weights_file(path) as file, reading(path, file) as root:
+            checkpoint.refuse_legacy(path, root)
+            yield weights.stored_layers(root)
+        return
+    try:
+        yield safetensors_layout.stored_layers(path, safetensors_file.read(path))
+    except Damage as damage:
+        raise FormatError(f"'{path}' cannot be read: {damage}.") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,24 @@ class LoadReport:
         return "\n".join(lines)
 
 
+class StoredArray(Protocol):
+    """An array of a file, of which only the shape is read before it is asked for."""
+
+    path: str
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def finite_floats(self) -> NDArray[np.float32]: ...
+
+
 @dataclass
 class StoredLayer:
     """The group of one layer in a file: its key, its user's name for it, its arrays in order."""
 
     key: str
     name: str
-    datasets: list[Dataset]
+    datasets: Sequence[StoredArray]
 
 
 def describe(model: ModelSettings) -> Contents:
@@ -51,12 +63,13 @@ def describe(model: ModelSettings) -> Contents:
         if layer.parameters:
             contents.names[f"layers/{key}/vars"] = layer.name
         for number, parameter in enumerate(layer.parameters):
-            _refuse_not_finite(parameter)
+            refuse_not_finite(parameter)
             contents.arrays[f"layers/{key}/vars/{number}"] = parameter.value
     return contents
 
 
-def _refuse_not_finite(parameter: Parameter) -> None:
+def refuse_not_finite(parameter: Parameter) -> None:
+    """ValueError where reading would refuse a parameter's numbers."""
     wrong = int(np.count_nonzero(~np.isfinite(parameter.value)))
     if wrong:
         raise ValueError(
@@ -91,7 +104,7 @@ def _numbered(variables: Group) -> list[Dataset]:
     return [variables.dataset(number) for number in wanted]
 
 
-Pairs = list[tuple[Parameter, Dataset]]
+Pairs = list[tuple[Parameter, StoredArray]]
 
 
 class Matching:
