@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         zoo,
     )
     from fastcnn.backends.step import NonFiniteError
+    from fastcnn.interop.pytorch.weights import load_torch_weights
     from fastcnn.models.loading import load
     from fastcnn.models.sequential import Sequential
     from fastcnn.utils.threads import num_threads, set_num_threads
@@ -39,6 +40,7 @@ __all__ = [
     "initializers",
     "layers",
     "load",
+    "load_torch_weights",
     "losses",
     "metrics",
     "num_threads",
@@ -55,6 +57,7 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "fastcnn.backends.step": "NonFiniteError",
+        "fastcnn.interop.pytorch.weights": "load_torch_weights",
         "fastcnn.models.loading": "load",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.utils.threads": "num_threads set_num_threads",

@@ -1,0 +1,139 @@
+"""Weights from PyTorch and to PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from fastcnn.graph.parameter import Parameter
+from fastcnn.hdf5.errors import FormatError
+from fastcnn.interop.pytorch import files, state_dict
+from fastcnn.interop.pytorch.layout import Array
+from fastcnn.interop.pytorch.pairing import Pairing, paired
+from fastcnn.interop.pytorch.shortest_walk import Module
+from fastcnn.interop.pytorch.slots import Slot, slots_of
+from fastcnn.interop.pytorch.state_dict import StateDict
+from fastcnn.saving.weights import assign
+from fastcnn.training.model_settings import ModelSettings
+from fastcnn.utils import arguments
+
+
+def load_torch_weights(
+    model: ModelSettings,
+    weights: StateDict | str | os.PathLike[str],
+    skip_mismatch: bool = False,
+    verbose: bool = True,
+) -> Pairing:
+    """Put the weights of a PyTorch network into a model of the same architecture.
+
+    The names need not be alike. The model is walked in its order, and each layer gets a module with
+    arrays of its shapes; where several have them, the one that lies nearest in the tree of names to
+    the module before, and of these the first. So the order in which a file has its names does
+    not matter: torchvision's and timm's load as they are. Look at the pairing where a network has
+    layers of the same shapes side by side under names that do not tell their order.
+
+    Kernels are transposed from channels first to channels last, and the rows of the first dense
+    layer behind a Flatten, too. What a state dict does not have, such as the epsilon and momentum
+    of batch normalization, stays as the model has it. Auxiliary classifiers that only one of the
+    two has are left out.
+
+    Args:
+        model: The model.
+        weights: The state dict, of arrays or tensors, or the path of a file with it: safetensors
+            (which the package `safetensors` reads), or what `torch.save` wrote, which takes PyTorch
+            and is read with `weights_only=True`, so that nothing in it is executed. A checkpoint
+            with the state dict as its "state_dict" or "model" is seen through.
+        skip_mismatch: Leave out what does not fit in place of raising, such as the last layer of a
+            model with other classes.
+        verbose: Whether the pairing is printed.
+
+    Returns:
+        The pairing: the module of each layer, and what was left out.
+
+    Raises:
+        FormatError: The file is damaged or holds no state dict, a module or a layer has no
+            partner, or weights are not finite (a ValueError); nothing has changed.
+        ValueError: A layer of the model is of a kind that PyTorch does not have.
+        ImportError: The package that reads the file is not installed.
+        OSError: The file cannot be opened.
+    """
+    if isinstance(weights, Mapping):
+        return load_state_dict(model, "the state dict", weights, skip_mismatch, verbose)
+    path = arguments.path("load_torch_weights", "weights", weights)
+    return load_state_dict(model, path, files.read(path), skip_mismatch, verbose)
+
+
+def load_state_dict(
+    model: ModelSettings, source: str, state: object, skip_mismatch: bool, verbose: bool
+) -> Pairing:
+    """Put a state dict into a model; `source` is what errors call it."""
+    slots, arrays = slots_of(model.layers), state_dict.unwrapped(source, state)
+    modules, pairing = paired(source, slots, arrays, skip_mismatch)
+    converted = [
+        entry
+        for slot, module in zip(slots, modules, strict=True)
+        if module is not None
+        for entry in _converted(source, slot, module, arrays)
+    ]
+    with model.lock:
+        assign(converted)
+    if verbose:
+        print(pairing)
+    return pairing
+
+
+def _converted(
+    source: str, slot: Slot, module: Module, arrays: StateDict
+) -> list[tuple[Parameter, Array]]:
+    """Return a layer's parameters with their values of a module."""
+    values = []
+    for own, entry in slot.entries.items():
+        name = module.key(own)
+        array = state_dict.array_of(source, name, arrays[name])
+        try:
+            values.append((entry.parameter, entry.layout.from_torch(array)))
+        except ValueError as error:
+            raise FormatError(
+                f"'{source}': '{name}' cannot be the weights of '{slot.name}': {error}."
+            ) from None
+    return values
+
+
+def to_torch_state_dict(
+    model: ModelSettings, like: StateDict | None = None
+) -> dict[str, np.ndarray]:
+    """Return a model's weights as PyTorch has them, channels first.
+
+    Args:
+        model: The model.
+        like: The state dict of the PyTorch network that shall take them, of the same architecture:
+            its names, order and shapes are kept, and what the model does not have, such as
+            counters. None names them after the layers, "conv1.weight", in the model's order.
+
+    Returns:
+        Arrays by names; `{name: torch.from_numpy(a) for name, a in arrays.items()}` is what
+        `load_state_dict` takes, and `safetensors.numpy.save_file` writes them as they are.
+
+    Raises:
+        FormatError: `like` is of another architecture (a ValueError).
+        ValueError: A layer of the model is of a kind that PyTorch does not have.
+    """
+    slots = slots_of(model.layers)
+    with model.lock:
+        if like is None:
+            return {
+                f"{slot.name.replace('/', '.')}.{own}": entry.layout.to_torch(entry.parameter.value)
+                for slot in slots
+                for own, entry in slot.entries.items()
+            }
+        arrays = state_dict.unwrapped("like", like)
+        modules, _ = paired("like", slots, arrays, skip_mismatch=False)
+        exported = {name: state_dict.numbers(value) for name, value in arrays.items()}
+        for slot, module in zip(slots, modules, strict=True):
+            for own, entry in slot.entries.items():
+                if module is not None:
+                    array, name = entry.layout.to_torch(entry.parameter.value), module.key(own)
+                    exported[name] = array.reshape(exported[name].shape)
+    return exported
