@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from fastcnn.backends.step import NonFiniteError
     from fastcnn.interop.pytorch.weights import load_torch_weights
-    from fastcnn.models.loading import load
+    from fastcnn.models.loading import load, load_keras
     from fastcnn.models.sequential import Sequential
     from fastcnn.utils.threads import num_threads, set_num_threads
     from fastcnn.utils.training_warning import TrainingWarning
@@ -40,6 +40,7 @@ __all__ = [
     "initializers",
     "layers",
     "load",
+    "load_keras",
     "load_torch_weights",
     "losses",
     "metrics",
@@ -58,7 +59,7 @@ __getattr__, __dir__ = _lazy_names(
     {
         "fastcnn.backends.step": "NonFiniteError",
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
-        "fastcnn.models.loading": "load",
+        "fastcnn.models.loading": "load load_keras",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.utils.threads": "num_threads set_num_threads",
         "fastcnn.utils.training_warning": "TrainingWarning",

@@ -7,6 +7,7 @@ Needs keras and one of its backends; the tests need neither. Usage, from the rep
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import keras
@@ -55,6 +56,56 @@ def functional() -> keras.Model:
     return keras.Model(image, layers.Dense(5, activation="softmax", name="head")(x))
 
 
+def branching() -> keras.Model:
+    """What becomes Residual, Concat and Scale, models within the model, and layers whose settings
+    are not named as fastcnn's."""
+    image = keras.Input(INPUT_SHAPE)
+    x = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 0.5])(image)
+    x = layers.Rescaling([2.0, 1.0, 0.5], offset=0.1)(x) * 0.5 + 1.0
+    x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
+    x = layers.ReLU(6.0)(layers.BatchNormalization(epsilon=0.01, momentum=0.9)(x))
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(2, 1, activation="swish")(gate)
+    x = layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid")(gate)])
+    body = layers.Conv2D(4, 3, padding="same", groups=2, activation=layers.LeakyReLU(0.1))(x)
+    body = layers.Dropout(0.3, noise_shape=(None, 1, 1, 1))(body)
+    x = layers.Add()([x, body])
+    inner = keras.Sequential(
+        [
+            keras.Input((5, 4, 4)),
+            layers.ZeroPadding2D(((0, 1), (1, 0))),
+            layers.DepthwiseConv2D(3, dilation_rate=2, activation="gelu"),
+            layers.Conv2DTranspose(3, 3, strides=2, name="up"),
+        ],
+        name="inner",
+    )
+    x = inner(x)
+    left = layers.SeparableConv2D(2, 3, padding="same")(x)
+    right = layers.PReLU(shared_axes=[1, 2])(layers.MaxPooling2D(3, 1, padding="same")(x))
+    split = layers.Conv2D(2, (1, 3), padding="same", kernel_regularizer="l2")(right)
+    other = layers.Conv2D(2, (3, 1), padding="same", activation="hard_sigmoid")(right)
+    x = layers.Concatenate()([left, layers.Concatenate(axis=3)([split, other]), x])
+    x = layers.Average()([x, layers.GroupNormalization(3)(x)])
+    x = layers.LayerNormalization()(layers.UpSampling2D(2)(layers.Cropping2D(1)(x)))
+    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
+    x = layers.Activation("elu")(layers.Dense(6)(x))
+    x = layers.Reshape((1, 2, 3))(x)
+    x = layers.Permute((2, 1, 3))(x)
+    x = layers.GlobalMaxPooling2D()(layers.ELU(0.5)(x))
+    return keras.Model(image, layers.Softmax()(layers.Dense(5, name="head")(x)))
+
+
+def save_whole(model: keras.Model, name: str) -> None:
+    """Writes the model in both formats, gzipped."""
+    untrained = keras.models.clone_model(model)  # it has no optimizer, which takes room
+    untrained.set_weights(model.get_weights())
+    for ending in ("keras", "h5"):
+        path = FOLDER / f"{name}.{ending}"
+        untrained.save(path)
+        Path(f"{path}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        path.unlink()
+
+
 def main() -> None:
     """Trains each model a little, so that no weight and no statistic is at its first value."""
     keras.utils.set_random_seed(0)
@@ -63,13 +114,17 @@ def main() -> None:
     x = generator.normal(size=(16, *INPUT_SHAPE)).astype(np.float32)
     y = generator.integers(0, 5, 16)
     predictions = {}
-    for name, model in (("sequential", sequential()), ("functional", functional())):
+    models = {"sequential": sequential(), "functional": functional(), "branching": branching()}
+    for name, model in models.items():
         model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
         model.fit(x, y, batch_size=4, epochs=3, verbose=0)
-        model.save_weights(FOLDER / f"{name}.weights.h5")
-        model.save(FOLDER / f"{name}.keras")
+        if name == "branching":
+            save_whole(model, name)
+        else:
+            model.save_weights(FOLDER / f"{name}.weights.h5")
+        if name == "sequential":
+            model.save(FOLDER / f"{name}.keras")
         predictions[name] = model.predict(x[:4], verbose=0)
-    (FOLDER / "functional.keras").unlink()
     np.savez_compressed(FOLDER / "predictions.npz", x=x[:4], **predictions)
 
 

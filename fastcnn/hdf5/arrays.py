@@ -79,7 +79,7 @@ class File:
 
     def heaps(self) -> hdf5.Storage:
         """The file for reading texts, which lie many to a heap."""
-        return _Heaps(self._file)
+        return hdf5.Storage(self._file)
 
     def fill(self, offset: int, target: memoryview) -> None:
         """Read target's bytes from offset on; other threads may do so at the same time."""
@@ -207,20 +207,6 @@ class Stored:
         target = values[part]
         chunk = np.frombuffer(content, self._type).reshape(chunks.shape)
         target[...] = chunk[tuple(slice(n) for n in target.shape)]
-
-
-class _Heaps(hdf5.Storage):
-    """A file's bytes behind checks; what was read once, as one heap for many texts, is kept."""
-
-    def __init__(self, file: Any) -> None:
-        super().__init__(file)
-        self._blocks: dict[tuple[int, int], bytes] = {}
-
-    def take(self, offset: int, count: int) -> bytes:
-        key = offset, count
-        if key not in self._blocks:
-            self._blocks[key] = super().take(offset, count)
-        return self._blocks[key]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from itertools import count, takewhile
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +66,25 @@ class _Object:
         """The texts and the unsigned integers among the attributes."""
         attributes: dict[str, str | int] = {}
         for body in self._bodies(hdf5.ATTRIBUTE):
-            name, value = _attribute(self._storage, body)
+            attribute = _attribute(body)
+            value = _scalar(self._storage, attribute) if attribute.shape == () else None
             if value is not None:
-                attributes[name] = value
+                attributes[attribute.name] = value
         return attributes
+
+    def texts(self, name: str) -> list[str] | None:
+        """The attribute of that name, which must be a row of texts; None where there is none.
+
+        What is too long for one attribute lies in several, `name0`, `name1`, ..., as Keras has it.
+        """
+        attributes = map(_attribute, self._bodies(hdf5.ATTRIBUTE))
+        by_name = {attribute.name: attribute for attribute in attributes}
+        if name in by_name:
+            return _texts(self._storage, by_name[name])
+        if f"{name}0" not in by_name:
+            return None
+        parts = takewhile(by_name.__contains__, (f"{name}{number}" for number in count()))
+        return [text for part in parts for text in _texts(self._storage, by_name[part])]
 
 
 class Group(_Object):
@@ -189,8 +206,17 @@ def _contiguous(body: bytes, path: str) -> tuple[int, int]:
     return offset, size
 
 
-def _attribute(storage: hdf5.Storage, body: bytes) -> tuple[str, str | int | None]:
-    """Name and value; the value is None where it is neither a text nor an unsigned integer."""
+@dataclass(frozen=True)
+class _Attribute:
+    """An attribute as it is stored."""
+
+    name: str
+    type: hdf5.Datatype
+    shape: tuple[int, ...]
+    data: bytes
+
+
+def _attribute(body: bytes) -> _Attribute:
     version, flags, name_size, type_size, space_size = hdf5.unpack("BBHHH", body)
     if version not in (1, 2, 3) or (version > 1 and flags):
         raise Damage("it is damaged: an attribute is of an unknown kind")
@@ -200,18 +226,39 @@ def _attribute(storage: hdf5.Storage, body: bytes) -> tuple[str, str | int | Non
         parts.append(body[position : position + size])
         position += (size + 7) // 8 * 8 if version == 1 else size
     name = hdf5.decode(parts[0].rstrip(b"\0"))
-    kind, data = hdf5.datatype(parts[1]), body[position:]
-    if hdf5.dataspace(parts[2]) != ():
-        return name, None
-    return name, _scalar(storage, kind, data)
+    return _Attribute(name, hdf5.datatype(parts[1]), hdf5.dataspace(parts[2]), body[position:])
 
 
-def _scalar(storage: hdf5.Storage, kind: hdf5.Datatype, data: bytes) -> Any:
+def _scalar(storage: hdf5.Storage, attribute: _Attribute) -> str | int | None:
+    """The value; None where it is neither a text nor an unsigned integer."""
+    kind, data = attribute.type, attribute.data
     if kind.variable:
-        length, address, index = hdf5.unpack("IQI", data)
-        return hdf5.decode(hdf5.global_object(storage, address, index)[:length])
+        return _text(storage, kind, data)
     if kind.dtype is None or len(data) < kind.size:
         return None
     if kind.text:
-        return hdf5.decode(data[: kind.size].rstrip(b"\0"))
+        return _text(storage, kind, data)
     return int.from_bytes(data[: kind.size], "little") if kind.dtype.kind == "u" else None
+
+
+def _text(storage: hdf5.Storage, kind: hdf5.Datatype, data: bytes) -> str:
+    """The text that begins the data."""
+    if not kind.variable:
+        return hdf5.decode(data[: kind.size].rstrip(b"\0"))
+    length, address, index = hdf5.unpack("IQI", data)
+    if not address:
+        return ""
+    return hdf5.decode(hdf5.global_object(storage, address, index)[:length])
+
+
+def _texts(storage: hdf5.Storage, attribute: _Attribute) -> list[str]:
+    """The texts of a row of them."""
+    kind, number = attribute.type, math.prod(attribute.shape)
+    if not number:
+        return []
+    if not (kind.text or kind.variable) or not kind.size or len(attribute.shape) != 1:
+        raise Damage(f"its attribute '{attribute.name}' should be a row of texts")
+    if number * kind.size > len(attribute.data):
+        raise Damage(f"it is damaged: its attribute '{attribute.name}' is cut short")
+    places = range(0, number * kind.size, kind.size)
+    return [_text(storage, kind, attribute.data[place : place + kind.size]) for place in places]

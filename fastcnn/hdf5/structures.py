@@ -64,6 +64,8 @@ class Storage:
         self._file = file
         self.size = file.seek(0, 2)
         self._structures = min(STRUCTURE_LIMIT, 8 * self.size + (1 << 16))
+        self.heaps: dict[int, dict[int, bytes]] = {}
+        """The objects of the global heaps that were read, by the heap's address and by number."""
 
     def locate(self, offset: int, count: int) -> None:
         """Damage unless the file has count bytes at offset."""
@@ -209,19 +211,28 @@ def decode(data: bytes) -> str:
 
 def global_object(storage: Storage, address: int, index: int) -> bytes:
     """An object of the global heap, where variable-length texts lie."""
+    if address not in storage.heaps:
+        storage.heaps[address] = _global_heap(storage, address)
+    content = storage.heaps[address].get(index)
+    if content is None:
+        raise Damage(f"it is damaged: the heap at byte {address} has no object {index}")
+    return content
+
+
+def _global_heap(storage: Storage, address: int) -> dict[int, bytes]:
     signature, size = unpack("4s4xQ", storage.take(address, 16))
     if signature != b"GCOL" or size < 16:
         raise Damage(f"it is damaged at byte {address}: no global heap")
     heap = storage.take(address, size)
+    objects: dict[int, bytes] = {}
     position = 16
     while position + 16 <= size:
         number, length = unpack("H6xQ", heap, position)
-        if number == index:
-            return heap[position + 16 : position + 16 + length]
         if number == 0:
             break
+        objects.setdefault(number, heap[position + 16 : position + 16 + length])
         position += 16 + (length + 7) // 8 * 8
-    raise Damage(f"it is damaged: the heap at byte {address} has no object {index}")
+    return objects
 
 
 def dataspace(body: bytes) -> tuple[int, ...]:

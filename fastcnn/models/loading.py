@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
+
+Path = str | os.PathLike[str]
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(path: Path) -> Sequential:
     """Load a model that `Sequential.save` wrote.
+
+    A model of Keras is loaded as `load_keras` does.
 
     Args:
         path: The file.
@@ -20,6 +27,42 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         FormatError: It is not such a file, or is damaged (a ValueError that names the file).
         OSError: It cannot be opened.
     """
+    from fastcnn.interop import keras_import
     from fastcnn.saving import model_file
 
+    path = arguments.path("load", "path", path)
+    if keras_import.is_keras_model(path):
+        return load_keras(path)
     return model_file.load_model(path, Sequential)
+
+
+def load_keras(path: Path, input_shape: Sequence[int] | None = None) -> Sequential:
+    """Load a model of Keras: its layers and weights, not what it was compiled with.
+
+    Read are `.keras` archives and whole models in `.h5`, of Keras 2 and 3: Sequential and
+    functional models, also within each other, that are chains or whose branches part behind one
+    layer and meet in one Add, Average or Concatenate, or in a Multiply of a layer's output and what
+    is computed from it. Layers of augmentation, regularizers of a user's own and constraints, which
+    matter in training alone, are left out with a warning. Nothing in the file is executed.
+
+    Args:
+        path: The file.
+        input_shape: One image's, (height, width, channels), for a model that leaves it open; None
+            for the file's own.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        FormatError: It is not such a file, is damaged, or a layer of it is one that fastcnn has
+            not; the message names the layer (a ValueError).
+        OSError: It cannot be opened.
+    """
+    from fastcnn.interop import keras_import
+
+    shape = None if input_shape is None else tuple(input_shape)
+    return keras_import.load_model(path, _model, shape)
+
+
+def _model(layers: Sequence[Layer], input_shape: tuple[int, ...], name: str) -> Sequential:
+    return Sequential(layers, input_shape, name=name)

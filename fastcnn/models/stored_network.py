@@ -59,7 +59,8 @@ class StoredNetwork(Network):
         """Read weights, layer by layer.
 
         Args:
-            path: A file of `save`, `save_weights` or Keras 3 (`.weights.h5`, `.keras`).
+            path: A file of `save` or `save_weights`, or of Keras: `.weights.h5`, `.keras`, or the
+                `.h5` of any version, weights alone or a whole model.
             skip_mismatch: Leave out layers that do not fit in place of raising.
             by_name: Pair layers of the same name, not in order.
 
@@ -67,8 +68,8 @@ class StoredNetwork(Network):
             A report of what was loaded and what was skipped.
 
         Raises:
-            FormatError: It is not such a file, is damaged, or does not fit (a ValueError); nothing
-                has changed.
+            FormatError: It is not such a file, is damaged, or does not fit, or nothing of it does
+                (a ValueError); nothing has changed.
             OSError: It cannot be opened.
         """
         from fastcnn.saving import model_file

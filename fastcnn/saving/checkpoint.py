@@ -22,8 +22,6 @@ from fastcnn.utils import naming
 
 FORMAT = 1
 TEXT_LIMIT = 4 << 20
-LAYOUT_WORDS = "Keras's older layout; save it again in Keras 3 under a name ending in '.weights.h5'"
-
 
 Model = TypeVar("Model", bound=ModelSettings)
 
@@ -103,7 +101,6 @@ def _plain(value: object) -> object:
 def build(path: str | os.PathLike[str], root: Group, model_class: type[Model]) -> Model:
     """The model that the file describes, compiled, with step, epoch and class names; its weights
     are still to come."""
-    refuse_legacy(path, root)
     if "fastcnn" not in root or "model" not in root.group("fastcnn"):
         raise FormatError(
             f"'{path}' holds weights without a model. Build the model, then load_weights."
@@ -238,9 +235,3 @@ def restore(model: ModelSettings, slots: NDArray[np.float32] | None) -> None:
         end = begin + place.stop - place.start
         model.state.slots[:, place] = slots[:, begin:end]
         begin = end
-
-
-def refuse_legacy(path: str | os.PathLike[str], root: Group) -> None:
-    """FormatError for files of older Keras versions, which are laid out differently."""
-    if "model_weights" in root or "top_level_model_weights" in root:
-        raise FormatError(f"'{path}' is in {LAYOUT_WORDS}.")

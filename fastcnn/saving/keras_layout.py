@@ -27,13 +27,20 @@ def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
     of the one whose outputs are the network's and then theirs. So the two read each other's files.
     """
     counts: dict[str, int] = {}
-    keys = []
-    for layer in _in_keras_order(layers):
-        base = naming.snake_case(type(layer).__name__)
-        count = counts.get(base, 0)
-        counts[base] = count + 1
-        keys.append((f"{base}_{count}" if count else base, layer))
-    return keys
+    return [(unique_key(type(layer).__name__, counts), layer) for layer in _in_keras_order(layers)]
+
+
+def unique_key(class_name: str, counts: dict[str, int]) -> str:
+    """Return the next key of a class: its name in snake case, counted from the second on.
+
+    Args:
+        class_name: The class's name.
+        counts: How many keys there are already by their beginning; counted up here.
+    """
+    base = naming.snake_case(class_name)
+    count = counts.get(base, 0)
+    counts[base] = count + 1
+    return f"{base}_{count}" if count else base
 
 
 def _in_keras_order(layers: Sequence[Layer]) -> list[Layer]:
@@ -81,21 +88,36 @@ def weights_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     FormatError where the archive is damaged or its weights are compressed, which Keras never does.
     """
     with open(path, "rb") as file:
-        start = file.read(4)
-        file.seek(0)
-        yield io.BytesIO(_member(path, file)) if start == b"PK\x03\x04" else file
+        yield io.BytesIO(archive_member(path, file, WEIGHTS)) if is_archive(file) else file
 
 
-def _member(path: str | os.PathLike[str], file: BinaryIO) -> bytes:
+def is_archive(file: BinaryIO) -> bool:
+    """Return whether an open file is a zip archive, as Keras's `.keras` is; it is rewound."""
+    start = file.read(4)
+    file.seek(0)
+    return start == b"PK\x03\x04"
+
+
+def archive_member(path: str | os.PathLike[str], file: BinaryIO, name: str) -> bytes:
+    """Return a member of Keras's archive.
+
+    Args:
+        path: The archive's, for errors.
+        file: The archive, open.
+        name: The member's.
+
+    Raises:
+        FormatError: The archive is damaged, has no such member, or has it compressed.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
-            if WEIGHTS not in archive.namelist():
-                raise FormatError(f"'{path}' is a zip archive without '{WEIGHTS}'.")
-            entry = archive.getinfo(WEIGHTS)
+            if name not in archive.namelist():
+                raise FormatError(f"'{path}' is a zip archive without '{name}'.")
+            entry = archive.getinfo(name)
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-                raise FormatError(f"'{path}' has compressed weights, and only plain ones are read.")
+                raise FormatError(f"'{path}' has '{name}' compressed, and only plain is read.")
             if entry.file_size > os.fstat(file.fileno()).st_size:
-                raise FormatError(f"'{path}' declares weights larger than itself.")
-            return archive.read(WEIGHTS)
+                raise FormatError(f"'{path}' declares '{name}' larger than itself.")
+            return archive.read(name)
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
         raise FormatError(f"'{path}' is a damaged archive: {error}.") from None

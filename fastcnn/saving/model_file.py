@@ -21,7 +21,8 @@ from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.saving import checkpoint, safetensors_file, safetensors_layout, weights
 from fastcnn.saving.keras_layout import weights_file
-from fastcnn.saving.weights import LoadReport, StoredLayer
+from fastcnn.saving.stored_layers import StoredLayers, read_layers
+from fastcnn.saving.weights import LoadReport
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
@@ -77,10 +78,10 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
     with reading(path) as root:
         model = checkpoint.build(path, root, model_class)
         matching = weights.Matching(str(path))
-        matching.match(model, weights.stored_layers(root))
+        matching.match(model, read_layers(root))
         slots = checkpoint.read_slots(model, root)
         checkpoint.read_preprocessing(model, root)
-        weights.assign(weights.read(matching.pairs))
+        matching.read().assign()
     checkpoint.restore(model, slots)
     return model
 
@@ -102,34 +103,35 @@ def load_weights(
     model: ModelSettings, path: Path, skip_mismatch: bool = False, by_name: bool = False
 ) -> LoadReport:
     """Put a file's weights into the model: a file of save_weights or save_model, Keras 3's
-    `.weights.h5` or its `.keras` archive. Returns what was loaded and what was skipped.
+    `.weights.h5` or its `.keras` archive, or the `.h5` of any Keras, weights alone or a whole
+    model. Returns what was loaded and what was skipped.
 
     Layers are paired in order; with by_name those of the same name, as for a network whose last
-    layers are new; FormatError where there is none. skip_mismatch leaves out layers that do not fit
-    instead of raising FormatError, which names the layer and both shapes. Numbers that are not
-    finite are refused. When anything is raised, the model is as before.
+    layers are new. skip_mismatch leaves out layers that do not fit instead of raising FormatError,
+    which names the layer and both shapes; where nothing is left, it is raised nevertheless. Numbers
+    that are not finite are refused. When anything is raised, the model is as before.
     """
     path = arguments.path("load_weights", "path", path)
     with _stored_layers(path) as stored:
         matching = weights.Matching(str(path), skip_mismatch, by_name)
         matching.match(model, stored)
-        arrays = weights.read(matching.pairs)
-    weights.assign(arrays)
+        arrays = matching.read()
+    arrays.assign()
     return matching.report
 
 
 @contextlib.contextmanager
-def _stored_layers(path: str) -> Iterator[list[StoredLayer]]:
+def _stored_layers(path: str) -> Iterator[StoredLayers]:
     """The layers of a file of weights, open; FormatError where it is damaged or of another kind."""
     for endings, reader in OTHERS.items():
         if path.lower().endswith(endings):
             raise FormatError(f"'{path}' has another layout: {reader}(model, path) reads it.")
     if not safetensors_file.is_one(path):
         with weights_file(path) as file, reading(path, file) as root:
-            checkpoint.refuse_legacy(path, root)
-            yield weights.stored_layers(root)
+            yield read_layers(root)
         return
     try:
-        yield safetensors_layout.stored_layers(path, safetensors_file.read(path))
+        layers = safetensors_layout.stored_layers(path, safetensors_file.read(path))
+        yield StoredLayers(layers, ordered=False)
     except Damage as damage:
         raise FormatError(f"'{path}' cannot be read: {damage}.") from None

@@ -19,7 +19,8 @@ from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import checksum
 from fastcnn.saving import keras_layout
 from fastcnn.saving.safetensors_file import Tensors
-from fastcnn.saving.weights import StoredLayer, refuse_not_finite
+from fastcnn.saving.stored_layers import StoredLayer
+from fastcnn.saving.weights import refuse_not_finite
 from fastcnn.training.model_settings import ModelSettings
 
 FORMAT = 1

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.graph.parameter import Parameter
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.hdf5.reader import Dataset, Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.layers.base import Layer
+from fastcnn.layers.rescaling import Normalization
 from fastcnn.saving import keras_layout
+from fastcnn.saving.stored_layers import StoredArray, StoredLayer, StoredLayers
 from fastcnn.training.model_settings import ModelSettings
 
 
@@ -33,26 +33,6 @@ class LoadReport:
         lines = [f"loaded: {', '.join(self.loaded) or 'nothing'}"]
         lines += [f"skipped {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
-
-
-class StoredArray(Protocol):
-    """An array of a file, of which only the shape is read before it is asked for."""
-
-    path: str
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def finite_floats(self) -> NDArray[np.float32]: ...
-
-
-@dataclass
-class StoredLayer:
-    """The group of one layer in a file: its key, its user's name for it, its arrays in order."""
-
-    key: str
-    name: str
-    datasets: Sequence[StoredArray]
 
 
 def describe(model: ModelSettings) -> Contents:
@@ -79,88 +59,115 @@ def refuse_not_finite(parameter: Parameter) -> None:
         )
 
 
-def stored_layers(root: Group) -> list[StoredLayer]:
-    """The layers of a file that have weights. Nothing but structure is read."""
-    if "layers" not in root:
-        return []
-    layers = root.group("layers")
-    stored = []
-    for key in layers:
-        group = layers.group(key)
-        variables = group.group("vars") if "vars" in group else None
-        if variables is not None and len(variables):
-            name = variables.attributes.get("name", key)
-            stored.append(StoredLayer(key, str(name), _numbered(variables)))
-    return stored
-
-
-def _numbered(variables: Group) -> list[Dataset]:
-    wanted = [str(number) for number in range(len(variables))]
-    if set(wanted) != set(variables):
-        raise Damage(
-            f"'{variables.path}' should have the arrays {', '.join(wanted)}; "
-            f"it has {', '.join(sorted(variables))}"
-        )
-    return [variables.dataset(number) for number in wanted]
-
-
 Pairs = list[tuple[Parameter, StoredArray]]
+Arrays = list[tuple[Parameter, NDArray[np.float32]]]
+
+
+@dataclass
+class ReadArrays:
+    """What is to be put into a model, read and checked."""
+
+    parameters: Arrays
+    statistics: list[tuple[Normalization, NDArray[np.float32], NDArray[np.float32]]]
+
+    def assign(self) -> None:
+        """Write the arrays into the parameters, and statistics into their layers."""
+        assign(self.parameters)
+        for layer, mean, variance in self.statistics:
+            layer.take(mean.astype(np.float64), variance.astype(np.float64))
 
 
 class Matching:
     """Which array of a file belongs to which parameter of a model.
 
-    by_name pairs layers by their names, those in both; otherwise by their keys, and every layer of
-    either side must have its partner. What does not fit is skipped if skip is set, and raises
-    FormatError otherwise; `source` names the file in it.
+    by_name pairs layers by their names, those in both; otherwise every layer of either side must
+    have its partner, by its key or, where a file has them in the model's order, by that. What does
+    not fit is skipped if skip is set, and raises FormatError otherwise; `source` names the file in
+    it.
     """
 
     def __init__(self, source: str, skip: bool = False, by_name: bool = False) -> None:
         self.pairs: Pairs = []
+        self.statistics: list[tuple[Normalization, StoredLayer]] = []
         self.report = LoadReport()
         self._source = source
         self._skip = skip
         self._by_name = by_name
-        self._unfit = False  # whether a partner was left out for its shapes
+        self._skipped_for_shapes = False
 
-    def match(self, model: ModelSettings, stored: Iterable[StoredLayer]) -> None:
+    def match(self, model: ModelSettings, stored: StoredLayers) -> None:
         """Fill pairs and report; change nothing in the model."""
+        self._match_statistics(model, [layer for layer in stored.layers if layer.statistics])
         left = self._labelled(stored)
-        names = _listed(left)
-        for key, layer in keras_layout.keyed(model.layers):
-            if not layer.parameters:
-                continue
-            partner = left.pop(layer.name if self._by_name else key, None)
+        listed = _listed(layer.name for layer in left.values())
+        weighted = [(key, at) for key, at in keras_layout.keyed(model.layers) if at.parameters]
+        for number, (key, layer) in enumerate(weighted):
+            label = str(number) if stored.ordered else key
+            partner = left.pop(layer.name if self._by_name else label, None)
             if partner is not None:
                 self._pair(layer, partner)
             elif self._by_name:
                 self.report.skipped[_path(layer)] = "the file has no layer of that name"
             else:
                 shapes = _shapes(parameter.shape for parameter in layer.parameters)
+                where = "next" if stored.ordered else f"under 'layers/{key}'"
                 self._refuse(
                     _path(layer),
-                    f"expected weights {shapes} under 'layers/{key}', and there are none "
-                    f"(layers with weights in the file: {names})",
+                    f"expected weights {shapes} {where}, and there are none "
+                    f"(layers with weights in the file: {listed})",
                 )
-        if self._by_name and not self.report.loaded and not self._unfit:
-            self._refuse_nothing(model, left)
-        for label, extra in left.items():
-            self._leave(label, extra)
+        for extra in left.values():
+            self._leave(extra)
+        if not self.report.loaded and (weighted or left):
+            self._refuse_nothing([layer.name for _, layer in weighted], listed)
 
-    def _refuse_nothing(self, model: ModelSettings, stored: Iterable[str]) -> None:
-        """FormatError where no name is in both."""
-        weighted = [layer for _, layer in keras_layout.keyed(model.layers) if layer.parameters]
+    def read(self) -> ReadArrays:
+        """Read what was paired; the model is not touched."""
+        parameters = [
+            (parameter, dataset.finite_floats().reshape(parameter.shape))
+            for parameter, dataset in self.pairs
+        ]
+        statistics = []
+        for layer, stored in self.statistics:
+            mean, variance = (dataset.finite_floats() for dataset in stored.datasets[:2])
+            statistics.append((layer, mean, variance))
+        return ReadArrays(parameters, statistics)
+
+    def _match_statistics(self, model: ModelSettings, stored: list[StoredLayer]) -> None:
+        """Pair the model's Normalizations with those of the file, in order."""
+        every = (layer for _, layer in keras_layout.keyed(model.layers))
+        layers = [layer for layer in every if isinstance(layer, Normalization)]
+        for number, partner in enumerate(stored):
+            shapes = [dataset.shape for dataset in partner.datasets[:2]]
+            if number >= len(layers):
+                self.report.skipped[partner.name] = "the model has no such Normalization"
+            elif shapes != 2 * [layers[number].input_shape[-1:]]:
+                self._refuse(
+                    _path(layers[number]),
+                    f"expected mean and variance of {layers[number].input_shape[-1]} channels, the "
+                    f"file has arrays of shape {_shapes(shapes)}",
+                )
+            else:
+                self.statistics.append((layers[number], partner))
+
+    def _refuse_nothing(self, names: Iterable[str], listed: str) -> None:
+        """FormatError where nothing of the file would be loaded."""
+        why = "has nothing that fits the model"
+        hint = ""
+        if self._by_name and not self._skipped_for_shapes:
+            why = "has no layer with a name of the model's"
+            hint = " Without by_name, layers are paired in order."
         raise FormatError(
-            f"'{self._source}' has no layer with a name of the model's, so that nothing would be "
-            f"loaded. The model's layers with weights: "
-            f"{_listed(layer.name for layer in weighted)}. "
-            f"The file's: {_listed(stored)}. Without by_name, layers are paired in order."
+            f"'{self._source}' {why}, so that nothing would be loaded. The model's layers with "
+            f"weights: {_listed(names)}. The file's: {listed}.{hint}"
         )
 
-    def _labelled(self, stored: Iterable[StoredLayer]) -> dict[str, StoredLayer]:
+    def _labelled(self, stored: StoredLayers) -> dict[str, StoredLayer]:
         labelled: dict[str, StoredLayer] = {}
-        for layer in stored:
-            label = layer.name if self._by_name else layer.key
+        weighted = [layer for layer in stored.layers if not layer.statistics]
+        for number, layer in enumerate(weighted):
+            by_place = str(number) if stored.ordered else layer.key
+            label = layer.name if self._by_name else by_place
             if label in labelled:
                 raise Damage(f"two of its layers are named '{label}'")
             labelled[label] = layer
@@ -174,13 +181,13 @@ class Matching:
         self.pairs += zip(layer.parameters, partner.datasets, strict=True)
         self.report.loaded.append(_path(layer))
 
-    def _leave(self, label: str, extra: StoredLayer) -> None:
+    def _leave(self, extra: StoredLayer) -> None:
         if self._by_name:
-            self.report.skipped[label] = "the model has no layer of that name"
+            self.report.skipped[extra.name] = "the model has no layer of that name"
         else:
             shapes = _shapes(dataset.shape for dataset in extra.datasets)
             self._refuse(
-                label, f"the file has weights {shapes} for it, the model has no such layer"
+                extra.key, f"the file has weights {shapes} for it, the model has no such layer"
             )
 
     def _refuse(self, label: str, reason: str) -> None:
@@ -189,7 +196,7 @@ class Matching:
                 f"'{self._source}' does not fit the model. Layer '{label}': {reason}. "
                 "Nothing was loaded."
             )
-        self._unfit = True
+        self._skipped_for_shapes = True
         self.report.skipped[label] = reason
 
 
@@ -215,7 +222,7 @@ def _difference(layer: Layer, stored: StoredLayer) -> str | None:
             f"{len(stored.datasets)} of shape {shapes}"
         )
     for parameter, dataset in zip(layer.parameters, stored.datasets, strict=True):
-        if tuple(parameter.shape) != dataset.shape:
+        if _as_dense(parameter.shape) != _as_dense(dataset.shape):
             return (
                 f"{parameter.name} has shape {tuple(parameter.shape)} in the model and "
                 f"{dataset.shape} in the file ('{dataset.path}')"
@@ -223,12 +230,12 @@ def _difference(layer: Layer, stored: StoredLayer) -> str | None:
     return None
 
 
-def read(pairs: Pairs) -> list[tuple[Parameter, NDArray[np.float32]]]:
-    """The arrays for each parameter; the model is not touched."""
-    return [(parameter, dataset.finite_floats()) for parameter, dataset in pairs]
+def _as_dense(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a kernel; that of a 1x1 convolution as a dense layer's, which it is."""
+    return tuple(shape[2:] if len(shape) == 4 and shape[:2] == (1, 1) else shape)
 
 
-def assign(arrays: list[tuple[Parameter, NDArray[np.float32]]]) -> None:
+def assign(arrays: Arrays) -> None:
     """Write the arrays into the parameters."""
     for parameter, array in arrays:
         parameter.value[...] = array

@@ -255,13 +255,6 @@ def test_a_format_that_the_reader_does_not_know_is_named(tmp_path):
         model_file.load_weights(nets.sequential(), tmp_path / "new.h5")
 
 
-def test_the_older_layout_of_keras_is_named(tmp_path):
-    with h5py.File(tmp_path / "old.h5", "w") as file:
-        file["model_weights/dense/dense/kernel:0"] = np.zeros((3, 3), "f4")
-    with pytest.raises(FormatError, match=r"older layout.*weights\.h5"):
-        model_file.load_weights(nets.sequential(), tmp_path / "old.h5")
-
-
 @pytest.mark.parametrize("content", [b"", b"x", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04rest", b"GIF89a"])
 @pytest.mark.parametrize("load", ["weights", "model"])
 def test_other_files_are_refused(content, load, tmp_path):
