@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.docstrings import described_by
 from fastcnn.utils.settings import ConfiguredSettings
 
 
@@ -47,7 +48,17 @@ class Loss(ConfiguredSettings):
 
 
 class _Entropy(Loss):
-    """An entropy: of logits, or of probabilities, fused with the activation before it."""
+    """An entropy: of logits, or of probabilities, fused with the activation before it.
+
+    Args:
+        from_logits: Whether the outputs are logits; if not, they are probabilities.
+        label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, name: str | None = None
@@ -70,18 +81,9 @@ class _Entropy(Loss):
         }
 
 
+@described_by(_Entropy.__doc__)
 class CategoricalCrossentropy(_Entropy):
-    """Cross-entropy against distributions over classes (one-hot rows, say).
-
-    Args:
-        from_logits: Whether the outputs are logits; if not, they are probabilities.
-        label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
-        name: What it is called; None makes a name from the class.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
-    """
+    """Cross-entropy against distributions over classes (one-hot rows, say)."""
 
     kernel = "cross_entropy_dense"
     fuses = "softmax"
@@ -90,18 +92,9 @@ class CategoricalCrossentropy(_Entropy):
     has_classes = True
 
 
+@described_by(_Entropy.__doc__)
 class BinaryCrossentropy(_Entropy):
-    """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean.
-
-    Args:
-        from_logits: Whether the outputs are logits; if not, they are probabilities.
-        label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
-        name: What it is called; None makes a name from the class.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
-    """
+    """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean."""
 
     kernel = "binary_cross_entropy"
     fuses = "sigmoid"
@@ -111,17 +104,7 @@ class BinaryCrossentropy(_Entropy):
 
 
 class _Unsmoothed(_Entropy):
-    """An entropy that takes the targets as they are."""
-
-    def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
-        super().__init__(from_logits, 0.0, name)
-
-    def get_config(self) -> dict[str, object]:
-        return {"from_logits": self.from_logits, "name": self.name}
-
-
-class SparseCategoricalCrossentropy(_Unsmoothed):
-    """Cross-entropy against integer labels.
+    """An entropy that takes the targets as they are.
 
     Args:
         from_logits: Whether the outputs are logits; if not, they are probabilities.
@@ -131,6 +114,17 @@ class SparseCategoricalCrossentropy(_Unsmoothed):
         TypeError: An argument is of a wrong type or unknown.
     """
 
+    def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
+        super().__init__(from_logits, 0.0, name)
+
+    def get_config(self) -> dict[str, object]:
+        return {"from_logits": self.from_logits, "name": self.name}
+
+
+@described_by(_Unsmoothed.__doc__)
+class SparseCategoricalCrossentropy(_Unsmoothed):
+    """Cross-entropy against integer labels."""
+
     kernel = "cross_entropy_sparse"
     target = "sparse"
     fuses = "softmax"
@@ -138,17 +132,11 @@ class SparseCategoricalCrossentropy(_Unsmoothed):
     has_classes = True
 
 
+@described_by(_Unsmoothed.__doc__)
 class KLDivergence(_Unsmoothed):
     """Kullback-Leibler divergence of the outputs from distributions over classes.
 
     The sum of y * log(y / output), both kept from 1e-7 to 1 as Keras does.
-
-    Args:
-        from_logits: Whether the outputs are logits; if not, they are probabilities.
-        name: What it is called; None makes a name from the class.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
 
     References:
         Kullback and Leibler, 1951: On information and sufficiency.
@@ -161,22 +149,16 @@ class KLDivergence(_Unsmoothed):
     has_classes = True
 
 
+@described_by(Loss.__doc__)
 class MeanSquaredError(Loss):
-    """Mean over the outputs of the squared difference to the targets.
-
-    Args:
-        name: What it is called; None makes a name from the class.
-    """
+    """Mean over the outputs of the squared difference to the targets."""
 
     kernel = "mean_squared_error"
 
 
+@described_by(Loss.__doc__)
 class MeanAbsoluteError(Loss):
-    """Mean over the outputs of the absolute difference to the targets.
-
-    Args:
-        name: What it is called; None makes a name from the class.
-    """
+    """Mean over the outputs of the absolute difference to the targets."""
 
     kernel = "mean_absolute_error"
 
@@ -214,7 +196,16 @@ class Huber(Loss):
 
 
 class _WithMargin(Loss):
-    """A hinge with a margin."""
+    """A hinge with a margin.
+
+    Args:
+        margin: The lead below which there is a loss, at least 0.
+        name: What it is called; None makes a name from the class.
+
+    Raises:
+        TypeError: An argument is of a wrong type or unknown.
+        ValueError: A number is out of its range.
+    """
 
     def __init__(self, margin: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
@@ -239,6 +230,7 @@ class _YesNoHinge(Loss):
         return 0.0
 
 
+@described_by(_WithMargin.__doc__)
 class Hinge(_WithMargin, _YesNoHinge):
     """Mean over the outputs of max(0, margin - y * output), for targets y of -1 or 1.
 
@@ -247,37 +239,27 @@ class Hinge(_WithMargin, _YesNoHinge):
     Args:
         margin: From which y * output on there is no loss, at least 0; 0 is the perceptron's, for
             which a tie is a mistake.
-        name: What it is called; None makes a name from the class.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
     """
 
     kernel = "hinge"
 
 
+@described_by(Loss.__doc__)
 class SquaredHinge(_YesNoHinge):
-    """Mean over the outputs of max(0, 1 - y * output)^2, for targets y of -1 or 1 (0 is -1).
-
-    Args:
-        name: What it is called; None makes a name from the class.
-    """
+    """Mean over the outputs of max(0, 1 - y * output)^2, for targets y of -1 or 1 (0 is -1)."""
 
     kernel = "squared_hinge"
 
 
+@described_by(Loss.__doc__)
 class CategoricalHinge(Loss):
-    """max(0, neg - pos + 1) with neg = max((1 - y) * output) and pos = sum(y * output).
-
-    Args:
-        name: What it is called; None makes a name from the class.
-    """
+    """max(0, neg - pos + 1) with neg = max((1 - y) * output) and pos = sum(y * output)."""
 
     kernel = "categorical_hinge"
     has_classes = True
 
 
+@described_by(_WithMargin.__doc__)
 class MulticlassHinge(_WithMargin):
     """Weston and Watkins's hinge, the multi-class SVM's, against integer labels.
 
@@ -286,11 +268,6 @@ class MulticlassHinge(_WithMargin):
     Args:
         margin: By how much the right class must lead before there is no loss, at least 0; 0 is the
             perceptron's, for which a tie is a mistake.
-        name: What it is called; None makes a name from the class.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
 
     References:
         Weston and Watkins, 1999: Support vector machines for multi-class pattern recognition.

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.docstrings import described_by
 from fastcnn.utils.settings import ConfiguredSettings
 
 
@@ -43,15 +44,12 @@ class L1L2(ConfiguredSettings):
         return {"l1": self.l1, "l2": self.l2}
 
 
+@described_by(L1L2.__doc__)
 class L1(L1L2):
     """l1 * sum(|w|).
 
     Args:
         l1: The factor, at least 0; None is 0.01.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
 
     References:
         Tibshirani, 1996: Regression shrinkage and selection via the lasso.
@@ -64,15 +62,12 @@ class L1(L1L2):
         return {"l1": self.l1}
 
 
+@described_by(L1L2.__doc__)
 class L2(L1L2):
     """l2 * sum(w^2).
 
     Args:
         l2: The factor, at least 0; None is 0.01.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
 
     References:
         Hoerl and Kennard, 1970: Ridge regression.

@@ -28,14 +28,7 @@ from fastcnn.applications.lenet import caffe_lenet, lenet1, lenet4, lenet5
 from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
 from fastcnn.applications.mobilenet import mobilenet, mobilenet_v2
 from fastcnn.applications.nin import nin
-from fastcnn.applications.resnet import (
-    plain34,
-    resnet18,
-    resnet34,
-    resnet50,
-    resnet101,
-    resnet152,
-)
+from fastcnn.applications.resnet import plain34, resnet18, resnet34, resnet50, resnet101, resnet152
 from fastcnn.applications.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
 from fastcnn.applications.squeezenet import squeezenet1_0, squeezenet1_1
 from fastcnn.applications.vgg import vgg11, vgg13, vgg16, vgg19

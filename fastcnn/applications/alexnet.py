@@ -8,14 +8,7 @@ from typing import Unpack
 from fastcnn.applications.blocks import dense_classifier, response_norm
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import (
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPooling2D,
-)
+from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 conv = partial(Conv2D, activation="relu")

@@ -7,13 +7,7 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    is_small,
-    last_activation,
-    network,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.layers import (
     AveragePooling2D,
     BatchNormalization,

@@ -7,21 +7,10 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, inverted_residual, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    is_small,
-    last_activation,
-    network,
-)
-from fastcnn.layers import (
-    BatchNormalization,
-    Layer,
-    SqueezeExcite,
-    StochasticDepth,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
+from fastcnn.layers import BatchNormalization, Layer, SqueezeExcite, StochasticDepth
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
 
 # The expansion, the filters, the kernel, the blocks of a stage and the strides of the first.
 STAGES = (
@@ -57,7 +46,7 @@ def efficientnet_b0(
         Tan and Le, 2019: EfficientNet: Rethinking model scaling for convolutional neural networks,
         table 1.
     """
-    choice("efficientnet_b0", "version", version, VERSIONS)
+    arguments.choice("efficientnet_b0", "version", version, VERSIONS)
     small = is_small("efficientnet_b0", small_input, input_shape)
     features = _features(version, small, "swish", gated=True)
     top = pooled_classifier(classes, last_activation(options), dropout)
@@ -86,7 +75,7 @@ def efficientnet_lite0(
         Tan and Le, 2019: EfficientNet: Rethinking model scaling for convolutional neural networks.
         Liu, 2020: Higher accuracy on vision models with EfficientNet-Lite.
     """
-    choice("efficientnet_lite0", "version", version, VERSIONS)
+    arguments.choice("efficientnet_lite0", "version", version, VERSIONS)
     small = is_small("efficientnet_lite0", small_input, input_shape)
     features = _features(version, small, "relu6", gated=False)
     top = pooled_classifier(classes, last_activation(options), dropout)

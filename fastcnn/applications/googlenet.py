@@ -8,14 +8,7 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    is_small,
-    last_activation,
-    network,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.layers import (
     AuxiliaryClassifier,
     AveragePooling2D,
@@ -77,7 +70,7 @@ def googlenet(
     References:
         Szegedy et al., 2015: Going deeper with convolutions, table 1.
     """
-    choice("googlenet", "version", version, VERSIONS)
+    arguments.choice("googlenet", "version", version, VERSIONS)
     torchvision = version == "torchvision"
     module = partial(_module, _conv_bn if torchvision else _conv, 3 if torchvision else 5)
     wanted = arguments.flag("googlenet", "auxiliary", auxiliary)

@@ -8,13 +8,7 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    last_activation,
-    network,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -24,6 +18,7 @@ from fastcnn.layers import (
     ZeroPadding2D,
 )
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
 
 VERSIONS = ("keras", "torchvision")
 
@@ -50,7 +45,7 @@ def inception_v3(
     References:
         Szegedy et al., 2016: Rethinking the Inception architecture for computer vision, table 1.
     """
-    choice("inception_v3", "version", version, VERSIONS)
+    arguments.choice("inception_v3", "version", version, VERSIONS)
     torchvision = version == "torchvision"
     batch_norm = partial(BatchNormalization, scale=torchvision, momentum=0.9)
     conv = partial(conv_bn, norm=batch_norm, initializer="glorot_uniform")

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    last_activation,
-    network,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import (
     AveragePooling2D,
     Conv2D,
@@ -22,6 +16,7 @@ from fastcnn.layers import (
     MaxPooling2D,
 )
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
 
 # Of each filter of the third layer, the maps that it sees.
 SEEN_IN_LENET1 = "0 01 01 1 01 01 2 23 23 3 23 23"
@@ -90,7 +85,7 @@ def lenet5(
     References:
         LeCun et al., 1998: Gradient-based learning applied to document recognition.
     """
-    choice("lenet5", "subsampling", subsampling, ("max", "average"))
+    arguments.choice("lenet5", "subsampling", subsampling, ("max", "average"))
     if subsampling == "max":
         squash = "relu"
         features: list[Layer] = [

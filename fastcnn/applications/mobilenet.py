@@ -7,17 +7,8 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, depthwise_bn, inverted_residual, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    is_small,
-    last_activation,
-    network,
-)
-from fastcnn.layers import (
-    BatchNormalization,
-)
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
+from fastcnn.layers import BatchNormalization
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
 
@@ -95,7 +86,7 @@ def mobilenet_v2(
     References:
         Sandler et al., 2018: MobileNetV2: Inverted residuals and linear bottlenecks, table 2.
     """
-    choice("mobilenet_v2", "version", version, VERSIONS)
+    arguments.choice("mobilenet_v2", "version", version, VERSIONS)
     arguments.number("mobilenet_v2", "alpha", alpha, above=0)
     small = is_small("mobilenet_v2", small_input, input_shape)
     padding = "same" if version == "keras" else None

@@ -111,10 +111,3 @@ def is_small(name: str, small_input: bool | None, input_shape: Shape) -> bool:
     # A shape that is none is refused where the model is made.
     sides = input_shape[:2] if isinstance(input_shape, Sequence) else ()
     return any(arguments.is_whole(side) and side < SMALL for side in sides)
-
-
-def choice(name: str, argument: str, value: object, values: Sequence[object]) -> None:
-    """ValueError unless a value is one of those that there are."""
-    if value not in values:
-        choices = ", ".join(map(repr, values))
-        raise ValueError(f"{name}: {argument} must be one of {choices}. Received {value!r}.")

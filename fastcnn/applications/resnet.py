@@ -7,23 +7,12 @@ from functools import partial
 from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    choice,
-    is_small,
-    last_activation,
-    network,
-)
+from fastcnn.applications.documented import documented
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.applications.variant import variant
-from fastcnn.layers import (
-    BatchNormalization,
-    Layer,
-    MaxPooling2D,
-    ReLU,
-    Residual,
-)
+from fastcnn.layers import BatchNormalization, Layer, MaxPooling2D, ReLU, Residual
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
 
 VERSIONS = ("v1.5", "v1", "keras")
 FILTERS = (64, 128, 256, 512)
@@ -37,6 +26,7 @@ Block = Callable[[str, int, int, int], list[Layer]]
 conv = partial(conv_bn, norm=partial(BatchNormalization, momentum=0.9, epsilon=1e-5))
 
 
+@documented
 def _shallow(
     net: str,
     design: tuple[Block, Depths],
@@ -63,6 +53,7 @@ def _shallow(
     return network(net, input_shape, features, _top(classes, options), options)
 
 
+@documented
 def _deep(
     net: str,
     depths: Depths,
@@ -85,7 +76,7 @@ def _deep(
     References:
         He et al., 2016: Deep residual learning for image recognition, table 1.
     """
-    choice(net, "version", version, VERSIONS)
+    arguments.choice(net, "version", version, VERSIONS)
     features = [
         *_stem(is_small(net, small_input, input_shape), use_bias=version == "keras"),
         *_stages(partial(_bottleneck, version=version), depths, expansion=4),

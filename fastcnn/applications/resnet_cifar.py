@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
-from fastcnn.applications.network import NetworkOptions, Shape, choice, last_activation, network
+from fastcnn.applications.documented import documented
+from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.applications.variant import variant
-from fastcnn.layers import (
-    IdentityShortcut,
-    Layer,
-    ReLU,
-    Residual,
-)
+from fastcnn.layers import IdentityShortcut, Layer, ReLU, Residual
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
 
 SHORTCUTS = ("A", "B")
 
 
+@documented
 def _resnet(
     net: str,
     depth: int,
@@ -36,7 +34,7 @@ def _resnet(
     References:
         He et al., 2016: Deep residual learning for image recognition, section 4.2.
     """
-    choice(net, "shortcut", shortcut, SHORTCUTS)
+    arguments.choice(net, "shortcut", shortcut, SHORTCUTS)
     features = conv_bn(16, 3, name="conv1")
     channels = 16
     for stage, filters in enumerate((16, 32, 64), 2):

@@ -6,13 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.network import (
-    NetworkOptions,
-    Shape,
-    is_small,
-    last_activation,
-    network,
-)
+from fastcnn.applications.documented import documented
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.applications.variant import variant
 from fastcnn.layers import (
     Activation,
@@ -29,6 +24,7 @@ conv = partial(Conv2D, activation="relu", kernel_initializer="he_uniform")
 halving = partial(MaxPooling2D, 3, strides=2, ceil_mode=True)
 
 
+@documented
 def _squeezenet(
     net: str,
     features: Callable[[bool], list[Layer]],

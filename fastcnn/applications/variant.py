@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from fastcnn.applications.documented import completed
 from fastcnn.models.sequential import Sequential
 
 Arguments = ParamSpec("Arguments")
@@ -44,7 +43,7 @@ def variant(
         return family(name, design, *args, **kwargs)
 
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = _with_summary(completed(family.__doc__), summary)
+    build.__doc__ = _with_summary(family.__doc__, summary)
     build.__annotations__ = {
         key: annotation
         for key, annotation in family.__annotations__.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastcnn.applications.blocks import dense_classifier
+from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.applications.variant import variant
 from fastcnn.layers import Conv2D, Layer, MaxPooling2D
@@ -13,6 +14,7 @@ from fastcnn.models.sequential import Sequential
 FILTERS = (64, 128, 256, 512, 512)
 
 
+@documented
 def _vgg(
     net: str,
     depths: tuple[int, ...],

@@ -8,14 +8,7 @@ from typing import Unpack
 from fastcnn.applications.blocks import pooled_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import (
-    BatchNormalization,
-    Conv2D,
-    Dropout,
-    Layer,
-    ReLU,
-    Residual,
-)
+from fastcnn.layers import BatchNormalization, Conv2D, Dropout, Layer, ReLU, Residual
 from fastcnn.models.sequential import Sequential
 
 conv = partial(Conv2D, use_bias=False, kernel_initializer="he_normal")

@@ -8,14 +8,7 @@ from typing import Unpack
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import (
-    BatchNormalization,
-    Layer,
-    MaxPooling2D,
-    ReLU,
-    Residual,
-    SeparableConv2D,
-)
+from fastcnn.layers import BatchNormalization, Layer, MaxPooling2D, ReLU, Residual, SeparableConv2D
 from fastcnn.models.sequential import Sequential
 
 conv = partial(conv_bn, initializer="glorot_uniform")

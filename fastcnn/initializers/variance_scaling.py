@@ -9,6 +9,7 @@ import numpy as np
 from fastcnn.initializers.initializer import Initializer, fans
 from fastcnn.initializers.random import truncated_normal, uniform
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.docstrings import described_by
 
 # Standard deviation of a standard normal cut at two standard deviations.
 TRUNCATED_STDDEV = 0.87962566103423978
@@ -68,7 +69,16 @@ class VarianceScaling(Initializer):
 
 
 class _Named(VarianceScaling):
-    """A VarianceScaling with a name of its own: only the seed is free."""
+    """A VarianceScaling with a name of its own: only the seed is free.
+
+    Args:
+        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
+            is passed, a model's own.
+
+    Raises:
+        TypeError: The seed is no whole number.
+        ValueError: It is negative.
+    """
 
     OPTIONS: tuple[float, str, str]
 
@@ -79,16 +89,9 @@ class _Named(VarianceScaling):
         return {"seed": self.seed}
 
 
+@described_by(_Named.__doc__)
 class GlorotUniform(_Named):
     """Uniform with the variance 2 / (fan_in + fan_out).
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         Glorot and Bengio, 2010: Understanding the difficulty of training deep feedforward neural
@@ -98,16 +101,9 @@ class GlorotUniform(_Named):
     OPTIONS = (1.0, "fan_avg", "uniform")
 
 
+@described_by(_Named.__doc__)
 class GlorotNormal(_Named):
     """Truncated normal with the variance 2 / (fan_in + fan_out).
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         Glorot and Bengio, 2010: Understanding the difficulty of training deep feedforward neural
@@ -117,16 +113,9 @@ class GlorotNormal(_Named):
     OPTIONS = (1.0, "fan_avg", "truncated_normal")
 
 
+@described_by(_Named.__doc__)
 class HeUniform(_Named):
     """Uniform with the variance 2 / fan_in.
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         He et al., 2015: Delving deep into rectifiers: Surpassing human-level performance on
@@ -136,16 +125,9 @@ class HeUniform(_Named):
     OPTIONS = (2.0, "fan_in", "uniform")
 
 
+@described_by(_Named.__doc__)
 class HeNormal(_Named):
     """Truncated normal with the variance 2 / fan_in.
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         He et al., 2015: Delving deep into rectifiers: Surpassing human-level performance on
@@ -155,16 +137,9 @@ class HeNormal(_Named):
     OPTIONS = (2.0, "fan_in", "truncated_normal")
 
 
+@described_by(_Named.__doc__)
 class LecunUniform(_Named):
     """Uniform with the variance 1 / fan_in.
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         LeCun et al., 1998: Efficient BackProp.
@@ -173,16 +148,9 @@ class LecunUniform(_Named):
     OPTIONS = (1.0, "fan_in", "uniform")
 
 
+@described_by(_Named.__doc__)
 class LecunNormal(_Named):
     """Truncated normal with the variance 1 / fan_in.
-
-    Args:
-        seed: A whole number, at least 0, that fixes the values; None draws from the generator that
-            is passed, a model's own.
-
-    Raises:
-        TypeError: The seed is no whole number.
-        ValueError: It is negative.
 
     References:
         LeCun et al., 1998: Efficient BackProp.

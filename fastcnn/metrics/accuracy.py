@@ -11,8 +11,10 @@ from fastcnn.losses import Loss
 from fastcnn.metrics.answers import Answers
 from fastcnn.metrics.base import BatchResults, Metric
 from fastcnn.utils import arguments
+from fastcnn.utils.docstrings import described_by
 
 
+@described_by(Metric.__doc__)
 class Accuracy(Metric):
     """The share of right answers, of the kind that suits the loss.
 
@@ -20,10 +22,6 @@ class Accuracy(Metric):
     the true class. With a loss of yes/no outputs (`binary_crossentropy`, `hinge`,
     `squared_hinge`), and for a single output, each output counts by itself: it is right on the
     targets' side of the threshold, 0.5, or 0 for logits and hinges.
-
-    Args:
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
     """
 
     name = "accuracy"
@@ -38,6 +36,7 @@ class Accuracy(Metric):
         return _shares(self._answers, batch, y)
 
 
+@described_by(Metric.__doc__)
 class BinaryAccuracy(Metric):
     """The share of outputs on their target's side of a threshold, whatever the loss.
 
@@ -47,8 +46,6 @@ class BinaryAccuracy(Metric):
     Args:
         threshold: The probability above which the answer is yes; with a loss on logits its logit
             counts. None stands for 0.5, and for 0 with a hinge.
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
 
     Raises:
         TypeError: An argument is of a wrong type or unknown.
@@ -73,18 +70,9 @@ class BinaryAccuracy(Metric):
         return {"threshold": self.threshold, **super().get_config()}
 
 
+@described_by(BinaryAccuracy.__doc__)
 class PerLabelAccuracy(BinaryAccuracy):
-    """As BinaryAccuracy, a value for each output: "per_label_accuracy_0" and so on in the logs.
-
-    Args:
-        threshold: As BinaryAccuracy's.
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range.
-    """
+    """As BinaryAccuracy, a value for each output: "per_label_accuracy_0" and so on in the logs."""
 
     name = "per_label_accuracy"
 
@@ -115,14 +103,11 @@ class PerLabelAccuracy(BinaryAccuracy):
         return {name: float(s / rows) for name, s in zip(self.log_names, shares, strict=True)}
 
 
+@described_by(Metric.__doc__)
 class CategoricalAccuracy(Metric):
     """The share of examples whose highest output is the true class.
 
     That is the label, or the highest entry of the target.
-
-    Args:
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
     """
 
     name = "categorical_accuracy"
@@ -142,13 +127,12 @@ class CategoricalAccuracy(Metric):
         return right.reshape(len(right), -1).mean(axis=1)
 
 
+@described_by(Metric.__doc__)
 class TopKAccuracy(Metric):
     """The share of examples whose true class is among the k highest outputs.
 
     Args:
         k: How many of the highest outputs count, at least 1.
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
 
     Raises:
         ValueError: k is no whole number of at least 1, or, when a model is compiled, more than

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.metrics.base import BatchResults, Metric
+from fastcnn.utils.docstrings import described_by
 
 
 class _Difference(Metric):
@@ -27,13 +28,9 @@ class _Difference(Metric):
         return difference.reshape(len(outputs), -1)
 
 
+@described_by(Metric.__doc__)
 class MeanAbsoluteError(_Difference):
-    """The mean absolute difference of outputs and targets.
-
-    Args:
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
-    """
+    """The mean absolute difference of outputs and targets."""
 
     name = "mean_absolute_error"
 
@@ -41,13 +38,9 @@ class MeanAbsoluteError(_Difference):
         return np.asarray(np.abs(self.differences(batch, y)).mean(axis=1))
 
 
+@described_by(Metric.__doc__)
 class MeanSquaredError(_Difference):
-    """The mean squared difference of outputs and targets.
-
-    Args:
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
-    """
+    """The mean squared difference of outputs and targets."""
 
     name = "mean_squared_error"
 
@@ -55,13 +48,9 @@ class MeanSquaredError(_Difference):
         return np.asarray(np.square(self.differences(batch, y)).mean(axis=1))
 
 
+@described_by(Metric.__doc__)
 class RootMeanSquaredError(MeanSquaredError):
-    """The square root of the mean squared difference over all examples.
-
-    Args:
-        name: What it is called in the logs; None takes the class's.
-        weighted: Whether the examples' weights (sample_weight times class_weight) count.
-    """
+    """The square root of the mean squared difference over all examples."""
 
     name = "root_mean_squared_error"
 

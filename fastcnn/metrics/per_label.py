@@ -81,6 +81,19 @@ class Counted(PerLabel):
     A class is said where its output is the highest; the answer to a question is yes above the
     threshold, 0.5, or 0 for logits and hinges. Another `threshold`, a probability, makes each
     output a question of its own, of classes too. A share of nothing is 0, as in Keras.
+
+    Args:
+        average: "macro" (the mean of the labels' values), "micro" (one value of all answers
+            together), None (a value a label, "name_0" and so on in the logs) or "auto" (micro where
+            each output answers a question of its own, else macro).
+        threshold: The probability above which the answer is yes; None takes the class with the
+            highest output, or 0.5 (0 with a hinge) where each output answers a question.
+        name: What it is called in the logs; None takes the class's.
+        weighted: Whether the examples' weights (sample_weight times class_weight) count.
+
+    Raises:
+        ValueError: `average` is none of these, or a number is out of its range.
+        TypeError: The threshold is no number.
     """
 
     def __init__(

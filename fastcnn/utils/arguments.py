@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -116,6 +117,14 @@ def flag(owner: object, argument: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(_sentence(owner, argument, "True or False", value))
     return bool(value)
+
+
+def choice(owner: object, argument: str, value: object, values: Sequence[object]) -> None:
+    """ValueError unless a value is one of those that there are."""
+    if value not in values:
+        raise ValueError(
+            _sentence(owner, argument, f"one of {', '.join(map(repr, values))}", value)
+        )
 
 
 def verbosity(owner: object, value: object) -> int:

@@ -1,4 +1,4 @@
-"""A family's networks are functions like any other, and docstrings say what all networks share."""
+"""A family's networks are functions like any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typing
 import pytest
 
 from fastcnn import applications
-from fastcnn.applications.documented import OPTIONS, completed
 from fastcnn.applications.network import NetworkOptions, Shape
 
 VARIANTS = [
@@ -54,41 +53,3 @@ def test_a_call_that_does_not_fit_names_the_variant():
 
 def test_a_variant_takes_a_name_among_its_options():
     assert applications.resnet20((8, 8, 3), name="mine").name == "mine"
-
-
-def test_a_docstring_is_completed_with_what_it_lacks():
-    text = completed("""Net.
-
-    Args:
-        classes: Units:
-            many.
-        depth: Blocks.
-
-    References:
-        Somebody, 1998: Nets.
-    """)
-    assert text.split("\n")[:9] == [
-        "Net.",
-        "",
-        "Args:",
-        "    input_shape: One image's, (height, width, channels).",
-        "    classes: Units:",
-        "        many.",
-        "    depth: Blocks.",
-        OPTIONS,
-        "",
-    ]
-    headings = [line for line in text.split("\n") if line.endswith(":") and line[0] != " "]
-    assert headings == ["Args:", "Returns:", "Raises:", "References:"]
-    assert text.endswith("References:\n    Somebody, 1998: Nets.")
-    assert "TypeError: An option is unknown" in text
-
-
-def test_sections_of_its_own_stay():
-    text = completed("Net.\n\nRaises:\n    ValueError: Never.\n")
-    assert text.count("Raises:") == 1
-    assert "Raises:\n    ValueError: Never." in text
-
-
-def test_without_docstrings_there_is_nothing_to_complete():
-    assert completed(None) is None

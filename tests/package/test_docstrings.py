@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import fastcnn
+from fastcnn.utils.docstrings import described_by
 
 MODULES = (
     "fastcnn",
@@ -82,6 +83,70 @@ def test_names_are_read_from_a_docstring():
         total: It.
     """
     assert documented(text) == ["a", "rest"]
+
+
+SHARED = """All nets.
+
+    Args:
+        shape: Pixels.
+        classes: Their number.
+        absent: Of others.
+        **options: Any.
+
+    Returns:
+        A net.
+
+    Raises:
+        ValueError: Often.
+
+    References:
+        Somebody, 1998: Nets.
+    """
+
+
+def test_a_docstring_is_completed_by_a_shared_one():
+    @described_by(SHARED)
+    def net(shape, classes, depth, **options):
+        """Net.
+
+        Args:
+            classes: Units:
+                many.
+            depth: Blocks.
+
+        Raises:
+            ValueError: Never.
+        """
+
+    assert net.__doc__.split("\n") == [
+        *("Net.", ""),
+        *("Args:", "    shape: Pixels.", "    classes: Units:", "        many."),
+        *("    depth: Blocks.", "    **options: Any.", ""),
+        *("Returns:", "    A net.", ""),
+        *("Raises:", "    ValueError: Never."),
+    ]
+
+
+def test_what_a_docstring_says_of_no_parameter_stays_to_be_noticed():
+    @described_by(SHARED)
+    def net(shape):
+        """Net.
+
+        Args:
+            size: Gone.
+        """
+
+    assert documented(net.__doc__) == ["shape", "size"]
+
+
+def test_without_docstrings_there_is_nothing_to_complete():
+    """As with python -OO."""
+
+    def net(shape): ...
+
+    assert described_by(SHARED)(net).__doc__ is None
+    net.__doc__ = "Net."
+    assert described_by(None)(net).__doc__ == "Net."
 
 
 @pytest.mark.parametrize("name", EXPORTED)
