@@ -1,7 +1,8 @@
 """The formulas of activations that both devices share.
 
-A formula is of one number, in float32, and keeps NaN. A device brings what it computes in its own
-way: how a function becomes part of a kernel, the exponential, log(1 + u) and the sigmoid.
+A formula is of one number, in float32, and keeps NaN; some have a constant besides. A device brings
+what it computes in its own way: how a function becomes part of a kernel, the exponential, and what
+is made of it.
 """
 
 from __future__ import annotations
@@ -15,33 +16,42 @@ SELU_SCALE = np.float32(1.0507009873554805)
 SELU_FAR = np.float32(1.0507009873554805 * 1.6732632423543772)  # minus its limit far below zero
 
 Formula = Callable[[float], float]
+FormulaOfTwo = Callable[[float, float], float]
 
 
 class Formulas(NamedTuple):
-    """Functions of one number; a `_slope` is the derivative by that number."""
+    """Formulas by the names of activations.
 
-    hard_sigmoid: Formula
-    hard_swish: Formula
-    hard_swish_slope: Formula
-    softplus: Formula
-    swish: Formula
-    swish_slope: Formula
-    gelu_tanh: Formula
-    gelu_tanh_slope: Formula
-    mish: Formula
-    mish_slope: Formula
+    `values` are y = f(x) and `values_of_two` y = f(x, constant); `slopes` are the derivatives, of
+    what the graph keeps: the output, or the input where the slope does not follow from the output.
+    """
+
+    values: dict[str, Formula]
+    values_of_two: dict[str, FormulaOfTwo]
+    slopes: dict[str, Formula]
 
 
 def formulas(
-    part: Callable[[Callable], Callable], exp: Formula, log1p: Formula, sigmoid: Formula
+    part: Callable[[Callable], Callable],
+    exp: Formula,
+    expm1: Formula,
+    log1p: Formula,
+    sigmoid: Formula,
+    tanh: Formula,
+    gelu: Formula,
+    gelu_slope: Formula,
 ) -> Formulas:
     """Return the formulas as functions that a device's kernels call.
 
     Args:
         part: Makes a function a part of kernels.
         exp: e^x, finite or infinite, for x up to 88.
+        expm1: e^x - 1 for x below 0.
         log1p: log(1 + u) for u from 0 to 1.
         sigmoid: 1 / (1 + e^-x).
+        tanh: The hyperbolic tangent.
+        gelu: x times the standard normal distribution's value at x.
+        gelu_slope: Its derivative.
     """
     f32 = np.float32
     zero, one, two, three, six = f32(0), f32(1), f32(2), f32(3), f32(6)
@@ -51,9 +61,33 @@ def formulas(
     linear, cubic = f32(1.5957691216), f32(1.5957691216 * 0.044715)
 
     @part
+    def elu(x, constant):
+        return constant * expm1(x) if x < zero else x
+
+    @part
+    def thresholded_relu(x, constant):
+        return zero if x <= constant else x
+
+    @part
+    def selu(x):
+        return SELU_FAR * expm1(x) if x < zero else SELU_SCALE * x
+
+    @part
+    def selu_slope(y):
+        return SELU_SCALE if y > zero else y + SELU_FAR
+
+    @part
+    def tanh_slope(y):
+        return one - y * y
+
+    @part
     def hard_sigmoid(x):
         value = min(max(x + three, zero), six) * sixth
         return x if x != x else value
+
+    @part
+    def hard_sigmoid_slope(y):
+        return zero if y <= zero or y >= one else sixth
 
     @part
     def hard_swish(x):
@@ -115,6 +149,28 @@ def formulas(
         return x if x != x else value
 
     return Formulas(
-        *(hard_sigmoid, hard_swish, hard_swish_slope, softplus, swish, swish_slope),
-        *(gelu_tanh, gelu_tanh_slope, mish, mish_slope),
+        values={
+            "selu": selu,
+            "sigmoid": sigmoid,
+            "hard_sigmoid": hard_sigmoid,
+            "tanh": tanh,
+            "softplus": softplus,
+            "gelu": gelu,
+            "gelu_tanh": gelu_tanh,
+            "swish": swish,
+            "hard_swish": hard_swish,
+            "mish": mish,
+        },
+        values_of_two={"elu": elu, "thresholded_relu": thresholded_relu},
+        slopes={
+            "selu": selu_slope,
+            "hard_sigmoid": hard_sigmoid_slope,
+            "tanh": tanh_slope,
+            "softplus": sigmoid,
+            "gelu": gelu_slope,
+            "gelu_tanh": gelu_tanh_slope,
+            "swish": swish_slope,
+            "hard_swish": hard_swish_slope,
+            "mish": mish_slope,
+        },
     )

@@ -33,6 +33,12 @@ def exp(x):
 
 
 @kernel_function
+def expm1(x):
+    """Return e^x - 1, to the precision of e^x."""
+    return exp(x) - ONE
+
+
+@kernel_function
 def sigmoid(x):
     """Return 1 / (1 + e^-x)."""
     return x if x != x else ONE / (ONE + exp(-x))
@@ -92,9 +98,4 @@ def log1p(u):
     return f32(2) * s * series
 
 
-_formulas = formulas(kernel_function, exp, log1p, sigmoid)
-hard_sigmoid, softplus = _formulas.hard_sigmoid, _formulas.softplus
-hard_swish, hard_swish_slope = _formulas.hard_swish, _formulas.hard_swish_slope
-swish, swish_slope = _formulas.swish, _formulas.swish_slope
-gelu_tanh, gelu_tanh_slope = _formulas.gelu_tanh, _formulas.gelu_tanh_slope
-mish, mish_slope = _formulas.mish, _formulas.mish_slope
+FORMULAS = formulas(kernel_function, exp, expm1, log1p, sigmoid, tanh, gelu, gelu_slope)

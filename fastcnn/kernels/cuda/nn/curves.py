@@ -20,6 +20,12 @@ def exp(x):
 
 
 @inline
+def expm1(x):
+    """Return e^x - 1."""
+    return f32(math.expm1(x))
+
+
+@inline
 def log1p(u):
     """Return log(1 + u)."""
     return f32(math.log1p(u))
@@ -50,9 +56,4 @@ def gelu_slope(x):
     return HALF * (ONE + f32(math.erf(x * ROOT_HALF))) + x * density
 
 
-_formulas = formulas(inline, exp, log1p, sigmoid)
-hard_sigmoid, softplus = _formulas.hard_sigmoid, _formulas.softplus
-hard_swish, hard_swish_slope = _formulas.hard_swish, _formulas.hard_swish_slope
-swish, swish_slope = _formulas.swish, _formulas.swish_slope
-gelu_tanh, gelu_tanh_slope = _formulas.gelu_tanh, _formulas.gelu_tanh_slope
-mish, mish_slope = _formulas.mish, _formulas.mish_slope
+FORMULAS = formulas(inline, exp, expm1, log1p, sigmoid, tanh, gelu, gelu_slope)
