@@ -8,9 +8,9 @@ import numpy as np
 from fastcnn.kernels.cuda.nn.row_reduction import ROW_THREADS, a_block_a_row
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
-from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, elements, inline, kernel
+from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, elements, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
-from fastcnn.kernels.cuda.runtime.reduction import sum_rows
+from fastcnn.kernels.cuda.runtime.reduction import block_sum
 
 f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
@@ -54,16 +54,6 @@ def _a_block_an_image(count: int, values: dict[str, Any]) -> tuple[int, int]:
     return a_block_a_row(count)
 
 
-@inline
-def _sum(shared, thread, own):
-    """Return the sum of what the block's threads found."""
-    shared[thread] = own
-    sum_rows(shared, thread, 1)
-    total = shared[0]
-    cuda.syncthreads()
-    return total
-
-
 @kernel(_a_block_an_image)
 def contrast_divisors(count: Int, squares: Floats, divisors: Floats, pixels: Int, epsilon: Float):
     """divisors[p] = max(sqrt(squares[p]), the mean of these roots over the image, epsilon)."""
@@ -73,7 +63,7 @@ def contrast_divisors(count: Int, squares: Floats, divisors: Floats, pixels: Int
         start, own = image * pixels, ZERO
         for pixel in range(thread, pixels, ROW_THREADS):
             own += f32(math.sqrt(read(squares, start, pixel)))
-        least = max(_sum(shared, thread, own) / f32(pixels), epsilon)
+        least = max(block_sum(shared, thread, own) / f32(pixels), epsilon)
         for pixel in range(thread, pixels, ROW_THREADS):
             root = f32(math.sqrt(read(squares, start, pixel)))
             # Not max(), which would lose a NaN.
@@ -100,8 +90,8 @@ def contrast_slopes(
             if root < divisor:  # the mean of all roots took its place, or epsilon did
                 own -= read(means, start, pixel) * f32(channels) / (divisor * divisor)
                 least = divisor
-        roots = _sum(shared, thread, roots) / f32(pixels)
-        own = _sum(shared, thread, ZERO if least > roots else own) / f32(pixels)
+        roots = block_sum(shared, thread, roots) / f32(pixels)
+        own = block_sum(shared, thread, ZERO if least > roots else own) / f32(pixels)
         for pixel in range(thread, pixels, ROW_THREADS):
             root, divisor = (
                 f32(math.sqrt(read(squares, start, pixel))),

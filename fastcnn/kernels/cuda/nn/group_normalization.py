@@ -14,7 +14,7 @@ from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.indexing import quotient
 from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, elements, inline, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
-from fastcnn.kernels.cuda.runtime.reduction import sum_rows
+from fastcnn.kernels.cuda.runtime.reduction import block_sum
 
 f32 = np.float32
 ZERO, ONE = f32(0), f32(1)
@@ -22,16 +22,6 @@ ZERO, ONE = f32(0), f32(1)
 
 def _a_block_a_group(count: int, values: dict[str, Any]) -> tuple[int, int]:
     return a_block_a_row(count * values["rows"] * values["groups"])
-
-
-@inline
-def _sum(shared, thread, own):
-    """Return the sum of what the block's threads found."""
-    shared[thread] = own
-    sum_rows(shared, thread, 1)
-    total = shared[0]
-    cuda.syncthreads()
-    return total
 
 
 @inline
@@ -66,12 +56,12 @@ def group_norm(
         own = ZERO
         for i in range(thread, size, ROW_THREADS):
             own += read(x, start, _offset(i, groups, width)[0])
-        mean = _sum(shared, thread, own) / f32(size)
+        mean = block_sum(shared, thread, own) / f32(size)
         own = ZERO
         for i in range(thread, size, ROW_THREADS):
             difference = read(x, start, _offset(i, groups, width)[0]) - mean
             own += difference * difference
-        variance = _sum(shared, thread, own) / f32(size)
+        variance = block_sum(shared, thread, own) / f32(size)
         inverse = ONE / f32(math.sqrt(variance + epsilon))
         if thread == 0:
             write(moments, 2 * number, 0, mean)
@@ -116,8 +106,8 @@ def group_norm_dx(
             slope = read(dy, start, offset) * (read(gamma, channel, c) if gamma.size > 0 else ONE)
             total += slope
             product += slope * ((read(x, start, offset) - mean) * inverse)
-        total = _sum(shared, thread, total) / f32(size)
-        product = _sum(shared, thread, product) / f32(size)
+        total = block_sum(shared, thread, total) / f32(size)
+        product = block_sum(shared, thread, product) / f32(size)
         for i in range(thread, size, ROW_THREADS):
             offset, c = _offset(i, groups, width)
             slope = read(dy, start, offset) * (read(gamma, channel, c) if gamma.size > 0 else ONE)

@@ -26,7 +26,7 @@ from fastcnn.kernels.cuda.runtime.kernel import (
     inline,
     kernel,
 )
-from fastcnn.kernels.cuda.runtime.reduction import sum_rows
+from fastcnn.kernels.cuda.runtime.reduction import block_sum, sum_rows
 from fastcnn.kernels.shared import losses as loss_functions
 from fastcnn.kernels.shared import optimizers as update_functions
 from fastcnn.kernels.shared.row import every, first, largest, summed
@@ -230,16 +230,6 @@ def sum_parts(sums: Doubles, spans: Longs, parameters: Int):
         sums[2 * start], sums[2 * start + 1] = shared[0], shared[1]
 
 
-@inline
-def _total(own, shared, thread):
-    """Return the sum of the threads' own values."""
-    shared[thread] = own
-    sum_rows(shared, thread, 1)
-    total = shared[0]
-    cuda.syncthreads()
-    return total
-
-
 @kernel(lambda count, values: (1, THREADS))
 def check_gradients(
     count: Int, sums: Doubles, spans: Longs, control: Longs, loss: Floats, factors: Floats,
@@ -274,9 +264,9 @@ def check_gradients(
         cuda.syncthreads()
     for image in range(thread, count, THREADS):
         losses += f64(loss[image])
-    squares = _total(squares, shared, thread)
-    penalty = _total(penalty, shared, thread)
-    losses = _total(losses, shared, thread)
+    squares = block_sum(shared, thread, squares)
+    penalty = block_sum(shared, thread, penalty)
+    losses = block_sum(shared, thread, losses)
     limit = f64(clip_all)
     if limit > 0.0:
         for p in range(thread, parameters, THREADS):

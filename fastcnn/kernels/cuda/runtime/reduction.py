@@ -24,6 +24,19 @@ def sum_rows(values, thread, width):
 
 
 @inline
+def block_sum(shared, thread, own):
+    """Return the sum of what all threads of a block have of their own.
+
+    `shared` has an element for each thread; their number is a power of two.
+    """
+    shared[thread] = own
+    sum_rows(shared, thread, 1)
+    total = shared[0]
+    cuda.syncthreads()
+    return total
+
+
+@inline
 def largest(values, thread):
     """values[0] = the largest of values, as many as the block has threads, a power of two."""
     half = values.size // 2
