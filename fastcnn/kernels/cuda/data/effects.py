@@ -7,7 +7,7 @@ in the stream.
 import numpy as np
 
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image
 from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, Longs, inline, kernel
 from fastcnn.kernels.cuda.runtime.rounding import cut, product
 
@@ -107,11 +107,8 @@ def erase_boxes(
 ):
     """x[n, height, width, channels] = fill[channels] within boxes[n, 4], (first row, end row, first
     column, end column); without a fill, numbers that are uniform from low to high."""
-    i, n = cuda.grid(2)
     size = height * width * channels
-    if i >= size:
-        return
-    row, column, channel = position(i, width, channels)
+    i, n, row, column, channel = own_element(height, width, channels, count)
     while n < count:
         top, left = max(boxes[4 * n], 0), max(boxes[4 * n + 2], 0)
         right = min(boxes[4 * n + 3], width)

@@ -12,7 +12,7 @@ from fastcnn.kernels.call import BATCH, IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cuda.nn.activation import rectified
 from fastcnn.kernels.cuda.nn.pooling import covering
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image, position, quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, kernel, once
 from fastcnn.kernels.cuda.runtime.memory_access import read
 from fastcnn.kernels.shared.problem_sizes import image_sizes
@@ -27,11 +27,7 @@ def locally_connected(
     stride_h: Int, stride_w: Int, top: Int, left: Int, relu: Int,
 ):  # fmt: skip
     """y[OH, OW, F] = the products of each pixel's window with its kernel[KH * KW * C, F]."""
-    e, n = cuda.grid(2)
-    outputs = out_height * out_width * filters
-    if e >= outputs:
-        return
-    out_row, out_column, f = position(e, out_width, filters)
+    e, n, out_row, out_column, f = own_element(out_height, out_width, filters, count)
     first_row, first_column = out_row * stride_h - top, out_column * stride_w - left
     first = np.int64(out_row * out_width + out_column) * taps_h * taps_w * channels * filters + f
     while n < count:
@@ -45,7 +41,7 @@ def locally_connected(
                     weight = (tap_h * taps_w + tap_w) * channels * filters
                     for c in range(channels):
                         total += read(x, at, c) * read(kernel, first, weight + c * filters)
-        y[n * outputs + e] = rectified(total, relu)
+        y[n * out_height * out_width * filters + e] = rectified(total, relu)
         n += cuda.gridDim.y
 
 
@@ -56,11 +52,7 @@ def locally_connected_dx(
     stride_w: Int, top: Int, left: Int,
 ):  # fmt: skip
     """dx[H, W, C] = the sums of dy * kernel over the windows that cover a pixel."""
-    e, n = cuda.grid(2)
-    size = height * width * channels
-    if e >= size:
-        return
-    row, column, c = position(e, width, channels)
+    e, n, row, column, c = own_element(height, width, channels, count)
     first_row, end_row = covering(row, taps_h, stride_h, top, out_height)
     first_column, end_column = covering(column, taps_w, stride_w, left, out_width)
     while n < count:
@@ -74,7 +66,7 @@ def locally_connected_dx(
                 at = (n * out_height * out_width + pixel) * filters
                 for f in range(filters):
                     total += read(dy, at, f) * read(kernel, (tap * channels + c) * filters, f)
-        dx[n * size + e] = total
+        dx[n * height * width * channels + e] = total
         n += cuda.gridDim.y
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastcnn.kernels.cuda.nn.activation import rectified
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image, position, quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read, write
 
@@ -61,11 +61,8 @@ def max_pool(
     top: Int, left: Int, relu: Int, covers: Int, two_by_two: Int,
 ):  # fmt: skip
     """y[OH, OW, C] = the largest of each window; index = its place in the window, where asked."""
-    e, n = cuda.grid(2)
     outputs = out_height * out_width * channels
-    if e >= outputs:
-        return
-    out_row, out_column, c = position(e, out_width, channels)
+    e, n, out_row, out_column, c = own_element(out_height, out_width, channels, count)
     row, last_row = inside(out_row, window_h, stride_h, top, height)
     column, last_column = inside(out_column, window_w, stride_w, left, width)
     first = (row * width + column) * channels + c
@@ -151,11 +148,7 @@ def average_pool(
     counted_left: Int, counted_right: Int,
 ):  # fmt: skip
     """y[OH, OW, C] = the mean of each window's part inside the image."""
-    e, n = cuda.grid(2)
-    outputs = out_height * out_width * channels
-    if e >= outputs:
-        return
-    out_row, out_column, c = position(e, out_width, channels)
+    e, n, out_row, out_column, c = own_element(out_height, out_width, channels, count)
     row, last_row = inside(out_row, window_h, stride_h, top, height)
     column, last_column = inside(out_column, window_w, stride_w, left, width)
     rows = _counted(out_row, window_h, stride_h, top, height, counted_top, counted_bottom)
@@ -171,7 +164,7 @@ def average_pool(
                 total += read(x, to, 0)
                 to += channels
             at += width * channels
-        y[n * outputs + e] = total * share
+        y[n * out_height * out_width * channels + e] = total * share
         n += cuda.gridDim.y
 
 
@@ -183,11 +176,7 @@ def average_pool_dx(
     counted_left: Int, counted_right: Int,
 ):  # fmt: skip
     """dx[H, W, C] = dy shared among each window's part inside the image."""
-    e, n = cuda.grid(2)
-    size = height * width * channels
-    if e >= size:
-        return
-    row, column, c = position(e, width, channels)
+    e, n, row, column, c = own_element(height, width, channels, count)
     first_row, end_row = covering(row, window_h, stride_h, top, out_height)
     first_column, end_column = covering(column, window_w, stride_w, left, out_width)
     while n < count:
@@ -201,5 +190,5 @@ def average_pool_dx(
                 )
                 total += read(dy, at, 0) / np.float32(rows * columns)
                 at += channels
-        dx[n * size + e] = total
+        dx[n * height * width * channels + e] = total
         n += cuda.gridDim.y

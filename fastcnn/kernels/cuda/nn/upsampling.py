@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel
 from fastcnn.kernels.shared import upsampling
 
@@ -19,11 +19,7 @@ def upsample(
     scale_w: Int, linear: Int,
 ):  # fmt: skip
     """y[SH * H, SW * W, C] = x[H, W, C] enlarged, of each image."""
-    number, n = cuda.grid(2)
-    size = height * scale_h * width * scale_w * channels
-    if number >= size:
-        return
-    i, j, c = position(number, width * scale_w, channels)
+    number, n, i, j, c = own_element(height * scale_h, width * scale_w, channels, count)
     top, bottom, down = _source(i, scale_h, height, linear)
     left, right, across = _source(j, scale_w, width, linear)
     while n < count:
@@ -35,7 +31,7 @@ def upsample(
             value += x[upper + right * channels] * ((ONE - down) * across)
             value += x[lower + left * channels] * (down * (ONE - across))
             value += x[lower + right * channels] * (down * across)
-        y[n * size + number] = value
+        y[n * height * scale_h * width * scale_w * channels + number] = value
         n += cuda.gridDim.y
 
 
@@ -45,11 +41,7 @@ def upsample_dx(
     scale_w: Int, linear: Int,
 ):  # fmt: skip
     """dx[H, W, C]: of each pixel the sum of dy, by the weights that it has, of each image."""
-    number, n = cuda.grid(2)
-    size = height * width * channels
-    if number >= size:
-        return
-    h, w, c = position(number, width, channels)
+    number, n, h, w, c = own_element(height, width, channels, count)
     top, left = _first_reader(h, scale_h, linear), _first_reader(w, scale_w, linear)
     bottom = _end_of_readers(h, scale_h, height, linear)
     right = _end_of_readers(w, scale_w, width, linear)
@@ -61,5 +53,5 @@ def upsample_dx(
             for j in range(left, right):
                 weight = down * _share(j, w, scale_w, width, linear)
                 total += dy[(at + j) * channels + c] * weight
-        dx[n * size + number] = total
+        dx[n * height * width * channels + number] = total
         n += cuda.gridDim.y

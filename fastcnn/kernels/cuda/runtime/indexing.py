@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import MOST_BLOCKS, THREADS, Launch, inline
 
 WARP = 32
@@ -16,8 +17,8 @@ MOST_ROWS = 65535  # of a grid: CUDA's limit for its second dimension
 def per_image(*names: str) -> Launch:
     """Return a launch with a thread for each element of an image, and images in rows of blocks.
 
-    A thread finds out once which element it has, then goes through several images: from its row
-    of blocks, n = cuda.grid(2)[1], in steps of cuda.gridDim.y.
+    A thread finds out once which element it has (`own_element`), then goes through several images:
+    from its row of blocks, n = cuda.grid(2)[1], in steps of cuda.gridDim.y.
     """
 
     def launch(count: int, values: dict[str, Any]) -> tuple[tuple[int, int], int]:
@@ -51,3 +52,19 @@ def position(i, width, channels):
     pixel = quotient(i, channels)
     row = quotient(pixel, width)
     return row, pixel - row * width, i - pixel * channels
+
+
+@inline
+def own_element(height, width, channels, count):
+    """Return which element of an image the thread has in a launch of `per_image`, and where it is.
+
+    Returns:
+        The element, the first of the thread's images, the element's row, column and channel. A
+        thread with no element of its own has the last one, and no image: it begins at `count`.
+    """
+    e, n = cuda.grid(2)
+    size = height * width * channels
+    if e >= size:
+        e, n = size - 1, count
+    row, column, c = position(e, width, channels)
+    return e, n, row, column, c
