@@ -19,6 +19,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     transpose,
     where_larger,
 )
+from fastcnn.kernels.shared import border
 
 PAD = record(
     *("x", "y", "scale", "offset"),
@@ -42,6 +43,8 @@ FOLD = record(
 )
 CONNECT = record("kernel", "numbers", "dense", "taps", "pairs", "connected")
 FOLD_BIAS = record("bias", "scale", "shift", "y", "size")
+
+_repeated = kernel_function(border.repeated)
 
 
 @kernel_function
@@ -88,15 +91,6 @@ def crop_image(pointer):
     at = op.x + 4 * (op.top * wide + op.left)
     for row in range(op.height):
         copy(op.y + 4 * row * op.row, at + 4 * row * wide, op.row)
-
-
-@kernel_function
-def _repeated(at, size, reflected):
-    """Return the pixel of an axis that stands at a place, which may lie outside."""
-    if reflected:
-        at = abs(at)
-        return at if at < size else 2 * (size - 1) - at
-    return min(max(at, 0), size - 1)
 
 
 @kernel(EXTEND)
@@ -287,6 +281,13 @@ def fold_gradient(pointer):
                     total[o] += partial[at + o]
 
 
+@kernel_function
+def _weights_of_tap(op, tap):
+    """Return a tap's weights for all pairs of channel and filter, and for those connected."""
+    dense = floats(op.dense + 4 * tap * op.pairs, op.pairs)
+    return dense, floats(op.kernel + 4 * tap * op.connected, op.connected)
+
+
 @kernel(CONNECT)
 def spread_kernel(pointer):
     """dense[taps, pairs] = kernel[taps, connected], a number for each pair of channel and filter
@@ -295,8 +296,7 @@ def spread_kernel(pointer):
     op = record_at(pointer)
     numbers = floats(op.numbers, op.pairs)
     for tap in range(op.taps):
-        dense = floats(op.dense + 4 * tap * op.pairs, op.pairs)
-        kernel = floats(op.kernel + 4 * tap * op.connected, op.connected)
+        dense, kernel = _weights_of_tap(op, tap)
         for pair in range(op.pairs):
             number = int(numbers[pair])
             dense[pair] = kernel[number - 1] if number > 0 else np.float32(0)
@@ -308,12 +308,10 @@ def gather_kernel(pointer):
     op = record_at(pointer)
     numbers = floats(op.numbers, op.pairs)
     for tap in range(op.taps):
-        dense = floats(op.dense + 4 * tap * op.pairs, op.pairs)
-        kernel = floats(op.kernel + 4 * tap * op.connected, op.connected)
+        dense, kernel = _weights_of_tap(op, tap)
         for pair in range(op.pairs):
-            number = int(numbers[pair])
-            if number > 0:
-                kernel[number - 1] = dense[pair]
+            if numbers[pair] > 0:
+                kernel[int(numbers[pair]) - 1] = dense[pair]
 
 
 @kernel(FOLD_BIAS)

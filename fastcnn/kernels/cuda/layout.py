@@ -6,11 +6,13 @@ import numpy as np
 
 from fastcnn.kernels.cuda.nn.activation import rectified
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image, quotient
 from fastcnn.kernels.cuda.runtime.kernel import Floats, Int, inline, kernel, once
 from fastcnn.kernels.cuda.runtime.memory_access import read
+from fastcnn.kernels.shared import border
 
 ZERO = np.float32(0)
+_repeated = inline(border.repeated)
 
 
 def _padded(count: int, values: dict[str, Any]) -> tuple[Any, int]:
@@ -73,15 +75,6 @@ def _extended(count: int, values: dict[str, Any]) -> tuple[Any, int]:
 
 
 @inline
-def _repeated(at, size, reflected):
-    """Return the pixel of an axis that stands at a place, which may lie outside."""
-    if reflected:
-        at = abs(at)
-        return at if at < size else 2 * (size - 1) - at
-    return min(max(at, 0), size - 1)
-
-
-@inline
 def _place(i, at, size, before):
     """Return the place i, of those where a pixel of an axis may stand, counted with the padding:
     those before the axis, its own, and those behind the axis."""
@@ -98,17 +91,13 @@ def extend_image(
     """y[top + H + bottom, left + W + right, C] = x[H, W, C] with its own pixels around it: those at
     the edge, or, where `reflected`, those that a mirror at the outermost pixels shows.
     """
-    i, n = cuda.grid(2)
-    wide = left + width + right
-    size = (top + height + bottom) * wide * channels
-    if i >= size:
-        return
-    row, column, c = position(i, wide, channels)
+    high, wide = top + height + bottom, left + width + right
+    i, n, row, column, c = own_element(high, wide, channels, count)
     row = _repeated(row - top, height, reflected)
     column = _repeated(column - left, width, reflected)
     at = (row * width + column) * channels + c
     while n < count:
-        y[n * size + i] = x[n * height * width * channels + at]
+        y[n * high * wide * channels + i] = x[n * height * width * channels + at]
         n += cuda.gridDim.y
 
 
@@ -118,11 +107,7 @@ def extend_image_dx(
     bottom: Int, left: Int, right: Int, reflected: Int,
 ):  # fmt: skip
     """dx[H, W, C] = the sum of dy wherever a pixel of x stands in y."""
-    e, n = cuda.grid(2)
-    size = height * width * channels
-    if e >= size:
-        return
-    row, column, c = position(e, width, channels)
+    e, n, row, column, c = own_element(height, width, channels, count)
     wide = left + width + right
     image = (top + height + bottom) * wide * channels
     while n < count:
@@ -134,7 +119,7 @@ def extend_image_dx(
                     place = _place(j, column, width, left)
                     if _repeated(place - left, width, reflected) == column:
                         total += read(dy, n * image, (line * wide + place) * channels + c)
-        dx[n * size + e] = total
+        dx[n * height * width * channels + e] = total
         n += cuda.gridDim.y
 
 

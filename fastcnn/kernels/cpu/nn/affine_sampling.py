@@ -24,6 +24,7 @@ from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import fma, load, splat, store
+from fastcnn.kernels.shared import affine_sampling
 
 SIZES = ("height", "width", "channels", "out_height", "out_width")
 AFFINE_SAMPLE = record("x", "theta", "y", *SIZES)
@@ -32,22 +33,9 @@ AFFINE_SAMPLE_DTHETA = record("x", "theta", "dy", "dtheta", *SIZES)
 
 f32 = np.float32
 ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
-
-
-@kernel_function
-def step_of(at, size, source):
-    """Return how far pixel `at` of an axis of y lies from its middle, in twice x's pixels."""
-    return f32(2 * at + 1 - size) * (f32(source) / f32(size))
-
-
-@kernel_function
-def place_of(across, down, first, second, shift, source, ratio):
-    """Return the place along an axis of x that a pixel of y shows, in pixels.
-
-    `across` and `down` are its steps, in the units of x's own axis and of the other one, whose
-    `ratio` to it makes them alike.
-    """
-    return HALF * (first * across + second * (down * ratio) + shift * f32(source) + f32(source - 1))
+step_of = kernel_function(affine_sampling.step_of)
+place_of = kernel_function(affine_sampling.place_of)
+_meets, _weight = kernel_function(affine_sampling.meets), kernel_function(affine_sampling.weight)
 
 
 @kernel_function
@@ -59,18 +47,6 @@ def _places(op, theta, i, j):
     column = place_of(across, down, theta[0], theta[1], theta[2], op.width, wide)
     row = place_of(down, across, theta[4], theta[3], theta[5], op.height, high)
     return row, column, across, down * wide, across * high, down
-
-
-@kernel_function
-def _meets(place, size):
-    """Say whether one of an axis's pixels is less than a pixel away."""
-    return place > f32(-1) and place < f32(size)
-
-
-@kernel_function
-def _weight(place, at, size):
-    """Return how much a pixel counts at a place: 0 for one outside the axis."""
-    return ONE - abs(place - f32(at)) if at >= 0 and at < size else ZERO
 
 
 @kernel(AFFINE_SAMPLE)

@@ -18,31 +18,14 @@ from fastcnn.kernels.cpu.nn.pooling import GEOMETRY, window_of
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
+from fastcnn.kernels.shared.norm import norm_functions
 
 LP_POOL = record("x", "y", *GEOMETRY, "norm")
 LP_POOL_DX = record("x", "y", "dy", "dx", *GEOMETRY, "norm")
 
 f32 = np.float32
 ZERO, ONE, TWO = f32(0), f32(1), f32(2)
-
-
-@kernel_function
-def raised(base, exponent):
-    """Return base^exponent of a base from 0."""
-    if exponent == TWO:
-        return base * base
-    return power(base, exponent) if base != ZERO else ZERO
-
-
-@kernel_function
-def slope(x, y, norm):
-    """Return the derivative of a norm y by one of its numbers x."""
-    if y == ZERO or x == ZERO:
-        return ZERO
-    share = abs(x) / y
-    if norm != TWO:
-        share = raised(share, norm - ONE)
-    return share if x > ZERO else -share
+raised, slope = norm_functions(kernel_function, power)
 
 
 @kernel_function

@@ -11,34 +11,22 @@ from typing import Any
 import numpy as np
 
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position, quotient
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image, quotient
 from fastcnn.kernels.cuda.runtime.kernel import MOST_BLOCKS, Floats, Int, inline, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read
 from fastcnn.kernels.cuda.runtime.reduction import sum_rows
+from fastcnn.kernels.shared import affine_sampling
 
 f32 = np.float32
 ZERO, ONE, TWO, HALF = f32(0), f32(1), f32(2), f32(0.5)
 THREADS = 128 if not SIMULATED else 8
+step_of = inline(affine_sampling.step_of)
+place_of = inline(affine_sampling.place_of)
+_meets, _weight = inline(affine_sampling.meets), inline(affine_sampling.weight)
 
 
 def _a_block_an_image(count: int, values: dict[str, Any]) -> tuple[int, int]:
     return max(1, min(MOST_BLOCKS, count)), THREADS
-
-
-@inline
-def step_of(at, size, source):
-    """Return how far pixel `at` of an axis of y lies from its middle, in twice x's pixels."""
-    return f32(2 * at + 1 - size) * (f32(source) / f32(size))
-
-
-@inline
-def place_of(across, down, first, second, shift, source, ratio):
-    """Return the place along an axis of x that a pixel of y shows, in pixels.
-
-    `across` and `down` are its steps, in the units of x's own axis and of the other one, whose
-    `ratio` to it makes them alike.
-    """
-    return HALF * (first * across + second * (down * ratio) + shift * f32(source) + f32(source - 1))
 
 
 @inline
@@ -50,18 +38,6 @@ def _places(theta, at, i, j, height, width, out_height, out_width):
     d, e, f = read(theta, at, 3), read(theta, at, 4), read(theta, at, 5)
     column = place_of(across, down, a, b, c, width, wide)
     return place_of(down, across, e, d, f, height, high), column
-
-
-@inline
-def _meets(place, size):
-    """Say whether one of an axis's pixels is less than a pixel away."""
-    return place > f32(-1) and place < f32(size)
-
-
-@inline
-def _weight(place, at, size):
-    """Return how much a pixel counts at a place: 0 for one outside the axis."""
-    return ONE - abs(place - f32(at)) if at >= 0 and at < size else ZERO
 
 
 @inline
@@ -87,11 +63,7 @@ def affine_sample(
     out_height: Int, out_width: Int,
 ):  # fmt: skip
     """y[OH, OW, C] = x[H, W, C] where theta[6] says, between its pixels."""
-    k, image = cuda.grid(2)
-    outputs = out_height * out_width * channels
-    if k >= outputs:
-        return
-    i, j, c = position(k, out_width, channels)
+    k, image, i, j, c = own_element(out_height, out_width, channels, count)
     while image < count:
         row, column = _places(theta, image * 6, i, j, height, width, out_height, out_width)
         total = row + column if row != row or column != column else ZERO  # NaN stays
@@ -103,7 +75,7 @@ def affine_sample(
                     if weight != ZERO:
                         at = ((image * height + m) * width + n) * channels
                         total += weight * read(x, at, c)
-        y[image * outputs + k] = total
+        y[image * out_height * out_width * channels + k] = total
         image += cuda.gridDim.y
 
 
@@ -113,11 +85,7 @@ def affine_sample_dx(
     out_height: Int, out_width: Int,
 ):  # fmt: skip
     """dx[H, W, C] = the sums of dy[OH, OW, C], weighed, where it shows a pixel."""
-    k, image = cuda.grid(2)
-    size = height * width * channels
-    if k >= size:
-        return
-    m, n, c = position(k, width, channels)
+    k, image, m, n, c = own_element(height, width, channels, count)
     while image < count:
         at = image * 6
         # From one column of y to the next, in columns and in rows of x.
@@ -134,7 +102,7 @@ def affine_sample_dx(
                     weight = _weight(row, m, height) * _weight(column, n, width)
                     shown = ((image * out_height + i) * out_width + j) * channels
                     total += weight * read(dy, shown, c)
-        dx[image * size + k] = total
+        dx[image * height * width * channels + k] = total
         image += cuda.gridDim.y
 
 

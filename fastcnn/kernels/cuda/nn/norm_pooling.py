@@ -11,32 +11,15 @@ import numpy as np
 from fastcnn.kernels.cuda.nn.local_normalization import power
 from fastcnn.kernels.cuda.nn.pooling import covering, inside
 from fastcnn.kernels.cuda.runtime.device import cuda
-from fastcnn.kernels.cuda.runtime.indexing import per_image, position
+from fastcnn.kernels.cuda.runtime.indexing import own_element, per_image
 from fastcnn.kernels.cuda.runtime.kernel import Float, Floats, Int, inline, kernel
 from fastcnn.kernels.cuda.runtime.memory_access import read
+from fastcnn.kernels.shared.norm import norm_functions
 
 f32 = np.float32
 ZERO, ONE, TWO = f32(0), f32(1), f32(2)
 INFINITY = f32(np.inf)
-
-
-@inline
-def raised(base, exponent):
-    """Return base^exponent of a base from 0."""
-    if exponent == TWO:
-        return base * base
-    return power(base, exponent) if base != ZERO else ZERO
-
-
-@inline
-def slope(x, y, norm):
-    """Return the derivative of a norm y by one of its numbers x."""
-    if y == ZERO or x == ZERO:
-        return ZERO
-    share = abs(x) / y
-    if norm != TWO:
-        share = raised(share, norm - ONE)
-    return share if x > ZERO else -share
+raised, slope = norm_functions(inline, power)
 
 
 @kernel(per_image("out_height", "out_width", "channels"))
@@ -46,11 +29,7 @@ def lp_pool(
     relu: Int, covers: Int, two_by_two: Int, norm: Float,
 ):  # fmt: skip
     """y[OH, OW, C] = the norm of each window's part inside the image."""
-    e, n = cuda.grid(2)
-    outputs = out_height * out_width * channels
-    if e >= outputs:
-        return
-    out_row, out_column, c = position(e, out_width, channels)
+    e, n, out_row, out_column, c = own_element(out_height, out_width, channels, count)
     row, last_row = inside(out_row, window_h, stride_h, top, height)
     column, last_column = inside(out_column, window_w, stride_w, left, width)
     while n < count:
@@ -69,7 +48,7 @@ def lp_pool(
                     total += raised(value / largest, norm)
             root = f32(math.sqrt(total)) if norm == TWO else power(total, ONE / norm)
             result = largest * root
-        y[n * outputs + e] = result
+        y[n * out_height * out_width * channels + e] = result
         n += cuda.gridDim.y
 
 
@@ -80,11 +59,8 @@ def lp_pool_dx(
     stride_w: Int, top: Int, left: Int, relu: Int, covers: Int, two_by_two: Int, norm: Float,
 ):  # fmt: skip
     """dx[H, W, C] = dy's share of each number in each window that has it; 0 where the norm is."""
-    e, n = cuda.grid(2)
     size = height * width * channels
-    if e >= size:
-        return
-    row, column, c = position(e, width, channels)
+    e, n, row, column, c = own_element(height, width, channels, count)
     first_row, end_row = covering(row, window_h, stride_h, top, out_height)
     first_column, end_column = covering(column, window_w, stride_w, left, out_width)
     while n < count:
