@@ -61,6 +61,13 @@ def _sum_of_squares(op, at, mean):
     return sum_of_lanes(total)
 
 
+@kernel_function
+def _group_of(op, number):
+    """Return which of a row's groups has a number among all, and how far on it starts, in bytes."""
+    row, group = number // op.groups, number % op.groups
+    return group, 4 * (row * op.pixels * op.groups + group) * op.width
+
+
 @kernel(GROUP_NORM)
 def group_norm(pointer):
     """y = gamma * (x - mean) / sqrt(variance + epsilon) + beta; moments [rows, groups, 2] become
@@ -69,8 +76,7 @@ def group_norm(pointer):
     moments = floats(op.moments, 2 * op.rows * op.groups)
     step, size = 4 * op.groups * op.width, op.pixels * op.width
     for number in range(op.rows * op.groups):
-        row, group = number // op.groups, number % op.groups
-        start = row * op.pixels * step + 4 * group * op.width
+        group, start = _group_of(op, number)
         mean = f32(_sum(op, op.x + start) / size)
         variance = _sum_of_squares(op, op.x + start, mean) / size
         inverse = f32(1.0 / math.sqrt(variance + as_float(op.epsilon)))
@@ -94,8 +100,7 @@ def group_norm_products(pointer):
     moments = floats(op.moments, 2 * op.rows * op.groups)
     step = 4 * op.groups * op.width
     for number in range(op.rows * op.groups):
-        row, group = number // op.groups, number % op.groups
-        start = row * op.pixels * step + 4 * group * op.width
+        _, start = _group_of(op, number)
         below, unit = splat(-moments[2 * number]), splat(moments[2 * number + 1])
         for c in range(0, op.width, LANES):
             lanes, at = min(LANES, op.width - c), start + 4 * c
@@ -113,8 +118,7 @@ def group_norm_dx(pointer):
     moments = floats(op.moments, 2 * op.rows * op.groups)
     step, size = 4 * op.groups * op.width, op.pixels * op.width
     for number in range(op.rows * op.groups):
-        row, group = number // op.groups, number % op.groups
-        start = row * op.pixels * step + 4 * group * op.width
+        group, start = _group_of(op, number)
         below, unit = splat(-moments[2 * number]), splat(moments[2 * number + 1])
         total, product = splat(0.0), splat(0.0)
         for c in range(0, op.width, LANES):

@@ -123,6 +123,15 @@ def moving_scale_shift(pointer):
 
 
 @kernel_function
+def _gate_of(op, c, lanes):
+    """Return the scale and shift after which ReLU decides what dy counts, of some channels."""
+    # Without a gate everything passes: 0 * x + 1 is above zero.
+    scale = load(op.scale + 4 * c, lanes) if op.scale else splat(0.0)
+    shift = load(op.shift + 4 * c, lanes) if op.scale else splat(1.0)
+    return scale, shift
+
+
+@kernel_function
 def _let_through(x, dy, scale, shift):
     """Return dy where ReLU let scale * x + shift through, else zero."""
     zero = splat(0.0)
@@ -140,9 +149,7 @@ def batch_norm_sums(pointer):
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
         below = multiply(load(op.moments + 4 * c, lanes), splat(-1.0))
-        # Without a gate everything passes: 0 * x + 1 is above zero.
-        scale = load(op.scale + 4 * c, lanes) if op.scale else splat(0.0)
-        shift = load(op.shift + 4 * c, lanes) if op.scale else splat(1.0)
+        scale, shift = _gate_of(op, c, lanes)
         dy_sum, product = splat(0.0), splat(0.0)
         dy_odd, product_odd = splat(0.0), splat(0.0)
         at = 4 * c
@@ -205,8 +212,7 @@ def batch_norm_dx(pointer):
         lanes = min(LANES, op.channels - c)
         at = op.coefficients + 4 * c
         a, b, d = load(at, lanes), load(at + step, lanes), load(at + 2 * step, lanes)
-        scale = load(op.scale + 4 * c, lanes) if op.scale else splat(0.0)
-        shift = load(op.shift + 4 * c, lanes) if op.scale else splat(1.0)
+        scale, shift = _gate_of(op, c, lanes)
         place = 4 * c
         for _ in range(op.pixels):
             x = load(op.x + place, lanes)
