@@ -40,11 +40,13 @@ def _each(numbers: str) -> Launch:
 
 
 @inline
-def tile_of(place, columns, tiles_w):
-    """Return the tile, its row and column, and the channel of number `place` among [tiles, C]."""
+def own_tile(columns, tiles_w):
+    """Return the image of a thread of `_each`, its tile, the tile's row and column, its channel."""
+    image = cuda.blockIdx.y + cuda.gridDim.y * cuda.blockIdx.z
+    place = cuda.grid(1)
     tile = quotient(place, columns)
     row = quotient(tile, tiles_w)
-    return tile, row, int32(tile - row * tiles_w), int32(place - tile * columns)
+    return image, tile, row, int32(tile - row * tiles_w), int32(place - tile * columns)
 
 
 @inline
@@ -106,10 +108,9 @@ def _make_inputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
         top: Int, left: Int, channels: Int,
     ):  # fmt: skip
         tiles = tiles_h * tiles_w
-        image = cuda.blockIdx.y + cuda.gridDim.y * cuda.blockIdx.z
-        if image >= count or cuda.grid(1) >= tiles * channels:
+        image, tile, tile_row, tile_column, c = own_tile(channels, tiles_w)
+        if image >= count or tile >= tiles:
             return
-        tile, tile_row, tile_column, c = tile_of(cuda.grid(1), channels, tiles_w)
         first_row, first_column = int32(m * tile_row - top), int32(m * tile_column - left)
         rows = cuda.local.array(window, int32)
         starts = cuda.local.array(window, uint64)
@@ -147,10 +148,9 @@ def _make_outputs(name: str, matrix: np.ndarray, m: int) -> Kernel:
         out_height: Int, out_width: Int, filters: Int, rectified: Int,
     ):  # fmt: skip
         tiles = tiles_h * tiles_w
-        image = cuda.blockIdx.y + cuda.gridDim.y * cuda.blockIdx.z
-        if image >= count or cuda.grid(1) >= tiles * filters:
+        image, tile, tile_row, tile_column, f = own_tile(filters, tiles_w)
+        if image >= count or tile >= tiles:
             return
-        tile, tile_row, tile_column, f = tile_of(cuda.grid(1), filters, tiles_w)
         row, column = m * tile_row, m * tile_column
         high, wide = int32(out_height - row), int32(out_width - column)
         values = cuda.local.array(size, float32)
