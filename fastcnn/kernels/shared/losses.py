@@ -41,6 +41,13 @@ def _exponentials(z, out):
     return top, summed(total)
 
 
+@register_jitable(error_model="numpy")  # which divides without a look at what by
+def _smoothed(probability, option, classes):
+    """Return the probability of one of so many classes, moved by the share `option` towards that
+    which all would have alike."""
+    return probability * (ONE - option) + option / classes
+
+
 def softmax(z, out):
     """Write the softmax of the row z into out, which may be z itself."""
     _, total = _exponentials(z, out)
@@ -64,17 +71,16 @@ def softmax_cross_entropy_dense(z, target, dz, scale, option):
     """Cross-entropy of softmax(z) against a distribution; option is the label smoothing."""
     top, total = _exponentials(z, dz)
     log_total = np.float32(math.log(total))
-    keep = ONE - option
-    share = option / np.float32(z.size)
+    classes = np.float32(z.size)
     mass = ZERO
     loss = ZERO
     for j in every(z.size):
-        t = target[j] * keep + share
+        t = _smoothed(target[j], option, classes)
         mass += t
         loss += t * (log_total + (top - z[j]))
     mass, loss = summed(mass), summed(loss)
     for j in every(z.size):
-        t = target[j] * keep + share
+        t = _smoothed(target[j], option, classes)
         dz[j] = scale * (mass * (dz[j] / total) - t)
     return loss
 
@@ -104,12 +110,11 @@ def cross_entropy_dense(z, target, dz, scale, option):
     for j in every(z.size):
         total += z[j]
     total = summed(total)
-    keep = ONE - option
-    share = option / np.float32(z.size)
+    classes = np.float32(z.size)
     mass = ZERO
     loss = ZERO
     for j in every(z.size):
-        t = target[j] * keep + share
+        t = _smoothed(target[j], option, classes)
         p = z[j] / total
         if p < SMALLEST or p > LARGEST:
             p = min(max(p, SMALLEST), LARGEST)
@@ -127,11 +132,9 @@ def cross_entropy_dense(z, target, dz, scale, option):
 def sigmoid_binary_cross_entropy(z, target, dz, scale, option):
     """Binary cross-entropy of sigmoid(z), the mean over the row; option smooths the labels."""
     n = np.float32(z.size)
-    keep = ONE - option
-    share = HALF * option
     loss = ZERO
     for j in every(z.size):
-        t = target[j] * keep + share
+        t = _smoothed(target[j], option, TWO)
         e = np.float32(math.exp(-abs(z[j])))
         p = ONE / (ONE + e)
         if z[j] < ZERO:
@@ -144,11 +147,9 @@ def sigmoid_binary_cross_entropy(z, target, dz, scale, option):
 def binary_cross_entropy(z, target, dz, scale, option):
     """Binary cross-entropy of the probabilities z, the mean over the row; option smooths."""
     n = np.float32(z.size)
-    keep = ONE - option
-    share = HALF * option
     loss = ZERO
     for j in every(z.size):
-        t = target[j] * keep + share
+        t = _smoothed(target[j], option, TWO)
         p = z[j]
         if p < SMALLEST or p > LARGEST:
             p = min(max(p, SMALLEST), LARGEST)
