@@ -118,6 +118,19 @@ def test_twins(name):
             assert parameters(there[key]) == parameters(here), full
 
 
+@pytest.mark.parametrize("table", ("FORWARD", "BACKWARD"))
+def test_activations_are_twins(table):
+    """Most are made in a loop, and have no name in their file."""
+    cpu, cuda = (
+        vars(importlib.import_module(f"fastcnn.kernels.{device}.nn.activation_functions"))[table]
+        for device in ("cpu", "cuda")
+    )
+    assert set(cpu) == set(cuda)
+    for name, here in cpu.items():
+        assert cuda[name].name == here.name
+        assert parameters(cuda[name]) == parameters(here), name
+
+
 def parameters(one: object) -> list[str]:
     if isinstance(one, CpuKernel):
         return [field for field in one.fields if field not in HEADER]
