@@ -29,7 +29,10 @@ COMPILING = {
     *("tile_kernel", "Kernel", "_named", "overload", "lower_cast", "part"),
 }
 # Plain functions that both devices compile.
-COMPILED = {"shared/losses.py", "shared/hinge.py", "shared/optimizers.py", "shared/row.py"}
+COMPILED = {
+    *("shared/affine_sampling.py", "shared/border.py", "shared/hinge.py", "shared/losses.py"),
+    *("shared/optimizers.py", "shared/row.py"),
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
