@@ -8,46 +8,16 @@ from typing import TYPE_CHECKING, Unpack
 
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
-from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.base import LayerOptions, Shape
+from fastcnn.layers.normalization import Normalization
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
-class _ImageNormalization(Layer):
+class _ImageNormalization(Normalization):
     """Normalizes parts of an image by their own mean and variance, in training and inference."""
-
-    def __init__(
-        self,
-        epsilon: float,
-        center: bool,
-        scale: bool,
-        beta_initializer: initializers.InitializerLike,
-        gamma_initializer: initializers.InitializerLike,
-        beta_regularizer: regularizers.RegularizerLike,
-        gamma_regularizer: regularizers.RegularizerLike,
-        **common: Unpack[LayerOptions],
-    ):
-        super().__init__(**common)
-        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
-        self.center = arguments.flag(self, "center", center)
-        self.scale = arguments.flag(self, "scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-
-    def parameters_of(self, shape: Shape) -> list[Parameter]:
-        """Return gamma and beta of a shape, as far as they are learnt."""
-        parameters = []
-        if self.scale:
-            gamma = Parameter(self, "gamma", shape, self.gamma_initializer, self.gamma_regularizer)
-            parameters.append(gamma)
-        if self.center:
-            beta = Parameter(self, "beta", shape, self.beta_initializer, self.beta_regularizer)
-            parameters.append(beta)
-        return parameters
 
     def lower_groups(
         self, program: Program, x: Buffer, rows: int, groups: int, channels: int

@@ -1,4 +1,4 @@
-"""Batch normalization."""
+"""Batch normalization, and what all normalizations with gamma and beta share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,42 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
-class BatchNormalization(Layer):
+class Normalization(Layer):
+    """What all normalizations share: epsilon, and gamma and beta behind them."""
+
+    def __init__(
+        self,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta_initializer: initializers.InitializerLike,
+        gamma_initializer: initializers.InitializerLike,
+        beta_regularizer: regularizers.RegularizerLike,
+        gamma_regularizer: regularizers.RegularizerLike,
+        **common: Unpack[LayerOptions],
+    ):
+        super().__init__(**common)
+        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
+        self.center = arguments.flag(self, "center", center)
+        self.scale = arguments.flag(self, "scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+
+    def parameters_of(self, shape: Shape) -> list[Parameter]:
+        """Return gamma and beta of a shape, as far as they are learnt."""
+        parameters = []
+        if self.scale:
+            gamma = Parameter(self, "gamma", shape, self.gamma_initializer, self.gamma_regularizer)
+            parameters.append(gamma)
+        if self.center:
+            beta = Parameter(self, "beta", shape, self.beta_initializer, self.beta_regularizer)
+            parameters.append(beta)
+        return parameters
+
+
+class BatchNormalization(Normalization):
     """Normalises each channel by the mean and variance of the batch.
 
     At inference the moving statistics take their place. Frozen (`trainable=False`), it uses the
@@ -63,27 +98,16 @@ class BatchNormalization(Layer):
         gamma_regularizer: regularizers.RegularizerLike = None,
         **common: Unpack[LayerOptions],
     ):
-        super().__init__(**common)
+        super().__init__(
+            *(epsilon, center, scale, beta_initializer, gamma_initializer),
+            *(beta_regularizer, gamma_regularizer),
+            **common,
+        )
         self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
-        self.epsilon = arguments.float32(self, "epsilon", epsilon, above=0)
-        self.center = arguments.flag(self, "center", center)
-        self.scale = arguments.flag(self, "scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
 
     def make_parameters(self, shape: Shape) -> list[Parameter]:
         channels = (shape[-1],)
-        parameters = []
-        if self.scale:
-            parameters.append(
-                Parameter(self, "gamma", channels, self.gamma_initializer, self.gamma_regularizer)
-            )
-        if self.center:
-            parameters.append(
-                Parameter(self, "beta", channels, self.beta_initializer, self.beta_regularizer)
-            )
+        parameters = self.parameters_of(channels)
         zeros, ones = initializers.get("zeros"), initializers.get("ones")
         parameters.append(Parameter(self, "moving_mean", channels, zeros, kind="moving"))
         parameters.append(Parameter(self, "moving_variance", channels, ones, kind="moving"))
