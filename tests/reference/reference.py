@@ -293,7 +293,7 @@ def sigmoid(x) -> Array:
 
 
 def leaky_relu(slope):
-    return lambda x: np.where(x > 0, x, slope * x), lambda x, y: np.where(x > 0, 1.0, slope)
+    return lambda x: np.where(x > 0, x, slope * x), lambda x, y: np.where(y > 0, 1.0, slope)
 
 
 def elu(alpha):

@@ -15,7 +15,7 @@ def activate(run, x, name, table=ref.ACTIVATIONS):
         y = ref.softmax(x)
         return y, lambda dy: ref.softmax_backward(dy, run.disturbed(y))
     function, derivative = table[name or "linear"]
-    y = function(x)
+    y = run.followed(function(x))
     # A derivative may be computed from the output as it was stored: 1 - y^2 of a saturated tanh
     # keeps few digits of it.
     return y, lambda dy: dy * derivative(x, run.disturbed(y))

@@ -99,7 +99,9 @@ def numeric_gradients(model, x, y, weight=None, training: bool = True, step: flo
 class Run:
     """One pass through a model: `values` by parameter path, and what the pass leaves behind.
 
-    With `dropout`, a training pass drops what the model's present step does; else nothing. `noise`
+    With `dropout`, a training pass drops what the model's present step does; else nothing. A pass
+    goes on from `outputs`, the model's own of some layers by path, as if each activation function
+    had computed them: a ReLU and the maximum behind it then decide as the model's did. `noise`
     is added to every layer's input, and to the outputs that a derivative reads, relative to each
     value: what is then different cannot be computed in less exact arithmetic either.
     """
@@ -112,6 +114,7 @@ class Run:
         dropout: bool = False,
         noise: float = 0,
         summed: dict[str, Array] | None = None,
+        outputs: dict[str, Array] | None = None,
     ):
         self.training = training
         self.values = values or {p.path: np.array(p.value, np.float64) for p in model.parameters}
@@ -119,6 +122,8 @@ class Run:
         self.gradients: dict[str, Array] = {}
         self.moving: dict[str, Array] = {}
         self.outputs: dict[str, Array] = {}  # by the layer's path
+        self.outputs_to_follow = outputs or {}
+        self.path = ""  # of the layer that is computed
         self.auxiliaries: list = []  # (auxiliary classifier, what it makes of the images)
         self.auxiliary_gradients: dict[str, Array] = {}  # of their outputs, by path
         self.drops = training and dropout
@@ -140,6 +145,10 @@ class Run:
             self.gradients[path] = self.gradients.get(path, 0.0) + gradient
             self.summed[path] = self.summed.get(path, 0.0) + summed
 
+    def followed(self, values):
+        """What goes on from the present layer's activation function: the model's own, if given."""
+        return self.outputs_to_follow.get(self.path, values)
+
     def disturbed(self, values):
         """The values with the run's noise."""
         if not self.noise:
@@ -150,6 +159,7 @@ class Run:
         """(y, backward) of layers one after another, where backward(dy) returns dx."""
         steps = []
         for layer in layers:
+            self.path = layer.path
             x, step = LAYERS[type(layer).__name__](self, layer, self.disturbed(x))
             self.outputs[layer.path] = x
             steps.append(step)
