@@ -12,12 +12,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numba import cuda
 from numba.cuda import types
-from numba.cuda.simulator import kernel, kernelapi
+from numba.cuda.simulator import api, kernel, kernelapi
+from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
 
 class Turn(kernel.BlockThread):
@@ -28,6 +30,11 @@ class Turn(kernel.BlockThread):
         self.syncthreads_blocked = False
         self._manager.stopped.release()
 
+    def run_through(self) -> None:
+        """Run in the caller's own thread, where another of the block has met no barrier."""
+        self.syncthreads = _refuse
+        super().run()
+
     def syncthreads(self) -> None:
         self.syncthreads_blocked = True
         self._manager.stopped.release()
@@ -37,8 +44,15 @@ class Turn(kernel.BlockThread):
             raise RuntimeError("another thread of the block failed")
 
 
+def _refuse() -> None:
+    raise RuntimeError("a thread waits at a barrier that another one of its block does not reach")
+
+
 class Turns(kernel.BlockManager):
-    """Runs the threads of a block, one at a time."""
+    """Runs the threads of a block, one at a time; those of a kernel without a barrier without a
+    change of threads, which takes longer than most of them."""
+
+    turn: Turn  # the one that runs
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
@@ -46,27 +60,44 @@ class Turns(kernel.BlockManager):
         self._order = random.Random(0)
 
     def run(self, grid_point: tuple[int, ...], *arguments: Any) -> None:
-        running = [
+        threads = [
             Turn(lambda: self._f(*arguments), self, grid_point, point, self._debug)
             for point in np.ndindex(*self._block_dim)
         ]
-        go_on = Turn.start
-        while running:
+        self._order.shuffle(threads)
+        first, *others = threads
+        self._go_on(Turn.start, first, threads)
+        if first.syncthreads_blocked:
+            for thread in others:
+                self._go_on(Turn.start, thread, threads)
+            self._from_barrier_to_barrier(threads)
+        else:
+            for thread in others:
+                Turns.turn = thread
+                thread.run_through()
+                _raise_of(thread)
+
+    def _from_barrier_to_barrier(self, threads: list[Turn]) -> None:
+        while running := [thread for thread in threads if thread.syncthreads_blocked]:
             self._order.shuffle(running)
             for thread in running:
-                go_on(thread)
-                self.stopped.acquire()
-                if thread.exception:
-                    self._abort(running)
-                    raise thread.exception[0].with_traceback(thread.exception[1])
-            running = [thread for thread in running if thread.syncthreads_blocked]
-            go_on = _resume
+                self._go_on(_resume, thread, threads)
+
+    def _go_on(self, start: Callable[[Turn], None], thread: Turn, threads: list[Turn]) -> None:
+        """Let a thread run to its next barrier, or to its end."""
+        Turns.turn = thread
+        start(thread)
+        self.stopped.acquire()
+        if thread.exception:
+            self._abort(threads)
+            _raise_of(thread)
 
     def _abort(self, threads: list[Turn]) -> None:
         """End those that wait at a barrier."""
         for thread in threads:
             if thread.syncthreads_blocked:
                 thread.abort = True
+                Turns.turn = thread
                 _resume(thread)
                 thread.join()
 
@@ -74,6 +105,21 @@ class Turns(kernel.BlockManager):
 def _resume(thread: Turn) -> None:
     thread.syncthreads_blocked = False
     thread.syncthreads_event.set()
+
+
+def _raise_of(thread: Turn) -> None:
+    if thread.exception:
+        raise thread.exception[0].with_traceback(thread.exception[1])
+
+
+class Call(kernel.FakeCUDAKernel):
+    """A call of a kernel or of a device function, which most often changes no module's names."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        swapped = getattr(kernel._kernel_context, "swapped", ())
+        if id(self.fn.__globals__) in swapped:
+            return self.fn(*arguments)
+        return super().__call__(*arguments)
 
 
 def shared_array(self: Any, shape: Any, dtype: Any, alignment: Any = None) -> np.ndarray:
@@ -88,6 +134,12 @@ def shared_array(self: Any, shape: Any, dtype: Any, alignment: Any = None) -> np
             dtype = kernelapi.numpy_support.as_dtype(dtype)
         self._allocations[line] = np.empty(shape, dtype)
     return self._allocations[line]
+
+
+def numpy_array(array: FakeCUDAArray) -> np.ndarray:
+    """What a kernel indexes: NumPy's array by itself, not in two wrappers that let an array of
+    records be one, which no kernel here has."""
+    return array._ary
 
 
 @contextmanager
@@ -117,4 +169,7 @@ def take_turns() -> None:
     """Have the simulator run threads so, and spend less on each of them."""
     kernel.BlockManager = Turns
     kernel.swapped_cuda_module = swapped_module
+    kernel.FakeWithinKernelCUDAArray = numpy_array
+    api.FakeCUDAKernel = Call
     kernelapi.FakeCUDAShared.array = shared_array
+    kernelapi.threading = SimpleNamespace(current_thread=lambda: Turns.turn)
