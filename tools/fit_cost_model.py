@@ -128,8 +128,8 @@ def report(measurements: list[Measurement], costs: CpuCosts, title: str) -> None
         row[2] = max(row[2], entry.loss())
     print(f"\n{title}: fastest / chosen, and the worst choice's")
     for (name, images, direction), (fastest, chosen, worst) in sums.items():
-        ratio, one = fastest / chosen, math.exp(-worst)
-        print(f"  {name:20} batch {images:<4} {direction:8} {ratio:5.2f} {one:5.2f}")
+        ratio, worst_ratio = fastest / chosen, math.exp(-worst)
+        print(f"  {name:20} batch {images:<4} {direction:8} {ratio:5.2f} {worst_ratio:5.2f}")
     print(f"  mean loss {100 * mean_loss(measurements, costs):.1f} %")
 
 

@@ -16,7 +16,7 @@ def placed_plainly(spans):
     """Each span, largest first, at the lowest offset where it meets none that is alive with it."""
     placed, offsets = [], {}
     for start, end, size, region in sorted(spans, key=lambda span: -span[2]):
-        rivals = sorted(one for one in placed if one[2] <= end and start <= one[3])
+        rivals = sorted(place for place in placed if place[2] <= end and start <= place[3])
         at = 0
         for low, high, *_ in rivals:
             if at + size <= low:

@@ -30,11 +30,11 @@ def check_index(program: Program) -> None:
         readers = {op for op in program.ops if buffer in op.inputs}
         assert len(program.consumers(buffer)) == len(readers)
         assert set(program.consumers(buffer)) == readers
-    made = {program.input}
+    written = {program.input}
     for op in program.ops:
         outside = {buffer for buffer in op.inputs if program.producer(buffer) is None}
-        assert set(op.inputs) <= made | outside
-        made.update(op.outputs)
+        assert set(op.inputs) <= written | outside
+        written.update(op.outputs)
 
 
 NETS = {
@@ -336,7 +336,7 @@ def test_a_trace_ends_in_the_outputs_of_all_layers():
     model = build((2, 2, 2), layers)
     program = model.program(fused=False, traced=True)
     check_index(program)
-    assert [*program.outputs_of] == [one.path for one in inside_first(model.layers)]
+    assert [*program.outputs_of] == [layer.path for layer in inside_first(model.layers)]
     assert program.output.shape == (8 + 8 + 8 + 8 + 8 + 3,)
 
 
@@ -358,7 +358,7 @@ def test_what_is_frozen_needs_no_rule():
     model = build((3,), [Custom(transposed, trainable=False), L.Dense(2)])
     x = images(4, (3,))
     y = targets_for(model, 4)
-    kernel, dense, bias = (one.astype(np.float64) for one in model.get_weights())
+    kernel, dense, bias = (weights.astype(np.float64) for weights in model.get_weights())
     middle = x @ kernel.T
     error = 2 * (middle @ dense + bias - y) / y.size
     gradients = model.gradients(x, y)[1]
@@ -389,8 +389,8 @@ def test_the_deepest_layers_work_in_all_that_walks_through_them(tmp_path):
     model.save(tmp_path / "deep.h5")
     again = [fastcnn.load(tmp_path / "deep.h5"), copy.deepcopy(model)]
     again.append(pickle.loads(pickle.dumps(model)))
-    for one in again:
-        np.testing.assert_array_equal(one.predict(x), expected)
+    for restored in again:
+        np.testing.assert_array_equal(restored.predict(x), expected)
 
 
 TOO_DEEP = f"layers may lie within each other {MOST_DEPTH} deep"

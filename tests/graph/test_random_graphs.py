@@ -119,17 +119,19 @@ def assert_slope(model, x, y, received) -> None:
         moved = {path: values[path] + step * way[path] for path in way}
         return reference_model.loss(model, x, y, values={**values, **moved}, dropout=True)
 
-    here, ahead, behind = loss_at(0), loss_at(STEP), loss_at(-STEP)
+    loss, ahead, behind = loss_at(0), loss_at(STEP), loss_at(-STEP)
     size = sum(float(np.linalg.norm(gradient)) for gradient in received.values())
     limit = TOLERANCE["statistics"] * size + 1e-7
-    if abs(ahead + behind - 2 * here) > limit * STEP:
+    if abs(ahead + behind - 2 * loss) > limit * STEP:
         return  # at a kink there is a slope to each side
     expected = sum(float((received[path] * way[path]).sum()) for path in way)
     assert (ahead - behind) / (2 * STEP) == pytest.approx(expected, rel=1e-3, abs=limit)
 
 
 def test_every_layer_is_drawn():
-    drawn = {type(one).__name__ for n in range(300) for top in draw(n).layers for one in top.walk()}
+    drawn = {
+        type(layer).__name__ for n in range(300) for top in draw(n).layers for layer in top.walk()
+    }
     assert drawn == set(L.LAYERS)
 
 

@@ -190,8 +190,8 @@ def test_weights_come_from_a_file(tmp_path):
     first = applications.lenet5(seed=1)
     first.save_weights(path)
     same = applications.lenet5(seed=2, weights=path)
-    for one, other in zip(first.get_weights(), same.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for weights, other in zip(first.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, other)
 
 
 def test_scores_come_without_an_activation_where_none_is_wanted():

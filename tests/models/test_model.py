@@ -161,10 +161,10 @@ def test_configuration_keeps_every_choice():
     ]
     model = Sequential(layers, input_shape=(8, 8, 2), name="whole")
     again = Sequential.from_config(json.loads(json.dumps(model.get_config())))
-    for one, other in zip(model.layers, again.layers, strict=True):
-        assert type(one) is type(other)
-        assert one.get_config() == other.get_config()
-        assert one.trainable == other.trainable
+    for layer, other in zip(model.layers, again.layers, strict=True):
+        assert type(layer) is type(other)
+        assert layer.get_config() == other.get_config()
+        assert layer.trainable == other.trainable
     assert again.name == "whole"
     assert again.parameters[0].regularizer.l1 == pytest.approx(0.1)
 
@@ -276,8 +276,8 @@ def test_a_copy_trains_by_itself(take):
     for other in (model, twin):
         for _ in range(2):
             other.train_on_batch(x, y)
-        for expected, found in zip(copied.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for expected, weights in zip(copied.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(weights, expected)
 
 
 def test_arguments_stand_in_keras_order():

@@ -35,7 +35,7 @@ def fit(model, epochs=1, callbacks=None):
 
 
 def weights(model):
-    return np.concatenate([one.ravel() for one in model.get_weights()])
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
 REFUSED = [
@@ -108,15 +108,15 @@ CHANGES = [
 def test_a_changed_optimizer_is_as_one_made_so(make, name, value, ran):
     changed = make()
     other = type(changed)(**{**changed.get_config(), name: value})
-    one, two = model_of(changed), model_of(other)
+    first, second = model_of(changed), model_of(other)
     if ran:  # plans exist, then slots begin anew
-        start = one.get_weights()
-        fit(one)
-        one.optimizer = changed
-        one.set_weights(start)
+        start = first.get_weights()
+        fit(first)
+        first.optimizer = changed
+        first.set_weights(start)
     setattr(changed, name, value)
-    assert fit(one, 2).history == fit(two, 2).history
-    np.testing.assert_array_equal(weights(one), weights(two))
+    assert fit(first, 2).history == fit(second, 2).history
+    np.testing.assert_array_equal(weights(first), weights(second))
 
 
 def test_slots_are_kept_where_they_persist():
@@ -143,19 +143,19 @@ def test_what_a_callback_sets_counts_from_the_next_step():
         lambda m: setattr(m.layers[0].kernel_regularizer, "l2", 0.5),
         freeze,
     ):
-        one, two = model_of(), model_of()
+        first, second = model_of(), model_of()
 
-        def changer(batch, logs, change=change, model=one):
+        def changer(batch, logs, change=change, model=first):
             if batch == 2:
                 change(model)
 
-        fit(one, 1, [LambdaCallback(on_train_batch_begin=changer)])
+        fit(first, 1, [LambdaCallback(on_train_batch_begin=changer)])
         for step in range(4):
             if step == 2:
-                change(two)
+                change(second)
             part = slice(8 * step, 8 * step + 8)
-            two.train_on_batch(X[part], Y[part])
-        np.testing.assert_array_equal(weights(one), weights(two))
+            second.train_on_batch(X[part], Y[part])
+        np.testing.assert_array_equal(weights(first), weights(second))
 
 
 def test_trainable_of_a_model_is_that_of_its_layers():

@@ -84,7 +84,7 @@ def strategy_of(text: str, layer: str) -> str:
 
 
 def convolutions(*settings) -> Sequential:
-    return Sequential([L.Conv2D(4, 3, **one) for one in settings], (14, 14, 4))
+    return Sequential([L.Conv2D(4, 3, **arguments) for arguments in settings], (14, 14, 4))
 
 
 def test_summary_shows_the_strategy_of_each_direction():

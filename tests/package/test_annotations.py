@@ -67,9 +67,9 @@ def host_functions(tree: ast.AST) -> list[Function]:
 
 def missing(function: Function) -> list[str]:
     """What of a function has no annotation."""
-    given = function.args
-    extra = [argument for argument in (given.vararg, given.kwarg) if argument is not None]
-    arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, *extra]
+    signature = function.args
+    extra = [argument for argument in (signature.vararg, signature.kwarg) if argument is not None]
+    arguments = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs, *extra]
     without = [argument.arg for argument in arguments if argument.annotation is None]
     initializer = function.name == "__init__" and len(arguments) > 1
     if function.returns is None and not initializer:

@@ -47,7 +47,7 @@ def test_photos_writes_one_page_that_needs_no_other_file(tmp_path):
     mistakes = page.tags.count("figure")
     assert f"{100 * (4 - mistakes) / 4:.1f} % of 4 held-out images right" in text
     assert len(page.addresses) == 2 + mistakes
-    assert all(one.startswith("data:image/png;base64,iVBOR") for one in page.addresses)
+    assert all(address.startswith("data:image/png;base64,iVBOR") for address in page.addresses)
     # Names are text, never tags.
     assert "script" not in page.tags and page.tags.count("b") == 2 * mistakes
     assert "a <b>&'\"" in text and "<script>alert(1)<!--.jpg: it is text" in text

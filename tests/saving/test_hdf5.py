@@ -24,14 +24,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*the strides do not fit")
 
 def arrays_of(path):
     """The arrays under `layers` of a file, as the HDF5 library reads them."""
-    found = {}
+    contents = {}
     with h5py.File(path, "r") as file:
         file["layers"].visititems(
             lambda name, thing: (
-                found.update({name: thing[()]}) if isinstance(thing, h5py.Dataset) else None
+                contents.update({name: thing[()]}) if isinstance(thing, h5py.Dataset) else None
             )
         )
-    return found
+    return contents
 
 
 def plain(config):

@@ -23,8 +23,8 @@ def mutations(data, generator, count):
         if kind == 0:
             mutant = mutant[: generator.integers(0, len(data))]
         elif kind == 1:
-            here, there, size = generator.integers(0, len(data) - 64, 3)
-            mutant[here : here + size % 64] = data[there : there + size % 64]
+            target, source, size = generator.integers(0, len(data) - 64, 3)
+            mutant[target : target + size % 64] = data[source : source + size % 64]
         elif kind == 2:
             first, size = generator.integers(0, len(data)), generator.choice([8, 64, 512, 4096])
             size = min(size, len(data) - first)

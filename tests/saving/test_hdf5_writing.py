@@ -228,7 +228,7 @@ WRITES = re.compile(
 def test_every_write_goes_through_one_door():
     """Whoever writes otherwise replaces devices and links, or leaves half a file."""
     package = Path(fastcnn.__file__).parent
-    found = {
+    writes = {
         f"{path.relative_to(package)}: {line.strip()}"
         for path in package.rglob("*.py")
         if path.name != "atomic_file.py"
@@ -244,7 +244,7 @@ def test_every_write_goes_through_one_door():
         'self.settings.open("x"',
         "os.replace(new, old)",
     )
-    assert {one for one in found if not any(words in one for words in expected)} == set()
+    assert {write for write in writes if not any(words in write for words in expected)} == set()
 
 
 def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, monkeypatch):
