@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.applications.variant import variant
-from fastcnn.layers import IdentityShortcut, Layer, ReLU, Residual
+from fastcnn.layers import (
+    BatchNormalization,
+    IdentityShortcut,
+    Layer,
+    ReLU,
+    Residual,
+)
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
 
 SHORTCUTS = ("A", "B")
+VERSIONS = ("keras", "pytorch")
+PYTORCH_NORM = partial(BatchNormalization, momentum=0.9, epsilon=1e-5)
+
+Conv = Callable[..., list[Layer]]
 
 
 @documented
@@ -23,6 +35,7 @@ def _resnet(
     input_shape: Shape = (32, 32, 3),
     classes: int = 10,
     shortcut: str = "B",
+    version: str = "keras",
     **options: Unpack[NetworkOptions],
 ) -> Sequential:
     """A network of three stages of `depth` blocks.
@@ -30,40 +43,50 @@ def _resnet(
     Args:
         shortcut: What leads around a block whose shape differs: "B", a 1x1 convolution, or "A", the
             identity with zeros for the new channels, as in the paper: 2,752 parameters fewer.
+        version: "keras" normalizes as Keras does by default, with an epsilon of 1e-3 and a momentum
+            of 0.99, and has option A's zeros behind the channels; "pytorch" with 1e-5 and 0.9, and
+            half of the zeros before them, as the weights of Idelbayev's "Proper ResNet
+            implementation for CIFAR10 in PyTorch" take it.
 
     References:
         He et al., 2016: Deep residual learning for image recognition, section 4.2.
     """
     arguments.choice(net, "shortcut", shortcut, SHORTCUTS)
-    features = conv_bn(16, 3, name="conv1")
+    arguments.choice(net, "version", version, VERSIONS)
+    pytorch = version == "pytorch"
+    conv = partial(conv_bn, norm=PYTORCH_NORM) if pytorch else conv_bn
+    features = conv(16, 3, name="conv1")
     channels = 16
     for stage, filters in enumerate((16, 32, 64), 2):
         for number in range(1, depth + 1):
             strides = 2 if stage > 2 and number == 1 else 1
-            around = (
-                None
-                if channels == filters
-                else _shortcut(shortcut, filters, f"conv{stage}_{number}s")
-            )
-            features += _block(f"conv{stage}_{number}", filters, strides, around)
+            around = None
+            if channels != filters:
+                before = (filters - channels) // 2 if pytorch else 0
+                around = _shortcut(conv, shortcut, filters, before, f"conv{stage}_{number}s")
+            features += _block(conv, f"conv{stage}_{number}", filters, strides, around)
             channels = filters
     top = pooled_classifier(classes, last_activation(options), name="fc")
     return network(net, input_shape, features, top, options)
 
 
-def _block(name: str, filters: int, strides: int, shortcut: list[Layer] | None) -> list[Layer]:
+def _block(
+    conv: Conv, name: str, filters: int, strides: int, shortcut: list[Layer] | None
+) -> list[Layer]:
     body = [
-        *conv_bn(filters, 3, strides, name=f"{name}a"),
-        *conv_bn(filters, 3, activation=None, name=f"{name}b"),
+        *conv(filters, 3, strides, name=f"{name}a"),
+        *conv(filters, 3, activation=None, name=f"{name}b"),
     ]
     return [Residual(body, shortcut, name=name), ReLU()]
 
 
-def _shortcut(option: str, filters: int, name: str) -> list[Layer]:
-    """Return what leads around the first block of a stage, which halves the size."""
+def _shortcut(conv: Conv, option: str, filters: int, before: int, name: str) -> list[Layer]:
+    """Return what leads around the first block of a stage, which halves the size; of option A's
+    zeros, some stand before the channels.
+    """
     if option == "A":
-        return [IdentityShortcut(filters, strides=2)]
-    return conv_bn(filters, 1, 2, activation=None, name=name)
+        return [IdentityShortcut(filters, strides=2, zeros_before=before)]
+    return conv(filters, 1, 2, activation=None, name=name)
 
 
 resnet20 = variant(

@@ -24,33 +24,40 @@ class IdentityShortcut(Layer):
         filters: The number F of channels that come out: those of the input, then zeros.
         strides: Every which row and column stays, (rows, columns) or one integer for both, from the
             first on.
+        zeros_before: How many of the further channels stand before those of the input; 0 puts all
+            of them behind.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
     Raises:
         ValueError: A number is out of its range, or, when the model is built, the input has more
-            channels than `filters`.
-        TypeError: `filters` is no whole number.
+            channels than `filters` leaves for it.
+        TypeError: `filters` or `zeros_before` is no whole number.
 
     Shape:
-        Input: [N, H, W, C], C at most F.
+        Input: [N, H, W, C], C at most F less `zeros_before`.
         Output: [N, OH, OW, F]; OH = (H - 1) // SH + 1 with stride SH.
 
     References:
         He et al., 2016: Deep residual learning for image recognition.
     """
 
-    settings = ("filters", "strides")
+    settings = ("filters", "strides", "zeros_before")
     rank = 3
 
     def __init__(
-        self, filters: int, strides: PairLike = (1, 1), **common: Unpack[LayerOptions]
+        self,
+        filters: int,
+        strides: PairLike = (1, 1),
+        zeros_before: int = 0,
+        **common: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**common)
         self.filters = arguments.whole(
             self, "filters", filters, least=1, most=arguments.MOST_CHANNELS
         )
         self.strides = window_arguments.pair(self, "strides", strides)
+        self.zeros_before = arguments.whole(self, "zeros_before", zeros_before, least=0)
 
     def _problem(self, shape: Shape) -> Problem:
         """Return the subsampling: a pooling of single pixels."""
@@ -58,10 +65,11 @@ class IdentityShortcut(Layer):
         return Problem(height, width, channels, channels, (1, 1), self.strides, groups=channels)
 
     def shape_after(self, shape: Shape) -> Shape:
-        if shape[2] > self.filters:
+        if shape[2] + self.zeros_before > self.filters:
             raise ValueError(
-                f"{self.label}: filters must be at least the input's channels. "
-                f"Received filters={self.filters} and an input of {shape[2]} channels."
+                f"{self.label}: filters must be at least the input's channels and zeros_before. "
+                f"Received filters={self.filters}, zeros_before={self.zeros_before} and an input "
+                f"of {shape[2]} channels."
             )
         problem = self._problem(shape)
         return problem.out_height, problem.out_width, self.filters
@@ -76,6 +84,6 @@ class IdentityShortcut(Layer):
             return x
         pixels = height * width  # the rows of an image whose columns are the channels
         rows = program.add("reshape", [x], (pixels, channels, 1))
-        zeros = ((0, 0), (0, filters - channels))
+        zeros = ((0, 0), (self.zeros_before, filters - channels - self.zeros_before))
         padded = program.add("pad", [rows], (pixels, filters, 1), padding=zeros)
         return program.add("reshape", [padded], self.output_shape)

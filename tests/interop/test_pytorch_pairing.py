@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from torch_names import (
+    cifar_resnet,
     timm_efficientnet,
     torchvision_densenet,
     torchvision_googlenet,
@@ -58,6 +59,7 @@ def model(*layers, shape=(8, 8, 3)):
 
 
 NETWORKS = {
+    "resnet20": (applications.resnet20, {"shortcut": "A", "version": "pytorch"}, cifar_resnet(3)),
     "resnet18": (applications.resnet18, {}, torchvision_resnet((2, 2, 2, 2), 2)),
     "resnet50": (applications.resnet50, {}, torchvision_resnet((3, 4, 6, 3), 3)),
     "googlenet": (applications.googlenet, {"version": "torchvision"}, torchvision_googlenet()),

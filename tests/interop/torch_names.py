@@ -45,6 +45,13 @@ def torchvision_densenet() -> Iterator[str]:
     yield from ("features.norm5", "classifier")
 
 
+def cifar_resnet(depth: int) -> Iterator[str]:
+    """Idelbayev's, of three stages, saved by DataParallel; its shortcuts have no weights."""
+    for name in torchvision_resnet((depth,) * 3, 2):
+        if "downsample" not in name:
+            yield f"module.{name}".replace("fc", "linear")
+
+
 def timm_efficientnet() -> Iterator[str]:
     yield from ("conv_stem", "bn1")
     for stage, (expansion, _, _, repeats, _) in enumerate(STAGES):

@@ -71,6 +71,7 @@ FORMS = [
     ),  # the paper's, and a layer for its outputs
     ("resnet20", {"shortcut": "A"}, 269_722),
     ("resnet110", {"shortcut": "A"}, 1_727_962),
+    ("resnet20", {"version": "pytorch"}, 272_474),
     ("googlenet", {"auxiliary": False}, 6_998_552),
     ("googlenet", {"version": "torchvision"}, 13_004_888),
     ("googlenet", {"version": "torchvision", "auxiliary": False}, 6_624_904),
@@ -227,6 +228,7 @@ REFUSED = [
     ("resnet20", {"include_top": 1}, TypeError, "include_top must be True or False"),
     ("resnet20", {"rescale": "yes"}, TypeError, "rescale must be True or False"),
     ("resnet20", {"shortcut": "C"}, ValueError, "shortcut must be one of .*Received 'C'"),
+    ("resnet20", {"version": "caffe"}, ValueError, "version must be one of .*Received 'caffe'"),
     ("resnet20", {"classes": 0}, ValueError, "units must be a whole number of at least 1"),
     ("resnet50", {"version": 2}, ValueError, "version must be one of 'v1.5', 'v1', 'keras'"),
     ("resnet50", {"small_input": "no"}, TypeError, "small_input must be True or False"),

@@ -46,7 +46,7 @@ def test_a_variant_has_the_docstring_of_its_family_with_its_own_summary():
 
 def test_a_call_that_does_not_fit_names_the_variant():
     with pytest.raises(TypeError, match=r"resnet20\(\): too many positional arguments"):
-        applications.resnet20((8, 8, 3), 10, "A", 4)
+        applications.resnet20((8, 8, 3), 10, "A", "keras", 4)
     with pytest.raises(TypeError, match=r"vgg11\(\): multiple values for argument 'classes'"):
         applications.vgg11((32, 32, 3), 10, classes=10)
 

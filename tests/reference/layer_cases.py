@@ -356,6 +356,9 @@ OTHERS = {
     "identity shortcut, all channels": Case(
         (5, 6, 17), lambda: L.IdentityShortcut(17, (1, 3)), 2, "exact"
     ),
+    "identity shortcut, zeros around": Case(
+        (5, 6, 3), lambda: L.IdentityShortcut(8, 2, zeros_before=4), 2, "exact"
+    ),
     "identity shortcut, all pixels": Case((3, 4, 5), lambda: L.IdentityShortcut(20), 5, "exact"),
     "reshape": Case((3, 4, 5), lambda: L.Reshape((2, -1, 3)), 5, "exact"),
     "cropping asymmetric": Case((5, 6, 3), lambda: L.Cropping2D(((1, 0), (2, 1))), 2, "exact"),

@@ -466,12 +466,13 @@ def concat(run, layer, x):
 def identity_shortcut(run, layer, x):
     config = layer.get_config()
     rows, columns = config["strides"]
-    more = config["filters"] - x.shape[-1]
-    y = np.pad(x[:, ::rows, ::columns], [(0, 0)] * 3 + [(0, more)])
+    before, channels = config["zeros_before"], x.shape[-1]
+    more = (before, config["filters"] - channels - before)
+    y = np.pad(x[:, ::rows, ::columns], [(0, 0)] * 3 + [more])
 
     def backward(dy):
         dx = np.zeros_like(x)
-        dx[:, ::rows, ::columns] = dy[..., : x.shape[-1]]
+        dx[:, ::rows, ::columns] = dy[..., before : before + channels]
         return dx
 
     return y, backward
