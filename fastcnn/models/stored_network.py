@@ -76,3 +76,33 @@ class StoredNetwork(Network):
 
         with self.lock:
             return model_file.load_weights(self, path, skip_mismatch, by_name)
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        input_layout: str = "NHWC",
+        fold_batch_norm: bool = False,
+    ) -> None:
+        """Write what `predict` computes as an ONNX file, for ONNX Runtime and others.
+
+        The file takes batches of any size, and its checker has passed it. Dropout and auxiliary
+        classifiers, which act in training alone, are left out, and so is `preprocessing`, whose
+        settings stand in the metadata with the class names: give it images behind those steps.
+
+        Args:
+            path: The file; a crash leaves the old one or the new one.
+            input_layout: "NHWC" for images as fastcnn has them, or "NCHW" for the channels first,
+                as PyTorch has them; of outputs that are maps as well.
+            fold_batch_norm: Whether batch normalization becomes part of the weights of the layer
+                before it, which then cannot be trained on as it was.
+
+        Raises:
+            ImportError: The package `onnx` is not installed.
+            ValueError: ONNX has no form of a layer, which the message names, weights are not
+                finite, or there are more than ONNX's files hold, 2 GiB.
+            OSError: It cannot be written.
+        """
+        from fastcnn.interop import onnx_export
+
+        with self.lock:
+            onnx_export.write(self, path, input_layout, fold_batch_norm)
