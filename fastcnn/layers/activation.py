@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers.base import Layer, LayerOptions
@@ -58,6 +59,22 @@ def lower_activation(
     return program.add("activation", [x], x.shape, function=function, constant=constant)
 
 
+def _lower_clipped(
+    program: Program, x: Buffer, max_value: float | None, slope: float, threshold: float
+) -> Buffer:
+    """Add the rectifier that has bounds and return its output."""
+    limit = math.inf if max_value is None else max_value
+    return program.add(
+        "activation",
+        [x],
+        x.shape,
+        function="clipped_relu",
+        slope=slope,
+        limit=limit,
+        threshold=threshold,
+    )
+
+
 class Activation(Layer):
     """An activation by name, element by element (softmax: along the last axis).
 
@@ -93,16 +110,20 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """max(x, 0), or negative_slope * x below zero.
+    """max(x, 0), or, between and beyond other bounds, what Keras's has.
+
+    It is x above `threshold`, at most `max_value`, and negative_slope * (x - threshold) below.
 
     Args:
-        negative_slope: The slope below zero, at least 0.
+        max_value: The largest output, at least 0; None for no limit.
+        negative_slope: The slope below the threshold, at least 0.
+        threshold: Up to where x is not let through, at least 0.
         **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
             default True.
 
     Raises:
-        TypeError: `negative_slope` is no number.
-        ValueError: It is out of its range.
+        TypeError: An argument is no number.
+        ValueError: One is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.
@@ -111,16 +132,29 @@ class ReLU(Layer):
         Nair and Hinton, 2010: Rectified linear units improve restricted Boltzmann machines.
     """
 
-    settings = ("negative_slope",)
+    settings = ("max_value", "negative_slope", "threshold")
 
-    def __init__(self, negative_slope: float = 0.0, **common: Unpack[LayerOptions]):
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **common: Unpack[LayerOptions],
+    ):
         super().__init__(**common)
+        bounded = max_value is not None
+        self.max_value = (
+            arguments.float32(self, "max_value", max_value, least=0) if bounded else None
+        )
         self.negative_slope = arguments.float32(self, "negative_slope", negative_slope, least=0)
+        self.threshold = arguments.float32(self, "threshold", threshold, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        if self.negative_slope:
+        if self.threshold == 0 and self.negative_slope == 0 and self.max_value in (None, 6):
+            return lower_activation(program, x, "relu" if self.max_value is None else "relu6")
+        if self.threshold == 0 and self.max_value is None:
             return lower_activation(program, x, "leaky_relu", self.negative_slope)
-        return lower_activation(program, x, "relu")
+        return _lower_clipped(program, x, self.max_value, self.negative_slope, self.threshold)
 
 
 class LeakyReLU(Layer):
@@ -178,10 +212,7 @@ class ThresholdedReLU(Layer):
         self.theta = arguments.float32(self, "theta", theta, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
-        constant = self.theta
-        return program.add(
-            "activation", [x], x.shape, function="thresholded_relu", constant=constant
-        )
+        return _lower_clipped(program, x, None, 0.0, self.theta)
 
 
 class ELU(Layer):

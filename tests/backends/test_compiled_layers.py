@@ -178,8 +178,8 @@ def test_softmax(columns):
 @pytest.mark.parametrize("name", sorted(FORWARD))
 def test_activation(name):
     x = numbers(3, 11)
-    constant = {"constant": reference.CONSTANTS[name]} if name in reference.CONSTANTS else {}
-    y = launch(FORWARD[name], 3, x=x, y=unset(3, 11), size=11, **constant)["y"]
+    constants = reference.CONSTANTS.get(name, {})
+    y = launch(FORWARD[name], 3, x=x, y=unset(3, 11), size=11, **constants)["y"]
     assert_close(y, reference.KERNELS[name][0](x.astype(float)), "curve", name)
 
 

@@ -121,6 +121,7 @@ LAYERS = {
         lambda: L.LocalResponseNormalization(2, alpha=3.0, beta=0.7, k=0.5), shape=(3, 2, 5)
     ),
     "ReLU": between(lambda: L.ReLU()),
+    "ReLU with all arguments": between(lambda: L.ReLU(0.6, 0.3, 0.1)),
     "LeakyReLU": between(lambda: L.LeakyReLU(negative_slope=0.1)),
     "ELU": between(lambda: L.ELU(alpha=0.7)),
     "Softmax": between(lambda: L.Softmax()),

@@ -295,6 +295,7 @@ class _Drawing:
             lambda: L.ReLU(),
             lambda: L.ReLU(),
             lambda: L.ReLU(negative_slope=0.1),
+            lambda: L.ReLU(max_value=0.8, negative_slope=0.2, threshold=0.1),
             lambda: L.LeakyReLU(),
             lambda: L.ELU(alpha=0.7),
             lambda: L.ThresholdedReLU(0.3),

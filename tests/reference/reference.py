@@ -352,6 +352,18 @@ def relu6(x) -> Array:
     return np.clip(x, 0.0, 6.0)
 
 
+def clipped_relu(slope, limit, threshold):
+    """(value, derivative) of Keras's ReLU with all its arguments."""
+
+    def value(x):
+        return np.where(x > threshold, np.minimum(x, limit), slope * np.minimum(x - threshold, 0))
+
+    def derivative(x, y):
+        return np.where(x > threshold, np.where(x < limit, 1.0, 0.0), slope * (x < threshold))
+
+    return value, derivative
+
+
 def hard_sigmoid(x) -> Array:
     return relu6(x + 3.0) / 6.0
 
@@ -388,10 +400,14 @@ ACTIVATIONS = {
 }
 ACTIVATIONS |= {"silu": ACTIVATIONS["swish"], "hard_silu": ACTIVATIONS["hard_swish"]}
 # What kernels compute, and their constant where they take one; a layer alone asks for the last.
-CONSTANTS = {"leaky_relu": 0.2, "elu": 1.0, "thresholded_relu": 0.5}
+CONSTANTS = {
+    "leaky_relu": {"constant": 0.2},
+    "elu": {"constant": 1.0},
+    "clipped_relu": {"slope": 0.25, "limit": 0.75, "threshold": 0.5},
+}
 KERNELS = {
     **ACTIVATIONS,
-    "thresholded_relu": (lambda x: np.where(x > 0.5, x, 0), lambda x, y: np.where(y > 0, 1.0, 0)),
+    "clipped_relu": clipped_relu(**CONSTANTS["clipped_relu"]),
 }
 
 

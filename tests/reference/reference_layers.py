@@ -6,6 +6,8 @@ gradients of the layer's own parameters to `run`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import reference as ref
 
@@ -403,11 +405,14 @@ def activation(run, layer, x):
 
 def relu(run, layer, x):
     config = layer.get_config()
-    y, inner = activate(run, x, "own", {"own": ref.leaky_relu(config.get("negative_slope") or 0.0)})
-    limit = config.get("max_value")
-    if limit is None:
-        return y, inner
-    return np.minimum(y, limit), lambda dy: inner(np.where(y < limit, dy, 0.0))
+    limit = math.inf if config["max_value"] is None else config["max_value"]
+    functions = ref.clipped_relu(config["negative_slope"], limit, config["threshold"])
+    return activate(run, x, "own", {"own": functions})
+
+
+def leaky_relu(run, layer, x):
+    functions = ref.leaky_relu(layer.get_config()["negative_slope"])
+    return activate(run, x, "own", {"own": functions})
 
 
 def elu(run, layer, x):
@@ -522,7 +527,7 @@ LAYERS = {
     "Normalization": normalization,
     "Activation": activation,
     "ReLU": relu,
-    "LeakyReLU": relu,
+    "LeakyReLU": leaky_relu,
     "ELU": elu,
     "Softmax": softmax,
     "Residual": residual,

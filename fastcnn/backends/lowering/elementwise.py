@@ -11,6 +11,9 @@ from fastcnn.graph.program import Op
 from fastcnn.kernels.call import IMAGE, DeviceKernel, Region
 from fastcnn.utils import naming
 
+# What some activation functions depend on, besides the number.
+CONSTANTS = ("constant", "slope", "limit", "threshold")
+
 
 def _emit_function(
     low: Regions,
@@ -22,8 +25,9 @@ def _emit_function(
     """Emit the call of an activation, or of its gradient, by the function's name."""
     kernel = naming.entry(op.where, "activation function", op.attributes.get("function"), kernels)
     values: dict[str, int | float] = {"size": op.outputs[0].size}
-    if "constant" in kernel.fields:
-        values["constant"] = float(op.attributes.get("constant", 0.0))
+    for constant in CONSTANTS:
+        if constant in kernel.fields:
+            values[constant] = float(op.attributes.get(constant, 0.0))
     low.emit(kernel, IMAGE, writes, places, **values)
 
 

@@ -25,7 +25,7 @@ IN_PLACE = {
     "scale_dx": 0,
     "scale_shift": 0,
 }
-RECTIFIERS = ("relu", "leaky_relu", "relu6")
+RECTIFIERS = ("relu", "leaky_relu", "relu6", "clipped_relu")
 
 
 class Partial(NamedTuple):

@@ -65,10 +65,6 @@ def formulas(
         return constant * expm1(x) if x < zero else x
 
     @part
-    def thresholded_relu(x, constant):
-        return zero if x <= constant else x
-
-    @part
     def selu(x):
         return SELU_FAR * expm1(x) if x < zero else SELU_SCALE * x
 
@@ -161,7 +157,7 @@ def formulas(
             "hard_swish": hard_swish,
             "mish": mish,
         },
-        values_of_two={"elu": elu, "thresholded_relu": thresholded_relu},
+        values_of_two={"elu": elu},
         slopes={
             "selu": selu_slope,
             "hard_sigmoid": hard_sigmoid_slope,

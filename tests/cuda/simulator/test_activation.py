@@ -39,30 +39,32 @@ def wide(*arrays):
 def test_activation_and_its_gradient(name):
     x = np.stack([EXTREMES, images(1, (10,))[0], images(1, (10,), seed=3)[0]])
     dy = images(3, (10,), seed=2)
-    size, constant = {"size": 10}, {"constant": reference.CONSTANTS.get(name)}
+    size, constants = {"size": 10}, reference.CONSTANTS.get(name, {})
     forward, derivative = reference.KERNELS[name]
-    settings = size | (constant if "constant" in FORWARD[name].fields else {})
+    settings = size | constants
     y = launch(FORWARD[name], 3, x=x, y=unset(3, 10), **settings)["y"]
     expected = forward(*wide(x))
     # 1 + erf cancels below zero, on the CPU too; so does x + 3 above -3.
     atol = {"gelu": 1e-7, "hard_sigmoid": 1e-7, "hard_swish": 3e-7}.get(name, 1e-30)
     np.testing.assert_allclose(y, expected, rtol=2e-6, atol=atol)
     saved = x if name in FROM_INPUT else y
-    settings = size | (constant if "constant" in BACKWARD[name].fields else {})
+    settings = size | {key: constants[key] for key in constants if key in BACKWARD[name].fields}
     dx = launch(BACKWARD[name], 3, saved=saved, dy=dy, dx=unset(3, 10), **settings)["dx"]
     assert_close(dx, dy * derivative(*wide(x, expected)), "curve", name)
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6"])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6", "clipped_relu"])
 def test_rectifiers_let_nan_pass_and_stop_what_is_below(name):
-    settings = {"size": 3, **({"constant": 0.0} if name in reference.CONSTANTS else {})}
-    x = np.array([np.nan, 1, -1], np.float32)
+    constants = dict.fromkeys(reference.CONSTANTS.get(name, ()), 0.0)
+    if "limit" in constants:
+        constants["limit"] = np.inf
+    x = np.array([np.nan, 1, -np.inf if name != "leaky_relu" else -1], np.float32)
     np.testing.assert_array_equal(
-        launch(FORWARD[name], x=x, y=unset(3), **settings)["y"], [np.nan, 1, 0]
+        launch(FORWARD[name], x=x, y=unset(3), size=3, **constants)["y"], [np.nan, 1, 0]
     )
     dy = np.array([2, 3, np.inf], np.float32)
     if name not in reference.CONSTANTS:
-        dx = launch(BACKWARD[name], saved=x, dy=dy, dx=unset(3), **settings)["dx"]
+        dx = launch(BACKWARD[name], saved=x, dy=dy, dx=unset(3), size=3)["dx"]
         np.testing.assert_array_equal(dx, [2, 3, 0])
 
 

@@ -45,6 +45,7 @@ NAMES = [
     "ELU",
     "Softmax",
     "ThresholdedReLU",
+    "ReLU with all arguments",
     "permute",
     "upsampling (3, 1)",
     "upsampling bilinear",

@@ -17,6 +17,7 @@ from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
+    add,
     load,
     multiply,
     splat,
@@ -29,9 +30,11 @@ VALUE = record("x", "y", "size")
 VALUE_OF_TWO = record("x", "y", "size", "constant")
 SLOPE = record("saved", "dy", "dx", "size")
 SLOPE_OF_TWO = record("saved", "dy", "dx", "size", "constant")
+VALUE_OF_CLIPPED = record("x", "y", "size", "slope", "limit", "threshold")
+SLOPE_OF_CLIPPED = record("saved", "dy", "dx", "size", "slope", "limit")
 
 f32 = np.float32
-ZERO, ONE = f32(0), f32(1)
+ZERO, ONE, SIX = f32(0), f32(1), f32(6)
 
 
 @kernel_function
@@ -49,14 +52,28 @@ def _rectify(gate, x, y, size, slope, to_zero):
 
 
 @kernel_function
-def _clamp(gate, x, y, size, above):
-    """y = x where 0 < gate < 6, 0 below, `above` above, for `size` floats at addresses."""
-    zero, six = splat(0.0), splat(6.0)
+def _clip(x, y, size, slope, limit, threshold):
+    """y = min(x, limit) above threshold, else slope * (x - threshold); `size` at addresses."""
+    back, zero = splat(-threshold), splat(0.0)
     for i in range(0, size, LANES):
         lanes = min(LANES, size - i)
-        inside = load(gate + 4 * i, lanes)
-        value = where_smaller(inside, six, load(x + 4 * i, lanes), above)
-        store(where_larger(inside, zero, value, zero), y + 4 * i, lanes)
+        value = load(x + 4 * i, lanes)
+        # An infinite number times 0 were NaN.
+        below = zero if slope == ZERO else multiply(add(value, back), splat(slope))
+        above = where_smaller(value, splat(limit), value, splat(limit))
+        store(where_larger(value, splat(threshold), above, below), y + 4 * i, lanes)
+
+
+@kernel_function
+def _clip_dx(saved, dy, dx, size, slope, limit):
+    """dx = dy where 0 < y < limit, slope * dy where y < 0, else 0; `size` at addresses."""
+    zero = splat(0.0)
+    for i in range(0, size, LANES):
+        lanes = min(LANES, size - i)
+        y, value = load(saved + 4 * i, lanes), load(dy + 4 * i, lanes)
+        below = zero if slope == ZERO else multiply(value, splat(slope))
+        above = where_smaller(y, splat(limit), value, zero)
+        store(where_larger(y, zero, above, where_smaller(y, zero, below, zero)), dx + 4 * i, lanes)
 
 
 @kernel(VALUE)
@@ -87,18 +104,33 @@ def leaky_relu_dx(pointer):
     _rectify(op.saved, op.dy, op.dx, op.size, splat(as_float(op.constant)), False)
 
 
+@kernel(VALUE_OF_CLIPPED)
+def clipped_relu(pointer):
+    """y = min(x, limit) above threshold, which is at least 0, else slope * (x - threshold)."""
+    op = record_at(pointer)
+    slope, limit, threshold = as_float(op.slope), as_float(op.limit), as_float(op.threshold)
+    _clip(op.x, op.y, op.size, slope, limit, threshold)
+
+
+@kernel(SLOPE_OF_CLIPPED)
+def clipped_relu_dx(pointer):
+    """dx = dy where 0 < y < limit, slope * dy where y < 0, else 0."""
+    op = record_at(pointer)
+    _clip_dx(op.saved, op.dy, op.dx, op.size, as_float(op.slope), as_float(op.limit))
+
+
 @kernel(VALUE)
 def relu6(pointer):
     """y = min(max(x, 0), 6)."""
     op = record_at(pointer)
-    _clamp(op.x, op.x, op.y, op.size, splat(6.0))
+    _clip(op.x, op.y, op.size, ZERO, SIX, ZERO)
 
 
 @kernel(SLOPE)
 def relu6_dx(pointer):
     """dx = dy where 0 < y < 6, else 0, whatever dy is."""
     op = record_at(pointer)
-    _clamp(op.saved, op.dy, op.dx, op.size, splat(0.0))
+    _clip_dx(op.saved, op.dy, op.dx, op.size, ZERO, SIX)
 
 
 @kernel(SLOPE_OF_TWO)
@@ -163,8 +195,8 @@ def _named(name: str, fields: np.dtype, body: Callable) -> Kernel:
     return kernel(fields)(body)
 
 
-_OWN = (relu, leaky_relu, relu6)
-_OWN_SLOPES = (relu_dx, leaky_relu_dx, relu6_dx, elu_dx, sigmoid_dx)
+_OWN = (relu, leaky_relu, relu6, clipped_relu)
+_OWN_SLOPES = (relu_dx, leaky_relu_dx, relu6_dx, clipped_relu_dx, elu_dx, sigmoid_dx)
 FORWARD: dict[str, Kernel] = {
     **{own.name: own for own in _OWN},
     **{name: _forward(name, value) for name, value in FORMULAS.values.items()},
@@ -173,6 +205,4 @@ FORWARD: dict[str, Kernel] = {
 BACKWARD: dict[str, Kernel] = {
     **{own.name.removesuffix("_dx"): own for own in _OWN_SLOPES},
     **{name: _backward(name, slope) for name, slope in FORMULAS.slopes.items()},
-    # What is not let through is 0, and what is let through is above.
-    "thresholded_relu": relu_dx,
 }

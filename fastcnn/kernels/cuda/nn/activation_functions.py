@@ -132,6 +132,35 @@ def _sigmoid_slope(y):
     return y * (ONE - y)
 
 
+@kernel(elements("size"))
+def clipped_relu(
+    count: Int, x: Floats, y: Floats, size: Int, slope: Float, limit: Float, threshold: Float
+):
+    """y = min(x, limit) above threshold, which is at least 0, else slope * (x - threshold)."""
+    i = cuda.grid(1)
+    while i < count * size:
+        value = read(x, i, 0)
+        # An infinite number times 0 were NaN.
+        below = (value - threshold) * slope if slope > ZERO else ZERO
+        above = limit if value >= limit else value
+        write(y, i, 0, below if value <= threshold else above)
+        i += cuda.gridsize(1)
+
+
+@kernel(elements("size"))
+def clipped_relu_dx(
+    count: Int, saved: Floats, dy: Floats, dx: Floats, size: Int, slope: Float, limit: Float
+):
+    """dx = dy where 0 < y < limit, slope * dy where y < 0, else 0."""
+    i = cuda.grid(1)
+    while i < count * size:
+        value, above = read(saved, i, 0), read(dy, i, 0)
+        below = above * slope if value < ZERO else ZERO
+        inside = ZERO if value >= limit else above
+        write(dx, i, 0, below if value <= ZERO else inside)
+        i += cuda.gridsize(1)
+
+
 relu, relu_dx = _forward("relu", _relu), _backward("relu", _relu_gradient)
 relu6, relu6_dx = _forward("relu6", _relu6), _backward("relu6", _relu6_gradient)
 leaky_relu = _forward_of_two("leaky_relu", _leaky_relu)
@@ -139,8 +168,8 @@ leaky_relu_dx = _backward_of_two("leaky_relu", _leaky_relu_gradient)
 elu_dx = _backward_of_two("elu", _elu_gradient)
 sigmoid_dx = _backward("sigmoid", _times(_sigmoid_slope))
 
-_OWN = (relu, leaky_relu, relu6)
-_OWN_SLOPES = (relu_dx, leaky_relu_dx, relu6_dx, elu_dx, sigmoid_dx)
+_OWN = (relu, leaky_relu, relu6, clipped_relu)
+_OWN_SLOPES = (relu_dx, leaky_relu_dx, relu6_dx, clipped_relu_dx, elu_dx, sigmoid_dx)
 FORWARD: dict[str, Kernel] = {
     **{own.name: own for own in _OWN},
     **{name: _forward(name, value) for name, value in FORMULAS.values.items()},
@@ -149,6 +178,4 @@ FORWARD: dict[str, Kernel] = {
 BACKWARD: dict[str, Kernel] = {
     **{own.name.removesuffix("_dx"): own for own in _OWN_SLOPES},
     **{name: _backward(name, _times(slope)) for name, slope in FORMULAS.slopes.items()},
-    # What is not let through is 0, and what is let through is above.
-    "thresholded_relu": relu_dx,
 }
