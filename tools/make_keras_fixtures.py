@@ -8,6 +8,7 @@ Needs keras and one of its backends; the tests need neither. Usage, from the rep
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import keras
@@ -106,6 +107,33 @@ def save_whole(model: keras.Model, name: str) -> None:
         path.unlink()
 
 
+PUBLISHED = {
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+    "inception_v3": "InceptionV3",
+    "xception": "Xception",
+    "densenet121": "DenseNet121",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "efficientnet_b0": "EfficientNetB0",
+}
+
+
+def save_layouts() -> None:
+    """Writes the shapes of all arrays of the published files, layer by layer in Keras's order."""
+    layouts = {}
+    for name, function in PUBLISHED.items():
+        for top in (True, False):
+            model = getattr(keras.applications, function)(weights=None, include_top=top)
+            shapes = [[list(array.shape) for array in layer.weights] for layer in model.layers]
+            layouts[f"{name}{'' if top else ' without top'}"] = [layer for layer in shapes if layer]
+    data = json.dumps(layouts, separators=(",", ":")).encode()
+    (FOLDER / "layouts.json.gz").write_bytes(gzip.compress(data, mtime=0))
+
+
 def main() -> None:
     """Trains each model a little, so that no weight and no statistic is at its first value."""
     keras.utils.set_random_seed(0)
@@ -125,6 +153,7 @@ def main() -> None:
         if name == "sequential":
             model.save(FOLDER / f"{name}.keras")
         predictions[name] = model.predict(x[:4], verbose=0)
+    save_layouts()
     np.savez_compressed(FOLDER / "predictions.npz", x=x[:4], **predictions)
 
 

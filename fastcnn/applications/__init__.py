@@ -5,7 +5,10 @@ arguments and `input_shape` and `classes`, every one takes:
 
 - `include_top`: whether the layers that tell classes apart stand at its end; default True
 - `pooling`: without them, "avg" or "max" for a global pooling in their place; None for maps
-- `weights`: the path of a file with weights, as `Sequential.load_weights` reads it
+- `weights`: the path of a file with weights, as `Sequential.load_weights` reads it, or "imagenet":
+  those that Keras publishes of VGG-16 and 19, ResNet-50, 101 and 152, Inception V3, Xception,
+  MobileNet V1 and V2, DenseNet-121 and EfficientNet-B0 (version="keras" where there are several),
+  with the `preprocessing` that they expect of images of pixels from 0 to 255
 - `classifier_activation`: what the scores go through, "softmax" by default; None leaves them
 - `rescale`: whether it begins with Rescaling(1 / 255), for uint8 images
 - `seed`, `device`, `precision`, `name`, `error_bound` and `preprocessing`: as `Sequential`
@@ -23,6 +26,7 @@ from fastcnn.applications.cifar_small import cifar_small
 from fastcnn.applications.densenet import densenet121, densenet_bc_100_12
 from fastcnn.applications.efficientnet import efficientnet_b0, efficientnet_lite0
 from fastcnn.applications.googlenet import googlenet
+from fastcnn.applications.imagenet import decode_predictions
 from fastcnn.applications.inception_v3 import inception_v3
 from fastcnn.applications.lenet import caffe_lenet, lenet1, lenet4, lenet5
 from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
@@ -55,7 +59,7 @@ FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
 NETWORKS = {function.__name__.replace("_", "-"): function for function in FUNCTIONS}
 """The functions by the names that `get` and the command line take."""
 
-__all__ = ["NETWORKS", "get", *(function.__name__ for function in FUNCTIONS)]
+__all__ = ["NETWORKS", "decode_predictions", "get", *(function.__name__ for function in FUNCTIONS)]
 
 
 def get(name: str) -> Callable[..., Sequential]:

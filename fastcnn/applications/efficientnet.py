@@ -50,7 +50,7 @@ def efficientnet_b0(
     small = is_small("efficientnet_b0", small_input, input_shape)
     features = _features(version, small, "swish", gated=True)
     top = pooled_classifier(classes, last_activation(options), dropout)
-    return network("efficientnet_b0", input_shape, features, top, options)
+    return network("efficientnet_b0", input_shape, features, top, options, version)
 
 
 @documented

@@ -64,7 +64,7 @@ def inception_v3(
         *(_mixed_8x8(conv, torchvision) for _ in range(2)),
     ]
     top = pooled_classifier(classes, last_activation(options), dropout)
-    return network("inception_v3", input_shape, features, top, options)
+    return network("inception_v3", input_shape, features, top, options, version)
 
 
 def _mixed_35x35(conv: Conv, pooled: int, pads: bool) -> Layer:

@@ -104,7 +104,7 @@ def mobilenet_v2(
             channels = filters
     features += conv(_multiple_of_8(1280 * max(1.0, alpha)), 1, name="conv_last")
     top = pooled_classifier(classes, last_activation(options), dropout)
-    return network("mobilenet_v2", input_shape, features, top, options)
+    return network("mobilenet_v2", input_shape, features, top, options, version)
 
 
 def _scaled(filters: int, alpha: float) -> int:

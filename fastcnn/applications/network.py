@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from fastcnn.applications import imagenet
+from fastcnn.data.augment.preprocessing import ImageNetScaling
 from fastcnn.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, Rescaling
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments, naming
@@ -13,6 +15,7 @@ from fastcnn.utils import arguments, naming
 Shape = tuple[int, ...]
 
 POOLINGS: dict[str, type[Layer]] = {"avg": GlobalAveragePooling2D, "max": GlobalMaxPooling2D}
+IMAGENET = "imagenet"
 OF_SEQUENTIAL = ("seed", "device", "precision", "name", "error_bound", "preprocessing")
 SMALL = 64
 """Pixels of the shorter side below which an image is small."""
@@ -40,6 +43,7 @@ def network(
     features: Sequence[Layer],
     top: Sequence[Layer],
     options: NetworkOptions,
+    version: str | None = None,
 ) -> Sequential:
     """Return the network of some layers.
 
@@ -49,6 +53,7 @@ def network(
         features: The layers of the body.
         top: Those behind it that tell classes apart, which are left out without `include_top`.
         options: Those of all networks.
+        version: Which of the network's versions it is, where it has several.
     """
     _check(name, options)
     first = [Rescaling(1 / 255)] if options.get("rescale", False) else []
@@ -60,9 +65,44 @@ def network(
     settings: Any = {key: value for key, value in options.items() if key in OF_SEQUENTIAL}
     model = Sequential([*first, *features, *last], input_shape, **{"name": name, **settings})
     weights = options.get("weights")
-    if weights is not None:
+    if weights == IMAGENET:
+        _load_published(name, model, version, options)
+    elif weights is not None:
         model.load_weights(weights)
     return model
+
+
+def _load_published(
+    name: str, model: Sequential, version: str | None, options: NetworkOptions
+) -> None:
+    """Give a network the weights that Keras publishes, and the preprocessing that they expect."""
+    published = imagenet.WEIGHTS.get(name)
+    if published is None:
+        names = ", ".join(imagenet.WEIGHTS)
+        raise ValueError(
+            f"{name}: nobody publishes such weights that fastcnn reads. weights='imagenet' is for "
+            f"{names}; for others pass the path of a file."
+        )
+    if published.version != version:
+        raise ValueError(
+            f"{name}: the weights that Keras publishes are those of version={published.version!r}. "
+            f"Received version={version!r}."
+        )
+    if options.get("rescale", False):
+        raise ValueError(
+            f"{name}: weights='imagenet' sets the preprocessing of images of pixels from 0 to 255 "
+            "itself. Received rescale=True."
+        )
+    whole = options.get("include_top", True)
+    if whole and model.output_shape != (imagenet.CLASSES,):
+        raise ValueError(
+            f"{name}: weights='imagenet' tells {imagenet.CLASSES:,} classes apart. Received "
+            f"classes={model.output_shape[-1]}. Pass include_top=False for layers of your own."
+        )
+    file = published.whole if whole else published.features
+    model.load_weights(imagenet.fetch(file, f"{name}: its weights"))
+    if not model.preprocessing:
+        model.preprocessing = [ImageNetScaling(published.mode)]
 
 
 def _check(name: str, options: NetworkOptions) -> None:
@@ -82,14 +122,9 @@ def _check(name: str, options: NetworkOptions) -> None:
                 "apart: it needs include_top=False."
             )
     weights = options.get("weights")
-    if weights == "imagenet":
-        raise ValueError(
-            f"{name}: fastcnn brings no trained weights. Expected weights to be None or the path "
-            "of a file with them, as save_weights writes it. Received 'imagenet'."
-        )
     if weights is not None and not isinstance(weights, str | os.PathLike):
         raise TypeError(
-            f"{name}: weights must be None or the path of a file. Received {weights!r}."
+            f"{name}: weights must be None, 'imagenet' or the path of a file. Received {weights!r}."
         )
 
 

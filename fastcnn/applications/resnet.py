@@ -81,7 +81,7 @@ def _deep(
         *_stem(is_small(net, small_input, input_shape), use_bias=version == "keras"),
         *_stages(partial(_bottleneck, version=version), depths, expansion=4),
     ]
-    return network(net, input_shape, features, _top(classes, options), options)
+    return network(net, input_shape, features, _top(classes, options), options, version)
 
 
 def _stages(block: Block, depths: Depths, expansion: int) -> list[Layer]:
@@ -133,7 +133,7 @@ def _bottleneck(name: str, channels: int, filters: int, strides: int, version: s
         *conv(4 * filters, 1, activation=None, use_bias=bias, name=f"{name}c"),
     ]
     shortcut = _projection(name, channels, 4 * filters, strides, bias)
-    return [Residual(body, shortcut, name=name), ReLU()]
+    return [Residual(body, shortcut, shortcut_first=bias, name=name), ReLU()]
 
 
 def _projection(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         RandomZoom,
     )
     from fastcnn.data.augment.mixing import CutMix, MixUp
-    from fastcnn.data.augment.preprocessing import CenterCrop
+    from fastcnn.data.augment.preprocessing import CenterCrop, ImageNetScaling
     from fastcnn.data.augment.registry import AUGMENTATIONS
     from fastcnn.data.augment.whitening import PerImageStandardization, ZCAWhitening
     from fastcnn.data.dataset import Dataset
@@ -52,6 +52,7 @@ __all__ = [
     "Decoder",
     "GaussianNoise",
     "ImageFolder",
+    "ImageNetScaling",
     "MixUp",
     "PCAColor",
     "PackedImages",
@@ -96,7 +97,7 @@ __getattr__, __dir__ = lazy_names(
             "RandomCrop RandomFlip RandomRotation RandomShear RandomTranslation RandomZoom"
         ),
         "fastcnn.data.augment.mixing": "CutMix MixUp",
-        "fastcnn.data.augment.preprocessing": "CenterCrop",
+        "fastcnn.data.augment.preprocessing": "CenterCrop ImageNetScaling",
         "fastcnn.data.augment.registry": "AUGMENTATIONS",
         "fastcnn.data.augment.whitening": "PerImageStandardization ZCAWhitening",
         "fastcnn.data.dataset": "Dataset",

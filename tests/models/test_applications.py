@@ -221,8 +221,13 @@ def test_seed_fixes_the_weights():
 
 REFUSED = [
     ("resnet20", {"wieghts": None}, TypeError, "resnet20: Unknown argument 'wieghts'.*'weights'"),
-    ("resnet20", {"weights": "imagenet"}, ValueError, "brings no trained weights"),
-    ("resnet20", {"weights": 3}, TypeError, "weights must be None or the path of a file"),
+    ("resnet20", {"weights": "imagenet"}, ValueError, "nobody publishes such weights"),
+    (
+        "resnet20",
+        {"weights": 3},
+        TypeError,
+        "weights must be None, 'imagenet' or the path of a file",
+    ),
     ("resnet20", {"pooling": "avg"}, ValueError, "it needs include_top=False"),
     ("resnet20", {"include_top": False, "pooling": "mean"}, ValueError, "Unknown pooling 'mean'"),
     ("resnet20", {"include_top": 1}, TypeError, "include_top must be True or False"),

@@ -55,6 +55,48 @@ class CenterCrop(Preprocessing):
         return out
 
 
+class ImageNetScaling(Preprocessing):
+    """Pixels from 0 to 255 as networks expect them that were trained on ImageNet.
+
+    It is Keras's `preprocess_input`.
+
+    Args:
+        mode: "caffe" puts red, green and blue into the other order and subtracts the mean of each;
+            "tf" scales to numbers from -1 to 1; "torch" subtracts the mean of each colour and
+            divides by its standard deviation.
+
+    Raises:
+        ValueError: There is no such mode, or the images are not of three colours.
+    """
+
+    settings = ("mode",)
+
+    def __init__(self, mode: str = "caffe"):
+        self.mode = naming.entry("ImageNetScaling", "mode", mode, {name: name for name in MODES})
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[2] != 3 and self.mode != "tf":
+            raise ValueError(f"{self!r} needs images of three colours. Received {shape}.")
+        return shape
+
+    def apply(self, images: Floats) -> Floats:
+        mean, deviation = (np.array(numbers, np.float32) for numbers in MODES[self.mode])
+        if self.mode == "caffe":
+            images = images[..., ::-1]
+        return (images - mean) / deviation
+
+
+MODES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "caffe": ((103.939, 116.779, 123.68), (1.0,)),
+    "tf": ((127.5,), (127.5,)),
+    "torch": (
+        (255 * 0.485, 255 * 0.456, 255 * 0.406),
+        (255 * 0.229, 255 * 0.224, 255 * 0.225),
+    ),
+}
+"""By name: what is subtracted, and what the rest is divided by."""
+
+
 def _middle(side: int, cropped: int) -> tuple[int, int]:
     """Where the middle begins in what is given, and where it is put in what is kept."""
     return max(0, (side - cropped) // 2), max(0, (cropped - side) // 2)
@@ -62,7 +104,7 @@ def _middle(side: int, cropped: int) -> tuple[int, int]:
 
 STEPS: dict[str, type[Preprocessing]] = {
     naming.snake_case(step.__name__): step
-    for step in (CenterCrop, PerImageStandardization, ZCAWhitening)
+    for step in (CenterCrop, ImageNetScaling, PerImageStandardization, ZCAWhitening)
 }
 
 
