@@ -18,7 +18,7 @@ from fastcnn.layers import (
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
 
-# Of each filter of the third layer, the maps that it sees.
+# Of each filter of the third layer, the maps that it sees; LeNet-5's are table I of its paper.
 SEEN_IN_LENET1 = "0 01 01 1 01 01 2 23 23 3 23 23"
 SEEN_IN_LENET5 = "012 123 234 345 450 501 0123 1234 2345 3450 4501 5012 0134 1245 0235 012345"
 

@@ -13,6 +13,7 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.layers.base import Layer
+from fastcnn.layers.containers import Residual
 from fastcnn.layers.rescaling import Normalization
 from fastcnn.saving import keras_layout
 from fastcnn.saving.stored_layers import StoredArray, StoredLayer, StoredLayers
@@ -105,7 +106,7 @@ class Matching:
             label = str(number) if stored.ordered else key
             partner = left.pop(layer.name if self._by_name else label, None)
             if partner is not None:
-                self._pair(layer, partner)
+                self._pair(model, layer, partner)
             elif self._by_name:
                 self.report.skipped[_path(layer)] = "the file has no layer of that name"
             else:
@@ -173,10 +174,11 @@ class Matching:
             labelled[label] = layer
         return labelled
 
-    def _pair(self, layer: Layer, partner: StoredLayer) -> None:
+    def _pair(self, model: ModelSettings, layer: Layer, partner: StoredLayer) -> None:
         reason = _difference(layer, partner)
         if reason:
-            self._refuse(_path(layer), reason)
+            hint = "" if self._by_name else _hint_of_order(model, layer)
+            self._refuse(_path(layer), reason + hint)
             return
         self.pairs += zip(layer.parameters, partner.datasets, strict=True)
         self.report.loaded.append(_path(layer))
@@ -210,6 +212,19 @@ def _path(layer: Layer) -> str:
 
 def _shapes(shapes: Iterable[tuple[int, ...]]) -> str:
     return " and ".join(str(tuple(shape)) for shape in shapes)
+
+
+def _hint_of_order(model: ModelSettings, layer: Layer) -> str:
+    """What may help where the layer lies in a Residual whose two branches a file counts in turn."""
+    for outer in (inner for top in model.layers for inner in top.walk()):
+        if isinstance(outer, Residual) and outer.has_shortcut and layer in outer.walk():
+            first = not outer.shortcut_first
+            return (
+                f". Where the file's model adds the {'shortcut' if first else 'body'} first"
+                f"{', as those of keras.applications do' if first else ''}, Residual "
+                f"'{_path(outer)}' must have shortcut_first={first}"
+            )
+    return ""
 
 
 def _difference(layer: Layer, stored: StoredLayer) -> str | None:

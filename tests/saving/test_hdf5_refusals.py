@@ -11,6 +11,7 @@ import hdf5_models as nets
 import numpy as np
 import pytest
 
+from fastcnn import layers as L
 from fastcnn.data import Decoder
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.models.sequential import Sequential
@@ -298,3 +299,19 @@ def test_archives_are_refused(make, words, tmp_path):
     make(tmp_path / "a.keras")
     with pytest.raises(FormatError, match=words):
         model_file.load_weights(nets.sequential(), tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize("shortcut_first", [False, True])
+def test_branches_in_the_other_order_are_told_what_to_say(tmp_path, shortcut_first):
+    """A Residual of a Keras model that counts its branches the other way round."""
+
+    def model(first):
+        body = [L.Conv2D(4, 3, padding="same"), L.Conv2D(5, 1)]
+        residual = L.Residual(body, [L.Conv2D(5, 1)], shortcut_first=first, name="block")
+        return Sequential([residual, L.Flatten()], (2, 2, 3))
+
+    model_file.save_weights(model(shortcut_first), tmp_path / "x.weights.h5")
+    hint = f"Residual 'block' must have shortcut_first={shortcut_first}"
+    with pytest.raises(FormatError, match=hint):
+        model_file.load_weights(model(not shortcut_first), tmp_path / "x.weights.h5")
+    model_file.load_weights(model(shortcut_first), tmp_path / "x.weights.h5")
