@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers.base import Layer, LayerOptions
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments, naming
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _lower_clipped(
     )
 
 
+@documented
 class Activation(Layer):
     """An activation by name, element by element (softmax: along the last axis).
 
@@ -82,8 +84,6 @@ class Activation(Layer):
         activation: "linear", "relu", "relu6", "leaky_relu" (slope 0.2), "elu", "selu", "gelu",
             "gelu_tanh" (Keras's `gelu(approximate=True)`), "sigmoid", "hard_sigmoid", "tanh",
             "softplus", "swish" or "silu", "hard_swish" or "hard_silu", "mish" or "softmax".
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: There is no such activation; the message has the nearest.
@@ -109,6 +109,7 @@ class Activation(Layer):
         return lower_activation(program, x, activation_name(self, self.activation))
 
 
+@documented
 class ReLU(Layer):
     """max(x, 0), or, between and beyond other bounds, what Keras's has.
 
@@ -118,12 +119,6 @@ class ReLU(Layer):
         max_value: The largest output, at least 0; None for no limit.
         negative_slope: The slope below the threshold, at least 0.
         threshold: Up to where x is not let through, at least 0.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: An argument is no number.
-        ValueError: One is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.
@@ -157,17 +152,12 @@ class ReLU(Layer):
         return _lower_clipped(program, x, self.max_value, self.negative_slope, self.threshold)
 
 
+@documented
 class LeakyReLU(Layer):
     """x above zero, negative_slope * x below.
 
     Args:
         negative_slope: The slope below zero, at least 0.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `negative_slope` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.
@@ -186,17 +176,12 @@ class LeakyReLU(Layer):
         return lower_activation(program, x, "leaky_relu", self.negative_slope)
 
 
+@documented
 class ThresholdedReLU(Layer):
     """x above theta, else 0.
 
     Args:
         theta: The threshold, at least 0.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `theta` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.
@@ -215,17 +200,12 @@ class ThresholdedReLU(Layer):
         return _lower_clipped(program, x, None, 0.0, self.theta)
 
 
+@documented
 class ELU(Layer):
     """x above zero, alpha * (exp(x) - 1) below.
 
     Args:
         alpha: Minus the limit far below zero, at least 0.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `alpha` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.

@@ -11,6 +11,7 @@ from fastcnn.graph.program import Auxiliary, Buffer, Program
 from fastcnn.graph.verifier import verify
 from fastcnn.layers import contract
 from fastcnn.layers.base import Layer, LayerOptions, Shape, check_depth
+from fastcnn.layers.documented import documented
 from fastcnn.layers.registry import from_config
 from fastcnn.utils import arguments, naming
 
@@ -122,6 +123,7 @@ def chain_from_config(entries: Iterable[dict[str, Any]]) -> list[Layer]:
     return [from_config(entry) for entry in entries]
 
 
+@documented
 class Residual(Branches):
     """body(x) + shortcut(x), without an activation of its own.
 
@@ -131,8 +133,6 @@ class Residual(Branches):
         shortcut_first: Whether Keras's `Add` takes the shortcut before the body, as
             `keras.applications.ResNet50` does. The sum is the same: it is the order of weights in
             files, and tells which are whose where both sides have layers of one class.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: One of them is no list of layers.
@@ -198,13 +198,12 @@ class Residual(Branches):
         )
 
 
+@documented
 class Concat(Branches):
     """The branches' outputs side by side along the channels.
 
     Args:
         *branches: Lists of layers that read the same input; an empty one is the identity.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: A branch is no list of layers.
@@ -250,6 +249,7 @@ class Concat(Branches):
         return cls(*branches, **config)
 
 
+@documented
 class AuxiliaryClassifier(Branches):
     """A second ending on the way, which trains what lies before it, as in GoogLeNet.
 

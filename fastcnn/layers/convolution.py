@@ -12,6 +12,7 @@ from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.layers.connections import ConnectedInitializer, ConnectionsLike
 from fastcnn.layers.connections import connections as table_of
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -99,38 +100,17 @@ class Convolution(Layer):
         return [Parameter(self, "bias", (filters,), self.bias_initializer, self.bias_regularizer)]
 
 
+@documented
 class Conv2D(Convolution):
     """2-D convolution of an image with `filters` kernels, with a bias and an activation.
 
     Args:
         filters: The number F of kernels, a multiple of `groups`.
-        kernel_size: The kernel's (height, width) in pixels, or one integer for both.
-        strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
-            integer.
-        groups: Into how many groups channels and filters are divided; each filter sees one group's
-            channels.
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
-        use_bias: Whether a bias is added.
-        kernel_initializer: What the kernel begins with, a name, a class, a {"class_name", "config"}
-            or an object of `fastcnn.initializers`.
-        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
-            an object of `fastcnn.initializers`.
-        kernel_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None for
-            none.
-        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
-            none.
         strategy: How it is computed: "auto", a name of `fastcnn.strategies.STRATEGIES`, or a dict
             with one for each of "forward", "dx" and "dw".
-        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
-            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
         connections: Which channels each filter sees, as the third layer of LeNet-5 has it: a table
             of 0 and 1 with a row for each channel of the input and a column for each filter; None
             for all. Only the weights of what is connected exist.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, a name is unknown (the message has the nearest),

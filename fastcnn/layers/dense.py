@@ -10,12 +10,14 @@ from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.problem import Problem
 from fastcnn.layers.activation import activation_name, lower_activation
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class Dense(Layer):
     """The fully connected layer, y = activation(x @ kernel + bias), along the last axis.
 
@@ -24,19 +26,7 @@ class Dense(Layer):
 
     Args:
         units: The number of outputs, at least 1.
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
-        use_bias: Whether a bias is added.
-        kernel_initializer: What the kernel begins with, a name, a class, a {"class_name", "config"}
-            or an object of `fastcnn.initializers`.
-        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
-            an object of `fastcnn.initializers`.
-        kernel_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None for
-            none.
-        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
-            none.
         strategy: How it is computed on a map, as `Conv2D`'s; of a row of numbers there is one way.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `units` is below 1, a name is unknown, or, when the model is built, a named

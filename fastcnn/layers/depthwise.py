@@ -10,6 +10,7 @@ from fastcnn.graph.problem import Problem
 from fastcnn.layers.activation import lower_activation
 from fastcnn.layers.base import LayerOptions, Shape
 from fastcnn.layers.convolution import Convolution
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -17,32 +18,16 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class DepthwiseConv2D(Convolution):
     """Convolution of each channel by itself, with `depth_multiplier` kernels a channel.
 
     Args:
-        kernel_size: The kernel's (height, width) in pixels, or one integer for both.
-        strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        depth_multiplier: The number of kernels of each channel, at least 1.
-        dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
-            integer.
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
-        use_bias: Whether a bias is added.
         depthwise_initializer: What the kernel begins with, a name, a class, a {"class_name",
             "config"} or an object of `fastcnn.initializers`.
-        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
-            an object of `fastcnn.initializers`.
         depthwise_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None
             for none.
-        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
-            none.
         strategy: How it is computed, as `Conv2D`'s.
-        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
-            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, a name is unknown (the message has the nearest),
@@ -125,38 +110,22 @@ class DepthwiseConv2D(Convolution):
         return self._problem(self.input_shape).multiply_adds
 
 
+@documented
 class SeparableConv2D(Convolution):
     """A depthwise convolution, then a 1x1 convolution to `filters` channels.
 
     Args:
         filters: The number F of 1x1 kernels, at least 1.
-        kernel_size: The kernel's (height, width) in pixels, or one integer for both.
-        strides: Steps of the window in pixels, (rows, columns) or one integer for both.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
-            integer.
-        depth_multiplier: The number of kernels of each channel, at least 1.
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
-        use_bias: Whether a bias is added.
         depthwise_initializer: What the depthwise kernel begins with, a name, a class, a
             {"class_name", "config"} or an object of `fastcnn.initializers`.
         pointwise_initializer: What the 1x1 kernel begins with, a name, a class, a {"class_name",
             "config"} or an object of `fastcnn.initializers`.
-        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
-            an object of `fastcnn.initializers`.
         depthwise_regularizer: The penalty of the depthwise kernel, likewise of
             `fastcnn.regularizers`; None for none.
         pointwise_regularizer: The penalty of the 1x1 kernel, likewise of `fastcnn.regularizers`;
             None for none.
-        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
-            none.
         depthwise_strategy: How the first is computed, as `Conv2D`'s `strategy`.
         pointwise_strategy: How the second is computed.
-        padding_mode: What `padding` puts around the image: "zeros", "edge" (the outermost pixels
-            again) or "reflect" (the pixels mirrored at the outermost, which are not repeated).
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, a name is unknown (the message has the nearest),

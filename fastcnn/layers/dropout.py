@@ -6,26 +6,19 @@ from math import prod
 from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class Dropout(Layer):
     """Zeroes a fraction `rate` of the values in training and scales the rest by 1 / (1 - rate).
 
     Which values go depends on the model's seed, the step, the layer and the element alone, so a run
     repeats for any number of threads and after a resume.
-
-    Args:
-        rate: The fraction that is zeroed, at least 0 and below 1.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `rate` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.
@@ -53,19 +46,11 @@ class Dropout(Layer):
         return prod(shape)
 
 
+@documented
 class SpatialDropout2D(Dropout):
     """Zeroes a fraction `rate` of the channels in training and scales the rest by 1 / (1 - rate).
 
     Neighbouring pixels tell nearly the same, so that a map loses little by single pixels.
-
-    Args:
-        rate: The fraction that is zeroed, at least 0 and below 1.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `rate` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, H, W, C].
@@ -80,6 +65,7 @@ class SpatialDropout2D(Dropout):
         return shape[-1]
 
 
+@documented
 class StochasticDepth(Dropout):
     """Zeroes all numbers of a fraction `rate` of the images in training and scales the others' by
     1 / (1 - rate): at the end of a Residual's body it leaves whole bodies out.
@@ -88,12 +74,6 @@ class StochasticDepth(Dropout):
 
     Args:
         rate: The fraction of images whose body is left out, at least 0 and below 1.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: `rate` is no number.
-        ValueError: It is out of its range.
 
     Shape:
         Input and output: [N, ...], any shape.

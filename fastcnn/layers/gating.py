@@ -15,10 +15,12 @@ from fastcnn.layers.containers import (
     chain_of,
 )
 from fastcnn.layers.convolution import Conv2D
+from fastcnn.layers.documented import documented
 from fastcnn.layers.pooling import GlobalAveragePooling2D
 from fastcnn.utils import arguments
 
 
+@documented
 class Scale(Branches):
     """x * body(x): what a body makes of x decides how much of x goes on.
 
@@ -26,8 +28,6 @@ class Scale(Branches):
 
     Args:
         body: A list of layers.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `body` is no list of layers.
@@ -65,6 +65,7 @@ class Scale(Branches):
         return cls(chain_from_config(config.pop("body")), **config)
 
 
+@documented
 class SqueezeExcite(Branches):
     """Weighs the channels of a map by what is in all of them, as SENet does.
 
@@ -77,8 +78,6 @@ class SqueezeExcite(Branches):
         activation: That of the units, a name.
         gate_activation: That of the channels' weights, a name.
         units: How many units there are, whatever the channels; None for as `ratio` says.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `ratio` or `units` is no whole number.

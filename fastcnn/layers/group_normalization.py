@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
 from fastcnn.layers.base import LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.layers.normalization import Normalization
 from fastcnn.utils import arguments
 
@@ -39,6 +40,7 @@ class _ImageNormalization(Normalization):
         return y
 
 
+@documented
 class GroupNormalization(_ImageNormalization):
     """Normalises groups of channels by the mean and variance of each image's own pixels in them.
 
@@ -47,17 +49,6 @@ class GroupNormalization(_ImageNormalization):
     Args:
         groups: Into how many groups the channels are cut, from 1 (all of them together); -1 for a
             group a channel, which is instance normalization.
-        epsilon: Added to the variance, above 0.
-        center: Whether beta is learnt and added.
-        scale: Whether gamma is learnt and multiplied by.
-        beta_initializer: What beta begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        gamma_initializer: What gamma begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        beta_regularizer: The penalty of beta, likewise of `fastcnn.regularizers`; None for none.
-        gamma_regularizer: The penalty of gamma, likewise of `fastcnn.regularizers`; None for none.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `groups` or `epsilon` is no number.
@@ -120,6 +111,7 @@ class GroupNormalization(_ImageNormalization):
         return self.lower_groups(program, x, 1, groups, channels)
 
 
+@documented
 class LayerNormalization(_ImageNormalization):
     """Normalises the numbers along the last axes by their own mean and variance.
 
@@ -129,17 +121,6 @@ class LayerNormalization(_ImageNormalization):
     Args:
         axis: The axes, counted as in Keras with the batch as axis 0: the last one, or the last
             ones.
-        epsilon: Added to the variance, above 0.
-        center: Whether beta is learnt and added.
-        scale: Whether gamma is learnt and multiplied by.
-        beta_initializer: What beta begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        gamma_initializer: What gamma begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        beta_regularizer: The penalty of beta, likewise of `fastcnn.regularizers`; None for none.
-        gamma_regularizer: The penalty of gamma, likewise of `fastcnn.regularizers`; None for none.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `axis` is no whole number and no sequence of them, or `epsilon` no number.

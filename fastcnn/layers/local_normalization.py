@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers.base import Layer, LayerOptions
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class LocalResponseNormalization(Layer):
     """Divides each number by the strength of its neighbours across the channels, as AlexNet does.
 
@@ -25,12 +27,6 @@ class LocalResponseNormalization(Layer):
         alpha: The factor of the mean square, at least 0.
         beta: The exponent, at least 0.
         k: What is added to the mean square, above 0.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: An argument is no number.
-        ValueError: One of them is out of its range.
 
     Shape:
         Input and output: [N, H, W, C] or [N, C].
@@ -66,6 +62,7 @@ class LocalResponseNormalization(Layer):
         )
 
 
+@documented
 class LocalContrastNormalization(Layer):
     """Takes from each number the mean around its pixel, and divides by the deviation there.
 
@@ -77,12 +74,6 @@ class LocalContrastNormalization(Layer):
         size: Pixels of the window's side, odd.
         sigma: The Gaussian's standard deviation in pixels, above 0; None for a quarter of `size`.
         epsilon: The least divisor, above 0: of an image without any contrast.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
-
-    Raises:
-        TypeError: An argument is no number.
-        ValueError: One of them is out of its range.
 
     Shape:
         Input and output: [N, H, W, C].

@@ -11,6 +11,7 @@ from fastcnn.graph.problem import Problem
 from fastcnn.layers.activation import lower_activation
 from fastcnn.layers.base import LayerOptions, Shape
 from fastcnn.layers.convolution import Convolution
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -18,25 +19,20 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class LocallyConnected2D(Convolution):
     """A convolution with kernels of its own for each output pixel.
 
     Args:
         filters: The number F of kernels of each pixel, at least 1.
         kernel_size: A kernel's (height, width) in pixels, or one integer for both.
-        strides: Steps of the window in pixels, (rows, columns) or one integer for both.
         padding: "valid" (none), "same" (zeros, TensorFlow's rule), or zeros in pixels: an integer,
             (rows, columns) or ((top, bottom), (left, right)).
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
         use_bias: Whether a bias is added, which differs from pixel to pixel too.
         kernel_initializer: What the kernels begin with, a name, a class, a {"class_name", "config"}
             or an object of `fastcnn.initializers`. As in Keras 2, its fans count the output pixels.
-        bias_initializer: What the bias begins with, likewise.
         kernel_regularizer: The penalty of the kernels, likewise of `fastcnn.regularizers`; None for
             none.
-        bias_regularizer: The penalty of the bias, likewise.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, a name is unknown (the message has the nearest),

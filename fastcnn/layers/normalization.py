@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Normalization(Layer):
         return parameters
 
 
+@documented
 class BatchNormalization(Normalization):
     """Normalises each channel by the mean and variance of the batch.
 
@@ -56,17 +58,6 @@ class BatchNormalization(Normalization):
 
     Args:
         momentum: The weight of the old value in the moving statistics, from 0 to 1.
-        epsilon: Added to the variance, above 0.
-        center: Whether beta is learnt and added.
-        scale: Whether gamma is learnt and multiplied by.
-        beta_initializer: What beta begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        gamma_initializer: What gamma begins with, a name, a class, a {"class_name", "config"} or an
-            object of `fastcnn.initializers`.
-        beta_regularizer: The penalty of beta, likewise of `fastcnn.regularizers`; None for none.
-        gamma_regularizer: The penalty of gamma, likewise of `fastcnn.regularizers`; None for none.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `momentum` or `epsilon` is no number.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from fastcnn.graph.problem import Padding, Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -81,19 +82,12 @@ class _Pooling(Layer):
         return program.add(self.kind, [x], self.output_shape, problem=problem, **attributes)
 
 
+@documented
 class MaxPooling2D(_Pooling):
     """The largest value of each window.
 
     Args:
-        pool_size: The window's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, likewise; None takes `pool_size`.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        ceil_mode: Whether the last pixels get a window of their own where the strides do not fit,
-            as in Caffe and PyTorch: OH rounds up. It begins inside the image or the padding before
-            it, and is cut at the image's end.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: An argument has none of these forms, or, when the model is built, the window
@@ -107,21 +101,14 @@ class MaxPooling2D(_Pooling):
     kind = "max_pool"
 
 
+@documented
 class AveragePooling2D(_Pooling):
     """The mean of each window's pixels inside the image, or inside its padding too.
 
     Args:
-        pool_size: The window's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, likewise; None takes `pool_size`.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        ceil_mode: Whether the last pixels get a window of their own where the strides do not fit,
-            as in Caffe and PyTorch: OH rounds up. It begins inside the image or the padding before
-            it, and is cut at the image's end.
         count_include_pad: Whether the pixels of `padding` count as zeros in the mean, as PyTorch's
             default is; what `ceil_mode` adds behind them never counts.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: An argument has none of these forms, or, when the model is built, the window
@@ -151,6 +138,7 @@ class AveragePooling2D(_Pooling):
         return {"counted": self._padding(self.input_shape)} if self.count_include_pad else {}
 
 
+@documented
 class LpPooling2D(_Pooling):
     """The norm of each window's pixels inside the image: (the sum of |x|^norm)^(1 / norm).
 
@@ -159,14 +147,8 @@ class LpPooling2D(_Pooling):
     sum it scales up to that of a whole window.
 
     Args:
-        pool_size: The window's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in pixels, likewise; None takes `pool_size`.
-        padding: "valid" (none), "same" (TensorFlow's rule), or pixels: an integer, (rows, columns)
-            or ((top, bottom), (left, right)).
-        ceil_mode: As `MaxPooling2D`'s.
         norm: The exponent, a number from 1 on.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: An argument has none of these forms, or, when the model is built, the window
@@ -222,13 +204,9 @@ class _GlobalPooling(Layer):
         return program.add(self.kind, [x], self.output_shape, problem=problem)
 
 
+@documented
 class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel.
-
-    Args:
-        keepdims: Whether height and width stay, as 1.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Shape:
         Input: [N, H, W, C].
@@ -241,13 +219,9 @@ class GlobalAveragePooling2D(_GlobalPooling):
     kind = "average_pool"
 
 
+@documented
 class GlobalMaxPooling2D(_GlobalPooling):
     """The largest value of each channel.
-
-    Args:
-        keepdims: Whether height and width stay, as 1.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Shape:
         Input: [N, H, W, C].

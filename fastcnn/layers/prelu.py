@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Unpack
 from fastcnn import initializers, regularizers
 from fastcnn.graph.parameter import Parameter
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.utils.arguments import is_whole
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class PReLU(Layer):
     """x above zero, alpha * x below, where alpha is learned.
 
@@ -23,8 +25,6 @@ class PReLU(Layer):
         alpha_regularizer: Their penalty, likewise of `fastcnn.regularizers`; None for none.
         shared_axes: Axes along which all numbers share a slope, counted from 1 as the batch is 0:
             the first ones, so (1, 2) for a slope a channel. None for a slope a number.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `shared_axes` are not the first ones, a name is unknown, or, when the model is

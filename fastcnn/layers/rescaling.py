@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastcnn.data.augment import statistics
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -62,14 +63,13 @@ class _Affine(Layer):
         return program.add("affine", [x], x.shape, scale=scale.tolist(), offset=offset.tolist())
 
 
+@documented
 class Rescaling(_Affine):
     """scale * x + offset, as `Rescaling(1 / 255)` for uint8 images.
 
     Args:
         scale: A finite number, or one for each channel.
         offset: Likewise.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: One is no number.
@@ -92,6 +92,7 @@ class Rescaling(_Affine):
         return scale, self._per_channel("offset", self.offset, self.input_shape)
 
 
+@documented
 class Normalization(_Affine):
     """(x - mean) / sqrt(variance), per channel, with statistics of the training set.
 
@@ -102,8 +103,6 @@ class Normalization(_Affine):
     Args:
         mean: A finite number, or one for each channel; None is 0 where `variance` is passed.
         variance: Likewise, above 0; None is 1 where `mean` is passed.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: One is no number.

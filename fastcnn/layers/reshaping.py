@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike
 from fastcnn.utils.arguments import is_whole
 
@@ -34,13 +35,12 @@ class Flatten(Layer):
         return program.add("reshape", [x], self.output_shape)
 
 
+@documented
 class Reshape(Layer):
     """Gives the numbers of each image another shape, in their order.
 
     Args:
         target_shape: One image's, of whole numbers of at least 1; one may be -1, for what is left.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `target_shape` is no such shape, or, when the model is built, has another count
@@ -80,14 +80,13 @@ class Reshape(Layer):
         return program.add("reshape", [x], self.output_shape)
 
 
+@documented
 class Permute(Layer):
     """Puts the axes of each image into another order.
 
     Args:
         dims: The axes in their new order, counted from 1 as the batch is 0: (2, 1, 3) exchanges
             rows and columns. At most four.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `dims` is no order of the numbers from 1 on, or, when the model is built, the
@@ -127,13 +126,12 @@ class Permute(Layer):
         return program.add("permute", [x], self.output_shape, order=order)
 
 
+@documented
 class ZeroPadding2D(Layer):
     """Zeros around the image.
 
     Args:
         padding: Pixels: an integer, (rows, columns) or ((top, bottom), (left, right)).
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `padding` has none of these forms or is negative.
@@ -158,13 +156,12 @@ class ZeroPadding2D(Layer):
         return program.add("pad", [x], self.output_shape, padding=self.padding)
 
 
+@documented
 class Cropping2D(Layer):
     """Cuts the border of the image off.
 
     Args:
         cropping: Pixels: an integer, (rows, columns) or ((top, bottom), (left, right)).
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `cropping` has none of these forms or is negative, or, when the model is built,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 from fastcnn.graph.problem import Problem
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PairLike
 from fastcnn.utils import arguments
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class IdentityShortcut(Layer):
     """The input, of which strides leave out pixels, with zeros as further channels.
 
@@ -26,8 +28,6 @@ class IdentityShortcut(Layer):
             first on.
         zeros_before: How many of the further channels stand before those of the input; 0 puts all
             of them behind.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, or, when the model is built, the input has more

@@ -19,12 +19,14 @@ from fastcnn.layers.containers import (
     chain_of,
 )
 from fastcnn.layers.dense import Dense
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PairLike
 
 IDENTITY = (1, 0, 0, 0, 1, 0)
 """The map that leaves an image as it is."""
 
 
+@documented
 class SpatialTransformer(Branches):
     """Shows its input under an affine map that the layers of a localization net find for it.
 
@@ -40,8 +42,6 @@ class SpatialTransformer(Branches):
         localization: A list of layers, the last of them Dense(6) with a bias and no activation.
         output_size: The output's (height, width) in pixels, or one integer for both; None for the
             input's.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         TypeError: `localization` is no list of layers.

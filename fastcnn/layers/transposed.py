@@ -11,6 +11,7 @@ from fastcnn.layers import window_arguments
 from fastcnn.layers.activation import lower_activation
 from fastcnn.layers.base import LayerOptions, Shape
 from fastcnn.layers.convolution import Convolution
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 from fastcnn.utils import arguments
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
 
 
+@documented
 class Conv2DTranspose(Convolution):
     """What a `Conv2D` of the same window does to gradients, done to images.
 
@@ -26,31 +28,14 @@ class Conv2DTranspose(Convolution):
 
     Args:
         filters: The number F of the output's channels, a multiple of `groups`.
-        kernel_size: The kernel's (height, width) in pixels, or one integer for both.
         strides: Steps of the window in the output in pixels, (rows, columns) or one integer.
         padding: What of the windows is cut off: "valid" (nothing), "same" (so that the output is
             `strides` times the input), or pixels: an integer, (rows, columns) or ((top, bottom),
             (left, right)).
         output_padding: Pixels more at the end, where several sizes have windows for the same input,
             below `strides`; None for Keras's size.
-        dilation_rate: Pixels from one entry of the kernel to the next, (rows, columns) or one
-            integer.
-        groups: Into how many groups channels and filters are divided; each filter sees one group's
-            channels.
-        activation: A name such as "relu" (see `Activation`), applied to the output; None for none.
-        use_bias: Whether a bias is added.
-        kernel_initializer: What the kernel begins with, a name, a class, a {"class_name", "config"}
-            or an object of `fastcnn.initializers`.
-        bias_initializer: What the bias begins with, a name, a class, a {"class_name", "config"} or
-            an object of `fastcnn.initializers`.
-        kernel_regularizer: The penalty of the kernel, likewise of `fastcnn.regularizers`; None for
-            none.
-        bias_regularizer: The penalty of the bias, likewise of `fastcnn.regularizers`; None for
-            none.
         strategy: How it is computed, as `Conv2D`'s of the convolution from output to input: "dx"
             computes this layer's output, "forward" the gradient of its input.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: A number is out of its range, a name is unknown (the message has the nearest),

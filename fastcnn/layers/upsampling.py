@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
+from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PairLike
 from fastcnn.utils import naming
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 INTERPOLATIONS = ("nearest", "bilinear")
 
 
+@documented
 class UpSampling2D(Layer):
     """Makes images `size` times as large, by repeated or interpolated pixels.
 
@@ -22,8 +24,6 @@ class UpSampling2D(Layer):
         size: How many times, (rows, columns) or one integer for both.
         interpolation: "nearest" repeats each pixel; "bilinear" interpolates between the centres of
             the nearest four.
-        **common: `name`, text without "/" (None makes one from the class), and `trainable`, by
-            default True.
 
     Raises:
         ValueError: `size` is below 1, or there is no such interpolation.
