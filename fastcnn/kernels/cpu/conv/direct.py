@@ -30,10 +30,12 @@ from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, LayerOperands, Re
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
+from fastcnn.kernels.cpu.gemm.panels import multiply
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
+WORTH_PANELS = 56  # channels from which copies of dy's panels pay: four heights of a tile
 NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
 
 
@@ -201,13 +203,14 @@ def conv2d_direct_dw(
         depthwise.dw(calls, problem, x, dy, gradient)
         return
     pixels = pixels_at_once(problem)
+    sum_pixels = _sum_by_panels if _by_panels(problem, pixels, x, dy) else _sum_pixels
     if _sums_over_batch(problem, pixels, calls.images):
         source = padded_source(calls, problem, x)
-        _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
+        sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
         return
     partial = empty_kernel_gradient(calls, problem, pixels)
     source = padded_source(calls, problem, x)
-    _sum_pixels(calls, problem, pixels, source, dy, partial)
+    sum_pixels(calls, problem, pixels, source, dy, partial)
     fold_kernel_gradient(calls, problem, partial, gradient, pixels)
 
 
@@ -218,6 +221,37 @@ def _sums_over_batch(problem: Problem, pixels: int, images: int) -> bool:
     inputs = problem.height * problem.width * problem.channels
     outputs = problem.out_height * problem.out_width * problem.filters
     return pixels == 1 and sums > 2 * images * (inputs + outputs)
+
+
+def _by_panels(problem: Problem, pixels: int, x: Region, dy: Region) -> bool:
+    """Say whether x^T dy is a product of two matrices that is worth copies of dy's panels.
+
+    Neighbouring rows of a panel lie side by side, where the pixels of a wide dy are pages apart.
+    """
+    every_pixel = (
+        problem.kernel == problem.strides == (1, 1)
+        and not problem.padded
+        and (x.stride, dy.stride) == (x.bytes, dy.bytes)
+    )
+    return every_pixel and problem.groups == pixels == 1 and problem.channels >= WORTH_PANELS
+
+
+def _sum_by_panels(
+    calls: Calls,
+    problem: Problem,
+    pixels: int,
+    source: Region,
+    dy: Region,
+    sums: Region,
+    over_batch: bool = False,
+) -> None:
+    """Emit sums[C, F] (+)= source^T dy over the pixels of an image, or of all images."""
+    channels, filters = problem.channels, problem.filters
+    strides = {"a_inner": 4, "a_k0": 4 * channels, "c_inner": 4 * filters}
+    grid = grid_values(channels, filters, k0=problem.out_height * problem.out_width, **strides)
+    places = {"a": source, "matrix": dy, "c": sums}
+    scope, how = (BATCH, {"inner_is_images": 1}) if over_batch else (IMAGE, {"added": 1})
+    multiply(calls, scope, places, grid, s_i=filters, s_o=1, **how)
 
 
 def _sum_pixels(

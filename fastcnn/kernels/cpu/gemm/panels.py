@@ -11,6 +11,10 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import ceil
+
+from fastcnn.kernels.call import BATCH, GLOBAL, LOCAL, Address, Calls, Region
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.layout import pack_tap
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
@@ -18,35 +22,84 @@ from fastcnn.kernels.cpu.simd.pointers import address_of, call, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 # A grid and its right side: element (i, o) of inner x columns lies at matrix + 4 * (i * s_i + o *
-# s_o); `panel` is where each part finds room for `depth` rows of its columns.
+# s_o); `panel` is where each part finds room for `depth` rows of its columns. `added` says that the
+# product is added to C, `inner_is_images` that `inner` are the rows of B of each image.
 PANELS = record(
     *own_fields(GRID),
     *("matrix", "panel", "panel_bytes", "s_i", "s_o", "inner", "depth", "tiles", "all_columns"),
-    "rectified",
+    *("rectified", "added", "inner_is_images"),
 )
+DEPTH = 128  # rows of a panel
 
 
 @kernel(PANELS)
 def product_by_panels(pointer):
-    """C[r, columns of this part] = A[r, :] @ B (+ bias, then ReLU)."""
+    """C[r, columns of this part] (+)= A[r, :] @ B (+ bias, then ReLU)."""
     op = record_at(pointer)
     op_address = address_of(pointer)
     vectors = (op.all_columns + LANES - 1) // LANES
-    first, end = vectors * op.first // op.parts, vectors * (op.first + 1) // op.parts
+    part = op.first if op.parts > 1 else 0  # a call for an image has its number there
+    first, end = vectors * part // op.parts, vectors * (part + 1) // op.parts
+    inner = op.inner * op.count if op.inner_is_images else op.inner
     op.columns = min(op.all_columns, end * LANES) - first * LANES
     op.c += first * VECTOR_BYTES
-    op.b = op.panel + op.first * op.panel_bytes
+    op.b = op.panel + part * op.panel_bytes
     start_a, bias = op.a, op.bias + first * VECTOR_BYTES if op.bias else 0
-    for start in range(0, op.inner, op.depth):
-        op.k0 = min(op.depth, op.inner - start)
+    for start in range(0, inner, op.depth):
+        op.k0 = min(op.depth, inner - start)
         op.b_vector = op.k0 * VECTOR_BYTES
         for vector in range(first, end):
             lanes = min(LANES, op.all_columns - vector * LANES)
             source = op.matrix + 4 * (start * op.s_i + vector * LANES * op.s_o)
             target = op.b + (vector - first) * op.b_vector
             pack_tap(source, target, op.k0, op.s_i, op.s_o, lanes)
-        op.a = start_a + 4 * start
-        op.accumulate = start > 0
+        op.a = start_a + start * op.a_k0
+        op.accumulate = op.added or start > 0
         op.bias = 0 if start else bias
-        op.relu = op.rectified if start + op.k0 == op.inner else 0
+        op.relu = op.rectified if start + op.k0 == inner else 0
         call(op.tiles, op_address)
+
+
+def multiply(
+    calls: Calls,
+    scope: str,
+    places: Mapping[str, Address | Region | None],
+    grid: dict[str, int],
+    *,
+    s_i: int,
+    s_o: int,
+    **values: int,
+) -> None:
+    """Emit C (+)= A @ B, panel by panel of B.
+
+    Args:
+        calls: Where to.
+        scope: BATCH, in parts that take some of the columns each, or IMAGE.
+        places: Of A, B, C and the bias: "a", "matrix", "c", "bias".
+        grid: The grid of the product, of `grid_values`.
+        s_i: Numbers from one row of B to the next.
+        s_o: Numbers from one column of B to the next.
+        **values: The kernel's other fields.
+    """
+    columns, inner = grid["columns"], grid["k0"]
+    vectors = ceil(columns / LANES)
+    parts = max(1, min(16, vectors // 4)) if scope == BATCH else 1
+    depth = DEPTH if values.get("inner_is_images") else ceil(inner / ceil(inner / DEPTH))
+    panel_bytes = ceil(vectors / parts) * depth * VECTOR_BYTES
+    panel = Region(parts * panel_bytes, GLOBAL if scope == BATCH else LOCAL, label="panels")
+    calls.emit(
+        product_by_panels,
+        scope,
+        ("c", "panel"),
+        {**places, "panel": panel, "tiles": Region(0, "tiles")},
+        parts=parts,
+        **grid,
+        b_k0=VECTOR_BYTES,
+        panel_bytes=panel_bytes,
+        s_i=s_i,
+        s_o=s_o,
+        inner=inner,
+        depth=depth,
+        all_columns=columns,
+        **values,
+    )

@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, Calls, LayerOperands, Region
+from fastcnn.kernels.call import BATCH, BLOCK, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
-from fastcnn.kernels.cpu.gemm.panels import product_by_panels
+from fastcnn.kernels.cpu.gemm.panels import multiply
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
-DEPTH = 128  # rows of a panel
 LARGE = 512 << 10  # bytes of a kernel that should be read once a batch
 HUGE = 64 << 20  # bytes of a kernel of which no copy is made
 
@@ -44,33 +43,9 @@ def _panels(
     calls: Calls, operands: LayerOperands, inner: int, columns: int, s_i: int, s_o: int
 ) -> None:
     """Emit y = x @ kernel for a large kernel, whose element (i, o) lies at i * s_i + o * s_o."""
-    vectors = ceil(columns / LANES)
-    parts = max(1, min(16, vectors // 4))
-    panel_bytes = ceil(vectors / parts) * DEPTH * VECTOR_BYTES
-    panel = Region(parts * panel_bytes, GLOBAL, label="panels")
-    calls.emit(
-        product_by_panels,
-        BATCH,
-        ("c", "panel"),
-        {
-            "a": operands.x,
-            "matrix": operands.kernel,
-            "c": operands.y,
-            "bias": operands.bias,
-            "panel": panel,
-            "tiles": Region(0, "tiles"),
-        },
-        parts=parts,
-        **_images_by_columns(operands, inner, columns),
-        b_k0=VECTOR_BYTES,
-        panel_bytes=panel_bytes,
-        s_i=s_i,
-        s_o=s_o,
-        inner=inner,
-        depth=DEPTH,
-        all_columns=columns,
-        rectified=operands.relu,
-    )
+    places = {"a": operands.x, "matrix": operands.kernel, "c": operands.y, "bias": operands.bias}
+    grid = _images_by_columns(operands, inner, columns)
+    multiply(calls, BATCH, places, grid, s_i=s_i, s_o=s_o, rectified=operands.relu)
 
 
 def _images_by_columns(operands: LayerOperands, inner: int, columns: int) -> dict[str, int]:
