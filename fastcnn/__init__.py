@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         zoo,
     )
     from fastcnn.backends.step import NonFiniteError
+    from fastcnn.interop.caffe import load_caffe_weights
     from fastcnn.interop.pytorch.weights import load_torch_weights
     from fastcnn.models.loading import load, load_keras
     from fastcnn.models.sequential import Sequential
@@ -40,6 +41,7 @@ __all__ = [
     "initializers",
     "layers",
     "load",
+    "load_caffe_weights",
     "load_keras",
     "load_torch_weights",
     "losses",
@@ -58,6 +60,7 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "fastcnn.backends.step": "NonFiniteError",
+        "fastcnn.interop.caffe": "load_caffe_weights",
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
         "fastcnn.models.loading": "load load_keras",
         "fastcnn.models.sequential": "Sequential",

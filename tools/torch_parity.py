@@ -59,7 +59,7 @@ CASES = [
     Case("efficientnet_b0", "torchvision", "efficientnet_b0", 96),
     Case("efficientnet_b0", "timm", "efficientnet_b0", 96),
     Case("efficientnet_b0", "timm", "tf_efficientnet_b0", 96, {"version": "keras"}),
-    Case("efficientnet_lite0", "timm", "efficientnet_lite0", 96),
+    Case("efficientnet_lite0", "timm", "efficientnet_lite0", 96, TORCHVISION),
     Case("efficientnet_lite0", "timm", "tf_efficientnet_lite0", 96, {"version": "keras"}),
     Case("xception", "timm", "legacy_xception", 71, {}, {}, 1e-3),
 ]

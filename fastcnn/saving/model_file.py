@@ -31,6 +31,7 @@ Model = TypeVar("Model", bound=ModelSettings)
 
 OTHERS = {
     (".pth", ".pt", ".th"): "fastcnn.load_torch_weights",
+    (".caffemodel",): "fastcnn.load_caffe_weights",
 }
 """What reads the weights of other frameworks, by the endings of files."""
 
