@@ -17,13 +17,13 @@ parts: D[e] [C, F] = V[e]^T @ W[e] with W = A dy A^T, then dw = G^T D G.
 Shapes: x [H, W, C], kernel [KH, KH, C, F], y [OH, OW, F] of each image, any padding. The setting m
 is that of a 3x3 kernel's tiles.
 
-Operations: s^2 / (KH m)^2 of the direct multiply-adds, and some 25 additions a number for the
-transforms, so it pays from about 16 channels. Workspace: U; V and M, of a band of tiles for small
-kernels, of the whole batch for large ones; for dw V, W and D, which are the largest. At inference U
-stays as long as the weights do. The error is that of sums of unlike sizes, for numbers of both
-signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that is exactly 0
-stays so where its whole tile of inputs is 0; beside other numbers it is their rounding, and may
-pass a ReLU.
+Operations: s^2 / (KH m)^2 of the direct multiply-adds, and for the transforms with m = 4 10.5 a
+number of x and 7.5 a number of y, so it pays from about 16 channels. Workspace: U; V and M, of a
+band of tiles for small kernels, of the whole batch for large ones; for dw V, W and D, which are the
+largest. At inference U stays as long as the weights do. The error is that of sums of unlike sizes,
+for numbers of both signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that
+is exactly 0 stays so where its whole tile of inputs is 0; beside other numbers it is their
+rounding, and may pass a ReLU.
 
 References:
     A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
