@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -37,6 +38,13 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
             raise sink.error or error from None
         if sink.error:
             raise sink.error
+
+
+def as_bytes(contents: Contents) -> bytes:
+    """Return contents as the bytes of a file."""
+    file = io.BytesIO()
+    _fill(Sink(file), contents)
+    return file.getvalue()
 
 
 def _fill(sink: Sink, contents: Contents) -> None:

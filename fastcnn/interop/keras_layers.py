@@ -206,20 +206,6 @@ def _activation_layer(settings: Settings) -> list[Layer]:
     return behind or [layers.Activation(name or "linear", name=settings.name)]
 
 
-def _relu(settings: Settings) -> list[Layer]:
-    config = settings.config
-    most, slope = config.get("max_value"), config.get("negative_slope") or 0.0
-    if config.get("threshold"):
-        if most is None and not slope:
-            return [layers.ThresholdedReLU(config["threshold"], name=settings.name)]
-        raise settings.refuse("threshold")
-    if most is None:
-        return [layers.ReLU(slope, name=settings.name)]
-    if most == 6 and not slope:
-        return [layers.Activation("relu6", name=settings.name)]
-    raise settings.refuse("max_value")
-
-
 def _softmax(settings: Settings) -> list[Layer]:
     return [layers.Softmax(name=settings.name)]
 
@@ -281,6 +267,7 @@ KINDS = {
     "SpatialDropout2D": Kind(
         layers.SpatialDropout2D, {"p": "rate"}, {**CHANNELS_LAST, "noise_shape": (None,)}
     ),
+    "ReLU": Kind(layers.ReLU),
     "LeakyReLU": Kind(layers.LeakyReLU, {"alpha": "negative_slope"}),
     "ELU": Kind(layers.ELU),
     "PReLU": Kind(layers.PReLU),
@@ -298,7 +285,6 @@ AUGMENTATIONS = (
 )
 SPECIAL: dict[str, Callable[[Settings], list[Layer]]] = {
     "Activation": _activation_layer,
-    "ReLU": _relu,
     "Softmax": _softmax,
     "Dropout": _dropout,
     "Rescaling": _rescaling,

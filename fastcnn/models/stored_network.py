@@ -77,6 +77,26 @@ class StoredNetwork(Network):
         with self.lock:
             return model_file.load_weights(self, path, skip_mismatch, by_name)
 
+    def to_keras(self, path: str | os.PathLike[str]) -> None:
+        """Write layers and weights to a `.keras` archive, for `keras.models.load_model`.
+
+        It is a functional model of Keras 3 that computes what `predict` does, not compiled. What
+        acts in training alone and Keras has not, auxiliary classifiers, is left out, and so is
+        `preprocessing`: give it images behind those steps.
+
+        Args:
+            path: The file, whose name ends in ".keras"; a crash leaves the old one or the new one.
+
+        Raises:
+            ValueError: The name has another ending, Keras has no such layer, which the message
+                names, or weights are not finite.
+            OSError: It cannot be written.
+        """
+        from fastcnn.interop import keras_export
+
+        with self.lock:
+            keras_export.write(self, path)
+
     def to_onnx(
         self,
         path: str | os.PathLike[str],
