@@ -28,6 +28,7 @@ class ThreadChoice:
         self._others = deque(powers)  # the next to be tried first
         self._best = most
         self._times = deque[float](maxlen=SAMPLES)  # of the best
+        self._usual = 0.0  # their median
         self._trial: list[float] = []  # of the first of the others, while it is tried
         self._untimed = UNTIMED
         self._to_try = len(self._others)  # without waiting
@@ -47,23 +48,24 @@ class ThreadChoice:
                 self._end_trial()
         else:
             self._runs_left -= 1
-            before = median(self._times) if len(self._times) == SAMPLES else seconds
+            before = self._usual if len(self._times) == SAMPLES else seconds
             self._times.append(seconds)
-            if median(self._times) > CHANGED * before:
+            self._usual = median(self._times)
+            if self._usual > CHANGED * before:
                 self._try_all()
 
     def _tries(self) -> bool:
         """Say whether the next run is one of a trial: in a row, so that both were timed lately."""
-        if not self._others or len(self._times) < TRIAL or median(self._times) >= LONG:
+        if not self._others or len(self._times) < TRIAL or self._usual >= LONG:
             return False
         return self._runs_left <= 0 or self._to_try > 0
 
     def _end_trial(self) -> None:
         number, seconds = self._others.popleft(), median(self._trial)
         self._to_try = max(0, self._to_try - 1)
-        if seconds < GAIN * median(self._times):
+        if seconds < GAIN * self._usual:
             number, self._best = self._best, number
-            self._times = deque(self._trial, maxlen=SAMPLES)
+            self._times, self._usual = deque(self._trial, maxlen=SAMPLES), seconds
             self._pause = FIRST_PAUSE
         else:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
