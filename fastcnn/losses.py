@@ -302,17 +302,7 @@ LossLike: TypeAlias = "str | Loss | type[Loss] | Mapping[str, object]"
 """What stands for a loss: see `get`."""
 
 
+@described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Loss:
-    """The loss that a name, a class or a configuration stands for.
-
-    Args:
-        identifier: A name such as "mse", a class, a {"class_name", "config"} or a loss.
-
-    Returns:
-        The loss, made with its defaults where a name or a class is passed.
-
-    Raises:
-        ValueError: The name is unknown; the message has the nearest.
-        TypeError: It is none of these.
-    """
+    """The loss that a name such as "mse", a class or a configuration stands for."""
     return naming.resolve("loss", identifier, Loss, LOSSES)

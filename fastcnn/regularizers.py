@@ -86,8 +86,9 @@ RegularizerLike: TypeAlias = "str | L1L2 | type[L1L2] | Mapping[str, object] | N
 """What stands for a regularizer: see `get`."""
 
 
+@described_by(naming.resolve.__doc__)
 def get(identifier: object) -> L1L2 | None:
-    """The regularizer that a name, a class or a configuration stands for.
+    """The regularizer that a name such as "l2", a class or a configuration stands for.
 
     Args:
         identifier: A name such as "l2", a class, a {"class_name", "config"} or a regularizer, or
@@ -95,10 +96,6 @@ def get(identifier: object) -> L1L2 | None:
 
     Returns:
         The regularizer, made with its defaults where a name or a class is passed; None for None.
-
-    Raises:
-        ValueError: The name is unknown; the message has the nearest.
-        TypeError: It is none of these.
     """
     if identifier is None:
         return None

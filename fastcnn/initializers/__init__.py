@@ -18,6 +18,7 @@ from fastcnn.initializers.variance_scaling import (
     VarianceScaling,
 )
 from fastcnn.utils import naming
+from fastcnn.utils.docstrings import described_by
 
 __all__ = [
     "INITIALIZERS",
@@ -62,18 +63,7 @@ InitializerLike: TypeAlias = str | Initializer | type[Initializer] | Mapping[str
 """What stands for an initializer: see `get`."""
 
 
+@described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Initializer:
-    """The initializer that a name, a class or a configuration stands for.
-
-    Args:
-        identifier: A name such as "he_normal", a class, a {"class_name", "config"} or an
-            initializer.
-
-    Returns:
-        The initializer, made with its defaults where a name or a class is passed.
-
-    Raises:
-        ValueError: The name is unknown; the message has the nearest.
-        TypeError: It is none of these.
-    """
+    """The initializer that a name such as "he_normal", a class or a configuration stands for."""
     return naming.resolve("initializer", identifier, Initializer, INITIALIZERS)

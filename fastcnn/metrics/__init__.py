@@ -23,6 +23,7 @@ from fastcnn.metrics.differences import (
 )
 from fastcnn.metrics.tally import Tally
 from fastcnn.utils import naming
+from fastcnn.utils.docstrings import described_by
 
 __all__ = [
     "AUC",
@@ -71,18 +72,12 @@ MetricLike: TypeAlias = str | Metric | type[Metric] | Mapping[str, object]
 """What stands for a metric: see `get`."""
 
 
+@described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Metric:
-    """The metric that a name, a class or a configuration stands for.
-
-    Args:
-        identifier: A name such as "accuracy", a class, a {"class_name", "config"} or a metric.
+    """The metric that a name such as "accuracy", a class or a configuration stands for.
 
     Returns:
         The metric; one made from a name carries that name in the history.
-
-    Raises:
-        ValueError: The name is unknown; the message has the nearest.
-        TypeError: It is none of these.
     """
     if isinstance(identifier, str) and identifier in METRICS:
         return METRICS[identifier](name=identifier)

@@ -11,6 +11,7 @@ from fastcnn.optimizers.optimizer import Optimizer
 from fastcnn.optimizers.rmsprop import RMSprop
 from fastcnn.optimizers.sgd import SGD
 from fastcnn.utils import naming
+from fastcnn.utils.docstrings import described_by
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "get"]
 
@@ -26,17 +27,7 @@ OptimizerLike: TypeAlias = str | Optimizer | type[Optimizer] | Mapping[str, obje
 """What stands for an optimizer: see `get`."""
 
 
+@described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Optimizer:
-    """The optimizer that a name, a class or a configuration stands for.
-
-    Args:
-        identifier: A name such as "adam", a class, a {"class_name", "config"} or an optimizer.
-
-    Returns:
-        The optimizer, made with its defaults where a name or a class is passed.
-
-    Raises:
-        ValueError: The name is unknown; the message has the nearest.
-        TypeError: It is none of these.
-    """
+    """The optimizer that a name such as "adam", a class or a configuration stands for."""
     return naming.resolve("optimizer", identifier, Optimizer, OPTIMIZERS)

@@ -7,22 +7,18 @@ from typing import Unpack
 from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
+from fastcnn.utils.docstrings import described_by
 
 
+@described_by(Optimizer.__doc__)
 class Adagrad(Optimizer):
     """Steps along the gradient over the root of the sum of all its squares so far.
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
         initial_accumulator_value: What the sums of squares start with, at least 0.
         epsilon: Added to the denominator, above 0.
         **kwargs: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as
             `Optimizer`'s.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range, or more than one of the clippings is set.
 
     References:
         Duchi et al., 2011: Adaptive subgradient methods for online learning and stochastic

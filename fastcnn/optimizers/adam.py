@@ -8,23 +8,19 @@ from typing import Unpack
 from fastcnn.optimizers.optimizer import ClippingOptions, Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
+from fastcnn.utils.docstrings import described_by
 
 
+@described_by(Optimizer.__doc__)
 class Adam(Optimizer):
     """Steps along the mean gradient over the root of its mean square, both bias-corrected.
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
         beta_1: The decay of the mean of the gradients, at least 0 and below 1.
         beta_2: The decay of the mean of their squares, likewise.
         epsilon: Added to the denominator, above 0.
         **kwargs: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as
             `Optimizer`'s.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range, or more than one of the clippings is set.
 
     References:
         Kingma and Ba, 2015: Adam: A method for stochastic optimization.
@@ -59,22 +55,14 @@ class Adam(Optimizer):
         }
 
 
+@described_by(Adam.__doc__)
 class AdamW(Adam):
     """Adam with weight decay: w -= learning_rate * weight_decay * w before each step.
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
         weight_decay: The share of a weight that goes in a step, times the learning rate; at least
             0.
-        beta_1: The decay of the mean of the gradients, at least 0 and below 1.
-        beta_2: The decay of the mean of their squares, likewise.
-        epsilon: Added to the denominator, above 0.
         **kwargs: `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as `Optimizer`'s.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range, or more than one of the clippings is set.
 
     References:
         Loshchilov and Hutter, 2019: Decoupled weight decay regularization.

@@ -7,24 +7,20 @@ from typing import Unpack
 from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
+from fastcnn.utils.docstrings import described_by
 
 
+@described_by(Optimizer.__doc__)
 class RMSprop(Optimizer):
     """Steps along the gradient over the root of its mean square (centered: of its variance).
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
         rho: The decay of the mean of the squared gradients, at least 0 and below 1.
         momentum: How much of the last step is added to the next, from 0 to 1.
         epsilon: Added to the denominator, above 0.
         centered: Whether the square of the mean gradient is subtracted first.
         **kwargs: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as
             `Optimizer`'s.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range, or more than one of the clippings is set.
 
     References:
         Tieleman and Hinton, 2012: Neural networks for machine learning, lecture 6.5.

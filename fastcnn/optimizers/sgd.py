@@ -7,22 +7,18 @@ from typing import Unpack
 from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments
+from fastcnn.utils.docstrings import described_by
 
 
+@described_by(Optimizer.__doc__)
 class SGD(Optimizer):
     """w -= learning_rate * g; with momentum: m = momentum * m - learning_rate * g; w += m.
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
         momentum: How much of the last step is added to the next, from 0 to 1.
         nesterov: Whether the gradient is taken as after the momentum's step.
         **kwargs: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm` and `name`, as
             `Optimizer`'s.
-
-    Raises:
-        TypeError: An argument is of a wrong type or unknown.
-        ValueError: A number is out of its range, or more than one of the clippings is set.
 
     References:
         Sutskever et al., 2013: On the importance of initialization and momentum in deep learning.

@@ -91,8 +91,21 @@ def serialize(value: Any) -> dict[str, Any]:
 
 
 def resolve(kind: str, identifier: object, base: type[T], table: Mapping[str, type[T]]) -> T:
-    """The object an identifier stands for: itself, or built from its class, its name or
-    the {"class_name", "config"} of serialize(). ValueError or TypeError otherwise."""
+    """Return the object that an identifier stands for.
+
+    Args:
+        kind: What it is, for errors.
+        identifier: A name, a class, a {"class_name", "config"} or the object itself.
+        base: The class that all of its kind derive from.
+        table: Their classes by name.
+
+    Returns:
+        The object, made with its defaults where a name or a class is passed.
+
+    Raises:
+        ValueError: The name is unknown; the message has the nearest.
+        TypeError: It is none of these.
+    """
     if isinstance(identifier, base):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):

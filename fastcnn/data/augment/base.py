@@ -83,6 +83,21 @@ class Augmentation(Settings):
         return f"{type(self).__name__}({settings})"
 
 
+class RangedAugmentation(Augmentation):
+    """An augmentation that reckons with ``value_range``, (lowest, highest)."""
+
+    value_range: IntervalLike
+    _limits: Range
+
+    @property
+    def limits(self) -> Range:
+        return self._limits
+
+    def _set_value_range(self, value_range: IntervalLike) -> None:
+        self.value_range = value_range
+        self._limits = value_limits(self, value_range)
+
+
 def _own(value: object) -> object:
     """Return an array or a list that nobody else has, and that cannot change."""
     if isinstance(value, np.ndarray):

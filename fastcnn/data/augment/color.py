@@ -13,14 +13,13 @@ import numpy.typing as npt
 
 from fastcnn.data.augment import statistics
 from fastcnn.data.augment.base import (
-    Augmentation,
     IntervalLike,
-    Range,
+    RangedAugmentation,
     Shape,
     interval,
     two_ends,
-    value_limits,
 )
+from fastcnn.data.augment.documented import documented
 from fastcnn.data.augment.small_matrices import inverse, product
 from fastcnn.data.counter_rng import Doubles, between, normals
 from fastcnn.utils import arguments
@@ -96,15 +95,8 @@ def _times(matrices: Doubles, linear: Doubles) -> Doubles:
     return matrices * linear if linear.shape[1] == 1 else product(matrices, linear)
 
 
-class ColorAugmentation(Augmentation):
-    """An augmentation of colours within ``value_range``, (lowest, highest)."""
-
-    value_range: IntervalLike
-    _limits: Range
-
-    @property
-    def limits(self) -> Range:
-        return self._limits
+class ColorAugmentation(RangedAugmentation):
+    """An augmentation of colours within ``value_range``."""
 
     def change(self, colours: ColorMap, u: Doubles) -> None:
         """Change the maps of n images by their random numbers.
@@ -118,10 +110,6 @@ class ColorAugmentation(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
 
-    def _set_value_range(self, value_range: IntervalLike) -> None:
-        self.value_range = value_range
-        self._limits = value_limits(self, value_range)
-
 
 class _OfThreeChannels(ColorAugmentation):
     def output_shape(self, shape: Shape) -> Shape:
@@ -133,17 +121,24 @@ class _OfThreeChannels(ColorAugmentation):
         return shape
 
 
+class _ByFactor(_OfThreeChannels):
+    """A change of red, green and blue by a factor from 0 to 1."""
+
+    settings = ("factor", "value_range")
+
+    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
+        self.factor = factor
+        self._part = interval(self, "factor", factor, 0, 1, mirrored=False)
+        self._set_value_range(value_range)
+
+
+@documented
 class RandomBrightness(ColorAugmentation):
     """Make images brighter or darker: add one number to all channels.
 
     Args:
         factor: A part of the value range, from -1 (black) to 1 (white): a pair (lower, upper) to
             draw it from, or one number f for -f to f.
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "value_range")
@@ -159,17 +154,13 @@ class RandomBrightness(ColorAugmentation):
         colours.add((high - low) * between(u, *self._part))
 
 
+@documented
 class RandomContrast(ColorAugmentation):
     """Stretch or shrink the differences to the mean colour of the image, before it is resampled.
 
     Args:
         factor: A pair (lower, upper), each from 0 to 1: differences are multiplied by a number from
             1 - lower to 1 + upper; one number f stands for (f, f).
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "value_range")
@@ -186,7 +177,8 @@ class RandomContrast(ColorAugmentation):
         colours.stretch(between(u[:, 0], *self._stretch))
 
 
-class RandomSaturation(_OfThreeChannels):
+@documented
+class RandomSaturation(_ByFactor):
     """Make colours greyer or stronger at the same brightness.
 
     The difference to the grey of the same luma is multiplied by factor / (1 - factor). Keras
@@ -195,7 +187,6 @@ class RandomSaturation(_OfThreeChannels):
     Args:
         factor: 0 is grey, 0.5 leaves the image as it is, 1 is fully saturated: a pair (lower,
             upper) to draw it from, or one number f for 0 to f; from 0 to 1.
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
 
     Raises:
         TypeError: A number is none.
@@ -206,13 +197,7 @@ class RandomSaturation(_OfThreeChannels):
         Haeberli, 1993: Matrix operations for image processing.
     """
 
-    settings = ("factor", "value_range")
     draws = 1
-
-    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
-        self.factor = factor
-        self._part = interval(self, "factor", factor, 0, 1, mirrored=False)
-        self._set_value_range(value_range)
 
     def change(self, colours: ColorMap, u: Doubles) -> None:
         factor = between(u[:, :, np.newaxis], *self._part)
@@ -220,7 +205,8 @@ class RandomSaturation(_OfThreeChannels):
         colours.mix(IDENTITY + (strength - 1) * COLOURED)
 
 
-class RandomHue(_OfThreeChannels):
+@documented
+class RandomHue(_ByFactor):
     """Turn the hues of an image at the same brightness.
 
     Colours are turned in the plane of I and Q of YIQ. Keras turns the hue of HSV, which is no
@@ -229,7 +215,6 @@ class RandomHue(_OfThreeChannels):
     Args:
         factor: In half turns of the colour circle, taken with a random sign: a pair (lower, upper)
             to draw it from, or one number f for 0 to f; from 0 to 1.
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
 
     Raises:
         TypeError: A number is none.
@@ -240,22 +225,17 @@ class RandomHue(_OfThreeChannels):
         Haeberli, 1993: Matrix operations for image processing.
     """
 
-    settings = ("factor", "value_range")
     draws = 2
-
-    def __init__(self, factor: IntervalLike, value_range: IntervalLike = (0, 255)):
-        self.factor = factor
-        self._half_turns = interval(self, "factor", factor, 0, 1, mirrored=False)
-        self._set_value_range(value_range)
 
     def change(self, colours: ColorMap, u: Doubles) -> None:
         sign = np.where(u[:, 1] > 0.5, -1.0, 1.0)
-        angle = np.pi * sign * between(u[:, 0], *self._half_turns)
+        angle = np.pi * sign * between(u[:, 0], *self._part)
         cosine, sine = np.cos(angle), np.sin(angle)
         turned = (cosine - 1)[:, np.newaxis, np.newaxis] * COLOURED
         colours.mix(IDENTITY + turned + sine[:, np.newaxis, np.newaxis] * QUARTER)
 
 
+@documented
 class PCAColor(_OfThreeChannels):
     """Add the principal components of the training set's colours to all pixels of an image.
 
@@ -268,7 +248,6 @@ class PCAColor(_OfThreeChannels):
         deviations: Standard deviations of the colours along the components, [3], in units of the
             pixels; None until they are found.
         components: The components, [3, 3], one a row; None until they are found.
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
 
     Raises:
         TypeError: A number is none.

@@ -13,11 +13,13 @@ from fastcnn.data.augment.base import (
     Augmentation,
     IntervalLike,
     Range,
+    RangedAugmentation,
     Shape,
     interval,
     two_ends,
     value_limits,
 )
+from fastcnn.data.augment.documented import documented
 from fastcnn.data.augment.params import Erasing, Noise
 from fastcnn.data.counter_rng import Doubles, between, key, uniforms
 from fastcnn.utils import arguments
@@ -85,6 +87,7 @@ class Pointwise(Effect):
         self.drawn((height, width, channels), u, indices, pixel_key).apply(images)
 
 
+@documented
 class RandomGaussianBlur(Effect):
     """Blur some of the images with a Gaussian.
 
@@ -96,10 +99,6 @@ class RandomGaussianBlur(Effect):
             (1, 1) all.
         kernel_size: Of the window, odd, in pixels.
         sigma: Standard deviation in pixels, above 0, or a pair (lower, upper) to draw it from.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", "kernel_size", "sigma")
@@ -129,7 +128,8 @@ class RandomGaussianBlur(Effect):
         effects.blur(images, weights.astype(np.float32))
 
 
-class GaussianNoise(Pointwise):
+@documented
+class GaussianNoise(Pointwise, RangedAugmentation):
     """Add a normal number to every value of an image.
 
     A normal number is the sum of two, each one of 4096 quantiles; none is farther out than 5.1
@@ -138,11 +138,6 @@ class GaussianNoise(Pointwise):
     Args:
         stddev: Its standard deviation, at least 0, in units of the pixels; a pair (lower, upper)
             draws it for each image.
-        value_range: (lowest, highest) value of the pixels, which results are cut to.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("stddev", "value_range")
@@ -153,13 +148,8 @@ class GaussianNoise(Pointwise):
         pair = two_ends(self, "stddev", stddev)
         low, high = sorted(arguments.float32(self, "stddev", end, least=0) for end in pair)
         self._stddev = (low, high)
-        self.value_range = value_range
-        self._limits = value_limits(self, value_range)
+        self._set_value_range(value_range)
         self._levels = normal_levels()
-
-    @property
-    def limits(self) -> Range:
-        return self._limits
 
     def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise:
         stddev = between(u[:, 0], *self._stddev).astype(np.float32)
@@ -178,6 +168,7 @@ def normal_levels() -> Floats:
     return (levels / np.sqrt(2 * np.mean(np.square(levels)))).astype(np.float32)
 
 
+@documented
 class RandomErasing(Pointwise):
     """Overwrite a box in some of the images, with sizes drawn as in Keras.
 
@@ -189,10 +180,6 @@ class RandomErasing(Pointwise):
         fill_value: A number, one a channel, or None for a number that is uniform in value_range for
             each value of the box.
         value_range: (lowest, highest) value of the pixels.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
 
     References:
         Zhong et al., 2017: Random erasing data augmentation.

@@ -14,6 +14,7 @@ import numpy as np
 from fastcnn._ext.augment import FILL_MODES
 from fastcnn.data.augment.affine import Affine
 from fastcnn.data.augment.base import Augmentation, IntervalLike, Shape, interval
+from fastcnn.data.augment.documented import documented
 from fastcnn.data.counter_rng import Doubles, between
 from fastcnn.utils import arguments, naming
 
@@ -57,6 +58,7 @@ class Geometric(Augmentation):
         raise NotImplementedError(f"{type(self).__name__} must define affine(u, shape).")
 
 
+@documented
 class RandomFlip(Geometric):
     """Turn images round, each with probability 1/2.
 
@@ -92,6 +94,7 @@ MOST_PADDING = 1 << 14
 """Pixels; with those of the image they stay within what resampling reaches."""
 
 
+@documented
 class RandomCrop(Geometric):
     """Cut out a window, all places equally likely.
 
@@ -102,7 +105,6 @@ class RandomCrop(Geometric):
             CIFAR networks are trained with.
         fill_mode: What the padding shows, as RandomTranslation's; None means what the other
             augmentations of the list wish, or else "constant".
-        fill_value: The value outside for "constant".
 
     Raises:
         TypeError: A number is none.
@@ -172,6 +174,7 @@ def _centre(shape: Shape) -> tuple[float, float]:
     return (shape[0] - 1) / 2, (shape[1] - 1) / 2
 
 
+@documented
 class RandomTranslation(_Resampling):
     """Move images by a random part of their size.
 
@@ -179,15 +182,6 @@ class RandomTranslation(_Resampling):
         height_factor: A part of the height, positive for down, from -1 to 1: a pair (lower, upper)
             to draw it from, or one number f for -f to f.
         width_factor: Likewise, of the width, positive for right.
-        fill_mode: What is outside of the image: "reflect" (d c b a | a b c d | d c b a), "wrap" (a
-            b c d | a b c d | a b c d), "nearest" (a a a a | a b c d | d d d d) or "constant",
-            `fill_value`.
-        interpolation: Between pixels, "bilinear" or "nearest".
-        fill_value: The value outside for "constant".
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
@@ -213,19 +207,13 @@ class RandomTranslation(_Resampling):
         )
 
 
+@documented
 class RandomRotation(_Resampling):
     """Turn images about their centre.
 
     Args:
         factor: In whole turns (0.1 is 36 degrees), positive for counter-clockwise, from -1 to 1: a
             pair (lower, upper) to draw it from, or one number f for -f to f.
-        fill_mode: As `RandomTranslation`'s.
-        interpolation: As `RandomTranslation`'s.
-        fill_value: As `RandomTranslation`'s.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("factor", *_Resampling.FILL_SETTINGS)
@@ -248,6 +236,7 @@ class RandomRotation(_Resampling):
         return Affine(yy=cosine, yx=sine, xy=-sine, xx=cosine).about(*_centre(shape))
 
 
+@documented
 class RandomZoom(_Resampling):
     """Zoom images about their centre.
 
@@ -256,13 +245,6 @@ class RandomZoom(_Resampling):
             lower (zooms in): a pair (lower, upper) to draw it from, or one number f for -f to f;
             above -1, at most 1.
         width_factor: Likewise; None means the height's, which keeps the proportions.
-        fill_mode: As `RandomTranslation`'s.
-        interpolation: As `RandomTranslation`'s.
-        fill_value: As `RandomTranslation`'s.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("height_factor", "width_factor", *_Resampling.FILL_SETTINGS)
@@ -294,6 +276,7 @@ class RandomZoom(_Resampling):
         return Affine(yy=down, xx=across).about(*_centre(shape))
 
 
+@documented
 class RandomShear(_Resampling):
     """Shear images.
 
@@ -304,13 +287,6 @@ class RandomShear(_Resampling):
         x_factor: Columns a row, from 0 to 1: a pair (lower, upper) to draw it from, or one number f
             for 0 to f.
         y_factor: Rows a column, likewise; both are taken with the same random sign.
-        fill_mode: As `RandomTranslation`'s.
-        interpolation: As `RandomTranslation`'s.
-        fill_value: As `RandomTranslation`'s.
-
-    Raises:
-        TypeError: A number is none.
-        ValueError: One is out of its range, or an argument has none of these forms.
     """
 
     settings = ("x_factor", "y_factor", *_Resampling.FILL_SETTINGS)

@@ -13,6 +13,7 @@ from fastcnn._ext.augment import REACH, resample
 from fastcnn.data.augment.base import IntervalLike, Range, Shape
 from fastcnn.data.augment.geometry import ResampleOptions
 from fastcnn.data.counter_rng import Doubles
+from fastcnn.utils.docstrings import described_by
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -47,16 +48,14 @@ class Noise:
         effects.add_noise(images, self.key, self.streams, self.stddev, self.levels, self.limits)
 
 
+@described_by(Noise.__doc__)
 @dataclass(frozen=True, eq=False)
 class Erasing:
     """A box that is overwritten in each of n images, as `erase` takes it.
 
     Args:
-        key: Key of the random numbers.
-        streams: Numbers of the images in their set, int64 [n].
         boxes: First row of each box and the one behind its last, then the columns, int64 [n, 4].
         fill: What is written, or None for random numbers.
-        limits: The lowest and the highest value of a pixel.
     """
 
     key: int

@@ -5,43 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from fastcnn.data.augment import color, effects, geometry
 from fastcnn.data.augment.base import Augmentation
-from fastcnn.data.augment.color import (
-    PCAColor,
-    RandomBrightness,
-    RandomContrast,
-    RandomHue,
-    RandomSaturation,
-)
-from fastcnn.data.augment.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
-from fastcnn.data.augment.geometry import (
-    RandomCrop,
-    RandomFlip,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
 from fastcnn.data.augment.preprocessing import STEPS
 from fastcnn.utils import naming
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     naming.snake_case(cls.__name__): cls
     for cls in (
-        RandomFlip,
-        RandomCrop,
-        RandomTranslation,
-        RandomRotation,
-        RandomZoom,
-        RandomShear,
-        RandomBrightness,
-        RandomContrast,
-        RandomSaturation,
-        RandomHue,
-        PCAColor,
-        RandomGaussianBlur,
-        GaussianNoise,
-        RandomErasing,
+        geometry.RandomFlip,
+        geometry.RandomCrop,
+        geometry.RandomTranslation,
+        geometry.RandomRotation,
+        geometry.RandomZoom,
+        geometry.RandomShear,
+        color.RandomBrightness,
+        color.RandomContrast,
+        color.RandomSaturation,
+        color.RandomHue,
+        color.PCAColor,
+        effects.RandomGaussianBlur,
+        effects.GaussianNoise,
+        effects.RandomErasing,
         *STEPS.values(),
     )
 }
