@@ -145,7 +145,6 @@ def compare(number: int, peer: str) -> Row:
     from safetensors.numpy import save_file
 
     import fastcnn
-    from fastcnn.interop.pytorch.weights import to_torch_state_dict
 
     case = CASES[number]
     build = getattr(fastcnn.applications, case.network)
@@ -164,7 +163,7 @@ def compare(number: int, peer: str) -> Row:
             fastcnn.load_torch_weights(model, weights, verbose=False)
             differences.append(_difference(model.predict(images), expected))
         model = build(shape, **options, seed=1)
-        save_file(to_torch_state_dict(model, like=state), folder / "taken.safetensors")
+        save_file(model.to_torch_state_dict(like=state), folder / "taken.safetensors")
         _run(peer, "take", number, folder)
         with np.load(folder / "taken.npz") as taken:
             out = _difference(model.predict(images), taken["y"])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from fastcnn.models.network import Network
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from fastcnn.interop.pytorch.state_dict import StateDict
     from fastcnn.saving.weights import LoadReport
 
 
@@ -126,3 +129,24 @@ class StoredNetwork(Network):
 
         with self.lock:
             onnx_export.write(self, path, input_layout, fold_batch_norm)
+
+    def to_torch_state_dict(self, like: StateDict | None = None) -> dict[str, np.ndarray]:
+        """Return the weights as PyTorch has them, channels first.
+
+        Args:
+            like: The state dict of the PyTorch network that shall take them, of the same
+                architecture: its names, order and shapes are kept, and what the model does not
+                have, such as counters. None names them after the layers, "conv1.weight", in the
+                model's order.
+
+        Returns:
+            Arrays by names. `{name: torch.from_numpy(a) for name, a in arrays.items()}` is what
+            `load_state_dict` takes, and `safetensors.numpy.save_file` writes them as they are.
+
+        Raises:
+            FormatError: `like` is of another architecture (a ValueError).
+            ValueError: A layer is of a kind that PyTorch does not have; the message names it.
+        """
+        from fastcnn.interop.pytorch import weights
+
+        return weights.to_torch_state_dict(self, like)

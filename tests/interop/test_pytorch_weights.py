@@ -9,11 +9,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from deadline import within
 from safetensors.numpy import save_file
+from test_hdf5_damage import mutations
 
 import fastcnn
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.interop.pytorch.weights import load_torch_weights, to_torch_state_dict
+from fastcnn.interop.pytorch.weights import load_torch_weights
 from fastcnn.layers import (
     BatchNormalization,
     Concat,
@@ -27,6 +29,7 @@ from fastcnn.layers import (
     GroupNormalization,
     LayerNormalization,
     LocallyConnected2D,
+    Permute,
     PReLU,
     Reshape,
     SeparableConv2D,
@@ -97,7 +100,7 @@ def norm(name, channels):
 
 def random_like(net):
     """A state dict for a model, of random numbers."""
-    state = to_torch_state_dict(net)
+    state = net.to_torch_state_dict()
     return {name: np.abs(random(*array.shape)) + 0.1 for name, array in state.items()}
 
 
@@ -162,6 +165,23 @@ def test_rows_that_become_maps_and_rows_side_by_side_compute_as_in_pytorch():
     np.testing.assert_allclose(predicted(net, x), y, rtol=1e-4, atol=1e-4)
 
 
+def test_permuted_axes_are_the_same_numbers_as_in_pytorch():
+    """Channels that are put first are flattened as PyTorch does it."""
+    net = model(Conv2D(3, 2, use_bias=False), Permute((3, 1, 2)), Flatten(), Dense(2))
+    state = {"conv.weight": random(3, 4, 2, 2), "fc.weight": random(2, 36), "fc.bias": random(2)}
+    load_torch_weights(net, state, verbose=False)
+    np.testing.assert_array_equal(net.layers[-1].parameters[0].value, state["fc.weight"].T)
+    x = random(2, 4, 5, 4)
+    y = conv2d(x, state["conv.weight"]).reshape(2, -1) @ state["fc.weight"].T + state["fc.bias"]
+    np.testing.assert_allclose(predicted(net, x), y, rtol=1e-4, atol=1e-4)
+
+
+def test_one_slope_goes_to_all_channels():
+    net = model(PReLU(shared_axes=(1, 2)))
+    load_torch_weights(net, {"act.weight": np.array([0.25])}, verbose=False)
+    np.testing.assert_array_equal(net.layers[0].parameters[0].value, np.full((1, 1, 4), 0.25))
+
+
 TABLE = [[1, 0, 1], [1, 1, 0], [0, 1, 1], [1, 1, 1]]
 
 KINDS = {
@@ -188,7 +208,7 @@ def test_weights_go_out_and_come_back(kind):
     second = fastcnn.Sequential.from_config(first.get_config())
     for parameter in first.parameters:
         parameter.value[...] = random(*parameter.shape)
-    state = to_torch_state_dict(first)
+    state = first.to_torch_state_dict()
     load_torch_weights(second, state, verbose=False)
     for ours, theirs in zip(first.parameters, second.parameters, strict=True):
         np.testing.assert_array_equal(ours.value, theirs.value)
@@ -232,7 +252,7 @@ def test_names_shapes_and_order_of_a_given_network_are_kept(state, expected):
     }
     load_torch_weights(net, {**like, "head.weight": state["head.weight"].reshape(2, 3, 4, 3)})
     load_torch_weights(net, state, verbose=False)
-    out = to_torch_state_dict(net, like)
+    out = net.to_torch_state_dict(like)
     assert [(name, a.shape) for name, a in out.items()] == [(n, a.shape) for n, a in like.items()]
     np.testing.assert_array_equal(out["head.weight"].reshape(2, 36), state["head.weight"])
     np.testing.assert_array_equal(out["body.weight"], state["features.0.weight"])
@@ -240,6 +260,14 @@ def test_names_shapes_and_order_of_a_given_network_are_kept(state, expected):
     again = small()
     load_torch_weights(again, out, verbose=False)
     assert bits(again) == expected
+
+
+def test_exported_arrays_are_copies():
+    net = small()
+    before = bits(net)
+    for array in net.to_torch_state_dict().values():
+        array[...] = 7
+    assert bits(net) == before
 
 
 def test_the_pairing_is_printed_and_returned(state, capsys):
@@ -308,7 +336,7 @@ def test_weights_where_a_table_has_none_are_refused():
 def test_a_layer_that_pytorch_lacks_is_named():
     net = model(LocallyConnected2D(2, 2, name="own"))
     with pytest.raises(ValueError, match="LocallyConnected2D 'own' at 'own' has weights, and"):
-        to_torch_state_dict(net)
+        net.to_torch_state_dict()
 
 
 def test_safetensors_are_read_without_pytorch(tmp_path):
@@ -320,6 +348,34 @@ def test_safetensors_are_read_without_pytorch(tmp_path):
     pairing = fastcnn.load_torch_weights(model, path, verbose=False)
     assert pairing.modules == {"dense": "fc"}
     np.testing.assert_array_equal(model.layers[1].parameters[0].value, np.eye(3, 2))
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.exhaustive)])
+def test_damaged_safetensors_are_an_error_or_harmless(count, state, tmp_path):
+    path, net = tmp_path / "a.safetensors", small()
+    save_file({**state, "head.num_batches_tracked": np.array(3)}, path)
+    before, refused = bits(net), 0
+    for mutant in mutations(path.read_bytes(), np.random.default_rng(7), count):
+        path.write_bytes(mutant)
+        try:
+            with within():
+                load_torch_weights(net, path, verbose=False)
+        except FormatError:
+            refused += 1
+            assert bits(net) == before
+        else:
+            before = bits(net)
+    assert count > refused > count / 4
+
+
+def test_long_numbers_in_names_are_sorted(state, expected):
+    """Python makes no int of more than some thousand digits."""
+    net = small()
+    names = ["a" + "1" * 9000, "a" + "1" * 9000 + "0"]
+    modules = dict(zip(["features.0", "head"], names, strict=True))
+    long = {modules[n.rpartition(".")[0]] + "." + n.rpartition(".")[2]: a for n, a in state.items()}
+    load_torch_weights(net, dict(sorted(long.items())), verbose=False)
+    assert bits(net) == expected
 
 
 class Tensor:

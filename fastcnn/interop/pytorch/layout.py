@@ -16,11 +16,12 @@ from fastcnn.layers.base import Shape
 from fastcnn.layers.connections import Connections
 
 Array = NDArray[np.float32]
-Order = NDArray[np.intp] | None
+Places = NDArray[np.intp]
+Order = Places | None
 """For each number of a row here its place in PyTorch's row; None where the places are the same."""
 
 
-def flattened(shape: Shape) -> Order:
+def flattened(shape: Shape) -> Places:
     """Return the order of a flattened map [H, W, C], which PyTorch flattens as [C, H, W]."""
     places = np.arange(prod(shape), dtype=np.intp).reshape(shape[-1], *shape[:-1])
     return np.moveaxis(places, 0, -1).ravel()

@@ -9,7 +9,16 @@ from math import prod
 import numpy as np
 
 from fastcnn.graph.parameter import Parameter
-from fastcnn.interop.pytorch.layout import Connected, Layout, Matrix, Order, Row, Slopes, flattened
+from fastcnn.interop.pytorch.layout import (
+    Array,
+    Connected,
+    Layout,
+    Matrix,
+    Order,
+    Row,
+    Slopes,
+    flattened,
+)
 from fastcnn.layers import (
     AuxiliaryClassifier,
     BatchNormalization,
@@ -22,12 +31,14 @@ from fastcnn.layers import (
     GroupNormalization,
     Layer,
     LayerNormalization,
+    Permute,
     PReLU,
     Reshape,
     SeparableConv2D,
 )
 from fastcnn.layers.base import Shape
 from fastcnn.layers.containers import Branches
+from fastcnn.layers.convolution import Convolution
 
 NAMES = {
     **dict.fromkeys(("kernel", "depthwise_kernel", "pointwise_kernel", "gamma", "alpha"), "weight"),
@@ -44,6 +55,10 @@ class Entry:
 
     parameter: Parameter
     layout: Layout
+
+    def exported(self) -> Array:
+        """Return a copy of the parameter's values as PyTorch has them."""
+        return np.array(self.layout.to_torch(self.parameter.value))
 
 
 @dataclass(frozen=True)
@@ -104,13 +119,17 @@ def _entries(layer: Layer, layouts: Layouts) -> dict[str, Entry]:
 
 
 def _order_after(layer: Layer, order: Order) -> Order:
-    if isinstance(layer, Flatten) and len(layer.input_shape) == 3:
+    """Return the order of a layer's outputs; None for maps, but for those with permuted axes."""
+    becomes_row = isinstance(layer, Flatten | Reshape) and len(layer.output_shape) == 1
+    if isinstance(layer, Permute) and len(layer.input_shape) == 3:
+        places = (flattened(layer.input_shape) if order is None else order).reshape(
+            layer.input_shape
+        )
+        return places.transpose([axis - 1 for axis in layer.dims]).ravel()
+    if becomes_row and order is None and len(layer.input_shape) == 3:
         return flattened(layer.input_shape)
-    if isinstance(layer, Reshape) and len(layer.input_shape) == 3 and len(layer.output_shape) == 1:
-        return flattened(layer.input_shape)
-    if isinstance(layer, Dense) or len(layer.output_shape) != 1:
-        return None
-    return order
+    moves_nothing = becomes_row or layer.output_shape == layer.input_shape
+    return None if isinstance(layer, Dense | Convolution) or not moves_nothing else order
 
 
 def _orders_before_maps(chain: Sequence[Layer]) -> dict[int, Order]:

@@ -73,10 +73,13 @@ def modules_of(state: StateDict) -> list[Module]:
     return [Module(name, tuple(name.split(".")[:-1]), shapes[name]) for name in names]
 
 
-def _as_counted(name: str) -> list[tuple[int, int, str]]:
+def _as_counted(name: str) -> list[tuple[int, str]]:
     """Return a key to sort names by, numbers in them by their size."""
-    pieces = re.split(r"([0-9]+)", name)
-    return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in pieces]
+    pieces = re.split(r"([0-9]+)", name)  # a text, a number, a text, ...
+    return [
+        (len(piece.lstrip("0")), piece.lstrip("0")) if number % 2 else (0, piece)
+        for number, piece in enumerate(pieces)
+    ]
 
 
 def described(shapes: Mapping[str, Shape]) -> str:

@@ -104,36 +104,21 @@ def _converted(
 def to_torch_state_dict(
     model: ModelSettings, like: StateDict | None = None
 ) -> dict[str, np.ndarray]:
-    """Return a model's weights as PyTorch has them, channels first.
-
-    Args:
-        model: The model.
-        like: The state dict of the PyTorch network that shall take them, of the same architecture:
-            its names, order and shapes are kept, and what the model does not have, such as
-            counters. None names them after the layers, "conv1.weight", in the model's order.
-
-    Returns:
-        Arrays by names; `{name: torch.from_numpy(a) for name, a in arrays.items()}` is what
-        `load_state_dict` takes, and `safetensors.numpy.save_file` writes them as they are.
-
-    Raises:
-        FormatError: `like` is of another architecture (a ValueError).
-        ValueError: A layer of the model is of a kind that PyTorch does not have.
-    """
+    """Return a model's weights as PyTorch has them, as `Sequential.to_torch_state_dict` does."""
     slots = slots_of(model.layers)
     with model.lock:
         if like is None:
             return {
-                f"{slot.name.replace('/', '.')}.{own}": entry.layout.to_torch(entry.parameter.value)
+                f"{slot.name.replace('/', '.')}.{own}": entry.exported()
                 for slot in slots
                 for own, entry in slot.entries.items()
             }
         arrays = state_dict.unwrapped("like", like)
         modules, _ = paired("like", slots, arrays, skip_mismatch=False)
-        exported = {name: state_dict.numbers(value) for name, value in arrays.items()}
+        exported = {name: np.array(state_dict.numbers(value)) for name, value in arrays.items()}
         for slot, module in zip(slots, modules, strict=True):
-            for own, entry in slot.entries.items():
-                if module is not None:
-                    array, name = entry.layout.to_torch(entry.parameter.value), module.key(own)
-                    exported[name] = array.reshape(exported[name].shape)
+            if module is not None:
+                for own, entry in slot.entries.items():
+                    name = module.key(own)
+                    exported[name] = entry.exported().reshape(exported[name].shape)
     return exported
