@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from torch_names import (
+    caffe_googlenet,
     cifar_resnet,
     timm_efficientnet,
     torchvision_densenet,
@@ -63,6 +64,7 @@ NETWORKS = {
     "resnet18": (applications.resnet18, {}, torchvision_resnet((2, 2, 2, 2), 2)),
     "resnet50": (applications.resnet50, {}, torchvision_resnet((3, 4, 6, 3), 3)),
     "googlenet": (applications.googlenet, {"version": "torchvision"}, torchvision_googlenet()),
+    "googlenet of Caffe": (applications.googlenet, {}, caffe_googlenet()),
     "densenet121": (applications.densenet121, {}, torchvision_densenet()),
     "efficientnet_b0": (applications.efficientnet_b0, {}, timm_efficientnet()),
 }

@@ -1,4 +1,6 @@
-"""The names that torchvision and timm give the modules of some networks, in the model's order."""
+"""The names that torchvision, timm and Caffe give the modules of some networks, in the model's
+order.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,17 @@ def torchvision_googlenet() -> Iterator[str]:
         if side:
             yield from (*conv_bn(f"{side}.conv"), f"{side}.fc1", f"{side}.fc2")
     yield "fc"
+
+
+def caffe_googlenet() -> Iterator[str]:
+    yield from ("conv1.7x7_s2", "conv2.3x3_reduce", "conv2.3x3")
+    for module in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"):
+        for branch in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj"):
+            yield f"inception_{module}.{branch}"
+        side = {"4a": "loss1", "4d": "loss2"}.get(module)
+        if side:
+            yield from (f"{side}.{name}" for name in ("conv", "fc", "classifier"))
+    yield "loss3.classifier"
 
 
 def torchvision_densenet() -> Iterator[str]:
