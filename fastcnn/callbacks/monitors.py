@@ -173,8 +173,7 @@ class ModelCheckpoint(Monitor):
             self.params = params
         path = self._path(0, dict.fromkeys(params["metrics"], 0.0))
         atomic_file.check(path, make_folders=True)
-        if not self.save_weights_only:
-            self.model.check_save()
+        self.model.check_save(path, self.save_weights_only)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.save_best_only and self.best is None and Path(self.filepath).exists():

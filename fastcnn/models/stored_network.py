@@ -33,11 +33,18 @@ class StoredNetwork(Network):
         with self.lock:
             model_file.save_model(self, path, include_optimizer)
 
-    def check_save(self) -> None:
-        """Raise ValueError where `save` could not write a file that loads again."""
+    def check_save(
+        self, path: str | os.PathLike[str] | None = None, weights_alone: bool = False
+    ) -> None:
+        """Raise ValueError where `save` could not write a file that loads again.
+
+        Args:
+            path: The file, whose name may be of another format; None for any.
+            weights_alone: Whether it is `save_weights` that would write it.
+        """
         from fastcnn.saving import model_file
 
-        model_file.check_save(self)
+        model_file.check_save(self, path, weights_alone)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights to a file.

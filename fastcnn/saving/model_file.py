@@ -19,7 +19,7 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import reading
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
-from fastcnn.saving import checkpoint, safetensors_file, safetensors_layout, weights
+from fastcnn.saving import checkpoint, endings, safetensors_file, safetensors_layout, weights
 from fastcnn.saving.keras_layout import weights_file
 from fastcnn.saving.stored_layers import StoredLayers, read_layers
 from fastcnn.saving.weights import LoadReport
@@ -28,12 +28,6 @@ from fastcnn.utils import arguments
 
 Path = str | os.PathLike[str]
 Model = TypeVar("Model", bound=ModelSettings)
-
-OTHERS = {
-    (".pth", ".pt", ".th"): "fastcnn.load_torch_weights",
-    (".caffemodel",): "fastcnn.load_caffe_weights",
-}
-"""What reads the weights of other frameworks, by the endings of files."""
 
 
 def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True) -> None:
@@ -45,17 +39,17 @@ def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True)
     ValueError for what could not be loaded again, weights that are not finite among it.
     """
     path = arguments.path("save", "path", path)
-    if safetensors_file.is_named(path):
-        raise ValueError(
-            f"'{path}' cannot hold a model: a safetensors file has weights alone, as save_weights "
-            "writes them. save writes HDF5: let the name end in '.h5'."
-        )
+    endings.check_written("save", path)
     writer.write(path, _contents(model, include_optimizer))
 
 
-def check_save(model: ModelSettings) -> None:
-    """Find out, without a file, whether save_model can write the model; ValueError."""
-    _contents(model, include_optimizer=True)
+def check_save(model: ModelSettings, path: Path | None = None, weights_alone: bool = False) -> None:
+    """Find out, without a file, whether save_model or save_weights can write the model to a file of
+    that name; ValueError."""
+    if path is not None:
+        endings.check_written("save_weights" if weights_alone else "save", path, weights_alone)
+    if not weights_alone:
+        _contents(model, include_optimizer=True)
 
 
 def _contents(model: ModelSettings, include_optimizer: bool) -> Contents:
@@ -71,6 +65,7 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
     OSError when it cannot be opened. Nothing in the file is executed.
     """
     path = arguments.path("load", "path", path)
+    endings.check_read(path)
     if safetensors_file.is_one(path):
         raise FormatError(
             f"'{path}' is a safetensors file, which has weights alone: make the model and read "
@@ -92,6 +87,7 @@ def save_weights(model: ModelSettings, path: Path) -> None:
     ".weights.h5"; ".safetensors" makes it a file of that format. A crash leaves the old file or the
     new one."""
     path = arguments.path("save_weights", "path", path)
+    endings.check_written("save_weights", path, weights_alone=True)
     if safetensors_file.is_named(path):
         safetensors_file.write(path, safetensors_layout.describe(model))
         return
@@ -124,9 +120,7 @@ def load_weights(
 @contextlib.contextmanager
 def _stored_layers(path: str) -> Iterator[StoredLayers]:
     """The layers of a file of weights, open; FormatError where it is damaged or of another kind."""
-    for endings, reader in OTHERS.items():
-        if path.lower().endswith(endings):
-            raise FormatError(f"'{path}' has another layout: {reader}(model, path) reads it.")
+    endings.check_read(path)
     if not safetensors_file.is_one(path):
         with weights_file(path) as file, reading(path, file) as root:
             yield read_layers(root)

@@ -259,7 +259,7 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, monk
         with pytest.raises(ValueError, match="1 of the 6 numbers of 'd/kernel' are not finite"):
             save(path)
     assert path.read_bytes() == before
-    monkeypatch.setattr(weights, "_refuse_not_finite", lambda parameter: None)
+    monkeypatch.setattr(weights, "refuse_not_finite", lambda parameter: None)
     model.save(path)  # as an earlier version did, with a right checksum
     model.set_weights(good)
     words = "model.h5.*1 of the 6 numbers of '/layers/dense/vars/0' are not finite"

@@ -234,6 +234,12 @@ def _rate(history: History) -> float | None:
     return statistics.median(rates) if rates else None
 
 
+KERAS_HINT = (
+    "Keras's load_weights reads model.h5 too, under a name that ends in .weights.h5; "
+    "fastcnn.load('model.h5').to_keras('model.keras') writes it for keras.models.load_model."
+)
+
+
 def _text(report: dict[str, Any]) -> str:
     rate = report["images_per_second"]
     speed = f"{rate:,.0f} images/s in training, " if rate else ""
@@ -245,5 +251,6 @@ def _text(report: dict[str, Any]) -> str:
         f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
         f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"
-        f"{report['folder']}: {', '.join(report['files'])}"
+        f"{report['folder']}: {', '.join(report['files'])}\n"
+        f"{KERAS_HINT}"
     )
