@@ -17,6 +17,13 @@ WIDTH = 100  # of what is no terminal
 NAME_WIDTH = 21
 FAR_FROM_BEST = 0.95  # of the best's speed: below it a choice is worth a word
 SUMS = "Sums over a network, medians in ms; best: the fastest for each problem"
+MEANINGS = {
+    "GFLOP/s": "the direct method's operations in the fastest call",
+    "sgemm": "of its rate",
+    "roof": "of what multiply-adds and copy allow",
+    "error": "of the largest result",
+    "x direct": "times as fast, median of the rounds",
+}
 LAYOUTS = {"channels_first": "NCHW", "channels_last": "NHWC"}
 
 
@@ -38,9 +45,9 @@ def show(report: Report, console: Console | None = None) -> None:
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=WIDTH)
-    console.print(Text("\n".join(_head(report))))
     room = console.width - NAME_WIDTH
     columns = _fitting(_columns(report), room)
+    console.print(Text("\n".join(_head(report, columns))))
     for problem in report.problems:
         console.print()
         console.print(_heading(problem))
@@ -82,7 +89,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _head(report: Report) -> list[str]:
+def _head(report: Report, columns: list[Column]) -> list[str]:
     versions = ", ".join(
         f"{name} {version}" for name, version in report.machine["versions"].items()
     )
@@ -95,7 +102,8 @@ def _head(report: Report) -> list[str]:
         f"Ceilings of this run: {sgemm}multiply-adds "
         f"{limits.fma_gflops:.0f} GFLOP/s, copy {limits.copy_gbytes:.1f} GB/s; the roofline bends "
         f"at {bend:.0f} FLOP/byte.",
-        "GFLOP/s count the direct method's operations in the fastest call. x: times as fast.",
+        "; ".join(f"{c.heading}: {MEANINGS[c.heading]}" for c in columns if c.heading in MEANINGS),
+        "*: the least median. dx, dw: the gradients of the images and of the kernel.",
     ]
 
 
