@@ -69,6 +69,23 @@ def test_a_convolution_takes_its_defaults_and_keeps_the_type(compiled, monkeypat
         np.testing.assert_array_equal(y, np.full((2, 3, 4, 6), 12))
 
 
+def test_whole_numbers_times_real_ones_are_real(monkeypatch):
+    """As a decoder's images in uint8 are; the result was cut to whole numbers once."""
+    for name in ("im2col", "matmul"):
+        monkeypatch.setattr(conv2d_matmul, name, getattr(reference, name).py_func)
+    x, half = np.full((1, 3, 2, 1), 255, np.uint8), np.full((2, 2, 1, 1), 0.5, np.float32)
+    steps = np.arange(6, dtype=np.uint8).reshape(1, 3, 2, 1)
+    results = [
+        reference.conv2d_direct.py_func(x, half),
+        reference.conv2d_im2col.py_func(x, half),
+        reference.conv2d_direct_dw.py_func(x, np.full((1, 3, 1, 1), 0.5, np.float32), (1, 2)),
+        reference.average_pool2d.py_func(steps, (1, 2), (1, 2)),
+        reference.max_pool2d_dx.py_func(x, half[:, :1].reshape(1, 2, 1, 1), (2, 2), (1, 1)),
+    ]
+    assert [result.dtype for result in results] == [np.float32] * 5
+    assert [result.max() for result in results] == [510, 510, 382.5, 4.5, 0.5]
+
+
 def test_windows_of_im2col_and_their_sums():
     problem = PROBLEMS["strided, uneven padding"]
     x = arrays(problem, 2)[0]

@@ -6,13 +6,15 @@ all C channels of them, are multiplied by the kernel of each of F filters and su
     y[n, i, j, f] = sum over a, b, c of x[n, row, column, c] * kernel[a, b, c, f]
     where row = i * SH + a * DH - top and column = j * SW + b * DW - left
 
-The strides SH, SW say how far the window moves, the dilation DH, DW how far its taps lie apart, the
-padding ((top, bottom), (left, right)) how many zeros surround the image. `conv2d_direct` is exactly
-these loops; `kernels/reference/conv2d_matmul.py` computes the same as a matrix product.
+A tap is one place (a, b) of the window. The strides SH, SW say how far the window moves, the
+dilation DH, DW how far its taps lie apart, the padding ((top, bottom), (left, right)) how many
+zeros surround the image. `conv2d_direct` is exactly these loops;
+`kernels/reference/conv2d_matmul.py` computes the same as a matrix product.
 
 Beside it stand its gradients: `dx` of the images and `dw` of the kernel, given `dy`, the gradient
-of y. Every function is compiled for several threads by Numba at its first call. The engine's fast
-kernels are tested against these, and `Conv2D(strategy="reference")` trains with them.
+of y. `@njit` has Numba make machine code of a function at its first call, which takes some seconds;
+`prange` is a range whose steps several threads share. The engine's fast kernels are tested against
+these, and `Conv2D(strategy="reference")` trains with them.
 
 Shapes, in every function: x [N, H, W, C], kernel [KH, KW, C, F], y and dy [N, OH, OW, F], with
 OH = (H + top + bottom - DH*(KH - 1) - 1) // SH + 1, and OW likewise.
@@ -49,6 +51,12 @@ def output_size(size, taps, stride, margins, dilation):
     return (size + margins[0] + margins[1] - dilation * (taps - 1) - 1) // stride + 1
 
 
+@njit
+def zeros_of_products(shape, a, b):
+    """Return zeros in the type of a product of a's and b's numbers: whole times real is real."""
+    return np.zeros(shape, (np.zeros(1, a.dtype) * np.zeros(1, b.dtype)).dtype)
+
+
 @njit(parallel=True)
 def conv2d_direct(x, kernel, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)):
     """Return the convolution of images with a kernel.
@@ -61,7 +69,7 @@ def conv2d_direct(x, kernel, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        y, in x's type.
+        y, in the type of a product of x and the kernel.
 
     Raises:
         ValueError: x and the kernel differ in their channels.
@@ -81,7 +89,7 @@ def conv2d_direct(x, kernel, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)
     columns = output_size(width, taps_w, strides[1], padding[1], dilation[1])
     (stride_h, stride_w), (dilation_h, dilation_w) = strides, dilation
     top, left = padding[0][0], padding[1][0]
-    y = np.zeros((images, rows, columns, filters), x.dtype)
+    y = zeros_of_products((images, rows, columns, filters), x, kernel)
     for n in prange(images):
         for i in range(rows):
             for j in range(columns):
@@ -109,7 +117,7 @@ def conv2d_direct_dx(dy, kernel, size, strides=(1, 1), padding=NO_PADDING, dilat
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        dx, in dy's type.
+        dx, in the type of a product of dy and the kernel.
 
     Raises:
         ValueError: dy and the kernel differ in their filters.
@@ -124,7 +132,7 @@ def conv2d_direct_dx(dy, kernel, size, strides=(1, 1), padding=NO_PADDING, dilat
     height, width = size
     (stride_h, stride_w), (dilation_h, dilation_w) = strides, dilation
     top, left = padding[0][0], padding[1][0]
-    dx = np.zeros((images, height, width, channels), dy.dtype)
+    dx = zeros_of_products((images, height, width, channels), dy, kernel)
     for n in prange(images):
         for i in range(rows):
             for j in range(columns):
@@ -154,7 +162,7 @@ def conv2d_direct_dw(x, dy, taps, strides=(1, 1), padding=NO_PADDING, dilation=(
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        dw, in x's type.
+        dw, in the type of a product of x and dy.
 
     Raises:
         ValueError: x and dy differ in their number of images.
@@ -169,7 +177,7 @@ def conv2d_direct_dw(x, dy, taps, strides=(1, 1), padding=NO_PADDING, dilation=(
     taps_h, taps_w = taps
     (stride_h, stride_w), (dilation_h, dilation_w) = strides, dilation
     top, left = padding[0][0], padding[1][0]
-    dw = np.zeros((taps_h, taps_w, channels, filters), x.dtype)
+    dw = zeros_of_products((taps_h, taps_w, channels, filters), x, dy)
     for tap in prange(taps_h * taps_w):
         a, b = tap // taps_w, tap % taps_w
         for n in range(images):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from fastcnn.kernels.reference.conv2d import NO_PADDING, output_size
+from fastcnn.kernels.reference.conv2d import NO_PADDING, output_size, zeros_of_products
 
 INNER = "a [I, K] and b [K, J] have not the same inner size K."
 
@@ -111,7 +111,7 @@ def matmul(a, b):
         b: The right matrix.
 
     Returns:
-        a @ b, in a's type.
+        a @ b, in the type of a product of their numbers.
 
     Raises:
         ValueError: The columns of a are not as many as the rows of b.
@@ -121,7 +121,7 @@ def matmul(a, b):
     """
     if a.shape[1] != b.shape[0]:
         raise ValueError(INNER)
-    product = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    product = zeros_of_products((a.shape[0], b.shape[1]), a, b)
     for i in prange(a.shape[0]):
         for k in range(a.shape[1]):
             for j in range(b.shape[1]):
@@ -141,7 +141,7 @@ def conv2d_im2col(x, kernel, strides=(1, 1), padding=NO_PADDING, dilation=(1, 1)
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        y, in x's type.
+        y, in the type of a product of x and the kernel.
 
     Raises:
         ValueError: x and the kernel differ in their channels.
@@ -172,7 +172,7 @@ def conv2d_im2col_dx(dy, kernel, size, strides=(1, 1), padding=NO_PADDING, dilat
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        dx, in dy's type.
+        dx, in the type of a product of dy and the kernel.
 
     Raises:
         ValueError: dy and the kernel differ in their filters.
@@ -203,7 +203,7 @@ def conv2d_im2col_dw(x, dy, taps, strides=(1, 1), padding=NO_PADDING, dilation=(
         dilation: Pixels between neighbouring taps, (DH, DW).
 
     Returns:
-        dw, in x's type.
+        dw, in the type of a product of x and dy.
 
     Raises:
         ValueError: dy has not F numbers for each window of x.

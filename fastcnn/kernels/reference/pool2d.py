@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from fastcnn.kernels.reference.conv2d import NO_PADDING, output_size
+from fastcnn.kernels.reference.conv2d import NO_PADDING, output_size, zeros_of_products
 
 IMAGES = "x [N, H, W, C] and dy [N, OH, OW, C] have not the same number of images N or channels C."
 
@@ -82,7 +82,7 @@ def max_pool2d_dx(x, dy, size, strides, padding=NO_PADDING):
         padding: Pixels outside the image that windows may reach, ((top, bottom), (left, right)).
 
     Returns:
-        dx, in x's type.
+        dx, in dy's type.
 
     Raises:
         ValueError: x and dy differ in their images or channels.
@@ -97,7 +97,7 @@ def max_pool2d_dx(x, dy, size, strides, padding=NO_PADDING):
     size_h, size_w = size
     stride_h, stride_w = strides
     top, left = padding[0][0], padding[1][0]
-    dx = np.zeros_like(x)
+    dx = np.zeros(x.shape, dy.dtype)
     for n in prange(images):
         for i in range(rows):
             first_row, end_row = _window(i, size_h, stride_h, top, height)
@@ -126,7 +126,7 @@ def average_pool2d(x, size, strides, padding=NO_PADDING, counted=NO_PADDING):
         counted: How many of these pixels count as zeros in the mean, likewise.
 
     Returns:
-        y, in x's type; 0 for a window that lies outside altogether.
+        y, in x's type, for whole numbers in float32; 0 for a window that lies outside altogether.
 
     Shape:
         x [N, H, W, C] -> y [N, OH, OW, C].
@@ -139,7 +139,7 @@ def average_pool2d(x, size, strides, padding=NO_PADDING, counted=NO_PADDING):
     (above, below), (before, after) = counted
     rows = output_size(height, size_h, stride_h, padding[0], 1)
     columns = output_size(width, size_w, stride_w, padding[1], 1)
-    y = np.zeros((images, rows, columns, channels), x.dtype)
+    y = zeros_of_products((images, rows, columns, channels), x, np.ones(1, np.float32))
     for n in prange(images):
         for i in range(rows):
             first_row, end_row = _window(i, size_h, stride_h, top, height)
