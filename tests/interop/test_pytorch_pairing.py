@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from deadline import within
 from torch_names import (
     caffe_googlenet,
     cifar_resnet,
@@ -177,6 +178,16 @@ def test_a_file_of_very_many_modules_is_refused_at_once():
     state = {f"m{number}.weight": empty((4, 3, 3, 3)) for number in range(5000)}
     with pytest.raises(FormatError, match="5,000 modules, and the model needs 1"):
         paired("x", slots, state, skip_mismatch=True)
+
+
+def test_many_modules_of_the_same_shapes_take_seconds_at_most():
+    slots = slots_of(model(*(Conv2D(3, 1) for _ in range(40))).layers)
+    names = [f"a{number % 7}.b{number % 13}.c{number}" for number in range(340)]
+    state = {}
+    for name in names:
+        state |= {f"{name}.weight": empty((3, 3, 1, 1)), f"{name}.bias": empty((3,))}
+    with within(), pytest.raises(FormatError, match="and 299 more, for which"):
+        paired("x", slots, state, skip_mismatch=False)
 
 
 def test_side_by_side_branches_keep_their_order():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fastcnn.hdf5.errors import FormatError
@@ -10,7 +10,7 @@ from fastcnn.interop.pytorch.shortest_walk import Module, pair
 from fastcnn.interop.pytorch.slots import Slot
 from fastcnn.interop.pytorch.state_dict import StateDict, described, modules_of
 
-MORE_MODULES = 1000
+MORE_MODULES = 300
 """By how many a file may have more modules than a model, before it is not looked at further."""
 
 
@@ -112,15 +112,16 @@ def _module(module: Module) -> str:
 
 def _without_auxiliaries(
     slots: Sequence[Slot], modules: Sequence[Module]
-) -> list[tuple[list[Slot], list[Module]]]:
-    """Return both sides without the auxiliary classifiers of one of them, or of both."""
+) -> Iterator[tuple[Sequence[Slot], Sequence[Module]]]:
+    """Yield both sides without the auxiliary classifiers of one of them, or of both."""
     main_slots = [slot for slot in slots if not slot.auxiliary]
     main_modules = [module for module in modules if not _is_auxiliary(module)]
-    return [
-        (list(slots), main_modules),
-        (main_slots, list(modules)),
-        (main_slots, main_modules),
-    ]
+    if len(main_modules) < len(modules):
+        yield slots, main_modules
+    if len(main_slots) < len(slots):
+        yield main_slots, modules
+        if len(main_modules) < len(modules):
+            yield main_slots, main_modules
 
 
 def _is_auxiliary(module: Module) -> bool:
