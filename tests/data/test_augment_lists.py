@@ -351,7 +351,7 @@ def test_configurations_make_the_same_again():
     x = images(10)
     made = augment.apply(x, np.arange(10), 1)
     np.testing.assert_array_equal(again.apply(x, np.arange(10), 1), made)
-    every = [*FULL, of.ZCAWhitening(), of.CenterCrop(2, 2)]
+    every = [*FULL, of.ZCAWhitening(), of.CenterCrop(2, 2), of.ImageNetScaling("caffe")]
     assert {naming.snake_case(type(one).__name__) for one in every} == set(of.AUGMENTATIONS)
     assert repr(FULL[0]) == (
         "RandomCrop(height=12, width=10, padding=2, fill_mode=None, fill_value=0.0)"
