@@ -5,7 +5,7 @@ other graph.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, Unpack
+from typing import Any, ClassVar, Self, TypeAlias, Unpack
 
 from fastcnn.graph.program import Auxiliary, Buffer, Program
 from fastcnn.graph.verifier import verify
@@ -104,6 +104,29 @@ class Branches(Layer):
         ends = [lower_chain(chain, program, x) for chain in self.chains]
         program.layer = self.path
         return ends
+
+
+class Chain(Branches):
+    """A chain of layers by itself; `argument` is what the constructor calls its list."""
+
+    argument: ClassVar[str]
+
+    def __init__(self, layers: LayersLike, **common: Unpack[LayerOptions]):
+        Layer.__init__(self, name=common.get("name"))  # which the errors of the list say
+        chain = chain_of(self, self.argument, layers)
+        self._check_chain(chain)
+        super().__init__([chain], **common)
+
+    def _check_chain(self, chain: tuple[Layer, ...]) -> None:
+        """Raise where the layer has no use for these layers; here all may be."""
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), self.argument: chain_config(self.chains[0])}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = dict(config)
+        return cls(chain_from_config(config.pop(cls.argument)), **config)
 
 
 def append_trace(program: Program) -> Buffer:
@@ -250,7 +273,7 @@ class Concat(Branches):
 
 
 @documented
-class AuxiliaryClassifier(Branches):
+class AuxiliaryClassifier(Chain):
     """A second ending on the way, which trains what lies before it, as in GoogLeNet.
 
     The input goes on as it is. In training, `layers` read it too, and end in outputs of their own,
@@ -284,12 +307,15 @@ class AuxiliaryClassifier(Branches):
     """
 
     settings = ("loss_weight",)
+    argument = "layers"
 
     def __init__(
         self, layers: LayersLike, loss_weight: float = 0.3, **common: Unpack[LayerOptions]
     ):
-        Layer.__init__(self, name=common.get("name"))
-        chain = chain_of(self, "layers", layers)
+        super().__init__(layers, **common)
+        self.loss_weight = arguments.float32(self, "loss_weight", loss_weight, least=0)
+
+    def _check_chain(self, chain: tuple[Layer, ...]) -> None:
         if not chain:
             raise ValueError(f"{self.label}: expected at least one layer. Received none.")
         if f"{self.name}_".startswith("val_"):
@@ -297,8 +323,6 @@ class AuxiliaryClassifier(Branches):
                 f"{self.label}: its loss and metrics are named after it, and 'val_' begins the "
                 "names of what is measured in validation: call it otherwise."
             )
-        super().__init__([chain], **common)
-        self.loss_weight = arguments.float32(self, "loss_weight", loss_weight, least=0)
 
     def lower(self, program: Program, x: Buffer) -> Buffer:
         if program.whole:
@@ -311,14 +335,6 @@ class AuxiliaryClassifier(Branches):
     def multiply_adds(self) -> int:
         """Return 0: inference leaves the layers out."""
         return 0
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "layers": chain_config(self.chains[0])}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> AuxiliaryClassifier:
-        config = dict(config)
-        return cls(chain_from_config(config.pop("layers")), **config)
 
 
 def auxiliary_classifiers(layers: Sequence[Layer]) -> list[AuxiliaryClassifier]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers.activation import activation_name
-from fastcnn.layers.base import Layer, LayerOptions, Shape, name_layers
-from fastcnn.layers.containers import (
-    Branches,
-    LayersLike,
-    chain_config,
-    chain_from_config,
-    chain_of,
-)
+from fastcnn.layers.base import LayerOptions, Shape, name_layers
+from fastcnn.layers.containers import Branches, Chain, LayersLike
 from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.documented import documented
 from fastcnn.layers.pooling import GlobalAveragePooling2D
@@ -21,7 +15,7 @@ from fastcnn.utils import arguments
 
 
 @documented
-class Scale(Branches):
+class Scale(Chain):
     """x * body(x): what a body makes of x decides how much of x goes on.
 
     The body ends in a number for each channel, which counts for all pixels, or in the shape of x.
@@ -39,9 +33,10 @@ class Scale(Branches):
         The body's output: [N, C], [N, 1, 1, C] or that of the input.
     """
 
+    argument = "body"
+
     def __init__(self, body: LayersLike, **common: Unpack[LayerOptions]):
-        Layer.__init__(self, name=common.get("name"))
-        super().__init__([chain_of(self, "body", body)], **common)
+        super().__init__(body, **common)
 
     def shape_after(self, shape: Shape) -> Shape:
         gate, channels = self.shapes[0], shape[-1]
@@ -55,14 +50,6 @@ class Scale(Branches):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         (gate,) = self.lower_chains(program, x)
         return program.add("multiply", [x, gate], x.shape)
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "body": chain_config(self.chains[0])}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Scale:
-        config = dict(config)
-        return cls(chain_from_config(config.pop("body")), **config)
 
 
 @documented

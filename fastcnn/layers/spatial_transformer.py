@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -11,13 +11,7 @@ from fastcnn.initializers.constant import Zeros
 from fastcnn.initializers.initializer import Initializer
 from fastcnn.layers import window_arguments
 from fastcnn.layers.base import Layer, LayerOptions, Shape
-from fastcnn.layers.containers import (
-    Branches,
-    LayersLike,
-    chain_config,
-    chain_from_config,
-    chain_of,
-)
+from fastcnn.layers.containers import Chain, LayersLike
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.documented import documented
 from fastcnn.layers.window_arguments import PairLike
@@ -27,7 +21,7 @@ IDENTITY = (1, 0, 0, 0, 1, 0)
 
 
 @documented
-class SpatialTransformer(Branches):
+class SpatialTransformer(Chain):
     """Shows its input under an affine map that the layers of a localization net find for it.
 
     The net ends in Dense(6), whose numbers (a, b, c, d, e, f) say which place of the input a pixel
@@ -57,6 +51,7 @@ class SpatialTransformer(Branches):
     """
 
     settings = ("output_size",)
+    argument = "localization"
     rank = 3
 
     def __init__(
@@ -65,8 +60,12 @@ class SpatialTransformer(Branches):
         output_size: PairLike | None = None,
         **common: Unpack[LayerOptions],
     ):
-        Layer.__init__(self, name=common.get("name"))
-        chain = chain_of(self, "localization", localization)
+        super().__init__(localization, **common)
+        self.output_size = (
+            None if output_size is None else window_arguments.pair(self, "output_size", output_size)
+        )
+
+    def _check_chain(self, chain: tuple[Layer, ...]) -> None:
         last = chain[-1] if chain else None
         if (
             not isinstance(last, Dense)
@@ -78,10 +77,6 @@ class SpatialTransformer(Branches):
                 f"{self.label}: localization must end in the six numbers of an affine map, "
                 f"Dense(6) with a bias and no activation. Received {last!r}."
             )
-        super().__init__([chain], **common)
-        self.output_size = (
-            None if output_size is None else window_arguments.pair(self, "output_size", output_size)
-        )
 
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         super().build(input_shape, prefix)
@@ -101,14 +96,6 @@ class SpatialTransformer(Branches):
     def lower(self, program: Program, x: Buffer) -> Buffer:
         (theta,) = self.lower_chains(program, x)
         return program.add("affine_sample", [x, theta], self.output_shape)
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "localization": chain_config(self.chains[0])}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> SpatialTransformer:
-        config = dict(config)
-        return cls(chain_from_config(config.pop("localization")), **config)
 
 
 class _Identity(Initializer):

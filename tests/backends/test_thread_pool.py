@@ -21,6 +21,18 @@ X = np.random.default_rng(0).standard_normal((24, 10, 10, 3)).astype(np.float32)
 Y = np.arange(24, dtype=np.int32) % 4
 
 
+def run_with_three_threads(program):
+    """A program in a process of its own: how it ends, what it says and what it complains of."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "NUMBA_NUM_THREADS": "3"},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.fixture
 def many_threads(monkeypatch):
     """More threads than this machine has cores."""
@@ -173,14 +185,7 @@ model = fastcnn.Sequential([L.Conv2D(4, 3)], input_shape=(8, 8, 1), device="cpu"
 x = np.ones((8, 8, 8, 1), np.float32)
 model.predict(x)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "NUMBA_NUM_THREADS": "3"},
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "(8, 6, 6, 4)\n", "")
+    assert run_with_three_threads(program) == (0, "(8, 6, 6, 4)\n", "")
 
 
 def test_helpers_end_with_python():
@@ -198,11 +203,4 @@ stop.wait()
 print("over")
 """
     for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=200,
-            env={**os.environ, "NUMBA_NUM_THREADS": "3"},
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
+        assert run_with_three_threads(program) == (0, "over\n", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from ptx_machine.launching import launch
@@ -12,6 +14,7 @@ from fastcnn.data.augment.geometry import ResampleOptions
 from fastcnn.data.augment.params import BatchParams, Erasing, Noise
 from fastcnn.kernels.cuda.data.effects import add_noise, erase_boxes
 from fastcnn.kernels.cuda.data.resample import add_mean_colour, resample_images
+from fastcnn.kernels.cuda.runtime.kernel import Kernel
 
 INDICES = np.array([2, 0, 2, 1])
 COUNT = len(INDICES)
@@ -85,6 +88,12 @@ STREAMS = np.array([0, 7, 10**12, 7])
 LIMITS = {"low": 3.0, "high": 200.0}
 
 
+def launch_on(x: np.ndarray, kernel: Kernel, key: int, **values: Any) -> np.ndarray:
+    """Launch a kernel that changes finished images by random numbers of a key; return them."""
+    keys = np.array([key], np.uint64).view(np.int64)
+    return launch(kernel, COUNT, x=x, keys=keys, streams=STREAMS, **values, **LIMITS)["x"]
+
+
 def finished(channels: int) -> np.ndarray:
     random = np.random.default_rng(1)
     return (random.random((COUNT, HEIGHT, WIDTH, channels)) * 255).astype(np.float32)
@@ -95,17 +104,7 @@ def finished(channels: int) -> np.ndarray:
 def test_compiled_noise_has_the_hosts_bits(channels, key):
     x, levels = finished(channels), normal_levels()
     stddev = np.array([1.5, 0, 40, 1e-3], np.float32)
-    found = launch(
-        add_noise,
-        COUNT,
-        x=x,
-        keys=np.array([key], np.uint64).view(np.int64),
-        streams=STREAMS,
-        stddev=stddev,
-        levels=levels,
-        size=x[0].size,
-        **LIMITS,
-    )["x"]
+    found = launch_on(x, add_noise, key, stddev=stddev, levels=levels, size=x[0].size)
     Noise(key, STREAMS, stddev, levels, (LIMITS["low"], LIMITS["high"])).apply(x)
     np.testing.assert_array_equal(found, x)
 
@@ -115,18 +114,7 @@ def test_compiled_boxes_have_the_hosts_bits(fill):
     x, key = finished(3), 2**64 - 3
     boxes = np.array([(0, HEIGHT, 0, WIDTH), (2, 2, 1, 3), (-3, 4, 1, 99), (5, 9, -1, 2)])
     fill = None if fill is None else np.array(fill, np.float32)
-    found = launch(
-        erase_boxes,
-        COUNT,
-        x=x,
-        keys=np.array([key], np.uint64).view(np.int64),
-        streams=STREAMS,
-        boxes=boxes,
-        fill=fill,
-        height=HEIGHT,
-        width=WIDTH,
-        channels=3,
-        **LIMITS,
-    )["x"]
+    sizes = {"height": HEIGHT, "width": WIDTH, "channels": 3}
+    found = launch_on(x, erase_boxes, key, boxes=boxes, fill=fill, **sizes)
     Erasing(key, STREAMS, boxes, fill, (LIMITS["low"], LIMITS["high"])).apply(x)
     np.testing.assert_array_equal(found, x)

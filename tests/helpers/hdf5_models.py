@@ -6,23 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fastcnn import layers as L
 from fastcnn import losses, optimizers, schedules
-from fastcnn.layers import (
-    Activation,
-    BatchNormalization,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Flatten,
-    GlobalAveragePooling2D,
-    MaxPooling2D,
-    Normalization,
-    ReLU,
-    Residual,
-    SeparableConv2D,
-)
 from fastcnn.models.sequential import Sequential
 
 KERAS = Path(__file__).parents[1] / "data" / "keras"
@@ -34,17 +19,17 @@ def sequential(head: int = 5) -> Sequential:
     """The net of tools/make_keras_fixtures.py's sequential()."""
     return Sequential(
         [
-            Conv2D(6, 3, padding="same", activation="relu", name="stem"),
-            MaxPooling2D(),
-            SeparableConv2D(5, 3, padding="same", depth_multiplier=2),
-            BatchNormalization(),
-            ReLU(),
-            DepthwiseConv2D(3, padding="same", depth_multiplier=2, use_bias=False),
-            BatchNormalization(scale=False),
-            Conv2D(4, 2, strides=2, activation="tanh"),
-            Dropout(0.3),
-            Flatten(),
-            Dense(head, activation="softmax", name="head"),
+            L.Conv2D(6, 3, padding="same", activation="relu", name="stem"),
+            L.MaxPooling2D(),
+            L.SeparableConv2D(5, 3, padding="same", depth_multiplier=2),
+            L.BatchNormalization(),
+            L.ReLU(),
+            L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, use_bias=False),
+            L.BatchNormalization(scale=False),
+            L.Conv2D(4, 2, strides=2, activation="tanh"),
+            L.Dropout(0.3),
+            L.Flatten(),
+            L.Dense(head, activation="softmax", name="head"),
         ],
         input_shape=INPUT_SHAPE,
         seed=5,
@@ -53,20 +38,20 @@ def sequential(head: int = 5) -> Sequential:
 
 def functional() -> Sequential:
     """The net of tools/make_keras_fixtures.py's functional()."""
-    shortcut = [Conv2D(4, 1, name="shortcut"), BatchNormalization()]
+    shortcut = [L.Conv2D(4, 1, name="shortcut"), L.BatchNormalization()]
     middle = [
-        Conv2D(2, 1, activation="relu", name="middle_1"),
-        Conv2D(3, 3, padding="same", name="middle_2"),
-        Residual([Conv2D(3, 3, padding="same", name="inner")]),
+        L.Conv2D(2, 1, activation="relu", name="middle_1"),
+        L.Conv2D(3, 3, padding="same", name="middle_2"),
+        L.Residual([L.Conv2D(3, 3, padding="same", name="inner")]),
     ]
     return Sequential(
         [
-            Conv2D(4, 3, padding="same", name="stem"),
-            Residual([Conv2D(4, 3, padding="same", name="body")], shortcut),
-            Activation("relu"),
-            Concat([Conv2D(2, 1, activation="relu", name="left")], middle, []),
-            GlobalAveragePooling2D(),
-            Dense(5, activation="softmax", name="head"),
+            L.Conv2D(4, 3, padding="same", name="stem"),
+            L.Residual([L.Conv2D(4, 3, padding="same", name="body")], shortcut),
+            L.Activation("relu"),
+            L.Concat([L.Conv2D(2, 1, activation="relu", name="left")], middle, []),
+            L.GlobalAveragePooling2D(),
+            L.Dense(5, activation="softmax", name="head"),
         ],
         input_shape=INPUT_SHAPE,
         seed=6,
@@ -76,8 +61,8 @@ def functional() -> Sequential:
 def normalized() -> Sequential:
     """A net with preprocessing constants that came out of NumPy."""
     mean = np.array([0.1, 1 / 3, 125.307], np.float64)
-    layers = [Normalization(mean, np.float32(0.7)), Flatten()]
-    layers.append(Dense(5, activation="softmax", kernel_regularizer="l2"))
+    layers = [L.Normalization(mean, np.float32(0.7)), L.Flatten()]
+    layers.append(L.Dense(5, activation="softmax", kernel_regularizer="l2"))
     return Sequential(layers, input_shape=INPUT_SHAPE, seed=2**40 + 1)
 
 

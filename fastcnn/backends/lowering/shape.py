@@ -32,30 +32,35 @@ def permute(low: Regions, op: Op) -> None:
 
 
 def pad(low: Regions, op: Op) -> None:
-    if op.attributes.get("mode", "zeros") != "zeros":
-        places = {"x": low.region(op.inputs[0]), "y": low.region(op.outputs[0])}
-        sizes = _extended_sizes(op, op.inputs[0])
-        low.emit(low.kernels.layout.extend_image, IMAGE, "y", places, **sizes)
-        return
-    _emit_framed(low, op, low.kernels.layout.pad_image, op.inputs[0])
+    if _pads_zeros(op):
+        _emit_framed(low, op, low.kernels.layout.pad_image, op.inputs[0])
+    else:
+        _emit_extended(low, op, low.kernels.layout.extend_image, ("x", "y"), op.inputs[0])
 
 
 def pad_dx(low: Regions, op: Op) -> None:
-    if op.attributes.get("mode", "zeros") != "zeros":
-        places = {"dy": low.region(op.inputs[0]), "dx": low.region(op.outputs[0])}
-        sizes = _extended_sizes(op, op.outputs[0])
-        low.emit(low.kernels.layout.extend_image_dx, IMAGE, "dx", places, **sizes)
-        return
-    _emit_framed(low, op, low.kernels.layout.crop_image, op.outputs[0])
+    if _pads_zeros(op):
+        _emit_framed(low, op, low.kernels.layout.crop_image, op.outputs[0])
+    else:
+        _emit_extended(low, op, low.kernels.layout.extend_image_dx, ("dy", "dx"), op.outputs[0])
 
 
-def _extended_sizes(op: Op, image: Buffer) -> dict[str, int]:
-    """Return the sizes of an image and of the border that its own pixels make."""
+def _pads_zeros(op: Op) -> bool:
+    return bool(op.attributes.get("mode", "zeros") == "zeros")
+
+
+def _emit_extended(
+    low: Regions, op: Op, kernel: DeviceKernel, names: tuple[str, str], image: Buffer
+) -> None:
+    """Emit a call whose border is made of the image's own pixels, or its gradient."""
+    read, written = names
+    places = {read: low.region(op.inputs[0]), written: low.region(op.outputs[0])}
     (top, bottom), (left, right) = op.attributes["padding"]
     height, width, channels = image.shape
     border = {"top": top, "bottom": bottom, "left": left, "right": right}
     size = {"height": height, "width": width, "channels": channels}
-    return {**size, **border, "reflected": op.attributes["mode"] == "reflect"}
+    reflected = op.attributes["mode"] == "reflect"
+    low.emit(kernel, IMAGE, written, places, **size, **border, reflected=reflected)
 
 
 def _emit_framed(low: Regions, op: Op, kernel: DeviceKernel, image: Buffer) -> None:

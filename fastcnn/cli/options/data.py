@@ -26,49 +26,58 @@ def add(command: argparse.ArgumentParser, make: Make) -> None:
     _show(actions, make)
 
 
+def _reading(
+    make: Make, actions: Commands, name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    """Add an action that reads a source."""
+    command = make(actions, name, text, example)
+    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    return command
+
+
 def _pack(actions: Commands, make: Make) -> None:
-    command = make(
+    command = _reading(
+        make,
         actions,
         "pack",
         "decode a folder of images into one file that trains straight from the disk",
         "fastcnn data pack photos/ photos.h5 --image-size 64",
     )
-    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     command.add_argument("out", metavar="FILE", help="the HDF5 file to write")
     decoding.add_options(command, "default: ")
     decoding.add_on_error(command)
 
 
 def _check(actions: Commands, make: Make) -> None:
-    command = make(
+    _reading(
+        make,
         actions,
         "check",
         "read every image and list what cannot be used; ends with code 1 if there is any",
         "fastcnn data check photos/ --json",
     )
-    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
 
 
 def _stats(actions: Commands, make: Make) -> None:
-    command = make(
+    command = _reading(
+        make,
         actions,
         "stats",
         "measure mean and deviation of each channel, and count the classes",
         "fastcnn data stats photos/",
     )
-    command.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     decoding.add_options(command, "default: ")
 
 
 def _show(actions: Commands, make: Make) -> None:
-    command = make(
+    command = _reading(
+        make,
         actions,
         "show",
         "draw some images as a network will see them, augmented",
         "fastcnn data show photos/ --augment 'RandomRotation(0.1),flip'",
     )
     add = command.add_argument
-    add("source", metavar="SOURCE", help=SOURCE_HELP)
     decoding.add_options(command, "default: ")
     add("--out", default="batch.png", metavar="FILE", help="default: batch.png")
     add("--count", type=positive, default=32, metavar="N", help="images (default: 32)")

@@ -9,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data import class_labels
-from fastcnn.data.pipeline.items import (
-    channels_last,
-    class_names,
-    detached,
-    is_tensor,
-    pixels,
-    refuse_mapping,
-)
+from fastcnn.data.pipeline import items
 from fastcnn.utils.arrays import array
 
 
@@ -35,7 +28,7 @@ class Stream:
 
     def __init__(self, source: Any, channels: int, name: str, numbered: bool = False):
         self.source = source
-        self.class_names = class_names(source)
+        self.class_names = items.class_names(source)
         self.reference_names: list[str] | None = None
         self._channels = channels
         self._numbered = numbered
@@ -64,14 +57,14 @@ class Stream:
         return iter(self.source)
 
     def _batch(self, batch: object, name: str) -> tuple[NDArray[Any], Any, Any]:
-        refuse_mapping(batch, name, "(x, y), (x, y, weights) or x")
+        items.refuse_mapping(batch, name, "(x, y), (x, y, weights) or x")
         parts = batch if isinstance(batch, tuple | list) else (batch,)
         if not 1 <= len(parts) <= 3:
             raise ValueError(
                 f"{name} must be (x, y), (x, y, weights) or x. Received {len(parts)} parts."
             )
-        images = pixels(parts[0], self._channels, name)
-        y, weight = (*map(detached, parts[1:]), None, None)[:2]
+        images = items.pixels(parts[0], self._channels, name)
+        y, weight = (*map(items.detached, parts[1:]), None, None)[:2]
         if _is_one(images, y, self._channels):
             raise ValueError(
                 f"{name} must hold several images, [n, H, W, C], and their labels. Received one "
@@ -80,7 +73,7 @@ class Stream:
             )
         if y is not None and self.class_names and self.reference_names:
             y = class_labels.counted(y, self.class_names, self.reference_names, name)
-        images = channels_last(images, self._channels, is_tensor(parts[0]))
+        images = items.channels_last(images, self._channels, items.is_tensor(parts[0]))
         return np.array(images, order="C"), _own(y, f"{name}: y"), _own(weight, f"{name}: weights")
 
 

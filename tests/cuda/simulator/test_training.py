@@ -8,39 +8,27 @@ from golden_updates import TRAJECTORIES
 from launching import launch, unset
 from reference_losses import loss_and_gradient
 
+from fastcnn import losses
 from fastcnn.kernels.cuda.nn import row_reduction, train_step
 from fastcnn.kernels.cuda.nn.row_reduction import ROW_THREADS
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
-from fastcnn.losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    Hinge,
-    Huber,
-    KLDivergence,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    MulticlassHinge,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
 
 LOSSES = [
-    SparseCategoricalCrossentropy(from_logits=True),
-    SparseCategoricalCrossentropy(),
-    CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
-    CategoricalCrossentropy(label_smoothing=0.2),
-    BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
-    BinaryCrossentropy(label_smoothing=0.2),
-    KLDivergence(from_logits=True),
-    KLDivergence(),
-    MeanSquaredError(),
-    MeanAbsoluteError(),
-    Huber(delta=0.5),
-    Hinge(),
-    SquaredHinge(),
-    CategoricalHinge(),
-    MulticlassHinge(margin=0.25),
+    losses.SparseCategoricalCrossentropy(from_logits=True),
+    losses.SparseCategoricalCrossentropy(),
+    losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+    losses.CategoricalCrossentropy(label_smoothing=0.2),
+    losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
+    losses.BinaryCrossentropy(label_smoothing=0.2),
+    losses.KLDivergence(from_logits=True),
+    losses.KLDivergence(),
+    losses.MeanSquaredError(),
+    losses.MeanAbsoluteError(),
+    losses.Huber(delta=0.5),
+    losses.Hinge(),
+    losses.SquaredHinge(),
+    losses.CategoricalHinge(),
+    losses.MulticlassHinge(margin=0.25),
 ]
 ROWS = 5
 CLASSES = (3, 2 * ROW_THREADS + 3)  # fewer than a row has threads, and several for each
