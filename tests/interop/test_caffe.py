@@ -6,9 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from deadline import within
-from test_hdf5_damage import mutations
-from test_pytorch_weights import bits, conv2d, predicted
+from test_pytorch_weights import bits, conv2d, predicted, refusals_of_damage
 
 import fastcnn
 from fastcnn.hdf5.errors import FormatError
@@ -212,18 +210,9 @@ def test_what_is_refused_changes_nothing(data, words, tmp_path):
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.exhaustive)])
 def test_damage_is_an_error_or_harmless(count, path, tmp_path):
-    damaged, model = tmp_path / "damaged.caffemodel", net()
-    before, refused = bits(model), 0
-    for mutant in mutations(path.read_bytes(), np.random.default_rng(7), count):
-        damaged.write_bytes(mutant)
-        try:
-            with within():
-                load_caffe_weights(model, damaged, verbose=False)
-        except FormatError:
-            refused += 1
-            assert bits(model) == before
-        else:
-            before = bits(model)
+    damaged = tmp_path / "damaged.caffemodel"
+    damaged.write_bytes(path.read_bytes())
+    refused = refusals_of_damage(load_caffe_weights, net(), damaged, count)
     assert count > refused > count / 8
 
 
