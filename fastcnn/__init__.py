@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastcnn.backends.step import NonFiniteError
     from fastcnn.interop.caffe import load_caffe_weights
     from fastcnn.interop.pytorch.weights import load_torch_weights
-    from fastcnn.models.loading import load, load_keras
+    from fastcnn.models.loading import from_onnx, load, load_keras
     from fastcnn.models.sequential import Sequential
     from fastcnn.utils.threads import num_threads, set_num_threads
     from fastcnn.utils.training_warning import TrainingWarning
@@ -38,6 +38,7 @@ __all__ = [
     "applications",
     "callbacks",
     "data",
+    "from_onnx",
     "initializers",
     "layers",
     "load",
@@ -62,7 +63,7 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.backends.step": "NonFiniteError",
         "fastcnn.interop.caffe": "load_caffe_weights",
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
-        "fastcnn.models.loading": "load load_keras",
+        "fastcnn.models.loading": "from_onnx load load_keras",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.utils.threads": "num_threads set_num_threads",
         "fastcnn.utils.training_warning": "TrainingWarning",

@@ -47,7 +47,7 @@ class _Affine(Layer):
         return np.broadcast_to(values, shape[-1:])
 
     def shape_after(self, shape: Shape) -> Shape:
-        self.input_shape = shape
+        self._assign(input_shape=shape)
         with np.errstate(over="ignore"):
             constants = np.asarray(self.constants(), np.float32)
         if not np.isfinite(constants).all():

@@ -64,5 +64,37 @@ def load_keras(path: Path, input_shape: Sequence[int] | None = None) -> Sequenti
     return keras_import.load_model(path, _model, shape)
 
 
+def from_onnx(
+    path: Path, input_shape: Sequence[int] | None = None, output: str | None = None
+) -> Sequential:
+    """Load the model of an ONNX file: its layers and weights, ready for `predict` and `compile`.
+
+    The graph may be a chain, or its branches may part behind one node and meet in one Add, Concat
+    or Mul. Images come and go as fastcnn has them, [N, H, W, C], whether the file has the channels
+    first or last. A file of `Sequential.to_onnx` brings class names and preprocessing along.
+    Nothing in a file is executed, no other file is opened, and no size is taken that it does not
+    have.
+
+    Args:
+        path: The file.
+        input_shape: One image's, (height, width, channels), for a graph that leaves it open; None
+            for the file's own.
+        output: The name of the output that is wanted, of a graph that has several.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ImportError: The package `onnx` is not installed.
+        FormatError: It is no ONNX file, is damaged, or fastcnn has no layer for one of its nodes;
+            the message names the node, its operation and the reason (a ValueError).
+        OSError: It cannot be opened.
+    """
+    from fastcnn.interop import onnx_import
+
+    shape = None if input_shape is None else tuple(input_shape)
+    return onnx_import.load_model(path, _model, shape, output)
+
+
 def _model(layers: Sequence[Layer], input_shape: tuple[int, ...], name: str) -> Sequential:
     return Sequential(layers, input_shape, name=name)

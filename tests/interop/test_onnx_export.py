@@ -98,7 +98,7 @@ NETWORKS = {
     "branches": lambda: [
         L.Residual([L.Conv2D(4, 1)], [L.BatchNormalization()]),
         L.Residual([L.Conv2D(6, 3, 2, "same")], [L.IdentityShortcut(6, 2)]),
-        L.Concat([], [L.Conv2D(2, 1), L.ReLU(0.1)], [L.Dense(1)]),
+        L.Concat([], [L.Conv2D(2, 1), L.ReLU(negative_slope=0.1)], [L.Dense(1)]),
         L.SqueezeExcite(3),
         L.Scale([L.GlobalAveragePooling2D(), L.Activation("sigmoid")]),
         L.Dropout(0.5),
@@ -124,7 +124,8 @@ def test_what_a_network_computes(name):
 
 def test_activations():
     branches = [[L.Activation(name)] for name in ACTIVATIONS]
-    branches += [[L.ThresholdedReLU(0.4)], [L.ELU(0.7)], [L.LeakyReLU()], [L.ReLU(0.1)]]
+    branches += [[L.ThresholdedReLU(0.4)], [L.ELU(0.7)], [L.LeakyReLU()], [L.ReLU(0.7)]]
+    branches += [[L.ReLU(0.7, 0.25, 0.5)], [L.ReLU(threshold=0.5)], [L.ReLU(2.0, 0.1)]]
     x = np.linspace(-8, 8, 51, dtype=np.float32).reshape(3, 17)
     proto = check([L.Concat(*branches)], (17,), x)
     assert proto.opset_import[0].version == 20  # of Gelu

@@ -142,7 +142,8 @@ def model_proto(
     ir_version = max(LEAST_IR, helper.find_min_ir_version_for(opsets))
     about = {"producer_name": "fastcnn", "producer_version": __version__}
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, **about)
-    helper.set_model_props(proto, _metadata(model))
+    layout = "NHWC" if channels_last else "NCHW"
+    helper.set_model_props(proto, _metadata(model, layout))
     return proto
 
 
@@ -169,9 +170,9 @@ def _described(name: str, shape: tuple[int, ...], channels_last: bool) -> onnx.V
     return package.helper.make_tensor_value_info(name, package.TensorProto.FLOAT, ["N", *shape])
 
 
-def _metadata(model: ModelSettings) -> dict[str, str]:
+def _metadata(model: ModelSettings, layout: str) -> dict[str, str]:
     """Return what a file says of a model beside its graph, each as JSON."""
-    about: dict[str, object] = {"fastcnn_version": __version__}
+    about: dict[str, object] = {"fastcnn_version": __version__, "input_layout": layout}
     if model.class_names is not None:
         about["class_names"] = list(model.class_names)
     if model.preprocessing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from fastcnn.graph.program import Op
@@ -13,12 +14,15 @@ SELU: Attributes = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
 
 
 def activation(builder: GraphBuilder, op: Op) -> None:
-    name, constant = op.attributes["function"], op.attributes["constant"]
+    name = op.attributes["function"]
+    if name == "clipped_relu":
+        builder.bind(op.outputs[0], _clipped(builder, op))
+        return
     if name not in FUNCTIONS:
         raise ValueError(
             f"Layer '{op.layer}': the activation '{name}' has no form in ONNX that fastcnn writes."
         )
-    y = FUNCTIONS[name](builder, builder.tensor(op.inputs[0]), constant)
+    y = FUNCTIONS[name](builder, builder.tensor(op.inputs[0]), op.attributes["constant"])
     builder.bind(op.outputs[0], y)
 
 
@@ -26,6 +30,22 @@ def softmax(builder: GraphBuilder, op: Op) -> None:
     (x,) = op.inputs
     axis = 1 if len(x.shape) == 3 else -1
     builder.bind(op.outputs[0], builder.add("Softmax", builder.tensor(x), axis=axis))
+
+
+def _clipped(builder: GraphBuilder, op: Op) -> str:
+    """x above a threshold, up to a limit, and a slope times what is below the threshold."""
+    slope, limit, threshold = (op.attributes[name] for name in ("slope", "limit", "threshold"))
+    x = builder.tensor(op.inputs[0])
+    if slope == threshold == 0:
+        return _clip(0.0, limit)(builder, x, 0.0)
+    above = builder.add("ThresholdedRelu", x, alpha=threshold)
+    if limit < math.inf:
+        above = builder.add("Clip", above, "", builder.constant("limit", limit))
+    if slope == 0:
+        return above
+    distance = builder.add("Sub", x, builder.constant("threshold", threshold))
+    below = builder.add("Clip", distance, "", builder.constant("zero", 0.0))
+    return builder.add("Add", above, builder.add("Mul", below, builder.constant("slope", slope)))
 
 
 def _clip(least: float, most: float) -> Emitter:

@@ -69,7 +69,16 @@ class GraphBuilder:
             **attributes: Its attributes.
         """
         first = self._layer not in self._names
-        name = self.unique(self._layer if first else f"{self._layer}/{kind}")
+        return self._append(
+            self._layer if first else f"{self._layer}/{kind}",
+            kind,
+            *inputs,
+            opset=opset,
+            **attributes,
+        )
+
+    def _append(self, name: str, kind: str, *inputs: str, opset: int, **attributes: object) -> str:
+        name = self.unique(name)
         node = onnx_package().helper.make_node(kind, inputs, [name], name=name, **attributes)
         self.nodes.append(node)
         self.opset = max(self.opset, opset)
@@ -90,7 +99,7 @@ class GraphBuilder:
         """Return the name of a buffer's tensor, an image's with the channels first."""
         if buffer not in self._tensors:
             source = self._channels_last[buffer]
-            self._tensors[buffer] = self.transposed(source, TO_CHANNELS_FIRST)
+            self._tensors[buffer] = self._moved(source, TO_CHANNELS_FIRST)
         return self._tensors[buffer]
 
     def channels_last(self, buffer: Buffer) -> str:
@@ -99,7 +108,7 @@ class GraphBuilder:
             return self.tensor(buffer)
         if buffer not in self._channels_last:
             source = self._tensors[buffer]
-            self._channels_last[buffer] = self.transposed(source, TO_CHANNELS_LAST)
+            self._channels_last[buffer] = self._moved(source, TO_CHANNELS_LAST)
         return self._channels_last[buffer]
 
     def either(self, buffer: Buffer) -> str:
@@ -122,6 +131,11 @@ class GraphBuilder:
         for tensors in (self._tensors, self._channels_last):
             if source in tensors:
                 tensors[buffer] = tensors[source]
+
+    def _moved(self, name: str, order: tuple[int, ...]) -> str:
+        """Append a Transpose that no layer asks for: the layer's name is for its own nodes."""
+        own_name = f"{self._layer}/order"
+        return self._append(own_name, "Transpose", name, opset=FIRST_OPSET, perm=list(order))
 
     def transposed(self, name: str, order: tuple[int, ...]) -> str:
         return self.add("Transpose", name, perm=list(order))
