@@ -30,6 +30,10 @@ COMMANDS = {
         "show a network's layers, parameters, multiply-adds and memory",
         "fastcnn summary --model vgg16",
     ),
+    "export": (
+        "write a model for ONNX Runtime, Keras or other programs",
+        "fastcnn export --model runs/demo/model.h5 --out demo.onnx",
+    ),
     "tune": (
         "time the strategies on a network's convolutions, and remember the fastest",
         "fastcnn tune cifar-small --batch-size 128",

@@ -304,6 +304,26 @@ def test_predict_takes_weights_and_scale(place, tmp_path, capsys):
     assert probabilities[0] != probabilities[1]
 
 
+@pytest.mark.parametrize("ending", [".onnx", ".keras"])
+def test_export_writes_a_model_that_predicts_alike(place, tmp_path, capsys, ending):
+    exported = tmp_path / f"bars{ending}"
+    assert main([*filled("export --model @/run/model.h5 --out", place), str(exported)]) == 0
+    assert f"{exported}: {exported.stat().st_size:,} bytes" in capsys.readouterr().out
+    images = bars(4, 1)[0][..., None]
+    again, model = models.named(str(exported)), fastcnn.load(place / "run" / "model.h5")
+    np.testing.assert_allclose(again.predict(images), model.predict(images), atol=1e-6)
+
+
+def test_export_says_which_endings_there_are(place, tmp_path, capsys):
+    arguments = filled("export --model @/run/model.h5 --json --out", place)
+    assert main([*arguments, str(tmp_path / "bars.pb")]) == 2
+    assert "--out must end in .onnx, .keras, .safetensors, .weights.h5" in capsys.readouterr().err
+    weights = tmp_path / "bars.safetensors"
+    assert main([*arguments, str(weights)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == {"file": str(weights), "bytes": weights.stat().st_size}
+
+
 BINARY = """
 from __future__ import annotations
 from dataclasses import dataclass

@@ -143,6 +143,17 @@ def _summary(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="the same as MODEL")
 
 
+def _export(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
+    command.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="its ending says the format: .onnx or .keras for a model, .safetensors or .weights.h5 "
+        "for weights alone",
+    )
+
+
 def _tune(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
@@ -175,6 +186,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "summary": _summary,
+    "export": _export,
     "tune": _tune,
 }
 SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {

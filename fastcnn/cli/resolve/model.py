@@ -28,10 +28,12 @@ def named(text: str, **options: object) -> Sequential:
         return _from_python(path)
     if path.suffix in (".h5", ".hdf5", ".keras"):
         return fastcnn.load(_file("MODEL", path))
+    if path.suffix == ".onnx":
+        return fastcnn.from_onnx(_file("MODEL", path))
     if path.suffix or len(path.parts) > 1:
         raise UsageError(
             f"MODEL must be a network's name ({', '.join(applications.NETWORKS)}), a .py file or a "
-            f"saved model, an .h5 or .keras file. Received '{text}'."
+            f"saved model, an .h5, .keras or .onnx file. Received '{text}'."
         )
     try:
         network = applications.get(text)
