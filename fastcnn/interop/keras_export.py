@@ -16,7 +16,7 @@ from fastcnn.hdf5.writer import Contents
 from fastcnn.interop.keras_words import Word, words_of
 from fastcnn.layers import AuxiliaryClassifier, Concat, Layer, Residual, Scale, SqueezeExcite
 from fastcnn.saving import keras_layout
-from fastcnn.saving.weights import refuse_not_finite
+from fastcnn.saving.weights import add_layer
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, atomic_file
 
@@ -191,11 +191,7 @@ def _weights(entries: Sequence[Entry]) -> Contents:
     counts: dict[str, int] = {}
     for entry in entries:
         key = keras_layout.unique_key(entry.class_name, counts)
-        if entry.parameters:
-            contents.names[f"layers/{key}/vars"] = entry.name
-        for number, parameter in enumerate(entry.parameters):
-            refuse_not_finite(parameter)
-            contents.arrays[f"layers/{key}/vars/{number}"] = parameter.value
+        add_layer(contents, key, entry.name, entry.parameters)
     return contents
 
 

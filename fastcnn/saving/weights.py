@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,12 +41,24 @@ def describe(model: ModelSettings) -> Contents:
     finite, which reading refuses."""
     contents = Contents()
     for key, layer in keras_layout.keyed(model.layers):
-        if layer.parameters:
-            contents.names[f"layers/{key}/vars"] = layer.name
-        for number, parameter in enumerate(layer.parameters):
-            refuse_not_finite(parameter)
-            contents.arrays[f"layers/{key}/vars/{number}"] = parameter.value
+        add_layer(contents, key, layer.name, layer.parameters)
     return contents
+
+
+def add_layer(contents: Contents, key: str, name: str, parameters: Sequence[Parameter]) -> None:
+    """Add a layer's arrays in Keras's layout; ValueError where they are not finite.
+
+    Args:
+        contents: What they are added to.
+        key: The layer's, as `keras_layout` counts it.
+        name: What its user calls it.
+        parameters: In Keras's order.
+    """
+    if parameters:
+        contents.names[f"layers/{key}/vars"] = name
+    for number, parameter in enumerate(parameters):
+        refuse_not_finite(parameter)
+        contents.arrays[f"layers/{key}/vars/{number}"] = parameter.value
 
 
 def refuse_not_finite(parameter: Parameter) -> None:
