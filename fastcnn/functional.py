@@ -28,7 +28,7 @@ def conv2d(
     problem: Problem,
     strategy: str = "direct",
 ) -> np.ndarray:
-    """2-D convolution of images with kernels, and a bias.
+    """Return the 2-D convolution of images with kernels, and a bias.
 
     Args:
         x: The images, float32.
@@ -53,7 +53,7 @@ def conv2d(
 def conv2d_dx(
     dy: np.ndarray, kernel: np.ndarray, problem: Problem, strategy: str = "direct"
 ) -> np.ndarray:
-    """The gradient of a convolution's input.
+    """Return the gradient of a convolution's input.
 
     Args:
         dy: The gradient of its output, float32.
@@ -77,7 +77,7 @@ def conv2d_dx(
 def conv2d_dw(
     x: np.ndarray, dy: np.ndarray, problem: Problem, strategy: str = "direct"
 ) -> np.ndarray:
-    """The gradient of a convolution's kernels, summed over the batch.
+    """Return the gradient of a convolution's kernels, summed over the batch.
 
     Args:
         x: The images, float32.

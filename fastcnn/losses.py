@@ -43,7 +43,7 @@ class Loss(ConfiguredSettings):
         return 0.0 if self.from_logits else 0.5
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"name": self.name}
 
 
@@ -304,5 +304,5 @@ LossLike: TypeAlias = "str | Loss | type[Loss] | Mapping[str, object]"
 
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Loss:
-    """The loss that a name such as "mse", a class or a configuration stands for."""
+    """Return the loss that a name such as "mse", a class or a configuration stands for."""
     return naming.resolve("loss", identifier, Loss, LOSSES)

@@ -40,7 +40,7 @@ class FitHistory(Protocol):
 def curves(
     history: FitHistory | Mapping[str, Sequence[float]], save: Save = None
 ) -> tuple[Figure, NDArray[Any]]:
-    """The loss and each metric by epoch: training dashed, validation solid, the best epoch marked.
+    """Draw the loss and each metric by epoch: training dashed, validation solid, the best marked.
 
     history: what fit returned, or its dict of lists. The best epoch is that of the lowest
     validation loss (training loss where there was no validation); epochs count from 1.
@@ -99,7 +99,7 @@ def confusion_matrix(
     class_names: Sequence[str] | None = None,
     save: Save = None,
 ) -> tuple[Figure, Axes]:
-    """A confusion matrix (rows true, columns predicted), coloured by the share of its row."""
+    """Draw a confusion matrix (rows true, columns predicted), coloured by the share of its row."""
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ValueError(
@@ -163,7 +163,7 @@ def mistakes(
     columns: int = 6,
     save: Save = None,
 ) -> tuple[Figure, NDArray[Any]]:
-    """A grid of wrongly classified images, the surest mistakes first.
+    """Draw a grid of wrongly classified images, the surest mistakes first.
 
     x: images [n, H, W, C] with C 1 or 3, or [n, H, W], or a Dataset with `image_shape`, of which
     only what is shown is read; y_true: labels [n]; probabilities [n, classes]. Above each image its
@@ -215,7 +215,10 @@ def mistakes(
 
 
 def surest_mistakes(y_true: ArrayLike, probabilities: ArrayLike) -> NDArray[np.int64]:
-    """The positions of wrongly classified images, the surest first: labels [n], [n, classes]."""
+    """Return the positions of wrongly classified images, the surest first.
+
+    y_true: labels [n]; probabilities [n, classes].
+    """
     labels, shares = np.asarray(y_true), np.asarray(probabilities)
     predicted = shares.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
@@ -230,7 +233,7 @@ def images(
     save: Save = None,
     scale_each: bool = False,
 ) -> tuple[Figure, NDArray[Any]]:
-    """A grid of images, each below the name of its class.
+    """Draw a grid of images, each below the name of its class.
 
     x: images [n, H, W, C] with C 1, 3 or 4, or [n, H, W], n > 0; labels: [n], or None. uint8 is
     drawn as it is, of other types the least value of all images black and the largest white. With

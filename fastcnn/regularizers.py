@@ -40,7 +40,7 @@ class L1L2(ConfiguredSettings):
         return absolute + (self.l2 * float(np.square(w).sum()) if self.l2 else 0.0)
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"l1": self.l1, "l2": self.l2}
 
 
@@ -88,7 +88,7 @@ RegularizerLike: TypeAlias = "str | L1L2 | type[L1L2] | Mapping[str, object] | N
 
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> L1L2 | None:
-    """The regularizer that a name such as "l2", a class or a configuration stands for.
+    """Return the regularizer that a name such as "l2", a class or a configuration stands for.
 
     Args:
         identifier: A name such as "l2", a class, a {"class_name", "config"} or a regularizer, or

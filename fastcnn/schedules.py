@@ -302,7 +302,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def get(identifier: object) -> Schedule:
-    """The schedule that a configuration stands for.
+    """Return the schedule that a configuration stands for.
 
     Args:
         identifier: A {"class_name", "config"} or a schedule.

@@ -216,7 +216,7 @@ class CallbackList:
 
 
 def plain_rate(callback: Callback) -> float:
-    """The optimizer's learning rate as a number; ValueError where it is a schedule."""
+    """Return the optimizer's learning rate as a number; ValueError where it is a schedule."""
     rate = callback.model.optimizer.learning_rate
     if callable(rate):
         raise ValueError(

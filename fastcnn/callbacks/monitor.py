@@ -64,11 +64,11 @@ class Monitor(Callback):
         )
 
     def watched(self, logs: Logs | None) -> float | None:
-        """The monitored value; None after an epoch that did not measure it."""
+        """Return the monitored value; None after an epoch that did not measure it."""
         return (logs or {}).get(self.monitor)
 
     def improved(self, value: float, reference: float | None) -> bool:
-        """Whether value is better than reference by more than min_delta; NaN never is."""
+        """Say whether value is better than reference by more than min_delta; NaN never is."""
         if math.isnan(value):
             return False
         if reference is None:

@@ -78,7 +78,7 @@ class File:
                 return Stored(self, name, address)
 
     def heaps(self) -> hdf5.Storage:
-        """The file for reading texts, which lie many to a heap."""
+        """Return the file for reading texts, which lie many to a heap."""
         return hdf5.Storage(self._file)
 
     def fill(self, offset: int, target: memoryview) -> None:
@@ -127,7 +127,7 @@ class Stored:
         return math.prod(self.shape) * self._type.itemsize
 
     def read(self) -> Array:
-        """All values, as a fresh array; ValueError where memory has no room for them."""
+        """Return all values, as a fresh array; ValueError where memory has no room for them."""
         if self.dtype is None:
             raise FormatError(
                 f"'{self._file.path}' cannot be read: '{self.name}' holds texts, not numbers."
@@ -135,7 +135,7 @@ class Stored:
         return self._values()
 
     def texts(self) -> list[str]:
-        """An array of texts, or one text, as a list of str."""
+        """Return an array of texts, or one text, as a list of str."""
         with as_format_error(self._file.path):
             values = self._values().reshape(-1)
             if self.dtype is None:
@@ -211,7 +211,7 @@ class Stored:
 
 @contextlib.contextmanager
 def as_format_error(path: str) -> Iterator[None]:
-    """Damage as a FormatError that names the file."""
+    """Raise Damage within it as a FormatError that names the file."""
     try:
         yield
     except Damage as damage:
@@ -219,7 +219,7 @@ def as_format_error(path: str) -> Iterator[None]:
 
 
 def read_hdf5(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
-    """The arrays of the root of an HDF5 file by name.
+    """Return the arrays of the root of an HDF5 file by name.
 
     Args:
         path: The file.

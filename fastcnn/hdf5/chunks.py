@@ -30,8 +30,8 @@ class Chunks:
 def find_chunks(
     storage: Storage, body: bytes, shape: tuple[int, ...], item: int, filters: list[int], name: str
 ) -> Chunks:
-    """The chunks that a layout message leads to; Damage unless they are just those that the shape
-    needs, within the file, and of possible sizes."""
+    """Return the chunks that a layout message leads to; Damage unless they are just those that the
+    shape needs, within the file, and of possible sizes."""
     _, _, rank = unpack("BBB", body)
     if rank != len(shape) + 1:
         raise Damage(f"it is damaged: '{name}' has {len(shape)} axes and its chunks {rank - 1}")
@@ -114,7 +114,7 @@ def _numbers(chunks: Chunks, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
 
 
 def read_filters(bodies: list[bytes], name: str) -> list[int]:
-    """The filters that chunks went through, in order."""
+    """Return the filters that chunks went through, in order."""
     if not bodies:
         return []
     version, count = unpack("BB", bodies[0])
@@ -138,7 +138,7 @@ def read_filters(bodies: list[bytes], name: str) -> list[int]:
 
 
 def unpacked(data: bytes, filters: list[int], plain: int, item: int, name: str) -> bytes:
-    """The `plain` bytes of a chunk, its filters undone."""
+    """Return the `plain` bytes of a chunk, its filters undone."""
     for kind in reversed(filters):
         if kind == FLETCHER32:
             data = data[:-4]

@@ -21,7 +21,7 @@ from fastcnn.hdf5.structures import Damage
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str], file: BinaryIO | None = None) -> Iterator[Group]:
-    """The root group of an HDF5 file, given as a path or open; FormatError where the
+    """Yield the root group of an HDF5 file, given as a path or open; FormatError where the
     file is damaged or holds what is refused, OSError where it cannot be opened."""
     try:
         with open(path, "rb") if file is None else file as opened:
@@ -118,12 +118,12 @@ class Group(_Object):
         return address, path
 
     def group(self, name: str) -> Group:
-        """The member of that name, which must be a group."""
+        """Return the member of that name, which must be a group."""
         address, path = self._find(name)
         return Group(self._storage, address, path, self._limits)
 
     def dataset(self, name: str) -> Dataset:
-        """The member of that name, which must be a dataset."""
+        """Return the member of that name, which must be a dataset."""
         address, path = self._find(name)
         return Dataset(self._storage, address, path, self._limits)
 
@@ -151,7 +151,7 @@ class Dataset(_Object):
         storage.locate(self._offset, self._size)
 
     def floats(self) -> NDArray[np.float32]:
-        """The numbers as a fresh float32[shape]; float16 is widened, other types are refused."""
+        """Return the numbers as a fresh float32[shape]; float16 is widened, other types refused."""
         dtype = self.type.dtype
         if dtype is None or dtype.kind != "f" or dtype.itemsize > 4:
             raise Damage(
@@ -162,7 +162,7 @@ class Dataset(_Object):
         return array.astype(np.float32, copy=False)
 
     def finite_floats(self) -> NDArray[np.float32]:
-        """As `floats`; numbers that are not finite are refused."""
+        """Return what `floats` does; numbers that are not finite are refused."""
         array = self.floats()
         wrong = int(np.count_nonzero(~np.isfinite(array)))
         if wrong:
@@ -173,7 +173,7 @@ class Dataset(_Object):
         return array
 
     def text(self, limit: int) -> str:
-        """A text of at most limit bytes."""
+        """Return a text of at most limit bytes."""
         if not self.type.text or self.shape != ():
             raise Damage(f"'{self.path}' should hold a text; its type is {self.type.words}")
         if self._size > limit:

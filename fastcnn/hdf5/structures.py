@@ -68,7 +68,7 @@ class Storage:
         """The objects of the global heaps that were read, by the heap's address and by number."""
 
     def locate(self, offset: int, count: int) -> None:
-        """Damage unless the file has count bytes at offset."""
+        """Refuse a place of `count` bytes at offset that the file does not have."""
         if offset + count > self.size:
             raise Damage(
                 f"it is damaged or cut short: {count} bytes are expected at byte {offset}, "
@@ -76,7 +76,7 @@ class Storage:
             )
 
     def take(self, offset: int, count: int) -> bytes:
-        """count bytes of structure at offset."""
+        """Return `count` bytes of structure at offset."""
         self.locate(offset, count)
         self._structures -= count
         if self._structures < 0:
@@ -96,7 +96,7 @@ class Storage:
 
 
 def unpack(layout: str, data: bytes, offset: int = 0) -> tuple[Any, ...]:
-    """struct.unpack_from, little-endian, or Damage."""
+    """Return what struct.unpack_from does, little-endian; Damage where bytes are missing."""
     try:
         return struct.unpack_from("<" + layout, data, offset)
     except struct.error:
@@ -104,7 +104,7 @@ def unpack(layout: str, data: bytes, offset: int = 0) -> tuple[Any, ...]:
 
 
 def root_address(storage: Storage) -> int:
-    """The address of the root group's object header."""
+    """Return the address of the root group's object header."""
     start = storage.take(0, min(storage.size, 96))
     if not start.startswith(SIGNATURE):
         raise Damage("it is not an HDF5 file, or its beginning is damaged")
@@ -124,7 +124,7 @@ def root_address(storage: Storage) -> int:
 
 
 def messages(storage: Storage, address: int) -> list[Message]:
-    """The messages of the object header at address, continuations included."""
+    """Return the messages of the object header at address, continuations included."""
     version, count, size = unpack("BxHxxxxI", storage.take(address, 16))
     if version != 1:
         raise Damage(f"it is damaged or of another format at byte {address}: no object header")
@@ -149,7 +149,7 @@ def messages(storage: Storage, address: int) -> list[Message]:
 
 
 def links(storage: Storage, body: bytes) -> dict[str, int | None]:
-    """The members of a group, from its symbol table message: name to address, None where the
+    """Return the members of a group, from its symbol table message: name to address, None where the
     member is a soft link."""
     tree, heap_address = unpack("QQ", body)
     heap = _local_heap(storage, heap_address)
@@ -202,7 +202,7 @@ def _name(heap: bytes, offset: int) -> str:
 
 
 def decode(data: bytes) -> str:
-    """UTF-8, or Damage."""
+    """Return the text of UTF-8; Damage where it is none."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -210,7 +210,7 @@ def decode(data: bytes) -> str:
 
 
 def global_object(storage: Storage, address: int, index: int) -> bytes:
-    """An object of the global heap, where variable-length texts lie."""
+    """Return an object of the global heap, where variable-length texts lie."""
     if address not in storage.heaps:
         storage.heaps[address] = _global_heap(storage, address)
     content = storage.heaps[address].get(index)
@@ -236,7 +236,7 @@ def _global_heap(storage: Storage, address: int) -> dict[int, bytes]:
 
 
 def dataspace(body: bytes) -> tuple[int, ...]:
-    """A shape; () for one element."""
+    """Return a shape; () for one element."""
     version, rank, kind = unpack("BBxB", body)
     if version not in (1, 2) or rank > MAX_RANK or (version == 2 and kind == 2):
         raise Damage("it is damaged: a shape is of an unknown kind")
@@ -244,7 +244,7 @@ def dataspace(body: bytes) -> tuple[int, ...]:
 
 
 def datatype(body: bytes) -> Datatype:
-    """An element type; only floats of 2, 4 and 8 bytes, unsigned integers and texts are read."""
+    """Return an element type: floats of 2, 4 or 8 bytes, unsigned integers or texts."""
     head, bits, size = unpack("B3sI", body)
     kind = head & 15
     word = _CLASSES[kind] if kind < len(_CLASSES) else f"class {kind}"

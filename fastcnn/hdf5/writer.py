@@ -74,7 +74,7 @@ def _text(text: str) -> NDArray[Any]:
 
 
 def checksum(array: NDArray[Any]) -> int:
-    """CRC-32 of the array's bytes."""
+    """Return the CRC-32 of the array's bytes."""
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 

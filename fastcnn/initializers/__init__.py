@@ -65,5 +65,5 @@ InitializerLike: TypeAlias = str | Initializer | type[Initializer] | Mapping[str
 
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Initializer:
-    """The initializer that a name such as "he_normal", a class or a configuration stands for."""
+    """Return the initializer that a name as "he_normal", a class or a configuration stands for."""
     return naming.resolve("initializer", identifier, Initializer, INITIALIZERS)

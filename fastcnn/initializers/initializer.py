@@ -14,7 +14,7 @@ Shape = Sequence[int]
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """The number of values that one output of a weight sums, and that one input reaches.
+    """Return the number of values that one output of a weight sums, and that one input reaches.
 
     Args:
         shape: [n] of a bias, or [..., in, out]; what stands before is the receptive field.
@@ -45,7 +45,7 @@ class Initializer(ConfiguredSettings):
         return self.draw(tuple(shape), generator)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """The values; a subclass defines it.
+        """Return the values; a subclass defines it.
 
         Args:
             shape: That of the parameter.
@@ -57,7 +57,7 @@ class Initializer(ConfiguredSettings):
         raise NotImplementedError(f"{type(self).__name__} must define draw(shape, generator).")
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return dict(vars(self))
 
     def _why_fixed(self, name: str) -> str | None:

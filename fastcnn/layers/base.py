@@ -209,7 +209,7 @@ class Layer(ConfiguredSettings):
         )
 
     def multiply_adds(self) -> int:
-        """Multiply-adds for one image, of this layer and those inside it."""
+        """Return the multiply-adds for one image, of this layer and those inside it."""
         return sum(layer.multiply_adds() for layer in self.sublayers)
 
     def unread(self) -> tuple[int, int]:
@@ -229,7 +229,7 @@ class Layer(ConfiguredSettings):
 
 
 def check_bytes(owner: str, what: str, shape: Shape) -> None:
-    """ValueError, in the name of ``owner``, for float32 numbers that no computer has room for."""
+    """Refuse, in the name of `owner`, float32 numbers that no computer has room for."""
     size = 4 * math.prod(shape)
     if size > MOST_BYTES:
         raise ValueError(
@@ -247,7 +247,7 @@ def _plain(value: object) -> object:
 
 
 def check_depth(label: str, depth: int) -> None:
-    """ValueError, in the name of ``label``, for layers within more layers than are taken."""
+    """Refuse, in the name of `label`, layers within more layers than are taken."""
     if depth > MOST_DEPTH:
         raise ValueError(
             f"{label}: layers may lie within each other {MOST_DEPTH} deep, as in a Residual within "

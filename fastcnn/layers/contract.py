@@ -33,7 +33,7 @@ class OwnLayer(Protocol):
 
 
 def check_constructed(layer: OwnLayer) -> None:
-    """TypeError for a layer whose constructor left out that of its base class."""
+    """Refuse a layer whose constructor left out that of its base class."""
     if "built" not in vars(layer):
         raise TypeError(
             f"{type(layer).__name__}: its __init__ must call super().__init__(**common), with "
@@ -42,7 +42,7 @@ def check_constructed(layer: OwnLayer) -> None:
 
 
 def check_built(layer: OwnLayer) -> None:
-    """TypeError for a layer whose `build` left out that of its base class."""
+    """Refuse a layer whose `build` left out that of its base class."""
     if not layer.built:
         raise TypeError(f"{layer.label}: its build must call super().build(input_shape, prefix).")
 

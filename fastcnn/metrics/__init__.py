@@ -74,7 +74,7 @@ MetricLike: TypeAlias = str | Metric | type[Metric] | Mapping[str, object]
 
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Metric:
-    """The metric that a name such as "accuracy", a class or a configuration stands for.
+    """Return the metric that a name such as "accuracy", a class or a configuration stands for.
 
     Returns:
         The metric; one made from a name carries that name in the history.

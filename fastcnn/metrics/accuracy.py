@@ -94,7 +94,7 @@ class PerLabelAccuracy(BinaryAccuracy):
         self._rows += weights.sum()
 
     def result(self) -> float:
-        """The mean over the labels."""
+        """Return the mean over the labels."""
         return float(np.mean(self._right) / self._rows) if self._rows else float("nan")
 
     def results(self) -> dict[str, float]:

@@ -31,8 +31,10 @@ class Answers:
 
     @classmethod
     def of(cls, loss: Loss, output_shape: tuple[int, ...], threshold: float | None) -> Answers:
-        """How outputs of a shape [...] answer under a loss. A `threshold` makes each of them a
-        question of its own; it is a probability where the loss takes logits.
+        """Return how outputs of a shape [...] answer under a loss.
+
+        A `threshold` makes each of them a question of its own; it is a probability where the loss
+        takes logits.
         """
         several = loss.has_classes or (not loss.yes_no and output_shape[-1] > 1)
         limit = loss.threshold
@@ -47,21 +49,21 @@ class Answers:
         )
 
     def scores(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The outputs [n, ...] as scores [rows, labels], of classes as probabilities where the loss
-        takes their logits.
+        """Return the outputs [n, ...] as scores [rows, labels], of classes as probabilities where
+        the loss takes their logits.
         """
         rows = outputs.reshape(-1, self.labels)
         return softmax(rows) if self.logits else rows
 
     def said(self, outputs: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """What outputs [n, ...] answer, bool [rows, labels]."""
+        """Return what outputs [n, ...] answer, bool [rows, labels]."""
         scores = self.scores(outputs)
         if self.one_of:
             return _only(scores.argmax(axis=1), self.labels)
         return np.asarray(scores > self.threshold)
 
     def true(self, y: NDArray[Any]) -> NDArray[np.bool_]:
-        """What targets answer, bool [rows, labels]: labels [n], or [n, ...] like the outputs."""
+        """Return what targets, labels [n] or like outputs [n, ...], answer: bool [rows, labels]."""
         if y.ndim == 1 and y.dtype.kind in "iu":
             return _only(y, self.labels)
         rows = y.reshape(-1, self.labels)
@@ -70,7 +72,7 @@ class Answers:
         return np.asarray(rows > self.middle)
 
     def weights(self, weight: NDArray[Any] | None, count: int, rows: int) -> NDArray[np.float64]:
-        """The weights of `count` examples as those of their rows, float64 [rows]."""
+        """Return the weights of `count` examples as those of their rows, float64 [rows]."""
         each = np.ones(count) if weight is None else np.asarray(weight, np.float64)
         return np.repeat(each, rows // count)
 

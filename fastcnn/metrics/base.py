@@ -77,7 +77,7 @@ class Metric(Settings):
         self.count = 0.0
 
     def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
-        """One number for each example of a batch.
+        """Return a number for each example of a batch.
 
         Args:
             batch: What the model made of n examples.
@@ -107,24 +107,24 @@ class Metric(Settings):
             self.count += len(values)
 
     def result(self) -> float:
-        """The mean so far; NaN before the first example."""
+        """Return the mean so far; NaN before the first example."""
         return self.total / self.count if self.count else float("nan")
 
     def results(self) -> dict[str, float]:
-        """The values so far, by the names of `log_names`."""
+        """Return the values so far, by the names of `log_names`."""
         return {self.name: self.result()}
 
     def running(self) -> dict[str, float]:
-        """As `results`, to be shown while the pass runs: may be a little old where it is costly."""
+        """Return `results` to be shown while the pass runs: a little old where they are costly."""
         return self.results()
 
     def get_config(self) -> dict[str, object]:
-        """The arguments that make an equal metric."""
+        """Return the arguments that make an equal metric."""
         return {"name": self.name, "weighted": self.weighted}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
-        """The metric of a configuration.
+        """Return the metric of a configuration.
 
         Args:
             config: What `get_config` returned.

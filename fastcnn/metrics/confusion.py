@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 def confusion_matrix(
     y_true: ArrayLike, y_pred: ArrayLike, classes: int | None = None
 ) -> NDArray[np.int64]:
-    """How often each true class was predicted as each class.
+    """Return how often each true class was predicted as each class.
 
     Args:
         y_true: Labels [n], or one-hot rows [n, classes].

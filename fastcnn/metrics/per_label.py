@@ -51,15 +51,15 @@ class PerLabel(Metric):
         return tuple(f"{self.name}_{label}" for label in range(self._answers.labels))
 
     def each(self) -> NDArray[np.float64]:
-        """The value of each label so far, float64 [labels]; NaN where it has none."""
+        """Return the value of each label so far, float64 [labels]; NaN where it has none."""
         raise NotImplementedError(f"{type(self).__name__} must define each().")
 
     def pooled(self) -> float:
-        """The value of all answers together."""
+        """Return the value of all answers together."""
         raise NotImplementedError(f"{type(self).__name__} must define pooled().")
 
     def result(self) -> float:
-        """The average so far; NaN where no label has a value."""
+        """Return the average so far; NaN where no label has a value."""
         if self._average == "micro":
             return self.pooled()
         values = self.each()
@@ -125,7 +125,7 @@ class Counted(PerLabel):
         self._rows += weights.sum()
 
     def share(self, hits: Counts, said: Counts, true: Counts) -> Counts:
-        """The metric's value from counts, of one label or of many."""
+        """Return the metric's value from counts, of one label or of many."""
         raise NotImplementedError(f"{type(self).__name__} must define share(hits, said, true).")
 
     def each(self) -> NDArray[np.float64]:

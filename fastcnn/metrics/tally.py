@@ -30,7 +30,7 @@ class Batch(BatchResults, Protocol):
     def auxiliaries(self) -> Sequence[Batch]: ...
 
     def owned(self) -> Batch:
-        """A copy whose arrays stay as they are."""
+        """Return a copy whose arrays stay as they are."""
 
 
 class Ranks:
@@ -126,7 +126,7 @@ class Tally:
         return own + [f"{path}_{name}" for path, side in sides for name in side.names]
 
     def logs(self) -> dict[str, float]:
-        """The values so far: {"loss": ..., and those of each metric by their names}."""
+        """Return the values so far: {"loss": ..., and those of each metric by their names}."""
         self._sum()
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
@@ -134,8 +134,8 @@ class Tally:
         return logs | self._of_auxiliaries(Tally.logs)
 
     def final(self) -> dict[str, float]:
-        """The values of the whole pass, summed in one go, so that the bits do not depend on earlier
-        calls of `logs`.
+        """Return the values of the whole pass, summed in one go, so that the bits do not depend on
+        earlier calls of `logs`.
         """
         self._rewind()
         self._sum()

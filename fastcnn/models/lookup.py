@@ -15,6 +15,9 @@ def layer(model: ModelSettings, name: str) -> Layer:
         model: The model.
         name: The layer's name or path.
 
+    Returns:
+        The layer, which may be inside another one.
+
     Raises:
         ValueError: There is no such layer.
     """
@@ -33,6 +36,9 @@ def get_layer(model: ModelSettings, name: str | None = None, index: int | None =
         model: The model.
         name: The layer's name or path.
         index: Its place in `model.layers`, in place of the name.
+
+    Returns:
+        The layer.
 
     Raises:
         ValueError: Both or neither are passed, or there is no such layer.

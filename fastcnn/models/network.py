@@ -67,6 +67,9 @@ class Network(Trainer):
         Args:
             path: The layer's; None for a program that ends in the outputs of all layers.
             images: The size of a batch, for which strategies are chosen.
+
+        Returns:
+            The program, at inference.
         """
         return self.program(fused=False, until=path, images=images, traced=path is None)
 
@@ -79,6 +82,9 @@ class Network(Trainer):
             kind: "train", "test" or "predict".
             images: The size of a batch, for which strategies are chosen.
             loss: One that takes the place of the model's; None for the model's own.
+
+        Returns:
+            The program, and its buffers by what they are in it: "output", "gradient", ...
         """
         program = self._ops(training=kind == "train")
         roles = {"output": program.output}
@@ -94,7 +100,11 @@ class Network(Trainer):
         return program, roles
 
     def penalty(self) -> float:
-        """Return the sum of the regularizers' penalties of all trainable parameters."""
+        """Return the sum of the regularizers' penalties of all trainable parameters.
+
+        Returns:
+            What a training step adds to the mean loss of a batch.
+        """
         total = 0.0
         for parameter in self.parameters:
             if parameter.trainable and parameter.regularizer is not None:

@@ -107,7 +107,14 @@ class Sequential(StoredNetwork):
             self.optimizer = new_optimizer
 
     def engine(self) -> Engine:
-        """Return the engine that runs this model, made on first use."""
+        """Return the engine that runs this model, made on first use.
+
+        Returns:
+            The engine of the model's device.
+
+        Raises:
+            RuntimeError: The model is called while it computes, as by a signal handler.
+        """
         nested_call.refuse()
         with self.lock:
             if self._engine is None:
@@ -180,6 +187,9 @@ class Sequential(StoredNetwork):
             x: Images.
             layer: A layer of the model, or its name or path.
 
+        Returns:
+            Its outputs, a fresh array.
+
         Raises:
             ValueError: It is no layer of this model, or the images do not fit.
 
@@ -194,7 +204,11 @@ class Sequential(StoredNetwork):
         return self.engine().outputs_of(batch, target.path)
 
     def get_weights(self) -> list[np.ndarray]:
-        """Return copies of all parameters, in Keras's order."""
+        """Return copies of all parameters, in Keras's order.
+
+        Returns:
+            An array for each, float32.
+        """
         with self.lock:
             return [parameter.value.copy() for parameter in self.parameters]
 
@@ -227,7 +241,11 @@ class Sequential(StoredNetwork):
         print(summary_text(self, images))
 
     def get_config(self) -> dict[str, object]:
-        """Return the architecture as plain data, without weights and other fitted arrays."""
+        """Return the architecture as plain data, without weights and other fitted arrays.
+
+        Returns:
+            What `from_config` takes, of which JSON can hold everything.
+        """
         return {
             "name": self.name,
             "seed": self.seed,
@@ -247,6 +265,12 @@ class Sequential(StoredNetwork):
             config: What `get_config` returned.
             device: As in the constructor.
             precision: As in the constructor.
+
+        Returns:
+            The model, not compiled.
+
+        Raises:
+            ValueError: There is no layer of a name, or layers do not fit on each other.
         """
         layers = [layer_from_config(entry) for entry in config["layers"]]
         shape, seed = config["input_shape"], config.get("seed", 0)

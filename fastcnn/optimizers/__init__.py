@@ -29,5 +29,5 @@ OptimizerLike: TypeAlias = str | Optimizer | type[Optimizer] | Mapping[str, obje
 
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Optimizer:
-    """The optimizer that a name such as "adam", a class or a configuration stands for."""
+    """Return the optimizer that a name such as "adam", a class or a configuration stands for."""
     return naming.resolve("optimizer", identifier, Optimizer, OPTIMIZERS)

@@ -100,7 +100,7 @@ class Optimizer(ConfiguredSettings):
         return (0.0,) * len(self.slots)
 
     def new_slots(self, size: int) -> np.ndarray:
-        """The slots before the first step.
+        """Return the slots before the first step.
 
         Args:
             size: How many weights there are.
@@ -116,7 +116,7 @@ class Optimizer(ConfiguredSettings):
         return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of an update.
+        """Return the learning rate of an update.
 
         Args:
             step: How many updates came before it.
@@ -140,7 +140,7 @@ class Optimizer(ConfiguredSettings):
         return number
 
     def hyper(self, step: int) -> np.ndarray:
-        """The numbers of the update kernel: learning rate, weight decay, its own.
+        """Return the numbers of the update kernel: learning rate, weight decay, its own.
 
         Args:
             step: How many updates came before it.
@@ -169,7 +169,7 @@ class Optimizer(ConfiguredSettings):
         return None if value is None else arguments.float32(self, argument, value, **limits)
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments; a schedule as {"class_name", "config"}."""
+        """Return the constructor's arguments; a schedule as {"class_name", "config"}."""
         rate = self._learning_rate
         return {
             "name": self.name,

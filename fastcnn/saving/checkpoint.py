@@ -99,8 +99,8 @@ def _plain(value: object) -> object:
 
 
 def build(path: str | os.PathLike[str], root: Group, model_class: type[Model]) -> Model:
-    """The model that the file describes, compiled, with step, epoch and class names; its weights
-    are still to come."""
+    """Return the model that the file describes, compiled, with step, epoch and class names; its
+    weights are still to come."""
     if "fastcnn" not in root or "model" not in root.group("fastcnn"):
         raise FormatError(
             f"'{path}' holds weights without a model. Build the model, then load_weights."
@@ -206,7 +206,7 @@ def _fitted_steps(model: ModelSettings) -> list[tuple[str, Any]]:
 
 
 def read_slots(model: ModelSettings, root: Group) -> NDArray[np.float32] | None:
-    """The optimizer's slots as float32[slots, weights], or None where the file has none."""
+    """Return the optimizer's slots as float32[slots, weights], or None where the file has none."""
     group = root.group("fastcnn")
     if "optimizer" not in group or model.optimizer is None:
         return None

@@ -27,12 +27,15 @@ SAFETENSORS = ".safetensors"
 
 
 def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
-    """ValueError where a file would have the name of another format.
+    """Refuse to write where a file would have the name of another format.
 
     Args:
         method: What writes the file.
         path: The file.
         weights_alone: Whether weights are written without the model, as safetensors can.
+
+    Raises:
+        ValueError: The name is that of another format.
     """
     name = os.fspath(path).lower()
     for endings, words in WRITERS.items():
@@ -49,10 +52,13 @@ def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
 
 
 def check_read(path: Path) -> None:
-    """FormatError where a file has the name of another framework's weights.
+    """Refuse to read where a file has the name of another framework's weights.
 
     Args:
         path: The file.
+
+    Raises:
+        FormatError: The name is that of such weights.
     """
     for endings, reader in READERS.items():
         if os.fspath(path).lower().endswith(endings):

@@ -18,7 +18,7 @@ WEIGHTS = "model.weights.h5"
 
 
 def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
-    """The layers of a model that hold no others, in Keras's order, with the keys of their groups.
+    """Return the layers of a model that hold no others, in Keras's order, with their groups' keys.
 
     A key is the class name in snake case, made unique by counting: "conv2d", "conv2d_1". Where
     the model has Residual, Concat or Scale, the order is that of the Keras functional model that
@@ -83,7 +83,7 @@ class _Walk:
 
 @contextlib.contextmanager
 def weights_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """The open HDF5 file: path itself, or the weights in it where it is a zip archive.
+    """Yield the open HDF5 file: path itself, or the weights in it where it is a zip archive.
 
     FormatError where the archive is damaged or its weights are compressed, which Keras never does.
     """

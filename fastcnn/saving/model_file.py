@@ -59,7 +59,7 @@ def _contents(model: ModelSettings, include_optimizer: bool) -> Contents:
 
 
 def load_model(path: Path, model_class: type[Model]) -> Model:
-    """The model of a file written by save_model, compiled as it was.
+    """Return the model of a file written by save_model, compiled as it was.
 
     FormatError (a ValueError) naming the file when it is damaged, hostile or no saved model;
     OSError when it cannot be opened. Nothing in the file is executed.

@@ -37,8 +37,8 @@ class LoadReport:
 
 
 def describe(model: ModelSettings) -> Contents:
-    """The model's weights and moving statistics in Keras's layout; ValueError where they are not
-    finite, which reading refuses."""
+    """Return the model's weights and moving statistics in Keras's layout; ValueError where they are
+    not finite, which reading refuses."""
     contents = Contents()
     for key, layer in keras_layout.keyed(model.layers):
         add_layer(contents, key, layer.name, layer.parameters)
@@ -62,7 +62,7 @@ def add_layer(contents: Contents, key: str, name: str, parameters: Sequence[Para
 
 
 def refuse_not_finite(parameter: Parameter) -> None:
-    """ValueError where reading would refuse a parameter's numbers."""
+    """Refuse a parameter's numbers that reading would refuse."""
     wrong = int(np.count_nonzero(~np.isfinite(parameter.value)))
     if wrong:
         raise ValueError(

@@ -69,6 +69,9 @@ class BatchTrainer(ModelSettings):
         Raises:
             ValueError: Where the model is not compiled or the data do not fit it.
             NonFiniteError: Where a loss or gradient is not finite; the weights stay as they were.
+
+        Shape:
+            x [n, *input_shape]; y [n] for sparse losses, else [n, *output_shape].
         """
         with self.lock:
             input_checks.compiled(self, "train_on_batch", training=True)
@@ -106,8 +109,14 @@ class BatchTrainer(ModelSettings):
             sample_weight: A weight for each image.
             return_dict: Return the values by name.
 
+        Returns:
+            [loss, *metrics]; the loss alone where the model has no metrics; or a dictionary.
+
         Raises:
             ValueError: Where the model is not compiled or the data do not fit it.
+
+        Shape:
+            x [n, *input_shape]; y [n] for sparse losses, else [n, *output_shape].
         """
         with self.lock:
             input_checks.compiled(self, "test_on_batch")

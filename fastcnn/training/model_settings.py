@@ -245,6 +245,9 @@ class ModelSettings(Settings, ABC):
 
         Args:
             kind: That of the program: "train", "test", "predict", ...
+
+        Returns:
+            A key that equals that of an earlier call where nothing of it changed.
         """
         layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
         key: tuple[object, ...] = (self._plans, self.error_bound, layers)

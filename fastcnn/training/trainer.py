@@ -239,6 +239,9 @@ class Trainer(BatchTrainer):
 
         Raises:
             ValueError: Where the model is not compiled or the data do not fit it.
+
+        Shape:
+            x [n, *input_shape]; y [n] for sparse losses, else [n, *output_shape].
         """
         input_checks.compiled(self, "evaluate")
         progress.check_verbose(verbose)

@@ -183,6 +183,31 @@ def test_args_of_methods_name_exactly_the_parameters(name):
     assert documented(inspect.getdoc(METHODS[name])) == expected
 
 
+RETURNING = [
+    name
+    for name, method in METHODS.items()
+    if name.startswith("Sequential.")
+    and inspect.signature(method).return_annotation not in ("None", None)
+]
+OF_BATCHES = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch")
+
+
+def sections(docstring):
+    """The names of the sections of a Google-style docstring."""
+    return set(re.findall(r"^([A-Z]\w+):$", inspect.cleandoc(docstring), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", RETURNING)
+def test_a_method_of_a_model_says_what_it_returns(name):
+    assert "Returns" in sections(inspect.getdoc(METHODS[name]))
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_methods_that_take_images_give_shapes_and_errors(name):
+    documented_in = sections(inspect.getdoc(getattr(fastcnn.Sequential, name)))
+    assert documented_in == {"Args", "Returns", "Raises", "Shape"}
+
+
 PACKAGE = Path(fastcnn.__file__).parent
 SOURCES = sorted([*(PACKAGE / "data").rglob("*.py"), PACKAGE / "devices.py"])
 
@@ -241,18 +266,35 @@ def test_all_that_reads_data_says_what_it_takes_and_raises(path):
     assert not missing
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+# Rooms whose functions users call. A network's function is described by what the network is.
+IMPERATIVE = sorted(
+    path
+    for room in (
+        *("callbacks", "data", "hdf5", "initializers", "layers", "metrics", "models"),
+        *("optimizers", "saving"),
+    )
+    for path in (PACKAGE / room).rglob("*.py")
+) + [
+    PACKAGE / f"{room}.py"
+    for room in ("devices", "functional", "losses", "plots", "regularizers", "schedules")
+]
+
+
+@pytest.mark.parametrize("path", IMPERATIVE, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_docstring_begins_with_what_a_function_does(path):
-    """In the imperative, as in the rest of the package."""
+    """In the imperative."""
     wrong = {
         name: first
         for name, function in functions(ast.parse(path.read_text(encoding="utf-8")))
         if not is_property(function)
         if not re.match(r"[A-Z][a-z]+\b", first := ast.get_docstring(function).split()[0])
-        or first in ("The", "What", "Whether", "A", "An", "As", "All", "Some", "How", "Why")
+        or first in NO_VERBS
         or first.endswith(("es", "ts", "ds", "ns"))
     }
     assert not wrong
+
+
+NO_VERBS = {"The", "What", "Whether", "A", "An", "As", "All", "Some", "How", "Why", "One", "Damage"}
 
 
 def is_property(function):
