@@ -31,11 +31,12 @@ class Kernels(NamedTuple):
     layout: ModuleType
     local_normalization: ModuleType
     locally_connected: ModuleType
+    losses: ModuleType
     norm_pooling: ModuleType
     normalization: ModuleType
+    optimizer_step: ModuleType
     pooling: ModuleType
     prelu: ModuleType
-    train_step: ModuleType
     upsampling: ModuleType
 
 

@@ -22,9 +22,10 @@ from fastcnn.kernels.cuda.nn import (
     bias,
     locally_connected,
     normalization,
+    optimizer_step,
     pooling,
-    train_step,
 )
+from fastcnn.kernels.cuda.nn import losses as loss_kernels
 from fastcnn.kernels.cuda.nn.activation_functions import FORWARD
 from fastcnn.kernels.shared import normalization as shared
 from fastcnn.kernels.shared import pooling as emitters
@@ -202,7 +203,7 @@ def test_loss():
     arrays = {"scores": z, "target": labels, "weight": weight, "gradient": unset(rows, classes)}
     arrays |= {"loss": unset(rows), "rank": np.full(rows, -1, np.int32)}
     settings = {"size": classes, "option": loss.option, "classes": 1}
-    found = launch(train_step.LOSSES[loss.kernel], rows, capability=TURING, **arrays, **settings)
+    found = launch(loss_kernels.LOSSES[loss.kernel], rows, capability=TURING, **arrays, **settings)
     value, gradient = loss_and_gradient(loss, z.astype(float), labels)
     assert_close(found["loss"], value, "curve", "loss")
     assert_close(found["gradient"], gradient * weight[:, None], "curve", "gradient")
@@ -219,16 +220,20 @@ def test_gradient_of_a_bias():
 
 def test_the_end_of_a_step():
     """The gradient's squares, clipping, and Adam's update of two parameters with a gap between."""
-    parameters = [(3, train_step.PART + 6), (train_step.PART + 20, 5)]
+    parameters = [(3, optimizer_step.PART + 6), (optimizer_step.PART + 20, 5)]
     (first, _), (second, rest) = parameters
-    parts = [(0, first, train_step.PART), (0, first + train_step.PART, 6), (1, second, rest)]
+    parts = [
+        (0, first, optimizer_step.PART),
+        (0, first + optimizer_step.PART, 6),
+        (1, second, rest),
+    ]
     parts, spans = np.array(parts, np.int64), np.array([(0, 2), (2, 1)], np.int64)
     length = second + rest + 2
     values, gradient = numbers(2, length)
     optimizer, slots = Adam(), 1 / (1.2 + np.abs(numbers(2, length, seed=2)))
     settings = {"parts": parts, "part_count": len(parts)}
     finished = launch(
-        train_step.finish_gradient,
+        optimizer_step.finish_gradient,
         values=values,
         gradient=gradient,
         sums=np.full((3, 2), np.nan),
@@ -236,7 +241,7 @@ def test_the_end_of_a_step():
         **settings,
     )
     checked = launch(
-        train_step.check_gradients,
+        optimizer_step.check_gradients,
         3,
         sums=finished["sums"],
         spans=spans,
@@ -249,7 +254,7 @@ def test_the_end_of_a_step():
         capability=TURING,
     )
     updated = launch(
-        train_step.UPDATES[optimizer.kernel],
+        optimizer_step.UPDATES[optimizer.kernel],
         values=values,
         gradient=finished["gradient"],
         slots=slots,

@@ -77,8 +77,8 @@ OTHER_ARGUMENTS = {
     "nn.normalization.batch_norm_dw": "a GPU's parts of a sum lie side by side",
     "nn.normalization.batch_scale_shift": "a GPU's parts of a sum lie side by side",
     "runtime.compile.load": "takes code of all kinds, a GPU's kernels alone",
-    "nn.train_step.check_gradients": "one launch for all parameters",
-    "nn.train_step.finish_gradient": "one launch for all parameters",
+    "nn.optimizer_step.check_gradients": "one launch for all parameters",
+    "nn.optimizer_step.finish_gradient": "one launch for all parameters",
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fences import fenced
 
-from fastcnn.kernels.cpu.nn.train_step import LOSS, LOSSES
+from fastcnn.kernels.cpu.nn.losses import LOSS, LOSSES
 from fastcnn.kernels.cpu.runtime.compile import load
 from fastcnn.kernels.cpu.runtime.kernel import as_record
 

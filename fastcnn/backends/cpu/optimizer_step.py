@@ -9,7 +9,7 @@ import numpy as np
 from fastcnn.backends.lowering import Regions
 from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
 from fastcnn.kernels.call import BATCH, Address, Region
-from fastcnn.kernels.cpu.nn import train_step
+from fastcnn.kernels.cpu.nn import optimizer_step
 
 if TYPE_CHECKING:
     from fastcnn.graph.parameter import Parameter
@@ -22,7 +22,7 @@ def append_update(low: Regions, optimizer: Optimizer, loss: Region, slot_stride:
     `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
     """
     parameters = trained_parameters(low.program)
-    spans = spans_of(parameters, train_step.PART)
+    spans = spans_of(parameters, optimizer_step.PART)
     finished = []
     for parameter, (first, parts) in zip(parameters, spans.tolist(), strict=True):
         sums = Region(16 * parts, "sums", 16 * first, False)
@@ -39,7 +39,7 @@ def _finish(low: Regions, parameter: Parameter, clip: float, sums: Region, parts
     regularizer = parameter.regularizer
     low.calls.label = f"finish {parameter.path}"
     low.calls.emit(
-        train_step.finish_gradient,
+        optimizer_step.finish_gradient,
         BATCH,
         ("sums", "gradient"),
         {
@@ -65,7 +65,7 @@ def _check(
 ) -> None:
     low.calls.label = "check gradients"
     check = low.calls.emit(
-        train_step.check_gradients,
+        optimizer_step.check_gradients,
         BATCH,
         ("factors", "totals"),
         {
@@ -97,7 +97,7 @@ def _update(
     slots = Region(0, "slots", 4 * parameter.offset, False)
     low.calls.label = f"update {parameter.path}"
     low.calls.emit(
-        update_kernel(optimizer, train_step.UPDATES),
+        update_kernel(optimizer, optimizer_step.UPDATES),
         BATCH,
         ("values",),
         {

@@ -26,7 +26,7 @@ def append_flat_update(low: Regions, optimizer: Optimizer, loss: Region) -> dict
     (l1, l2), all flat; sums, factors and totals are what one launch tells the next.
     """
     parameters = trained_parameters(low.program)
-    training = low.kernels.train_step
+    training = low.kernels.optimizer_step
     spans = spans_of(parameters, training.PART)
     parts = _parts(parameters, training.PART)
     low.calls.label = "finish gradients"

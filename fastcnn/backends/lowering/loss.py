@@ -14,7 +14,7 @@ def loss(low: Regions, op: Op) -> None:
     gradient, loss, rank = (low.region(buffer) for buffer in op.outputs)
     places = {"scores": scores, "target": target, "weight": weight}
     places |= {"gradient": gradient, "loss": loss, "rank": rank}
-    owner, kernels = f"The loss {op.attributes['loss']}", low.kernels.train_step.LOSSES
+    owner, kernels = f"The loss {op.attributes['loss']}", low.kernels.losses.LOSSES
     kernel = naming.entry(owner, "loss kernel", op.attributes["kernel"], kernels)
     _check_target(op)
     low.emit(

@@ -9,7 +9,8 @@ from launching import launch, unset
 from reference_losses import loss_and_gradient
 
 from fastcnn import losses
-from fastcnn.kernels.cuda.nn import row_reduction, train_step
+from fastcnn.kernels.cuda.nn import losses as loss_kernels
+from fastcnn.kernels.cuda.nn import optimizer_step, row_reduction
 from fastcnn.kernels.cuda.nn.row_reduction import ROW_THREADS
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
 
@@ -36,13 +37,13 @@ CLASSES = (3, 2 * ROW_THREADS + 3)  # fewer than a row has threads, and several 
 OPTIMIZERS = {row[0].kernel: row[0] for row in TRAJECTORIES}
 
 # Two trained parameters in a flat array, with a gap between them: (first float, floats).
-PARAMETERS = [(3, 2 * train_step.PART + 6), (3000, 5)]
+PARAMETERS = [(3, 2 * optimizer_step.PART + 6), (3000, 5)]
 LENGTH = 3010
 PARTS = np.array(
     [
-        (0, 3, train_step.PART),
-        (0, 3 + train_step.PART, train_step.PART),
-        (0, 3 + 2 * train_step.PART, 6),
+        (0, 3, optimizer_step.PART),
+        (0, 3 + optimizer_step.PART, optimizer_step.PART),
+        (0, 3 + 2 * optimizer_step.PART, 6),
         (1, 3000, 5),
     ],
     np.int64,
@@ -73,7 +74,7 @@ def test_loss(monkeypatch, loss, classes):
     if loss.target_range == (-1, 1):
         target = 2 * target - 1
     found = launch(
-        train_step.LOSSES[loss.kernel],
+        loss_kernels.LOSSES[loss.kernel],
         ROWS,
         scores=z,
         target=target,
@@ -103,7 +104,7 @@ def test_nan_reaches_the_loss(loss, place):
     sparse = loss.target == "sparse"
     target = np.zeros(1, np.int32) if sparse else np.eye(size, dtype=np.float32)[:1]
     found = launch(
-        train_step.LOSSES[loss.kernel],
+        loss_kernels.LOSSES[loss.kernel],
         scores=z,
         target=target,
         weight=np.ones(1, np.float32),
@@ -118,8 +119,8 @@ def test_nan_reaches_the_loss(loss, place):
 
 
 def test_every_loss_and_optimizer_is_tested():
-    assert {loss.kernel for loss in LOSSES} == set(train_step.LOSSES)
-    assert set(OPTIMIZERS) == set(train_step.UPDATES)
+    assert {loss.kernel for loss in LOSSES} == set(loss_kernels.LOSSES)
+    assert set(OPTIMIZERS) == set(optimizer_step.UPDATES)
 
 
 def test_ranks_break_ties_by_class_and_need_classes():
@@ -132,7 +133,7 @@ def test_ranks_break_ties_by_class_and_need_classes():
         "rank": np.full(2, -1, np.int32),
         "size": 3,
     }
-    kernel = train_step.LOSSES["mean_squared_error"]
+    kernel = loss_kernels.LOSSES["mean_squared_error"]
     np.testing.assert_array_equal(launch(kernel, 2, **given, classes=1)["rank"], [1, 1])
     np.testing.assert_array_equal(launch(kernel, 2, **given, classes=0)["rank"], [-1, -1])
 
@@ -140,7 +141,7 @@ def test_ranks_break_ties_by_class_and_need_classes():
 def finished(clip=0.0, penalties=((0, 0), (0, 0))):
     values, gradient = numbers(LENGTH), numbers(LENGTH, seed=1)
     found = launch(
-        train_step.finish_gradient,
+        optimizer_step.finish_gradient,
         parts=PARTS,
         values=values,
         gradient=gradient,
@@ -177,9 +178,9 @@ def test_finish_adds_the_regularizer_then_clips():
 
 def checked(sums, clip_each=0.0, clip_all=0.0, losses=(1, 2, 3), control=1, spans=SPANS):
     sums = np.array(sums, np.float64)
-    few = launch(train_step.sum_parts, sums=sums, spans=spans, parameters=len(spans))["sums"]
+    few = launch(optimizer_step.sum_parts, sums=sums, spans=spans, parameters=len(spans))["sums"]
     found = launch(
-        train_step.check_gradients,
+        optimizer_step.check_gradients,
         len(losses),
         sums=few,
         spans=spans,
@@ -228,7 +229,7 @@ def test_check_of_many_parameters_and_images():
     generator = np.random.default_rng(0)
     # More parameters than groups; as many parts as shares, one more, and more than lanes.
     counts = generator.integers(1, 70, 21)
-    counts[:3] = train_step.SHARES, train_step.SHARES + 1, 40 * train_step.SHARES + 7
+    counts[:3] = optimizer_step.SHARES, optimizer_step.SHARES + 1, 40 * optimizer_step.SHARES + 7
     spans = np.stack([np.cumsum(counts) - counts, counts], axis=1)
     sums = generator.uniform(1, 2, (counts.sum(), 2))
     factors, totals = checked(sums, clip_each=2.0, losses=np.ones(300), spans=spans)
@@ -245,7 +246,7 @@ def updated(kernel, status=1.0):
     factors = np.array([0.5, 1.0, status], np.float32)
     hyper = optimizer.hyper(3)
     found = launch(
-        train_step.UPDATES[kernel],
+        optimizer_step.UPDATES[kernel],
         parts=PARTS,
         hyper=hyper,
         factors=factors,
@@ -256,7 +257,7 @@ def updated(kernel, status=1.0):
     return given, hyper, factors, found
 
 
-@pytest.mark.parametrize("kernel", train_step.UPDATES)
+@pytest.mark.parametrize("kernel", optimizer_step.UPDATES)
 def test_update(kernel):
     given, hyper, factors, found = updated(kernel)
     expected = {name: array.astype(np.float64) for name, array in given.items()}

@@ -1,4 +1,4 @@
-"""The kernels at the end of a training step: the losses, finishing the gradients, the updates."""
+"""The kernels at the end of a training step: finishing and checking the gradients, the updates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from numba.extending import register_jitable
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
-from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, ints, longs, record_at
+from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, longs, record_at
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, sum_of_lanes
-from fastcnn.kernels.shared import losses as loss_functions
 from fastcnn.kernels.shared import optimizers as update_functions
 
-LOSS = record(
-    *("scores", "target", "weight", "gradient", "loss", "rank", "size", "option", "classes"),
-)
 FINISH = record("values", "gradient", "sums", "size", "l1", "l2", "clip", "parts")
 CHECK = record(
     *("sums", "spans", "control", "loss", "loss_stride", "factors", "totals"),
@@ -36,55 +32,6 @@ _clip_value = _jitable(update_functions.clip_value)
 _scale = _jitable(update_functions.scale)
 _add_penalty = _jitable(update_functions.add_penalty)
 _penalty = _jitable(update_functions.penalty)
-
-
-@register_jitable
-def rank_of(scores, label):
-    """Return how many classes score higher than the label, ties going to the lower class."""
-    rank = 0
-    for j in range(scores.size):
-        if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
-            rank += 1
-    return rank
-
-
-def _sparse_loss(name: str, function: Callable) -> Kernel:
-    def loss(pointer):
-        op = record_at(pointer)
-        scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
-        target = np.int64(ints(op.target, 1)[0])
-        # Whatever another thread may write there, nothing is read or written elsewhere.
-        label = min(max(target, 0), op.size - 1)
-        weight = floats(op.weight, 1)[0]
-        loss = function(scores, label, gradient, weight, as_float(op.option))
-        floats(op.loss, 1)[0] = loss if label == target else np.float32(np.nan)
-        ints(op.rank, 1)[0] = rank_of(scores, label)
-
-    return _named(loss, name, LOSS)
-
-
-def _dense_loss(name: str, function: Callable) -> Kernel:
-    def loss(pointer):
-        op = record_at(pointer)
-        scores, gradient = floats(op.scores, op.size), floats(op.gradient, op.size)
-        target = floats(op.target, op.size)
-        weight = floats(op.weight, 1)[0]
-        floats(op.loss, 1)[0] = function(scores, target, gradient, weight, as_float(op.option))
-        if op.classes:
-            ints(op.rank, 1)[0] = rank_of(scores, np.argmax(target))
-
-    return _named(loss, name, LOSS)
-
-
-def _named(body: Callable, name: str, dtype: np.dtype) -> Kernel:
-    body.__name__ = body.__qualname__ = name
-    return kernel(dtype)(body)
-
-
-def _loss_kernel(name: str, function: Callable) -> Kernel:
-    sparse = name in loss_functions.LABEL_KERNELS
-    make = _sparse_loss if sparse else _dense_loss
-    return make(f"loss_{name}", _jitable(function))
 
 
 def _update_kernel(name: str, function: Callable) -> Kernel:
@@ -105,10 +52,10 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
             _scale(gradient, factor)
         function(values, gradient, slots, floats(op.hyper, 8))
 
-    return _named(update, f"update_{name}", UPDATE)
+    update.__name__ = update.__qualname__ = f"update_{name}"
+    return kernel(UPDATE)(update)
 
 
-LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS.items()}
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
 
 

@@ -1,6 +1,6 @@
-"""The kernels at the end of a training step: the losses, finishing the gradients, the updates.
+"""The kernels at the end of a training step: finishing and checking the gradients, the updates.
 
-The last two go through all parameters at once, on the flat arrays, a block a part: `parts` is
+They go through all parameters at once, on the flat arrays, a block a part: `parts` is
 [parts, 3] with a part's parameter, its first float and its floats, at most PART of them. A
 parameter's parts follow one another.
 """
@@ -11,25 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from fastcnn.kernels.cuda.nn.row_reduction import a_block_a_row, teamed
 from fastcnn.kernels.cuda.runtime.device import SIMULATED, cuda
 from fastcnn.kernels.cuda.runtime.kernel import (
     Doubles,
     Float,
     Floats,
     Int,
-    Ints,
     Kernel,
-    Launch,
     Longs,
     Rows,
     inline,
     kernel,
 )
 from fastcnn.kernels.cuda.runtime.reduction import block_sum, sum_rows
-from fastcnn.kernels.shared import losses as loss_functions
 from fastcnn.kernels.shared import optimizers as update_functions
-from fastcnn.kernels.shared.row import every, first, largest, summed
 
 f32, f64 = np.float32, np.float64
 ZERO, ONE = f32(0), f32(1)
@@ -48,86 +43,8 @@ _add_penalty = inline(update_functions.add_penalty)
 _penalty = inline(update_functions.penalty)
 
 
-@teamed
-def rank_of(scores, label):
-    """Return how many classes score higher than the label, ties going to the lower class."""
-    rank = ZERO
-    for j in every(scores.size):
-        if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
-            rank += ONE
-    return int(summed(rank))
-
-
-@teamed
-def largest_place(values):
-    """Return the first place of the largest value; the last of all where one is NaN."""
-    top = values[0]
-    for j in every(values.size):
-        if values[j] > top:
-            top = values[j]
-    top, place = largest(top), values.size - 1
-    for j in every(values.size):
-        if values[j] == top and j < place:
-            place = j
-    return first(place)
-
-
-def _a_block_a_row(count: int, values: dict[str, Any]) -> tuple[int, int]:
-    return a_block_a_row(count)
-
-
-def _named(body: Callable, name: str, launch: Launch) -> Kernel:
-    body.__name__ = body.__qualname__ = name
-    return kernel(launch)(body)
-
-
-def _sparse_loss(name: str, function: Callable) -> Kernel:
-    def loss(
-        count: Int, scores: Floats, target: Ints, weight: Floats, gradient: Floats, loss: Floats,
-        rank: Ints, size: Int, option: Float, classes: Int,
-    ):  # fmt: skip
-        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
-            at, end = row * size, (row + 1) * size
-            # Whatever another thread may write there, nothing is read or written elsewhere.
-            z, label = scores[at:end], min(max(int(target[row]), 0), size - 1)
-            value = function(z, label, gradient[at:end], weight[row], option)
-            place = rank_of(z, label)
-            if cuda.threadIdx.x == 0:
-                loss[row] = value if label == target[row] else f32(math.nan)
-                rank[row] = place
-
-    return _named(loss, name, _a_block_a_row)
-
-
-def _dense_loss(name: str, function: Callable) -> Kernel:
-    def loss(
-        count: Int, scores: Floats, target: Floats, weight: Floats, gradient: Floats, loss: Floats,
-        rank: Ints, size: Int, option: Float, classes: Int,
-    ):  # fmt: skip
-        for row in range(cuda.blockIdx.x, count, cuda.gridDim.x):
-            at, end = row * size, (row + 1) * size
-            z, wanted = scores[at:end], target[at:end]
-            value = function(z, wanted, gradient[at:end], weight[row], option)
-            if cuda.threadIdx.x == 0:
-                loss[row] = value
-            if classes:
-                place = rank_of(z, largest_place(wanted))
-                if cuda.threadIdx.x == 0:
-                    rank[row] = place
-
-    return _named(loss, name, _a_block_a_row)
-
-
 def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
     return max(1, values["part_count"]), THREADS
-
-
-def _loss_kernel(name: str, function: Callable) -> Kernel:
-    """Return the kernel loss_<name>: each row's loss, its gradient times the row's weight, and the
-    rank of its class, where the loss has classes."""
-    sparse = name in loss_functions.LABEL_KERNELS
-    make = _sparse_loss if sparse else _dense_loss
-    return make(f"loss_{name}", teamed(function))
 
 
 def _update_kernel(name: str, function: Callable) -> Kernel:
@@ -161,7 +78,6 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
     return kernel(_a_block_a_part)(update)
 
 
-LOSSES = {name: _loss_kernel(name, f) for name, f in loss_functions.LOSS_KERNELS.items()}
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
 
 
