@@ -12,6 +12,7 @@ from test_data_readers import idx_bytes
 from fastcnn import cli, data
 from fastcnn.data.datasets.cifar import PIXELS
 from fastcnn.data.datasets.local_file import read_labelled
+from fastcnn.data.datasets.local_folder import read_folder
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 5, 4), np.uint8)
@@ -49,6 +50,37 @@ def test_cifar_by_the_length_of_its_records(tmp_path, pack):
     assert found.y.tolist() == (LABELS + 90).tolist() and found.class_names[92] == "tulip"
 
 
+def write_mnist(folder, images=IMAGES):
+    for part, ending, pack in (("train", "", bytes), ("t10k", ".gz", gzip.compress)):
+        photos.write(folder / f"{part}-images-idx3-ubyte{ending}", pack(idx_bytes(images)))
+        photos.write(folder / f"{part}-labels-idx1-ubyte{ending}", pack(idx_bytes(LABELS)))
+
+
+def test_a_folder_of_mnists_files(tmp_path):
+    write_mnist(tmp_path)
+    for part in read_folder(tmp_path):
+        np.testing.assert_array_equal(part.x[..., 0], IMAGES)
+        np.testing.assert_array_equal(part.y, LABELS)
+
+
+def test_a_folder_of_cifars_batches(tmp_path):
+    for number in (2, 1):
+        photos.write(tmp_path / f"data_batch_{number}.bin", cifar(LABELS + number))
+    photos.write(tmp_path / "data_batch_1.bin.gz", b"also here, and not read twice")
+    train, test = read_folder(tmp_path)
+    assert test is None and train.y.tolist() == [*(LABELS + 1), *(LABELS + 2)]
+    images = [data.read_cifar10(tmp_path / f"data_batch_{number}.bin")[0] for number in (1, 2)]
+    np.testing.assert_array_equal(train.x, np.concatenate(images))
+    assert train.class_names[2] == "bird"
+
+
+def test_a_folder_of_two_sets_is_refused(tmp_path, capsys):
+    write_mnist(tmp_path)
+    photos.write(tmp_path / "test.bin", cifar(LABELS, LABELS))
+    assert cli.main(["data", "stats", str(tmp_path)]) == 2
+    assert "expected the files of one data set" in capsys.readouterr().err
+
+
 REFUSED = {
     "text": (b"x,y\n1,2\n", r"expected an IDX file of bytes, or a CIFAR.*begins with 78 2c 79"),
     "empty": (b"", "begins with nothing"),
@@ -83,5 +115,8 @@ def test_the_command_line_takes_them(tmp_path, capsys):
     out = tmp_path / "run"
     digits = np.repeat(np.repeat(IMAGES, 6, axis=1), 7, axis=2)
     photos.write(path, gzip.compress(idx_bytes(digits)))
-    given = f"train --model lenet5 --epochs 1 --validation-split 0.34 --data {path} --out {out}"
-    assert cli.main(given.split()) == 0
+    write_mnist(tmp_path / "mnist", digits)
+    for source in (path, tmp_path / "mnist"):
+        given = f"train --model lenet5 --epochs 1 --validation-split 0.34 --data {source}"
+        assert cli.main([*given.split(), "--overwrite", "--out", str(out)]) == 0
+    assert cli.main(["evaluate", "--model", str(out / "model.h5"), "--data", str(source)]) == 0

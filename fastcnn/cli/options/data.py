@@ -13,7 +13,7 @@ Make = Callable[[Commands, str, str, str], argparse.ArgumentParser]
 SOURCE_HELP = (
     "a folder with one folder of images a class, a file written by `fastcnn data pack`, an .npz or "
     "HDF5 file of x_test, y_test, x_train and y_train, a CIFAR binary, an IDX file with its labels "
-    "beside it, or the name of a known data set"
+    "beside it, the folder of MNIST's or CIFAR's files, or the name of a known data set"
 )
 
 

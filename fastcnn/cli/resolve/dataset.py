@@ -17,7 +17,8 @@ from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.datasets import SAMPLE
 from fastcnn.data.datasets.catalog import KNOWN_SETS
-from fastcnn.data.datasets.local_file import read_labelled
+from fastcnn.data.datasets.local_file import Labelled, read_labelled
+from fastcnn.data.datasets.local_folder import has_published_files, read_folder
 from fastcnn.data.files.packed import from_packed
 from fastcnn.data.folder import from_folder
 from fastcnn.data.images.decoder import Decoder
@@ -44,12 +45,16 @@ def opened(
     """
     path = Path(text)
     by_name = text in (SAMPLE, *KNOWN_SETS)
-    if path.is_dir() and not by_name:
+    published = path.is_dir() and not by_name and has_published_files(path)
+    if path.is_dir() and not by_name and not published:
         return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
         return _of_dataset(text, from_packed(path, share or None, seed))
-    image_set = _from_file(path) if path.is_file() else _named(text)
+    if published:
+        image_set = _from_published(path)
+    else:
+        image_set = _from_file(path) if path.is_file() else _named(text)
     return image_set.held_out(share, seed) if share else image_set
 
 
@@ -118,6 +123,20 @@ def _named(text: str) -> ImageSet:
         raise UsageError(f"{error} Or give a folder, an .h5 or an .npz file.") from None
     train, test = data.load(text)
     return ImageSet(text, ImageSubset(*train), ImageSubset(*test), names)
+
+
+def _from_published(folder: Path) -> ImageSet:
+    """The set of a folder with MNIST's or CIFAR's files."""
+    try:
+        train, test = read_folder(folder)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{folder}' cannot be read: {error}") from error
+    class_names = next(part.class_names for part in (train, test) if part is not None)
+    return ImageSet(str(folder), _subset(train), _subset(test), class_names)
+
+
+def _subset(part: Labelled | None) -> ImageSubset | None:
+    return None if part is None else ImageSubset(part.x, part.y)
 
 
 def _from_file(path: Path) -> ImageSet:
