@@ -9,10 +9,11 @@ from fastcnn.hdf5.errors import FormatError
 Path = str | os.PathLike[str]
 
 READERS = {
-    (".pth", ".pt", ".th"): "fastcnn.load_torch_weights",
-    (".caffemodel",): "fastcnn.load_caffe_weights",
+    (".pth", ".pt", ".th"): "fastcnn.load_torch_weights(model, path)",
+    (".caffemodel",): "fastcnn.load_caffe_weights(model, path)",
+    (".onnx",): "fastcnn.from_onnx(path)",
 }
-"""What reads the weights of other frameworks."""
+"""What reads the files of other frameworks."""
 
 WRITERS = {
     (".keras",): "an archive of Keras. model.to_keras(path) writes one",
@@ -52,14 +53,14 @@ def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
 
 
 def check_read(path: Path) -> None:
-    """Refuse to read where a file has the name of another framework's weights.
+    """Refuse to read where a file has the name of another framework's format.
 
     Args:
         path: The file.
 
     Raises:
-        FormatError: The name is that of such weights.
+        FormatError: The name is that of such a format.
     """
     for endings, reader in READERS.items():
         if os.fspath(path).lower().endswith(endings):
-            raise FormatError(f"'{path}' has another layout: {reader}(model, path) reads it.")
+            raise FormatError(f"'{path}' has another layout: {reader} reads it.")
