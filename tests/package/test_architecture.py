@@ -106,6 +106,14 @@ def test_files_named_without_their_folder_stand(document):
     assert not named - {path.name for path in FILES}
 
 
+def test_each_folder_of_the_package_is_named():
+    """A stranger looks up there what a room holds."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    folders = {path.parent.relative_to(ROOT / "fastcnn") for path in SOURCES}
+    named = set(re.findall(r"\b(\w+)/", text))
+    assert not {folder.as_posix() for folder in folders if folder.name and folder.name not in named}
+
+
 def test_files_named_in_the_package_stand():
     ends = "\n".join(f"/{path.relative_to(ROOT).as_posix()}\n" for path in FILES)
     missing = [

@@ -29,6 +29,7 @@ MODULES = (
     "fastcnn.losses",
     "fastcnn.metrics",
     "fastcnn.optimizers",
+    "fastcnn.plots",
     "fastcnn.regularizers",
     "fastcnn.schedules",
 )
@@ -271,12 +272,12 @@ IMPERATIVE = sorted(
     path
     for room in (
         *("callbacks", "data", "hdf5", "initializers", "layers", "metrics", "models"),
-        *("optimizers", "saving"),
+        *("optimizers", "plots", "saving"),
     )
     for path in (PACKAGE / room).rglob("*.py")
 ) + [
     PACKAGE / f"{room}.py"
-    for room in ("devices", "functional", "losses", "plots", "regularizers", "schedules")
+    for room in ("devices", "functional", "losses", "regularizers", "schedules")
 ]
 
 

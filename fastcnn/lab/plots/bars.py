@@ -9,7 +9,7 @@ import numpy as np
 from fastcnn.lab.plots import style
 from fastcnn.lab.report import captions
 from fastcnn.lab.results import NamedProblem, Report, Result
-from fastcnn.plots import GRID, INK, MUTED, WRONG
+from fastcnn.plots.figure import GRID, INK, MUTED, WRONG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from fastcnn.lab.plots import style
 from fastcnn.lab.problems.sweep import Axis, Sweep
 from fastcnn.lab.report import captions
 from fastcnn.lab.results import Report, Result
-from fastcnn.plots import GRID, INK
+from fastcnn.plots.figure import GRID, INK
 
 if TYPE_CHECKING:
     from matplotlib import axes

@@ -13,7 +13,7 @@ import numpy as np
 from fastcnn.lab.plots import style
 from fastcnn.lab.report import captions
 from fastcnn.lab.results import Ceilings, NamedProblem, Report, Result
-from fastcnn.plots import GRID, INK, MUTED
+from fastcnn.plots.figure import GRID, INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

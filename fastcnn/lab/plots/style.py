@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastcnn import plots
-from fastcnn.plots import GRID, INK, MUTED
+from fastcnn.plots import write
+from fastcnn.plots.figure import GRID, INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +129,7 @@ def beside(path: str | os.PathLike[str], name: str) -> Path:
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Write the picture as a whole or not at all; make the folder where there is none."""
-    return plots.write(figure, path, DOTS_PER_INCH)
+    return write(figure, path, DOTS_PER_INCH)
 
 
 def ink_on(colour: str) -> str:
