@@ -282,9 +282,9 @@ class Warmup(Schedule):
         return self.schedule(step) if isinstance(self.schedule, Schedule) else self.schedule
 
     def get_config(self) -> dict[str, object]:
-        nested = isinstance(self.schedule, Schedule)
-        schedule = naming.serialize(self.schedule) if nested else self.schedule
-        return {"schedule": schedule, "steps": self.steps}
+        schedule = self.schedule
+        described = naming.serialize(schedule) if isinstance(schedule, Schedule) else schedule
+        return {"schedule": described, "steps": self.steps}
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

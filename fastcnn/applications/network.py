@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from fastcnn.applications import imagenet
 from fastcnn.data.augment.preprocessing import ImageNetScaling
+from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, Rescaling
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments, naming
@@ -34,7 +35,7 @@ class NetworkOptions(TypedDict, total=False):
     precision: str
     name: str
     error_bound: float
-    preprocessing: Sequence[Any]
+    preprocessing: Sequence[Preprocessing]
 
 
 def network(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from fastcnn.utils import naming
 if TYPE_CHECKING:
     from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
+
+Kernel = TypeVar("Kernel")
 
 
 def trained_parameters(program: Program) -> list[Parameter]:
@@ -39,7 +41,7 @@ def spans_of(parameters: Sequence[Parameter], most: int) -> np.ndarray:
     return np.array(list(zip(firsts, parts, strict=True)), np.int64).reshape(-1, 2)
 
 
-def update_kernel(optimizer: Optimizer, kernels: Mapping[str, object]) -> Any:
+def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Kernel]) -> Kernel:
     """Return the kernel that an optimizer names; ValueError where there is none, or where it works
     on another number of slots than the optimizer keeps."""
     owner = type(optimizer).__name__

@@ -209,7 +209,7 @@ class CallbackList:
     def __getitem__(self, name: str) -> list[Callable[..., None]]:
         return self._functions[name]
 
-    def call(self, name: str, *arguments: Any) -> None:
+    def call(self, name: str, *arguments: object) -> None:
         """Call one hook of each callback that overrides it, in order."""
         for function in self._functions[name]:
             function(*arguments)

@@ -55,7 +55,7 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def images(self, indices: Indices, out: npt.NDArray[Any]) -> Any: ...
+    def images(self, indices: Indices, out: npt.NDArray[Any]) -> object: ...
 
 
 def is_dataset(value: object) -> TypeGuard[Dataset]:
@@ -95,7 +95,7 @@ def read(dataset: Dataset, indices: Indices) -> npt.NDArray[Any]:
 
 
 def pieces(
-    images: Any, dtype: npt.DTypeLike = np.uint8
+    images: Dataset, dtype: npt.DTypeLike = np.uint8
 ) -> Iterator[tuple[Indices, npt.NDArray[Any]]]:
     """Yield a whole Dataset that has ``image_shape``, some images at a time, in order.
 
@@ -118,9 +118,19 @@ def pieces(
         return
     for start in range(0, len(images), PIECE):
         positions = np.arange(start, min(start + PIECE, len(images)), dtype=np.int64)
-        out = np.empty((len(positions), *images.image_shape), dtype)
+        out = np.empty((len(positions), *image_shape(images, ())), dtype)
         fill(images, positions, out, checked=not start)
         yield positions, out
+
+
+class ClassifiedDataset(Dataset, Protocol):
+    """A Dataset that says what its images and their classes are, as that of a folder does."""
+
+    @property
+    def image_shape(self) -> Sequence[int]: ...
+
+    @property
+    def class_names(self) -> Sequence[str]: ...
 
 
 class Subset:
@@ -134,7 +144,7 @@ class Subset:
 
     labels = None
 
-    def __init__(self, source: Any, indices: Indices, image_shape: tuple[int, ...]) -> None:
+    def __init__(self, source: Dataset, indices: Indices, image_shape: tuple[int, ...]) -> None:
         self.source = source
         self._indices = indices
         self.image_shape = image_shape

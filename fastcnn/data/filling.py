@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,14 @@ STRANGE_SEED = 0xFA570000C0FFEE
 RUN = 8
 
 
+class Source(Protocol):
+    """What writes images of these numbers, int64 [n], into an array [n, ...]."""
+
+    def images(self, indices: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> object: ...
+
+
 def fill(
-    dataset: Any, indices: npt.NDArray[np.int64], out: npt.NDArray[Any], checked: bool = False
+    dataset: Source, indices: npt.NDArray[np.int64], out: npt.NDArray[Any], checked: bool = False
 ) -> None:
     """Have a Dataset write images into an array. The check costs about as much as a copy.
 

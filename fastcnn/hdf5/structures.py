@@ -23,7 +23,7 @@ DATASPACE, DATATYPE, EXTERNAL_FILES, LAYOUT, FILTERS = 0x01, 0x03, 0x07, 0x08, 0
 ATTRIBUTE, CONTINUATION, SYMBOL_TABLE = 0x0C, 0x10, 0x11
 LINK_INFO, LINK = 0x02, 0x06
 
-_FLOATS = {
+_FLOATS: dict[bytes, np.dtype[Any]] = {
     bytes.fromhex("11 201f00 04000000 0000 2000 17 08 00 17 7f000000"): np.dtype("<f4"),
     bytes.fromhex("11 211f00 04000000 0000 2000 17 08 00 17 7f000000"): np.dtype(">f4"),
     bytes.fromhex("11 200f00 02000000 0000 1000 0a 05 00 0a 0f000000"): np.dtype("<f2"),
@@ -248,7 +248,7 @@ def datatype(body: bytes) -> Datatype:
     head, bits, size = unpack("B3sI", body)
     kind = head & 15
     word = _CLASSES[kind] if kind < len(_CLASSES) else f"class {kind}"
-    dtype: Any = None
+    dtype: np.dtype[Any] | None = None
     if kind == 1:
         dtype = _FLOATS.get(body[:20])
     elif kind == 0 and size in (1, 2, 4, 8) and not bits[0]:

@@ -6,12 +6,15 @@ import io
 import os
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.utils import atomic_file
+
+if TYPE_CHECKING:
+    import h5py
 
 
 @dataclass
@@ -60,7 +63,7 @@ def _fill(sink: Sink, contents: Contents) -> None:
             _store(file, path, _text(text))
 
 
-def _store(file: Any, path: str, array: NDArray[Any]) -> None:
+def _store(file: h5py.File, path: str, array: NDArray[Any]) -> None:
     dataset = file.create_dataset(path, data=array)
     dataset.attrs["crc32"] = np.uint32(checksum(array))
 
@@ -89,7 +92,7 @@ class Sink:
         self._file = file
         self.error: OSError | None = None
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         if self.error is None:
             try:
                 self._file.write(data)

@@ -4,7 +4,7 @@ method.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
@@ -51,9 +51,12 @@ def output_shape(layer: OwnLayer, shape: Shape) -> Shape:
     """Return what `shape_after` says, as plain ints. TypeError unless it is a tuple of positive
     whole numbers.
     """
-    after: Any = layer.shape_after(shape)
-    right = isinstance(after, tuple | list) and all(is_whole(n) and n > 0 for n in after)
-    if not right or not after:
+    after: object = layer.shape_after(shape)
+    if (
+        not isinstance(after, tuple | list)
+        or not after
+        or not all(is_whole(n) and n > 0 for n in after)
+    ):
         raise TypeError(
             f"{layer.label}: shape_after({shape}) must return the shape of one output, a tuple of "
             f"positive whole numbers without the batch. Received {after!r}."

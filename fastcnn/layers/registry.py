@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastcnn.layers.base import MOST_DEPTH, Layer, check_depth
@@ -51,9 +51,10 @@ def _depth(entry: dict[str, object]) -> int:
     return depth
 
 
-def _inner_entries(config: Any) -> Iterator[dict[str, Any]]:
+def _inner_entries(config: object) -> Iterator[dict[str, object]]:
     """Yield the configurations in the lists of a layer's, and in lists in them."""
-    lists = [value for value in config.values() if isinstance(value, list)] if config else []
+    values = config.values() if isinstance(config, Mapping) else ()
+    lists = [value for value in values if isinstance(value, list)]
     while lists:
         for value in lists.pop():
             if isinstance(value, list):

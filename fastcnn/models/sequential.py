@@ -299,9 +299,12 @@ def _checked_layers(layers: object) -> list[Layer]:
     return listed
 
 
-def _checked_shape(shape: Any) -> tuple[int, ...]:
-    whole = isinstance(shape, Sequence) and all(arguments.is_whole(n) and n > 0 for n in shape)
-    if not whole or len(shape) not in (1, 3):
+def _checked_shape(shape: object) -> tuple[int, ...]:
+    if (
+        not isinstance(shape, Sequence)
+        or not all(arguments.is_whole(n) and n > 0 for n in shape)
+        or len(shape) not in (1, 3)
+    ):
         raise ValueError(
             "Sequential: input_shape must be (height, width, channels) or (features,), all "
             f"positive. Received {shape!r}."

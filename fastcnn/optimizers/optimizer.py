@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
@@ -128,7 +128,7 @@ class Optimizer(ConfiguredSettings):
         if not isinstance(rate, Schedule):
             return rate
         try:
-            value: Any = rate(step)
+            value: object = rate(step)
         except OverflowError:
             value = math.inf
         number = arguments.as_float(value)

@@ -136,7 +136,7 @@ def _path(device: str) -> Path | None:
 @functools.cache
 def _slug(device: str) -> str:
     head = _head(device)
-    name = re.sub(r"[^a-z0-9]+", "-", head["processor"].lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", str(head["processor"]).lower()).strip("-")
     return f"{name}-{head['vector_bits']}"
 
 
@@ -184,7 +184,7 @@ def _say(sentence: str) -> None:
         messages.say(f"fastcnn: {sentence}")
 
 
-def _described(entries: Entries, device: str) -> dict[str, Any]:
+def _described(entries: Entries, device: str) -> dict[str, object]:
     """Return the entries as plain data, under a head that says what they are of."""
     rows = [
         {**key._asdict(), "problem": asdict(key.problem), "images": images, "ms": times}
@@ -194,7 +194,7 @@ def _described(entries: Entries, device: str) -> dict[str, Any]:
     return {**_head(device), "times": rows}
 
 
-def _head(device: str) -> dict[str, Any]:
+def _head(device: str) -> dict[str, object]:
     if device == "cpu":
         name, bits = system.processor(), 32 * register_tile.LANES
     else:
@@ -234,10 +234,11 @@ def _whole(value: object) -> int:
     return value
 
 
-def _count(value: Any) -> int:
-    if _whole(value) < 1:
+def _count(value: object) -> int:
+    count = _whole(value)
+    if count < 1:
         raise ValueError("not a count")
-    return int(value)
+    return int(count)
 
 
 def _time(value: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data.augment.whitening import Preprocessing
-from fastcnn.data.dataset import Subset, is_dataset
+from fastcnn.data.dataset import Dataset, Subset, is_dataset
 from fastcnn.data.pipeline import adapters
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
@@ -143,7 +143,7 @@ def _of_examples(
     return train, validation
 
 
-def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides | None:
+def _sides(model: ModelSettings, x: Sized, fit_arguments: FitArguments) -> Sides | None:
     """The positions to train on and those to hold out: of an array the last ones, of a Dataset a
     share of each class. None where nothing is held out."""
     share = arguments.number(
@@ -158,7 +158,7 @@ def _sides(model: ModelSettings, x: Any, fit_arguments: FitArguments) -> Sides |
     return splitting.split_array(len(x), share)
 
 
-def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:
+def _sides_of_dataset(model: ModelSettings, x: Dataset, share: float) -> Sides:
     from fastcnn.data.folder import splitting  # with all that reads files
 
     y = input_checks.dataset_targets(model, x, "fit: ")
@@ -174,7 +174,7 @@ def _sides_of_dataset(model: ModelSettings, x: object, share: float) -> Sides:
     return sides
 
 
-def _training_images(model: ModelSettings, x: Any, sides: Callable[[], Sides | None]) -> object:
+def _training_images(model: ModelSettings, x: object, sides: Callable[[], Sides | None]) -> object:
     """The images to train on, as an array or a Dataset."""
     if isinstance(x, Stream):
         raise ValueError(

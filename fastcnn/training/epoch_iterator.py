@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import Selection
+from fastcnn.data.dataset import Dataset
 from fastcnn.data.pipeline import epoch_hooks
 from fastcnn.data.pipeline.batches import Batches, is_image_folder
 from fastcnn.data.pipeline.stream import Stream
@@ -120,7 +121,9 @@ class ArrayEpochs:
         numbers = np.arange(len(examples)) if order is None else order
         keys = transform.keys(numbers, len(x))
 
-        def select(first: int, slot: None) -> tuple[Selection, Any, Any]:
+        def select(
+            first: int, slot: None
+        ) -> tuple[Selection, NDArray[Any], NDArray[np.float32] | None]:
             batch = slice(first, first + batch_size)
             chosen = numbers[batch]
             drawn = transform.drawn(x.shape[1:], keys[batch], epoch)
@@ -218,9 +221,9 @@ class StreamEpochs:
         epoch: int,
     ) -> Batch:
         name, transform = f"{self._stream.name}: batch {number}: ", self._transform
-        x = input_checks.images(model, batch[0], f"{name}x", transform)
+        x = input_checks.image_array(model, batch[0], f"{name}x", transform)
         if not number:
-            transform.check_values(np.asarray(x))
+            transform.check_values(x)
         y = target_checks.labels(model, batch[1], len(x), f"{name}y", one_hot=True)
         weight = target_checks.sample_weight(batch[2], len(x), f"{name}weights")
         if self._class_weight is not None:
@@ -229,7 +232,7 @@ class StreamEpochs:
         return transform.mixed(_of_stream(transform, x, seen, epoch), y, weight, epoch, number)
 
 
-def _of_stream(transform: Transform, x: Any, seen: int, epoch: int) -> NDArray[Any]:
+def _of_stream(transform: Transform, x: NDArray[Any], seen: int, epoch: int) -> NDArray[Any]:
     """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
     if transform.plain:
         return np.ascontiguousarray(x, np.float32)
@@ -238,7 +241,7 @@ def _of_stream(transform: Transform, x: Any, seen: int, epoch: int) -> NDArray[A
 
 
 def prepared(
-    model: ModelSettings, images: Any, batch_size: int
+    model: ModelSettings, images: NDArray[Any] | Dataset, batch_size: int
 ) -> Generator[NDArray[Any], None, None]:
     """Checked images, in order, in batches as the network sees them."""
     transform = _of_model(model)
@@ -260,7 +263,7 @@ def prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[A
 def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[Any], None, None]:
     transform = _of_model(model)
     for number, (batch, _, _) in enumerate(stream):
-        x = input_checks.images(model, batch, f"{stream.name}: batch {number}: x", transform)
+        x = input_checks.image_array(model, batch, f"{stream.name}: batch {number}: x", transform)
         yield _of_stream(transform, x, 0, 0)
 
 

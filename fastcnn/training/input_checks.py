@@ -137,7 +137,7 @@ def examples(
 
 
 def dataset_targets(
-    model: ModelSettings, dataset: Any, name: str, class_names: Sequence[str] | None = None
+    model: ModelSettings, dataset: Dataset, name: str, class_names: Sequence[str] | None = None
 ) -> NDArray[Any]:
     """The targets of a Dataset's images in the form that the model's loss takes, counted as in
     `class_names`, the model's where it is None."""
@@ -179,7 +179,7 @@ def weighted(
 
 
 def images(
-    model: ModelSettings, x: Any, name: str = "x", transform: Transform | None = None
+    model: ModelSettings, x: object, name: str = "x", transform: Transform | None = None
 ) -> NDArray[Any] | Dataset:
     """Images as C-contiguous uint8 or float32 [n, ...], finite, n > 0; or a Dataset.
 
@@ -192,6 +192,11 @@ def images(
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")
         _fitting_dataset(model, x, name, transform)
         return x
+    return image_array(model, x, name, transform)
+
+
+def image_array(model: ModelSettings, x: object, name: str, transform: Transform) -> NDArray[Any]:
+    """An array's images, as `images` returns them."""
     pixels = array(x, name)
     if pixels.dtype.kind != "f" and pixels.dtype != np.uint8:
         raise TypeError(
@@ -212,7 +217,9 @@ def images(
     return pixels
 
 
-def _fitting_dataset(model: ModelSettings, dataset: Any, name: str, transform: Transform) -> None:
+def _fitting_dataset(
+    model: ModelSettings, dataset: Dataset, name: str, transform: Transform
+) -> None:
     dtype = np.dtype(getattr(dataset, "dtype", np.float32))
     if dtype not in (np.uint8, np.float32):
         raise TypeError(f"{name}.dtype must be uint8 or float32. Received {dtype}.")

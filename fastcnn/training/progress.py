@@ -7,9 +7,12 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastcnn.utils import messages
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 INTERVAL = 0.1
 """Seconds between two updates of a bar."""
@@ -76,7 +79,7 @@ class Bar(Lines):
             redirect_stdout=messages.is_terminal(sys.stdout),
             redirect_stderr=True,
         )
-        self._task: Any = None
+        self._task: TaskID | None = None
         self._statuses = contextlib.ExitStack()
 
     def begin(self, title: str, images: int | None) -> None:
@@ -88,13 +91,15 @@ class Bar(Lines):
         self._statuses.enter_context(messages.status_shown_by(self._show_status))
 
     def _show_status(self, text: str) -> None:
-        self._bar.update(self._task, values=text, refresh=True)
+        if self._task is not None:
+            self._bar.update(self._task, values=text, refresh=True)
 
     def update(self, images: int, logs: dict[str, float]) -> None:
         rate = images / max(time.perf_counter() - self._start, 1e-9)
         values = f"{values_text(logs)}  {rate:,.0f} images/s"
-        self._bar.update(self._task, completed=images, values=values)
-        self._bar.refresh()
+        if self._task is not None:
+            self._bar.update(self._task, completed=images, values=values)
+            self._bar.refresh()
 
     def end(self, line: str) -> None:
         self.close()

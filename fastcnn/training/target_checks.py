@@ -186,7 +186,7 @@ def refuse_without_classes(model: ModelSettings, name: str, instead: str) -> Non
 
 
 def class_weight(
-    model: ModelSettings, weights: Any, classes: NDArray[np.int64] | None, name: str
+    model: ModelSettings, weights: object, classes: NDArray[np.int64] | None, name: str
 ) -> NDArray[np.float32]:
     """The weight of each class, float32 [classes]; 1 for those not named.
 
@@ -202,7 +202,7 @@ def class_weight(
         )
     refuse_without_classes(model, name, "use sample_weight")
     count = 2 if _binary(model) else model.output_shape[-1]
-    if balanced:
+    if not isinstance(weights, Mapping):
         return _balanced(classes, count, name)
     table = np.ones(count, np.float32)
     for label, weight in weights.items():

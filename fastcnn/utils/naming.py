@@ -6,9 +6,15 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Configured(Protocol):
+    """What plain data describes."""
+
+    def get_config(self) -> dict[str, object]: ...
 
 
 @lru_cache(1 << 10)
@@ -85,7 +91,7 @@ def entry(owner: str, kind: str, name: object, table: Mapping[str, T]) -> T:
     return table[name]
 
 
-def serialize(value: Any) -> dict[str, Any]:
+def serialize(value: Configured) -> dict[str, object]:
     """{"class_name", "config"} of an object with get_config()."""
     return {"class_name": type(value).__name__, "config": value.get_config()}
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from fastcnn.utils import naming
 from fastcnn.utils.fixed_attributes import FixedAttributes
 
+Result = TypeVar("Result")
 Value = TypeVar("Value")
 
 # Names of other libraries.
@@ -206,11 +207,11 @@ def _unknown_name(kind: str, name: str, names: Sequence[str]) -> str:
     return naming.unknown(kind, name, names)
 
 
-def _opening(method: Callable[..., object]) -> Callable[..., Any]:
+def _opening(method: Callable[..., Result]) -> Callable[..., Result]:
     """Return a method that may set any attribute of its object."""
 
     @functools.wraps(method)
-    def opened(self: Settings, *args: object, **named: object) -> Any:
+    def opened(self: Settings, *args: object, **named: object) -> Result:
         with self._opened():
             return method(self, *args, **named)
 
@@ -247,7 +248,7 @@ class FixedList(list[Value]):
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[FixedList[Value]], tuple[list[Value], str]]:
         return FixedList, (list(self), self._refusal)
 
 
@@ -264,5 +265,5 @@ class FixedDict(dict[str, Value]):
     clear = pop = popitem = setdefault = update = _refuse
     __setitem__ = __delitem__ = __ior__ = _refuse
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[FixedDict[Value]], tuple[dict[str, Value], str]]:
         return FixedDict, (dict(self), self._refusal)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fastcnn.data.counter_rng import Doubles
 
 # An entry of the maps of a batch: one number for all images, or float64 [n].
-Entry = Any
+Entry = float | Doubles
 
 
 class Affine(NamedTuple):

@@ -6,8 +6,6 @@ the end, where a chain of layers would cut after each.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -270,8 +268,8 @@ class PCAColor(_OfThreeChannels):
         value_range: IntervalLike = (0, 255),
     ):
         self.stddev = arguments.float32(self, "stddev", stddev, least=0)
-        self.deviations: Any = deviations  # float64 [3] once they are known
-        self.components: Any = components  # [3, 3]
+        self.deviations: Doubles | None = None  # [3] once they are known
+        self.components: Doubles | None = None  # [3, 3]
         if (deviations is None) != (components is None):
             raise ValueError("PCAColor: deviations and components must be given together.")
         if deviations is not None and components is not None:
@@ -297,10 +295,9 @@ class PCAColor(_OfThreeChannels):
         shape = statistics.shape(images, "PCAColor: fit")
         if len(shape) != 4 or shape[3] != 3:
             raise ValueError(f"PCAColor: fit needs images of shape [N, H, W, 3]. Received {shape}.")
-        moments = statistics.of_colours(images, "PCAColor: fit", full=True)
-        variances, vectors = np.linalg.eigh(moments.variance)
-        # Largest first; of the two signs of a vector the one whose largest entry is positive.
-        vectors = vectors.T[::-1]
+        covariance = statistics.of_colours(images, "PCAColor: fit", full=True).variance
+        variances, vectors = np.linalg.eigh(covariance)
+        vectors = vectors.T[::-1]  # largest first, with the sign that makes their largest entry +
         largest = np.abs(vectors).argmax(axis=1, keepdims=True)
         vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
         self._set_components(np.sqrt(np.maximum(variances[::-1], 0)), vectors)
@@ -316,12 +313,17 @@ class PCAColor(_OfThreeChannels):
         arguments.check_float32s(self, "components", components)
         self.deviations, self.components = deviations, components
 
-    def output_shape(self, shape: Shape) -> Shape:
-        if self.components is None:
+    def _axes(self) -> tuple[Doubles, Doubles]:
+        if self.deviations is None or self.components is None:
             raise ValueError("PCAColor: call fit(images), or give deviations and components.")
+        return self.deviations, self.components
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self._axes()
         return super().output_shape(shape)
 
     def change(self, colours: ColorMap, u: Doubles) -> None:
-        strength = self.stddev * normals(u)[:, :3] * self.deviations
+        deviations, components = self._axes()
+        strength = self.stddev * normals(u)[:, :3] * deviations
         # Written out: a matrix product may round differently for another number of images.
-        colours.add(sum(strength[:, k : k + 1] * self.components[k] for k in range(3)))
+        colours.add(sum(strength[:, k : k + 1] * components[k] for k in range(3)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,12 @@ Doubles = npt.NDArray[np.float64]
 
 VALUES = 1 << 21
 """Pixel values of an array that are taken at a time."""
+
+
+class Step(Protocol):
+    """A fixed step of a preprocessing, on images float32 [n, ...]."""
+
+    def apply(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
 
 
 class Moments:
@@ -66,7 +72,7 @@ class Moments:
 
 
 def of_colours(
-    images: object, owner: str, full: bool = False, steps: Sequence[object] = ()
+    images: object, owner: str, full: bool = False, steps: Sequence[Step] = ()
 ) -> Moments:
     """Return the moments of all pixels' colours, after the fixed steps of a preprocessing.
 
@@ -89,7 +95,7 @@ def of_images(images: object, owner: str) -> Moments:
     return _measured(images, owner, math.prod(shape(images, owner)[1:]), True)
 
 
-def shape(images: Any, owner: str) -> tuple[int, ...]:
+def shape(images: object, owner: str) -> tuple[int, ...]:
     """Return the shape of images, (n, ..., C).
 
     Args:
@@ -123,7 +129,7 @@ def shape(images: Any, owner: str) -> tuple[int, ...]:
 
 
 def _measured(
-    images: object, owner: str, size: int, full: bool, steps: Sequence[Any] = ()
+    images: object, owner: str, size: int, full: bool, steps: Sequence[Step] = ()
 ) -> Moments:
     moments = Moments(size, full)
     for some in _pieces(images):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from fastcnn.data.dataset import Dataset, is_dataset, pieces
+from fastcnn.data.dataset import ClassifiedDataset, Dataset, is_dataset, pieces
 from fastcnn.data.files.packed import FORMAT, checksums
 from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.hdf5.writer import Sink
 from fastcnn.utils import atomic_file
+
+if TYPE_CHECKING:
+    import h5py
 
 CHUNK = 1 << 20
 """Bytes that a chunk of images has at most, unless one image is larger."""
@@ -42,7 +45,7 @@ def pack(images: Dataset, path: PathLike) -> int:
         ValueError: There is no image.
         OSError: Writing fails.
     """
-    if not is_dataset(images) or not all(hasattr(images, name) for name in NEEDED):
+    if not _says_all(images):
         raise TypeError(
             f"pack: images must be a Dataset that has {' and '.join(NEEDED)}, such as "
             f"from_folder's. Received {type(images).__name__}."
@@ -58,7 +61,11 @@ def pack(images: Dataset, path: PathLike) -> int:
     return count
 
 
-def _write(sink: Sink, images: Any) -> int:
+def _says_all(images: object) -> TypeGuard[ClassifiedDataset]:
+    return is_dataset(images) and all(hasattr(images, name) for name in NEEDED)
+
+
+def _write(sink: Sink, images: ClassifiedDataset) -> int:
     import h5py
 
     stored: list[npt.NDArray[np.int64]] = []
@@ -88,10 +95,10 @@ def _write(sink: Sink, images: Any) -> int:
 class _Images:
     """The dataset of images, written a whole chunk at a time."""
 
-    def __init__(self, file: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, file: h5py.File, shape: tuple[int, ...]) -> None:
         self._file = file
         self._chunk = np.zeros((max(1, CHUNK // int(np.prod(shape))), *shape), np.uint8)
-        self._dataset: Any = None
+        self._dataset: h5py.Dataset | None = None
         self.count = 0
 
     def add(self, images: Pixels) -> None:
@@ -119,7 +126,7 @@ class _Images:
         self._dataset.resize(self.count, axis=0)
         self._dataset.id.write_direct_chunk((start, 0, 0, 0), self._chunk.tobytes())
 
-    def _create_dataset(self) -> Any:
+    def _create_dataset(self) -> h5py.Dataset:
         """The dataset without images; only now is it known whether they fill a chunk."""
         shape = self._chunk.shape[1:]
         return self._file.create_dataset(
@@ -132,7 +139,7 @@ class _Images:
         )
 
 
-def _description(images: Any) -> str:
+def _description(images: ClassifiedDataset) -> str:
     report, decoder = (getattr(images, name, None) for name in ("report", "decoder"))
     return json.dumps(
         {

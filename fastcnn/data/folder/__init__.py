@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Iterable, Sequence
+from typing import overload
 
 import numpy as np
 
@@ -153,7 +153,7 @@ def _check_texts(path: str | os.PathLike[str], class_names: object) -> None:
         )
 
 
-def _size(image_size: Any) -> tuple[int, int]:
+def _size(image_size: Iterable[int]) -> tuple[int, int]:
     try:
         height, width = image_size
     except (TypeError, ValueError):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.data.augment.statistics import Moments
-from fastcnn.data.dataset import pieces
+from fastcnn.data.dataset import Dataset, image_shape, pieces
 from fastcnn.data.folder.file_list import list_folder
 from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage
@@ -153,13 +153,13 @@ class Statistics:
         return "\n".join(lines)
 
 
-def measure(images: Any) -> Statistics:
+def measure(images: Dataset) -> Statistics:
     """Return the statistics of a set.
 
     Args:
         images: A `Dataset` of uint8 images that has `image_shape`.
     """
-    channels = images.image_shape[-1]
+    channels = image_shape(images, ())[-1]
     moments, labels = Moments(channels), []
     for positions, pixels in pieces(images):
         moments.add(pixels.reshape(-1, channels))

@@ -37,7 +37,7 @@ def split_source(
     Raises:
         ValueError: Either side would be empty.
     """
-    files: Any = getattr(source, "files", None)
+    files: object = getattr(source, "files", None)
     if isinstance(files, list) and len(files) == len(labels):
         names = [text(str(path)) for path in files]
     else:

@@ -6,7 +6,7 @@ import errno
 import functools
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from fastcnn.data.images import pillow_warnings
 
@@ -138,7 +138,7 @@ def _kind(start: bytes) -> str | None:
 
 
 @functools.cache
-def _plugin(kind: str) -> Any:
+def _plugin(kind: str) -> type[ImageFile]:
     """Pillow's class for a format. Image.open would try others, and has a limit of its own."""
     from PIL import (
         BmpImagePlugin,

@@ -26,7 +26,11 @@ class _Warnings:
         return getattr(warnings, name)
 
     def warn(
-        self, message: Any, category: Any = None, stacklevel: int = 1, **settings: Any
+        self,
+        message: str | Warning,
+        category: type[Warning] | None = None,
+        stacklevel: int = 1,
+        **settings: Any,
     ) -> None:
         heard = getattr(_thread, "heard", None)
         if heard is None:

@@ -75,7 +75,7 @@ def adapted(value: Any, channels: int, name: str, labelled: bool = True) -> Any:
     return value
 
 
-def _refuse_nearly(value: Any, name: str) -> None:
+def _refuse_nearly(value: object, name: str) -> None:
     """TypeError for an object that lacks a part of a Dataset, and for a list of batches."""
     has = [member for member in MEMBERS if hasattr(value, member)]
     if _foreign(value) and {"images", "labels"} & set(has) and len(has) < len(MEMBERS):
@@ -84,7 +84,9 @@ def _refuse_nearly(value: Any, name: str) -> None:
             f"{name} must be an array or a Dataset, which has __len__, images(indices, out) and "
             f"labels. Received {type(value).__name__} without {lacks}."
         )
-    first = value[0] if isinstance(value, list | tuple) and value else None
+    if not isinstance(value, list | tuple) or not value:
+        return
+    first = value[0]
     if isinstance(first, list | tuple) and first and getattr(first[0], "ndim", 0) >= 3:
         raise TypeError(
             f"{name} must be an array with y beside it, a Dataset, or an object whose __iter__ "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastcnn.data.dataset import Subset
 from fastcnn.data.pipeline.indexed import Indexed
@@ -51,14 +51,14 @@ def _told(
     _call(source, "on_epoch_end")
 
 
-def _own_source(source: object) -> Any:
+def _own_source(source: object) -> object:
     """What the user gave, of which a source was made."""
     while isinstance(source, Indexed | Stream | Subset):
         source = source.source
     return source
 
 
-def _parts(source: object) -> list[Any]:
+def _parts(source: object) -> list[object]:
     """A source and what a loader goes by: its data set, its samplers."""
     within = [getattr(source, name, None) for name in WITHIN]
     within.append(getattr(within[-1], "sampler", None))

@@ -46,7 +46,7 @@ class Indexed:
         labelled: Whether labels are needed.
     """
 
-    def __init__(self, source: Any, first: Any, channels: int, name: str, labelled: bool = True):
+    def __init__(self, source: Any, first: object, channels: int, name: str, labelled: bool = True):
         self.source = source
         self._channels = channels
         self._name = name
@@ -60,7 +60,7 @@ class Indexed:
         self._refills: bool | None = None  # not known before RING items were read
         self._seen = 0
         # It is kept, so that no other item comes to lie in its memory by chance.
-        self._first: tuple[int, Any] | None = None
+        self._first: tuple[int, object] | None = None
 
     def __len__(self) -> int:
         return len(self.source)

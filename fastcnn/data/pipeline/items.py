@@ -31,7 +31,7 @@ def refuse_mapping(item: object, name: str, wanted: str) -> None:
         raise TypeError(f"{name} must be {wanted}. Received a dict with the keys {keys}.")
 
 
-def class_names(source: Any) -> list[str] | None:
+def class_names(source: object) -> list[str] | None:
     """Return what a source calls its classes, by label, or None; a loader's are those of its data
     set.
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.data import class_labels
 from fastcnn.data.pipeline import items
 from fastcnn.utils.arrays import array
+
+Example = tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]
+"""A batch's images, labels and weights."""
 
 
 class Stream:
@@ -35,7 +38,7 @@ class Stream:
         self.name = name
         self.once = hasattr(source, "__next__")
 
-    def __iter__(self) -> Iterator[tuple[NDArray[Any], Any, Any]]:
+    def __iter__(self) -> Iterator[Example]:
         """(x, y or None, weights or None), x [n, H, W, C], of the types that the source gives.
 
         All are copies: many sources give every batch in the same memory, which they refill as soon
@@ -50,13 +53,13 @@ class Stream:
                 f"{self.name} must give at least one batch. Received an iterable without any{hint}."
             )
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches(self) -> Iterator[object]:
         if self._numbered:
             # The length may be another one each epoch.
             return (self.source[number] for number in range(len(self.source)))
         return iter(self.source)
 
-    def _batch(self, batch: object, name: str) -> tuple[NDArray[Any], Any, Any]:
+    def _batch(self, batch: object, name: str) -> Example:
         items.refuse_mapping(batch, name, "(x, y), (x, y, weights) or x")
         parts = batch if isinstance(batch, tuple | list) else (batch,)
         if not 1 <= len(parts) <= 3:
@@ -81,7 +84,7 @@ def _own(value: object, name: str) -> NDArray[Any] | None:
     return None if value is None else np.array(array(value, name))
 
 
-def _is_one(images: NDArray[Any], y: Any, channels: int) -> bool:
+def _is_one(images: NDArray[Any], y: ArrayLike | None, channels: int) -> bool:
     """Whether what should be a batch is a single image."""
     if y is not None:
         return np.ndim(y) == 0

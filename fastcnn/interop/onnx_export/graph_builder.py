@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastcnn.graph.program import Buffer, Op, Program
 from fastcnn.interop.onnx_package import onnx_package
@@ -173,13 +174,13 @@ class GraphBuilder:
         readers = self.program.consumers(buffer)
         return readers[0] if len(readers) == 1 and not self.program.is_result(buffer) else None
 
-    def weight(self, op: Op, name: str) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    def weight(self, op: Op, name: str) -> NDArray[np.float32] | None:
         """Return the values of an op's parameter, None where it has none; ValueError for others
         than finite ones."""
         parameter = op.parameters.get(name)
         if parameter is None:
             return None
-        values: np.ndarray[Any, np.dtype[np.float32]] = parameter.value
+        values: NDArray[np.float32] = parameter.value
         if not np.isfinite(values).all():
             raise ValueError(
                 f"'{parameter.path}' holds numbers that are not finite: a network with them "
