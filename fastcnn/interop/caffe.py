@@ -16,6 +16,7 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.interop.pytorch.layout import Array
 from fastcnn.interop.pytorch.pairing import Pairing
 from fastcnn.interop.pytorch.weights import load_state_dict
+from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
@@ -74,6 +75,7 @@ def load_caffe_weights(
         Jia et al., 2014: Caffe: Convolutional architecture for fast feature embedding.
     """
     path = arguments.path("load_caffe_weights", "path", path)
+    endings.check_read(path, endings.CAFFE)
     state = read(path)
     if arguments.flag("load_caffe_weights", "bgr", bgr):
         _turn_first_kernel(state)

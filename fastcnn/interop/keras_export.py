@@ -15,13 +15,12 @@ from fastcnn.hdf5 import writer
 from fastcnn.hdf5.writer import Contents
 from fastcnn.interop.keras_words import Word, words_of
 from fastcnn.layers import AuxiliaryClassifier, Concat, Layer, Residual, Scale, SqueezeExcite
-from fastcnn.saving import keras_layout
+from fastcnn.saving import endings, keras_layout
 from fastcnn.saving.weights import add_layer
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, atomic_file
 
 Path = str | os.PathLike[str]
-ENDING = ".keras"
 VERSION = "3.0.0"
 """The Keras whose form the files have."""
 INPUT = "input_layer"
@@ -50,11 +49,7 @@ def write(model: ModelSettings, path: Path) -> None:
         OSError: It cannot be written.
     """
     path = arguments.path("to_keras", "path", path)
-    if not path.endswith(ENDING):
-        raise ValueError(
-            f"to_keras: path must end in '{ENDING}', as Keras expects of its archives. "
-            f"Received '{path}'."
-        )
+    endings.check_named("to_keras", path, ".keras", "Keras")
     entries = entries_of(model)
     members: dict[str, str | bytes] = {
         "metadata.json": _metadata(),

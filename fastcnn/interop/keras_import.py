@@ -21,7 +21,7 @@ from fastcnn.interop.graph import as_chain
 from fastcnn.interop.keras_graph import AxisOf, KerasGraph, PlacedLayer, read_graph
 from fastcnn.interop.keras_layers import numbers
 from fastcnn.layers import Concat, Layer, LayerNormalization, Normalization
-from fastcnn.saving import keras_layout
+from fastcnn.saving import endings, keras_layout
 from fastcnn.saving.stored_layers import (
     StoredArray,
     StoredLayer,
@@ -67,6 +67,7 @@ def load_model(path: Path, make: ModelMaker[Model], input_shape: Shape | None = 
         OSError: It cannot be opened.
     """
     path = arguments.path("load_keras", "path", path)
+    endings.check_read(path, endings.KERAS, endings.HDF5)
     with _opened(path) as file, _naming(path):
         graph = read_graph(file.config, file.version)
         layers = as_chain(graph.nodes, graph.start, graph.end)

@@ -8,23 +8,34 @@ from fastcnn.hdf5.errors import FormatError
 
 Path = str | os.PathLike[str]
 
+HDF5 = (".h5", ".hdf5")
+KERAS = (".keras",)
+ONNX = (".onnx",)
+PYTORCH = (".pth", ".pt", ".th")
+CAFFE = (".caffemodel",)
+SAFETENSORS = (".safetensors",)
+
 READERS = {
-    (".pth", ".pt", ".th"): "fastcnn.load_torch_weights(model, path)",
-    (".caffemodel",): "fastcnn.load_caffe_weights(model, path)",
-    (".onnx",): "fastcnn.from_onnx(path)",
+    HDF5: "fastcnn.load_keras(path) for a model, and model.load_weights(path) for weights alone,",
+    KERAS: "fastcnn.load_keras(path)",
+    PYTORCH: "fastcnn.load_torch_weights(model, path)",
+    CAFFE: "fastcnn.load_caffe_weights(model, path)",
+    ONNX: "fastcnn.from_onnx(path)",
+    SAFETENSORS: (
+        "fastcnn.load_torch_weights(model, path), or model.load_weights(path) where fastcnn wrote "
+        "it,"
+    ),
 }
-"""What reads the files of other frameworks."""
+"""What reads files of each name."""
 
 WRITERS = {
-    (".keras",): "an archive of Keras. model.to_keras(path) writes one",
-    (".onnx",): "an ONNX file. model.to_onnx(path) writes one",
-    (".pth", ".pt", ".th"): "a file of PyTorch, which save_weights writes none of but .safetensors",
-    (".caffemodel",): "a file of Caffe, which fastcnn does not write",
+    KERAS: "an archive of Keras. model.to_keras(path) writes one",
+    ONNX: "an ONNX file. model.to_onnx(path) writes one",
+    PYTORCH: "a file of PyTorch, which save_weights writes none of but .safetensors",
+    CAFFE: "a file of Caffe, which fastcnn does not write",
     (".npz", ".npy", ".zip", ".json", ".pkl", ".pickle"): "of another format",
 }
 """What a file of that name is expected to be, and who writes it."""
-
-SAFETENSORS = ".safetensors"
 
 
 def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
@@ -52,15 +63,34 @@ def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
         )
 
 
-def check_read(path: Path) -> None:
-    """Refuse to read where a file has the name of another framework's format.
+def check_named(method: str, path: Path, ending: str, reader: str) -> None:
+    """Refuse to write where a file would not have its format's own ending.
+
+    Args:
+        method: What writes the file.
+        path: The file.
+        ending: The format's.
+        reader: Who opens such files.
+
+    Raises:
+        ValueError: The name has another ending.
+    """
+    if not os.fspath(path).endswith(ending):
+        raise ValueError(
+            f"{method}: path must end in '{ending}', as {reader} expects it. Received '{path}'."
+        )
+
+
+def check_read(path: Path, *own: tuple[str, ...]) -> None:
+    """Refuse to read where a file has the name of a format that the reader does not know.
 
     Args:
         path: The file.
+        own: The endings of what the reader knows, keys of READERS.
 
     Raises:
-        FormatError: The name is that of such a format.
+        FormatError: The name is that of another format.
     """
     for endings, reader in READERS.items():
-        if os.fspath(path).lower().endswith(endings):
+        if endings not in own and os.fspath(path).lower().endswith(endings):
             raise FormatError(f"'{path}' has another layout: {reader} reads it.")

@@ -29,6 +29,9 @@ from fastcnn.utils import arguments
 Path = str | os.PathLike[str]
 Model = TypeVar("Model", bound=ModelSettings)
 
+READ = (endings.HDF5, endings.KERAS, endings.SAFETENSORS)
+"""The endings of files that have, or may be said to have, what is read here."""
+
 
 def save_model(model: ModelSettings, path: Path, include_optimizer: bool = True) -> None:
     """Write all that continues training: configuration, weights, moving statistics, the
@@ -65,7 +68,7 @@ def load_model(path: Path, model_class: type[Model]) -> Model:
     OSError when it cannot be opened. Nothing in the file is executed.
     """
     path = arguments.path("load", "path", path)
-    endings.check_read(path)
+    endings.check_read(path, *READ)
     if safetensors_file.is_one(path):
         raise FormatError(
             f"'{path}' is a safetensors file, which has weights alone: make the model and read "
@@ -120,7 +123,7 @@ def load_weights(
 @contextlib.contextmanager
 def _stored_layers(path: str) -> Iterator[StoredLayers]:
     """The layers of a file of weights, open; FormatError where it is damaged or of another kind."""
-    endings.check_read(path)
+    endings.check_read(path, *READ)
     if not safetensors_file.is_one(path):
         with weights_file(path) as file, reading(path, file) as root:
             yield read_layers(root)

@@ -462,9 +462,9 @@ def test_without_pytorch_its_files_are_explained(monkeypatch, tmp_path):
 
 
 def test_other_files_are_refused(tmp_path):
-    small().save_weights(tmp_path / "a.h5")
+    small().save_weights(tmp_path / "a.weights")
     with pytest.raises(FormatError, match="holds no PyTorch weights: expected a safetensors file"):
-        load_torch_weights(small(), tmp_path / "a.h5")
+        load_torch_weights(small(), tmp_path / "a.weights")
     with pytest.raises(OSError, match="missing"):
         load_torch_weights(small(), tmp_path / "missing.pth")
 

@@ -46,11 +46,46 @@ def test_a_checkpoint_is_refused_before_the_first_epoch(weights_alone, model, tm
     assert model.epoch == 0
 
 
-@pytest.mark.parametrize("ending", [ending for group in endings.READERS for ending in group])
-def test_weights_of_another_framework_name_their_reader(ending, model, tmp_path):
-    (tmp_path / f"a{ending}").write_bytes(b"anything")
-    for read in (fastcnn.load, model.load_weights):
-        with pytest.raises(FormatError, match=r"another layout: fastcnn\.\w+\(.*\) reads it"):
-            read(tmp_path / f"a{ending}")
-    names = {re.split(r"[.(]", reader)[1] for reader in endings.READERS.values()}
-    assert all(hasattr(fastcnn, name) for name in names)
+READ = {
+    "load": (".h5", ".keras", ".safetensors"),
+    "load_weights": (".h5", ".keras", ".safetensors"),
+    "load_keras": (".h5", ".keras"),
+    "load_torch_weights": (".pth", ".safetensors"),
+    "load_caffe_weights": (".caffemodel",),
+    "from_onnx": (".onnx",),
+}
+"""By reader an ending of each format that it looks into."""
+
+
+@pytest.mark.parametrize("reader", READ)
+@pytest.mark.parametrize("format_endings", endings.READERS)
+def test_a_file_of_another_format_names_its_reader(reader, format_endings, model, tmp_path):
+    by_name = r"^'.*' has another layout: fastcnn\.\w+\(.*\).* reads it\.$"
+    for ending in format_endings:
+        path = tmp_path / f"a{ending.upper()}"
+        path.write_bytes(b"anything")
+        with pytest.raises(FormatError) as refusal:
+            _read(reader, model, path)
+        looked_into = bool(set(format_endings) & set(READ[reader]))
+        assert looked_into != bool(re.search(by_name, str(refusal.value)))
+
+
+def _read(reader, model, path):
+    if reader == "load_weights":
+        model.load_weights(path)
+    else:
+        before = (model,) if reader.endswith("weights") else ()
+        getattr(fastcnn, reader)(*before, path)
+
+
+@pytest.mark.parametrize("reader", endings.READERS.values())
+def test_the_readers_that_are_named_exist(reader):
+    assert hasattr(fastcnn, re.split(r"[.(]", reader)[1])
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.keras.zip", "a", "a.safetensors"])
+@pytest.mark.parametrize("method", ["to_keras", "to_onnx"])
+def test_a_model_for_other_programs_has_its_formats_name(method, name, model, tmp_path):
+    with pytest.raises(ValueError, match=rf"{method}: path must end in '\.\w+'.*{name}'\."):
+        getattr(model, method)(tmp_path / name)
+    assert not list(tmp_path.iterdir())

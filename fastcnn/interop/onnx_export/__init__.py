@@ -23,6 +23,7 @@ from fastcnn.interop.onnx_export import (
 from fastcnn.interop.onnx_export.graph_builder import GraphBuilder
 from fastcnn.interop.onnx_package import onnx_package
 from fastcnn.layers.containers import lower_network
+from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments, atomic_file, naming
 
@@ -87,6 +88,7 @@ def write(
         OSError: It cannot be written.
     """
     target = arguments.path("to_onnx", "path", path)
+    endings.check_named("to_onnx", target, ".onnx", "whoever reads ONNX")
     layouts = dict.fromkeys(INPUT_LAYOUTS)
     if input_layout not in layouts:
         raise ValueError(f"to_onnx: {naming.unknown('input_layout', str(input_layout), layouts)}")

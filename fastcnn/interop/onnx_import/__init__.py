@@ -23,6 +23,7 @@ from fastcnn.interop.onnx_import.translator import (
     Translator,
 )
 from fastcnn.layers import Layer
+from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
@@ -97,6 +98,7 @@ def load_model(
         OSError: It cannot be opened.
     """
     path = arguments.path("from_onnx", "path", path)
+    endings.check_read(path, endings.ONNX)
     with _naming(path):
         graph = model_file.read(path, output)
         return build(graph, make, input_shape)

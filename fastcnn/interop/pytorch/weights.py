@@ -15,6 +15,7 @@ from fastcnn.interop.pytorch.pairing import Pairing, paired
 from fastcnn.interop.pytorch.shortest_walk import Module
 from fastcnn.interop.pytorch.slots import Slot, slots_of
 from fastcnn.interop.pytorch.state_dict import StateDict
+from fastcnn.saving import endings
 from fastcnn.saving.weights import assign
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
@@ -62,6 +63,7 @@ def load_torch_weights(
     if isinstance(weights, Mapping):
         return load_state_dict(model, "the state dict", weights, skip_mismatch, verbose)
     path = arguments.path("load_torch_weights", "weights", weights)
+    endings.check_read(path, endings.PYTORCH, endings.SAFETENSORS)
     return load_state_dict(model, path, files.read(path), skip_mismatch, verbose)
 
 
