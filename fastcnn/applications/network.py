@@ -107,7 +107,9 @@ def _load_published(
 
 
 def _check(name: str, options: NetworkOptions) -> None:
-    """TypeError or ValueError for options that are unknown or contradict each other."""
+    """TypeError, ValueError or FileNotFoundError for options that are unknown or contradict each
+    other, or weights that are nowhere.
+    """
     for key in options:
         if key not in NetworkOptions.__annotations__:
             names = ["input_shape", "classes", *NetworkOptions.__annotations__]
@@ -126,6 +128,11 @@ def _check(name: str, options: NetworkOptions) -> None:
     if weights is not None and not isinstance(weights, str | os.PathLike):
         raise TypeError(
             f"{name}: weights must be None, 'imagenet' or the path of a file. Received {weights!r}."
+        )
+    if weights not in (None, IMAGENET) and not os.path.exists(weights):
+        raise FileNotFoundError(
+            f"{name}: weights must be None, 'imagenet' or the path of a file, and there is no file "
+            f"'{os.fspath(weights)}'."
         )
 
 

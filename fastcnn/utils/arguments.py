@@ -144,6 +144,10 @@ def path(owner: object, argument: str, value: Any) -> str:
         raise TypeError(_sentence(owner, argument, "the path of a file, text or a Path", value))
     if not text:
         raise ValueError(_sentence(owner, argument, "the path of a file", value))
+    if "\0" in text:
+        raise ValueError(
+            _sentence(owner, argument, "the path of a file, without null bytes", value)
+        )
     try:
         os.fsencode(text)
     except UnicodeEncodeError:

@@ -160,3 +160,9 @@ def test_predictions_get_the_names_of_their_classes(tmp_path, monkeypatch):
             applications.decode_predictions(wrong)
     with pytest.raises(ValueError, match="top"):
         applications.decode_predictions(scores, top=0)
+
+
+def test_weights_that_are_neither_published_nor_a_file_are_named_at_once(tmp_path):
+    for weights in ("ImageNet", tmp_path / "missing.h5"):
+        with pytest.raises(FileNotFoundError, match=rf"^lenet5: weights must be .*'{weights}'\.$"):
+            applications.lenet5(weights=weights)

@@ -89,3 +89,9 @@ def test_a_model_for_other_programs_has_its_formats_name(method, name, model, tm
     with pytest.raises(ValueError, match=rf"{method}: path must end in '\.\w+'.*{name}'\."):
         getattr(model, method)(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("reader", READ)
+def test_a_null_byte_in_a_path_is_named(reader, model):
+    with pytest.raises(ValueError, match=rf"^{reader}: \w+ must be the path .*null bytes\. Recei"):
+        _read(reader, model, "a\0b")
