@@ -15,7 +15,7 @@ import numpy as np
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.interop.pytorch.layout import Array
 from fastcnn.interop.pytorch.pairing import Pairing
-from fastcnn.interop.pytorch.weights import load_state_dict
+from fastcnn.interop.pytorch.weights import check_model, load_state_dict
 from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
@@ -68,12 +68,14 @@ def load_caffe_weights(
         FormatError: The file is damaged, a layer of either side has no partner, or weights are not
             finite (a ValueError); nothing has changed.
         ValueError: A layer of the model is of a kind that Caffe does not have.
+        TypeError: The model is none, as where the two arguments are swapped.
         ImportError: The package `protobuf` is not installed.
         OSError: The file cannot be opened.
 
     References:
         Jia et al., 2014: Caffe: Convolutional architecture for fast feature embedding.
     """
+    check_model("load_caffe_weights", model)
     path = arguments.path("load_caffe_weights", "path", path)
     endings.check_read(path, endings.CAFFE)
     state = read(path)

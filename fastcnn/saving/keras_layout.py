@@ -120,4 +120,6 @@ def archive_member(path: str | os.PathLike[str], file: BinaryIO, name: str) -> b
                 raise FormatError(f"'{path}' declares '{name}' larger than itself.")
             return archive.read(name)
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
-        raise FormatError(f"'{path}' is a damaged archive: {error}.") from None
+        # Some quote whatever bytes stand where a name should.
+        reason = str(error)[:80].removesuffix(".")
+        raise FormatError(f"'{path}' is a damaged archive: {reason}.") from None

@@ -95,3 +95,9 @@ def test_a_model_for_other_programs_has_its_formats_name(method, name, model, tm
 def test_a_null_byte_in_a_path_is_named(reader, model):
     with pytest.raises(ValueError, match=rf"^{reader}: \w+ must be the path .*null bytes\. Recei"):
         _read(reader, model, "a\0b")
+
+
+@pytest.mark.parametrize("reader", ["load_torch_weights", "load_caffe_weights"])
+def test_swapped_arguments_are_named(reader, model):
+    with pytest.raises(TypeError, match=rf"^{reader}: model must be .* comes first.*'a\.pth'"):
+        getattr(fastcnn, reader)("a.pth", model)

@@ -315,3 +315,14 @@ def test_branches_in_the_other_order_are_told_what_to_say(tmp_path, shortcut_fir
     with pytest.raises(FormatError, match=hint):
         model_file.load_weights(model(not shortcut_first), tmp_path / "x.weights.h5")
     model_file.load_weights(model(shortcut_first), tmp_path / "x.weights.h5")
+
+
+def test_a_damaged_archive_is_refused_in_a_short_sentence(tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", bytes(5000))
+    data = bytearray(path.read_bytes())
+    data[26:28] = (4000).to_bytes(2, "little")  # the length of the name before the data
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"damaged archive: .{1,80}[^.]\.$"):
+        nets.sequential().load_weights(path)

@@ -57,14 +57,25 @@ def load_torch_weights(
         FormatError: The file is damaged or holds no state dict, a module or a layer has no
             partner, or weights are not finite (a ValueError); nothing has changed.
         ValueError: A layer of the model is of a kind that PyTorch does not have.
+        TypeError: The model is none, as where the two arguments are swapped.
         ImportError: The package that reads the file is not installed.
         OSError: The file cannot be opened.
     """
+    check_model("load_torch_weights", model)
     if isinstance(weights, Mapping):
         return load_state_dict(model, "the state dict", weights, skip_mismatch, verbose)
     path = arguments.path("load_torch_weights", "weights", weights)
     endings.check_read(path, endings.PYTORCH, endings.SAFETENSORS)
     return load_state_dict(model, path, files.read(path), skip_mismatch, verbose)
+
+
+def check_model(reader: str, model: object) -> None:
+    """TypeError where what should take weights is no model; `reader` is what was called."""
+    if not isinstance(model, ModelSettings):
+        raise TypeError(
+            f"{reader}: model must be a model, such as a Sequential, and comes first. "
+            f"Received {model!r:.80}."
+        )
 
 
 def load_state_dict(
