@@ -203,14 +203,13 @@ def conv2d_direct_dw(
         depthwise.dw(calls, problem, x, dy, gradient)
         return
     pixels = pixels_at_once(problem)
-    sum_pixels = _sum_by_panels if _by_panels(problem, pixels, x, dy) else _sum_pixels
     if _sums_over_batch(problem, pixels, calls.images):
         source = padded_source(calls, problem, x)
-        sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
+        _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
         return
     partial = empty_kernel_gradient(calls, problem, pixels)
     source = padded_source(calls, problem, x)
-    sum_pixels(calls, problem, pixels, source, dy, partial)
+    _sum_pixels(calls, problem, pixels, source, dy, partial)
     fold_kernel_gradient(calls, problem, partial, gradient, pixels)
 
 
@@ -237,13 +236,7 @@ def _by_panels(problem: Problem, pixels: int, x: Region, dy: Region) -> bool:
 
 
 def _sum_by_panels(
-    calls: Calls,
-    problem: Problem,
-    pixels: int,
-    source: Region,
-    dy: Region,
-    sums: Region,
-    over_batch: bool = False,
+    calls: Calls, problem: Problem, source: Region, dy: Region, sums: Region, over_batch: bool
 ) -> None:
     """Emit sums[C, F] (+)= source^T dy over the pixels of an image, or of all images."""
     channels, filters = problem.channels, problem.filters
@@ -265,6 +258,9 @@ def _sum_pixels(
 ) -> None:
     """Emit sums[KH, wide KW, C / groups, P * F] (+)= source^T dy, over pixels; groups lie side by
     side."""
+    if _by_panels(problem, pixels, source, dy):
+        _sum_by_panels(calls, problem, source, dy, sums, over_batch)
+        return
     taps_h, taps_w = problem.kernel[0], wide_taps(problem, pixels)
     inner, outputs = problem.channels_per_group, problem.filters_per_group
     channels, filters = problem.channels, problem.filters
