@@ -136,7 +136,7 @@ def test_other_forms_have_their_sizes(name, arguments, weights):
 def test_every_network_is_counted():
     assert [row[0] for row in COUNTS] == list(applications.NETWORKS)
     assert set(applications.__all__) == {
-        *("NETWORKS", "get"),
+        *("NETWORKS", "decode_predictions", "get"),
         *(network.__name__ for network in applications.NETWORKS.values()),
     }
 
