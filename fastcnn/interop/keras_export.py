@@ -13,7 +13,7 @@ from typing import Any
 from fastcnn.graph.parameter import Parameter
 from fastcnn.hdf5 import writer
 from fastcnn.hdf5.writer import Contents
-from fastcnn.interop.keras_words import Word, words_of
+from fastcnn.interop.keras_words import Word, unknown_to_keras, words_of
 from fastcnn.layers import AuxiliaryClassifier, Concat, Layer, Residual, Scale, SqueezeExcite
 from fastcnn.saving import endings, keras_layout
 from fastcnn.saving.weights import add_layer
@@ -52,8 +52,8 @@ def write(model: ModelSettings, path: Path) -> None:
     endings.check_named("to_keras", path, ".keras", "Keras")
     entries = entries_of(model)
     members: dict[str, str | bytes] = {
-        "metadata.json": _metadata(),
-        "config.json": json.dumps(_config(model, entries)),
+        keras_layout.METADATA: _metadata(),
+        keras_layout.CONFIG: json.dumps(_config(model, entries)),
         keras_layout.WEIGHTS: writer.as_bytes(_weights(entries)),
     }
     with atomic_file.replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -111,7 +111,7 @@ class _Graph:
                 shape = Word("Reshape", {"target_shape": (1, 1, *layer.shapes[0])}, suffix="_gate")
                 gate = self._add(layer, shape, (gate,))
             return self._add(layer, Word("Multiply", {}), (source, gate))
-        raise ValueError(f"{layer.label} cannot be written, since Keras has no such layer")
+        raise unknown_to_keras(layer)
 
     def _add(self, layer: Layer, word: Word, inputs: tuple[str, ...]) -> str:
         base = f"{layer.name}{word.suffix}"

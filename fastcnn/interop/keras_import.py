@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import Group, reading
 from fastcnn.hdf5.structures import Damage
 from fastcnn.interop.graph import as_chain
+from fastcnn.interop.imported_model import Model, ModelMaker, Shape, refusals_named
 from fastcnn.interop.keras_graph import AxisOf, KerasGraph, PlacedLayer, read_graph
 from fastcnn.interop.keras_layers import numbers
-from fastcnn.layers import Concat, Layer, LayerNormalization, Normalization
+from fastcnn.layers import Concat, LayerNormalization, Normalization
 from fastcnn.saving import endings, keras_layout
 from fastcnn.saving.stored_layers import (
     StoredArray,
@@ -29,20 +30,14 @@ from fastcnn.saving.stored_layers import (
     numbered,
     read_layers,
 )
-from fastcnn.saving.weights import Arrays, assign
+from fastcnn.saving.weights import ReadArrays
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
-CONFIG = "config.json"
-METADATA = "metadata.json"
 CONFIG_LIMIT = 16 << 20
 """Bytes of a configuration; those of the largest networks have one or two million."""
 
 Path = str | os.PathLike[str]
-Shape = tuple[int, ...]
-Model = TypeVar("Model", bound=ModelSettings)
-ModelMaker = Callable[[Sequence[Layer], Shape, str], Model]
-"""Makes a model of its layers, its input's shape and its name."""
 
 
 @dataclass
@@ -68,15 +63,12 @@ def load_model(path: Path, make: ModelMaker[Model], input_shape: Shape | None = 
     """
     path = arguments.path("load_keras", "path", path)
     endings.check_read(path, endings.KERAS, endings.HDF5)
-    with _opened(path) as file, _naming(path):
+    with _opened(path) as file, refusals_named(path):
         graph = read_graph(file.config, file.version)
         layers = as_chain(graph.nodes, graph.start, graph.end)
         model = make(layers, _shape(graph, input_shape), graph.name or "sequential")
         _check_axes(graph, model)
-        arrays, statistics = _read_weights(file.root, graph)
-        assign(arrays)
-        for layer, mean, variance in statistics:
-            layer.take(mean, variance)
+        _read_weights(file.root, graph).assign()
     if graph.notes:
         warnings.warn(
             f"load_keras: left out of '{path}', since it matters in training alone: "
@@ -84,18 +76,6 @@ def load_model(path: Path, make: ModelMaker[Model], input_shape: Shape | None = 
             stacklevel=3,
         )
     return model
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """ValueErrors as a FormatError that names the file."""
-    try:
-        yield
-    except FormatError:
-        raise
-    except ValueError as error:
-        text = str(error).removesuffix(".")
-        raise FormatError(f"'{path}' cannot be read as a model of fastcnn: {text}.") from None
 
 
 def is_keras_model(path: Path) -> bool:
@@ -122,8 +102,8 @@ def _opened(path: Path) -> Iterator[KerasFile]:
     with open(path, "rb") as file:
         if keras_layout.is_archive(file):
             member = keras_layout.archive_member
-            config = _json(path, member(path, file, CONFIG))
-            metadata = _json(path, member(path, file, METADATA))
+            config = _json(path, member(path, file, keras_layout.CONFIG))
+            metadata = _json(path, member(path, file, keras_layout.METADATA))
             weights: BinaryIO = io.BytesIO(member(path, file, keras_layout.WEIGHTS))
             with reading(path, weights) as root:
                 yield KerasFile(config, _version(metadata.get("keras_version")), root)
@@ -196,20 +176,16 @@ def _check_axis(axis: AxisOf, rank: int) -> None:
         )
 
 
-Statistics = list[tuple[Normalization, NDArray[np.float64], NDArray[np.float64]]]
-
-
-def _read_weights(root: Group, graph: KerasGraph) -> tuple[Arrays, Statistics]:
+def _read_weights(root: Group, graph: KerasGraph) -> ReadArrays:
     """Return the arrays of all parameters, and the statistics of normalizations."""
     find = _LegacyWeights(root).find if legacy_group(root) is not None else _finder(root)
-    arrays: Arrays = []
-    statistics: Statistics = []
+    arrays = ReadArrays([], [])
     for placed in graph.placed:
         first = placed.layers[0] if placed.layers else None
         parameters = [p for layer in placed.layers for p in layer.parameters]
         if isinstance(first, Normalization) and not first.fitted and first.built:
             mean, variance = _moments(placed, find(placed))
-            statistics.append((first, mean, variance))
+            arrays.statistics.append((first, mean, variance))
         elif parameters:
             datasets = find(placed)
             shapes = [dataset.shape for dataset in datasets]
@@ -220,15 +196,15 @@ def _read_weights(root: Group, graph: KerasGraph) -> tuple[Arrays, Statistics]:
                     f"Received {shapes}"
                 )
             read = [dataset.finite_floats() for dataset in datasets]
-            arrays += zip(parameters, read, strict=True)
-    return arrays, statistics
+            arrays.parameters += zip(parameters, read, strict=True)
+    return arrays
 
 
-def _moments(placed: PlacedLayer, datasets: Sequence[StoredArray]) -> list[NDArray[np.float64]]:
+def _moments(placed: PlacedLayer, datasets: Sequence[StoredArray]) -> list[NDArray[np.float32]]:
     """Return the mean and the variance of a Normalization, which stand before the count."""
     if len(datasets) < 2:
         raise ValueError(f"{placed.settings.label} lacks its mean and variance")
-    return [dataset.finite_floats().astype(np.float64).reshape(-1) for dataset in datasets[:2]]
+    return [dataset.finite_floats().reshape(-1) for dataset in datasets[:2]]
 
 
 def _finder(root: Group) -> Callable[[PlacedLayer], Sequence[StoredArray]]:

@@ -38,12 +38,15 @@ SAME = (
     *(layers.Flatten, layers.Reshape, layers.Permute, layers.ZeroPadding2D, layers.Cropping2D),
     *(layers.UpSampling2D, layers.Dropout, layers.SpatialDropout2D, layers.ReLU),
     *(layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax, layers.Rescaling),
-    *(layers.Activation, layers.Conv2DTranspose),
+    layers.Activation,
 )
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
-# fastcnn's own, which change how a layer is computed, not what it computes.
-OWN_SETTINGS = {"strategy", "depthwise_strategy", "pointwise_strategy", "padding_mode", "ceil_mode"}
+# fastcnn's own: they change how a layer is computed, not what, or are refused where they do.
+OWN_SETTINGS = {
+    *("strategy", "depthwise_strategy", "pointwise_strategy", "padding_mode", "ceil_mode"),
+    *("connections", "count_include_pad"),
+}
 NOT_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus"}
 
 
@@ -65,8 +68,13 @@ def words_of(layer: Layer, before: Layer | None) -> list[Word]:
     if isinstance(layer, POOLINGS):
         return _pooling(layer, before)
     if type(layer) not in SAME:
-        raise ValueError(f"{layer.label} cannot be written, since Keras has no such layer")
+        raise unknown_to_keras(layer)
     return [Word(type(layer).__name__, _config(layer), layer.parameters)]
+
+
+def unknown_to_keras(layer: Layer) -> ValueError:
+    """Return the error for a layer that Keras has no class for."""
+    return ValueError(f"{layer.label} cannot be written, since Keras has no such layer")
 
 
 def _config(layer: Layer, **changed: object) -> dict[str, Any]:
@@ -108,28 +116,21 @@ def _convolution(layer: Convolution) -> list[Word]:
     if getattr(layer, "connections", None) is not None:
         raise ValueError(f"{layer.label} has connections, which Keras has not")
     if layer.padding in ("valid", "same"):
-        config = _config(layer)
-        config.pop("connections", None)
-        return [Word(type(layer).__name__, config, layer.parameters)]
-    words = _padded(layer, layer.border(layer.input_shape))
-    words[-1].config.pop("connections", None)
-    return words
+        return [Word(type(layer).__name__, _config(layer), layer.parameters)]
+    return _padded(layer, layer.border(layer.input_shape))
 
 
 def _pooling(layer: Any, before: Layer | None) -> list[Word]:
     reach = layer._reach(layer.input_shape)
-    counted = layer.settings[-1:] == ("count_include_pad",) and layer.count_include_pad
+    counted = getattr(layer, "count_include_pad", False)
     if layer.padding in ("valid", "same") and not (layer.ceil_mode or counted):
-        words = [Word(type(layer).__name__, _config(layer), ())]
-    elif reach == NO_PADDING or _ignores_zeros(layer, before, counted):
-        words = _padded(layer, reach)
-    else:
-        raise ValueError(
-            f"{layer.label} has padding={layer.padding!r} and ceil_mode={layer.ceil_mode}, which "
-            "Keras has not: there, pixels of padding would count"
-        )
-    words[-1].config.pop("count_include_pad", None)
-    return words
+        return [Word(type(layer).__name__, _config(layer))]
+    if reach == NO_PADDING or _ignores_zeros(layer, before, counted):
+        return _padded(layer, reach)
+    raise ValueError(
+        f"{layer.label} has padding={layer.padding!r} and ceil_mode={layer.ceil_mode}, which "
+        "Keras has not: there, pixels of padding would count"
+    )
 
 
 def _ignores_zeros(layer: Layer, before: Layer | None, counted: bool) -> bool:

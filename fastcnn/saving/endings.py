@@ -38,6 +38,11 @@ WRITERS = {
 """What a file of that name is expected to be, and who writes it."""
 
 
+def has(path: Path, endings: tuple[str, ...]) -> bool:
+    """Return whether a file's name ends in one of these, in capitals or not."""
+    return os.fspath(path).lower().endswith(endings)
+
+
 def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
     """Refuse to write where a file would have the name of another format.
 
@@ -49,14 +54,13 @@ def check_written(method: str, path: Path, weights_alone: bool = False) -> None:
     Raises:
         ValueError: The name is that of another format.
     """
-    name = os.fspath(path).lower()
     for endings, words in WRITERS.items():
-        if name.endswith(endings):
+        if has(path, endings):
             raise ValueError(
                 f"{method} writes HDF5, and '{path}' has the name of what is {words}. For {method} "
                 "let the name end in '.h5'."
             )
-    if name.endswith(SAFETENSORS) and not weights_alone:
+    if has(path, SAFETENSORS) and not weights_alone:
         raise ValueError(
             f"'{path}' cannot hold a model: a safetensors file has weights alone, as save_weights "
             f"writes them. {method} writes HDF5: let the name end in '.h5'."
@@ -92,5 +96,5 @@ def check_read(path: Path, *own: tuple[str, ...]) -> None:
         FormatError: The name is that of another format.
     """
     for endings, reader in READERS.items():
-        if endings not in own and os.fspath(path).lower().endswith(endings):
+        if endings not in own and has(path, endings):
             raise FormatError(f"'{path}' has another layout: {reader} reads it.")

@@ -14,7 +14,8 @@ from fastcnn.layers.base import Layer
 from fastcnn.layers.containers import AuxiliaryClassifier
 from fastcnn.utils import naming
 
-WEIGHTS = "model.weights.h5"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+"""The members of a `.keras` archive."""
 
 
 def keyed(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:

@@ -91,7 +91,7 @@ def save_weights(model: ModelSettings, path: Path) -> None:
     new one."""
     path = arguments.path("save_weights", "path", path)
     endings.check_written("save_weights", path, weights_alone=True)
-    if safetensors_file.is_named(path):
+    if endings.has(path, endings.SAFETENSORS):
         safetensors_file.write(path, safetensors_layout.describe(model))
         return
     contents = weights.describe(model)

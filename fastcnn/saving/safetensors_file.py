@@ -35,11 +35,6 @@ class Tensors:
     texts: dict[str, str]
 
 
-def is_named(path: Path) -> bool:
-    """Return whether a path ends as those of the format do."""
-    return os.fspath(path).lower().endswith(".safetensors")
-
-
 def is_one(path: Path) -> bool:
     """Return whether a file begins as those of the format do; OSError where it cannot be opened."""
     with open(path, "rb") as file:

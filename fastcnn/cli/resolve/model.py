@@ -18,6 +18,7 @@ from fastcnn.data.augment import preprocessing
 from fastcnn.data.images.decoder import COLOR_MODES, Decoder
 from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.models.sequential import Sequential
+from fastcnn.saving import endings
 from fastcnn.training.loss_checks import ending
 
 
@@ -26,9 +27,9 @@ def named(text: str, **options: object) -> Sequential:
     path = Path(text)
     if path.suffix == ".py":
         return _from_python(path)
-    if path.suffix in (".h5", ".hdf5", ".keras"):
+    if path.suffix in (*endings.HDF5, *endings.KERAS):
         return fastcnn.load(_file("MODEL", path))
-    if path.suffix == ".onnx":
+    if path.suffix in endings.ONNX:
         return fastcnn.from_onnx(_file("MODEL", path))
     if path.suffix or len(path.parts) > 1:
         raise UsageError(

@@ -21,7 +21,7 @@ from fastcnn.interop.onnx_export import (
     windows,
 )
 from fastcnn.interop.onnx_export.graph_builder import GraphBuilder
-from fastcnn.interop.onnx_package import onnx_package
+from fastcnn.interop.onnx_package import MOST_BYTES, onnx_package
 from fastcnn.layers.containers import lower_network
 from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 INPUT_LAYOUTS = ("NHWC", "NCHW")
 LEAST_IR = 8
-MOST_BYTES = (1 << 31) - 1
-"""Of a file of protocol buffers."""
 
 EMITTERS: dict[str, Callable[[GraphBuilder, Op], None]] = {
     "activation": activations.activation,

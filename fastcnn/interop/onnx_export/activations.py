@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 
 from fastcnn.graph.program import Op
-from fastcnn.interop.onnx_export.graph_builder import Attributes, GraphBuilder
+from fastcnn.interop.onnx_export.graph_builder import GraphBuilder
+from fastcnn.interop.onnx_package import SELU
 
 Emitter = Callable[[GraphBuilder, str, float], str]
-
-SELU: Attributes = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
 
 
 def activation(builder: GraphBuilder, op: Op) -> None:
@@ -84,7 +83,7 @@ FUNCTIONS: dict[str, Emitter] = {
     "leaky_relu": _with_alpha("LeakyRelu"),
     "relu6": _clip(0.0, 6.0),
     "elu": _with_alpha("Elu"),
-    "selu": _plain("Selu", **SELU),
+    "selu": _plain("Selu", alpha=SELU["alpha"], gamma=SELU["gamma"]),
     "gelu": _plain("Gelu", opset=20, approximate="none"),
     "gelu_tanh": _plain("Gelu", opset=20, approximate="tanh"),
     "sigmoid": _plain("Sigmoid"),

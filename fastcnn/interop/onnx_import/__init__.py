@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
 
 import numpy as np
 
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
 from fastcnn.data.images.decoder import Decoder
-from fastcnn.hdf5.errors import FormatError
 from fastcnn.interop.graph import as_chain
+from fastcnn.interop.imported_model import Model, ModelMaker, Shape, refusals_named
 from fastcnn.interop.onnx_import import elementwise, model_file, products, reshaping, windows
 from fastcnn.interop.onnx_import.model_file import Array, OnnxGraph, OnnxNode
 from fastcnn.interop.onnx_import.translator import (
@@ -26,11 +23,6 @@ from fastcnn.layers import Layer
 from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
-
-Shape = tuple[int, ...]
-Model = TypeVar("Model", bound=ModelSettings)
-ModelMaker = Callable[[Sequence[Layer], Shape, str], Model]
-"""Makes a model of its layers, its input's shape and its name."""
 
 HANDLERS: dict[str, Handler] = {
     **elementwise.ACTIVATIONS,
@@ -99,21 +91,9 @@ def load_model(
     """
     path = arguments.path("from_onnx", "path", path)
     endings.check_read(path, endings.ONNX)
-    with _naming(path):
+    with refusals_named(path, (ValueError, TypeError, RecursionError)):
         graph = model_file.read(path, output)
         return build(graph, make, input_shape)
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """What a file can be refused for, as a FormatError that names it."""
-    try:
-        yield
-    except FormatError:
-        raise
-    except (ValueError, TypeError, RecursionError) as error:
-        text = str(error).removesuffix(".")
-        raise FormatError(f"'{path}' cannot be read as a model of fastcnn: {text}.") from None
 
 
 def build(graph: OnnxGraph, make: ModelMaker[Model], input_shape: Shape | None = None) -> Model:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastcnn.interop.onnx_import.model_file import OnnxNode, finite
 from fastcnn.interop.onnx_import.translator import Handler, Tensor, Translator
+from fastcnn.interop.onnx_package import SELU
 from fastcnn.layers import (
     ELU,
     Activation,
@@ -24,7 +25,6 @@ from fastcnn.layers import (
 )
 from fastcnn.layers import Reshape as ReshapeLayer
 
-SELU = (1.6732632423543772, 1.0507009873554805)
 GATED = {"sigmoid": "swish", "hard_sigmoid": "hard_swish"}
 """What x times a function of x is called."""
 
@@ -74,10 +74,10 @@ def _celu(t: Translator, node: OnnxNode) -> list[Layer]:
 
 
 def _selu(t: Translator, node: OnnxNode) -> list[Layer]:
-    alpha, gamma = node.attributes.get("alpha", SELU[0]), node.attributes.get("gamma", SELU[1])
-    if isclose(alpha, SELU[0], rel_tol=1e-6) and isclose(gamma, SELU[1], rel_tol=1e-6):
+    constants = {name: node.attributes.get(name, usual) for name, usual in SELU.items()}
+    if all(isclose(constants[name], SELU[name], rel_tol=1e-6) for name in SELU):
         return [Activation("selu", **t.options())]
-    return [ELU(alpha, **t.options()), Rescaling(gamma)]
+    return [ELU(constants["alpha"], **t.options()), Rescaling(constants["gamma"])]
 
 
 def _hard_sigmoid(t: Translator, node: OnnxNode) -> list[Layer]:

@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.interop.onnx_package import onnx_package
+from fastcnn.interop.onnx_package import MOST_BYTES, onnx_package
 
 if TYPE_CHECKING:
     import onnx
 
-MOST_BYTES = (1 << 31) - 1
-"""Of a file: as much as protocol buffers can have."""
 MOST_NODES = 20_000
 """Of a graph; the largest networks have some thousands."""
 MOST_METADATA = 4 << 20
