@@ -44,9 +44,9 @@ def opened(
     base: gives what makes images of files, as far as `reading` does not say it.
     """
     path = Path(text)
-    by_name = text in (SAMPLE, *KNOWN_SETS)
-    published = path.is_dir() and not by_name and has_published_files(path)
-    if path.is_dir() and not by_name and not published:
+    is_folder = path.is_dir() and text not in (SAMPLE, *KNOWN_SETS)
+    published = is_folder and has_published_files(path)
+    if is_folder and not published:
         return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
