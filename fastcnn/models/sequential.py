@@ -94,13 +94,15 @@ class Sequential(StoredNetwork):
             metrics: `Metric`s, or their names, which `evaluate` and `fit` tell beside the loss.
 
         Raises:
-            ValueError: A name is not known; nothing has changed.
+            ValueError: A name is not known, or the network can never learn what the loss asks for;
+                nothing has changed.
             TypeError: An argument is of a wrong type.
         """
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
         new_metrics = metrics_of(metrics)
         if new_loss is not None:
+            loss_checks.refuse_misfit(self, new_loss, "compile")
             loss_checks.warn_of_misfit(self, new_loss)
         with self.lock:
             self._loss, self._metrics = new_loss, new_metrics

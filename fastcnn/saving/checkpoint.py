@@ -143,7 +143,11 @@ def _object(group: Group, name: str) -> dict[str, Any]:
 
 def _compile(model: ModelSettings, training: dict[str, Any]) -> None:
     if training["optimizer"] is not None:
-        model.compile(training["optimizer"], training["loss"], training["metrics"])
+        # Not `compile`, which refuses a loss that a model from elsewhere may have.
+        if training["loss"] is not None:
+            model.loss = training["loss"]
+        model.metrics = training["metrics"]
+        model.optimizer = training["optimizer"]
     names = training["class_names"]
     if names is not None and not (
         isinstance(names, list) and all(isinstance(name, str) for name in names)

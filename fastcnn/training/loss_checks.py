@@ -20,8 +20,11 @@ from fastcnn.layers import (
     Flatten,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    GroupNormalization,
     Layer,
+    LayerNormalization,
     LeakyReLU,
+    LocalContrastNormalization,
     LocallyConnected2D,
     MaxPooling2D,
     Permute,
@@ -51,6 +54,13 @@ ACTIVATED = (
     *(Activation, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D),
     *(LocallyConnected2D, SeparableConv2D),
 )
+NORMALIZING = (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    LocalContrastNormalization,
+)
+"""Layers whose outputs lie around 0, whatever they are given."""
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 NEVER_NEGATIVE = ("relu", "relu6", "softplus")
 SIGNED = (
@@ -78,7 +88,7 @@ def ending(layers: Sequence[Layer]) -> str | None:
             return "leaky_relu" if layer.negative_slope else "relu"  # type: ignore[attr-defined]
         if kind in (LeakyReLU, PReLU, ELU):
             return "elu" if kind is ELU else "leaky_relu"
-        if kind is BatchNormalization:
+        if kind in NORMALIZING:
             return "linear"
         if kind in (Residual, Concat):
             return _ending_of_branches(layer)  # type: ignore[arg-type]
@@ -162,8 +172,7 @@ def _never(layers: Sequence[Layer], labels: int, loss: Loss) -> str | None:
 
 
 def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
-    """Warn where what a network ends in is seldom meant with its loss; what is never right is
-    refused when it is used."""
+    """Warn where what a network ends in is seldom meant with its loss."""
     for layers in _endings(model):
         if not _never(layers, model.output_shape[-1], loss):
             _warn_of_misfit(layers, loss)

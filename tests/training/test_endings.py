@@ -87,9 +87,11 @@ NEVER = [
 
 @pytest.mark.parametrize(("loss", "end", "outputs", "words"), NEVER)
 def test_never_right(loss, end, outputs, words):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = model_of(loss, end, outputs)
+    model = fastcnn.Sequential([L.Dense(outputs, activation=end, name="scores")], (6,))
+    with pytest.raises(ValueError, match=f"compile: .*{words}"):
+        model.compile("sgd", loss)
+    assert model.loss is None and model.optimizer is None
+    model.optimizer, model.loss = "sgd", loss  # as a file may have them
     x, y = np.zeros((4, 6), np.float32), np.zeros(4, np.int32)
     y = y if model.loss.target == "sparse" else np.zeros((4, outputs), np.float32)
     for method in ("fit", "evaluate", "train_on_batch", "test_on_batch", "gradients"):
@@ -122,14 +124,40 @@ def test_seldom_meant(loss, end, words):
 def test_what_is_never_right_is_not_warned_of_as_well():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model_of("binary_crossentropy", "softmax", outputs=1)
+        with pytest.raises(ValueError, match="always 1"):
+            model_of("binary_crossentropy", "softmax", outputs=1)
+
+
+def test_a_file_may_hold_a_model_whose_loss_misfits(tmp_path):
+    model = fastcnn.Sequential([L.Dense(3)], (6,))
+    model.metrics, model.loss, model.optimizer = ["accuracy"], "categorical_crossentropy", "adam"
+    model.save(tmp_path / "model.h5")
+    loaded = fastcnn.load(tmp_path / "model.h5")
+    assert loaded.loss.name == "categorical_crossentropy" and loaded.optimizer.name == "adam"
+    assert [metric.name for metric in loaded.metrics] == ["accuracy"]
+
+
+UNKNOWN = {"Normalization", "Rescaling", "Scale", "SqueezeExcite", "LocalResponseNormalization"}
+UNKNOWN |= {"LpPooling2D", "ZeroPadding2D", "SpatialTransformer", "IdentityShortcut"}
+"""Layers by themselves of whose outputs nothing is known; behind such, nothing is refused."""
+
+
+@pytest.mark.parametrize("name", sorted({*L.LAYERS} - UNKNOWN))
+def test_every_layer_is_known_to_pass_on_or_to_end(name):
+    arguments = {"Activation": ["softmax"], "Concat": [[L.Softmax()]], "Residual": [[L.Softmax()]]}
+    sizes = {"Conv2D": [3, 1], "Conv2DTranspose": [3, 1], "LocallyConnected2D": [3, 1]}
+    sizes |= {"DepthwiseConv2D": [1], "SeparableConv2D": [3, 1], "Dense": [3], "Reshape": [(3,)]}
+    sizes |= {"Dropout": [0.5], "SpatialDropout2D": [0.5], "StochasticDepth": [0.5]}
+    sizes |= {"Permute": [(1,)], "Cropping2D": [1], "AuxiliaryClassifier": [[L.Dense(3)]]}
+    layer = L.LAYERS[name](*(arguments | sizes).get(name, []))
+    joined = name in ("Concat", "Residual")  # of which the sum of two is no probability
+    assert joined or ending([L.Softmax(), layer]) is not None
 
 
 def test_branches_that_may_be_negative_under_a_loss_of_probabilities():
     model = fastcnn.Sequential([L.Dense(3), L.Residual([L.Dense(3)], name="sum")], (6,))
-    model.compile("sgd", "categorical_crossentropy")
     with pytest.raises(ValueError, match=r"\(linear\) may be negative: add Activation"):
-        model.fit(np.ones((2, 6), np.float32), np.eye(3)[:2])
+        model.compile("sgd", "categorical_crossentropy")
 
 
 @pytest.mark.parametrize(
