@@ -41,7 +41,7 @@ def test_an_empty_folder_changes_no_label_of_a_validation_set(tmp_path):
     assert input_checks.dataset_targets(model, held, "").tolist() == [0, 0, 2, 2]
 
 
-def test_a_class_whose_folder_cannot_be_opened_keeps_its_label(tmp_path, monkeypatch):
+def test_a_class_whose_folder_cannot_be_opened_is_no_output_and_told(tmp_path, monkeypatch):
     root = photos.photo_folder(tmp_path / "photos", ("ant", "bee", "cat"))
     scandir = os.scandir
 
@@ -52,7 +52,9 @@ def test_a_class_whose_folder_cannot_be_opened_keeps_its_label(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "scandir", refused)
     found, warning = skipping(root)
-    assert found.class_names == ["ant", "bee", "cat"] and "cannot be opened" in warning
+    assert found.class_names == ["ant", "cat"] and "cannot be opened" in warning
+    assert "No file that can be used in the folder 'bee'" in warning
+    assert np.unique(found.labels).tolist() == [0, 1]
 
 
 SYSTEMS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found", ".git", ".ipynb_checkpoints")

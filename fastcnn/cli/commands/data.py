@@ -19,7 +19,7 @@ from fastcnn.cli.commands import data_check
 from fastcnn.cli.options import augment
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve import dataset, source
+from fastcnn.cli.resolve import dataset, folder_set, source
 from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.files import pack, packed
 from fastcnn.data.folder import inspection
@@ -66,9 +66,7 @@ def _pack(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     path = Path(args.source)
     if path.is_dir():
-        folder = inspection.inspect_folder(path, workers=args.threads)
-        _print(args, folder.described(), str(folder))
-        return 1 if folder.report.skipped or not folder.report.images else 0
+        return _check_folder(args)
     try:
         images = dataset.opened(args.source, Reading.of(args))
         if images.train is not None and isinstance(images.train.x, packed.PackedImages):
@@ -80,6 +78,22 @@ def _check(args: argparse.Namespace) -> int:
         raise FormatError(str(error)) from error  # the file is at fault, not its user
     _print(args, seen.described(), str(seen))
     return 1 if seen.damage else 0
+
+
+def _check_folder(args: argparse.Namespace) -> int:
+    """Check a folder, or each of its parts."""
+    reading = Reading.of(args)
+    parts = folder_set.layout_of(args.source, reading).parts
+    layout = "classes" if reading.layout == "classes" else "auto"
+    folders = {
+        kind: inspection.inspect_folder(part, workers=args.threads, layout=layout)
+        for kind, part in (parts or {"": args.source}).items()
+    }
+    described = {kind: folder.described() for kind, folder in folders.items()}
+    text = "\n".join(str(folder) for folder in folders.values())
+    _print(args, {"parts": described} if parts else described[""], text)
+    reports = [folder.report for folder in folders.values()]
+    return 1 if any(report.skipped or not report.images for report in reports) else 0
 
 
 def _check_packed(args: argparse.Namespace, images: packed.PackedImages) -> int:

@@ -13,6 +13,7 @@ from fastcnn.cli.options import device
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.resolve import dataset
 from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.folder_set import MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils.naming import printable
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     model = device.moved(models.with_weights(args.model, args.weights), args)
     base = functools.partial(models.decoder, model)
     reading = Reading.of(args, args.threads)
-    image_set = dataset.opened(args.data, reading, base, args.validation, args.seed)
+    image_set = dataset.opened(args.data, reading, base, args.validation, args.seed, MEASURE)
     models.check_shape(model, image_set)
     images = image_set.by_names(model.class_names)
     models.check_classes(model, images)

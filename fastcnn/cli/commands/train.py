@@ -21,6 +21,7 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.resolve import dataset, run_folder
 from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.data.augment.mixing import Mixing
@@ -99,7 +100,7 @@ def _trained(
         validation_freq=wanted.validation_freq,
         validation_data=None if held is None else held.dataset,
         augment=augment or None,
-        callbacks=_callbacks(wanted, folder, args.resume),
+        callbacks=_callbacks(held is not None, folder, args.resume),
     )
     if not folder.best.exists():
         model.save(folder.best)
@@ -128,7 +129,13 @@ def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> 
     """The images to train on, those of files made as the model takes them where it is there."""
     base = None if model is None else functools.partial(models.decoder, model)
     reading = Reading.of(wanted, threads)
-    return dataset.opened(wanted.data, reading, base, wanted.validation, wanted.seed)
+    if wanted.validation_data is None:
+        return dataset.opened(wanted.data, reading, base, wanted.validation, wanted.seed)
+    if wanted.validation:
+        raise UsageError("--validation-split: --validation-data says it all; leave one out.")
+    images = dataset.opened(wanted.data, reading, base, purpose=LOOK)
+    others = dataset.opened(wanted.validation_data, reading, base, purpose=MEASURE)
+    return images.validated_on(others.measured()[1], others.names, wanted.validation_data)
 
 
 def _of_file(wanted: Settings) -> Sequential | None:
@@ -169,11 +176,11 @@ def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     )
 
 
-def _callbacks(wanted: Settings, folder: RunFolder, resume: bool) -> list[callbacks.Callback]:
+def _callbacks(validates: bool, folder: RunFolder, resume: bool) -> list[callbacks.Callback]:
     """What keeps the training's files; the best epoch is that of the lowest validation loss."""
     best = callbacks.ModelCheckpoint(
         folder.best,
-        save_best_only=wanted.validation > 0,
+        save_best_only=validates,
         initial_value_threshold=_best_so_far(folder.history) if resume else None,
     )
     last = callbacks.ModelCheckpoint(folder.last)

@@ -68,7 +68,13 @@ def _train(command: argparse.ArgumentParser) -> None:
         dest="validation",
         type=share,
         metavar="SHARE",
-        help="of the training images, held out to choose the best epoch (default: 0.1)",
+        help="of the training images, held out to choose the best epoch (default: 0.1, or the "
+        "images that DATA sets aside for it)",
+    )
+    add(
+        "--validation-data",
+        metavar="DATA",
+        help="images that choose the best epoch, such as a folder of their own",
     )
     add(
         "--validation-freq",

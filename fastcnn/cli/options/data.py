@@ -49,13 +49,14 @@ def _pack(actions: Commands, make: Make) -> None:
 
 
 def _check(actions: Commands, make: Make) -> None:
-    _reading(
+    command = _reading(
         make,
         actions,
         "check",
         "read every image and list what cannot be used; ends with code 1 if there is any",
         "fastcnn data check photos/ --json",
     )
+    decoding.add_layout(command)
 
 
 def _stats(actions: Commands, make: Make) -> None:

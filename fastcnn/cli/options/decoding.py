@@ -8,6 +8,7 @@ from typing import Any
 
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.types import size
+from fastcnn.data.folder.layout import LAYOUTS
 from fastcnn.data.images.decoder import COLOR_MODES, RESIZE_MODES, Decoder
 
 DEFAULT = Decoder(64, 64)
@@ -24,12 +25,13 @@ class Reading:
     on_error: str = "skip"
     in_memory: bool | None = None
     workers: int | None = None
+    layout: str = "auto"
     quiet: bool = False
 
     @classmethod
     def of(cls, options: Any, workers: int | None = None, **settings: Any) -> Reading:
         """What options of the same names say."""
-        names = ("image_size", "color", "resize", "on_error")
+        names = ("image_size", "color", "resize", "on_error", "layout")
         values = {name: getattr(options, name, None) for name in names}
         said: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
         return cls(workers=workers, **said, **settings)
@@ -48,8 +50,8 @@ class Reading:
 
     def refuse_for(self, source: str) -> None:
         """UsageError where the command line says how files are read, and `source` has none."""
-        for name in ("image_size", "color", "resize"):
-            if getattr(self, name) is not None:
+        for name in ("image_size", "color", "resize", "layout"):
+            if getattr(self, name) not in (None, "auto"):
                 raise UsageError(
                     f"--{name.replace('_', '-')} is for folders of pictures. The images of "
                     f"'{source}' stay as they are."
@@ -72,6 +74,17 @@ def add_options(command: argparse.ArgumentParser, otherwise: str) -> None:
         "--resize",
         choices=RESIZE_MODES,
         help=f"how pictures of other proportions are made to fit ({otherwise}stretch)",
+    )
+    add_layout(command)
+
+
+def add_layout(command: argparse.ArgumentParser) -> None:
+    """The option on what the folders in a folder are."""
+    command.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        help="what a folder's folders are: classes, or parts, 'train' beside 'val' or 'test', with "
+        "a folder a class in each (default: auto, by their names)",
     )
 
 

@@ -26,11 +26,13 @@ class Settings:
     momentum: float | None = None
     weight_decay: float | None = None
     seed: int = 0
-    validation: float = 0.1
+    validation: float | None = None
+    validation_data: str | None = None
     validation_freq: int = 1
     image_size: list[int] | None = None
     color: str | None = None
     resize: str | None = None
+    layout: str | None = None
     on_error: str = "skip"
     augment: list[str] = field(default_factory=list)
 

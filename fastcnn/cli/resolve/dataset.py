@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,18 @@ from numpy.typing import NDArray
 from fastcnn import data
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.cli.resolve import folder_set
+from fastcnn.cli.resolve.folder_set import TRAIN
+from fastcnn.cli.resolve.image_set import SHARE, ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.datasets import SAMPLE
 from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.datasets.local_file import Labelled, read_labelled
 from fastcnn.data.datasets.local_folder import has_published_files, read_folder
 from fastcnn.data.files.packed import from_packed
-from fastcnn.data.folder import from_folder
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.hdf5.arrays import File
 from fastcnn.hdf5.structures import SIGNATURE
-from fastcnn.utils import messages
 
 PACKED = (".h5", ".hdf5")
 ZIPPED = b"PK\3\4"
@@ -35,22 +34,28 @@ def opened(
     text: str,
     reading: Reading,
     base: Callable[[], Decoder] | None = None,
-    share: float = 0.0,
+    share: float | None = 0.0,
     seed: int = 0,
+    purpose: str = TRAIN,
 ) -> ImageSet:
     """The set that `text` means, with a share of each class held out where that is not 0. What is
     wrong with a folder's files is printed.
 
-    base: gives what makes images of files, as far as `reading` does not say it.
+    base: gives what makes images of files, as far as `reading` does not say it. share: None for
+    that of `image_set.SHARE` where the set has no part for validation. purpose: which parts of a
+    folder that has such are opened, see `folder_set`.
     """
     path = Path(text)
     is_folder = path.is_dir() and text not in (SAMPLE, *KNOWN_SETS)
     published = is_folder and has_published_files(path)
     if is_folder and not published:
-        return _from_folder(text, reading, reading.decoder(base and base()), share, seed)
+        return folder_set.opened(
+            text, reading, reading.decoder(base and base()), share, seed, purpose
+        )
+    share = SHARE if share is None else share
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
-        return _of_dataset(text, from_packed(path, share or None, seed))
+        return folder_set.of_dataset(text, from_packed(path, share or None, seed))
     if published:
         image_set = _from_published(path)
     else:
@@ -77,40 +82,6 @@ def _is(path: Path, begin: bytes, endings: tuple[str, ...]) -> bool:
     """Whether a file's content, or else its name, says that it is of a kind."""
     with open(path, "rb") as file:
         return file.read(len(begin)) == begin or path.suffix.lower() in endings
-
-
-def _from_folder(
-    text: str, reading: Reading, decoder: Decoder, share: float, seed: int
-) -> ImageSet:
-    with warnings.catch_warnings():
-        # Told by the command, in its own words.
-        warnings.filterwarnings("ignore", message="from_folder: ")
-        folder = from_folder(
-            text,
-            (decoder.height, decoder.width),
-            color_mode=decoder.color_mode,
-            resize=decoder.resize,
-            interpolation=decoder.interpolation,
-            validation_split=share or None,
-            seed=seed,
-            on_error=reading.on_error,
-            in_memory=reading.in_memory,
-            workers=reading.workers,
-        )
-    report = (folder if not isinstance(folder, tuple) else folder[0]).report
-    if report.complaint and not reading.quiet:
-        hint = f" `fastcnn data check {text}` names them all." if report.skipped else ""
-        messages.say(f"Note: {report.complaint}{hint}")
-    return _of_dataset(text, folder)
-
-
-def _of_dataset(name: str, images: object) -> ImageSet:
-    """The set of a Dataset, or of a pair of them for training and validation."""
-    train, held = images if isinstance(images, tuple) else (images, None)
-    validation = None if held is None else ImageSubset(held, held.labels)
-    return ImageSet(
-        name, ImageSubset(train, train.labels), None, list(train.class_names), validation
-    )
 
 
 def _named(text: str) -> ImageSet:

@@ -11,6 +11,8 @@ from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder.splitting import split_source
 
 MOST_CLASSES = 1 << 20
+SHARE = 0.1
+"""How much of each class is held out where nothing is said and no image is set aside already."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,16 @@ class ImageSet:
         except ValueError as error:
             raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
         return replace(self, train=part.part(train), validation=part.part(held))
+
+    def validated_on(self, held: ImageSubset, names: list[str], owner: str) -> ImageSet:
+        """The set with other images to validate on, whose classes are `names`; UsageError, in the
+        name of `owner`, where they have one that is not to be learned."""
+        if self.class_names is not None:
+            try:
+                held = held.called(names, self.class_names, f"The validation images '{owner}'")
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+        return replace(self, validation=held)
 
     def by_names(self, names: list[str] | None) -> ImageSet:
         """The set with its classes counted as a model does that calls them `names`."""

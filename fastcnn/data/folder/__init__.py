@@ -30,6 +30,7 @@ def from_folder(
     resize: str = "stretch",
     interpolation: str = "bilinear",
     class_names: Sequence[str] | None = None,
+    layout: str = "auto",
     validation_split: None = None,
     seed: int = 0,
     on_error: str = "raise",
@@ -48,6 +49,7 @@ def from_folder(
     resize: str = "stretch",
     interpolation: str = "bilinear",
     class_names: Sequence[str] | None = None,
+    layout: str = "auto",
     validation_split: float,
     seed: int = 0,
     on_error: str = "raise",
@@ -65,6 +67,7 @@ def from_folder(
     resize: str = "stretch",
     interpolation: str = "bilinear",
     class_names: Sequence[str] | None = None,
+    layout: str = "auto",
     validation_split: float | None = None,
     seed: int = 0,
     on_error: str = "raise",
@@ -85,6 +88,9 @@ def from_folder(
         interpolation: As `Decoder`'s.
         class_names: The classes, such as those of another set, of which some may have no folder
             here; None takes the folders, sorted by name.
+        layout: "classes" takes every folder for a class. "auto" refuses folders that are, or may
+            be, the parts of a set ("train", "val", ...), and sees through a folder that only holds
+            the one with the classes; `class_names` answers that too.
         validation_split: The share of each class that is held out, between 0 and 1; None for none.
         seed: A whole number, at least 0.
         on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves
@@ -115,8 +121,10 @@ def from_folder(
         raise ValueError(f"on_error must be 'raise' or 'skip'. Received {on_error!r}.")
     if in_memory is not None:
         in_memory = arguments.flag("from_folder", "in_memory", in_memory)
+    if layout not in ("auto", "classes"):
+        raise ValueError(f"layout must be 'auto' or 'classes'. Received {layout!r}.")
     _check_texts(path, class_names)
-    listing = list_folder(path, class_names)
+    listing = list_folder(path, class_names, layout)
     if on_error == "raise" and listing.report.skipped:
         first = listing.report.skipped[0]
         raise Unreadable(os.path.join(listing.root, first.path), first.reason)
@@ -137,6 +145,10 @@ def from_folder(
             raise ValueError(
                 f"from_folder: none of the files of '{whole.root}' can be used. {whole.report}"
             )
+    if class_names is None:
+        kept = whole.report.leave_out_classes()
+        for part in parts:
+            part.renumber(kept)
     whole.damage.told()  # the complaint tells it
     if whole.report.complaint:
         listed = " .report lists what was skipped." if whole.report.skipped else ""

@@ -10,18 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn.data.folder.layout import Layout, find_layout
 from fastcnn.data.folder.scan_report import LeftOut, Report
+from fastcnn.data.folder.system_names import is_hidden
 from fastcnn.data.images.file_format import is_shortage
 from fastcnn.utils.naming import printable
-
-SYSTEM = {
-    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
-    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
-    *("__macosx", "network trash folder", "temporary items"),
-    *("$recycle.bin", "recycler", "system volume information", "lost+found", "__pycache__"),
-}
-"""What systems put among pictures: files, folders of disk stations, archives and disks, in lower
-case; besides what begins with a dot."""
 
 
 @dataclass
@@ -43,28 +36,41 @@ class Listing:
     report: Report
 
 
-def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> Listing:
+def list_folder(
+    root: str | os.PathLike[str], class_names: Sequence[str] | None = None, layout: str = "auto"
+) -> Listing:
     """Return the listing of a folder that holds one folder a class.
 
     Files of folders within these belong to the class. A folder without a file is no class, and the
     report names it; so does it what is hidden or a system's own, as `@eaDir` and `__MACOSX`, which
     is passed over. Links are followed; a folder that is reached a second time, as by a link in a
-    loop, is left out.
+    loop, is left out. A folder that only holds the folder with the classes is seen through.
 
     Args:
         root: The folder.
         class_names: Chooses classes and their order, and may name some that have no folder here;
             without it, all folders, sorted by name.
+        layout: "classes" takes every folder for a class, "auto" not those of a set's parts.
 
     Raises:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
-        ValueError: It has no class or no file.
+        ValueError: It has no class or no file, or its folders are, or may be, parts of a set.
     """
     root = os.fspath(root)
     if not os.path.isdir(root):
         kind = NotADirectoryError if os.path.exists(root) else FileNotFoundError
         raise kind(f"from_folder: expected a folder with one folder a class. Received '{root}'.")
+    about_layout = []
+    if class_names is None and layout == "auto":
+        found = find_layout(root)
+        _refuse_parts(found)
+        if found.root != root:
+            about_layout = [
+                f"The classes are those of '{printable(found.root)}', the only folder in "
+                f"'{printable(root)}'; layout='classes' takes that one for a class."
+            ]
+            root = found.root
     walk = _Walk(root)
     folders = walk.class_folders()
     names = _chosen(root, folders, class_names)
@@ -83,7 +89,25 @@ def list_folder(root: str | os.PathLike[str], class_names: Sequence[str] | None 
     walk.skipped.sort(key=lambda left: left.path)
     walk.ignored.sort(key=lambda left: left.path)
     report = Report(printable(root), names, counts, walk.skipped, walk.ignored, empty=empty)
+    report.about_layout = about_layout
     return Listing(root, files, labels, names, report)
+
+
+def _refuse_parts(layout: Layout) -> None:
+    """ValueError where the folders in a folder are parts of a set, or may be."""
+    if layout.doubt:
+        raise ValueError(
+            f"from_folder: '{layout.root}' may hold classes or the parts of a set: {layout.doubt}. "
+            "layout='classes' takes every folder for a class."
+        )
+    if layout.parts:
+        paths = list(layout.parts.values())
+        others = f", and '{paths[1]}' with class_names=train.class_names" if paths[1:] else ""
+        raise ValueError(
+            f"from_folder: '{layout.root}' holds the parts of a set, not its classes. Read each by "
+            f"itself: train = from_folder('{layout.parts['train']}'){others}. layout='classes' "
+            "takes every folder for a class."
+        )
 
 
 def files_under(root: str | os.PathLike[str]) -> list[str]:
@@ -141,7 +165,7 @@ class _Walk:
         """The folders in the root: name as text -> name as it is."""
         folders: dict[str, str] = {}
         for entry in self._entries(""):
-            if _hidden(entry.name):
+            if is_hidden(entry.name):
                 self._ignore(entry.name, "it is hidden or a system's own")
             elif not _told(entry.is_dir):
                 self._ignore(entry.name, "it is in no class's folder")
@@ -174,7 +198,7 @@ class _Walk:
         for entry in self._entries(folder):
             # Made by hand: os.path.join takes as long as all the rest.
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if _hidden(entry.name):
+            if is_hidden(entry.name):
                 self._ignore(path, "it is hidden or a system's own")
             elif _told(entry.is_file):
                 yield path
@@ -231,7 +255,3 @@ def _told(ask: Callable[[], bool]) -> bool:
         if is_shortage(error):
             raise
         return False
-
-
-def _hidden(name: str) -> bool:
-    return name[0] == "." or name.lower() in SYSTEM

@@ -116,6 +116,15 @@ class ImageFolder(FixedAttributes):
         part.damage, part._good = self.damage, self._good[positions]
         return part
 
+    def renumber(self, kept: list[int]) -> None:
+        """Count labels by the classes that the report has kept.
+
+        Args:
+            kept: Their earlier labels, ascending; all that the images have.
+        """
+        self.labels = np.searchsorted(kept, self.labels).astype(np.int32)
+        self.class_names = list(self.report.class_names)
+
     def usable(self) -> ImageFolder:
         """Return the set without the images that turned out to be damaged since it was made."""
         return self if self._good.all() else self.part(np.flatnonzero(self._good))

@@ -65,7 +65,10 @@ class Inspection:
 
 
 def inspect_folder(
-    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, workers: int | None = None
+    path: str | os.PathLike[str],
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    layout: str = "auto",
 ) -> Inspection:
     """Decode every file of a folder with one folder a class, and return what they are like.
 
@@ -73,13 +76,14 @@ def inspect_folder(
         path: The folder.
         max_pixels: Pixels of a picture above which it is refused.
         workers: Threads that decode; None for every core.
+        layout: As `from_folder`'s.
 
     Raises:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
         ValueError: It has no class or no file.
     """
-    listing = list_folder(path)
+    listing = list_folder(path, layout=layout)
     result = Inspection(listing.report)
     decoder = Decoder(SIDE, SIDE, max_pixels=max_pixels)
 

@@ -33,7 +33,9 @@ class Report:
     counts: usable images by label. skipped: files that should be images and cannot be used.
     ignored: what does not count as an image to begin with, such as hidden files. remarked: files
     that are used though something is wrong about them. All three are sorted by path. about_split:
-    sentences about what was held out. empty: folders that hold no file, and so are no classes.
+    sentences about what was held out; about_layout: about where the classes are. empty: folders
+    that hold no file, and so are no classes; unusable: those none of whose files can be used, which
+    are none either.
     """
 
     source: str
@@ -43,7 +45,9 @@ class Report:
     ignored: list[LeftOut] = field(default_factory=list)
     remarked: list[LeftOut] = field(default_factory=list)
     about_split: list[str] = field(default_factory=list)
+    about_layout: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:
@@ -62,6 +66,11 @@ class Report:
                 f"No file in the folder {_listed(self.empty)}: it is no class. class_names=[...] "
                 "keeps a class without images."
             )
+        if self.unusable:
+            notes.append(
+                f"No file that can be used in the folder {_listed(self.unusable)}: it is no class. "
+                "class_names=[...] keeps a class without images."
+            )
         if empty:
             notes.append(
                 f"No image in {_listed(empty)}: the class can be neither learned nor met. Remove "
@@ -71,7 +80,7 @@ class Report:
             notes.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
             )
-        return [*notes, *self.about_split]
+        return [*self.about_layout, *notes, *self.about_split]
 
     @property
     def complaint(self) -> str:
@@ -101,6 +110,16 @@ class Report:
         """
         self.counts[label] -= 1
         insort(self.skipped, left, key=_by_path)
+
+    def leave_out_classes(self) -> list[int]:
+        """Make those that are left without an image no classes; return the labels of the others."""
+        kept = [label for label, count in enumerate(self.counts) if count]
+        self.unusable = [
+            name for name, count in zip(self.class_names, self.counts, strict=True) if not count
+        ]
+        self.class_names = [self.class_names[label] for label in kept]
+        self.counts = [self.counts[label] for label in kept]
+        return kept
 
     def remark(self, left: LeftOut | None, before: LeftOut | None) -> None:
         """Put one remark in the place of another one, or of none.
