@@ -63,14 +63,14 @@ def list_folder(
         raise kind(f"from_folder: expected a folder with one folder a class. Received '{root}'.")
     about_layout = []
     if class_names is None and layout == "auto":
-        found = find_layout(root)
-        _refuse_parts(found)
-        if found.root != root:
+        tree = find_layout(root)
+        _refuse_parts(tree)
+        if tree.root != root:
             about_layout = [
-                f"The classes are those of '{printable(found.root)}', the only folder in "
+                f"The classes are those of '{printable(tree.root)}', the only folder in "
                 f"'{printable(root)}'; layout='classes' takes that one for a class."
             ]
-            root = found.root
+            root = tree.root
     walk = _Walk(root)
     folders = walk.class_folders()
     names = _chosen(root, folders, class_names)

@@ -63,15 +63,15 @@ def find_layout(path: str | os.PathLike[str], expected: str = "auto") -> Layout:
         if len(folders) != 1 or files or not _holds_folders_alone(os.path.join(root, folders[0])):
             break
         root = os.path.join(root, folders[0])
-    found = _parts(root, folders)
+    layout = _parts(root, folders)
     if expected == "parts":
-        if "train" not in found.parts:
+        if "train" not in layout.parts:
             raise ValueError(
                 f"'{root}' must hold a folder 'train' with one folder a class. "
                 f"It holds {_listed(folders) or 'no folder'}."
             )
-        return Layout(root, found.parts, found.unlabelled)
-    return found
+        return Layout(root, layout.parts, layout.unlabelled)
+    return layout
 
 
 def _parts(root: str, folders: list[str]) -> Layout:
