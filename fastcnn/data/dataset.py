@@ -36,15 +36,16 @@ class Dataset(Protocol):
         model.fit(Slides(), epochs=10)
 
     ``indices`` is int64 [n], ``out`` is [n, H, W, C], C-contiguous and to be filled completely, as
-    is seen to in an epoch's first batch; it is used again for a later batch. Four more attributes
+    is seen to in an epoch's first batch; it is used again for a later batch. Five more attributes
     are used where they are there: ``image_shape``, the (H, W, C) of an image, where it is not the
     model's input shape (RandomCrop may make one of the other); ``dtype``, uint8 or float32, what
     ``out`` is to be (float32 where it is missing); ``class_names``, a list of texts by label, which
     `fit` gives to a model that has none, and which else tell how the model counts these classes;
     ``decoder``, a `fastcnn.data.Decoder` that makes an image of a file, which `fit` gives to the
-    model. Three methods are called where they are there: ``on_epoch_begin()`` and
-    ``on_epoch_end()`` around each pass over the images, as Keras does, and ``set_epoch(epoch)``
-    before an epoch of training, as PyTorch's samplers have it.
+    model; ``deterministic``, True where an image is the same whenever it is read, so that `fit` may
+    keep what frozen layers make of it. Three methods are called where they are there:
+    ``on_epoch_begin()`` and ``on_epoch_end()`` around each pass over the images, as Keras does, and
+    ``set_epoch(epoch)`` before an epoch of training, as PyTorch's samplers have it.
 
     ``images`` is called in a background thread, ahead of the step that uses the batch; by one
     thread at a time unless `fit` was asked for more than one of its ``workers``. What it raises

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.graph.unchanging import unchanging
 
 # Ops that can apply ReLU to what they write at no cost.
 TAKES_RELU = ("bias", "local_conv", "conv2d", "matmul", "scale_shift", "add", "max_pool")
@@ -17,8 +18,7 @@ TAKES_RELU = ("bias", "local_conv", "conv2d", "matmul", "scale_shift", "add", "m
 def fuse(program: Program) -> None:
     """Run every pass that applies to the program."""
     fold_zero_padding(program)
-    if not program.training:
-        fold_batch_norm(program)
+    fold_batch_norm(program)
     pool_before_relu(program)
     fuse_residual_add(program)
     fuse_relu(program)
@@ -42,9 +42,13 @@ def fold_zero_padding(program: Program) -> None:
 
 
 def fold_batch_norm(program: Program) -> None:
-    """Convolution or product, then fixed scale and shift: fold both into kernel and bias."""
+    """Convolution or product, then fixed scale and shift: fold both into kernel and bias.
+
+    In training no gradient may have to pass them.
+    """
+    fixed = unchanging(program) if program.training else None
     for op in program.ops:
-        if op.kind != "scale_shift":
+        if op.kind != "scale_shift" or (fixed is not None and op.outputs[0] not in fixed):
             continue
         source, scale, shift = op.inputs
         maker, constants = program.producer(source), program.producer(scale)

@@ -130,8 +130,10 @@ class State:
         return lent.reshape(parameter.shape)
 
     def leave(self, bring_home: Callable[[State], None]) -> None:
-        """Note that another memory holds newer numbers; `bring_home(state)` copies them here."""
+        """Note that another memory holds newer numbers; `bring_home(state)` copies them here. That
+        is a change of them, which counts as one version."""
         self._bring_home = bring_home
+        self.changed()
 
     def come_home(self) -> None:
         """Fetch the numbers from where they are newer, if they are."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastcnn import strategies
 from fastcnn.graph.autodiff import append_backward
 from fastcnn.graph.fusion import drop_unused, fuse
 from fastcnn.graph.losses import append_losses, gradients_of, results_of
 from fastcnn.graph.program import Buffer, Program
+from fastcnn.layers.base import Layer
 from fastcnn.layers.containers import append_trace, lower_network
 from fastcnn.losses import Loss
 from fastcnn.models import lookup
@@ -24,6 +27,7 @@ class Network(Trainer):
         until: str | None = None,
         images: int = 32,
         traced: bool = False,
+        layers: Sequence[Layer] | None = None,
     ) -> Program:
         """Return the network as ops, with the strategies that compute its convolutions; print it.
 
@@ -33,6 +37,7 @@ class Network(Trainer):
             until: The path of a layer, behind which the program stops; None for the last one.
             images: The size of a batch, for which strategies are chosen.
             traced: Whether it ends in the outputs of all layers, side by side.
+            layers: Layers of the model in a row, by themselves; None for all.
 
         Returns:
             The program.
@@ -41,15 +46,21 @@ class Network(Trainer):
             KeyError: No layer has the path `until`.
             ValueError: A layer names a strategy that cannot compute its convolution.
         """
-        program = self._ops(training, fused, until, traced)
+        program = self._ops(training, fused, until, traced, layers)
         strategies.assign(program, images, self.error_bound, self.device, self.precision)
         return program
 
     def _ops(
-        self, training: bool, fused: bool = True, until: str | None = None, traced: bool = False
+        self,
+        training: bool,
+        fused: bool = True,
+        until: str | None = None,
+        traced: bool = False,
+        layers: Sequence[Layer] | None = None,
     ) -> Program:
         whole = traced or until is not None
-        program = lower_network(self.layers, self.input_shape, training, whole)
+        chain = self.layers if layers is None else layers
+        program = lower_network(chain, chain[0].input_shape, training, whole)
         if until is not None:
             program.output = program.outputs_of[until]
         if traced:
@@ -74,7 +85,11 @@ class Network(Trainer):
         return self.program(fused=False, until=path, images=images, traced=path is None)
 
     def program_and_roles(
-        self, kind: str, images: int = 32, loss: Loss | None = None
+        self,
+        kind: str,
+        images: int = 32,
+        loss: Loss | None = None,
+        layers: Sequence[Layer] | None = None,
     ) -> tuple[Program, dict[str, Buffer]]:
         """Return the program of a step and its buffers by role.
 
@@ -82,11 +97,12 @@ class Network(Trainer):
             kind: "train", "test" or "predict".
             images: The size of a batch, for which strategies are chosen.
             loss: One that takes the place of the model's; None for the model's own.
+            layers: Layers of the model in a row, by themselves; None for all.
 
         Returns:
             The program, and its buffers by what they are in it: "output", "gradient", ...
         """
-        program = self._ops(training=kind == "train")
+        program = self._ops(training=kind == "train", layers=layers)
         roles = {"output": program.output}
         if kind != "predict":
             roles |= append_losses(program, loss or self.loss)

@@ -19,7 +19,8 @@ from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
-from fastcnn.models import lookup
+from fastcnn.models import freezing, lookup
+from fastcnn.models.section import Section
 from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
@@ -123,6 +124,23 @@ class Sequential(StoredNetwork):
                 self._engine = devices.make_engine(self, self.device)
             return self._engine
 
+    def split_engines(self, depth: int) -> tuple[Engine, Engine]:
+        """Return engines of two parts of the model, which share its numbers.
+
+        Args:
+            depth: How many layers the first part has.
+
+        Returns:
+            The engine of those layers, and that of the layers behind.
+        """
+        nested_call.refuse()
+        with self.lock:
+            if self._split_engines is None or self._split_engines[0] != depth:
+                base = devices.make_engine(Section(self, 0, depth), self.device)
+                head = devices.make_engine(Section(self, depth), self.device)
+                self._split_engines = depth, base, head
+            return self._split_engines[1:]
+
     def to(self, device: str, precision: str | None = None) -> Sequential:
         """Move to a device; weights, optimizer state and step go along.
 
@@ -142,6 +160,7 @@ class Sequential(StoredNetwork):
         strategies.check_program(self._ops(training=True), device_name)
         with self.lock:
             self._assign(device=device_name, precision=precision, _engine=None)
+            self._split_engines = None
         return self
 
     def _check_first_device(self, asked: str) -> None:
@@ -156,6 +175,9 @@ class Sequential(StoredNetwork):
 
     layer = lookup.layer
     get_layer = lookup.get_layer
+    freeze = freezing.freeze
+    unfreeze = freezing.unfreeze
+    frozen_depth = freezing.frozen_depth
 
     def gradients(
         self, x: object, y: object, sample_weight: object = None
@@ -283,7 +305,7 @@ class Sequential(StoredNetwork):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but the engine, which knows addresses."""
         with self.lock:
-            return {**vars(self), "_engine": None, "lock": None}
+            return {**vars(self), "_engine": None, "_split_engines": None, "lock": None}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, lock=forking.freed_in_child(threading.RLock()))

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from fastcnn import losses
 from fastcnn.graph.problem import Problem
 from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.graph.unchanging import unchanging
 from fastcnn.graph.verifier import problem_of
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.registry import Strategy, kernels_of
@@ -111,19 +112,21 @@ def assign(
 
     Raises ValueError where one that a layer names cannot be had on the device.
     """
-    # The CPU keeps what was made of the weights for as long as they stay.
-    prepared = device == "cpu" and not program.training
+    fixed = unchanging(program)
     for op in program.ops:
         if op.kind in DIRECTION_OF:
             direction = DIRECTION_OF[op.kind]
             problem, wishes = of_op(op)
             wished = wishes[direction]
             check(op.layer, {direction: wished}, problem, device)
+            # The CPU keeps what was made of the weights for as long as they stay; frozen layers
+            # below all trained ones compute the same in training, with the same strategies.
+            at_inference = not program.training or not fixed.isdisjoint(op.outputs)
             choice = choose(
                 *(direction, problem, images, bound, wished),
                 device=device,
                 precision=precision,
-                prepared=prepared,
+                prepared=device == "cpu" and at_inference,
             )
             op.attributes["strategy"], op.attributes["chosen"] = choice
 

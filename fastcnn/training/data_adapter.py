@@ -18,8 +18,9 @@ from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import augment_argument, input_checks, target_checks
 from fastcnn.training.augment_argument import Statistics
-from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
+from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils import arguments, naming
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class FitArguments:
     epochs: int = 1
     steps: int | None = None
     validation_steps: int | None = None
+    keep_features: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,20 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
     names = None if names is None else list(names)
     if fit_arguments.validation_data is not None:
         validation = _validation(model, fit_arguments, transform, model.class_names or names)
+    if fit_arguments.keep_features:
+        _keep_features(train, validation)
     decoder = _decoder(model, x)
     statistics = augment_argument.statistics(model, transform.preprocessing, training)
     return FitData(train, validation, list(transform.preprocessing), names, decoder, statistics)
+
+
+def _keep_features(*passes: ArrayEpochs | StreamEpochs | None) -> None:
+    """Let what frozen layers make of images be kept, where an image is the same in each pass."""
+    for epochs in passes:
+        if isinstance(epochs, ArrayEpochs) and epochs.transform is not None:
+            x, transform = epochs.examples.x, epochs.transform
+            same = isinstance(x, np.ndarray) or getattr(x, "deterministic", False)
+            epochs.keeps_features = same and transform.augment is None and not transform.mixing
 
 
 def _decoder(model: ModelSettings, x: object) -> Decoder | None:

@@ -1,8 +1,8 @@
-"""Passes over examples: which are visited, in what order."""
+"""Passes over examples: which are visited, in what order; those of an iterable are its own affair
+(stream_epochs.py)."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.backends.engine import Engine
 from fastcnn.backends.step import Selection
 from fastcnn.data.dataset import Dataset
 from fastcnn.data.pipeline import epoch_hooks
@@ -19,14 +20,17 @@ from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
-from fastcnn.training import input_checks, target_checks
+from fastcnn.training import feature_cache, input_checks
+from fastcnn.training.feature_cache import FeatureBatch, FeatureCache
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.training.stream_epochs import of_stream
+from fastcnn.utils import settings
 
 if TYPE_CHECKING:
     from fastcnn.data.folder.unreadable_files import Damage
 
-__all__ = ["ArrayEpochs", "StreamEpochs", "prepared", "shuffled"]
+__all__ = ["ArrayEpochs", "prepared", "shuffled"]
 
 
 UNREADABLE = "In training, others of the class stand in; evaluation leaves out what cannot be read."
@@ -38,6 +42,8 @@ class ArrayEpochs:
 
     `transform` is what happens to their images before the step; None means the model's
     preprocessing. `classes` (int64 [n], the class of each of them) asks for balanced sampling.
+    `keeps_features` says that an image is the same in every pass, so that what frozen layers make
+    of it may be kept.
     """
 
     examples: Examples
@@ -45,6 +51,8 @@ class ArrayEpochs:
     transform: Transform | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
+    keeps_features: bool = False
+    _features: FeatureCache | None = field(default=None, init=False)
     _held: bool = field(default=False, init=False)  # whether an engine holds them as they are now
 
     @property
@@ -79,8 +87,81 @@ class ArrayEpochs:
             order = self.indices
         elif self.indices is not None:
             order = self.indices[order]
+        features = self.kept_features(model)
+        if features is not None:
+            return self._of_features(model, features, batch_size, order, epoch, training)
+        return self._of_images(model, model.engine(), batch_size, order, epoch, training)
+
+    def kept_features(self, model: ModelSettings) -> FeatureCache | None:
+        """What is kept of frozen layers, as the model is now; None where nothing can be."""
+        if self.keeps_features:
+            count = len(self.examples)
+            self._features = feature_cache.renewed(self._features, model, count, self.count)
+        return self._features
+
+    def _of_features(
+        self,
+        model: ModelSettings,
+        cache: FeatureCache,
+        batch_size: int,
+        order: NDArray[np.int64] | None,
+        epoch: int,
+        training: bool,
+    ) -> Generator[Any, None, None]:
+        """The batches as features of frozen layers. Images are read for those batches alone of
+        which features are missing; of an image that cannot be read none are kept."""
+        numbers = np.arange(len(self.examples)) if order is None else order
+        parts = [numbers[i : i + batch_size] for i in range(0, len(numbers), batch_size)]
+        ready = [cache.has(part) for part in parts]
+        base, head = model.split_engines(cache.depth)
+        missing = [part for part, there in zip(parts, ready, strict=True) if not there]
+        unread = np.concatenate([numbers[:0], *missing])
+        version = settings.version()
+        with closing(
+            self._of_images(model, base, batch_size, unread, epoch, training)
+        ) as batches_read:
+            for place, part in enumerate(parts):
+                if settings.version() != version:  # a callback may have thawed a layer
+                    version = settings.version()
+                    if model.frozen_depth() < cache.depth:
+                        rest = numbers[place * batch_size :]
+                        engine = model.engine()
+                        yield from self._of_images(model, engine, batch_size, rest, epoch, training)
+                        return
+                if ready[place]:
+                    features, targets = cache.take(part), self._targets(part)
+                else:
+                    batch = next(batches_read, None)
+                    if batch is None:
+                        continue
+                    images, *targets = batch
+                    features = base.predict(images, self.largest(batch_size))
+                    if not self._damaged and len(features) == len(part):
+                        cache.write(part, features)
+                yield FeatureBatch(features, head), *targets
+
+    @property
+    def _damaged(self) -> bool:
+        """Whether batches may hold other images than their numbers say."""
+        folder = self.examples.x
+        return is_image_folder(folder) and folder.damage.count > 0
+
+    def _targets(self, numbers: NDArray[np.int64]) -> list[NDArray[Any] | None]:
+        weight = self.examples.weight
+        return [self.examples.y[numbers], None if weight is None else weight[numbers]]
+
+    def _of_images(
+        self,
+        model: ModelSettings,
+        engine: Engine,
+        batch_size: int,
+        order: NDArray[np.int64] | None,
+        epoch: int,
+        training: bool,
+    ) -> Generator[Batch, None, None]:
+        """The batches for an engine that begins with images."""
         examples, transform = self.examples, self.transform or _of_model(model)
-        engine, x = model.engine(), examples.x
+        x = examples.x
         if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
             by_number = transform.plain or transform.drawable(x.shape[1:])
             if by_number and engine.hold(x, anew=not self._held):
@@ -150,96 +231,6 @@ def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[
         damage.warn(UNREADABLE)
 
 
-class StreamEpochs:
-    """The batches of an iterable, as one pass after the other gives them: in its own order and
-    sizes, checked one by one. `count` is what the last pass came to, None before the first."""
-
-    def __init__(
-        self,
-        stream: Stream,
-        transform: Transform,
-        workers: int | None = None,
-        class_weight: NDArray[np.float32] | None = None,
-    ):
-        self.count: int | None = None
-        self._stream = stream
-        self._transform = transform
-        # One thread at most: an iterable gives one batch after the other.
-        self._workers = 1 if workers is None else min(workers, 1)
-        self._class_weight = class_weight
-
-    @property
-    def once(self) -> bool:
-        """Whether it can be gone through only once, as a generator."""
-        return self._stream.once
-
-    def largest(self, batch_size: int) -> None:
-        """Nothing is known of its batches' sizes: each is planned for by itself."""
-
-    def order(self, seed: int, epoch: int, shuffle: bool) -> None:
-        """An iterable keeps its own order."""
-
-    def batches(
-        self,
-        model: ModelSettings,
-        batch_size: int,
-        order: NDArray[np.int64] | None = None,
-        epoch: int = 0,
-        training: bool = False,
-    ) -> Generator[Batch, None, None]:
-        """The batches of one pass; their size and order are the iterable's own affair."""
-        batches = self._batches(model, epoch)
-        return epoch_hooks.told(self._stream, batches, epoch if training else None)
-
-    def _batches(self, model: ModelSettings, epoch: int) -> Generator[Batch, None, None]:
-        source = enumerate(self._stream)
-        seen = 0
-
-        def prepare(_: int, slot: None) -> Batch | None:
-            nonlocal seen
-            number, examples = next(source, (0, None))
-            if examples is None:
-                return None
-            batch = self._batch(model, examples, number, seen, epoch)
-            seen += len(batch[0])
-            return batch
-
-        slots = [None] * (self._workers + 1)
-        with closing(ahead(prepare, itertools.count(), slots, self._workers)) as prepared:
-            for batch in prepared:
-                if batch is None:
-                    break
-                yield batch
-        self.count = seen
-
-    def _batch(
-        self,
-        model: ModelSettings,
-        batch: tuple[object, object, object],
-        number: int,
-        seen: int,
-        epoch: int,
-    ) -> Batch:
-        name, transform = f"{self._stream.name}: batch {number}: ", self._transform
-        x = input_checks.image_array(model, batch[0], f"{name}x", transform)
-        if not number:
-            transform.check_values(x)
-        y = target_checks.labels(model, batch[1], len(x), f"{name}y", one_hot=True)
-        weight = target_checks.sample_weight(batch[2], len(x), f"{name}weights")
-        if self._class_weight is not None:
-            by_class = self._class_weight[target_checks.classes(model, y)]
-            weight = by_class if weight is None else weight * by_class
-        return transform.mixed(_of_stream(transform, x, seen, epoch), y, weight, epoch, number)
-
-
-def _of_stream(transform: Transform, x: NDArray[Any], seen: int, epoch: int) -> NDArray[Any]:
-    """The images of a stream's batch as the network sees them, perhaps in x's own memory."""
-    if transform.plain:
-        return np.ascontiguousarray(x, np.float32)
-    out = np.empty((len(x), *transform.augmented_shape(x.shape[1:])), np.float32)
-    return transform.apply(x, np.arange(seen, seen + len(x), dtype=np.int64), epoch, out)
-
-
 def prepared(
     model: ModelSettings, images: NDArray[Any] | Dataset, batch_size: int
 ) -> Generator[NDArray[Any], None, None]:
@@ -264,7 +255,7 @@ def _prepared_stream(model: ModelSettings, stream: Stream) -> Generator[NDArray[
     transform = _of_model(model)
     for number, (batch, _, _) in enumerate(stream):
         x = input_checks.image_array(model, batch, f"{stream.name}: batch {number}: x", transform)
-        yield _of_stream(transform, x, 0, 0)
+        yield of_stream(transform, x, 0, 0)
 
 
 def _of_model(model: ModelSettings) -> Transform:

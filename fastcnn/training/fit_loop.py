@@ -14,10 +14,11 @@ from fastcnn.callbacks.history import History
 from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
-from fastcnn.training.epoch_iterator import StreamEpochs
+from fastcnn.training.feature_cache import engine_of
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
 from fastcnn.training.steps_per_epoch import Epochs, Stepped
+from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils.interrupt import Interrupt
 
 
@@ -180,7 +181,8 @@ class Fit:
                     with model.lock:  # the results are overwritten by the next step
                         if model.loss is not self.loss:
                             self._check_loss()
-                        tally.add(model.engine().train(x, y, weight, capacity), y, weight)
+                        engine, images = engine_of(model, x)
+                        tally.add(engine.train(images, y, weight, capacity), y, weight)
                 except ArithmeticError as error:
                     self._fail(error, epoch, step)
                     return False
@@ -248,7 +250,8 @@ def test_pass(
             for hook in begin:
                 hook(step, {})
             with model.lock:  # the results are overwritten by the next step
-                tally.add(model.engine().test(x, y, weight, capacity), y, weight)
+                engine, images = engine_of(model, x)
+                tally.add(engine.test(images, y, weight, capacity), y, weight)
             for hook in end:
                 hook(step, tally.logs())
             if clock() >= due:

@@ -15,8 +15,9 @@ from fastcnn.data.dataset import is_dataset
 from fastcnn.layers import BatchNormalization, Normalization, Rescaling
 from fastcnn.layers.window_remainder import unread_in, unread_words
 from fastcnn.training import target_checks
-from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
+from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils.training_warning import warn
 
 SCALING_LAYERS = (Rescaling, Normalization, BatchNormalization)

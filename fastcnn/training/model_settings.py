@@ -62,6 +62,7 @@ class ModelSettings(Settings, ABC):
         self._loss: Loss | None = None
         self._metrics: list[Metric] = []
         self._engine: Engine | None = None
+        self._split_engines: tuple[int, Engine, Engine] | None = None  # the first layers' number
         self._plans = 0  # how often they were asked to be made anew
         self.name = name
         self.seed = seed
@@ -84,6 +85,15 @@ class ModelSettings(Settings, ABC):
     @abstractmethod
     def engine(self) -> Engine:
         """Return the engine that runs this model, made on first use."""
+
+    @abstractmethod
+    def split_engines(self, depth: int) -> tuple[Engine, Engine]:
+        """Return the engines of the first `depth` layers by themselves and of those behind."""
+
+    @abstractmethod
+    def frozen_depth(self) -> int:
+        """Return how many layers at the beginning give the same for an image while the others are
+        trained; 0 where none of them has weights."""
 
     @abstractmethod
     def get_config(self) -> dict[str, object]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.data.pipeline.transform import Batch
-from fastcnn.training.epoch_iterator import ArrayEpochs, StreamEpochs
+from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils import arguments
 
 

@@ -27,9 +27,11 @@ from fastcnn.training import (
     progress,
 )
 from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
+from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
+from fastcnn.utils.aligned_memory import bytes_text
 
 USUAL_BATCH = 32
 
@@ -64,6 +66,7 @@ class Trainer(BatchTrainer):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_freq: int | Collection[int] = 1,
+        keep_features: bool = True,
     ) -> History:
         """Train the model, up to epoch number `epochs`.
 
@@ -115,6 +118,10 @@ class Trainer(BatchTrainer):
             validation_steps: Batches of the validation data that are taken.
             validation_freq: How many epochs pass between validations, or the epochs, counted from
                 1, to validate after; values that an epoch lacks are NaN in the history.
+            keep_features: Whether what frozen layers at the beginning make of an image is kept from
+                epoch to epoch, in up to a quarter of the free memory, where nothing random stands
+                before or between them: no `augment`, no dropout, and images of arrays, folders and
+                packed files, or of a Dataset that is `deterministic`. The bits are the same.
 
         Returns:
             The history: `history` by name, a value an epoch.
@@ -155,6 +162,7 @@ class Trainer(BatchTrainer):
             epochs=plan.epochs - plan.first,
             steps=steps,
             validation_steps=measured,
+            keep_features=arguments.flag("fit", "keep_features", keep_features),
         )
         fit_data = data_adapter.make(self, fit_arguments)
         callback_list = CallbackList(input_checks.callbacks(callbacks))
@@ -171,6 +179,8 @@ class Trainer(BatchTrainer):
                 return history
         if verbose and timing_cache.any_known():
             _tell_measured(self, images, verbose)
+        if verbose and isinstance(fit_data.train, ArrayEpochs):
+            _tell_kept(self, fit_data.train, verbose)
         augment_argument.hand_over(fit_data.statistics)
         self.preprocessing = fit_data.preprocessing
         if self.class_names is None:
@@ -304,4 +314,15 @@ def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
         progress.make(verbose).note(
             f"Strategies: {len(others)} of {len(chosen)} are not the estimated ones, but the "
             "fastest measured on this machine. summary() shows them, pin_strategies() keeps them."
+        )
+
+
+def _tell_kept(model: Trainer, train: ArrayEpochs, verbose: str | int) -> None:
+    """Say what is computed once for each image, since nothing in it is trained."""
+    features = train.kept_features(model)
+    if features is not None:
+        last = model.layers[features.depth - 1].name
+        progress.make(verbose).note(
+            f"Layers up to '{last}' are frozen: what they make of an image is computed once, and "
+            f"kept until the training ends ({bytes_text(features.bytes_an_image * train.count)})."
         )

@@ -90,6 +90,8 @@ class DeviceState:
     def _stepped(self) -> None:
         """Note that the device's numbers are newer now; the host fetches them when it asks."""
         self._state.leave(self._fetch)
+        if self._version is not None:
+            self._version += 1  # what the step changed is here
         if self._state.lent:
             self._state.come_home()  # somebody holds a view that must show them
 

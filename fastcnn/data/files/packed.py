@@ -59,6 +59,7 @@ class PackedImages(FixedAttributes):
     """
 
     dtype = np.uint8
+    deterministic = True
 
     def __init__(self, path: PathLike) -> None:
         self._file = File(path)

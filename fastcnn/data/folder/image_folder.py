@@ -64,6 +64,7 @@ class ImageFolder(FixedAttributes):
     """
 
     dtype = np.uint8
+    deterministic = True
 
     def __init__(
         self, listing: Listing, decoder: Decoder, on_error: str, workers: int | None = None

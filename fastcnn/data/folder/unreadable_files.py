@@ -30,6 +30,11 @@ class Damage:
         self._untold: list[LeftOut] = []
         self._remarks: dict[str, LeftOut] = {}
 
+    @property
+    def count(self) -> int:
+        """How many files cannot be used."""
+        return len(self._reasons)
+
     def add(self, name: str, reason: str) -> None:
         """Take a file out of those that can be used.
 

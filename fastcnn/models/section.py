@@ -1,0 +1,80 @@
+"""Some layers of a model, as an engine runs them: from one layer to another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from fastcnn.graph.parameter import Parameter
+from fastcnn.graph.program import Buffer, Program
+from fastcnn.graph.state import State
+from fastcnn.layers.base import Layer
+from fastcnn.losses import Loss
+from fastcnn.models.network import Network
+from fastcnn.optimizers import Optimizer
+
+
+class Section:
+    """The layers of a model from number `first` on, up to number `end`; a `StepSpec`.
+
+    Numbers, settings and lock are the model's own, so that a step of a section that holds all its
+    trained layers is a step of the model. The images of a program are what the layer before hands
+    on.
+
+    Args:
+        model: The model.
+        first: The number of the first layer.
+        end: That of the layer behind the last one; None for all.
+    """
+
+    def __init__(self, model: Network, first: int, end: int | None = None):
+        self._model = model
+        self.layers: Sequence[Layer] = model.layers[first:end]
+        self.output_shape = self.layers[-1].output_shape
+
+    @property
+    def state(self) -> State:
+        return self._model.state
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        return self._model.lock
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        return self._model.parameters
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self._model.optimizer
+
+    @property
+    def loss(self) -> Loss:
+        return self._model.loss
+
+    @property
+    def seed(self) -> int:
+        return self._model.seed
+
+    @property
+    def precision(self) -> str:
+        return self._model.precision
+
+    def penalty(self) -> float:
+        """Return the sum of the regularizers' penalties, of all layers of the model."""
+        return self._model.penalty()
+
+    def plan_key(self, kind: str) -> tuple[object, ...]:
+        """Return all that the plan of a program of a kind is made from and that may change."""
+        return self._model.plan_key(kind)
+
+    def program_and_roles(self, kind: str, images: int) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program of a kind for batches of `images`, and its buffers by role."""
+        return self._model.program_and_roles(kind, images, layers=self.layers)
+
+    def layer_program(self, path: str | None, images: int) -> Program:
+        """Return the program that ends in the outputs of a layer, or of all; not fused."""
+        traced = path is None
+        return self._model.program(
+            fused=False, until=path, images=images, traced=traced, layers=self.layers
+        )
