@@ -24,7 +24,7 @@ from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.conv import STRATEGIES
 from fastcnn.kernels.cpu.costs import CpuCosts
 from fastcnn.kernels.cpu.gemm import tiled
-from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.strategies import ERROR_BOUND, choose
 
 FACTORS = (0.25, 0.5, 0.7, 0.85, 1.2, 1.4, 2.0, 4.0)  # by which a number is varied

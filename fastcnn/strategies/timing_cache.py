@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu.runtime.compile_cache import source_stamp
-from fastcnn.kernels.cpu.simd import register_tile
+from fastcnn.kernels.cpu.simd import vector_unit
 from fastcnn.kernels.registry import FLOAT32
 from fastcnn.utils import atomic_file, forking, messages, system, trust
 from fastcnn.utils.threads import num_threads
@@ -196,7 +196,7 @@ def _described(entries: Entries, device: str) -> dict[str, object]:
 
 def _head(device: str) -> dict[str, object]:
     if device == "cpu":
-        name, bits = system.processor(), 32 * register_tile.LANES
+        name, bits = system.processor(), 32 * vector_unit.LANES
     else:
         from fastcnn.kernels.cuda.runtime.device import device_name
 

@@ -49,6 +49,8 @@ CPU_ONLY = {
     "runtime.code": "kernels, tiles and the executor are compiled alike; a GPU has kernels alone",
     "gemm.panels": "lays large matrices out for vectors",
     "simd.register_tile": "LLVM vectors",
+    "simd.memory": "LLVM vectors",
+    "simd.vector_unit": "LLVM vectors",
     "runtime.kernel_timer": "counts a CPU's cycles",
     "simd.vector": "LLVM vectors",
     "simd.winograd_transform": "emits the transforms as LLVM vectors; a GPU's are plain Python",

@@ -26,7 +26,7 @@ from fastcnn.kernels.cpu.layout import pad_image
 from fastcnn.kernels.cpu.nn import activation_functions
 from fastcnn.kernels.cpu.nn.activation import add, affine
 from fastcnn.kernels.cpu.nn.pooling import average_pool, max_pool
-from fastcnn.kernels.cpu.simd.register_tile import VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import VECTOR_BYTES
 
 WORTH_SHARING = 1_000_000  # multiply-adds of one image above which threads share it
 WORTH_A_BAND = 1_000_000  # multiply-adds of one more than the fewest

@@ -96,14 +96,14 @@ def describe() -> dict[str, Any]:
     """All of it, as `fastcnn info` reports it."""
     import fastcnn
     from fastcnn import devices
-    from fastcnn.kernels.cpu.simd import register_tile
+    from fastcnn.kernels.cpu.simd import vector_unit
 
     return {
         "processor": processor(),
         "system": platform.platform(),
         "cores": cores(),
         "threads": fastcnn.num_threads(),
-        "vector_bits": 32 * register_tile.LANES,
+        "vector_bits": 32 * vector_unit.LANES,
         "caches": caches(),
         "kernel_cache": kernel_cache(),
         "cuda": devices.describe_cuda(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 
 class CpuCosts(NamedTuple):

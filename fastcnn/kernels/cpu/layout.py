@@ -7,7 +7,6 @@ import numpy as np
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
     copy,
@@ -19,6 +18,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     transpose,
     where_larger,
 )
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.shared import border
 
 PAD = record(

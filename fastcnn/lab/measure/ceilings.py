@@ -16,7 +16,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastcnn.kernels.cpu.runtime import blas_threads
-from fastcnn.kernels.cpu.simd import register_tile
+from fastcnn.kernels.cpu.simd import vector_unit
+from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.lab.results import Ceilings
 from fastcnn.utils.aligned_memory import vector_zeros
 from fastcnn.utils.threads import num_threads
@@ -25,7 +26,7 @@ SGEMM_SIZE = 2048
 COPIED = 256 << 20  # bytes of each of the two arrays: beyond most caches
 ROUNDS = 1 << 17  # of multiply-adds on every chain: about a millisecond
 PACE = 0.05  # seconds for one sample of one ceiling, one call at least
-CHAINS = register_tile.REGISTERS - 4  # independent sums, so that no multiply-add waits for another
+CHAINS = vector_unit.REGISTERS - 4  # independent sums, so that no multiply-add waits for another
 
 
 class Sampler:
@@ -36,7 +37,7 @@ class Sampler:
         generator = np.random.default_rng(0)
         self._a, self._b = generator.random((2, SGEMM_SIZE, SGEMM_SIZE), np.float32)
         self._product = np.empty_like(self._a)
-        self._chains = [vector_zeros(CHAINS * register_tile.LANES) for _ in range(self.threads)]
+        self._chains = [vector_zeros(CHAINS * vector_unit.LANES) for _ in range(self.threads)]
         self._best = {"sgemm_gflops": 0.0, "fma_gflops": 0.0, "copy_gbytes": 0.0}
         _compiled()
 
@@ -52,7 +53,7 @@ class Sampler:
         with blas_threads.limited(self.threads):
             self._keep("sgemm_gflops", 2 * SGEMM_SIZE**3, self._multiply)
         with ThreadPoolExecutor(self.threads) as pool:
-            flops = 2 * CHAINS * register_tile.LANES * ROUNDS * self.threads
+            flops = 2 * CHAINS * vector_unit.LANES * ROUNDS * self.threads
             self._keep("fma_gflops", flops, lambda: self._on_all(pool, self._add, self._chains))
             self._copy(pool)
 
@@ -95,13 +96,13 @@ def _emitted(typing: Any, rounds: Any, address: Any) -> Any:
         rounds, address = arguments
         fma = cgutils.get_or_insert_function(
             builder.module,
-            ir.FunctionType(register_tile.VECTOR, [register_tile.VECTOR] * 3),
-            f"llvm.fma.v{register_tile.LANES}f32",
+            ir.FunctionType(vector_unit.VECTOR, [vector_unit.VECTOR] * 3),
+            f"llvm.fma.v{vector_unit.LANES}f32",
         )
-        memory = register_tile.Memory(builder, register_tile.INT64(register_tile.LANES))
-        places = [chain * register_tile.VECTOR_BYTES for chain in range(CHAINS)]
+        memory = Memory(builder, vector_unit.INT64(vector_unit.LANES))
+        places = [chain * vector_unit.VECTOR_BYTES for chain in range(CHAINS)]
         sums = [cgutils.alloca_once_value(builder, memory.load(address, at)) for at in places]
-        half = ir.Constant(register_tile.VECTOR, [0.5] * register_tile.LANES)
+        half = ir.Constant(vector_unit.VECTOR, [0.5] * vector_unit.LANES)
         with cgutils.for_range(builder, rounds):
             for total in sums:
                 builder.store(builder.call(fma, [builder.load(total), half, half]), total)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from fastcnn.kernels.cpu.simd import register_tile
+from fastcnn.kernels.cpu.simd import vector_unit
 from fastcnn.lab.measure import gpu_ceilings
 from fastcnn.lab.measure.ceilings import Sampler
 from fastcnn.lab.measure.peer import Peer
@@ -98,7 +98,7 @@ def described(
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "threads": num_threads(),
-        "vector_bits": 32 * register_tile.LANES,
+        "vector_bits": 32 * vector_unit.LANES,
         "versions": versions,
         "device": device,
         "precision": precision,

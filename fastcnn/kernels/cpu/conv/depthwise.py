@@ -38,7 +38,7 @@ from fastcnn.kernels.cpu.conv.depthwise_kernels import (
 )
 from fastcnn.kernels.cpu.runtime.kernel import Kernel
 from fastcnn.kernels.cpu.simd.depthwise_tile import PIXELS, UNROLLED
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.shared.axis import Axis, axis_of, backward_axes, geometry
 
 ROWS, VECTORS = 16, 16  # of an image that are worked on together, to stay near

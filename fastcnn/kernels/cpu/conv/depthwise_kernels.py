@@ -6,8 +6,8 @@ from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.depthwise_tile import TAPS, make_gradient, make_sums
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, store
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 DEPTHWISE = record(
     *("x", "kernel", "bias", "y"),

@@ -32,7 +32,7 @@ from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
 from fastcnn.kernels.cpu.gemm.panels import multiply
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 WORTH_PANELS = 56  # channels from which copies of dy's panels pay: four heights of a tile

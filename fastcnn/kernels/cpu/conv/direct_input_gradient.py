@@ -25,8 +25,8 @@ from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load_between, splat, store
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # A grid, which computes the columns of one image row, and where they go.
 COLUMNS = record(

@@ -42,7 +42,7 @@ from fastcnn.kernels.cpu.conv.im2col_columns import (
 )
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # Bytes of columns and dy that every tile of the kernel's gradient goes through before the next: a
 # tile reads down the columns, numbers far apart, which stay near for the next tile.

@@ -15,8 +15,8 @@ from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, copy, fill, load, load_between, splat, store
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.kernels.shared.problem_sizes import window_sizes
 
 # `runs` pieces of `run` floats each make one row of a window: KW * C numbers that lie together in

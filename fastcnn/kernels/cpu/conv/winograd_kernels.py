@@ -13,8 +13,8 @@ from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
 from fastcnn.kernels.shared.winograd import FORMS, matrices
 

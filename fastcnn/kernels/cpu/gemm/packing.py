@@ -7,7 +7,7 @@ from math import ceil
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, Address, Calls, Region
 from fastcnn.kernels.cpu.layout import copy_rows, pack_kernel, pad_image
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 
 def padded_source(calls: Calls, problem: Problem, x: Region) -> Region:

@@ -19,7 +19,7 @@ from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.layout import pack_tap
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # A grid and its right side: element (i, o) of inner x columns lies at matrix + 4 * (i * s_i + o *
 # s_o); `panel` is where each part finds room for `depth` rows of its columns. `added` says that the

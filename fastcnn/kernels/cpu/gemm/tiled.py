@@ -26,14 +26,8 @@ from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
-from fastcnn.kernels.cpu.simd.register_tile import (
-    LANES,
-    TALLEST,
-    VECTOR_BYTES,
-    WIDEST,
-    sets_of_sums,
-    tile_rows,
-)
+from fastcnn.kernels.cpu.simd.register_tile import TALLEST, WIDEST, sets_of_sums, tile_rows
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # All strides are in bytes. Rows lie on two loops: a_outer and a_inner are from one row of A to the
 # next on the outer and on the inner one. `split` says which loop the parts of a batch-wide call

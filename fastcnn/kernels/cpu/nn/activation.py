@@ -7,9 +7,9 @@ import numpy as np
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, longs, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add as vector_add
 from fastcnn.kernels.cpu.simd.vector import fma, load, splat, store, where_larger
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.kernels.shared.losses import softmax as softmax_row
 
 SOFTMAX = record("x", "y", "rows", "columns")

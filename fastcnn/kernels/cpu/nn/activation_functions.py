@@ -15,7 +15,6 @@ from fastcnn.kernels.cpu.nn.curves import FORMULAS
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
     load,
@@ -25,6 +24,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     where_larger,
     where_smaller,
 )
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 VALUE = record("x", "y", "size")
 VALUE_OF_TWO = record("x", "y", "size", "constant")

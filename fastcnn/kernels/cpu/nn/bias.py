@@ -6,7 +6,8 @@ from fastcnn.kernels.call import BATCH, IMAGE, Calls, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.gemm.tiled import grid_values, tiles
 from fastcnn.kernels.cpu.layout import fold_gradient
-from fastcnn.kernels.cpu.simd.register_tile import LANES, WIDEST
+from fastcnn.kernels.cpu.simd.register_tile import WIDEST
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 
 def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Region) -> None:

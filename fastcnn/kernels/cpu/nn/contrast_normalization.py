@@ -13,7 +13,6 @@ import numpy as np
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
     fma,
@@ -23,6 +22,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     store,
     sum_of_lanes,
 )
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 PIXEL_MEANS = record("x", "factor", "means", "pixels", "channels")
 BLUR = record("x", "table", "y", "outer", "length", "inner", "window")

@@ -14,7 +14,7 @@ from fastcnn.kernels.call import BATCH, BLOCK, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.panels import multiply
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_INNER, grid_values, tiles
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 BLOCK_ROWS = 8  # images of a block, for which tiles are chosen
 LARGE = 512 << 10  # bytes of a kernel that should be read once a batch

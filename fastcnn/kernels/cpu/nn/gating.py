@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, store
 from fastcnn.kernels.cpu.simd.vector import multiply as vector_multiply
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 MULTIPLY = record("x", "gate", "y", "pixels", "channels")
 PRODUCT_SUMS = record("x", "dy", "sums", "pixels", "channels")

@@ -16,7 +16,6 @@ from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
     first_lanes,
@@ -27,6 +26,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     store,
     sum_of_lanes,
 )
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 SIZES = ("rows", "pixels", "groups", "width")
 GROUP_NORM = record("x", "gamma", "beta", "y", "moments", *SIZES, "epsilon")

@@ -18,8 +18,8 @@ from fastcnn.kernels.cpu.nn.curves import exp
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import fma, load, load_between, multiply, splat, store
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 WINDOW = ("pixels", "channels", "before", "after", "share", "beta", "k")
 RESPONSE_NORM = record("x", "y", *WINDOW)

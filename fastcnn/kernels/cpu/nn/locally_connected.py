@@ -22,7 +22,7 @@ from fastcnn.kernels.cpu.conv.im2col_columns import (
 from fastcnn.kernels.cpu.gemm.packing import packed_matrix
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_values, tiles
 from fastcnn.kernels.cpu.nn.dense import BLOCK_ROWS
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 MOST_PARTS = 32
 

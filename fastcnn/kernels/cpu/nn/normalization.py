@@ -17,8 +17,8 @@ from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, multiply, splat, store, where_larger
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 MOMENTS = record("x", "partial", "pixels", "channels")
 MERGE = record(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import (
     add,
     load,
@@ -19,6 +18,7 @@ from fastcnn.kernels.cpu.simd.vector import (
     where_equal,
     where_larger,
 )
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 GEOMETRY = (
     *("height", "width", "channels", "out_height", "out_width"),

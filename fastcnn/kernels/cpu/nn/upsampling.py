@@ -7,8 +7,8 @@ import numpy as np
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import record_at
-from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.cpu.simd.vector import fma, load, multiply, splat, store
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.kernels.shared import upsampling
 
 SIZES = ("height", "width", "channels", "scale_h", "scale_w", "linear")

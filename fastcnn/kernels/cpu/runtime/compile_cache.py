@@ -28,7 +28,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 
 from fastcnn.kernels import code_cache, code_file
-from fastcnn.kernels.cpu.simd import register_tile
+from fastcnn.kernels.cpu.simd import vector_unit
 from fastcnn.utils import forking, system
 
 # A child must be able to compile: no other thread does so while the process forks. Numba takes its
@@ -67,7 +67,7 @@ def source_stamp(device: str) -> str:
     """Return a digest of a device's kernels' sources and of what else machine code depends on."""
     versions = numba.__version__, llvmlite.__version__, str(sys.implementation.cache_tag)
     options = [f"{name}={vars(numba.config).get(name)}" for name in OPTIONS]
-    unit = str(register_tile.LANES), str(register_tile.REGISTERS)
+    unit = str(vector_unit.LANES), str(vector_unit.REGISTERS)
     without = f"kernels/{OTHER_DEVICE[device]}"
     return code_cache.digest(ROOMS, without, *versions, *options, *unit)
 

@@ -24,7 +24,7 @@ from fastcnn.kernels import code_cache, code_file
 from fastcnn.kernels.code_file import CodeFile
 from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.runtime.compile_cache import cache_directory, source_stamp
-from fastcnn.kernels.cpu.simd.register_tile import LANES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
 
 class ObjectCode(Code):

@@ -17,7 +17,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastcnn.kernels.cpu.simd.register_tile import (
+from fastcnn.kernels.cpu.simd.memory import Memory
+from fastcnn.kernels.cpu.simd.register_tile import field_offsets
+from fastcnn.kernels.cpu.simd.vector_unit import (
     FLOAT,
     INT32,
     INT64,
@@ -25,8 +27,6 @@ from fastcnn.kernels.cpu.simd.register_tile import (
     POINTER,
     VECTOR,
     VECTOR_BYTES,
-    Memory,
-    field_offsets,
     splat_lanes,
 )
 
@@ -75,10 +75,13 @@ class _Code:
         return self.builder.asm(kind, "", "=r,0", [self.builder.add(value, by)], False)
 
     def load(self, address: ir.Value) -> ir.Value:
-        return (self._memory.load_last if self._narrow else self._memory.load)(address, 0)
+        return (self._memory.load_last if self._narrow else self._memory.load)(address)
 
     def store(self, value: ir.Value, address: ir.Value) -> None:
-        (self._memory.store_last if self._narrow else self._memory.store)(value, address, 0)
+        if self._narrow:
+            self._memory.store_last([value], [address])
+        else:
+            self._memory.store(value, address)
 
     def prefetch(self, address: ir.Value, step: ir.Value, count: int, write: int) -> None:
         """Ask for `count` cache lines, `step` bytes apart, before they are needed."""

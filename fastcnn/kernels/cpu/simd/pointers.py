@@ -11,7 +11,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastcnn.kernels.cpu.simd.register_tile import INT64, POINTER, TILE_TYPE
+from fastcnn.kernels.cpu.simd.register_tile import TILE_TYPE
+from fastcnn.kernels.cpu.simd.vector_unit import INT64, POINTER
 
 
 def _emit_array(

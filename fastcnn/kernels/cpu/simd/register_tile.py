@@ -1,6 +1,6 @@
-"""Vectors from Python: the CPU's vector width and the register tile.
+"""The register tile, the heart of the engine.
 
-The register tile is the heart of the engine. It holds M rows x V vectors of a result in registers
+It holds M rows x V vectors of a result in registers
 and runs through the inner dimension:
 
     C[m, :] = sum over k of A[m, k] * B[k, :]        m < M, V * LANES columns
@@ -14,40 +14,24 @@ vector code, since no loop that a compiler vectorises by itself keeps 28 accumul
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-FLOAT = ir.FloatType()
-INT32, INT64 = ir.IntType(32), ir.IntType(64)
-POINTER = ir.IntType(8).as_pointer()
+from fastcnn.kernels.cpu.simd.memory import Memory
+from fastcnn.kernels.cpu.simd.vector_unit import (
+    FLOAT,
+    INT64,
+    LANES,
+    POINTER,
+    REGISTERS,
+    VECTOR,
+    VECTOR_BYTES,
+    splat_lanes,
+)
 
-
-def _vector_unit() -> tuple[int, int]:
-    """Return (floats per vector, vector registers) of this CPU."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        unit = 16, 32
-    elif features.get("avx2") and features.get("fma"):
-        unit = 8, 16
-    elif llvm.get_process_triple().startswith(("aarch64", "arm64")):
-        unit = 4, 32
-    else:
-        unit = 4, 16
-    lanes, registers = unit
-    asked = int(os.environ.get("FASTCNN_LANES", lanes))
-    # Narrower vectors stand for a CPU that has no wider ones, and half as many registers.
-    return (asked, 16) if asked < lanes else (lanes, registers)
-
-
-LANES, REGISTERS = _vector_unit()
-VECTOR_BYTES = 4 * LANES
-VECTOR = ir.VectorType(FLOAT, LANES)
-MASK = ir.VectorType(ir.IntType(1), LANES)
 # `void tile(grid, a, b, c, bias)`: addresses of a record, of numbers, and of a bias or 0.
 TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
 WIDEST = 2  # vectors in a tile at most
@@ -75,13 +59,6 @@ def _zeros() -> ir.Constant:
     return ir.Constant(VECTOR, [0.0] * LANES)
 
 
-def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
-    """Emit a vector with the same number in all lanes."""
-    empty = ir.Constant(vector, ir.Undefined)
-    lanes = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
-    return builder.shuffle_vector(builder.insert_element(empty, scalar, INT32(0)), empty, lanes)
-
-
 def _opaque(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """Return a number of which LLVM is to know nothing, at no cost.
 
@@ -97,48 +74,6 @@ def _llvm_function(
 ) -> ir.Function:
     kind = ir.FunctionType(result, parameters)
     return cgutils.get_or_insert_function(builder.module, kind, name)
-
-
-class Memory:
-    """Loads and stores of vectors at integer addresses, the last one of a row under a mask."""
-
-    def __init__(self, builder: ir.IRBuilder, lanes_in_last: ir.Value):
-        self.builder = builder
-        numbers = ir.VectorType(INT32, LANES)
-        limit = splat_lanes(builder, builder.trunc(lanes_in_last, INT32), numbers)
-        self.mask = builder.icmp_signed("<", ir.Constant(numbers, list(range(LANES))), limit)
-        suffix = f"v{LANES}f32.p0"
-        vector_pointer = VECTOR.as_pointer()
-        self._load = _llvm_function(
-            builder, f"llvm.masked.load.{suffix}", VECTOR, vector_pointer, INT32, MASK, VECTOR
-        )
-        self._store = _llvm_function(
-            builder,
-            f"llvm.masked.store.{suffix}",
-            ir.VoidType(),
-            VECTOR,
-            vector_pointer,
-            INT32,
-            MASK,
-        )
-
-    def _pointer(self, address: ir.Value, offset: int) -> ir.Value:
-        moved = self.builder.add(address, INT64(offset)) if offset else address
-        return self.builder.inttoptr(moved, VECTOR.as_pointer())
-
-    def load(self, address: ir.Value, offset: int = 0) -> ir.Value:
-        return self.builder.load(self._pointer(address, offset), align=4)
-
-    def load_last(self, address: ir.Value, offset: int) -> ir.Value:
-        pointer = self._pointer(address, offset)
-        return self.builder.call(self._load, [pointer, INT32(4), self.mask, _zeros()])
-
-    def store(self, value: ir.Value, address: ir.Value, offset: int) -> None:
-        self.builder.store(value, self._pointer(address, offset), align=4)
-
-    def store_last(self, value: ir.Value, address: ir.Value, offset: int) -> None:
-        pointer = self._pointer(address, offset)
-        self.builder.call(self._store, [value, pointer, INT32(4), self.mask])
 
 
 def _loop(
@@ -338,11 +273,13 @@ def _store_sums(
     flag = builder.icmp_signed("!=", relu, INT64(0))
     floor = builder.select(flag, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
     floors = splat_lanes(builder, floor, VECTOR)
+    sums = [builder.select(builder.fcmp_ordered("<", sum_, floors), floors, sum_) for sum_ in sums]
+    last = VECTOR_BYTES * (width - 1)
     for index, value in enumerate(sums):
         row, v = divmod(index, width)
-        value = builder.select(builder.fcmp_ordered("<", value, floors), floors, value)
-        store = memory.store_last if v == width - 1 else memory.store
-        store(value, c_rows[row], VECTOR_BYTES * v)
+        if v < width - 1:
+            memory.store(value, c_rows[row], VECTOR_BYTES * v)
+    memory.store_last(sums[width - 1 :: width], [builder.add(row, INT64(last)) for row in c_rows])
 
 
 def field_offsets(record: np.dtype) -> dict[str, int]:

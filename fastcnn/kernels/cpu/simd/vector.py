@@ -15,7 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 from fastcnn.kernels.cpu.runtime.function import kernel_function
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR, VECTOR_BYTES, Memory, splat_lanes
+from fastcnn.kernels.cpu.simd.memory import Memory
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR, VECTOR_BYTES, splat_lanes
 
 
 class VectorType(types.Type):
@@ -40,7 +41,7 @@ def load(typing, address, lanes):
     """Return the vector at an address; zero beyond `lanes`."""
 
     def emit(context, builder, signature, arguments):
-        return Memory(builder, arguments[1]).load_last(arguments[0], 0)
+        return Memory(builder, arguments[1]).load_last(arguments[0])
 
     return vector_type(types.int64, types.int64), emit
 
@@ -54,7 +55,7 @@ def load_between(typing, address, first, end):
         address, first, end = arguments
         memory = Memory(builder, end)
         memory.mask = builder.and_(memory.mask, builder.not_(Memory(builder, first).mask))
-        return memory.load_last(address, 0)
+        return memory.load_last(address)
 
     return vector_type(types.int64, types.int64, types.int64), emit
 
@@ -65,7 +66,7 @@ def store(typing, value, address, lanes):
 
     def emit(context, builder, signature, arguments):
         value, address, lanes = arguments
-        Memory(builder, lanes).store_last(value, address, 0)
+        Memory(builder, lanes).store_last([value], [address])
         return context.get_dummy_value()
 
     return types.void(vector_type, types.int64, types.int64), emit

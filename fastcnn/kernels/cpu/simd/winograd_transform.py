@@ -14,11 +14,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastcnn.kernels.cpu.simd.register_tile import INT64, LANES, VECTOR, Memory
+from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector import vector_type
+from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, VECTOR
 from fastcnn.kernels.shared.winograd import Sums
 
 Values = list[ir.Value]
+Place = tuple[ir.Value, ir.Value, ir.Value]  # an address, and the steps of rows and columns
 
 
 class _Vectors:
@@ -107,28 +109,41 @@ def two_sided(name: str, matrices: Sequence[np.ndarray], finished: bool = False)
 
 
 def _fill(function: ir.Function, matrix: np.ndarray) -> None:
-    """Write the body of a function that multiplies by a matrix from both sides."""
-    outputs, inputs = matrix.shape
+    """Write the body of a function that multiplies by a matrix from both sides.
+
+    Vectors that count as wholes have code of their own, without masks.
+    """
     builder = ir.IRBuilder(function.append_basic_block())
     source, row, column, lanes, target, to_row, to_column, *ends = function.args
-    memory, sums = Memory(builder, lanes), Sums(_Vectors(builder))
-    at = _places(builder, (source, row, column), inputs)
-    half = [
-        sums.product(matrix, [memory.load_last(at[i][j], 0) for i in range(inputs)])
-        for j in range(inputs)
-    ]
-    to = _places(builder, (target, to_row, to_column), outputs)
-    for i in range(outputs):
-        for j, value in enumerate(sums.product(matrix, [column[i] for column in half])):
-            memory.store_last(_finished(builder, value, *ends), to[i][j], 0)
+    places = (source, row, column), (target, to_row, to_column)
+    whole = builder.icmp_signed("==", lanes, INT64(LANES))
+    with builder.if_else(whole, likely=True) as (all_lanes, first_lanes):
+        with all_lanes:
+            _multiply_both_sides(Memory(builder, INT64(LANES)), matrix, *places, ends)
+        with first_lanes:
+            _multiply_both_sides(Memory(builder, lanes), matrix, *places, ends)
     builder.ret_void()
 
 
-def _places(
-    builder: ir.IRBuilder, start_and_steps: tuple[ir.Value, ir.Value, ir.Value], size: int
-) -> list[Values]:
+def _multiply_both_sides(
+    memory: Memory, matrix: np.ndarray, source: Place, target: Place, ends: Values
+) -> None:
+    """Emit target = matrix @ source @ matrix^T."""
+    outputs, inputs = matrix.shape
+    builder, sums = memory.builder, Sums(_Vectors(memory.builder))
+    at, to = _places(builder, source, inputs), _places(builder, target, outputs)
+    half = [
+        sums.product(matrix, [memory.load_last(at[i][j]) for i in range(inputs)])
+        for j in range(inputs)
+    ]
+    for i in range(outputs):
+        row = sums.product(matrix, [column[i] for column in half])
+        memory.store_last([_finished(builder, value, *ends) for value in row], to[i])
+
+
+def _places(builder: ir.IRBuilder, place: Place, size: int) -> list[Values]:
     """Return the addresses of a block of size x size vectors."""
-    start, row, column = start_and_steps
+    start, row, column = place
     rows = [builder.add(start, builder.mul(row, INT64(i))) for i in range(size)]
     steps = [builder.mul(column, INT64(j)) for j in range(size)]
     return [[builder.add(at, step) for step in steps] for at in rows]
