@@ -20,6 +20,7 @@ def freeze(model: ModelSettings, until: str | Layer | None = None) -> None:
     stands before or between them, and keeps what comes out of them from epoch to epoch.
 
     Args:
+        model: The model.
         until: A layer of `model.layers`, or its name; None for the last one below the head, which
             is the last layer with weights.
 
@@ -35,6 +36,7 @@ def unfreeze(model: ModelSettings, since: str | Layer | None = None) -> None:
     """Let layers be trained again, from one on.
 
     Args:
+        model: The model.
         since: The first of them, of `model.layers`, or its name; None for all.
 
     Raises:
@@ -51,6 +53,12 @@ def frozen_depth(model: ModelSettings) -> int:
 
     Nothing in them is trained or random, and no auxiliary classifier is among them. Layers without
     weights at their end which give more numbers than they take, as ZeroPadding2D, are left out.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The number of layers.
     """
     program = lower_network(model.layers, model.input_shape, training=True)
     same = unchanging(program)
