@@ -60,6 +60,9 @@ def frozen_depth(model: ModelSettings) -> int:
     Returns:
         The number of layers.
     """
+    weights = [parameter for parameter in model.parameters if parameter.kind == "weight"]
+    if not weights or weights[0].trainable or not any(w.trainable for w in weights):
+        return 0  # without a look at all ops
     program = lower_network(model.layers, model.input_shape, training=True)
     same = unchanging(program)
     same_layers = itertools.takewhile(
@@ -69,9 +72,7 @@ def frozen_depth(model: ModelSettings) -> int:
     frozen = list(same_layers)
     while frozen and not frozen[-1].all_parameters() and _grows(frozen[-1]):
         frozen.pop()
-    trained = any(parameter.trainable for parameter in model.parameters)
-    weighted = any(layer.all_parameters() for layer in frozen)
-    return len(frozen) if trained and weighted else 0
+    return len(frozen) if any(layer.all_parameters() for layer in frozen) else 0
 
 
 def _grows(layer: Layer) -> bool:

@@ -116,6 +116,9 @@ class FakeModel:
         self._engine = FakeEngine(self)
         self.lock = threading.RLock()
 
+    def frozen_depth(self):
+        return 0
+
     def engine(self):
         return self._engine
 
