@@ -27,7 +27,7 @@ def freeze(model: ModelSettings, until: str | Layer | None = None) -> None:
     Raises:
         ValueError: There is no such layer, or it is inside another one.
     """
-    last = _head(model) - 1 if until is None else _place(model, "freeze: until", until)
+    last = _head(model) - 1 if until is None else place_of(model, "freeze: until", until)
     for layer in model.layers[: last + 1]:
         layer.trainable = False
 
@@ -42,7 +42,7 @@ def unfreeze(model: ModelSettings, since: str | Layer | None = None) -> None:
     Raises:
         ValueError: There is no such layer, or it is inside another one.
     """
-    first = 0 if since is None else _place(model, "unfreeze: since", since)
+    first = 0 if since is None else place_of(model, "unfreeze: since", since)
     for layer in model.layers[first:]:
         layer.trainable = True
 
@@ -89,8 +89,11 @@ def _head(model: ModelSettings) -> int:
     return places[-1] if places else 0
 
 
-def _place(model: ModelSettings, argument: str, wanted: str | Layer) -> int:
-    """The place of a layer in `model.layers`."""
+def place_of(model: ModelSettings, argument: str, wanted: str | Layer) -> int:
+    """Return the place of a layer in `model.layers`.
+
+    Raises ValueError, in the name of an argument, where it is not there.
+    """
     layer = wanted if isinstance(wanted, Layer) else lookup.layer(model, wanted)
     for place, top in enumerate(model.layers):
         if top is layer:

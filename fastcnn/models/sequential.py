@@ -19,18 +19,16 @@ from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
-from fastcnn.models import freezing, lookup
+from fastcnn.models import freezing, head, lookup
 from fastcnn.models.section import Section
 from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import epoch_iterator, input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
-from fastcnn.training.model_settings import PreprocessingLike, metrics_of
+from fastcnn.training.model_settings import FIXED_LAYERS, PreprocessingLike, metrics_of
 from fastcnn.utils import arguments, forking, naming
 from fastcnn.utils.settings import FixedList
-
-FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 
 
 class Sequential(StoredNetwork):
@@ -178,6 +176,7 @@ class Sequential(StoredNetwork):
     freeze = freezing.freeze
     unfreeze = freezing.unfreeze
     frozen_depth = freezing.frozen_depth
+    replace_head = head.replace_head
 
     def gradients(
         self, x: object, y: object, sample_weight: object = None

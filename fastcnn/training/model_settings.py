@@ -25,6 +25,7 @@ from fastcnn.utils.settings import FixedList, Settings
 if TYPE_CHECKING:
     from fastcnn.data.images.decoder import Decoder
 
+FIXED_LAYERS = "A model's layers are fixed when it is made: make a new model."
 NEW_MODEL = ": it is fixed when the model is made. Make a new model"
 FIXED = {
     "layers": NEW_MODEL,
