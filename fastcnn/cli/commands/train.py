@@ -19,7 +19,7 @@ from fastcnn.cli.options import device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.resolve import dataset, run_folder
+from fastcnn.cli.resolve import dataset, run_folder, transfer
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
@@ -77,7 +77,7 @@ def _trained(
     if args.resume:
         images = images.by_names(model.class_names)
     else:
-        images = _begin(model, images)
+        images = transfer.prepared(model, images, wanted)
         if (
             model.optimizer is None
             or model.loss is None
@@ -151,21 +151,6 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
         rescale=images.raw,
         seed=wanted.seed,
     )
-
-
-def _begin(model: Sequential, images: ImageSet) -> ImageSet:
-    """Tell the model what it will learn to name; the images with their classes counted as it
-    does, where it knows them all."""
-    model.epoch = 0
-    trained_names, names = model.class_names, images.class_names
-    if trained_names and names and set(names) <= set(trained_names):
-        return images.by_names(trained_names)
-    if trained_names:
-        messages.say(
-            f"Note: the model, which knew {', '.join(trained_names)}, is taught other classes."
-        )
-    model.class_names = names
-    return images
 
 
 def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:

@@ -49,6 +49,18 @@ def _train(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model", help=f"{MODEL_HELP} (default: lenet5)")
     add("--data", help=f"{DATA_HELP} (default: sample)")
+    add(
+        "--init",
+        metavar="FILE",
+        help="weights to begin with, of layers that fit: of `save`, `save_weights` or Keras",
+    )
+    add(
+        "--freeze",
+        nargs="?",
+        const="",
+        metavar="LAYER",
+        help="keep the weights of all layers up to this one (default: all below the last ones)",
+    )
     add("--epochs", type=positive, default=15, metavar="N", help="default: 15")
     add("--batch-size", type=positive, metavar="N", help="default: 32")
     add(

@@ -35,6 +35,8 @@ class Settings:
     layout: str | None = None
     on_error: str = "skip"
     augment: list[str] = field(default_factory=list)
+    init: str | None = None
+    freeze: str | None = None
 
 
 NAMES = tuple(field.name for field in fields(Settings))

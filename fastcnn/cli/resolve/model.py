@@ -28,9 +28,9 @@ def named(text: str, **options: object) -> Sequential:
     if path.suffix == ".py":
         return _from_python(path)
     if path.suffix in (*endings.HDF5, *endings.KERAS):
-        return fastcnn.load(_file("MODEL", path))
+        return fastcnn.load(existing("MODEL", path))
     if path.suffix in endings.ONNX:
-        return fastcnn.from_onnx(_file("MODEL", path))
+        return fastcnn.from_onnx(existing("MODEL", path))
     if path.suffix or len(path.parts) > 1:
         raise UsageError(
             f"MODEL must be a network's name ({', '.join(applications.NETWORKS)}), a .py file or a "
@@ -55,11 +55,12 @@ def with_weights(text: str, weights: str | None) -> Sequential:
         )
     model = named(text, **({"rescale": True} if is_network(text) else {}))
     if weights is not None:
-        model.load_weights(_file("--weights", Path(weights)))
+        model.load_weights(existing("--weights", Path(weights)))
     return model
 
 
-def _file(option: str, path: Path) -> Path:
+def existing(option: str, path: Path) -> Path:
+    """The path of a file; UsageError, in the name of an option, where there is none."""
     if not path.is_file():
         raise UsageError(f"{option}: there is no file '{path}'.")
     return path
@@ -73,7 +74,7 @@ def is_network(text: str) -> bool:
 def _from_python(path: Path) -> Sequential:
     """What a user's file defines as `model`: a Sequential, or a function that returns one."""
     name = f"model_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, _file("MODEL", path))
+    spec = importlib.util.spec_from_file_location(name, existing("MODEL", path))
     if spec is None or spec.loader is None:
         raise UsageError(f"MODEL: '{path}' cannot be read as Python.")
     module = importlib.util.module_from_spec(spec)
