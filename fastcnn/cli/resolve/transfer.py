@@ -32,17 +32,17 @@ def prepared(model: Sequential, images: ImageSet, wanted: Settings) -> ImageSet:
 
 
 def _with_head(model: Sequential, images: ImageSet, wanted: Settings) -> ImageSet:
-    known, names = model.class_names, images.class_names
-    if known and names and set(names) <= set(known):
-        return images.by_names(known)
+    trained, names = model.class_names, images.class_names
+    if trained and names and set(names) <= set(trained):
+        return images.by_names(trained)
     saved = Path(wanted.model).suffix in (*endings.HDF5, *endings.KERAS, *endings.ONNX)
-    others = bool(known and names) or _count(model) < images.classes
+    others = bool(trained and names) or _count(model) < images.classes
     others = others or (names is not None and _count(model) != images.classes)
     if saved and others:
         outputs = model.output_shape[0]
         model.replace_head(names or images.classes)
         head = next(layer for layer in reversed(model.layers) if layer.parameters)
-        before = f"knew {_listed(known)}" if known else f"had {outputs} outputs"
+        before = f"knew {_listed(trained)}" if trained else f"had {outputs} outputs"
         taught = _listed(names) if names else f"{images.classes} classes"
         messages.say(
             f"Note: the model, which {before}, is taught other classes: {taught}. Layer "
