@@ -22,13 +22,14 @@ from fastcnn.backends.step import (
     StepSpec,
     inside_first,
 )
+from fastcnn.graph.inspection import LOSS, Inspection
 from fastcnn.graph.losses import results_of
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
-OUTPUTS = "outputs"  # what one layer makes of the images
+INSPECT = "inspect"  # what layers make of the images, and a gradient
 TRACE = "trace"  # what each layer makes of them, in a row
 MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
@@ -48,8 +49,8 @@ class Engine(ABC):
 
     def __init__(self, spec: StepSpec):
         self._spec = spec
-        # By kind, path of the layer (of OUTPUTS) and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, str, int], PlannedProgram] = {}
+        # By kind, what is asked (of INSPECT) and capacity; the one used last stands last.
+        self._planned: dict[tuple[str, Inspection | None, int], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[object, ...]] = {}
         self._version = settings.version()
@@ -60,7 +61,7 @@ class Engine(ABC):
         self._hyper = np.zeros(8, np.float32)
 
     @abstractmethod
-    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
+    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         """Return the program of a kind, planned for up to `capacity` images."""
 
     @abstractmethod
@@ -138,14 +139,34 @@ class Engine(ABC):
                 planned.run(x)
                 return planned.outputs[: len(x)].copy()
 
-    def outputs_of(self, x: BatchImages, path: str) -> np.ndarray:
-        """Return what the layer at a path makes of x at inference, float32[n, ...]."""
+    def inspect(
+        self,
+        x: BatchImages,
+        inspection: Inspection,
+        capacity: int | None = None,
+        target: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Return what is asked of x at inference, by `Inspection.roles`: float32[n, ...] each.
+
+        target: of a gradient, the labels of the loss, or the factor of each output.
+        """
         nested_call.refuse()
         with self._lock:
-            planned = self._plan(OUTPUTS, len(x), path=path)
+            planned = self._plan(INSPECT, len(x), capacity, inspection)
+            targets = self._inspection_targets(len(x), inspection, target)
             with nested_call.refused():
-                planned.run(x)
-                return planned.outputs[: len(x)].copy()
+                planned.run(x, **targets)
+                return {role: array[: len(x)].copy() for role, array in planned.inspected.items()}
+
+    def _inspection_targets(
+        self, images: int, inspection: Inspection, target: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        if inspection.gradient is None:
+            return {}
+        if inspection.gradient.target != LOSS:
+            return {"target": np.ascontiguousarray(target, np.float32)}
+        each = np.full(images, images, np.float32)  # the gradient of each image's own loss
+        return self._targets(images, np.asarray(target), each)
 
     def not_finite(self, x: np.ndarray) -> set[str]:
         """Return the paths of the layers whose outputs for x at inference are not all finite.
@@ -218,7 +239,11 @@ class Engine(ABC):
         return {"target": target, "weight": factors}
 
     def _plan(
-        self, kind: str, images: int, capacity: int | None = None, path: str = ""
+        self,
+        kind: str,
+        images: int,
+        capacity: int | None = None,
+        inspection: Inspection | None = None,
     ) -> PlannedProgram:
         """Return the program of a kind for `images` images, planned for `capacity` from the
         settings as they are now."""
@@ -226,7 +251,7 @@ class Engine(ABC):
             self._drop_stale()
         alone = self.SINGLE and images == 1 and kind != TRAIN
         capacity = 1 if alone else max(images, capacity or 0)
-        key = kind, path, capacity
+        key = kind, inspection, capacity
         planned = self._planned.pop(key, None)
         if planned is None:
             alike = [other for other in self._planned if other[0] == kind]
@@ -236,21 +261,27 @@ class Engine(ABC):
         self._planned[key] = planned
         return planned
 
-    def _program(self, kind: str, path: str, capacity: int) -> tuple[Program, dict[str, Buffer]]:
+    def _program(
+        self, kind: str, inspection: Inspection | None, capacity: int
+    ) -> tuple[Program, dict[str, Buffer]]:
         """Return the program of a kind and its buffers by role."""
-        if kind not in (OUTPUTS, TRACE):
+        if inspection is not None:
+            return self._spec.inspection_program(inspection, capacity)
+        if kind != TRACE:
             return self._spec.program_and_roles(kind, capacity)
-        program = self._spec.layer_program(path or None, capacity)
+        program = self._spec.trace_program(capacity)
         return program, {"output": program.output}
 
-    def _build_settled(self, kind: str, path: str, capacity: int) -> PlannedProgram:
+    def _build_settled(
+        self, kind: str, inspection: Inspection | None, capacity: int
+    ) -> PlannedProgram:
         """Return a plan from settings that no other thread changed meanwhile."""
         spec = self._spec
         while True:
             key = spec.plan_key(kind)
             absorbed = spec.loss.fuses if kind in (TRAIN, TEST) else ""
             with settings.uncounted():  # a user's own layer may note something in itself
-                planned = self._build(kind, path, capacity)
+                planned = self._build(kind, inspection, capacity)
             if key == spec.plan_key(kind):
                 break
             del planned  # its memory goes first
@@ -293,9 +324,13 @@ def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(f"Expected images of shape {shape}. Received {x.shape[1:]}.")
 
 
-def kept_by(kind: str, program: Program, roles: dict[str, Buffer]) -> set[Buffer]:
+def kept_by(
+    kind: str, inspection: Inspection | None, program: Program, roles: dict[str, Buffer]
+) -> set[Buffer]:
     """Return the buffers that are read after a run of a program."""
-    if kind in (PREDICT, OUTPUTS, TRACE):
+    if inspection is not None:
+        return {roles[role] for role in inspection.roles()}
+    if kind in (PREDICT, TRACE):
         return {roles["output"]}
     return results_of(program, roles)
 

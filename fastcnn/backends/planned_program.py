@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,7 +16,8 @@ class PlannedProgram(ABC):
 
     outputs: float32[capacity, ...], of a program that predicts; of the others, scores
     float32[capacity, ...], loss float32[capacity] and rank int32[capacity], as in `StepResult`, and
-    those of the auxiliary classifiers.
+    those of the auxiliary classifiers; of an inspection, `inspected` by role, float32[capacity,
+    ...] each.
     """
 
     capacity: int
@@ -23,6 +25,7 @@ class PlannedProgram(ABC):
     scores: np.ndarray
     loss: np.ndarray
     rank: np.ndarray
+    inspected: Mapping[str, np.ndarray] = MappingProxyType({})
     slot_names: tuple[str, ...] = ()  # of a training step: what its update keeps for every weight
     absorbed: bool = False
     transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed

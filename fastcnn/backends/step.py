@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
@@ -67,9 +68,13 @@ class StepSpec(Protocol):
     def program_and_roles(self, kind: str, images: int) -> tuple[Program, dict[str, Buffer]]:
         """Return the program of a kind for batches of `images`, and its buffers by role."""
 
-    def layer_program(self, path: str | None, images: int) -> Program:
-        """Return the program that ends behind the layer at a path; with None, one that ends in the
-        outputs of all layers."""
+    def inspection_program(
+        self, inspection: Inspection, images: int
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program that ends in what is asked for, and its buffers by role."""
+
+    def trace_program(self, images: int) -> Program:
+        """Return the program that ends in the outputs of all layers."""
 
 
 class BatchImages(Protocol):

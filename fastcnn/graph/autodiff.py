@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fastcnn.graph.moving_rules import MOVING_RULES, Paths, Rule
-from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.graph.pooling_rules import POOLING_RULES
+from fastcnn.graph.program import GRADIENT, Buffer, Op, Program
+from fastcnn.graph.relu_rules import is_rectified, rectified, through_relu
 
 # Activations whose slope needs their input; of every other one it follows from the output.
 FROM_INPUT = ("gelu", "gelu_tanh", "hard_swish", "mish", "softplus", "swish")
@@ -25,26 +27,73 @@ def append_backward(program: Program, gradients: Iterable[tuple[Buffer, Buffer]]
     `gradients` are pairs of a buffer that a loss reads and its gradient. Raises ValueError where a
     gradient arrives at an op that cannot pass it on, or where a second op trains a parameter.
     """
+    _append(program, gradients, None)
+
+
+def append_gradient(
+    program: Program, gradients: Iterable[tuple[Buffer, Buffer]], source: Buffer
+) -> Buffer:
+    """Append the backward ops of everything that depends on `source`; return its gradient.
+
+    Arguments and errors are those of `append_backward`. Raises ValueError also where nothing
+    arrives at `source`.
+    """
+    arriving = _append(program, gradients, source)
+    if source not in arriving:
+        raise ValueError(
+            "Expected a gradient of what depends on the images or the layer that it is taken with "
+            "respect to. Received one of what stands before that layer or beside it."
+        )
+    return _summed(program, arriving[source])
+
+
+def _append(
+    program: Program, gradients: Iterable[tuple[Buffer, Buffer]], source: Buffer | None
+) -> dict[Buffer, list[Buffer]]:
+    """Append backward ops; return the gradients that arrived at buffers which no op passed on."""
     forward = program.ops
-    needed = _needing_gradients(program)
+    needed = _needing_gradients(program, source)
     arriving: dict[Buffer, list[Buffer]] = {}
     for scores, gradient in gradients:
         arriving.setdefault(scores, []).append(gradient)
     for op in reversed(forward):
+        if source is not None and source in op.outputs:
+            continue
         arrived = [gradient for buffer in op.outputs for gradient in arriving.pop(buffer, [])]
         if not arrived or needed.isdisjoint((*op.inputs, *op.outputs)):
             continue
-        if op.kind not in RULES:
-            raise ValueError(
-                f"{op.where} has no backward rule, so nothing up to there can be trained. Freeze "
-                f"those layers (trainable=False), or use ops that have one: {', '.join(RULES)}."
-            )
+        _check_passable(program, op)
         program.layer = op.layer
-        dy = arrived[0] if len(arrived) == 1 else program.add("add", arrived, arrived[0].shape)
+        dy = _summed(program, arrived)
         paths = [path for path in RULES[op.kind](program, op, dy, needed) if path[0] in needed]
-        for source, path_gradients in paths:
-            arriving.setdefault(source, []).append(path_gradients)
+        for x, gradient in paths:
+            arriving.setdefault(x, []).append(gradient)
         _check_nothing_lost(program, op, needed, paths)
+    return arriving
+
+
+def _summed(program: Program, arrived: list[Buffer]) -> Buffer:
+    return arrived[0] if len(arrived) == 1 else program.add("add", arrived, arrived[0].shape)
+
+
+def _check_passable(program: Program, op: Op) -> None:
+    """Raise ValueError where no gradient passes an op."""
+    if op.kind not in RULES:
+        if not program.training:
+            raise ValueError(
+                f"{op.where} has no backward rule, so no gradient passes it. Use ops that have "
+                f"one: {', '.join(RULES)}."
+            )
+        raise ValueError(
+            f"{op.where} has no backward rule, so nothing up to there can be trained. Freeze "
+            f"those layers (trainable=False), or use ops that have one: {', '.join(RULES)}."
+        )
+    if program.relu_rule != GRADIENT and op.kind == "affine_sample":
+        raise ValueError(
+            f"{op.where} moves the image by what it sees in it, so the rule "
+            f"'{program.relu_rule}' of ReLU has no picture to give before it. Take the rule "
+            f"'{GRADIENT}', or the gradient with respect to that layer or one behind it."
+        )
 
 
 def _check_nothing_lost(program: Program, op: Op, needed: set[Buffer], paths: Paths) -> None:
@@ -62,35 +111,29 @@ def _check_nothing_lost(program: Program, op: Op, needed: set[Buffer], paths: Pa
                 "(trainable=False)."
             )
     for parameter in op.parameters.values():
-        if parameter.trainable and program.trainer(parameter) is None:
+        if program.trains(parameter) and program.trainer(parameter) is None:
             raise ValueError(
                 f"{op.where} has no gradient for its parameter '{parameter.path}'. Freeze the "
                 "layer (trainable=False)."
             )
 
 
-def _needing_gradients(program: Program) -> set[Buffer]:
-    needed: set[Buffer] = set()
+def _needing_gradients(program: Program, source: Buffer | None) -> set[Buffer]:
+    needed = set() if source is None else {source}
     for op in program.ops:
-        own = any(parameter.trainable for parameter in op.parameters.values())
+        own = any(program.trains(parameter) for parameter in op.parameters.values())
         if own or needed.intersection(op.inputs):
             needed.update(op.outputs)
     return needed
 
 
-def _through_relu(program: Program, op: Op, dy: Buffer) -> Buffer:
-    if op.attributes.get("activation") != "relu":
-        return dy
-    return program.add(
-        "activation_dx", [op.outputs[0], dy], dy.shape, function="relu", constant=0.0
-    )
-
-
 def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     """Convolutions and the matrix product: gradients of input, kernel and bias."""
-    dy = _through_relu(program, op, dy)
+    dy = through_relu(program, op, dy)
     x = op.inputs[0]
-    wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
+    wanted = [name for name, parameter in op.parameters.items() if program.trains(parameter)]
+    if len(op.inputs) > 1:  # a normalization with fixed statistics, folded into the kernel
+        dy = program.add("scale_dx", [dy, op.inputs[1]], dy.shape)
     if wanted:
         program.append(
             f"{op.kind}_dw",
@@ -111,7 +154,7 @@ def _weighted(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Path
 def _transposed(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     """The input's gradient as a layer of its own: its gradients are the convolution's others."""
     x, kernel = op.inputs[0], {"kernel": op.parameters["kernel"]}
-    if op.parameters["kernel"].trainable:
+    if program.trains(op.parameters["kernel"]):
         program.append(
             "conv2d_dw",
             [dy, _again(program, x)],
@@ -126,8 +169,8 @@ def _transposed(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Pa
 
 
 def _bias(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    dy = _through_relu(program, op, dy)
-    if op.parameters["bias"].trainable:
+    dy = through_relu(program, op, dy)
+    if program.trains(op.parameters["bias"]):
         program.append("bias_dw", [dy], [], op.parameters, gradient_of=["bias"])
     return [(op.inputs[0], dy)]
 
@@ -162,19 +205,6 @@ def _geometry(op: Op) -> dict:
     return {name: op.attributes[name] for name in names if name in op.attributes}
 
 
-def _max_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    x, y = op.inputs[0], op.outputs[0]
-    index = program.buffer(y.shape, dtype="int32")
-    program.rewire(op, outputs=(y, index))
-    reads = [dy, index, y] if op.attributes.get("activation") else [dy, index]
-    return [(x, program.add("max_pool_dx", reads, x.shape, problem=op.attributes["problem"]))]
-
-
-def _average_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    x = op.inputs[0]
-    return [(x, program.add("average_pool_dx", [dy], x.shape, **op.attributes))]
-
-
 def _affine_sample(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x, theta = op.inputs
     paths = []
@@ -186,12 +216,9 @@ def _affine_sample(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) ->
     return paths
 
 
-def _lp_pool(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    x, y = op.inputs[0], op.outputs[0]
-    return [(x, program.add("lp_pool_dx", [x, y, dy], x.shape, **op.attributes))]
-
-
 def _activation(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
+    if is_rectified(op):
+        return [(op.inputs[0], rectified(program, op.outputs[0], dy, **op.attributes))]
     from_input = op.attributes.get("function") in FROM_INPUT
     saved = op.inputs[0] if from_input else op.outputs[0]
     dx = program.add("activation_dx", [saved, dy], dy.shape, **op.attributes)
@@ -207,13 +234,13 @@ def _scale_shift(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> P
     constants = program.producer(scale)
     summand = op.inputs[3:]
     if constants is None or not _normalizes(program, op):
-        dy = _through_relu(program, op, dy)
+        dy = through_relu(program, op, dy)
         paths = [(x, program.add("scale_dx", [dy, scale], x.shape))]
         return [*paths, *((other, dy) for other in summand)]
     # Without a residual, what ReLU let through follows from x: no masked copy of dy is made.
     gate = [scale, shift] if op.attributes.get("activation") and not summand else []
     if not gate:
-        dy = _through_relu(program, op, dy)
+        dy = through_relu(program, op, dy)
     moments = constants.inputs[0]
     sums = program.buffer(moments.shape, per_image=False)
     program.append("batch_norm_sums", [x, dy, moments, *gate], [sums], **constants.attributes)
@@ -247,7 +274,7 @@ def _multiply(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Path
 
 def _group_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x, moments = op.inputs[0], op.outputs[1]
-    wanted = [name for name, parameter in op.parameters.items() if parameter.trainable]
+    wanted = [name for name, parameter in op.parameters.items() if program.trains(parameter)]
     reads, settings = [x, dy, moments], op.attributes
     if wanted:
         program.append("group_norm_dw", reads, [], op.parameters, gradient_of=wanted, **settings)
@@ -269,7 +296,7 @@ def _response_norm(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) ->
 
 def _prelu(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
     x = op.inputs[0]
-    if op.parameters["alpha"].trainable:
+    if program.trains(op.parameters["alpha"]):
         terms = program.add("prelu_terms", [x, dy], x.shape)
         program.append("bias_dw", [terms], [], op.parameters, gradient_of=["alpha"])
     if x not in needed:
@@ -278,7 +305,7 @@ def _prelu(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
 
 
 def _add(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
-    dy = _through_relu(program, op, dy)
+    dy = through_relu(program, op, dy)
     return [(x, dy) for x in op.inputs]
 
 
@@ -289,11 +316,11 @@ def _affine(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
 
 RULES: dict[str, Rule] = {
     **MOVING_RULES,
+    **POOLING_RULES,
     "activation": _activation,
     "add": _add,
     "affine": _affine,
     "affine_sample": _affine_sample,
-    "average_pool": _average_pool,
     "bias": _bias,
     "contrast_norm": _contrast_norm,
     "conv2d": _weighted,
@@ -301,9 +328,7 @@ RULES: dict[str, Rule] = {
     "dropout": _dropout,
     "group_norm": _group_norm,
     "local_conv": _weighted,
-    "lp_pool": _lp_pool,
     "matmul": _weighted,
-    "max_pool": _max_pool,
     "multiply": _multiply,
     "prelu": _prelu,
     "response_norm": _response_norm,

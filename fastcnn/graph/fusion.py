@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastcnn.graph.program import Buffer, Op, Program
+from fastcnn.graph.program import GRADIENT, Buffer, Op, Program
 from fastcnn.graph.unchanging import unchanging
 
 # Ops that can apply ReLU to what they write at no cost.
@@ -19,7 +19,8 @@ def fuse(program: Program) -> None:
     """Run every pass that applies to the program."""
     fold_zero_padding(program)
     fold_batch_norm(program)
-    pool_before_relu(program)
+    if program.relu_rule == GRADIENT:  # others differ between the two orders
+        pool_before_relu(program)
     fuse_residual_add(program)
     fuse_relu(program)
 

@@ -38,6 +38,14 @@ def append_losses(program: Program, loss: Loss) -> dict[str, Buffer]:
     return roles
 
 
+def scores_of(program: Program) -> Buffer:
+    """Return the outputs before a final softmax or sigmoid."""
+    maker = program.producer(program.output)
+    if maker is not None and any(_ends_in(maker, function) for function in ("softmax", "sigmoid")):
+        return maker.inputs[0]
+    return program.output
+
+
 def gradients_of(program: Program, roles: dict[str, Buffer]) -> list[tuple[Buffer, Buffer]]:
     """Return what each loss reads, with its gradient."""
     pairs = [("scores", "gradient")]

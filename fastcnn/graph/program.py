@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+GRADIENT, GUIDED, DECONVNET = "gradient", "guided", "deconvnet"
+RELU_RULES = (GRADIENT, GUIDED, DECONVNET)
+"""How a gradient passes ReLU: where its input was above 0; where the gradient is too; where the
+gradient alone is."""
+
 
 class OpValues(dict[str, Value]):
     """What an op has by name. Asking for what it lacks, as the op of a user's own layer may, is a
@@ -123,7 +128,8 @@ class Program:
     """Ops in order, the buffers between them, and which buffers go in and come out.
 
     Training alone has `auxiliaries`; with `whole`, layers that only training needs lower
-    themselves for inference too.
+    themselves for inference too. `results` are buffers that have to be there as they are, beside
+    `output`: no pass joins others across them. `relu_rule` says how gradients pass ReLU.
     """
 
     def __init__(self, input_shape: tuple[int, ...], training: bool, whole: bool = False):
@@ -140,6 +146,8 @@ class Program:
         self._streams = 0
         self.input = self.buffer(input_shape)
         self.output = self.input
+        self.results: set[Buffer] = set()
+        self.relu_rule = GRADIENT
         self.outputs_of: dict[str, Buffer] = {}  # by layer path
 
     @property
@@ -244,7 +252,12 @@ class Program:
 
     def is_result(self, buffer: Buffer) -> bool:
         """Say whether a buffer is read by others than the program's ops."""
-        return buffer is self.output or any(buffer is side.output for side in self.auxiliaries)
+        auxiliary = any(buffer is side.output for side in self.auxiliaries)
+        return buffer is self.output or buffer in self.results or auxiliary
+
+    def trains(self, parameter: Parameter) -> bool:
+        """Say whether a parameter's gradient is wanted: at inference none is."""
+        return self.training and parameter.trainable
 
     def readable(self, buffer: Buffer) -> Buffer:
         """Return a buffer that the host may read after a run: a copy of one in the input's memory,

@@ -68,6 +68,11 @@ class State:
             self._flat[name][...] = copied
 
     @property
+    def drawn(self) -> bool:
+        """Whether there are numbers yet: anything has been read or written."""
+        return bool(self._flat)
+
+    @property
     def values(self) -> np.ndarray:
         """Weights, float32[P]."""
         return self._initialized("weight")

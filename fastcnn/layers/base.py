@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from itertools import count
 from typing import Any, ClassVar, TypedDict
@@ -145,10 +145,7 @@ class Layer(ConfiguredSettings):
             TypeError: Its class does not define `lower`, or returns what is no shape.
         """
         if self.built:
-            raise ValueError(
-                f"{self.label} is used twice. A layer object belongs to one place of one model: "
-                "make a new one."
-            )
+            raise ValueError(self.refusal_of_reuse)
         if self.rank is not None and len(input_shape) != self.rank:
             wanted = {1: "(features,)", 3: "(height, width, channels)"}[self.rank]
             hint = " Put a Flatten or a global pooling before it." if self.rank == 1 else ""
@@ -165,6 +162,14 @@ class Layer(ConfiguredSettings):
         for parameter in self.parameters:
             check_bytes(self.label, f"its {parameter.name}", parameter.shape)
         self.built = True
+
+    @property
+    def refusal_of_reuse(self) -> str:
+        """What the error says where a layer would stand in a second place."""
+        return (
+            f"{self.label} is used twice. A layer object belongs to one place of one model: make a "
+            "new one."
+        )
 
     @property
     def label(self) -> str:
@@ -255,9 +260,11 @@ def check_depth(label: str, depth: int) -> None:
         )
 
 
-def name_layers(layers: Sequence[Layer], depth: int = 0) -> None:
-    """Give unnamed layers unique names, as Keras does, and refuse names given twice."""
-    used_names: set[str] = set()
+def name_layers(layers: Sequence[Layer], taken: Iterable[str] = (), depth: int = 0) -> None:
+    """Give unnamed layers unique names, as Keras does, and refuse names given twice; `taken` are
+    those of layers before them.
+    """
+    used_names = set(taken)
     for layer in layers:
         check_depth(layer.label, depth)
         if layer.given_name is not None:
@@ -273,7 +280,7 @@ def name_layers(layers: Sequence[Layer], depth: int = 0) -> None:
             names = unused.setdefault(base, _numbered(base))
             layer._assign(name=next(name for name in names if name not in used_names))
             used_names.add(layer.name)
-        name_layers(layer.sublayers, depth + 1)
+        name_layers(layer.sublayers, depth=depth + 1)
 
 
 def _numbered(base: str) -> Iterator[str]:

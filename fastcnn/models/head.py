@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from fastcnn.graph.state import State
 from fastcnn.layers import (
     AuxiliaryClassifier,
     Conv2D,
@@ -17,11 +16,11 @@ from fastcnn.layers import (
 )
 from fastcnn.layers.base import Shape
 from fastcnn.layers.containers import auxiliary_classifiers, build_chain
+from fastcnn.models import reuse
 from fastcnn.models.freezing import place_of
 from fastcnn.training import loss_checks
-from fastcnn.training.model_settings import FIXED_LAYERS, ModelSettings
+from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
-from fastcnn.utils.settings import FixedList
 
 SCORES = ("linear", "softmax", "sigmoid")
 """What a classifier ends in; features end in other activations, or have them behind them."""
@@ -171,18 +170,7 @@ def _with_other_classes(layer: Layer, classes: int) -> tuple[Layer, Layer | None
 
 def _take(model: ModelSettings, layers: list[Layer], shape: Shape) -> None:
     """Make a model consist of other, built layers, with fresh weights."""
-    parameters = [parameter for layer in layers for parameter in layer.all_parameters()]
-    state = State(parameters, model.seed)
-    model._assign(
-        layers=FixedList(layers, FIXED_LAYERS),
-        parameters=FixedList(parameters, FIXED_LAYERS),
-        output_shape=shape,
-        state=state,
-        _engine=None,
-        _split_engines=None,
-    )
-    if model.optimizer is not None:
-        state.set_slots(model.optimizer)
+    reuse.take_layers(model, layers, shape)
     if model.loss is not None:
         kept_loss = model.loss
         model._loss = None

@@ -29,6 +29,16 @@ def layer(model: ModelSettings, name: str) -> Layer:
     raise ValueError(naming.unknown("layer", str(name), by_path))
 
 
+def own_layer(model: ModelSettings, which: str | Layer, method: str) -> Layer:
+    """Return a layer of the model, or the one of a name or path; ValueError, in the name of a
+    method, where it is another model's."""
+    if not isinstance(which, Layer):
+        return layer(model, which)
+    if not any(which is nested for top in model.layers for nested in top.walk()):
+        raise ValueError(f"{method}: {which.label} is a layer of another model.")
+    return which
+
+
 def get_layer(model: ModelSettings, name: str | None = None, index: int | None = None) -> Layer:
     """Return a layer by its name or its place, as Keras does.
 

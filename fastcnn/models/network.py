@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastcnn import strategies
 from fastcnn.graph.autodiff import append_backward
 from fastcnn.graph.fusion import drop_unused, fuse
+from fastcnn.graph.inspection import Inspection, append_inspection
 from fastcnn.graph.losses import append_losses, gradients_of, results_of
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers.base import Layer
@@ -72,17 +73,39 @@ class Network(Trainer):
             drop_unused(program, {program.output})
         return program
 
-    def layer_program(self, path: str | None, images: int) -> Program:
-        """Return the program that ends behind a layer, not fused.
+    def trace_program(self, images: int, layers: Sequence[Layer] | None = None) -> Program:
+        """Return the program that ends in the outputs of all layers, not fused.
 
         Args:
-            path: The layer's; None for a program that ends in the outputs of all layers.
             images: The size of a batch, for which strategies are chosen.
+            layers: Layers of the model in a row, by themselves; None for all.
 
         Returns:
             The program, at inference.
         """
-        return self.program(fused=False, until=path, images=images, traced=path is None)
+        return self.program(fused=False, images=images, traced=True, layers=layers)
+
+    def inspection_program(
+        self, inspection: Inspection, images: int, layers: Sequence[Layer] | None = None
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program that ends in outputs of layers, and in a gradient.
+
+        Args:
+            inspection: What is asked for.
+            images: The size of a batch, for which strategies are chosen.
+            layers: Layers of the model in a row, by themselves; None for all.
+
+        Returns:
+            The program, at inference, and its buffers by what they are in it.
+
+        Raises:
+            ValueError: There is no such gradient, or an op passes none on.
+        """
+        chain = self.layers if layers is None else layers
+        program = lower_network(chain, chain[0].input_shape, training=False, whole=True)
+        roles = append_inspection(program, inspection, self.loss)
+        strategies.assign(program, images, self.error_bound, self.device, self.precision)
+        return program, roles
 
     def program_and_roles(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
@@ -72,9 +73,12 @@ class Section:
         """Return the program of a kind for batches of `images`, and its buffers by role."""
         return self._model.program_and_roles(kind, images, layers=self.layers)
 
-    def layer_program(self, path: str | None, images: int) -> Program:
-        """Return the program that ends in the outputs of a layer, or of all; not fused."""
-        traced = path is None
-        return self._model.program(
-            fused=False, until=path, images=images, traced=traced, layers=self.layers
-        )
+    def inspection_program(
+        self, inspection: Inspection, images: int
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program that ends in what is asked for, and its buffers by role."""
+        return self._model.inspection_program(inspection, images, layers=self.layers)
+
+    def trace_program(self, images: int) -> Program:
+        """Return the program that ends in the outputs of all layers."""
+        return self._model.trace_program(images, layers=self.layers)

@@ -8,27 +8,25 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastcnn import devices, losses, optimizers, strategies
 from fastcnn.backends import nested_call
 from fastcnn.backends.engine import Engine
-from fastcnn.graph.parameter import Parameter
-from fastcnn.graph.state import State
 from fastcnn.layers import from_config as layer_from_config
 from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
-from fastcnn.models import freezing, head, lookup
+from fastcnn.models import freezing, head, input_gradients, layer_outputs, lookup, reuse
 from fastcnn.models.section import Section
 from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import summary_text
 from fastcnn.optimizers import OptimizerLike
-from fastcnn.training import epoch_iterator, input_checks, loss_checks
+from fastcnn.training import input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
-from fastcnn.training.model_settings import FIXED_LAYERS, PreprocessingLike, metrics_of
+from fastcnn.training.model_settings import PreprocessingLike, metrics_of
 from fastcnn.utils import arguments, forking, naming
-from fastcnn.utils.settings import FixedList
 
 
 class Sequential(StoredNetwork):
@@ -37,7 +35,8 @@ class Sequential(StoredNetwork):
     Its `decoder` is what made images of the files that it was trained on: `model.decoder(path)`.
 
     Args:
-        layers: The layers, from first to last; a layer belongs to one model.
+        layers: The layers, from first to last. A layer belongs to one model: one of another
+            model's comes as a copy, with a copy of its weights. None yet where `add` appends them.
         input_shape: One image's, (height, width, channels), or (features,).
         seed: At least 0; fixes initial weights, order of the images, dropout and augmentation.
         device: "cpu", "cuda", or "auto", which takes a GPU where one can be used.
@@ -64,20 +63,16 @@ class Sequential(StoredNetwork):
         precision: str = "float32",
     ):
         super().__init__(name, seed, error_bound, preprocessing)
-        self.layers = FixedList(_checked_layers(layers), FIXED_LAYERS)
+        listed = reuse.checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
         self.device = devices.resolve(device, precision)
         self.precision = precision
-        self._build()
+        own = [reuse.unbuilt(layer) for layer in listed]
+        name_layers(own)
+        reuse.take_layers(self, own, build_network(own, self.input_shape))
+        reuse.copy_weights(listed, own)
         if self.device != "cpu":
             self._check_first_device(device)
-
-    def _build(self) -> None:
-        name_layers(self.layers)
-        self.output_shape = build_network(self.layers, self.input_shape)
-        parameters = [parameter for layer in self.layers for parameter in layer.all_parameters()]
-        self.parameters: FixedList[Parameter] = FixedList(parameters, FIXED_LAYERS)
-        self.state = State(self.parameters, self.seed)
 
     def compile(
         self,
@@ -100,6 +95,7 @@ class Sequential(StoredNetwork):
         new_loss = losses.get(loss) if loss is not None else None
         new_optimizer = optimizers.get(optimizer)
         new_metrics = metrics_of(metrics)
+        self._check_layers()
         if new_loss is not None:
             loss_checks.refuse_misfit(self, new_loss, "compile")
             loss_checks.warn_of_misfit(self, new_loss)
@@ -117,6 +113,7 @@ class Sequential(StoredNetwork):
             RuntimeError: The model is called while it computes, as by a signal handler.
         """
         nested_call.refuse()
+        self._check_layers()
         with self.lock:
             if self._engine is None:
                 self._engine = devices.make_engine(self, self.device)
@@ -161,6 +158,10 @@ class Sequential(StoredNetwork):
             self._split_engines = None
         return self
 
+    def _check_layers(self) -> None:
+        if not self.layers:
+            raise ValueError("The model has no layers yet. Call model.add(layer).")
+
     def _check_first_device(self, asked: str) -> None:
         """Go to the CPU where "auto" took a GPU that has not what a layer names."""
         try:
@@ -177,6 +178,29 @@ class Sequential(StoredNetwork):
     unfreeze = freezing.unfreeze
     frozen_depth = freezing.frozen_depth
     replace_head = head.replace_head
+    features = layer_outputs.features
+    activations = layer_outputs.activations
+    input_gradient = input_gradients.input_gradient
+    add = reuse.add
+    truncated = reuse.truncated
+
+    def __call__(self, x: object) -> NDArray[np.float32]:
+        """Return the outputs for one batch, as `predict` does.
+
+        Args:
+            x: Images of the batch.
+
+        Returns:
+            The outputs, a fresh array.
+
+        Raises:
+            ValueError: The images do not fit the model.
+
+        Shape:
+            x [n, *input_shape] -> float32 [n, *output_shape].
+        """
+        images = input_checks.images(self, x, "x")
+        return self.predict(images, batch_size=len(images))
 
     def gradients(
         self, x: object, y: object, sample_weight: object = None
@@ -202,29 +226,6 @@ class Sequential(StoredNetwork):
         return loss, {
             p.path: flat[p.offset : p.offset + p.size].reshape(p.shape).copy() for p in trained
         }
-
-    def activations(self, x: object, layer: str | Layer) -> np.ndarray:
-        """Return what a layer makes of images at inference.
-
-        Args:
-            x: Images.
-            layer: A layer of the model, or its name or path.
-
-        Returns:
-            Its outputs, a fresh array.
-
-        Raises:
-            ValueError: It is no layer of this model, or the images do not fit.
-
-        Shape:
-            x [n, *input_shape] -> float32 [n, *layer.output_shape].
-        """
-        target = layer if isinstance(layer, Layer) else self.layer(layer)
-        if not any(target is nested for top in self.layers for nested in top.walk()):
-            raise ValueError(f"activations: {target.label} is a layer of another model.")
-        images = input_checks.images(self, x, "activations: x")
-        batch = next(epoch_iterator.prepared(self, images, len(images)))
-        return self.engine().outputs_of(batch, target.path)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all parameters, in Keras's order.
@@ -261,6 +262,7 @@ class Sequential(StoredNetwork):
         Args:
             images: The size of a batch, for which strategies are chosen.
         """
+        self._check_layers()
         print(summary_text(self, images))
 
     def get_config(self) -> dict[str, object]:
@@ -313,13 +315,6 @@ class Sequential(StoredNetwork):
     def __repr__(self) -> str:
         weights = f"{sum(p.size for p in self.parameters):,} parameters"
         return f"Sequential({len(self.layers)} layers, {weights})"
-
-
-def _checked_layers(layers: object) -> list[Layer]:
-    listed = list(layers) if isinstance(layers, Sequence) else []
-    if not listed or not all(isinstance(layer, Layer) for layer in listed):
-        raise TypeError(f"Sequential: expected a list of layers. Received {layers!r}.")
-    return listed
 
 
 def _checked_shape(shape: object) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ def test_a_partial_last_batch_takes_no_plan_of_its_own():
     model = build(SHAPE, net(), LOSS)
     x, y = images(20, SHAPE), targets_for(model, 20)
     model.fit(x, y, batch_size=8, verbose=0, validation_data=(x, y))
-    assert sorted(model.engine()._planned) == [("test", "", 8), ("train", "", 8)]
+    assert sorted(model.engine()._planned) == [("test", None, 8), ("train", None, 8)]
 
 
 def test_plans_of_other_sizes_share_the_memory_of_the_largest():

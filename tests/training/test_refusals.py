@@ -84,7 +84,6 @@ REFUSED = {
     "concat of nothing": (r"concat", lambda: [L.Concat()]),
     "not a layer": (r"relu", lambda: ["relu"]),
     "a layer's class": (r"ReLU", lambda: [L.ReLU]),
-    "no layers": (r"layer", list),
 }
 
 

@@ -21,6 +21,7 @@ from fastcnn.backends.engine import (
 from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
+from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
 from fastcnn.kernels.call import Calls
@@ -40,6 +41,7 @@ class _CpuProgram(PlannedProgram):
         roles: dict[str, Buffer],
         state: State,
         has_classes: bool,
+        inspection: Inspection | None,
     ):
         def view(role: str, dtype: type = np.float32) -> np.ndarray:
             return executable.view(low.region(roles[role]), roles[role].shape, dtype)
@@ -65,6 +67,8 @@ class _CpuProgram(PlannedProgram):
                 )
                 for side in low.program.auxiliaries
             )
+        elif inspection is not None:
+            self.inspected = {role: view(role) for role in inspection.roles()}
         else:
             self.outputs = view("output")
 
@@ -120,10 +124,10 @@ class CpuEngine(Engine):
                 state.moving[...] = moving
             state.changed()
 
-    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
+    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         spec = self._spec
-        program, roles = self._program(kind, path, capacity)
-        low = _lower(program, kept_by(kind, program, roles), roles, capacity)
+        program, roles = self._program(kind, inspection, capacity)
+        low = _lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         spans = None
         if kind == TRAIN:
             state = spec.state
@@ -134,7 +138,7 @@ class CpuEngine(Engine):
         executable = Executable(
             low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
-        return _CpuProgram(executable, low, roles, spec.state, has_classes)
+        return _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
 
     def _memory(self, kind: str, size: int) -> np.ndarray:
         """Return at least `size` bytes for the batch of a kind of program."""

@@ -26,6 +26,7 @@ from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, kept_by, outside_of
 from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
+from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
@@ -43,6 +44,7 @@ class _Work:
         engine: CudaEngine,
         tables: dict[str, np.ndarray],
         has_classes: bool,
+        inspection: Inspection | None,
     ):
         self._capacity = capacity
         self._stream = engine.stream
@@ -64,7 +66,7 @@ class _Work:
                 **engine.arrays(),
             }
             self.launches = Launches(low.calls.emitted, capacity, arrays)
-            self.outputs = self._make_outputs(low, roles, has_classes)
+            self.outputs = self._make_outputs(low, roles, has_classes, inspection)
             self.auxiliaries = self._auxiliaries(low.program, roles)
 
     def _make_inputs(self, low: Regions, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
@@ -73,6 +75,7 @@ class _Work:
         if "target" in roles:
             target = roles["target"]
             buffers["target"] = PinnedBuffer((size * target.size,), target.dtype)
+        if "weight" in roles:
             buffers["weight"] = PinnedBuffer((size,), np.float32)
         if low.program.training:
             buffers["random"] = PinnedBuffer((2,), np.int64)
@@ -81,12 +84,18 @@ class _Work:
         return buffers
 
     def _make_outputs(
-        self, low: Regions, roles: dict[str, Buffer], has_classes: bool
+        self,
+        low: Regions,
+        roles: dict[str, Buffer],
+        has_classes: bool,
+        inspection: Inspection | None,
     ) -> dict[str, PinnedBuffer]:
         own = ["scores", "loss", *(["rank"] if has_classes else [])]
         wanted = [*own, *(side.role(name) for side in low.program.auxiliaries for name in own)]
         buffers: dict[str, PinnedBuffer] = {}
-        for role in wanted if "scores" in roles else ["output"]:
+        if "scores" not in roles:
+            wanted = ["output"] if inspection is None else [*inspection.roles()]
+        for role in wanted:
             buffer = roles[role]
             device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
             buffers[role] = PinnedBuffer(device.shape, buffer.dtype, device)
@@ -157,8 +166,10 @@ class _CudaProgram(PlannedProgram):
             self.scores, self.loss = self._outputs["scores"].host, self._outputs["loss"].host
             self.rank = self._outputs["rank"].host if "rank" in self._outputs else NO_RANKS
             self.auxiliaries = work.auxiliaries
-        else:
+        elif "output" in self._outputs:
             self.outputs = self._outputs["output"].host
+        else:
+            self.inspected = {role: pinned.host for role, pinned in self._outputs.items()}
 
     def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         def counts() -> bool:
@@ -264,12 +275,16 @@ class CudaEngine(Engine):
             self._spec.state.step += 1
 
     def _plan(
-        self, kind: str, images: int, capacity: int | None = None, path: str = ""
+        self,
+        kind: str,
+        images: int,
+        capacity: int | None = None,
+        inspection: Inspection | None = None,
     ) -> PlannedProgram:
         check_process()
         while True:
             try:
-                return super()._plan(kind, images, capacity, path)
+                return super()._plan(kind, images, capacity, inspection)
             except MemoryError:
                 if self._drop_plans(kind):
                     continue
@@ -278,10 +293,10 @@ class CudaEngine(Engine):
                     raise
                 self._forget_gone()
 
-    def _build(self, kind: str, path: str, capacity: int) -> PlannedProgram:
+    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         spec = self._spec
-        program, roles = self._program(kind, path, capacity)
-        low = self._lower(program, kept_by(kind, program, roles), roles, capacity)
+        program, roles = self._program(kind, inspection, capacity)
+        low = self._lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
         if kind == TRAIN:
             if self._gradients is None:
@@ -291,7 +306,7 @@ class CudaEngine(Engine):
             tables = append_flat_update(low, spec.optimizer, low.region(roles["finite"]))
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
-        work = _Work(low, roles, capacity, self, tables, has_classes)
+        work = _Work(low, roles, capacity, self, tables, has_classes, inspection)
         absorbed = scored and roles["scores"] is not roles["output"]
         return _CudaProgram(work, capacity, absorbed, self)
 

@@ -63,7 +63,7 @@ class Stream:
 
 def watched(made: fastcnn.Sequential, failing: int = -1) -> Stream:
     engine = made.engine()
-    planned = engine._planned["train", "", len(X)]
+    planned = engine._planned["train", None, len(X)]
     planned._stream = Stream(engine.stream, failing)
     return planned._stream
 
@@ -86,7 +86,7 @@ def test_a_launch_that_fails_undoes_the_statistics(share, twice):
     """The weights are written last: as long as that is not begun, all is as before."""
     made, before = trained()
     stream = watched(made)
-    launches = made.engine()._planned["train", "", len(X)]._work.launches
+    launches = made.engine()._planned["train", None, len(X)]._work.launches
     whole = launches._bound[2]
     launches._bound[2] = Launching(whole, int(share * len(whole)))
     with pytest.raises(ZeroDivisionError):
@@ -102,7 +102,7 @@ def test_weights_that_a_failing_step_wrote_are_the_weights():
     """What the host shows and what the next step begins with are the same."""
     made, _ = trained()
     before = made.state.values.copy()
-    launches = made.engine()._planned["train", "", len(X)]._work.launches
+    launches = made.engine()._planned["train", None, len(X)]._work.launches
     whole = launches._bound[2]
     launches._bound[2] = Launching([*whole, None], len(whole))
     with pytest.raises(ZeroDivisionError):
@@ -169,7 +169,7 @@ def test_a_staging_buffer_comes_back_after_an_error(monkeypatch):
     made, _ = trained()
     engine = made.engine()
     upload = engine.sender()(X)
-    monkeypatch.setattr(engine._planned["train", "", len(X)]._work.launches, "launch", None)
+    monkeypatch.setattr(engine._planned["train", None, len(X)]._work.launches, "launch", None)
     with pytest.raises(TypeError):
         engine.train(upload, Y, None)
     assert engine.uploader._free == [upload.staging]

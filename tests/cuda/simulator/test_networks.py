@@ -88,3 +88,18 @@ def test_training_follows_the_cpu():
         np.testing.assert_allclose(told[1][name], values, rtol=1e-4, err_msg=name)
     for one, other in zip(here.get_weights(), there.get_weights(), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_features_and_input_gradients_are_the_cpus(net):
+    x, y = data()
+    here, there = model(net, "cpu"), model(net, "cuda")
+    names = [layer.name for layer in here.layers]
+    expected = here.features(x, names)
+    for name, features in there.features(x, names).items():
+        np.testing.assert_allclose(features, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    for target in ({"y": y}, {"target": y}, {"target": names[-2], "relu": "guided"}):
+        expected = here.input_gradient(x, **target)
+        scale = np.abs(expected).max()
+        received = there.input_gradient(x, **target)
+        np.testing.assert_allclose(received, expected, atol=2e-5 * scale, err_msg=str(target))
