@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 from fastcnn.cli import output
-from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.parser import COMMANDS, make_parser
 from fastcnn.utils import messages
 
@@ -17,12 +18,19 @@ __all__ = ["COMMANDS", "main"]
 
 EXPECTED = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
 """What the library raises in words; anything else is fastcnn's own mistake."""
+OURS = str(Path(__file__).parents[1])
+LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+MENDABLE = (
+    *(ImportError, TypeError, ValueError),
+    *(FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError),
+)
+"""What the user can mend, of what is expected: the command line, data, files, missing packages."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (default: this process's); return 0, or 1 where the command failed,
-    or 2 where it was used wrongly. --help and misspelt options end in SystemExit, as argparse
-    does it."""
+    """Run a command line (default: this process's); return 0, or 2 where it failed for what the
+    user can mend, or 1 where it failed otherwise. --help and misspelt options end in SystemExit,
+    as argparse does it."""
     output.open_missing()
     output.escape_unprintable()
     try:
@@ -57,10 +65,24 @@ def _run(args: argparse.Namespace) -> int:
     except Exception as error:
         if args.debug:
             raise
-        if isinstance(error, EXPECTED):
-            return _failed(args.command, _told(error), 2 if isinstance(error, UsageError) else 1)
+        if isinstance(error, EXPECTED) and not _is_of_another_library(error):
+            return _failed(args.command, _told(error), 2 if isinstance(error, MENDABLE) else 1)
         unforeseen = f"unforeseen {type(error).__name__}: {error} (--debug shows the traceback)"
         return _failed(args.command, unforeseen, 1)
+
+
+def _is_of_another_library(error: Exception) -> bool:
+    """Whether the words are another library's, which say nothing of what was asked for; the
+    system's own, of a file, do."""
+    trace = error.__traceback__
+    if trace is None or isinstance(error, ImportError | MemoryError):
+        return False
+    if isinstance(error, OSError) and error.errno is not None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    file = trace.tb_frame.f_code.co_filename
+    return file.startswith(LIBRARIES) and not file.startswith(OURS)
 
 
 def _told(error: Exception) -> str:

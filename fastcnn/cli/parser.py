@@ -77,6 +77,13 @@ OTHER_NAMES = {
 }
 
 
+EPILOG = """\
+Example: fastcnn train --model lenet5 --data sample --out runs/demo
+
+Exit status: 0 where all went well; 2 for what you can mend, such as options,
+data, files and missing packages; 1 for anything else."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose complaints are one line, and come from the command at fault.
 
@@ -96,7 +103,9 @@ class Parser(argparse.ArgumentParser):
             add_options, self._add_options = self._add_options, None
             add_options(self)
         words = sys.argv[1:] if args is None else list(args)
-        if self._subparsers is None:
+        if self._subparsers is not None:
+            self._check_command(words)
+        else:
             # Before argparse misses something required, which is there in another spelling.
             for word in itertools.takewhile(lambda word: word != "--", words):
                 self._check_option(word)
@@ -108,6 +117,21 @@ class Parser(argparse.ArgumentParser):
                 f"there is no option {others[0]}." if option else f"'{others[0]}' is too much"
             )
         return parsed, others
+
+    def _check_command(self, words: list[str]) -> None:
+        """Help where nothing is asked for; an error, with what may be meant, where the first word
+        is no command."""
+        if not words:
+            self.print_help()
+            self.exit(0)
+        first = words[0]
+        (action,) = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        if first.startswith("-") or first in action.choices:
+            return
+        closest = naming.nearest(first, action.choices)
+        listed = f"; there are {', '.join(action.choices)}."
+        meant = f", did you mean {closest}?" if closest else listed
+        self.error(f"there is no command {first}{meant}")
 
     def _check_option(self, word: str) -> None:
         name = word.split("=")[0]
@@ -129,7 +153,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="fastcnn",
         description="Train and use small convolutional networks, fast on a multicore CPU.",
-        epilog="Example: fastcnn train --model lenet5 --data sample --out runs/demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"fastcnn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

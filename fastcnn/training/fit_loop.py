@@ -129,7 +129,8 @@ class Fit:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
         self.callback_list.call("on_epoch_begin", epoch, {})
         self.good = self.model.state.snapshot()
-        self.progress.begin(title, self.train.count)
+        later = (self.train.count or 0) * (self.plan.epochs - epoch - 1)
+        self.progress.begin(title, self.train.count, later)
         start = time.perf_counter()
         finished = self._steps(epoch)
         seconds = time.perf_counter() - start

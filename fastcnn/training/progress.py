@@ -27,8 +27,9 @@ class Progress:
 
     interval = math.inf
 
-    def begin(self, title: str, images: int | None) -> None:
-        """A pass over so many images begins; None where their number is not known."""
+    def begin(self, title: str, images: int | None, later: int = 0) -> None:
+        """A pass over so many images begins, None where their number is not known; as many as
+        `later` says will follow in other passes."""
 
     def update(self, images: int, logs: dict[str, float]) -> None:
         """So many of the pass's images are done, with these values so far."""
@@ -65,8 +66,9 @@ class Bar(Lines):
 
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
+            BarColumn(bar_width=12, complete_style="cyan", finished_style="cyan"),
             TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[left]}", style="cyan"),
             TextColumn("{task.fields[values]}", style="dim"),
         )
         # Drawn from the loop at its own pace: a refreshing thread would take time from the step.
@@ -82,11 +84,12 @@ class Bar(Lines):
         self._task: TaskID | None = None
         self._statuses = contextlib.ExitStack()
 
-    def begin(self, title: str, images: int | None) -> None:
+    def begin(self, title: str, images: int | None, later: int = 0) -> None:
         self._start = time.perf_counter()
+        self._images, self._later = images, later
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(title, total=images, values="")
+        self._task = self._bar.add_task(title, total=images, values="", left="")
         self._bar.start()
         self._statuses.enter_context(messages.status_shown_by(self._show_status))
 
@@ -97,8 +100,11 @@ class Bar(Lines):
     def update(self, images: int, logs: dict[str, float]) -> None:
         rate = images / max(time.perf_counter() - self._start, 1e-9)
         values = f"{values_text(logs)}  {rate:,.0f} images/s"
+        left = ""
+        if self._images is not None and rate:
+            left = f"{duration((self._images - images + self._later) / rate)} left"
         if self._task is not None:
-            self._bar.update(self._task, completed=images, values=values)
+            self._bar.update(self._task, completed=images, values=values, left=left)
             self._bar.refresh()
 
     def end(self, line: str) -> None:
@@ -156,6 +162,13 @@ def check_verbose(verbose: object) -> None:
             "verbose must be 'auto', 0 (silent), 1 (a bar) or 2 (a line an epoch). "
             f"Received {verbose!r}."
         )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text: "0:07", "12:30" or "1:02:03"."""
+    whole = math.ceil(seconds)
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def values_text(logs: dict[str, float]) -> str:

@@ -501,18 +501,18 @@ REFUSED = [
     ("train --data @/bars.npz --optimizer adm", 2, "Did you mean 'adam'"),
     ("train --data @/bars.npz --momentum 0.9", 2, "'adam' has no momentum"),
     ("train --data @/bars.npz --optimizer sgd --momentum 2", 2, "momentum"),
-    ("train --data @/bars.npz --threads 4096", 1, "threads"),
+    ("train --data @/bars.npz --threads 4096", 2, "threads"),
     ("train --resume --out @/nowhere", 2, "no training"),
     ("train --resume --out @/run --epochs 4", 2, "has 4 epochs"),
     ("train --resume --out @/run --epochs 9 --batch-size 8", 2, "training's own, 32"),
     ("evaluate --model lenet5", 2, "no trained weights"),
     ("evaluate --model @/run/model.h5 --weights @/none.h5", 2, "no file"),
-    ("evaluate --model @/run/model.h5 --weights @/bar.png", 1, "bar.png"),
+    ("evaluate --model @/run/model.h5 --weights @/bar.png", 2, "bar.png"),
     ("evaluate --model @/text.txt", 2, "a .py file or a saved model"),
     ("evaluate --model @/run/model.h5 --data sample", 2, "(n, 8, 9, 1)"),
-    ("predict --model @/flat.py --weights @/run/model.h5 @/bar.png", 1, "does not fit the model"),
+    ("predict --model @/flat.py --weights @/run/model.h5 @/bar.png", 2, "does not fit the model"),
     ("predict --model @/run/model.h5 @/none.png", 2, "no file"),
-    ("predict --model @/run/model.h5 @/text.txt", 1, "cannot be read as an image"),
+    ("predict --model @/run/model.h5 @/text.txt", 2, "cannot be read as an image"),
 ]
 
 
@@ -529,7 +529,6 @@ def test_refusals_are_one_line(place, tmp_path, capsys, monkeypatch, arguments, 
 
 
 MISUSED = [
-    ("", "COMMAND"),
     ("train --epochs 0", "at least 1, not '0'"),
     ("train --epochs many", "not 'many'"),
     ("train --lr -1", "above 0"),
@@ -541,8 +540,59 @@ MISUSED = [
     ("train --colour red", "--colour"),
     ("predict --model m.h5", "IMAGE"),
     ("evaluate", "--model"),
-    ("fly", "invalid choice"),
+    ("fly", "there is no command fly; there are train, evaluate"),
+    ("trian --epochs 3", "no command trian, did you mean train? (fastcnn --help)"),
+    ("data chekc photos", "no command chekc, did you mean check? (fastcnn data --help)"),
+    ("bench modle lenet5", "no command modle, did you mean model? (fastcnn bench --help)"),
 ]
+
+
+@pytest.mark.parametrize("arguments", ["", "data", "bench"])
+def test_a_bare_command_shows_its_help(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"usage: fastcnn {arguments}".rstrip()) and not said.err
+    assert arguments or "Exit status: 0 where all went well; 2 for what you can mend" in said.out
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"] if command else ["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def raise_from_json():
+    json.loads("{")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ValueError("expected 3"), 2, "predict: expected 3"),
+        (TypeError("expected text"), 2, "predict: expected text"),
+        (ImportError("pip install it"), 2, "predict: pip install it"),
+        (FileNotFoundError(2, "No such file", "a.png"), 2, "No such file"),
+        (PermissionError(13, "Permission denied", "a.png"), 2, "Permission denied"),
+        (OSError(28, "No space left on device", "a.png"), 1, "No space left"),
+        (MemoryError("too large"), 1, "predict: too large"),
+        (ArithmeticError("not finite"), 1, "predict: not finite"),
+        (KeyError("odd"), 1, "unforeseen KeyError"),
+        (raise_from_json, 1, "unforeseen JSONDecodeError"),
+    ],
+)
+def test_the_status_tells_what_the_user_can_mend(place, monkeypatch, capsys, error, code, words):
+    def fail(*_):
+        if callable(error):
+            error()
+        raise error
+
+    monkeypatch.setattr(predict, "_likeliest", fail)
+    assert main(filled("predict --model @/run/model.h5 @/bar.png", place)) == code
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "words"), MISUSED)

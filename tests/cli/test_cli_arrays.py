@@ -108,7 +108,7 @@ def test_check_reads_idx_and_cifar(tmp_path, capsys):
     assert code == 0 and "train: 4 images of 32 x 32 x 3, uint8." in text
     (tmp_path / "c.bin").write_bytes(b"\2" + bytes(3000))
     code, _, err = run(capsys, "data", "check", tmp_path / "c.bin")
-    assert code == 1 and "expected an IDX file of bytes, or a CIFAR binary" in err
+    assert code == 2 and "expected an IDX file of bytes, or a CIFAR binary" in err
 
 
 def test_check_tells_of_damage(tmp_path, capsys):
@@ -123,11 +123,11 @@ def test_check_tells_of_damage(tmp_path, capsys):
     at = whole.find(b"\x93NUMPY") + 200
     (tmp_path / "b.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     code, _, err = run(capsys, "data", "check", tmp_path / "b.npz")
-    assert code == 1 and "'" + str(tmp_path / "b.npz") + "' cannot be read" in err
+    assert code == 2 and "'" + str(tmp_path / "b.npz") + "' cannot be read" in err
     huge = arrays(y_test=np.full(10, 2**31 - 1))
     del huge["class_names"]
     code, _, err = run(capsys, "data", "check", npz(tmp_path / "c.npz", **huge))
-    assert code == 1 and "must be below 1,048,576" in err
+    assert code == 2 and "must be below 1,048,576" in err
 
 
 def test_stats_measure_floats(tmp_path, capsys):

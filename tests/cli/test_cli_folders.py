@@ -119,7 +119,7 @@ def test_training_tells_what_it_leaves_out_and_learns_the_rest(place, capsys, tm
 def test_on_error_raise_ends_with_the_files_name(place, capsys, tmp_path):
     words = training(place, tmp_path / "run", "--on-error", "raise")
     code, _, err = run(capsys, "train", "--data", place / "photos", *words)
-    assert code == 1
+    assert code == 2
     assert "zero.jpg" in err or "cut.jpg" in err or "words.jpg" in err or "bomb.jpg" in err
     assert not (tmp_path / "run").exists()
 
@@ -160,7 +160,7 @@ def test_files_are_predicted_as_they_were_trained(place, capsys):
     assert np.mean(right) > 0.95
     names = [*(f"bïld {number}.jpg" for number in range(6)), "zero.jpg"]
     code, report, err = run(capsys, *words, *(place / "photos" / "links" / one for one in names))
-    assert code == 1
+    assert code == 2
     assert "cannot be read" in err and "--on-error skip leaves such files out." in err
     assert len(report) == 6
 
@@ -224,8 +224,8 @@ REFUSED = [
     ("train --data @/photos.h5 --color rgba", 2, "--color is for folders"),
     ("train --data sample --image-size 32", 2, "--image-size is for folders"),
     ("train --data @/none.h5", 2, "no file"),
-    ("train --data @/run/model.h5", 1, "no packed set of images"),
-    ("train --data @/run", 1, "one folder a class"),
+    ("train --data @/run/model.h5", 2, "no packed set of images"),
+    ("train --data @/run", 2, "one folder a class"),
     ("train --data @/net.py", 2, "neither a folder, nor"),
     ("train --data @/photos --model @/net.py --image-size 9", 2, "have shape (9, 9, 3)"),
     ("evaluate --model @/run/model.h5 --data @/photos --image-size 9", 2, "have shape (9, 9, 3)"),

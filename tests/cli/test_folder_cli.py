@@ -56,7 +56,7 @@ def test_pack_writes_a_set_and_reports(folder, tmp_path, capsys):
 def test_pack_fails_where_asked_and_leaves_nothing(folder, tmp_path, capsys):
     target = tmp_path / "photos.h5"
     code, out, err = run(capsys, "pack", folder, target, "--on-error", "raise")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "words.jpg" in err
     assert not target.exists()
 

@@ -26,7 +26,6 @@ from fastcnn.data.folder import inspection
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.pipeline.batches import Batches
 from fastcnn.data.pipeline.transform import Transform
-from fastcnn.hdf5.errors import FormatError
 from fastcnn.training import augment_argument
 
 
@@ -64,18 +63,12 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    path = Path(args.source)
-    if path.is_dir():
+    if Path(args.source).is_dir():
         return _check_folder(args)
-    try:
-        images = dataset.opened(args.source, Reading.of(args))
-        if images.train is not None and isinstance(images.train.x, packed.PackedImages):
-            return _check_packed(args, images.train.x)
-        seen = data_check.looked_at(images)
-    except UsageError as error:
-        if not path.is_file():
-            raise
-        raise FormatError(str(error)) from error  # the file is at fault, not its user
+    images = dataset.opened(args.source, Reading.of(args))
+    if images.train is not None and isinstance(images.train.x, packed.PackedImages):
+        return _check_packed(args, images.train.x)
+    seen = data_check.looked_at(images)
     _print(args, seen.described(), str(seen))
     return 1 if seen.damage else 0
 
