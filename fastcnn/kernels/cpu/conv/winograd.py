@@ -59,6 +59,8 @@ FAR = 4 << 20  # bytes of U or D above which they are better read once for the w
 MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 8  # bands of a single image's rows at most, backends/cpu/row_bands.py
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
+TOGETHER = 8  # images of a block, backends/cpu/executable.py
+FURTHER = 5  # times the size of D that a block's V and W may have
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
@@ -270,7 +272,8 @@ def conv2d_winograd_dw(
         b_k0=w_tile,
         accumulate=small,
     )
-    scope = BATCH if not small else IMAGE if tiling.count >= ROWS // 2 else BLOCK
+    together = _multiplied_together(tiling, channels, filters)
+    scope = BATCH if not small else BLOCK if together > 1 else IMAGE
     _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
     calls.emit(
         kernels.winograd_gradient,
@@ -284,6 +287,17 @@ def conv2d_winograd_dw(
         filters=filters,
         d_step=d_step,
     )
+
+
+def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
+    """Return the images whose V and W are multiplied in one product for dw.
+
+    A block of them reads and writes D once and has longer sums, which pays where the block's V and
+    W, further away than an image's, are not many times as large as D.
+    """
+    few_tiles = tiling.count < ROWS // 2
+    v_and_w = TOGETHER * tiling.count * (channels + filters)
+    return TOGETHER if few_tiles or v_and_w <= FURTHER * channels * filters else 1
 
 
 def _transform_cycles(tiling: Tiling) -> float:
@@ -307,7 +321,7 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle / images
     if direction == "dw":
         # Images that are multiplied together lengthen the sums, not their number.
-        together = 1 if tiling.count >= ROWS // 2 else images
+        together = min(images, _multiplied_together(tiling, channels, filters))
         product = grid_cycles(1, channels, filters, tiling.count * together) / together
         # V and W of an image are written and read as wholes.
         both = 4 * tiling.elements * tiling.count * (channels + filters)

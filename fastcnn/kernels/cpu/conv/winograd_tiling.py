@@ -9,7 +9,7 @@ from fastcnn.graph.problem import Problem
 from fastcnn.kernels.cpu.simd.register_tile import LANES
 from fastcnn.kernels.shared.winograd import FORMS, TAPS
 
-MANY_CHANNELS = 128  # from which on tiles lie an odd number of cache lines apart
+MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache lines apart
 
 
 class Tiling:
