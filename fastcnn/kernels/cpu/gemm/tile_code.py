@@ -64,12 +64,12 @@ _table_index = kernel_function(table_index)
 
 
 @kernel_function
-def run_tile(table, height, halves, width, grid, a, b, c, bias):
-    """Compute a tile of a size by the table at an address.
+def run_tiles(table, height, halves, width, grid, a, b, c, bias, count):
+    """Compute `count` tiles of a size, one below the other, by the table at an address.
 
     Strides and loop counts are read from the record at `grid`: k2, k1, k0 with a_k*, b_k*; a_inner
     and c_inner between rows, a_outer and c_outer between halves; b_vector between vectors; lanes of
     the last vector; accumulate; relu.
     """
     tile = longs(table, SIZES)[_table_index(height, halves, width)]
-    call_tile(tile, grid, a, b, c, bias)
+    call_tile(tile, grid, a, b, c, bias, count)

@@ -20,7 +20,7 @@ from functools import lru_cache
 from math import ceil
 
 from fastcnn.kernels.cpu import costs as cpu
-from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tile
+from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tiles
 from fastcnn.kernels.cpu.runtime.code import register
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
@@ -127,15 +127,27 @@ def _multiply(
             halves = min(step, last_outer - outer)
             a = a_group + outer * grid.a_outer
             c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
-            for stack in range(stacks):
-                row = rows * stack // stacks
-                height = rows * (stack + 1) // stacks - row
-                a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
-                if grid.ahead:
-                    look_ahead(grid.ahead)
-                run_tile(
-                    grid.tile_table, height, halves, width, grid_address, a_row, b, c_row, bias
-                )
+            at = a, b, c, bias
+            _run_stacks(grid, grid_address, rows, stacks, halves, width, *at)
+
+
+@kernel_function
+def _run_stacks(grid, grid_address, rows, stacks, halves, width, a, b, c, bias):
+    """Compute the tiles of one band: those that are a row taller, then the others."""
+    short, taller = rows // stacks, rows % stacks
+    for row, height, count in (
+        (0, short + 1, taller),
+        (taller * (short + 1), short, stacks - taller),
+    ):
+        # What is asked for ahead of time is so a tile at a time.
+        at_once = 1 if grid.ahead else max(1, count)
+        for first in range(0, count, at_once):
+            if grid.ahead:
+                look_ahead(grid.ahead)
+            down = row + first * height
+            a_row, c_row = a + down * grid.a_inner, c + down * grid.c_inner
+            table = grid.tile_table
+            run_tiles(table, height, halves, width, grid_address, a_row, b, c_row, bias, at_once)
 
 
 def tile_cycles(rows: int, width: int, steps: int) -> float:

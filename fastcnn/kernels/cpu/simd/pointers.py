@@ -126,8 +126,8 @@ def call(typing, address, argument):
 
 
 @intrinsic
-def call_tile(typing, address, grid, a, b, c, bias):
-    """Call the register tile at an address."""
+def call_tile(typing, address, grid, a, b, c, bias, count):
+    """Call the register tile at an address, for `count` tiles one below the other."""
 
     def emit(context, builder, signature, arguments):
         tile, grid, *addresses = arguments
@@ -135,7 +135,7 @@ def call_tile(typing, address, grid, a, b, c, bias):
         builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 6), emit
+    return types.void(*[types.int64] * 7), emit
 
 
 @intrinsic

@@ -32,8 +32,10 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     splat_lanes,
 )
 
-# `void tile(grid, a, b, c, bias)`: addresses of a record, of numbers, and of a bias or 0.
-TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64])
+# `void tile(grid, a, b, c, bias, count)`: addresses of a record, of numbers and of a bias or 0, and
+# how many tiles there are one below the other.
+TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64, INT64])
+Values = list[ir.Value]
 WIDEST = 2  # vectors in a tile at most
 ROWS_A_REGISTER = 5  # rows of A whose addresses are made from one in a register
 TALLEST = 14  # rows of one half of a tile at most
@@ -69,13 +71,6 @@ def _opaque(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.asm(kind, "", "=r,0", [value], side_effect=False)
 
 
-def _llvm_function(
-    builder: ir.IRBuilder, name: str, result: ir.Type, *parameters: ir.Type
-) -> ir.Function:
-    kind = ir.FunctionType(result, parameters)
-    return cgutils.get_or_insert_function(builder.module, kind, name)
-
-
 def _loop(
     builder: ir.IRBuilder, count: ir.Value, carried: list[ir.Value], body: Callable
 ) -> list[ir.Value]:
@@ -106,180 +101,205 @@ def _loop(
 
 
 def emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]) -> None:
-    """Fill a function of TILE_TYPE: one tile of size (height, halves, width).
+    """Fill a function of TILE_TYPE: tiles of size (height, halves, width), one below the other.
 
     `offsets` tells where the grid's record has each field, in bytes.
     """
-    height, halves, width = size
-    rows = height * halves
     builder = ir.IRBuilder(function.append_basic_block())
-    grid, a, b, c, bias = function.args
+    grid, a, b, c, bias, count = function.args
+    tile = _Tile(builder, size, grid, offsets)
+    down_a = builder.mul(tile.field("a_inner"), INT64(tile.height))
+    down_c = builder.mul(tile.field("c_inner"), INT64(tile.height))
 
-    def field(name: str) -> ir.Value:
-        place = builder.gep(grid, [INT64(offsets[name])], source_etype=ir.IntType(8))
+    def one_tile(addresses: Values) -> Values:
+        a, c = addresses
+        tile.emit(a, b, c, bias)
+        return [builder.add(a, down_a), builder.add(c, down_c)]
+
+    _loop(builder, count, [a, c], one_tile)
+    builder.ret_void()
+
+
+class _Tile:
+    """A tile of `height` rows in each of `halves` halves, `width` vectors wide."""
+
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        size: tuple[int, int, int],
+        grid: ir.Value,
+        offsets: dict[str, int],
+    ):
+        self.height, self.halves, self.width = size
+        self._builder, self._grid, self._offsets = builder, grid, offsets
+        self._memory = Memory(builder, self.field("lanes"))
+        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+        name = f"llvm.fma.v{LANES}f32"
+        self._fma = cgutils.get_or_insert_function(builder.module, kind, name)
+        # Rows of A share an address in a register: `groups` of them, and the rows' step.
+        self._groups_a_half = -(-self.height // ROWS_A_REGISTER)
+        self._groups = self.halves * self._groups_a_half
+        self._a_row = self.field("a_inner")
+        # A fused multiply-add takes four cycles: a small tile needs more than one set of sums to
+        # keep both units busy. The sets take turns at the steps of the innermost loop.
+        self._sums = self.height * self.halves * self.width
+        self._sets = sets_of_sums(self._sums)
+
+    def field(self, name: str) -> ir.Value:
+        """Emit the loading of a field of the grid's record."""
+        builder = self._builder
+        place = builder.gep(self._grid, [INT64(self._offsets[name])], source_etype=ir.IntType(8))
         return builder.load(builder.bitcast(place, INT64.as_pointer()), align=8)
 
-    memory = Memory(builder, field("lanes"))
-    fma = _llvm_function(builder, f"llvm.fma.v{LANES}f32", VECTOR, VECTOR, VECTOR, VECTOR)
-    a_row, b_vector = field("a_inner"), field("b_vector")
-    a_row_3 = builder.mul(a_row, INT64(3))
-    c_rows = []
-    for half in range(halves):
-        at = builder.add(c, field("c_outer")) if half else c
-        c_rows += [builder.add(at, builder.mul(field("c_inner"), INT64(i))) for i in range(height)]
+    def emit(self, a: ir.Value, b: ir.Value, c: ir.Value, bias: ir.Value) -> None:
+        """Emit the computing of the tile at these addresses."""
+        builder, c_rows = self._builder, self._rows_of_c(c)
+        start = self._starting_sums(bias, c_rows)
+        more_sets = [_zeros()] * (self._sums * (self._sets - 1))
+        values = self._nested(2, [*self._first_rows_of_a(a), b, *start, *more_sets])
+        sums = values[self._groups + 1 :]
+        for number in range(1, self._sets):
+            more = sums[number * self._sums : (number + 1) * self._sums]
+            sums[: self._sums] = map(builder.fadd, sums[: self._sums], more)
+        self._store_sums(sums[: self._sums], c_rows)
 
-    def columns(address: ir.Value, load_last: bool) -> list[ir.Value]:
-        last = memory.load_last if load_last else memory.load
-        firsts = [memory.load(address, VECTOR_BYTES * v) for v in range(width - 1)]
-        return [*firsts, last(address, VECTOR_BYTES * (width - 1))]
+    def _rows_of_c(self, c: ir.Value) -> Values:
+        builder, rows = self._builder, []
+        for half in range(self.halves):
+            at = builder.add(c, self.field("c_outer")) if half else c
+            step = self.field("c_inner")
+            rows += [builder.add(at, builder.mul(step, INT64(i))) for i in range(self.height)]
+        return rows
 
-    # Five rows share an address in a register: an x86 load adds 1, 2 or 4 times another to it.
-    # The second half's rows lie one outer step further on: the next image row, say.
-    first_rows = []
-    for half in range(halves):
-        at = builder.add(a, field("a_outer")) if half else a
-        for row in range(0, height, ROWS_A_REGISTER):
-            first_rows.append(builder.add(at, builder.mul(a_row, INT64(row))))
-    in_groups = -(-height // ROWS_A_REGISTER)
+    def _first_rows_of_a(self, a: ir.Value) -> Values:
+        """Five rows share an address in a register: an x86 load adds 1, 2 or 4 times another to it.
 
-    def row_address(bases: list[ir.Value], row: int) -> ir.Value:
-        half, row = divmod(row, height)
+        The second half's rows lie one outer step further on: the next image row, say.
+        """
+        builder, addresses = self._builder, []
+        for half in range(self.halves):
+            at = builder.add(a, self.field("a_outer")) if half else a
+            for row in range(0, self.height, ROWS_A_REGISTER):
+                addresses.append(builder.add(at, builder.mul(self._a_row, INT64(row))))
+        return addresses
+
+    def _row_of_a(self, first_rows: Values, row: int) -> ir.Value:
+        half, row = divmod(row, self.height)
         group, row = divmod(row, ROWS_A_REGISTER)
-        base = bases[half * in_groups + group]
-        if row == 3:
-            return builder.add(base, a_row_3)
-        return builder.add(base, builder.mul(a_row, INT64(row))) if row else base
+        base = first_rows[half * self._groups_a_half + group]
+        return self._builder.add(base, self._builder.mul(self._a_row, INT64(row))) if row else base
 
-    def multiply_add(bases: list[ir.Value], b_at: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-        row_of_b = [memory.load(b_at)]
+    def _starting_sums(self, bias: ir.Value, c_rows: Values) -> Values:
+        """Emit the tile's first values: what C holds, else the bias, else zero."""
+        builder = self._builder
+        names = ("from_c", "not_c", "from_bias", "from_zero", "start")
+        from_c, not_c, from_bias, from_zero, start = map(builder.append_basic_block, names)
+        accumulate = builder.icmp_signed("!=", self.field("accumulate"), INT64(0))
+        builder.cbranch(accumulate, from_c, not_c)
+        builder.position_at_end(from_c)
+        held = [value for row in c_rows for value in self._columns(row, self._memory.load_last)]
+        builder.branch(start)
+        builder.position_at_end(not_c)
+        builder.cbranch(builder.icmp_signed("!=", bias, INT64(0)), from_bias, from_zero)
+        builder.position_at_end(from_bias)
+        biased = self._columns(bias, self._memory.load) * len(c_rows)
+        builder.branch(start)
+        builder.position_at_end(from_zero)
+        builder.branch(start)
+        builder.position_at_end(start)
+        sums = []
+        for held_value, bias_value in zip(held, biased, strict=True):
+            phi = builder.phi(VECTOR)
+            phi.add_incoming(held_value, from_c)
+            phi.add_incoming(bias_value, from_bias)
+            phi.add_incoming(_zeros(), from_zero)
+            sums.append(phi)
+        return sums
+
+    def _columns(self, address: ir.Value, load_last: Callable) -> Values:
+        """Emit the loading of one row of the tile."""
+        firsts = [self._memory.load(address, VECTOR_BYTES * v) for v in range(self.width - 1)]
+        return [*firsts, load_last(address, VECTOR_BYTES * (self.width - 1))]
+
+    def _nested(self, level: int, values: Values) -> Values:
+        """Emit the loops over the inner dimension, from a level down."""
+        if level == 0:
+            return self._innermost_loop(values)
+        steps = self.field(f"a_k{level}"), self.field(f"b_k{level}")
+
+        def body(values: Values) -> Values:
+            inside = self._nested(level - 1, values)
+            return [*self._stepped(values, *steps), *inside[self._groups + 1 :]]
+
+        return _loop(self._builder, self.field(f"k{level}"), values, body)
+
+    def _innermost_loop(self, values: Values) -> Values:
+        a_step, b_step = self.field("a_k0"), self.field("b_k0")
+        steps, size = self.field("k0"), self._sums
+
+        def turns(sets: int) -> Callable[[Values], Values]:
+            def body(values: Values) -> Values:
+                places, sums = values[: self._groups + 1], values[self._groups + 1 :]
+                for number in range(sets):
+                    first_rows = [_opaque(self._builder, row) for row in places[:-1]]
+                    part = slice(number * size, (number + 1) * size)
+                    sums[part] = self._multiply_add(first_rows, places[-1], sums[part])
+                    places = self._stepped([*first_rows, places[-1]], a_step, b_step)
+                return [*places, *sums]
+
+            return body
+
+        builder, sets = self._builder, self._sets
+        if sets == 1:
+            return _loop(builder, steps, values, turns(1))
+        values = _loop(builder, builder.sdiv(steps, INT64(sets)), values, turns(sets))
+        return _loop(builder, builder.srem(steps, INT64(sets)), values, turns(1))
+
+    def _stepped(self, places: Values, a_step: ir.Value, b_step: ir.Value) -> Values:
+        """Emit the next addresses of the rows of A and of B."""
+        builder, b = self._builder, places[self._groups]
+        return [
+            *(builder.add(row, a_step) for row in places[: self._groups]),
+            builder.add(b, b_step),
+        ]
+
+    def _multiply_add(self, first_rows: Values, b: ir.Value, sums: Values) -> Values:
+        """Emit one step of the inner dimension."""
+        builder, width = self._builder, self.width
+        row_of_b = [self._memory.load(b)]
         if width == 2:
-            row_of_b.append(memory.load(builder.add(b_at, b_vector)))
+            row_of_b.append(self._memory.load(builder.add(b, self.field("b_vector"))))
         result = []
-        for row in range(rows):
-            place = builder.inttoptr(row_address(bases, row), FLOAT.as_pointer())
+        for row in range(self.height * self.halves):
+            place = builder.inttoptr(self._row_of_a(first_rows, row), FLOAT.as_pointer())
             spread = splat_lanes(builder, builder.load(place, align=4), VECTOR)
             for v in range(width):
-                result.append(builder.call(fma, [spread, row_of_b[v], sums[row * width + v]]))
+                operands = [spread, row_of_b[v], sums[row * width + v]]
+                result.append(builder.call(self._fma, operands))
         return result
 
-    start = _starting_sums(builder, field("accumulate"), bias, c_rows, width, columns)
-
-    # A fused multiply-add takes four cycles: a small tile needs more than one set of sums to keep
-    # both units busy. The sets take turns at the steps of the innermost loop.
-    sets = sets_of_sums(rows * width)
-    more_sets = [_zeros()] * (len(start) * (sets - 1))
-    a_step, b_step = field("a_k0"), field("b_k0")
-
-    groups = len(first_rows)
-
-    def step(bases: list[ir.Value], size: ir.Value) -> list[ir.Value]:
-        return [builder.add(base, size) for base in bases]
-
-    def opaque(bases: list[ir.Value]) -> list[ir.Value]:
-        return [_opaque(builder, base) for base in bases]
-
-    def innermost(values: list[ir.Value]) -> list[ir.Value]:
-        bases, b_at, sums = values[:groups], values[groups], values[groups + 1 :]
-        result = []
-        for number in range(sets):
-            part = sums[number * len(start) : (number + 1) * len(start)]
-            bases = opaque(bases)
-            result += multiply_add(bases, b_at, part)
-            bases, b_at = step(bases, a_step), builder.add(b_at, b_step)
-        return [*bases, b_at, *result]
-
-    def step_left_over(values: list[ir.Value]) -> list[ir.Value]:
-        bases, b_at, sums = values[:groups], values[groups], values[groups + 1 :]
-        bases = opaque(bases)
-        first_set = multiply_add(bases, b_at, sums[: len(start)])
-        ahead = *step(bases, a_step), builder.add(b_at, b_step)
-        return [*ahead, *first_set, *sums[len(start) :]]
-
-    def inner_loop(values: list[ir.Value]) -> list[ir.Value]:
-        steps = field("k0")
-        if sets == 1:
-            return _loop(builder, steps, values, innermost)
-        values = _loop(builder, builder.sdiv(steps, INT64(sets)), values, innermost)
-        return _loop(builder, builder.srem(steps, INT64(sets)), values, step_left_over)
-
-    def nested(level: int, values: list[ir.Value]) -> list[ir.Value]:
-        if level == 0:
-            return inner_loop(values)
-        a_step, b_step = field(f"a_k{level}"), field(f"b_k{level}")
-
-        def body(values: list[ir.Value]) -> list[ir.Value]:
-            sums = nested(level - 1, values)[groups + 1 :]
-            ahead = step([*values[:groups]], a_step), builder.add(values[groups], b_step)
-            return [*ahead[0], ahead[1], *sums]
-
-        return _loop(builder, field(f"k{level}"), values, body)
-
-    sums = nested(2, [*first_rows, b, *start, *more_sets])[groups + 1 :]
-    for number in range(1, sets):
-        more = sums[number * len(start) : (number + 1) * len(start)]
-        sums[: len(start)] = [builder.fadd(x, y) for x, y in zip(sums, more, strict=False)]
-    del sums[len(start) :]
-    _store_sums(builder, memory, field("relu"), sums, c_rows, width)
-    builder.ret_void()
+    def _store_sums(self, sums: Values, c_rows: Values) -> None:
+        """Emit the tile's end: ReLU where asked (a NaN stays one), then the stores."""
+        builder, width = self._builder, self.width
+        flag = builder.icmp_signed("!=", self.field("relu"), INT64(0))
+        floor = builder.select(flag, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
+        floors = splat_lanes(builder, floor, VECTOR)
+        sums = [
+            builder.select(builder.fcmp_ordered("<", value, floors), floors, value)
+            for value in sums
+        ]
+        last = VECTOR_BYTES * (width - 1)
+        for index, value in enumerate(sums):
+            row, v = divmod(index, width)
+            if v < width - 1:
+                self._memory.store(value, c_rows[row], VECTOR_BYTES * v)
+        lasts = [builder.add(row, INT64(last)) for row in c_rows]
+        self._memory.store_last(sums[width - 1 :: width], lasts)
 
 
 def sets_of_sums(accumulators: int) -> int:
     """Return how many sets of sums a tile with this many accumulators keeps."""
     return 4 if accumulators <= 2 else 2 if accumulators < 8 else 1
-
-
-def _starting_sums(
-    builder: ir.IRBuilder,
-    accumulate: ir.Value,
-    bias: ir.Value,
-    c_rows: list[ir.Value],
-    width: int,
-    columns: Callable,
-) -> list[ir.Value]:
-    """Emit the tile's first values: what C holds, else the bias, else zero."""
-    names = ("from_c", "not_c", "from_bias", "from_zero", "start")
-    from_c, not_c, from_bias, from_zero, start = map(builder.append_basic_block, names)
-    builder.cbranch(builder.icmp_signed("!=", accumulate, INT64(0)), from_c, not_c)
-    builder.position_at_end(from_c)
-    held = [value for row in c_rows for value in columns(row, load_last=True)]
-    builder.branch(start)
-    builder.position_at_end(not_c)
-    builder.cbranch(builder.icmp_signed("!=", bias, INT64(0)), from_bias, from_zero)
-    builder.position_at_end(from_bias)
-    biased = columns(bias, load_last=False) * len(c_rows)
-    builder.branch(start)
-    builder.position_at_end(from_zero)
-    builder.branch(start)
-    builder.position_at_end(start)
-    sums = []
-    for held_value, bias_value in zip(held, biased, strict=True):
-        phi = builder.phi(VECTOR)
-        phi.add_incoming(held_value, from_c)
-        phi.add_incoming(bias_value, from_bias)
-        phi.add_incoming(_zeros(), from_zero)
-        sums.append(phi)
-    return sums
-
-
-def _store_sums(
-    builder: ir.IRBuilder,
-    memory: Memory,
-    relu: ir.Value,
-    sums: list[ir.Value],
-    c_rows: list[ir.Value],
-    width: int,
-) -> None:
-    """Emit the tile's end: ReLU where asked (a NaN stays one), then the stores."""
-    flag = builder.icmp_signed("!=", relu, INT64(0))
-    floor = builder.select(flag, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
-    floors = splat_lanes(builder, floor, VECTOR)
-    sums = [builder.select(builder.fcmp_ordered("<", sum_, floors), floors, sum_) for sum_ in sums]
-    last = VECTOR_BYTES * (width - 1)
-    for index, value in enumerate(sums):
-        row, v = divmod(index, width)
-        if v < width - 1:
-            memory.store(value, c_rows[row], VECTOR_BYTES * v)
-    memory.store_last(sums[width - 1 :: width], [builder.add(row, INT64(last)) for row in c_rows])
 
 
 def field_offsets(record: np.dtype) -> dict[str, int]:
