@@ -194,17 +194,26 @@ class Engine(ABC):
         spec = self._spec
         self._random[:] = spec.seed, spec.state.step
         # First, since a schedule of a user's own may set anything.
-        self._hyper[:] = spec.optimizer.hyper(spec.state.step)
+        rate = spec.optimizer.learning_rate_at(spec.state.step)
         planned = self._plan(TRAIN, len(x), capacity)
         if planned.slot_names != spec.state.slot_names:
             self._drop_plans(TRAIN)
             planned = self._plan(TRAIN, len(x), capacity)
+        self._give_hyper(rate, planned.multipliers)
         self._control[0] = apply
         targets = self._targets(len(x), y, weight)
         targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
         with nested_call.refused():
             self._take_step(planned, x, targets)
         return planned.results(len(x), planned.penalty, not apply or planned.finite)
+
+    def _give_hyper(self, rate: float, multipliers: tuple[float, ...]) -> None:
+        """Write the numbers of the update at a learning rate, eight for each of its multipliers."""
+        optimizer, step = self._spec.optimizer, self._spec.state.step
+        rows = [optimizer.hyper_at(rate * multiplier, step) for multiplier in multipliers]
+        if self._hyper.size != 8 * len(rows):
+            self._hyper = np.zeros(8 * len(rows), np.float32)
+        self._hyper[:] = rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     def _targets(
         self, images: int, y: np.ndarray, weight: np.ndarray | None

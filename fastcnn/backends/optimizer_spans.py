@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import ceil
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,10 +15,18 @@ from fastcnn.kernels.shared.optimizers import SLOT_COUNTS
 from fastcnn.utils import naming
 
 if TYPE_CHECKING:
+    from fastcnn.backends.step import StepSpec
     from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
 
 Kernel = TypeVar("Kernel")
+
+
+class RateGroups(NamedTuple):
+    """Multipliers of the learning rate, and the number of each parameter's, int64 [parameters]."""
+
+    multipliers: tuple[float, ...]
+    numbers: np.ndarray
 
 
 def trained_parameters(program: Program) -> list[Parameter]:
@@ -39,6 +47,14 @@ def spans_of(parameters: Sequence[Parameter], most: int) -> np.ndarray:
     parts = [ceil(parameter.size / most) for parameter in parameters]
     firsts = list(accumulate(parts, initial=0))[:-1]
     return np.array(list(zip(firsts, parts, strict=True)), np.int64).reshape(-1, 2)
+
+
+def rate_groups(parameters: Sequence[Parameter], spec: StepSpec) -> RateGroups:
+    """Return the multipliers of the learning rate that parameters have, each once, and for each
+    parameter the number of its own."""
+    own = [spec.rate_multiplier(parameter) for parameter in parameters]
+    multipliers = tuple(dict.fromkeys(own)) or (1.0,)
+    return RateGroups(multipliers, np.array([multipliers.index(m) for m in own], np.int64))
 
 
 def update_kernel(optimizer: Optimizer, kernels: Mapping[str, Kernel]) -> Kernel:

@@ -27,6 +27,7 @@ class PlannedProgram(ABC):
     rank: np.ndarray
     inspected: Mapping[str, np.ndarray] = MappingProxyType({})
     slot_names: tuple[str, ...] = ()  # of a training step: what its update keeps for every weight
+    multipliers: tuple[float, ...] = (1.0,)  # of the learning rate, in the rows of `hyper`
     absorbed: bool = False
     transform: Callable[[np.ndarray], np.ndarray] | None = None  # what was absorbed
     auxiliaries: tuple[AuxiliaryResult, ...] = ()

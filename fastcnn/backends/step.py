@@ -62,6 +62,9 @@ class StepSpec(Protocol):
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties."""
 
+    def rate_multiplier(self, parameter: Parameter) -> float:
+        """Return what the learning rate of a parameter is multiplied by."""
+
     def plan_key(self, kind: str) -> tuple[object, ...]:
         """Return all that the plan of a program of a kind is made from and that may change."""
 

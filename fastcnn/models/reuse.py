@@ -9,6 +9,7 @@ from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer, Shape, name_layers
 from fastcnn.layers.containers import auxiliary_classifiers, build_chain
 from fastcnn.models.freezing import place_of
+from fastcnn.training import rate_multipliers
 from fastcnn.training.model_settings import FIXED_LAYERS, ModelSettings
 from fastcnn.utils.settings import FixedList
 
@@ -105,6 +106,7 @@ def take_layers(model: ModelSettings, layers: Sequence[Layer], shape: Shape) -> 
         state=state,
         _engine=None,
         _split_engines=None,
+        _rate_multipliers=rate_multipliers.kept(model.learning_rate_multipliers, layers),
     )
     if model.optimizer is not None:
         state.set_slots(model.optimizer)

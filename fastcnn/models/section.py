@@ -65,6 +65,10 @@ class Section:
         """Return the sum of the regularizers' penalties, of all layers of the model."""
         return self._model.penalty()
 
+    def rate_multiplier(self, parameter: Parameter) -> float:
+        """Return what the learning rate of a parameter is multiplied by."""
+        return self._model.rate_multiplier(parameter)
+
     def plan_key(self, kind: str) -> tuple[object, ...]:
         """Return all that the plan of a program of a kind is made from and that may change."""
         return self._model.plan_key(kind)

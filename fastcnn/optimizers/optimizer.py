@@ -151,7 +151,21 @@ class Optimizer(ConfiguredSettings):
         Raises:
             ValueError: One of them is above what float32 holds.
         """
-        rate = self.learning_rate_at(step)
+        return self.hyper_at(self.learning_rate_at(step), step)
+
+    def hyper_at(self, rate: float, step: int) -> np.ndarray:
+        """Return the numbers of the update kernel at a learning rate.
+
+        Args:
+            rate: The learning rate.
+            step: How many updates came before it.
+
+        Returns:
+            float32 [8].
+
+        Raises:
+            ValueError: One of them is above what float32 holds.
+        """
         numbers = (rate, self.weight_decay or 0.0, *self._numbers(rate, step))
         if not all(abs(number) < TOO_LARGE for number in numbers):
             raise ValueError(

@@ -80,6 +80,7 @@ def _training(model: ModelSettings, compiled: bool) -> dict[str, Any]:
         "metrics": [naming.serialize(metric) for metric in model.metrics] if compiled else [],
         "step": int(model.state.step) if compiled else 0,
         "epoch": int(model.epoch),
+        "learning_rate_multipliers": dict(model.learning_rate_multipliers),
         "class_names": None if model.class_names is None else list(model.class_names),
         "decoder": None if model.decoder is None else model.decoder.get_config(),
     }
@@ -154,6 +155,8 @@ def _compile(model: ModelSettings, training: dict[str, Any]) -> None:
     ):
         raise Damage("its class names are not a list of texts")
     model.class_names = names
+    # Older files do not mention them.
+    model.learning_rate_multipliers = training.get("learning_rate_multipliers", {})
     model.decoder = _decoder(training)
     model.epoch = _count(training, "epoch")
     model.state.step = _count(training, "step")

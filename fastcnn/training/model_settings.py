@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from fastcnn import losses, optimizers
@@ -19,6 +19,7 @@ from fastcnn.layers.base import Layer
 from fastcnn.losses import Loss, LossLike
 from fastcnn.metrics import Metric, MetricLike
 from fastcnn.optimizers import Optimizer, OptimizerLike
+from fastcnn.training import rate_multipliers
 from fastcnn.utils import arguments, forking
 from fastcnn.utils.settings import FixedList, Settings
 
@@ -64,6 +65,7 @@ class ModelSettings(Settings, ABC):
         self._metrics: list[Metric] = []
         self._engine: Engine | None = None
         self._split_engines: tuple[int, Engine, Engine] | None = None  # the first layers' number
+        self._rate_multipliers: dict[str, float] = rate_multipliers.checked((), {})
         self._plans = 0  # how often they were asked to be made anew
         self.name = name
         self.seed = seed
@@ -218,6 +220,27 @@ class ModelSettings(Settings, ABC):
             layer.trainable = value
 
     @property
+    def learning_rate_multipliers(self) -> dict[str, float]:
+        """What the optimizer's learning rate is multiplied by in single layers, by their names or
+        paths; a layer of layers stands for those inside that have none of their own."""
+        return self._rate_multipliers
+
+    @learning_rate_multipliers.setter
+    def learning_rate_multipliers(self, value: Mapping[str, float]) -> None:
+        self._rate_multipliers = rate_multipliers.checked(self.layers, value)
+
+    def rate_multiplier(self, parameter: Parameter) -> float:
+        """Return what the learning rate of a parameter is multiplied by.
+
+        Args:
+            parameter: One of the model's.
+
+        Returns:
+            1 where its layer has no multiplier.
+        """
+        return rate_multipliers.of_layer(self._rate_multipliers, parameter.layer.path)
+
+    @property
     def optimizer(self) -> Optimizer | Any:
         """The optimizer; None before `compile`. One that is set starts anew, as by `compile`."""
         return self._optimizer
@@ -272,6 +295,7 @@ class ModelSettings(Settings, ABC):
             return key
         penalties = [parameter.regularizer for parameter in self.parameters]
         key += tuple(penalty and (penalty.l1, penalty.l2) for penalty in penalties)
+        key += tuple(sorted(self._rate_multipliers.items()))
         return key + self._optimizer.plan_key()
 
 

@@ -253,12 +253,14 @@ def test_the_end_of_a_step():
         clip_all=2.5,
         capability=TURING,
     )
+    rows = [optimizer.hyper_at(rate, 3) for rate in (0.001, 0.0004)]
     updated = launch(
         optimizer_step.UPDATES[optimizer.kernel],
         values=values,
         gradient=finished["gradient"],
         slots=slots,
-        hyper=optimizer.hyper(3),
+        hyper=np.concatenate(rows),
+        groups=np.array([1, 0], np.int64),
         factors=checked["factors"],
         parameters=2,
         **settings,
@@ -270,9 +272,8 @@ def test_the_end_of_a_step():
     penalty = 0.5 * np.abs(weights).sum() + 0.25 * np.sum(weights**2)
     squares = sum(np.sum(slopes[one] ** 2) for one in ranges)
     np.testing.assert_allclose(checked["totals"], [squares, penalty], rtol=1e-6)
-    for one in ranges:
+    for one, row in zip(ranges, rows[::-1], strict=True):
         slopes[one] *= min(1, 2.5 / np.sqrt(squares))
-        hyper = optimizer.hyper(3).astype(float)
-        UPDATE_KERNELS[optimizer.kernel](exact[one], slopes[one], memory[:, one], hyper)
+        UPDATE_KERNELS[optimizer.kernel](exact[one], slopes[one], memory[:, one], row.astype(float))
     assert_close(updated["values"], exact, "sum", "values")
     assert_close(updated["slots"], memory, "sum", "slots")

@@ -214,3 +214,66 @@ def test_fit_says_what_is_kept(capsys):
         "Layers up to 'pool' are frozen: what they make of an image is computed once, and kept "
         "until the training ends (25.0 KiB)." in capsys.readouterr().err
     )
+
+
+OPTIMIZERS = (
+    fastcnn.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
+    fastcnn.optimizers.Adam(0.01, weight_decay=0.1),
+    fastcnn.optimizers.RMSprop(0.01),
+    fastcnn.optimizers.Adagrad(0.01),
+)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.name)
+def test_a_multiplier_is_another_learning_rate(optimizer):
+    """Of a layer, and of all inside one that have none of their own: the same bits."""
+
+    def weights(rate, multipliers):
+        model, config = net(), optimizer.get_config()
+        changed = type(optimizer).from_config({**config, "learning_rate": rate})
+        model.compile(changed, "sparse_categorical_crossentropy")
+        model.learning_rate_multipliers = multipliers
+        model.train_on_batch(X[:8], Y[:8])
+        return {parameter.path: parameter.value.copy() for parameter in model.parameters}
+
+    mixed = weights(0.01, {"block": 0.5, "block/conv2d": 0.25, "scores": 2})
+    alone = {rate: weights(rate, {}) for rate in (0.0025, 0.005, 0.01, 0.02)}
+    rates = {"block/conv2d": 0.0025, "block": 0.005, "scores": 0.02, "": 0.01}
+    for path, value in mixed.items():
+        rate = next(rate for start, rate in rates.items() if path.startswith(start))
+        np.testing.assert_array_equal(value, alone[rate][path], err_msg=path)
+
+
+def test_multipliers_are_checked_saved_and_go_with_their_layers(tmp_path):
+    model = net()
+    for value, error, message in (
+        ({"cnv": 1}, ValueError, "Did you mean 'conv'"),
+        ({"conv": 0}, ValueError, "above 0"),
+        ([1], TypeError, "must be a dictionary"),
+    ):
+        with pytest.raises(error, match=message):
+            model.learning_rate_multipliers = value
+    model.learning_rate_multipliers = {"conv": 0.1, "scores": 2}
+    model.save(tmp_path / "model.h5")
+    loaded = fastcnn.load(tmp_path / "model.h5")
+    assert loaded.learning_rate_multipliers == {"conv": 0.1, "scores": 2}
+    loaded.replace_head(4, after="pool")
+    assert loaded.learning_rate_multipliers == {"conv": 0.1}
+    with pytest.raises(TypeError, match="cannot be changed in place"):
+        model.learning_rate_multipliers["conv"] = 1
+
+
+def test_multipliers_may_change_between_steps():
+    def losses(multipliers):
+        model = net()
+        changes = iter(multipliers)
+
+        def on_step(batch, logs):
+            model.learning_rate_multipliers = next(changes)
+
+        steps = callbacks.LambdaCallback(on_train_batch_begin=on_step)
+        history = model.fit(X[:24], Y[:24], batch_size=8, verbose=0, callbacks=steps)
+        return history.history, model.get_weights()
+
+    assert_same_bits(losses([{}, {"conv": 1}, {}]), losses([{}, {}, {"top": 1}]))
+    assert losses([{}, {"conv": 0.5}, {}])[0] != losses([{}, {}, {}])[0]

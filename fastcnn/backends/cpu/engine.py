@@ -129,16 +129,19 @@ class CpuEngine(Engine):
         program, roles = self._program(kind, inspection, capacity)
         low = _lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         spans = None
+        multipliers: tuple[float, ...] = (1.0,)
         if kind == TRAIN:
             state = spec.state
             self._gradients = vector_zeros(len(state.values))
             stride = state.fit_slots().shape[1]
-            spans = append_update(low, spec.optimizer, low.region(roles["finite"]), stride)
+            spans, multipliers = append_update(low, spec, low.region(roles["finite"]), stride)
         has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
             low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
-        return _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
+        planned = _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
+        planned.multipliers = multipliers
+        return planned
 
     def _memory(self, kind: str, size: int) -> np.ndarray:
         """Return at least `size` bytes for the batch of a kind of program."""

@@ -7,22 +7,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcnn.backends.lowering import Regions
-from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
+from fastcnn.backends.optimizer_spans import (
+    rate_groups,
+    spans_of,
+    trained_parameters,
+    update_kernel,
+)
 from fastcnn.kernels.call import BATCH, Address, Region
 from fastcnn.kernels.cpu.nn import optimizer_step
 
 if TYPE_CHECKING:
+    from fastcnn.backends.step import StepSpec
     from fastcnn.graph.parameter import Parameter
     from fastcnn.optimizers import Optimizer
 
 
-def append_update(low: Regions, optimizer: Optimizer, loss: Region, slot_stride: int) -> np.ndarray:
-    """Append the calls; returns the spans (first part, parts) of each trained parameter.
+def append_update(
+    low: Regions, spec: StepSpec, loss: Region, slot_stride: int
+) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Append the calls; returns the spans (first part, parts) of each trained parameter, and the
+    multipliers of the learning rate, a row of `hyper` each.
 
     `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
     """
-    parameters = trained_parameters(low.program)
+    parameters, optimizer = trained_parameters(low.program), spec.optimizer
     spans = spans_of(parameters, optimizer_step.PART)
+    groups = rate_groups(parameters, spec)
     finished = []
     for parameter, (first, parts) in zip(parameters, spans.tolist(), strict=True):
         sums = Region(16 * parts, "sums", 16 * first, False)
@@ -31,8 +41,11 @@ def append_update(low: Regions, optimizer: Optimizer, loss: Region, slot_stride:
     factors = Region(4 * (len(parameters) + 1), "factors", per_image=False)
     _check(low, optimizer, loss, factors, len(parameters), tuple(finished))
     for number, (parameter, parts) in enumerate(zip(parameters, spans[:, 1].tolist(), strict=True)):
-        _update(low, parameter, optimizer, factors, number, len(parameters), parts, slot_stride)
-    return spans
+        hyper = Region(32, "hyper", 32 * int(groups.numbers[number]), per_image=False)
+        factor = Address(factors, 4 * number)
+        status = Address(factors, 4 * len(parameters))
+        _update(low, parameter, optimizer, hyper, factor, status, parts, slot_stride)
+    return spans, groups.multipliers
 
 
 def _finish(low: Regions, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:
@@ -88,9 +101,9 @@ def _update(
     low: Regions,
     parameter: Parameter,
     optimizer: Optimizer,
-    factors: Region,
-    number: int,
-    parameters: int,
+    hyper: Region,
+    factor: Address,
+    status: Address,
     parts: int,
     slot_stride: int,
 ) -> None:
@@ -104,9 +117,9 @@ def _update(
             "values": low.parameter(parameter),
             "gradient": low.parameter(parameter, "gradients"),
             "slots": slots,
-            "hyper": Region(32, "hyper", per_image=False),
-            "factors": Address(factors, 4 * number),
-            "status": Address(factors, 4 * parameters),
+            "hyper": hyper,
+            "factors": factor,
+            "status": status,
         },
         parts=parts,
         size=parameter.size,

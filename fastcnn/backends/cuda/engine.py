@@ -45,6 +45,7 @@ class _Work:
         tables: dict[str, np.ndarray],
         has_classes: bool,
         inspection: Inspection | None,
+        rates: int,
     ):
         self._capacity = capacity
         self._stream = engine.stream
@@ -56,7 +57,7 @@ class _Work:
             self.feed = InputFeed(
                 capacity, tuple(low.program.input.shape), engine.sets, engine.stream
             )
-            self.inputs = self._make_inputs(low, roles)
+            self.inputs = self._make_inputs(low, roles, rates)
             constants = np.array(low.constants, np.float32)
             arrays = {
                 **{name: pinned.device for name, pinned in self.inputs.items()},
@@ -69,7 +70,9 @@ class _Work:
             self.outputs = self._make_outputs(low, roles, has_classes, inspection)
             self.auxiliaries = self._auxiliaries(low.program, roles)
 
-    def _make_inputs(self, low: Regions, roles: dict[str, Buffer]) -> dict[str, PinnedBuffer]:
+    def _make_inputs(
+        self, low: Regions, roles: dict[str, Buffer], rates: int
+    ) -> dict[str, PinnedBuffer]:
         size = self._capacity
         buffers: dict[str, PinnedBuffer] = {}
         if "target" in roles:
@@ -80,7 +83,7 @@ class _Work:
         if low.program.training:
             buffers["random"] = PinnedBuffer((2,), np.int64)
             buffers["control"] = PinnedBuffer((1,), np.int64)
-            buffers["hyper"] = PinnedBuffer((8,), np.float32)
+            buffers["hyper"] = PinnedBuffer((8 * rates,), np.float32)
         return buffers
 
     def _make_outputs(
@@ -298,17 +301,21 @@ class CudaEngine(Engine):
         program, roles = self._program(kind, inspection, capacity)
         low = self._lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
+        multipliers: tuple[float, ...] = (1.0,)
         if kind == TRAIN:
             if self._gradients is None:
                 zeros = np.zeros(len(spec.state.values), np.float32)
                 self._gradients = to_device(zeros, "the gradients")
             self.device_state.fit_slots()
-            tables = append_flat_update(low, spec.optimizer, low.region(roles["finite"]))
+            tables, multipliers = append_flat_update(low, spec, low.region(roles["finite"]))
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
-        work = _Work(low, roles, capacity, self, tables, has_classes, inspection)
+        rates = len(multipliers)
+        work = _Work(low, roles, capacity, self, tables, has_classes, inspection, rates)
         absorbed = scored and roles["scores"] is not roles["output"]
-        return _CudaProgram(work, capacity, absorbed, self)
+        planned = _CudaProgram(work, capacity, absorbed, self)
+        planned.multipliers = multipliers
+        return planned
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int

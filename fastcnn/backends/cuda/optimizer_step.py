@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcnn.backends.lowering import Regions
-from fastcnn.backends.optimizer_spans import spans_of, trained_parameters, update_kernel
+from fastcnn.backends.optimizer_spans import (
+    rate_groups,
+    spans_of,
+    trained_parameters,
+    update_kernel,
+)
 from fastcnn.kernels.call import BATCH, Address, Region
 
 if TYPE_CHECKING:
+    from fastcnn.backends.step import StepSpec
     from fastcnn.graph.parameter import Parameter
-    from fastcnn.optimizers import Optimizer
 
 
-def append_flat_update(low: Regions, optimizer: Optimizer, loss: Region) -> dict[str, np.ndarray]:
-    """Append the launches; return the arrays that they read and write besides the model's own.
+def append_flat_update(
+    low: Regions, spec: StepSpec, loss: Region
+) -> tuple[dict[str, np.ndarray], tuple[float, ...]]:
+    """Append the launches; return the arrays that they read and write besides the model's own, and
+    the multipliers of the learning rate, a row of `hyper` each.
 
     parts int64 [parts, 3] are (parameter, first float, floats) of each block's share, spans int64
     [parameters, 2] (first part, parts) of each parameter, penalties float32 [parameters, 2] its
-    (l1, l2), all flat; sums, factors and totals are what one launch tells the next.
+    (l1, l2), groups int64 [parameters] its row of `hyper`, all flat; sums, factors and totals are
+    what one launch tells the next.
     """
-    parameters = trained_parameters(low.program)
+    parameters, optimizer = trained_parameters(low.program), spec.optimizer
+    groups = rate_groups(parameters, spec)
     training = low.kernels.optimizer_step
     spans = spans_of(parameters, training.PART)
     parts = _parts(parameters, training.PART)
@@ -60,12 +70,13 @@ def append_flat_update(low: Regions, optimizer: Optimizer, loss: Region) -> dict
         update_kernel(optimizer, training.UPDATES),
         BATCH,
         ("values", "slots"),
-        _named("values", "slots", "hyper", "factors", parts="parts", gradient="gradients"),
+        _named("values", "slots", "hyper", "groups", "factors", "parts", gradient="gradients"),
         part_count=len(parts),
         parameters=len(parameters),
     )
-    return {
+    tables = {
         "parts": parts.ravel(),
+        "groups": groups.numbers if len(groups.numbers) else np.zeros(1, np.int64),
         "spans": spans.ravel(),
         "penalties": np.array(
             [_penalties(parameter) for parameter in parameters], np.float32
@@ -74,6 +85,7 @@ def append_flat_update(low: Regions, optimizer: Optimizer, loss: Region) -> dict
         "factors": np.ones(len(parameters) + 1, np.float32),
         "totals": np.zeros(2),
     }
+    return tables, groups.multipliers
 
 
 def _parts(parameters: list[Parameter], most: int) -> np.ndarray:

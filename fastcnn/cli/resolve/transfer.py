@@ -66,9 +66,7 @@ def _listed(names: Sequence[str]) -> str:
 def _begin_with(model: Sequential, path: Path) -> None:
     report = model.load_weights(path, skip_mismatch=True)
     left_out = f" Left out: {_listed(list(report.skipped))}." if report.skipped else ""
-    messages.say(
-        f"Note: {len(report.loaded)} layers begin with the weights of '{path}'.{left_out}"
-    )
+    messages.say(f"Note: {len(report.loaded)} layers begin with the weights of '{path}'.{left_out}")
 
 
 def _freeze(model: Sequential, until: str) -> None:

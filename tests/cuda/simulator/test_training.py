@@ -249,6 +249,7 @@ def updated(kernel, status=1.0):
         optimizer_step.UPDATES[kernel],
         parts=PARTS,
         hyper=hyper,
+        groups=np.zeros(2, np.int64),
         factors=factors,
         parameters=2,
         part_count=len(PARTS),

@@ -50,7 +50,8 @@ def _a_block_a_part(count: int, values: dict[str, Any]) -> tuple[int, int]:
 def _update_kernel(name: str, function: Callable) -> Kernel:
     """Return the kernel update_<name>: gradients times their parameters' factors, then the step.
 
-    `slots` is [slots, length of the flat arrays]. Where factors[parameters] is 0 nothing changes.
+    `slots` is [slots, length of the flat arrays], `hyper` [rows, 8], of which groups[parameter] is
+    the row of a parameter. Where factors[parameters] is 0 nothing changes.
     """
     function = inline(function)
 
@@ -60,6 +61,7 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
         gradient: Floats,
         slots: Rows,
         hyper: Floats,
+        groups: Longs,
         factors: Floats,
         parameters: Int,
         part_count: Int,
@@ -72,7 +74,9 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
             own = gradient[first:end:THREADS]
             if factor != ONE:
                 _scale(own, factor)
-            function(values[first:end:THREADS], own, slots[:, first:end:THREADS], hyper)
+            row = 8 * groups[parts[3 * part]]
+            numbers = hyper[row : row + 8]
+            function(values[first:end:THREADS], own, slots[:, first:end:THREADS], numbers)
 
     update.__name__ = update.__qualname__ = f"update_{name}"
     return kernel(_a_block_a_part)(update)
