@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fastcnn.callbacks.callback import HOOKS, Callback, Logs, plain_rate
-from fastcnn.utils import arguments, atomic_file, messages
+from fastcnn.utils import arguments, atomic_file, input_file, messages
 
 
 class LambdaCallback(Callback):
@@ -174,7 +174,8 @@ class CSVLogger(Callback):
             try:
                 self._stream.write(self._text(rows))
             except OSError as error:
-                raise OSError(error.errno, error.strerror, self.filename) from error
+                sentence = f"'{self.filename}' cannot be written: {error.strerror or error}."
+                raise input_file.in_words(error, sentence) from error
             return
         with atomic_file.appending(self.filename) as file:
             file.write(self._text(rows))

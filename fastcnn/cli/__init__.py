@@ -87,7 +87,7 @@ def _is_of_another_library(error: Exception) -> bool:
 
 def _told(error: Exception) -> str:
     """Return an expected error's sentence."""
-    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+    if isinstance(error, OSError) and error.strerror is not None and error.filename is None:
         return f"{error.strerror}, where the output goes or where a file is written."
     return str(error)
 

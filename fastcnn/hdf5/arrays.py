@@ -23,7 +23,7 @@ import fastcnn.hdf5.structures as hdf5
 from fastcnn.hdf5.chunks import Chunks, find_chunks, read_filters, unpacked
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
-from fastcnn.utils import forking, system
+from fastcnn.utils import forking, input_file, system
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +38,7 @@ class File:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._lock = forking.freed_in_child(threading.Lock())
-        self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
+        self._file = input_file.opened(self.path, buffering=0)
         # A data set keeps its file for as long as it lives, and needs no closing by hand.
         weakref.finalize(self, self._file.close)
         try:

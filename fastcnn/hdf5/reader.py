@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import fastcnn.hdf5.structures as hdf5
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.structures import Damage
+from fastcnn.utils import input_file
 
 
 @contextlib.contextmanager
@@ -24,7 +25,7 @@ def reading(path: str | os.PathLike[str], file: BinaryIO | None = None) -> Itera
     """Yield the root group of an HDF5 file, given as a path or open; FormatError where the
     file is damaged or holds what is refused, OSError where it cannot be opened."""
     try:
-        with open(path, "rb") if file is None else file as opened:
+        with input_file.opened(path) if file is None else file as opened:
             storage = hdf5.Storage(opened)
             limits = _Limits(storage.size)
             root = Group(storage, hdf5.root_address(storage), "/", limits)

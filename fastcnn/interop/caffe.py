@@ -18,7 +18,7 @@ from fastcnn.interop.pytorch.pairing import Pairing
 from fastcnn.interop.pytorch.weights import check_model, load_state_dict
 from fastcnn.saving import endings
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, input_file
 
 SCHEMA = """
 Net       layers 2 OldLayer*  layer 100 Layer*
@@ -98,7 +98,7 @@ def read(path: str) -> dict[str, Array]:
         raise ImportError(
             f"'{path}' takes the package protobuf: pip install 'fastcnn[caffe]'."
         ) from None
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         data = file.read()
     try:
         state = _state_of(_layers(_message("Net").FromString(data)))

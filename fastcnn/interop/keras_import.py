@@ -32,7 +32,7 @@ from fastcnn.saving.stored_layers import (
 )
 from fastcnn.saving.weights import ReadArrays
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, input_file
 
 CONFIG_LIMIT = 16 << 20
 """Bytes of a configuration; those of the largest networks have one or two million."""
@@ -87,7 +87,7 @@ def is_keras_model(path: Path) -> bool:
     Raises:
         OSError: It cannot be opened.
     """
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         if keras_layout.is_archive(file):
             return True
         try:
@@ -99,7 +99,7 @@ def is_keras_model(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[KerasFile]:
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         if keras_layout.is_archive(file):
             member = keras_layout.archive_member
             config = _json(path, member(path, file, keras_layout.CONFIG))

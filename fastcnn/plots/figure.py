@@ -122,6 +122,7 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
         The file's path.
     """
     target = Path(path)
+    atomic_file.check(target, make_folders=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
     kind = target.suffix.removeprefix(".").lower() or "png"

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.layers.base import Layer
 from fastcnn.layers.containers import AuxiliaryClassifier
-from fastcnn.utils import naming
+from fastcnn.utils import input_file, naming
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """The members of a `.keras` archive."""
@@ -88,7 +88,7 @@ def weights_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     FormatError where the archive is damaged or its weights are compressed, which Keras never does.
     """
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         yield io.BytesIO(archive_member(path, file, WEIGHTS)) if is_archive(file) else file
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.utils import atomic_file
+from fastcnn.utils import atomic_file, input_file
 
 Path = str | os.PathLike[str]
 
@@ -37,7 +37,7 @@ class Tensors:
 
 def is_one(path: Path) -> bool:
     """Return whether a file begins as those of the format do; OSError where it cannot be opened."""
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         start = file.read(9)
     # The length of a JSON object, then the object.
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < os.path.getsize(path)
@@ -57,7 +57,7 @@ def read(path: Path) -> Tensors:
     try:
         with package.safe_open(path, framework="np") as opened:
             texts = opened.metadata() or {}
-        with open(path, "rb") as file:
+        with input_file.opened(path) as file:
             tensors = package.deserialize(file.read())
         arrays = {name: _array(tensor) for name, tensor in sorted(tensors)}
     except (package.SafetensorError, KeyError, ValueError) as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from fastcnn.utils import file_lock
+from fastcnn.utils.input_file import in_words
 
 STALE_SECONDS = 3600.0
 """Where files cannot be locked, a temporary one that was not written to for so long belongs to a
@@ -88,7 +89,7 @@ def opened_stream(path: PathLike) -> TextIO:
         descriptor = os.open(path, flags)
     except OSError as error:
         reason = "nobody reads it" if error.errno == errno.ENXIO else error.strerror
-        raise type(error)(error.errno, f"'{path}' cannot be written: {reason}.") from error
+        raise in_words(error, f"'{path}' cannot be written: {reason}.") from error
     if os.name == "posix":
         os.set_blocking(descriptor, True)
     return open(descriptor, "w", buffering=1, newline="", encoding="utf-8")
@@ -101,8 +102,11 @@ def appending(path: PathLike) -> Iterator[TextIO]:
     Raises:
         OSError: It cannot be written.
     """
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        yield file
+    try:
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise in_words(error, f"'{path}' cannot be written: {error.strerror or error}.") from error
 
 
 def write_text(path: PathLike, text: str) -> None:
@@ -210,4 +214,4 @@ def _flush_folder(folder: str) -> None:
 def _unwritable(path: PathLike, target: str, error: OSError) -> OSError:
     state = "the file that was there is unchanged" if os.path.exists(target) else "nothing was left"
     sentence = f"'{path}' could not be written ({state}): {error.strerror or error}."
-    return OSError(sentence) if error.errno is None else type(error)(error.errno, sentence)
+    return in_words(error, sentence)

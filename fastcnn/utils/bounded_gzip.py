@@ -14,6 +14,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn.utils import input_file
+
 Bytes = npt.NDArray[np.uint8]
 Stream = BinaryIO | gzip.GzipFile
 
@@ -28,7 +30,7 @@ PIECE = 1 << 18
 def opened(path: Path) -> Iterator[tuple[Stream, int | None, int]]:
     """(the content, its length or None where the file is gzipped, the length that it cannot
     exceed). ValueError for damaged gzip data, wherever it is read."""
-    with path.open("rb") as raw:
+    with input_file.opened(path) as raw:
         stored = os.fstat(raw.fileno()).st_size
         zipped = raw.read(2) == GZIP_MAGIC
         raw.seek(0)
@@ -44,8 +46,8 @@ def opened(path: Path) -> Iterator[tuple[Stream, int | None, int]]:
 
 def declared_length(path: Path) -> int:
     """The length that a gzipped file says it unpacks to; -1 where that cannot be."""
-    stored = path.stat().st_size
-    with path.open("rb") as raw:
+    with input_file.opened(path) as raw:
+        stored = os.fstat(raw.fileno()).st_size
         raw.seek(max(0, stored - 4))
         size = int.from_bytes(raw.read(4), "little")
     return size if size <= stored * DEFLATE_LIMIT else -1

@@ -24,6 +24,7 @@ from fastcnn.data.files.packed import from_packed
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.hdf5.arrays import File
 from fastcnn.hdf5.structures import SIGNATURE
+from fastcnn.utils import input_file
 
 PACKED = (".h5", ".hdf5")
 ZIPPED = b"PK\3\4"
@@ -80,7 +81,7 @@ def _is_packed(path: Path) -> bool:
 
 def _is(path: Path, begin: bytes, endings: tuple[str, ...]) -> bool:
     """Whether a file's content, or else its name, says that it is of a kind."""
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         return file.read(len(begin)) == begin or path.suffix.lower() in endings
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.utils import system
+from fastcnn.utils import input_file, system
 from fastcnn.utils.bounded_gzip import DEFLATE_LIMIT
 from fastcnn.utils.system import TooLarge
 
@@ -63,7 +63,7 @@ def read_npz(path: str | os.PathLike[str], *names: str) -> dict[str, Array]:
         TooLarge: Memory has no room for all (a ValueError).
         OSError: It cannot be opened.
     """
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 wanted = _wanted(archive, path, names)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.interop.onnx_package import MOST_BYTES, onnx_package
+from fastcnn.utils import input_file
 
 if TYPE_CHECKING:
     import onnx
@@ -75,10 +76,12 @@ def read(path: str, output: str | None) -> OnnxGraph:
         OSError: It cannot be opened.
     """
     onnx = onnx_package()
-    size = os.path.getsize(path)
-    if size > MOST_BYTES:
-        raise FormatError(f"'{path}' has {size:,} bytes; an ONNX file has {MOST_BYTES:,} at most.")
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES:
+            raise FormatError(
+                f"'{path}' has {size:,} bytes; an ONNX file has {MOST_BYTES:,} at most."
+            )
         data = file.read()
     proto = onnx.ModelProto()
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.saving import safetensors_file
+from fastcnn.utils import input_file
 
 PICKLE, ZIP = b"\x80", b"PK\x03\x04"
 """How files of `torch.save` begin, the older ones and the newer ones."""
@@ -22,7 +23,7 @@ def read(path: str) -> Any:
     """
     if safetensors_file.is_one(path):
         return safetensors_file.read(path).arrays
-    with open(path, "rb") as file:
+    with input_file.opened(path) as file:
         start = file.read(4)
     if start.startswith(PICKLE) or start == ZIP:
         return _read_saved(path, start == ZIP)
