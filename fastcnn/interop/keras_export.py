@@ -24,6 +24,12 @@ Path = str | os.PathLike[str]
 VERSION = "3.0.0"
 """The Keras whose form the files have."""
 INPUT = "input_layer"
+ADVICE = (
+    "Use to_onnx, which writes what the layers compute; or build the model in Keras, with a class "
+    "of the same name in that layer's place: its load_weights reads what "
+    "save_weights('x.weights.h5') writes."
+)
+"""What to do where Keras has no such layer."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,10 @@ def write(model: ModelSettings, path: Path) -> None:
     """
     path = arguments.path("to_keras", "path", path)
     endings.check_named("to_keras", path, ".keras", "Keras")
-    entries = entries_of(model)
+    try:
+        entries = entries_of(model)
+    except ValueError as error:
+        raise ValueError(f"to_keras: {error}. {ADVICE}") from None
     members: dict[str, str | bytes] = {
         keras_layout.METADATA: _metadata(),
         keras_layout.CONFIG: json.dumps(_config(model, entries)),

@@ -73,8 +73,13 @@ def words_of(layer: Layer, before: Layer | None) -> list[Word]:
 
 
 def unknown_to_keras(layer: Layer) -> ValueError:
-    """Return the error for a layer that Keras has no class for."""
-    return ValueError(f"{layer.label} cannot be written, since Keras has no such layer")
+    """Return the error for a layer that Keras has no class for, or whose class is a user's own."""
+    if getattr(layers, type(layer).__name__, None) is type(layer):
+        return ValueError(f"{layer.label} cannot be written, since Keras has no such layer")
+    return ValueError(
+        f"{layer.label} cannot be written: its class is your own, and to_keras does not know which "
+        "of Keras's it is"
+    )
 
 
 def _config(layer: Layer, **changed: object) -> dict[str, Any]:

@@ -152,7 +152,8 @@ class StoredNetwork(Network):
 
         Raises:
             FormatError: `like` is of another architecture (a ValueError).
-            ValueError: A layer is of a kind that PyTorch does not have; the message names it.
+            ValueError: A layer is of a kind that PyTorch does not have, which the message names, or
+                weights are not finite.
         """
         from fastcnn.interop.pytorch import weights
 

@@ -132,9 +132,19 @@ REFUSED = {
 @pytest.mark.parametrize(("layer", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_keras_has_not_is_refused_by_name(layer, message, tmp_path):
     model = fastcnn.Sequential([layer], (5, 5, 2))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"^to_keras: .*{message}.*\. Use to_onnx"):
         model.to_keras(tmp_path / "a.keras")
     assert not list(tmp_path.iterdir())
+
+
+class Mine(ReLU):
+    """A layer of a user's own."""
+
+
+def test_a_layer_of_a_users_own_is_told_from_what_keras_has_not(tmp_path):
+    model = fastcnn.Sequential([Mine(name="n")], (2, 2, 1))
+    with pytest.raises(ValueError, match=r"Mine 'n' .* its class is your own.* Use to_onnx"):
+        model.to_keras(tmp_path / "a.keras")
 
 
 def test_another_ending_is_refused(tmp_path):

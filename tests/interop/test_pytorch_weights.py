@@ -339,6 +339,21 @@ def test_a_layer_that_pytorch_lacks_is_named():
         net.to_torch_state_dict()
 
 
+def test_numbers_that_are_not_finite_do_not_leave():
+    net = model(Dense(2, name="own"))
+    net.parameters[0].value[0, 0] = np.nan
+    for like in (None, {"fc.weight": np.eye(2), "fc.bias": np.ones(2)}):
+        with pytest.raises(ValueError, match=r"1 of the .* numbers of 'own/kernel' are not finite"):
+            net.to_torch_state_dict(like)
+
+
+def test_safetensors_of_fastcnn_are_left_to_load_weights(tmp_path):
+    net = model(Dense(2))
+    net.save_weights(tmp_path / "own.safetensors")
+    with pytest.raises(FormatError, match=r"as fastcnn has them.*: model\.load_weights\(path\)"):
+        load_torch_weights(net, tmp_path / "own.safetensors", verbose=False)
+
+
 def test_safetensors_are_read_without_pytorch(tmp_path):
     path = tmp_path / "a.safetensors"
     save_file(

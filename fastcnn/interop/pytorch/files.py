@@ -6,7 +6,7 @@ import zipfile
 from typing import Any
 
 from fastcnn.hdf5.errors import FormatError
-from fastcnn.saving import safetensors_file
+from fastcnn.saving import safetensors_file, safetensors_layout
 from fastcnn.utils import input_file
 
 PICKLE, ZIP = b"\x80", b"PK\x03\x04"
@@ -17,12 +17,18 @@ def read(path: str) -> Any:
     """Return what a file holds, which may be a state dict.
 
     Raises:
-        FormatError: It is damaged, or neither of the two.
+        FormatError: It is damaged, neither of the two, or of fastcnn's own.
         ImportError: The package that reads it is not installed.
         OSError: It cannot be opened.
     """
     if safetensors_file.is_one(path):
-        return safetensors_file.read(path).arrays
+        tensors = safetensors_file.read(path)
+        if safetensors_layout.TEXT in tensors.texts:
+            raise FormatError(
+                f"'{path}' holds weights as fastcnn has them, not as PyTorch: "
+                "model.load_weights(path) reads them."
+            )
+        return tensors.arrays
     with input_file.opened(path) as file:
         start = file.read(4)
     if start.startswith(PICKLE) or start == ZIP:

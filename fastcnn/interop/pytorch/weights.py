@@ -16,7 +16,7 @@ from fastcnn.interop.pytorch.shortest_walk import Module
 from fastcnn.interop.pytorch.slots import Slot, slots_of
 from fastcnn.interop.pytorch.state_dict import StateDict
 from fastcnn.saving import endings
-from fastcnn.saving.weights import assign
+from fastcnn.saving.weights import assign, refuse_not_finite
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import arguments
 
@@ -120,6 +120,9 @@ def to_torch_state_dict(
     """Return a model's weights as PyTorch has them, as `Sequential.to_torch_state_dict` does."""
     slots = slots_of(model.layers)
     with model.lock:
+        for slot in slots:
+            for entry in slot.entries.values():
+                refuse_not_finite(entry.parameter)
         if like is None:
             return {
                 f"{slot.name.replace('/', '.')}.{own}": entry.exported()
