@@ -13,7 +13,7 @@ from typing import Any
 from fastcnn.graph.parameter import Parameter
 from fastcnn.hdf5 import writer
 from fastcnn.hdf5.writer import Contents
-from fastcnn.interop.keras_words import Word, unknown_to_keras, words_of
+from fastcnn.interop.keras_words import Word, never_negative, unknown_to_keras, words_of
 from fastcnn.layers import AuxiliaryClassifier, Concat, Layer, Residual, Scale, SqueezeExcite
 from fastcnn.saving import endings, keras_layout
 from fastcnn.saving.weights import add_layer
@@ -90,10 +90,10 @@ class _Graph:
     def __init__(self, model: ModelSettings) -> None:
         config = {"batch_shape": [None, *model.input_shape], "dtype": "float32"}
         self.entries = {INPUT: Entry(INPUT, "InputLayer", config)}
+        self._never_negative: set[str] = set()
 
     def chain(self, layers: Sequence[Layer], source: str) -> str:
         """Add layers behind a source; return the name of the last one."""
-        before: Layer | None = None
         for layer in layers:
             if isinstance(layer, AuxiliaryClassifier):  # for training alone
                 continue
@@ -101,9 +101,11 @@ class _Graph:
             if chains:
                 source = self._joined(layer, chains, source)
             else:
-                for word in words_of(layer, before):
+                positive = source in self._never_negative
+                for word in words_of(layer, positive):
                     source = self._add(layer, word, (source,))
-            before = layer
+                if never_negative(layer, positive):
+                    self._never_negative.add(source)
         return source
 
     def _joined(self, layer: Layer, chains: Sequence[Sequence[Layer]], source: str) -> str:
@@ -111,16 +113,22 @@ class _Graph:
         if isinstance(layer, Residual):
             if not layer.has_shortcut:
                 ends = (*ends, source)
-            return self._add(layer, Word("Add", {}), ends)
+            return self._meet(layer, Word("Add", {}), ends)
         if isinstance(layer, Concat):
-            return self._add(layer, Word("Concatenate", {"axis": -1}), ends)
+            return self._meet(layer, Word("Concatenate", {"axis": -1}), ends)
         if isinstance(layer, Scale | SqueezeExcite):
             (gate,) = ends
             if len(layer.input_shape) == 3 and layer.shapes[0] == layer.input_shape[-1:]:
                 shape = Word("Reshape", {"target_shape": (1, 1, *layer.shapes[0])}, suffix="_gate")
                 gate = self._add(layer, shape, (gate,))
-            return self._add(layer, Word("Multiply", {}), (source, gate))
+            return self._meet(layer, Word("Multiply", {}), (source, gate))
         raise unknown_to_keras(layer)
+
+    def _meet(self, layer: Layer, word: Word, ends: tuple[str, ...]) -> str:
+        name = self._add(layer, word, ends)
+        if self._never_negative.issuperset(ends):
+            self._never_negative.add(name)
+        return name
 
     def _add(self, layer: Layer, word: Word, inputs: tuple[str, ...]) -> str:
         base = f"{layer.name}{word.suffix}"

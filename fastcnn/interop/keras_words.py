@@ -48,14 +48,34 @@ OWN_SETTINGS = {
     *("connections", "count_include_pad"),
 }
 NOT_NEGATIVE = {"relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus"}
+KEPT = (
+    *(layers.MaxPooling2D, layers.AveragePooling2D, layers.GlobalMaxPooling2D),
+    *(layers.GlobalAveragePooling2D, layers.ZeroPadding2D, layers.Cropping2D, layers.UpSampling2D),
+    *(layers.Flatten, layers.Reshape, layers.Permute, layers.Dropout, layers.SpatialDropout2D),
+)
+"""Whose output has numbers below zero only where the input has."""
 
 
-def words_of(layer: Layer, before: Layer | None) -> list[Word]:
+def never_negative(layer: Layer, input_never_negative: bool) -> bool:
+    """Return whether no number of a layer's output is below zero.
+
+    Args:
+        layer: A layer that holds no others.
+        input_never_negative: Whether none of its input is.
+    """
+    if isinstance(layer, layers.ReLU):
+        return layer.negative_slope == 0
+    if isinstance(layer, KEPT):
+        return input_never_negative
+    return getattr(layer, "activation", None) in NOT_NEGATIVE
+
+
+def words_of(layer: Layer, input_never_negative: bool) -> list[Word]:
     """Return the layers of Keras that compute what a layer does at inference.
 
     Args:
         layer: A built layer that holds no others.
-        before: The one that it reads; None for the model's input and for joined branches.
+        input_never_negative: Whether no number of its input is below zero.
 
     Raises:
         ValueError: Keras has no such layer, or not with its settings; the message names it.
@@ -66,7 +86,7 @@ def words_of(layer: Layer, before: Layer | None) -> list[Word]:
     if isinstance(layer, CONVOLUTIONS):
         return _convolution(layer)
     if isinstance(layer, POOLINGS):
-        return _pooling(layer, before)
+        return _pooling(layer, input_never_negative)
     if type(layer) not in SAME:
         raise unknown_to_keras(layer)
     return [Word(type(layer).__name__, _config(layer), layer.parameters)]
@@ -125,12 +145,12 @@ def _convolution(layer: Convolution) -> list[Word]:
     return _padded(layer, layer.border(layer.input_shape))
 
 
-def _pooling(layer: Any, before: Layer | None) -> list[Word]:
+def _pooling(layer: Any, input_never_negative: bool) -> list[Word]:
     reach = layer._reach(layer.input_shape)
     counted = getattr(layer, "count_include_pad", False)
     if layer.padding in ("valid", "same") and not (layer.ceil_mode or counted):
         return [Word(type(layer).__name__, _config(layer))]
-    if reach == NO_PADDING or _ignores_zeros(layer, before, counted):
+    if reach == NO_PADDING or _ignores_zeros(layer, input_never_negative, counted):
         return _padded(layer, reach)
     raise ValueError(
         f"{layer.label} has padding={layer.padding!r} and ceil_mode={layer.ceil_mode}, which "
@@ -138,13 +158,11 @@ def _pooling(layer: Any, before: Layer | None) -> list[Word]:
     )
 
 
-def _ignores_zeros(layer: Layer, before: Layer | None, counted: bool) -> bool:
+def _ignores_zeros(layer: Layer, input_never_negative: bool, counted: bool) -> bool:
     """Return whether zeros around the input make no difference to a pooling."""
     if isinstance(layer, layers.AveragePooling2D):
         return counted and not layer.ceil_mode
-    if isinstance(before, layers.ReLU):
-        return before.negative_slope == 0
-    return getattr(before, "activation", None) in NOT_NEGATIVE
+    return input_never_negative
 
 
 def _stochastic_depth(layer: Any) -> list[Word]:

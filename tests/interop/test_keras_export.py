@@ -98,6 +98,18 @@ def test_what_keras_says_otherwise(tmp_path):
     came_back(model, tmp_path / "a.keras")
 
 
+def test_a_padded_maximum_is_written_where_no_input_is_below_zero(tmp_path):
+    """As GoogLeNet's within its blocks, behind branches that each end in a ReLU."""
+
+    def behind(*last):
+        both = Concat([Conv2D(2, 1), ReLU()], [MaxPooling2D(2, 1, padding="same"), *last])
+        return fastcnn.Sequential([ReLU(), both, MaxPooling2D(3, 2, padding=1)], (5, 5, 2))
+
+    came_back(nets.scrambled(behind()), tmp_path / "a.keras")
+    with pytest.raises(ValueError, match="pixels of padding would count"):
+        behind(Conv2D(1, 1)).to_keras(tmp_path / "b.keras")
+
+
 def test_layers_stand_in_keras_order():
     """The farthest from the output first, and equal ones as a walk from there meets them."""
     body = [Conv2D(2, 1, name="a"), Conv2D(2, 1, name="b")]
