@@ -1,198 +1,211 @@
-"""Compare networks with those of torchvision and timm: weights in, weights out, the same outputs?
+"""Weights and models in and out, network by network: does each side compute the same?
 
-    python tools/torch_parity.py --peer /path/to/python-with-torch [NETWORK ...]
+    python tools/parity.py --peer /path/to/python [NETWORK ...]    # print rows of the table
+    python tools/parity.py --peer /path/to/python --write [NETWORK ...]    # and put them there
 
-For each network, the peer makes one with random weights and statistics, writes its weights as
-safetensors (sorted by name) and in PyTorch's own order, and the outputs for random images. fastcnn
-loads both and computes the outputs; then it draws weights of its own, and the peer takes them. A
-row says by how much outputs differ at most, relative to the largest of them.
+The peer is a Python that has keras, torch, torchvision, timm, onnx, onnxruntime and safetensors
+(tools/parity_peer.py runs in it); this one has fastcnn with its extras onnx and safetensors. What
+is measured is said in docs/parity.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import json
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import IO, cast
 
 import numpy as np
+from parity_cases import CLASSES, Case, Peer, cases
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+import fastcnn
 
-
-class Case(NamedTuple):
-    """A network, what of both libraries it is, and the images' height and width."""
-
-    network: str
-    library: str
-    name: str
-    size: int
-    arguments: Mapping[str, Any] = NOTHING  # fastcnn's
-    peer_arguments: Mapping[str, Any] = NOTHING
-    epsilon: float | None = None  # of the peer's batch normalizations, where fastcnn's differ
-
-
-KERAS = {"bn_eps": 1e-3, "pad_type": "same"}
-TORCHVISION = {"version": "torchvision"}
-CASES = [
-    Case("alexnet_single", "torchvision", "alexnet", 224),
-    *(Case(name, "torchvision", name, 224) for name in ("vgg11", "vgg13", "vgg16", "vgg19")),
-    Case("vgg11", "timm", "vgg11", 224),
-    Case("googlenet", "torchvision", "googlenet", 224, TORCHVISION, {"aux_logits": True}),
-    Case("inception_v3", "torchvision", "inception_v3", 139, TORCHVISION),
-    Case("inception_v3", "timm", "inception_v3", 139, TORCHVISION),
-    *(
-        Case(name, library, name, 96)
-        for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121")
-        for library in ("torchvision", "timm")
-    ),
-    Case("squeezenet1_0", "torchvision", "squeezenet1_0", 96),
-    Case("squeezenet1_1", "torchvision", "squeezenet1_1", 96),
-    Case("mobilenet", "timm", "mobilenetv1_100", 96, {}, KERAS),
-    Case("mobilenet_v2", "torchvision", "mobilenet_v2", 96),
-    Case("mobilenet_v2", "timm", "mobilenetv2_100", 96),
-    Case("mobilenet_v2", "timm", "mobilenetv2_100", 96, {"version": "keras"}, KERAS),
-    Case("efficientnet_b0", "torchvision", "efficientnet_b0", 96),
-    Case("efficientnet_b0", "timm", "efficientnet_b0", 96),
-    Case("efficientnet_b0", "timm", "tf_efficientnet_b0", 96, {"version": "keras"}),
-    Case("efficientnet_lite0", "timm", "efficientnet_lite0", 96, TORCHVISION),
-    Case("efficientnet_lite0", "timm", "tf_efficientnet_lite0", 96, {"version": "keras"}),
-    Case("xception", "timm", "legacy_xception", 71, {}, {}, 1e-3),
-]
-CLASSES = 7
+DOCUMENT = Path(__file__).parents[1] / "docs" / "parity.md"
+BEGIN, END = "<!-- parity: begin -->\n", "<!-- parity: end -->\n"
+COLUMNS = {
+    "keras in": "Keras in",
+    "keras out": "Keras out",
+    "torchvision in": "torchvision in",
+    "torchvision out": "torchvision out",
+    "timm in": "timm in",
+    "timm out": "timm out",
+    "onnx in": "ONNX in",
+    "onnx out": "ONNX out",
+    "safetensors": "safetensors",
+}
+HEAD = [f"| network | {' | '.join(COLUMNS.values())} |", "| --- " * (len(COLUMNS) + 1) + "|"]
 
 
-class Row(NamedTuple):
-    """What a case gave: the largest relative differences of weights in and weights out."""
+class PeerProcess:
+    """The peer's Python, which does one task after the other.
 
-    case: Case
-    into: float
-    out: float
+    Args:
+        python: Its interpreter.
+    """
 
-    def __str__(self) -> str:
-        arguments = "".join(f", {name}={value!r}" for name, value in self.case.arguments.items())
-        peer = f"{self.case.library} `{self.case.name}`"
-        return f"| `{self.case.network}`{arguments} | {peer} | {self.into:.1e} | {self.out:.1e} |"
+    def __init__(self, python: str) -> None:
+        script = Path(__file__).with_name("parity_peer.py")
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([python, script], stdin=pipe, stdout=pipe, text=True)
+        self._tasks, self._answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
 
-
-# ---- the peer's process ----
-
-
-def make(number: int, folder: Path) -> None:
-    """Write a network's weights and outputs."""
-    import torch
-    from safetensors.numpy import save_file
-
-    network = _network(CASES[number])
-    state = {name: value.numpy() for name, value in network.state_dict().items()}
-    save_file(state, folder / "sorted.safetensors")
-    np.savez(folder / "ordered.npz", **state)
-    images = torch.randn(2, 3, CASES[number].size, CASES[number].size)
-    np.savez(folder / "batch.npz", x=images.numpy(), y=_outputs(network, images))
+    def run(self, task: str, folder: Path, peer: Peer) -> np.ndarray:
+        """Do a task in a folder; return the outputs that were computed there."""
+        about = {"task": task, "folder": str(folder), "classes": CLASSES, **peer._asdict()}
+        print(json.dumps(about), file=self._tasks, flush=True)
+        if not self._answers.readline():
+            raise SystemExit(f"parity: the peer ended while it should {task} {peer}")
+        with np.load(folder / "outputs.npz") as outputs:
+            theirs: np.ndarray = outputs["y"]
+        return theirs
 
 
-def take(number: int, folder: Path) -> None:
-    """Take the weights that fastcnn wrote, and write the outputs."""
-    import torch
-    from safetensors.torch import load_file
+class Parity:
+    """One case, measured in a folder.
 
-    network = _network(CASES[number])
-    network.load_state_dict(load_file(folder / "taken.safetensors"), strict=True)
-    with np.load(folder / "batch.npz") as batch:
-        images = torch.from_numpy(batch["x"])
-    np.savez(folder / "taken.npz", y=_outputs(network, images))
+    Args:
+        case: The case.
+        process: The peer's.
+        folder: For the files.
+    """
 
+    def __init__(self, case: Case, process: PeerProcess, folder: Path) -> None:
+        self._case, self._process, self._folder = case, process, folder
+        self.cells: dict[str, str] = {}
+        self._largest: dict[str, float] = {}
+        self._model = case.build(seed=1)
+        shape = (2, *self._model.input_shape)
+        self._images = np.random.default_rng(2).standard_normal(shape, np.float32)
+        self._expected = self._model.predict(self._images)
+        np.savez(folder / "images.npz", x=self._images)
 
-def _network(case: Case) -> Any:
-    import torch
+    def run(self) -> None:
+        """Fill the cells."""
+        for peer in self._case.peers:
+            measure = self._from_keras if peer.library == "keras" else self._torch
+            measure(peer)
+            self._clear()
+        for measure_own in (self._to_keras, self._onnx, self._safetensors):
+            measure_own()
+            self._clear()
 
-    torch.manual_seed(0)
-    if case.library == "timm":
-        import timm
+    def _clear(self) -> None:
+        """Delete the files and models of a step: VGG's are of some 500 MB each."""
+        for path in self._folder.iterdir():
+            if path.name != "images.npz":
+                path.unlink()
+        gc.collect()
 
-        network = timm.create_model(case.name, num_classes=CLASSES, **case.peer_arguments)
-    else:
-        import torchvision
+    def _note(self, column: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+        difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+        self._largest[column] = max(self._largest.get(column, 0.0), difference)
+        self.cells[column] = f"{self._largest[column]:.1e}"
 
-        network = getattr(torchvision.models, case.name)(num_classes=CLASSES, **case.peer_arguments)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            with torch.no_grad():
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(0, 0.1)
-            module.eps = case.epsilon or module.eps
-    return network.eval()
+    def _run(self, task: str, peer: Peer) -> np.ndarray:
+        return self._process.run(task, self._folder, peer)
 
+    def _from_keras(self, peer: Peer) -> None:
+        """The model from its archive, and its weights into the network of applications."""
+        theirs = self._run("make", peer)
+        model = fastcnn.load_keras(self._folder / "model.keras")
+        self._note("keras in", model.predict(self._images), theirs)
+        model = self._case.build()
+        model.load_weights(self._folder / "model.h5")
+        # Keras's EfficientNet scales pixels itself; here that is the model's `preprocessing`.
+        scale = 255 if peer.name.startswith("EfficientNet") else 1
+        self._note("keras in", model.predict(self._images / np.float32(scale)), theirs)
 
-def _outputs(network: Any, images: Any) -> np.ndarray:
-    import torch
+    def _to_keras(self) -> None:
+        """The model as an archive, and back from the one that Keras writes of it."""
+        try:
+            self._model.to_keras(self._folder / "taken.keras")
+        except ValueError:
+            self.cells["keras out"] = "refused"
+            return
+        theirs = self._run("take", Peer("keras", ""))
+        self._note("keras out", self._expected, theirs)
+        model = fastcnn.load_keras(self._folder / "resaved.keras")
+        self._note("keras in", model.predict(self._images), theirs)
 
-    with torch.no_grad():
-        return network(images).numpy()
-
-
-# ---- fastcnn's process ----
-
-
-def compare(number: int, peer: str) -> Row:
-    """Return what a case gives."""
-    from safetensors.numpy import save_file
-
-    import fastcnn
-
-    case = CASES[number]
-    build = getattr(fastcnn.applications, case.network)
-    shape = (case.size, case.size, 3)
-    options = {"classes": CLASSES, "classifier_activation": None, **case.arguments}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _run(peer, "make", number, folder)
-        with np.load(folder / "batch.npz") as batch:
-            images, expected = batch["x"].transpose(0, 2, 3, 1).copy(), batch["y"]
-        with np.load(folder / "ordered.npz") as ordered:
+    def _torch(self, peer: Peer) -> None:
+        """In from a state dict in PyTorch's order, and from one sorted by name; and out."""
+        theirs = self._run("make", peer)
+        with np.load(self._folder / "ordered.npz") as ordered:
             state = dict(ordered)
-        differences = []
-        for weights in (state, folder / "sorted.safetensors"):
-            model = build(shape, **options)
+        model = self._case.build()
+        for weights in (state, self._folder / "sorted.safetensors"):
+            for parameter in model.parameters:
+                parameter.value[...] = 0
             fastcnn.load_torch_weights(model, weights, verbose=False)
-            differences.append(_difference(model.predict(images), expected))
-        model = build(shape, **options, seed=1)
-        save_file(model.to_torch_state_dict(like=state), folder / "taken.safetensors")
-        _run(peer, "take", number, folder)
-        with np.load(folder / "taken.npz") as taken:
-            out = _difference(model.predict(images), taken["y"])
-    return Row(case, max(differences), out)
+            self._note(f"{peer.library} in", model.predict(self._images), theirs)
+        np.savez(self._folder / "taken.npz", **self._model.to_torch_state_dict(like=state))
+        self._note(f"{peer.library} out", self._expected, self._run("take", peer))
+
+    def _onnx(self) -> None:
+        """Written with the channels last and first, also folded; read again from each."""
+        path = self._folder / "taken.onnx"
+        for layout, fold in (("NHWC", False), ("NCHW", True)):
+            self._model.to_onnx(path, input_layout=layout, fold_batch_norm=fold)
+            self._note("onnx out", self._expected, self._run("take", Peer("onnxruntime", layout)))
+            model = fastcnn.from_onnx(path)
+            self._note("onnx in", model.predict(self._images), self._expected)
+
+    def _safetensors(self) -> None:
+        path = self._folder / "own.safetensors"
+        self._model.save_weights(path)
+        model = self._case.build()
+        model.load_weights(path)
+        self._note("safetensors", model.predict(self._images), self._expected)
 
 
-def _run(peer: str, task: str, number: int, folder: Path) -> None:
-    command = [peer, __file__, task, str(number), str(folder)]
-    subprocess.run(command, check=True, stderr=subprocess.PIPE)
+class Table:
+    """The rows by their cases, as docs/parity.md has them between its marks.
+
+    Args:
+        written: Whether the document gets each row when it is measured.
+    """
+
+    def __init__(self, written: bool) -> None:
+        self._written = written
+        text = DOCUMENT.read_text(encoding="utf-8")
+        self._before, _, rest = text.partition(BEGIN)
+        rows, _, self._after = rest.partition(END)
+        self._rows = {_first_cell(row): row for row in rows.splitlines()[2:]}
+
+    def add(self, case: Case, cells: dict[str, str]) -> None:
+        """Print a case's row, and put it in the place of the one before."""
+        row = f"| {case.title} | {' | '.join(cells.get(key, '') for key in COLUMNS)} |"
+        print(row, flush=True)
+        self._rows[case.title] = row
+        if self._written:
+            rows = [self._rows[at.title] for at in cases() if at.title in self._rows]
+            text = "\n".join([*HEAD, *rows, ""])
+            document = f"{self._before}{BEGIN}{text}{END}{self._after}"
+            DOCUMENT.write_text(document, encoding="utf-8")
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+def _first_cell(row: str) -> str:
+    return row.split("|")[1].strip()
 
 
 def main() -> None:
-    """Print the table of the networks asked for."""
-    if sys.argv[1:2] in (["make"], ["take"]):
-        task = make if sys.argv[1] == "make" else take
-        task(int(sys.argv[2]), Path(sys.argv[3]))
-        return
+    """Print or write the rows of the networks asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", help="of fastcnn.applications; default all")
-    parser.add_argument("--peer", required=True, help="a Python that has torch and timm")
+    parser.add_argument("--peer", required=True, help="a Python with the other libraries")
+    parser.add_argument("--write", action="store_true", help="put the rows into docs/parity.md")
     options = parser.parse_args()
-    print("| network | theirs | in | out |", "| --- | --- | --- | --- |", sep="\n")
-    for number, case in enumerate(CASES):
+    table, process = Table(options.write), PeerProcess(options.peer)
+    print(*HEAD, sep="\n", flush=True)
+    for case in cases():
         if not options.networks or case.network in options.networks:
-            print(compare(number, options.peer), flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                parity = Parity(case, process, Path(folder))
+                parity.run()
+            table.add(case, parity.cells)
 
 
 if __name__ == "__main__":
