@@ -16,7 +16,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from parity_cases import CLASSES, Case, Peer, cases
@@ -141,7 +141,8 @@ class Parity:
                 parameter.value[...] = 0
             fastcnn.load_torch_weights(model, weights, verbose=False)
             self._note(f"{peer.library} in", model.predict(self._images), theirs)
-        np.savez(self._folder / "taken.npz", **self._model.to_torch_state_dict(like=state))
+        taken: dict[str, Any] = dict(self._model.to_torch_state_dict(like=state))
+        np.savez(self._folder / "taken.npz", **taken)
         self._note(f"{peer.library} out", self._expected, self._run("take", peer))
 
     def _onnx(self) -> None:

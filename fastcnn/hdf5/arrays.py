@@ -14,7 +14,8 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from io import FileIO
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class File:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._lock = forking.freed_in_child(threading.Lock())
-        self._file = input_file.opened(self.path, buffering=0)
+        self._file = cast(FileIO, input_file.opened(self.path, buffering=0))
         # A data set keeps its file for as long as it lives, and needs no closing by hand.
         weakref.finalize(self, self._file.close)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 PathLike = str | os.PathLike[str]
 
@@ -19,7 +19,7 @@ def opened(path: PathLike, buffering: int = -1) -> BinaryIO:
         OSError: It cannot be opened, of the kind that says why.
     """
     try:
-        return cast(BinaryIO, open(path, "rb", buffering))
+        return open(path, "rb", buffering)
     except OSError as error:
         sentence = f"'{os.fspath(path)}' cannot be read: {_reason(path, error)}."
         raise in_words(error, sentence) from None
