@@ -30,6 +30,10 @@ COMMANDS = {
         "show a network's layers, parameters, multiply-adds and memory",
         "fastcnn summary --model vgg16",
     ),
+    "explain": (
+        "draw what a network has learnt, looks at, or is fooled by",
+        "fastcnn explain grad-cam --model runs/demo/model.h5 --data sample --out cam.png",
+    ),
     "export": (
         "write a model for ONNX Runtime, Keras or other programs",
         "fastcnn export --model runs/demo/model.h5 --out demo.onnx",

@@ -106,8 +106,17 @@ def finished(figure: Figure, save: Save) -> Figure:
     """
     if save is not None:
         write(figure, save, dpi=130)
-        _pyplot().close(figure)
+        close(figure)
     return figure
+
+
+def close(figure: Figure) -> None:
+    """Have pyplot forget a figure, which `pyplot.show()` would show.
+
+    Args:
+        figure: The picture.
+    """
+    _pyplot().close(figure)
 
 
 def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:

@@ -26,6 +26,7 @@ HOUSE = """
     cli
     lab
     zoo convolutions
+    explain
     applications
     models
     interop

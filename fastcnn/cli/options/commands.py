@@ -11,6 +11,7 @@ from fastcnn.cli.options import augment, data, decoding, device
 from fastcnn.cli.options.types import MODEL_HELP, Commands, number, positive, rate, seed, share
 from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.images.decoder import RESIZE_MODES
+from fastcnn.explain.methods import METHODS
 from fastcnn.optimizers import OPTIMIZERS
 
 DATA_HELP = (
@@ -162,6 +163,22 @@ def _summary(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="the same as MODEL")
 
 
+def _explain(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("method", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
+    _add_model(command)
+    add("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
+    add("--out", required=True, metavar="FILE", help="the picture, .png, .pdf or .svg")
+    add("--images", type=positive, metavar="N", help="default: 6, or 1,000 to compare many")
+    add("--target", metavar="CLASS", help="a class, its name or number (default: the predicted)")
+    add("--layer", metavar="NAME", help="the layer to look at (default: the method's)")
+    add("--epsilon", type=rate, metavar="E", help="how far an attack moves a pixel")
+    add("--seed", type=seed, metavar="N", help="of what is random")
+    decoding.add_options(command, "default: as in training, or ")
+    decoding.add_on_error(command)
+    device.add_options(command, "auto")
+
+
 def _export(command: argparse.ArgumentParser) -> None:
     _add_model(command)
     command.add_argument(
@@ -205,6 +222,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "summary": _summary,
+    "explain": _explain,
     "export": _export,
     "tune": _tune,
 }

@@ -1,0 +1,179 @@
+"""What methods are given: images as the network sees them, classes, layers."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcnn.layers.base import Layer
+from fastcnn.models import lookup
+from fastcnn.models.sequential import Sequential
+from fastcnn.training import data_adapter, epoch_iterator, input_checks
+
+Images: TypeAlias = NDArray[np.float32]
+"""float32 [n, *input_shape]."""
+
+Classes: TypeAlias = ArrayLike | None
+"""A class, or one an image; None for those that the model predicts."""
+
+BATCH = 64
+
+
+def prepared(model: Sequential, x: object, method: str) -> tuple[Sequential, Images]:
+    """Return a model without preprocessing, and images as it made them for the network.
+
+    Args:
+        model: The model.
+        x: Images, an array or a Dataset.
+        method: Who asks, for errors.
+
+    Returns:
+        The model, a copy where it has preprocessing, and the images.
+
+    Raises:
+        ValueError: The images do not fit the model.
+    """
+    source = data_adapter.adapted(model, x, f"{method}: x", labelled=False)
+    images = input_checks.images(model, source, f"{method}: x")
+    batches = [np.array(b, np.float32) for b in epoch_iterator.prepared(model, images, 256)]
+    if model.preprocessing:
+        model = copy.deepcopy(model)
+        model.preprocessing = []
+    return model, np.concatenate(batches)
+
+
+def pictures(model: Sequential, x: object, method: str) -> tuple[Sequential, Images]:
+    """Return what `prepared` does, of a model whose images can be shown.
+
+    Args:
+        model: The model.
+        x: Images, an array or a Dataset.
+        method: Who asks, for errors.
+
+    Returns:
+        The model and the images.
+
+    Raises:
+        ValueError: The images do not fit the model, or are no pictures but vectors.
+    """
+    if len(model.input_shape) != 3:
+        raise ValueError(
+            f"{method}: expected a model of images, (height, width, channels). Received one whose "
+            f"inputs have shape {model.input_shape}."
+        )
+    return prepared(model, x, method)
+
+
+def classes(model: Sequential, x: Images, target: Classes, method: str) -> NDArray[np.int64]:
+    """Return a class for each image.
+
+    Args:
+        model: The model.
+        x: Images.
+        target: A class, or one an image; None for those that the model predicts.
+        method: Who asks, for errors.
+
+    Returns:
+        int64 [n].
+
+    Raises:
+        ValueError: The model has no scores of classes, or there is no such class.
+    """
+    count = scores(model, method)
+    if target is None:
+        outputs = model.predict(x, batch_size=BATCH)
+        return np.zeros(len(x), np.int64) if count == 1 else outputs.argmax(axis=1)
+    labels = np.asarray(target)
+    if labels.dtype.kind not in "iu" or labels.shape not in ((), (len(x),)):
+        raise ValueError(
+            f"{method}: target must be a class, a whole number, or one for each of {len(x)} "
+            f"images. Received {target!r}."
+        )
+    if labels.min() < 0 or labels.max() >= count:
+        raise ValueError(
+            f"{method}: target must be a class from 0 to {count - 1}. Received {target!r}."
+        )
+    return np.broadcast_to(labels, (len(x),)).astype(np.int64)
+
+
+def scores(model: Sequential, method: str) -> int:
+    """Return how many scores the model gives an image.
+
+    Args:
+        model: The model.
+        method: Who asks, for errors.
+
+    Returns:
+        The number of classes.
+
+    Raises:
+        ValueError: Its outputs are no scores.
+    """
+    if len(model.output_shape) != 1:
+        raise ValueError(
+            f"{method}: expected a model with one score a class. Received one whose outputs have "
+            f"shape {model.output_shape}."
+        )
+    return int(model.output_shape[0])
+
+
+def names(model: Sequential, labels: NDArray[np.int64]) -> list[str]:
+    """Return what the classes of images are called.
+
+    Args:
+        model: The model.
+        labels: A class for each image.
+
+    Returns:
+        A name for each.
+    """
+    if model.class_names is None:
+        return [f"class {label}" for label in labels]
+    return [str(model.class_names[label]) for label in labels]
+
+
+def has_maps(layer: Layer) -> bool:
+    """Say whether a layer's output is feature maps of more than a pixel.
+
+    Args:
+        layer: A built layer.
+    """
+    shape = layer.output_shape
+    return len(shape) == 3 and shape[0] * shape[1] > 1
+
+
+def map_layer(model: Sequential, layer: str | Layer | None, method: str) -> Layer:
+    """Return a layer with feature maps.
+
+    Args:
+        model: The model.
+        layer: One of its layers, or its name or path; None for the last with feature maps that is
+            neither a pooling nor Dropout.
+        method: Who asks, for errors.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: The layer, or every layer, has no feature maps.
+    """
+    if layer is not None:
+        named = lookup.own_layer(model, layer, method)
+        if has_maps(named):
+            return named
+        raise ValueError(
+            f"{method}: expected a layer with feature maps, (height, width, channels). Received "
+            f"{named.label}, whose outputs have shape {named.output_shape}."
+        )
+    passing = ("Pooling", "Dropout", "Padding", "Rescaling", "Normalization")
+    with_maps = [top for top in model.layers if has_maps(top)]
+    chosen = [top for top in with_maps if not any(n in type(top).__name__ for n in passing)]
+    if not with_maps:
+        raise ValueError(
+            f"{method}: expected a network with feature maps. Received one none of whose layers "
+            "has any: their outputs are vectors, which have no places in the image."
+        )
+    return (chosen or with_maps)[-1]

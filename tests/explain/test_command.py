@@ -1,0 +1,50 @@
+"""`fastcnn explain`: every method leaves a picture, and says what it cannot do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import planted
+import pytest
+
+from fastcnn.cli import main
+from fastcnn.explain.methods import METHODS
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a model and its data."""
+    folder = tmp_path_factory.mktemp("explain")
+    model = planted.model()
+    model.class_names = ["noise", "pattern"]
+    model.save(folder / "model.h5")
+    x, y = planted.images(), np.ones(len(planted.PLACES), np.int64)
+    names = np.array(model.class_names)
+    np.savez(folder / "data.npz", x_test=x, y_test=y, class_names=names)
+    return folder
+
+
+def explained(place, method, *options):
+    words = ["explain", method, "--model", place / "model.h5", "--data", place / "data.npz"]
+    return main([str(word) for word in (*words, "--out", place / f"{method}.png", *options)])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_a_picture(place, method, capsys):
+    assert explained(place, method, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["method"] == method
+    assert (place / f"{method}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_classes_are_given_by_name_or_number(place, capsys):
+    assert explained(place, "saliency", "--target", "pattern") == 0
+    assert explained(place, "saliency", "--target", "1") == 0
+    assert explained(place, "saliency", "--target", "shoe") == 2
+    assert "--target must be a class: noise, pattern. Received 'shoe'." in capsys.readouterr().err
+
+
+def test_what_a_method_does_not_take_is_refused(place, capsys):
+    assert explained(place, "saliency", "--epsilon", "0.1") == 2
+    assert "saliency takes no --epsilon." in capsys.readouterr().err
