@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
-from fastcnn.applications.blocks import dense_classifier, response_norm
+from fastcnn.applications.blocks import dense_classifier, hidden_dense, response_norm
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
 from fastcnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
-conv = partial(Conv2D, activation="relu")
+conv = partial(Conv2D, activation="relu", kernel_initializer="he_normal")
 
 
 @documented
@@ -76,9 +76,9 @@ def alexnet_single(
     top: list[Layer] = [
         Flatten(),
         Dropout(dropout),
-        Dense(4096, activation="relu", name="fc6"),
+        hidden_dense(4096, name="fc6"),
         Dropout(dropout),
-        Dense(4096, activation="relu", name="fc7"),
+        hidden_dense(4096, name="fc7"),
         Dense(classes, activation=last_activation(options), name="fc8"),
     ]
     return network("alexnet_single", input_shape, features, top, options)

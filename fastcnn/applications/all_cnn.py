@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.blocks import map_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import Activation, Conv2D, Dropout, GlobalAveragePooling2D, Layer
+from fastcnn.layers import Conv2D, Dropout, Layer
 from fastcnn.models.sequential import Sequential
 
 conv = partial(Conv2D, padding=1, activation="relu", kernel_initializer="he_normal")
@@ -36,9 +37,5 @@ def all_cnn_c(
         conv(192, 3, padding="valid", name="conv7"),
         conv(192, 1, padding="valid", name="conv8"),
     ]
-    top: list[Layer] = [
-        conv(classes, 1, padding="valid", name="conv9"),
-        GlobalAveragePooling2D(),
-        Activation(last_activation(options) or "linear"),
-    ]
+    top = map_classifier(classes, last_activation(options), "conv9")
     return network("all_cnn_c", input_shape, features, top, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from fastcnn.initializers import Constant
 from fastcnn.layers import (
     Activation,
     BatchNormalization,
@@ -22,6 +23,8 @@ from fastcnn.layers import (
 from fastcnn.layers.window_arguments import PaddingLike, PairLike
 
 Norm = Callable[[], Layer]
+
+hidden_dense = partial(Dense, activation="relu", kernel_initializer="he_normal")
 
 # Krizhevsky's, whose alpha of 1e-4 is not divided by the window's 5 channels.
 response_norm = partial(LocalResponseNormalization, size=5, alpha=5e-4, beta=0.75, k=2.0)
@@ -52,9 +55,9 @@ def dense_classifier(
     """
     return [
         Flatten(),
-        Dense(hidden, activation="relu", name="fc6"),
+        hidden_dense(hidden, name="fc6"),
         Dropout(dropout),
-        Dense(hidden, activation="relu", name="fc7"),
+        hidden_dense(hidden, name="fc7"),
         Dropout(dropout),
         Dense(classes, activation=activation, name="fc8"),
     ]
@@ -180,3 +183,19 @@ def inverted_residual(
     if strides > 1 or channels != filters:
         return body
     return [Residual([*body, *end], name=name)]
+
+
+def map_classifier(classes: int, activation: str | None, name: str) -> list[Layer]:
+    """Return a map for each class, its ReLU, and what tells classes apart by the maps' means.
+
+    The bias begins at 1. From 0, maps close before the network has learnt anything: one that is
+    open claims too much of every image and is pushed down, one that is closed has no gradient, and
+    when all are closed the loss stays at the logarithm of `classes`.
+
+    Args:
+        classes: The number of maps.
+        activation: Behind their means: a name, or None for none.
+        name: Of the convolution that makes them.
+    """
+    maps = Conv2D(classes, 1, activation="relu", bias_initializer=Constant(1.0), name=name)
+    return [maps, GlobalAveragePooling2D(), Activation(activation or "linear")]

@@ -18,7 +18,7 @@ from fastcnn.layers import (
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
 
-# Of each filter of the third layer, the maps that it sees; LeNet-5's are table I of its paper.
+# Of each filter of the third layer, the maps that it sees: table 1 of both papers.
 SEEN_IN_LENET1 = "0 01 01 1 01 01 2 23 23 3 23 23"
 SEEN_IN_LENET5 = "012 123 234 345 450 501 0123 1234 2345 3450 4501 5012 0134 1245 0235 012345"
 
@@ -30,7 +30,7 @@ def lenet1(
     """LeNet-1, whose third layer sees one or two maps of four: 2,578 parameters.
 
     References:
-        LeCun et al., 1990: Handwritten digit recognition with a back-propagation network.
+        LeCun et al., 1990: Handwritten digit recognition with a back-propagation network, table 1.
     """
     features: list[Layer] = [
         Conv2D(4, 5, activation="tanh", name="H1"),

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from fastcnn.applications.blocks import map_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
-from fastcnn.layers import (
-    Activation,
-    AveragePooling2D,
-    Conv2D,
-    Dropout,
-    GlobalAveragePooling2D,
-    Layer,
-    MaxPooling2D,
-)
+from fastcnn.layers import AveragePooling2D, Conv2D, Dropout, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 
@@ -41,11 +34,7 @@ def nin(
         *_conv(192, 3, "conv3"),
         *_conv(192, 1, "cccp5"),
     ]
-    top = [
-        *_conv(classes, 1, "cccp6"),
-        GlobalAveragePooling2D(),
-        Activation(last_activation(options) or "linear"),
-    ]
+    top = map_classifier(classes, last_activation(options), "cccp6")
     return network("nin", input_shape, features, top, options)
 
 

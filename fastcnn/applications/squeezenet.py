@@ -6,18 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Unpack
 
+from fastcnn.applications.blocks import map_classifier
 from fastcnn.applications.documented import documented
 from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.applications.variant import variant
-from fastcnn.layers import (
-    Activation,
-    Concat,
-    Conv2D,
-    Dropout,
-    GlobalAveragePooling2D,
-    Layer,
-    MaxPooling2D,
-)
+from fastcnn.layers import Concat, Conv2D, Dropout, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
 conv = partial(Conv2D, activation="relu", kernel_initializer="he_uniform")
@@ -46,12 +39,8 @@ def _squeezenet(
         Iandola et al., 2016: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and
         <0.5MB model size, table 1; 1.1 is described with the authors' published models.
     """
-    top: list[Layer] = [
-        Dropout(dropout),
-        conv(classes, 1, name="conv10"),
-        GlobalAveragePooling2D(),
-        Activation(last_activation(options) or "linear"),
-    ]
+    scores = map_classifier(classes, last_activation(options), "conv10")
+    top = [Dropout(dropout), *scores]
     small = is_small(net, small_input, input_shape)
     return network(net, input_shape, features(small), top, options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Unpack
 
 from fastcnn.applications.blocks import dense_classifier
@@ -10,6 +11,10 @@ from fastcnn.applications.network import NetworkOptions, Shape, last_activation,
 from fastcnn.applications.variant import variant
 from fastcnn.layers import Conv2D, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
+
+conv = partial(
+    Conv2D, kernel_size=3, padding="same", activation="relu", kernel_initializer="he_normal"
+)
 
 FILTERS = (64, 128, 256, 512, 512)
 
@@ -38,10 +43,7 @@ def _vgg(
     """
     features: list[Layer] = []
     for stage, (depth, filters) in enumerate(zip(depths, FILTERS, strict=True), 1):
-        features += [
-            Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{stage}_{number}")
-            for number in range(1, depth + 1)
-        ]
+        features += [conv(filters, name=f"conv{stage}_{number}") for number in range(1, depth + 1)]
         features.append(MaxPooling2D(2, name=f"pool{stage}"))
     top = dense_classifier(hidden, dropout, classes, last_activation(options))
     return network(net, input_shape, features, top, options)

@@ -11,7 +11,7 @@ from fastcnn.applications.network import NetworkOptions, Shape, last_activation,
 from fastcnn.layers import Conv2D, Layer, MaxPooling2D
 from fastcnn.models.sequential import Sequential
 
-conv = partial(Conv2D, activation="relu")
+conv = partial(Conv2D, activation="relu", kernel_initializer="he_normal")
 
 
 @documented

@@ -155,9 +155,11 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
 
 def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     weights = sum(parameter.size for parameter in model.parameters if parameter.trainable)
+    rate = model.optimizer.learning_rate
+    speed = f" at {rate:g}" if isinstance(rate, float) else ""
     messages.say(
         f"Training {wanted.model} ({weights:,} weights) on {len(images.to_train):,} images of "
-        f"{wanted.data}: {model.optimizer.name}, batches of {wanted.batch_size}."
+        f"{wanted.data}: {model.optimizer.name}{speed}, batches of {wanted.batch_size}."
     )
 
 

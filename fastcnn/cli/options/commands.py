@@ -71,7 +71,8 @@ def _train(command: argparse.ArgumentParser) -> None:
         help="batches of an epoch; the next one goes on behind them (default: all)",
     )
     add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
-    add("--lr", type=rate, metavar="RATE", help="learning rate (default: the optimizer's)")
+    rate_help = "learning rate (default: the network's, or the optimizer's)"
+    add("--lr", type=rate, metavar="RATE", help=rate_help)
     add("--momentum", type=number, metavar="M", help="of sgd and rmsprop")
     add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
     add("--seed", type=seed, metavar="N", help="of weights and held-out images (default: 0)")

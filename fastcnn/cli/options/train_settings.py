@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fastcnn import optimizers
+from fastcnn import applications, optimizers
+from fastcnn.applications import learning_rates
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.utils import naming
 
@@ -74,13 +76,21 @@ def resumed(path: Path, changes: dict[str, object]) -> Settings:
     return settings
 
 
+def _learning_rate(settings: Settings) -> float | None:
+    """The rate asked for, or that at which the network learns; None for the optimizer's own."""
+    if settings.lr is None and settings.optimizer == "adam":
+        with suppress(ValueError):  # a file's model
+            return learning_rates.of_adam(applications.get(settings.model))
+    return settings.lr
+
+
 def make_optimizer(settings: Settings) -> optimizers.Optimizer:
     """The optimizer that the settings describe."""
     try:
         classes: dict[str, Any] = dict(optimizers.OPTIMIZERS)
         kind = naming.lookup("optimizer", settings.optimizer, classes)
         arguments = {
-            "learning_rate": settings.lr,
+            "learning_rate": _learning_rate(settings),
             "momentum": settings.momentum,
             "weight_decay": settings.weight_decay,
         }
