@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,16 @@ def test_train_says_what_came_of_it(place, tmp_path, capsys):
     assert "Test accuracy" in said
     assert "images/s" in said
     assert "model.h5" in said
+
+
+def test_train_says_how_keras_gets_its_model(place, tmp_path, capsys, monkeypatch):
+    """The command that it tells is one: it is given to the command line as it stands."""
+    monkeypatch.chdir(tmp_path)
+    assert main(train_arguments(place, tmp_path / "run", 1)) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    _, program, *arguments = shlex.split(told.partition(" for keras")[0].replace("For ", ""))
+    assert program == "fastcnn" and main(arguments) == 0
+    assert (tmp_path / "model.keras").stat().st_size > 0
 
 
 def test_resuming_gives_the_same_bits(place, tmp_path):

@@ -7,6 +7,7 @@ import csv
 import functools
 import json
 import math
+import shlex
 import statistics
 from pathlib import Path
 from typing import Any
@@ -228,10 +229,13 @@ def _rate(history: History) -> float | None:
     return statistics.median(rates) if rates else None
 
 
-KERAS_HINT = (
-    "Keras's load_weights reads model.h5 too, under a name that ends in .weights.h5; "
-    "fastcnn.load('model.h5').to_keras('model.keras') writes it for keras.models.load_model."
-)
+def _for_keras(folder: str) -> str:
+    """Return the command that makes a file for Keras, which opens model.h5 under no such name."""
+    model = shlex.quote(f"{folder}/model.h5")
+    return (
+        f"For Keras: fastcnn export --model {model} --out model.keras for keras.models.load_model, "
+        "or --out model.weights.h5 for load_weights."
+    )
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -246,5 +250,5 @@ def _text(report: dict[str, Any]) -> str:
         f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"
         f"{report['folder']}: {', '.join(report['files'])}\n"
-        f"{KERAS_HINT}"
+        f"{_for_keras(report['folder'])}"
     )
