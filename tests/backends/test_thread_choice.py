@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from fastcnn.backends.cpu.thread_choice import LONG, ThreadChoice
+from fastcnn.backends.cpu.thread_choice import HOPELESS, LONG, SHORT, ThreadChoice
 
 
 def runs(choice: ThreadChoice, seconds: dict[int, float], count: int) -> list[int]:
@@ -55,3 +57,22 @@ def test_one_slow_run_changes_nothing():
     choice.next()
     choice.note(1.0)
     assert runs(choice, seconds, 20).count(2) >= 19
+
+
+def test_a_run_too_short_to_share_settles_on_one_thread():
+    """Even where two were a little faster: neighbours would make them slower at any moment."""
+    choice = ThreadChoice(2)
+    runs(choice, {1: SHORT / 2, 2: SHORT / 2.2}, 20)
+    assert choice.settled
+    for seconds in ({1: SHORT / 2, 2: SHORT / 4}, {1: 2 * SHORT, 2: 3 * SHORT}):
+        choice = ThreadChoice(2)
+        runs(choice, seconds, 200)
+        assert not choice.settled
+
+
+def test_a_hopeless_trial_ends_with_its_first_run():
+    choice = ThreadChoice(2)
+    numbers = runs(choice, {1: 1e-4, 2: HOPELESS * 1.1e-4}, 200)
+    numbers = numbers[numbers.index(1) :]
+    assert numbers.count(2) == 2
+    assert (2, 2) not in itertools.pairwise(numbers)

@@ -132,10 +132,10 @@ class Executable:
     def run(self, images: int, version: int) -> None:
         """Run for a number of images; `version` says whether the weights are as last time."""
         most = num_threads() if images > 1 or self.parallel else 1
-        if most == 1:
+        choice = self._thread_choice(images, most) if most > 1 else None
+        if choice is None or choice.settled:
             self._run(images, version, 1)
             return
-        choice = self._thread_choice(images, most)
         threads = choice.next()
         start = time.perf_counter()
         self._run(images, version, threads)

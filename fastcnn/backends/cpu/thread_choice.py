@@ -14,6 +14,9 @@ LONG = 0.01  # seconds from which a run is shared by all threads, without trials
 SAMPLES = 5  # of the number of threads in use, of which the median counts
 TRIAL = 3  # runs in a row with another number, whose median is compared
 GAIN = 0.95  # of the time so far, for another number to be taken
+SHORT = 15e-6  # seconds of a run that is no work for two: to wake another takes a third of it
+SHORT_GAIN = 1.25  # of the time so far, for one thread to be taken for such a run
+HOPELESS = 3  # times the time so far, when a trial ends with its first run
 FIRST_PAUSE, LONGEST_PAUSE = 32, 1024  # runs between two trials of another number
 CHANGED = 1.5  # times the usual, when something else must have come to run
 UNTIMED = 2  # first runs, which find nothing in the caches
@@ -34,6 +37,11 @@ class ThreadChoice:
         self._to_try = len(self._others)  # without waiting
         self._pause = self._runs_left = FIRST_PAUSE
 
+    @property
+    def settled(self) -> bool:
+        """Whether one thread it stays, so that runs need not be timed."""
+        return self._best == 1 and self._usual < SHORT and len(self._times) == SAMPLES
+
     def next(self) -> int:
         """Return the threads of the next run; its time is to be told to `note`."""
         return self._others[0] if self._tries() else self._best
@@ -44,7 +52,7 @@ class ThreadChoice:
             self._untimed -= 1
         elif self._tries():
             self._trial.append(seconds)
-            if len(self._trial) == TRIAL:
+            if len(self._trial) == TRIAL or seconds > HOPELESS * self._usual:
                 self._end_trial()
         else:
             self._runs_left -= 1
@@ -63,7 +71,8 @@ class ThreadChoice:
     def _end_trial(self) -> None:
         number, seconds = self._others.popleft(), median(self._trial)
         self._to_try = max(0, self._to_try - 1)
-        if seconds < GAIN * self._usual:
+        gain = SHORT_GAIN if number == 1 and seconds < SHORT else GAIN
+        if seconds < gain * self._usual:
             number, self._best = self._best, number
             self._times, self._usual = deque(self._trial, maxlen=SAMPLES), seconds
             self._pause = FIRST_PAUSE
