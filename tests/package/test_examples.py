@@ -65,3 +65,23 @@ def test_photos_of_a_folder_that_cannot_be_split_ends_in_one_line(tmp_path):
         )
         assert (done.returncode, done.stdout) == (1, "")
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+STORIES = dict(
+    re.findall(r"^\| `(\w+\.py)` .*\]\((.+?)\)", (EXAMPLES / "README.md").read_text(), re.M)
+)
+
+
+def test_every_story_has_its_picture_and_at_most_80_lines():
+    assert len(STORIES) >= 6
+    for script, picture in STORIES.items():
+        assert (EXAMPLES / script).read_text(encoding="utf-8").count("\n") <= 80, script
+        assert (EXAMPLES / picture).read_bytes().startswith(b"\x89PNG"), picture
+
+
+def test_the_convolution_by_hand_is_the_layers(tmp_path):
+    command = [sys.executable, EXAMPLES / "convolution_by_hand.py", "--out", tmp_path / "out.png"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    assert "[[4. 3. 4.]\n [2. 4. 3.]\n [2. 3. 4.]]" in done.stdout
+    assert (tmp_path / "out.png").stat().st_size > 10_000
