@@ -2,21 +2,37 @@
 `Result` with its numbers, `array`, and its picture, `plot` and `save`.
 """
 
+from fastcnn.explain.attacks import fgsm, pgd
+from fastcnn.explain.class_image import class_image
+from fastcnn.explain.feature_maps import feature_maps, film_strip
+from fastcnn.explain.filters import filters
 from fastcnn.explain.grad_cam import grad_cam
 from fastcnn.explain.guided import deconvnet, guided_backprop
 from fastcnn.explain.integrated_gradients import integrated_gradients
+from fastcnn.explain.inversion import inversion
 from fastcnn.explain.occlusion import occlusion
 from fastcnn.explain.result import Result
+from fastcnn.explain.robustness import robustness
 from fastcnn.explain.saliency import saliency
 from fastcnn.explain.smooth_grad import smooth_grad
+from fastcnn.explain.top_patches import top_patches
 
 __all__ = [
     "Result",
+    "class_image",
     "deconvnet",
+    "feature_maps",
+    "fgsm",
+    "film_strip",
+    "filters",
     "grad_cam",
     "guided_backprop",
     "integrated_gradients",
+    "inversion",
     "occlusion",
+    "pgd",
+    "robustness",
     "saliency",
     "smooth_grad",
+    "top_patches",
 ]

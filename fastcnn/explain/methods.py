@@ -1,6 +1,10 @@
 """The methods by the names that a command line has for them."""
 
 METHODS = (
+    "filters",
+    "feature-maps",
+    "film-strip",
+    "top-patches",
     "saliency",
     "smooth-grad",
     "integrated-gradients",
@@ -8,4 +12,9 @@ METHODS = (
     "deconvnet",
     "grad-cam",
     "occlusion",
+    "class-image",
+    "inversion",
+    "fgsm",
+    "pgd",
+    "robustness",
 )

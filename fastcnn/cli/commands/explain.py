@@ -57,6 +57,8 @@ def _arguments(
             raise UsageError(f"{args.method} takes no --{name}.")
     if "x" not in takes:
         return chosen
+    if "y" in takes and model.loss is None:
+        model.compile("sgd", models.fitting_loss(model))
     images = _images(model, args)
     part = images.measured()[1].usable
     many = "y" in takes or "patches" in takes

@@ -1,0 +1,250 @@
+"""Adversarial images: changed so little that nobody sees it, and taken for another class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcnn.explain import inputs, pixels
+from fastcnn.explain.inputs import BATCH, Images
+from fastcnn.explain.mosaic import Cell, Mosaic
+from fastcnn.layers.rescaling import Normalization, Rescaling
+from fastcnn.models.sequential import Sequential
+from fastcnn.utils import arguments
+
+SHOWN = 8
+"""Images that a picture shows at most."""
+
+Bounds = tuple[float, float] | None
+
+
+class Adversarial(Mosaic):
+    """Images, what was added to them, and what they are taken for then.
+
+    Args:
+        array: The changed images.
+        images: The images.
+        before: What they were taken for.
+        after: What the changed ones are taken for.
+        success: Whether each is taken for what the attack wanted.
+        names: Of all classes.
+        title: Stands above all.
+    """
+
+    def __init__(
+        self,
+        array: Images,
+        images: Images,
+        before: NDArray[np.int64],
+        after: NDArray[np.int64],
+        success: NDArray[np.bool_],
+        names: list[str],
+        title: str,
+    ):
+        self.success = success
+        self.predicted = after
+
+        def rows() -> Iterator[list[Cell]]:
+            drawn = pixels.of_images(np.concatenate([images[:SHOWN], array[:SHOWN]]))
+            count = len(drawn) // 2
+            shown = zip(drawn[:count], drawn[count:], images, array, before, after, strict=False)
+            for picture, changed, image, moved, was, now in shown:
+                yield [
+                    Cell(picture, names[was]),
+                    Cell(pixels.signed(moved - image), "difference"),
+                    Cell(changed, names[now]),
+                ]
+
+        def paired() -> list[list[Cell]]:
+            each = list(rows())
+            pair = 2 if len(each) > 3 else 1
+            return [
+                [cell for row in each[i : i + pair] for cell in row]
+                for i in range(0, len(each), pair)
+            ]
+
+        share = f"{success.mean():.0%}".replace("%", " %")
+        super().__init__(array, paired, f"{title}: {share} of {len(array):,} deceived", cell=1.5)
+
+
+def fgsm(
+    model: Sequential,
+    x: object,
+    y: ArrayLike,
+    epsilon: float = 8 / 255,
+    target: int | None = None,
+    bounds: Bounds = None,
+) -> Adversarial:
+    """Return images moved by one step along the sign of the loss's gradient.
+
+    Args:
+        model: A compiled model with one score a class.
+        x: Images, an array or a Dataset.
+        y: Their labels.
+        epsilon: How far each number of an image moves, as a part of the range of `bounds`.
+        target: A class that the images are to be taken for; None for any but their own.
+        bounds: The least and the largest number of an image; None for 0 and 255 where the model
+            scales images itself, else for those of x.
+
+    Returns:
+        A result whose `array` has the changed images, and `success` whether each deceives.
+
+    Raises:
+        ValueError: The model is not compiled, the images do not fit, or a number is out of its
+            range.
+
+    Shape:
+        x [n, H, W, C]; y [n] -> array float32 [n, H, W, C].
+
+    References:
+        Goodfellow et al., 2015: Explaining and harnessing adversarial examples.
+    """
+    return _attacked("fgsm", model, x, y, epsilon, target, bounds, steps=1, rate=1.0, start=None)
+
+
+def pgd(
+    model: Sequential,
+    x: object,
+    y: ArrayLike,
+    epsilon: float = 8 / 255,
+    target: int | None = None,
+    bounds: Bounds = None,
+    steps: int = 20,
+    rate: float | None = None,
+    seed: int | None = 0,
+) -> Adversarial:
+    """Return images moved by several small steps, each cut back to `epsilon` around the image.
+
+    Args:
+        model: A compiled model with one score a class.
+        x: Images, an array or a Dataset.
+        y: Their labels.
+        epsilon: How far each number of an image may move, as a part of the range of `bounds`.
+        target: A class that the images are to be taken for; None for any but their own.
+        bounds: The least and the largest number of an image; None for 0 and 255 where the model
+            scales images itself, else for those of x.
+        steps: How many.
+        rate: The length of a step, as a part of `epsilon`; None for 2.5 / steps.
+        seed: Of the random place around each image where it begins; None for the image itself,
+            which is the iterative FGSM of Kurakin et al., 2017.
+
+    Returns:
+        A result whose `array` has the changed images, and `success` whether each deceives.
+
+    Raises:
+        ValueError: The model is not compiled, the images do not fit, or a number is out of its
+            range.
+
+    Shape:
+        x [n, H, W, C]; y [n] -> array float32 [n, H, W, C].
+
+    References:
+        Madry et al., 2018: Towards deep learning models resistant to adversarial attacks.
+    """
+    count = arguments.whole("pgd", "steps", steps, least=1)
+    share = 2.5 / count if rate is None else arguments.number("pgd", "rate", rate, above=0)
+    return _attacked("pgd", model, x, y, epsilon, target, bounds, count, share, seed)
+
+
+def moved(
+    model: Sequential,
+    images: Images,
+    labels: NDArray[np.int64],
+    epsilon: float,
+    bounds: tuple[float, float],
+    steps: int,
+    rate: float,
+    seed: int | None,
+    sign: float = 1.0,
+) -> Images:
+    """Return images that went up the loss, no further than `epsilon` in any number.
+
+    Args:
+        model: The model, compiled.
+        images: The images.
+        labels: The classes of the loss.
+        epsilon: How far, in the images' own units.
+        bounds: The least and the largest number of an image.
+        steps: How many.
+        rate: The length of a step, as a part of epsilon.
+        seed: Of the random start; None for the images themselves.
+        sign: 1 to go up the loss, -1 to go down.
+
+    Returns:
+        The changed images.
+    """
+    low, high = np.maximum(images - epsilon, bounds[0]), np.minimum(images + epsilon, bounds[1])
+    changed = images
+    if seed is not None:
+        noise = np.random.default_rng(seed).uniform(-epsilon, epsilon, images.shape)
+        changed = np.clip(images + noise, low, high).astype(np.float32)
+    for _ in range(steps):
+        gradient = model.input_gradient(changed, y=labels, batch_size=BATCH)
+        step = np.float32(sign * rate * epsilon) * np.sign(gradient)
+        changed = np.clip(changed + step, low, high).astype(np.float32)
+    return changed
+
+
+def range_of(model: Sequential, images: Images, bounds: Bounds) -> tuple[float, float]:
+    """Return the least and the largest number that an image may have.
+
+    Args:
+        model: The model.
+        images: The images.
+        bounds: Those that were asked for; None for what the model or the images have.
+
+    Returns:
+        The two numbers.
+
+    Raises:
+        ValueError: Images lie outside the bounds.
+    """
+    least, most = float(images.min()), float(images.max())
+    if bounds is None:
+        scales = isinstance(model.layers[0], Rescaling | Normalization)
+        return (0.0, 255.0) if scales and least >= 0 and most <= 255 else (least, most)
+    low, high = float(bounds[0]), float(bounds[1])
+    if not low <= least <= most <= high:
+        raise ValueError(
+            f"bounds must hold all images. Received ({low:g}, {high:g}) for images from {least:g} "
+            f"to {most:g}."
+        )
+    return low, high
+
+
+def _attacked(
+    method: str,
+    model: Sequential,
+    x: object,
+    y: ArrayLike,
+    epsilon: float,
+    target: int | None,
+    bounds: Bounds,
+    steps: int,
+    rate: float,
+    start: int | None,
+) -> Adversarial:
+    model, images = inputs.pictures(model, x, method)
+    share = arguments.number(method, "epsilon", epsilon, least=0)
+    labels = inputs.classes(model, images, y, method)
+    low, high = range_of(model, images, bounds)
+    wanted = labels if target is None else inputs.classes(model, images, target, method)
+    changed = moved(
+        model,
+        images,
+        wanted,
+        share * (high - low),
+        (low, high),
+        steps,
+        rate,
+        start,
+        1.0 if target is None else -1.0,
+    )
+    before = inputs.classes(model, images, None, method)
+    after = inputs.classes(model, changed, None, method)
+    success = after != labels if target is None else after == wanted
+    names = inputs.names(model, np.arange(inputs.scores(model, method)))
+    title = f"{method.upper()}, each number moved by at most {share:.3g} of the range"
+    return Adversarial(changed, images, before, after, success, names, title)
