@@ -1,6 +1,6 @@
 """Train every network by name for some steps as `fastcnn train` does by default: does it learn?
 
-    python tools/networks_learn.py [--steps 40] [--batch-size 32] [NETWORK ...]
+    python tools/networks_learn.py [--steps 120] [--batch-size 32] [NETWORK ...]
 
 The images are those that come with fastcnn, made as large as the network needs. A row says the mean
 loss of the last quarter of the steps; a network learns if that is below 0.9 times the loss of a
@@ -81,7 +81,7 @@ def main() -> int:
     """Print the table of the networks asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=list(applications.NETWORKS))
-    parser.add_argument("--steps", type=int, default=40, help="default: 40")
+    parser.add_argument("--steps", type=int, default=120, help="default: 120")
     parser.add_argument("--batch-size", type=int, default=32, help="default: 32")
     options = parser.parse_args()
     print("| network | optimizer | first loss | last | learns | seconds |")

@@ -10,6 +10,7 @@ from fastcnn.applications import imagenet
 from fastcnn.data.augment.preprocessing import ImageNetScaling
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, Rescaling
+from fastcnn.layers.window_arguments import WindowTooLarge
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments, naming
 
@@ -64,7 +65,14 @@ def network(
     else:
         last = [] if pooling is None else [POOLINGS[pooling]()]
     settings: Any = {key: value for key, value in options.items() if key in OF_SEQUENTIAL}
-    model = Sequential([*first, *features, *last], input_shape, **{"name": name, **settings})
+    try:
+        model = Sequential([*first, *features, *last], input_shape, **{"name": name, **settings})
+    except WindowTooLarge as error:
+        size = "x".join(map(str, input_shape[:2]))
+        raise ValueError(
+            f"{name}: images of {size} pixels are too small for it. {error} Pass a larger "
+            "input_shape (on the command line --image-size, for a folder of pictures)."
+        ) from error
     weights = options.get("weights")
     if weights == IMAGENET:
         _load_published(name, model, version, options)

@@ -27,6 +27,10 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 """"valid", "same", or pixels: an integer, (rows, columns) or ((top, bottom), (left, right))."""
 
 
+class WindowTooLarge(ValueError):
+    """A window that does not fit once into its layer's input."""
+
+
 def pair(layer: Layer, name: str, value: object, least: int = 1) -> Pair:
     """Return a pair of integers of at least ``least`` from one integer or two."""
     if is_whole(value):
@@ -123,7 +127,7 @@ def window_output(
     out = tuple(output_size(shape[i], window[i], strides[i], dilation[i], pad[i]) for i in range(2))
     if min(out) < 1:
         spread = f" with dilation {dilation}" if dilation != (1, 1) else ""
-        raise ValueError(
+        raise WindowTooLarge(
             f"{layer.label}: a window of {window[0]}x{window[1]}{spread} does not fit into the "
             f"input of {shape[0]}x{shape[1]} pixels with padding {pad}."
         )

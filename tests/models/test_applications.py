@@ -241,7 +241,12 @@ REFUSED = [
     ("googlenet", {"auxiliary": 3}, TypeError, "auxiliary must be True or False"),
     ("mobilenet", {"alpha": 0}, ValueError, "alpha must be a number above 0"),
     ("mobilenet-v2", {"version": "v3"}, ValueError, "must be one of 'torchvision', 'keras'"),
-    ("vgg16", {"input_shape": (16, 16, 3)}, ValueError, "does not fit into the input of 1x1"),
+    (
+        "vgg16",
+        {"input_shape": (16, 16, 3)},
+        ValueError,
+        "vgg16: images of 16x16 pixels are too small .* fit into the input of 1x1.*input_shape",
+    ),
     ("vgg16", {"dropout": 1}, ValueError, "rate must be a number"),
     ("vgg16", {"input_shape": 3}, ValueError, "input_shape must be"),
     ("resnet18", {"input_shape": 3}, ValueError, "input_shape must be"),
