@@ -16,11 +16,11 @@ import fastcnn
 from fastcnn import callbacks, metrics, plots
 from fastcnn.callbacks.history import History
 from fastcnn.cli.options import augment as augmenting
-from fastcnn.cli.options import device, train_settings
+from fastcnn.cli.options import config, device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.resolve import dataset, run_folder, transfer
+from fastcnn.cli.resolve import class_weight, dataset, run_folder, transfer
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
@@ -30,9 +30,13 @@ from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages
 from fastcnn.utils.naming import printable
 
+PLATEAU = 3
+"""Epochs without a lower validation loss after which --schedule plateau takes a smaller rate."""
+
 
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate the best epoch on the test images, and report."""
+    config.merge(args)
     if args.resume:
         if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
@@ -68,8 +72,7 @@ def _trained(
     args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
 ) -> dict[str, Any]:
     """Train and measure; what came of it."""
-    optimizer = train_settings.make_optimizer(wanted)
-    source = _continued(folder, args.epochs) if args.resume else _of_file(wanted)
+    source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
     augment = augmenting.parse(wanted.augment, images.shape)
     shape = augmenting.shape_after(augment, images.shape)
@@ -86,6 +89,7 @@ def _trained(
         ):
             mixed = any(isinstance(augmentation, Mixing) for augmentation in augment)
             loss = model.loss or models.fitting_loss(model, mixed)
+            optimizer = train_settings.make_optimizer(wanted, _steps(wanted, images))
             model.compile(optimizer, loss, ["accuracy"])
     models.check_shape(model, images, shape)
     models.check_classes(model, images)
@@ -95,13 +99,14 @@ def _trained(
         train.x,
         train.y,
         batch_size=wanted.batch_size,
-        epochs=args.epochs,
+        epochs=wanted.epochs,
         initial_epoch=model.epoch,
         steps_per_epoch=wanted.steps_per_epoch,
         validation_freq=wanted.validation_freq,
         validation_data=None if held is None else held.dataset,
         augment=augment or None,
-        callbacks=_callbacks(held is not None, folder, args.resume),
+        class_weight=class_weight.parsed(wanted.class_weight, images),
+        callbacks=_callbacks(wanted, held is not None, folder, args.resume),
     )
     if not folder.best.exists():
         model.save(folder.best)
@@ -164,15 +169,31 @@ def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     )
 
 
-def _callbacks(validates: bool, folder: RunFolder, resume: bool) -> list[callbacks.Callback]:
-    """What keeps the training's files; the best epoch is that of the lowest validation loss."""
+def _steps(wanted: Settings, images: ImageSet) -> int:
+    """The batches of an epoch."""
+    return wanted.steps_per_epoch or math.ceil(len(images.to_train) / wanted.batch_size)
+
+
+def _callbacks(
+    wanted: Settings, validates: bool, folder: RunFolder, resume: bool
+) -> list[callbacks.Callback]:
+    """What keeps the training's files, and ends it; the best epoch is that of the lowest validation
+    loss."""
+    if not validates and (wanted.patience or wanted.schedule == "plateau"):
+        option = "--patience" if wanted.patience else "--schedule plateau"
+        raise UsageError(f"{option} needs images to validate on: see --validation-split.")
     best = callbacks.ModelCheckpoint(
         folder.best,
         save_best_only=validates,
         initial_value_threshold=_best_so_far(folder.history) if resume else None,
     )
     last = callbacks.ModelCheckpoint(folder.last)
-    return [best, last, callbacks.CSVLogger(folder.history, append=resume)]
+    listed = [best, last, callbacks.CSVLogger(folder.history, append=resume)]
+    if wanted.schedule == "plateau":
+        listed.append(callbacks.ReduceLROnPlateau(factor=1 / 3, patience=PLATEAU, verbose=1))
+    if wanted.patience:
+        listed.append(callbacks.EarlyStopping(patience=wanted.patience, verbose=1))
+    return listed
 
 
 def _best_so_far(history: Path) -> float | None:

@@ -7,19 +7,11 @@ from collections.abc import Callable
 
 from fastcnn.autotune.tuner import SECONDS
 from fastcnn.cli.commands import bench
-from fastcnn.cli.options import augment, data, decoding, device
+from fastcnn.cli.options import data, decoding, device, train
+from fastcnn.cli.options.data import DATA_HELP
 from fastcnn.cli.options.types import MODEL_HELP, Commands, number, positive, rate, seed, share
-from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.images.decoder import RESIZE_MODES
 from fastcnn.explain.methods import METHODS
-from fastcnn.optimizers import OPTIMIZERS
-
-DATA_HELP = (
-    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
-    "class; a file written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, "
-    "y_test and, if you like, class_names; a CIFAR binary, or an IDX file with its labels beside "
-    "it, or the folder of MNIST's or CIFAR's files"
-)
 
 
 def add_options(name: str, command: argparse.ArgumentParser) -> None:
@@ -44,78 +36,6 @@ def _action(actions: Commands, name: str, text: str, example: str) -> argparse.A
     )
     _add_common(command)
     return command
-
-
-def _train(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--model", help=f"{MODEL_HELP} (default: lenet5)")
-    add("--data", help=f"{DATA_HELP} (default: sample)")
-    add(
-        "--init",
-        metavar="FILE",
-        help="weights to begin with, of layers that fit: of `save`, `save_weights` or Keras",
-    )
-    add(
-        "--freeze",
-        nargs="?",
-        const="",
-        metavar="LAYER",
-        help="keep the weights of all layers up to this one (default: all below the last ones)",
-    )
-    add("--epochs", type=positive, default=15, metavar="N", help="default: 15")
-    add("--batch-size", type=positive, metavar="N", help="default: 32")
-    add(
-        "--steps-per-epoch",
-        type=positive,
-        metavar="N",
-        help="batches of an epoch; the next one goes on behind them (default: all)",
-    )
-    add("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: adam)")
-    rate_help = "learning rate (default: the network's, or the optimizer's)"
-    add("--lr", type=rate, metavar="RATE", help=rate_help)
-    add("--momentum", type=number, metavar="M", help="of sgd and rmsprop")
-    add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
-    add("--seed", type=seed, metavar="N", help="of weights and held-out images (default: 0)")
-    add(
-        "--validation-split",
-        "--validation",
-        dest="validation",
-        type=share,
-        metavar="SHARE",
-        help="of the training images, held out to choose the best epoch (default: 0.1, or the "
-        "images that DATA sets aside for it)",
-    )
-    add(
-        "--validation-data",
-        metavar="DATA",
-        help="images that choose the best epoch, such as a folder of their own",
-    )
-    add(
-        "--validation-freq",
-        type=positive,
-        metavar="N",
-        help="epochs from one validation to the next, of which the best is kept (default: 1)",
-    )
-    decoding.add_options(command, "default: the model's, or ")
-    decoding.add_on_error(command)
-    add("--augment", action="append", metavar="LIST", help=augment.HELP)
-    device.add_options(command, "auto")
-    add(
-        "--out",
-        default="runs/train",
-        metavar="DIR",
-        help="default: runs/train; DIR-2, -3, ... where it holds an earlier training",
-    )
-    add(
-        "--overwrite",
-        action="store_true",
-        help="replace an earlier training in --out, once the new one is finished",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        help="continue the training in --out, with its own settings, up to --epochs",
-    )
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
@@ -219,7 +139,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "train": _train,
+    "train": train.add,
     "evaluate": _evaluate,
     "predict": _predict,
     "summary": _summary,

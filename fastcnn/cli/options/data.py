@@ -7,6 +7,14 @@ from collections.abc import Callable
 
 from fastcnn.cli.options import augment, decoding
 from fastcnn.cli.options.types import Commands, positive, seed
+from fastcnn.data.datasets.catalog import KNOWN_SETS
+
+DATA_HELP = (
+    f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
+    "class; a file written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, "
+    "y_test and, if you like, class_names; a CIFAR binary, or an IDX file with its labels beside "
+    "it, or the folder of MNIST's or CIFAR's files"
+)
 
 Make = Callable[[Commands, str, str, str], argparse.ArgumentParser]
 

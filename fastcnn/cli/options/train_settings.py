@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from fastcnn import applications, optimizers
+from fastcnn import applications, optimizers, schedules
 from fastcnn.applications import learning_rates
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.utils import naming
@@ -21,16 +21,23 @@ class Settings:
 
     model: str = "lenet5"
     data: str = "sample"
+    epochs: int = 15
     batch_size: int = 32
     steps_per_epoch: int | None = None
     optimizer: str = "adam"
     lr: float | None = None
     momentum: float | None = None
     weight_decay: float | None = None
+    clip_norm: float | None = None
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    class_weight: str | None = None
     seed: int = 0
     validation: float | None = None
     validation_data: str | None = None
     validation_freq: int = 1
+    patience: int | None = None
     image_size: list[int] | None = None
     color: str | None = None
     resize: str | None = None
@@ -42,12 +49,19 @@ class Settings:
 
 
 NAMES = tuple(field.name for field in fields(Settings))
-OF_OPTIMIZER = {"optimizer", "lr", "momentum", "weight_decay"}
+OF_OPTIMIZER = {
+    *("optimizer", "lr", "momentum", "weight_decay", "clip_norm", "optimizer_options"),
+    *("schedule", "warmup_epochs"),
+}
+SCHEDULES = ("constant", "cosine", "linear", "plateau")
+ENDING = ("cosine", "linear")
+"""Schedules that reach 0 in the last epoch."""
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that stand on the command line."""
-    chosen = {name: getattr(args, name) for name in NAMES if getattr(args, name) is not None}
+    values = {name: getattr(args, name, None) for name in NAMES}
+    chosen = {name: value for name, value in values.items() if value is not None}
     # As JSON gives them back.
     return {name: list(v) if isinstance(v, tuple) else v for name, v in chosen.items()}
 
@@ -57,7 +71,7 @@ def text(settings: Settings) -> str:
     return json.dumps(asdict(settings), indent=2) + "\n"
 
 
-def resumed(path: Path, changes: dict[str, object]) -> Settings:
+def resumed(path: Path, changes: dict[str, Any]) -> Settings:
     """The settings kept at `path`; UsageError where the command line asks for others."""
     try:
         settings = Settings(**json.loads(path.read_text(encoding="utf-8")))
@@ -65,7 +79,15 @@ def resumed(path: Path, changes: dict[str, object]) -> Settings:
         raise UsageError(f"--resume: there is no training in '{path.parent}'.") from None
     except (OSError, TypeError, ValueError) as error:
         raise UsageError(f"--resume: '{path}' cannot be read: {error}") from error
+    epochs = changes.get("epochs", settings.epochs)
+    if settings.schedule in ENDING and epochs != settings.epochs:
+        raise UsageError(
+            f"--resume: the learning rate of the training falls to 0 in epoch {settings.epochs}, "
+            f"and cannot go on to {epochs}. Leave --epochs out."
+        )
     for name, value in changes.items():
+        if name == "epochs":
+            continue
         stored = getattr(settings, name)
         if value != stored:
             option = "--" + name.replace("_", "-")
@@ -73,7 +95,7 @@ def resumed(path: Path, changes: dict[str, object]) -> Settings:
                 f"--resume: {option} {value} differs from the training's own, {stored}. "
                 "Leave it out."
             )
-    return settings
+    return replace(settings, epochs=epochs)
 
 
 def _learning_rate(settings: Settings) -> float | None:
@@ -84,8 +106,8 @@ def _learning_rate(settings: Settings) -> float | None:
     return settings.lr
 
 
-def make_optimizer(settings: Settings) -> optimizers.Optimizer:
-    """The optimizer that the settings describe."""
+def make_optimizer(settings: Settings, steps: int = 1) -> optimizers.Optimizer:
+    """The optimizer that the settings describe, for epochs of so many steps."""
     try:
         classes: dict[str, Any] = dict(optimizers.OPTIMIZERS)
         kind = naming.lookup("optimizer", settings.optimizer, classes)
@@ -93,11 +115,33 @@ def make_optimizer(settings: Settings) -> optimizers.Optimizer:
             "learning_rate": _learning_rate(settings),
             "momentum": settings.momentum,
             "weight_decay": settings.weight_decay,
+            "global_clipnorm": settings.clip_norm,
+            **settings.optimizer_options,
         }
         options = {name: value for name, value in arguments.items() if value is not None}
         if "momentum" in options and "momentum" not in kind().get_config():
             raise ValueError(f"'{settings.optimizer}' has no momentum.")
         optimizer: optimizers.Optimizer = kind(**options)
-    except ValueError as error:
+        optimizer.learning_rate = _rate(settings, optimizer.learning_rate_at(0), steps)
+    except (TypeError, ValueError) as error:
         raise UsageError(f"--optimizer: {error}") from None
     return optimizer
+
+
+def _rate(settings: Settings, rate: float, steps: int) -> float | schedules.Schedule:
+    """The learning rate from the first to the last epoch."""
+    rising = settings.warmup_epochs * steps
+    falling = max(1, (settings.epochs - settings.warmup_epochs) * steps)
+    if settings.warmup_epochs >= settings.epochs:
+        raise ValueError(f"--warmup-epochs must be fewer than the {settings.epochs} epochs.")
+    if settings.schedule == "cosine":
+        if not rising:
+            return schedules.CosineDecay(rate, falling)
+        return schedules.CosineDecay(
+            rate / rising, falling, warmup_target=rate, warmup_steps=rising
+        )
+    if rising:
+        raise ValueError("--warmup-epochs goes with --schedule cosine alone.")
+    if settings.schedule == "linear":
+        return schedules.PolynomialDecay(rate, falling, end_learning_rate=0.0)
+    return rate

@@ -1,0 +1,99 @@
+"""Settings of a training from a file and from --set, as if they stood on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.options.train_settings import NAMES
+from fastcnn.utils import naming
+
+OPTIMIZER = "optimizer."
+"""What the names of an optimizer's own arguments begin with."""
+OPTIONS = {"validation": "validation-split"}
+"""Options that are not called as their settings."""
+
+
+def merge(args: argparse.Namespace) -> None:
+    """Fill in the settings that the command line leaves open: from --set, then from --config.
+
+    Raises:
+        UsageError: The file cannot be read, or a name is not that of a setting.
+    """
+    words: dict[str, Any] = {}
+    if args.config is not None:
+        words |= _flat(_read(Path(args.config)))
+    for text in args.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set: expected KEY=VALUE, such as lr=0.001. Received '{text}'.")
+        words[key.strip().replace("-", "_")] = _value(value)
+    optimizer_options = {
+        key.removeprefix(OPTIMIZER): words.pop(key)
+        for key in list(words)
+        if key.startswith(OPTIMIZER)
+    }
+    for key in words:
+        if key not in NAMES or key == "optimizer_options":
+            settings = [name for name in NAMES if name != "optimizer_options"]
+            raise UsageError(naming.unknown("setting", key, settings))
+    parsed = _parsed(words)
+    for name in NAMES:
+        if getattr(args, name, None) is None:
+            setattr(args, name, getattr(parsed, name, None))
+    args.optimizer_options = optimizer_options or None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise UsageError(f"--config: '{path}' cannot be read as TOML or JSON: {told}.") from None
+
+
+def _flat(config: object) -> dict[str, Any]:
+    """The settings of a file, an optimizer's own under names such as "optimizer.beta_1"."""
+    if not isinstance(config, dict):
+        raise UsageError("--config: the file must hold settings by name.")
+    flat = {}
+    for name, value in config.items():
+        key = name.replace("-", "_")
+        if key in ("optimizer", "optimizer_options") and isinstance(value, dict):
+            table = dict(value)
+            if "name" in table:
+                flat["optimizer"] = table.pop("name")
+            flat |= {OPTIMIZER + inner: number for inner, number in table.items()}
+        else:
+            flat[key] = value
+    return {name: value for name, value in flat.items() if value is not None}
+
+
+def _value(text: str) -> Any:
+    """A value as TOML has it, or else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _parsed(words: dict[str, Any]) -> argparse.Namespace:
+    """What the words would be on the command line; argparse complains in their name."""
+    from fastcnn.cli.options import train  # whose options these are
+    from fastcnn.cli.parser import Parser
+
+    line = []
+    for name, value in words.items():
+        option = f"--{OPTIONS.get(name, name.replace('_', '-'))}"
+        if name == "image_size" and isinstance(value, list):
+            value = "x".join(map(str, value))
+        for part in value if isinstance(value, list) else [value]:
+            line.append(f"{option}={part}")
+    parser = Parser(prog="fastcnn train", usage=argparse.SUPPRESS)
+    train.add(parser)
+    return parser.parse_args(line)

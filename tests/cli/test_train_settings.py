@@ -1,0 +1,150 @@
+"""Settings of `fastcnn train` that end a training, change its rate or weights, or are in a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import fastcnn
+from fastcnn import schedules
+from fastcnn.cli import main
+
+NET = """
+import fastcnn
+from fastcnn.layers import Dense, Flatten, Rescaling
+layers = [Rescaling(1 / 255), Flatten(), Dense(2, activation="softmax")]
+model = fastcnn.Sequential(layers, input_shape=(4, 4, 1), seed=1)
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    x = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1), np.uint8)
+    np.savez("set.npz", x_train=x, y_train=(x.mean((1, 2, 3)) > 128).astype(int), x_test=x[:4],
+             y_test=np.array([0, 1, 0, 1]), class_names=np.array(["dark", "light"]))  # fmt: skip
+    return tmp_path
+
+
+def train(capsys, *words, code=0):
+    line = ["train", "--model", "net.py", "--data", "set.npz", *map(str, words), "--json"]
+    assert main(line) == code
+    out, err = capsys.readouterr()
+    return json.loads(out) if code == 0 else err
+
+
+def settings(folder="runs/train"):
+    with open(f"{folder}/settings.json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def optimizer(folder="runs/train"):
+    return fastcnn.load(f"{folder}/last.h5").optimizer
+
+
+def test_patience_ends_a_training_that_stands_still(place, capsys):
+    report = train(capsys, "--epochs", 30, "--lr", 1e-12, "--patience", 3)
+    assert 4 <= report["epochs"] < 30
+
+
+@pytest.mark.parametrize("option", [("--patience", 2), ("--schedule", "plateau")])
+def test_what_looks_at_validation_needs_it(place, capsys, option):
+    err = train(capsys, *option, "--validation-split", 0, code=2)
+    assert "needs images to validate on" in err
+
+
+def test_schedules_reach_0_in_the_last_epoch(place, capsys):
+    for schedule, kind in (("cosine", "CosineDecay"), ("linear", "PolynomialDecay")):
+        train(capsys, "--epochs", 3, "--schedule", schedule, "--lr", 0.01, "--out", schedule)
+        rate = optimizer(schedule).learning_rate
+        assert isinstance(rate, getattr(schedules, kind))
+        assert rate(0) == pytest.approx(0.01)
+        assert rate(3) == pytest.approx(0, abs=1e-9)  # 27 images are a batch
+
+
+def test_the_rate_rises_first_where_it_is_asked_to(place, capsys):
+    words = ("--epochs", 6, "--schedule", "cosine", "--warmup-epochs", 2, "--batch-size", 9)
+    train(capsys, *words, "--lr", 0.06)
+    rates = [optimizer().learning_rate(step) for step in range(18)]
+    assert np.argmax(rates) == 6 and rates[6] == pytest.approx(0.06) and rates[0] < 0.02
+    assert "goes with --schedule cosine" in train(capsys, "--warmup-epochs", 2, code=2)
+    assert "fewer than" in train(capsys, "--warmup-epochs", 3, "--epochs", 3, code=2)
+
+
+def test_plateau_lowers_the_rate(place, capsys):
+    train(capsys, "--epochs", 9, "--schedule", "plateau", "--lr", 1e-9)
+    with open("runs/train/history.csv", encoding="utf-8") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    assert rates[-1] < rates[0]
+
+
+def test_gradients_are_clipped_and_weights_decay(place, capsys):
+    train(capsys, "--epochs", 1, "--clip-norm", 0.5, "--weight-decay", 0.01)
+    assert (optimizer().global_clipnorm, optimizer().weight_decay) == (0.5, pytest.approx(0.01))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("lihgt=2", "Did you mean 'light'"), ("dark=x", "not 'x'"), ("2", "NAME=")]
+)
+def test_class_weights_that_are_none(place, capsys, text, words):
+    assert words in train(capsys, "--class-weight", text, code=2)
+
+
+def test_class_weights_change_what_is_learned(place, capsys):
+    losses = {}
+    for weights in ("balanced", "dark=1,light=1", "dark=0.01,light=9"):
+        train(capsys, "--epochs", 2, "--class-weight", weights, "--out", weights)
+        losses[weights] = (place / weights / "history.csv").read_text()
+    assert len(set(losses.values())) == 3
+
+
+def test_a_run_is_repeated_from_its_own_settings(place, capsys):
+    words = ("--epochs", 2, "--lr", 0.02, "--schedule", "cosine", "--set", "optimizer.beta_1=0.8")
+    train(capsys, *words, "--set", "batch_size=9")
+    assert settings()["optimizer_options"] == {"beta_1": 0.8}
+    assert main(["train", "--config", "runs/train/settings.json", "--out", "again"]) == 0
+    assert settings("again") == settings()
+    first, second = (fastcnn.load(f"{run}/model.h5") for run in ("runs/train", "again"))
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_command_line_goes_before_set_and_set_before_a_file(place, capsys):
+    (place / "a.toml").write_text(
+        'batch-size = 5\nlr = 0.5\nepochs = 1\n[optimizer]\nname = "sgd"\nmomentum = 0.9\n'
+    )
+    train(capsys, "--config", "a.toml", "--set", "lr=0.25", "--set", "seed=3", "--seed", 4)
+    kept = settings()
+    assert (kept["batch_size"], kept["lr"], kept["seed"]) == (5, 0.25, 4)
+    assert kept["optimizer"] == "sgd" and optimizer().momentum == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("epoch = 3", "Did you mean 'epochs'"),
+        ("epochs = [", "cannot be read as TOML"),
+        ("[optimizer]\nbeta_9 = 1", "beta_9"),
+    ],
+)
+def test_a_config_that_is_wrong_is_told(place, capsys, content, words):
+    (place / "a.toml").write_text(content)
+    assert words in train(capsys, "--config", "a.toml", code=2)
+    assert not (place / "runs").exists()
+
+
+def test_values_of_a_config_are_checked_as_options_are(place, capsys):
+    (place / "a.toml").write_text("epochs = 0")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--config", "a.toml"])
+    assert ended.value.code == 2 and "at least 1, not '0'" in capsys.readouterr().err
+
+
+def test_a_falling_rate_is_not_resumed_beyond_its_end(place, capsys):
+    train(capsys, "--epochs", 2, "--schedule", "cosine")
+    err = train(capsys, "--resume", "--epochs", 5, code=2)
+    assert "falls to 0 in epoch 2" in err or "training's own" in err
