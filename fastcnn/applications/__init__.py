@@ -32,6 +32,7 @@ from fastcnn.applications.lenet import caffe_lenet, lenet1, lenet4, lenet5
 from fastcnn.applications.linear import linear_classifier, perceptron, two_layer
 from fastcnn.applications.mobilenet import mobilenet, mobilenet_v2
 from fastcnn.applications.nin import nin
+from fastcnn.applications.photo_small import photo_small
 from fastcnn.applications.resnet import plain34, resnet18, resnet34, resnet50, resnet101, resnet152
 from fastcnn.applications.resnet_cifar import resnet20, resnet32, resnet44, resnet56, resnet110
 from fastcnn.applications.squeezenet import squeezenet1_0, squeezenet1_1
@@ -44,7 +45,7 @@ from fastcnn.utils import naming
 
 FUNCTIONS: tuple[Callable[..., Sequential], ...] = (
     *(perceptron, linear_classifier, two_layer),
-    *(lenet1, lenet4, lenet5, caffe_lenet, cifar_small),
+    *(lenet1, lenet4, lenet5, caffe_lenet, cifar_small, photo_small),
     *(alexnet, alexnet_single, zfnet),
     *(vgg11, vgg13, vgg16, vgg19),
     *(nin, all_cnn_c),

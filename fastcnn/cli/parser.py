@@ -26,6 +26,10 @@ COMMANDS = {
         "name what images show",
         "fastcnn predict --model runs/demo/model.h5 shoe.png",
     ),
+    "compare": (
+        "put trainings side by side: the settings in which they differ, and the results",
+        "fastcnn compare runs/train runs/train-2",
+    ),
     "summary": (
         "show a network's layers, parameters, multiply-adds and memory",
         "fastcnn summary --model vgg16",

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import json
 import math
 import shlex
-import statistics
 from pathlib import Path
 from typing import Any
 
 import fastcnn
-from fastcnn import callbacks, metrics, plots
-from fastcnn.callbacks.history import History
+from fastcnn import callbacks
 from fastcnn.cli.options import augment as augmenting
 from fastcnn.cli.options import config, device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.resolve import class_weight, dataset, run_folder, transfer
+from fastcnn.cli.report import outcome
+from fastcnn.cli.resolve import class_weight, dataset, preset, run_folder, transfer
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.data.augment.mixing import Mixing
+from fastcnn.data.folder.duplicates import shared_files
+from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages
 from fastcnn.utils.naming import printable
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
         return _report(args, _resumed(args))
-    asked = train_settings.given_settings(args)
+    asked = preset.completed(train_settings.given_settings(args), args.preset)
     wanted = Settings(**asked)
     train_settings.make_optimizer(wanted)
     folder = run_folder.claimed(args.out, wanted, args.overwrite)
@@ -94,6 +94,7 @@ def _trained(
     models.check_shape(model, images, shape)
     models.check_classes(model, images)
     _announce(model, wanted, images)
+    _tell_of_shared(images)
     train, held = images.to_train, images.validation
     history = model.fit(
         train.x,
@@ -111,7 +112,10 @@ def _trained(
     if not folder.best.exists():
         model.save(folder.best)
     best = device.moved(fastcnn.load(folder.best), args)
-    return _result(best, folder, images, history)
+    result = outcome.reported(best, folder, images, history, wanted)
+    # To be taken away: what only a training that goes on needs is in last.h5.
+    best.save(folder.best, include_optimizer=False)
+    return result
 
 
 def _report(args: argparse.Namespace, report: dict[str, object]) -> int:
@@ -169,6 +173,20 @@ def _announce(model: Sequential, wanted: Settings, images: ImageSet) -> None:
     )
 
 
+def _tell_of_shared(images: ImageSet) -> None:
+    """Say which files are both trained and validated on."""
+    train, held = images.to_train.x, images.validation and images.validation.x
+    if not isinstance(train, ImageFolder) or not isinstance(held, ImageFolder):
+        return
+    pairs = shared_files(train, held)
+    if pairs:
+        messages.say(
+            f"Note: {len(pairs):,} of the {len(held):,} images to validate on are trained on too, "
+            f"such as '{printable(pairs[0][0])}', which is '{printable(pairs[0][1])}': what is "
+            "measured is better than it should be."
+        )
+
+
 def _steps(wanted: Settings, images: ImageSet) -> int:
     """The batches of an epoch."""
     return wanted.steps_per_epoch or math.ceil(len(images.to_train) / wanted.batch_size)
@@ -200,54 +218,8 @@ def _best_so_far(history: Path) -> float | None:
     """The lowest validation loss of the training's earlier part."""
     if not history.exists():
         return None
-    values = _read(history).get("val_loss", [])
+    values = outcome.columns(history).get("val_loss", [])
     return min((value for value in values if not math.isnan(value)), default=None)
-
-
-def _read(history: Path) -> dict[str, list[float]]:
-    """The columns of a history.csv."""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
-
-
-def _result(
-    model: Sequential, folder: RunFolder, images: ImageSet, history: History
-) -> dict[str, Any]:
-    """Evaluate the best epoch's model on images it was not trained on, if there are any, and draw
-    the pictures."""
-    kind, part = images.measured()
-    values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
-    part = part.usable
-    x, y = part.dataset, part.labels
-    probabilities = models.probabilities(model, model.predict(x, batch_size=128))
-    predicted = probabilities.argmax(axis=1)
-    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
-    columns = _read(folder.history) if folder.history.exists() else {}
-    columns.pop("epoch", None)
-    if columns:
-        plots.curves(columns, save=folder.curves)
-    plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
-    if part.shape[-1] in (1, 3):
-        plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
-    return {
-        "epochs": len(columns.get("loss", ())),
-        "interrupted": history.interrupted,
-        "best_epoch": model.epoch,
-        "measured_on": kind,
-        f"{kind}_loss": values["loss"],
-        f"{kind}_accuracy": float((predicted == y).mean()),
-        f"{kind}_images": len(y),
-        "images_per_second": _rate(history),
-        "seconds": sum(history.seconds),
-        "folder": printable(str(folder.path)),
-        "files": [path.name for path in folder.files if path.exists()],
-    }
-
-
-def _rate(history: History) -> float | None:
-    rates = history.images_per_second
-    return statistics.median(rates) if rates else None
 
 
 def _for_keras(folder: str) -> str:

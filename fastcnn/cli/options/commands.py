@@ -79,6 +79,10 @@ def _predict(command: argparse.ArgumentParser) -> None:
     device.add_options(command, "auto")
 
 
+def _compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a training")
+
+
 def _summary(command: argparse.ArgumentParser) -> None:
     command.add_argument("network", nargs="?", metavar="MODEL", help=MODEL_HELP)
     command.add_argument("--model", help="the same as MODEL")
@@ -142,6 +146,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "train": train.add,
     "evaluate": _evaluate,
     "predict": _predict,
+    "compare": _compare,
     "summary": _summary,
     "explain": _explain,
     "export": _export,

@@ -6,7 +6,7 @@ import argparse
 
 from fastcnn.cli.options import augment, decoding, device
 from fastcnn.cli.options.data import DATA_HELP
-from fastcnn.cli.options.train_settings import SCHEDULES
+from fastcnn.cli.options.train_settings import PRESETS, SCHEDULES
 from fastcnn.cli.options.types import MODEL_HELP, number, positive, rate, seed, share
 from fastcnn.optimizers import OPTIMIZERS
 
@@ -27,6 +27,12 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def _add_model_and_data(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
+    add(
+        "--preset",
+        choices=PRESETS,
+        help="what is left open for a folder of pictures is chosen by what they are like (default: "
+        "good, where no --model is named)",
+    )
     add(
         "--config",
         metavar="FILE",

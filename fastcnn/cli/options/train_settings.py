@@ -53,6 +53,7 @@ OF_OPTIMIZER = {
     *("optimizer", "lr", "momentum", "weight_decay", "clip_norm", "optimizer_options"),
     *("schedule", "warmup_epochs"),
 }
+PRESETS = ("fast", "good", "best")
 SCHEDULES = ("constant", "cosine", "linear", "plateau")
 ENDING = ("cosine", "linear")
 """Schedules that reach 0 in the last epoch."""

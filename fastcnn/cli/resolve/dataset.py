@@ -27,6 +27,8 @@ from fastcnn.hdf5.structures import SIGNATURE
 from fastcnn.utils import input_file
 
 PACKED = (".h5", ".hdf5")
+NAMED = (SAMPLE, *KNOWN_SETS)
+"""Names that mean a set, even where a folder is called so."""
 ZIPPED = b"PK\3\4"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
 
@@ -47,9 +49,7 @@ def opened(
     folder that has such are opened, see `folder_set`.
     """
     path = Path(text)
-    is_folder = path.is_dir() and text not in (SAMPLE, *KNOWN_SETS)
-    published = is_folder and has_published_files(path)
-    if is_folder and not published:
+    if is_picture_folder(text):
         return folder_set.opened(
             text, reading, reading.decoder(base and base()), share, seed, purpose
         )
@@ -57,11 +57,16 @@ def opened(
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
         return folder_set.of_dataset(text, from_packed(path, share or None, seed))
-    if published:
+    if path.is_dir() and text not in NAMED:
         image_set = _from_published(path)
     else:
         image_set = _from_file(path) if path.is_file() else _named(text)
     return image_set.held_out(share, seed) if share else image_set
+
+
+def is_picture_folder(text: str) -> bool:
+    """Whether `text` means a folder of pictures, and not one of MNIST's or CIFAR's files."""
+    return text not in NAMED and Path(text).is_dir() and not has_published_files(Path(text))
 
 
 def _is_packed(path: Path) -> bool:

@@ -27,6 +27,7 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.confusion = path / "confusion.png"
         self.mistakes = path / "mistakes.png"
+        self.report = path / "report.html"
         self._created = False
 
     @property

@@ -1,0 +1,135 @@
+"""What came of a training: measured, drawn and reported."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastcnn import metrics, plots
+from fastcnn.callbacks.history import History
+from fastcnn.cli.options.train_settings import Settings
+from fastcnn.cli.report import page
+from fastcnn.cli.report.facts import Facts
+from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.cli.resolve.image_subset import ImageSubset
+from fastcnn.cli.resolve.run_folder import RunFolder
+from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.models.sequential import Sequential
+from fastcnn.utils import system
+from fastcnn.utils.naming import printable
+
+
+def reported(
+    model: Sequential, folder: RunFolder, images: ImageSet, history: History, settings: Settings
+) -> dict[str, Any]:
+    """Evaluate the best epoch's model on images it was not trained on, if there are any, and leave
+    pictures and a report.
+
+    Args:
+        model: Of the best epoch.
+        folder: Of the training.
+        images: What it was trained on.
+        history: Of the epochs that ran just now.
+        settings: Those of the training.
+
+    Returns:
+        The figures, by name.
+    """
+    kind, part = images.measured()
+    values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
+    part = part.usable
+    x, y = part.dataset, part.labels
+    probabilities = models.probabilities(model, model.predict(x, batch_size=128))
+    predicted = probabilities.argmax(axis=1)
+    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
+    epochs = columns(folder.history) if folder.history.exists() else {}
+    epochs.pop("epoch", None)
+    if epochs:
+        plots.curves(epochs, save=folder.curves)
+    plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
+    if part.shape[-1] in (1, 3):
+        plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
+    facts = Facts(
+        settings=asdict(settings),
+        names=_names(images, probabilities.shape[1]),
+        counts=_counts(images, probabilities.shape[1]),
+        measured_on=kind,
+        labels=y,
+        probabilities=probabilities,
+        history=epochs,
+        best_epoch=model.epoch,
+        costs=_costs(model, history),
+        files=_files(part),
+    )
+    page.write(folder.report, facts, {"the surest wrong answers": folder.mistakes})
+    return {
+        "epochs": len(epochs.get("loss", ())),
+        "interrupted": history.interrupted,
+        "best_epoch": model.epoch,
+        "measured_on": kind,
+        f"{kind}_loss": values["loss"],
+        f"{kind}_accuracy": facts.accuracy,
+        f"{kind}_images": len(y),
+        "images_per_second": _rate(history),
+        "seconds": sum(history.seconds),
+        "folder": printable(str(folder.path)),
+        "files": [path.name for path in folder.files if path.exists()],
+    }
+
+
+def columns(history: Path) -> dict[str, list[float]]:
+    """Return the columns of a history.csv.
+
+    Args:
+        history: The file.
+    """
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+
+def _rate(history: History) -> float | None:
+    rates = history.images_per_second
+    return statistics.median(rates) if rates else None
+
+
+def _names(images: ImageSet, classes: int) -> list[str]:
+    names: Sequence[str] = images.class_names or [str(label) for label in range(classes)]
+    return [printable(name) for name in names]
+
+
+def _counts(images: ImageSet, classes: int) -> dict[str, list[int]]:
+    parts = {"training": images.train, "validation": images.validation, "test": images.test}
+    return {
+        kind: np.bincount(part.labels, minlength=classes).tolist()
+        for kind, part in parts.items()
+        if part is not None
+    }
+
+
+def _files(part: ImageSubset) -> list[str]:
+    return [printable(name) for name in part.x.files] if isinstance(part.x, ImageFolder) else []
+
+
+def _costs(model: Sequential, history: History) -> dict[str, str]:
+    """Time, memory and work, in words."""
+    rate, peak = _rate(history), system.peak_memory()
+    work = sum(layer.multiply_adds() for layer in model.layers)
+    weights = sum(parameter.size for parameter in model.parameters)
+    costs = {
+        "training": f"{sum(history.seconds):.1f} s",
+        "images a second": f"{rate:,.0f}" if rate else "",
+        "largest memory of the process": f"{peak / 2**20:,.0f} MiB" if peak else "",
+        "weights": f"{weights:,}",
+        "multiply-adds an image": f"{work:,}",
+        "size of model.h5": f"{4 * weights / 2**20:,.1f} MiB of weights",
+        "processor": f"{system.processor()}, {system.cores()} cores",
+    }
+    return {name: text for name, text in costs.items() if text}
