@@ -28,7 +28,7 @@ from fastcnn.cli.resolve import run_folder, system_info
 CLASSES = ("left", "middle", "right")
 FILES = {
     *("settings.json", "model.h5", "last.h5", "history.csv"),
-    *("curves.png", "confusion.png", "mistakes.png"),
+    *("curves.png", "confusion.png", "mistakes.png", "report.html"),
 }
 MODEL = """
 import fastcnn

@@ -184,7 +184,8 @@ def test_networks_by_name_take_the_folders_size_and_augmentations(place, capsys,
     line = ("--data", place / "photos", "--image-size", "20x24", "--color", "grayscale")
     augment = ("--augment", "flip,RandomCrop(16, 20)", "--augment", "mixup")
     out = ("--epochs", 1, "--out", tmp_path / "run")
-    assert run(capsys, "train", *line, *augment, *out)[0] == 0
+    words = ("--model", "lenet5", *line, *augment, *out)
+    assert run(capsys, "train", *words)[0] == 0
     model = fastcnn.load(tmp_path / "run" / "model.h5")
     assert model.input_shape == (16, 20, 1)
     assert model.decoder == Decoder(20, 24, "grayscale")

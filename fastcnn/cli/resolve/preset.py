@@ -23,9 +23,10 @@ SAMPLE = 64
 """So many pictures' headers are read for their size."""
 AUGMENT = (
     "flip,RandomRotation(0.1),RandomZoom(0.3),RandomTranslation(0.15, 0.15),"
-    "RandomBrightness(0.15),RandomContrast(0.3),RandomSaturation((0.3, 0.7))"
+    "RandomBrightness(0.15),RandomContrast(0.3)"
 )
-"""Flips, turns, zooms, shifts and colours, as photographs differ."""
+"""Flips, turns, zooms, shifts and light, as photographs differ."""
+OF_COLOUR = ",RandomSaturation((0.3, 0.7))"
 SEEN = {"fast": 9_000, "good": 27_000, "best": 80_000}
 """Pictures, counted anew in each epoch, that a training takes at least."""
 SIDES = {"fast": 56, "good": 80, "best": 112}
@@ -77,6 +78,8 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
     choices = _choices(preset or DEFAULT, photographs, asked.get("epochs"))
     if {"lr", "optimizer", "schedule", "warmup_epochs"} & asked.keys():
         choices = {name: choice for name, choice in choices.items() if name not in OF_RATE}
+    if asked.get("color") in (None, "rgb"):
+        choices["augment"] = ([AUGMENT + OF_COLOUR], choices["augment"][1])
     choices = {name: choice for name, choice in choices.items() if name not in asked}
     _tell(data, preset or DEFAULT, photographs, choices)
     return {name: value for name, (value, _) in choices.items()} | asked
@@ -137,7 +140,7 @@ def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[An
     )
     for name, (value, reason) in choices.items():
         words = "x".join(map(str, value)) if name == "image_size" else value
-        words = f"'{AUGMENT}'" if name == "augment" else words
+        words = f"'{value[0]}'" if name == "augment" else words
         messages.say(f"  --{name.replace('_', '-')} {words}  ({reason})")
     if "model" in choices:
         messages.say(
