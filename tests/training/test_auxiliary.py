@@ -213,9 +213,8 @@ def test_refusals():
     x, y = data()
     misfit = [L.Flatten(), L.AuxiliaryClassifier([L.Dense(3, name="end")]), L.Dense(3, "softmax")]
     model = Sequential(misfit, SHAPE, device="cpu")
-    model.compile("sgd", SPARSE)
     with pytest.raises(ValueError, match=r"outputs of layer 'end' .* may be negative"):
-        model.fit(x, y, verbose=0)
+        model.compile("sgd", SPARSE)
     model = network(metrics=[fastcnn.metrics.Accuracy(name="first_loss")])
     with pytest.raises(ValueError, match="'first_loss' is the name of a metric and of what"):
         model.fit(x, y, verbose=0)

@@ -15,8 +15,8 @@ from fastcnn.data import PerImageStandardization
 SHAPE = (6, 6, 1)
 
 
-def model(*before, shape=SHAPE, outputs=3, **settings):
-    made = Sequential([*before, L.Flatten(), L.Dense(outputs)], shape, **settings)
+def model(*before, shape=SHAPE, **settings):
+    made = Sequential([*before, L.Flatten(), L.Dense(3)], shape, **settings)
     made.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
     return made
 
@@ -62,7 +62,7 @@ def test_labels_in_a_random_order_are_held_out_without_a_word():
 
 def test_what_has_no_classes_may_be_sorted():
     x, y = data()
-    regression = model(outputs=1)
+    regression = Sequential([L.Flatten(), L.Dense(1)], SHAPE)
     regression.compile("sgd", "mse")
     values = np.sort(y).astype(np.float32)
     assert not warned(lambda: regression.fit(x, values, validation_split=0.4, verbose=0))
