@@ -165,8 +165,10 @@ def train(folder: Path) -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    weights = {path: value.detach().numpy() for path, value in network.weights.items()}
-    np.savez(folder / "trained.npz", **{" losses": losses}, **weights)
+    weights: dict[str, Any] = {
+        path: value.detach().numpy() for path, value in network.weights.items()
+    }
+    np.savez(folder / "trained.npz", **weights | {" losses": np.array(losses)})
 
 
 # ---- fastcnn's process ----
@@ -199,7 +201,7 @@ def compare(case: Case, steps: int, peer: str) -> Row:
         folder = Path(name)
         (folder / "config.json").write_text(json.dumps(model.get_config()))
         trained = [parameter for parameter in model.parameters if parameter.trainable]
-        first = {p.path: p.value.copy() for p in trained}
+        first: dict[str, Any] = {p.path: p.value.copy() for p in trained}
         np.savez(folder / "weights.npz", **first)
         np.savez(folder / "batches.npz", images=images, labels=labels)
         command = [peer, __file__, "--train", str(folder)]
