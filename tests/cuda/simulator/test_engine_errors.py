@@ -199,7 +199,7 @@ def test_a_process_that_cannot_use_the_gpu_is_told(monkeypatch):
 def test_a_grid_that_is_too_large_is_told_before_anything_runs(monkeypatch):
     made, _ = trained()
     made.predict(X)
-    planned = made.engine()._planned["predict", "", trainer.USUAL_BATCH]
+    planned = made.engine()._planned["predict", None, trainer.USUAL_BATCH]
     call = planned._work.launches._calls[0]
     monkeypatch.setattr(planned._work.feed, "give", None)
     for least, advice in ((1, "Try smaller batches."), (9, "The layer is too large for a GPU.")):
