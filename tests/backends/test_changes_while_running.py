@@ -59,9 +59,8 @@ def run(name, when):
     change, words = CASES[name]
     kept = labels.copy()
     targets = labels if name == "labels" else y
-    model = model_of(loss="sparse_categorical_crossentropy" if name == "labels" else "mse")
-    if name == "labels":
-        model.loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    of_classes = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = model_of(loss=of_classes if name == "labels" else "mse")
     callbacks = []
     try:
         if when == "in a callback":

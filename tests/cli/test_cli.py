@@ -214,13 +214,13 @@ def test_overwrite_replaces_when_the_new_training_is_whole(place, tmp_path, caps
     (out / "mine.txt").write_text("kept")
     before = contents(out)
     seen = []
-    evaluate = train._result
+    evaluate = train.outcome.reported
 
     def watching(*arguments):
         seen.append(contents(out) == before)
         return evaluate(*arguments)
 
-    monkeypatch.setattr(train, "_result", watching)
+    monkeypatch.setattr(train.outcome, "reported", watching)
     options = ["--validation", "0", "--overwrite", "--json"]
     assert main([*train_arguments(place, out, 1), *options]) == 0
     assert seen == [True]
@@ -266,7 +266,7 @@ def test_a_network_by_name_takes_the_datas_shape(place, tmp_path, capsys):
     arguments = f"train --model resnet20 --data @/unnamed.npz --epochs 1 --out {out} --json"
     options = " --optimizer sgd --momentum 0.9 --lr 0.01 --weight-decay 1e-4 --batch-size 16"
     assert main(filled(arguments + options, place)) == 0
-    model = fastcnn.load(tmp_path / "run" / "model.h5")
+    model = fastcnn.load(tmp_path / "run" / "last.h5")
     assert (model.input_shape, model.output_shape) == ((8, 9, 1), (3,))
     config = model.optimizer.get_config()
     assert (config["momentum"], config["weight_decay"]) == (0.9, 1e-4)
