@@ -132,6 +132,8 @@ def names(model: Sequential, labels: NDArray[np.int64]) -> list[str]:
     """
     if model.class_names is None:
         return [f"class {label}" for label in labels]
+    if model.output_shape == (1,) and len(model.class_names) == 2:
+        labels = labels + 1  # the one score is that of the second class
     return [str(model.class_names[label]) for label in labels]
 
 

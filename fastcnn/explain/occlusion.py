@@ -50,8 +50,12 @@ def occlusion(
     height, width = images.shape[1:3]
     shorter = min(height, width)
     usual = max(1, round(shorter / 5))
-    side = arguments.whole("occlusion", "patch", patch or usual, least=1, most=shorter)
-    step = arguments.whole("occlusion", "stride", stride or max(1, side // 2), least=1)
+    side = arguments.whole(
+        "occlusion", "patch", usual if patch is None else patch, least=1, most=shorter
+    )
+    step = arguments.whole(
+        "occlusion", "stride", max(1, side // 2) if stride is None else stride, least=1
+    )
     corners = [(i, j) for i in _starts(height, side, step) for j in _starts(width, side, step)]
     relevance = np.stack(
         [

@@ -14,6 +14,7 @@ from fastcnn.explain.inputs import BATCH
 from fastcnn.explain.result import Result
 from fastcnn.models.sequential import Sequential
 from fastcnn.plots.figure import INK, MUTED, quiet
+from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,6 +94,7 @@ def robustness(
         outputs = model.predict(changed, batch_size=BATCH)
         return float((outputs.argmax(axis=1) == labels).mean())
 
+    steps = arguments.whole("robustness", "steps", steps, least=1)
     rows = []
     for epsilon in epsilons:
         far = epsilon * (high - low)

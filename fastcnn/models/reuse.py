@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer, Shape, name_layers
-from fastcnn.layers.containers import auxiliary_classifiers, build_chain
+from fastcnn.layers.containers import AuxiliaryClassifier, auxiliary_classifiers, build_chain
 from fastcnn.models.freezing import place_of
 from fastcnn.training import rate_multipliers
 from fastcnn.training.model_settings import FIXED_LAYERS, ModelSettings
@@ -62,8 +62,11 @@ def truncated(model: AnyModel, layer: str | Layer) -> AnyModel:
     last = place_of(model, "truncated: layer", layer)
     config = model.get_config()
     part = type(model).from_config({**config, "layers": []}, model.device, model.precision)
-    kept = model.layers[: last + 1]
-    copies = [unbuilt(before) for before in kept]
+    # Side classifiers end in the shape of the whole network's outputs, not of this part's.
+    before = model.layers[:last]
+    kept = [layer for layer in before if not isinstance(layer, AuxiliaryClassifier)]
+    kept.append(model.layers[last])
+    copies = [unbuilt(layer) for layer in kept]
     take_layers(part, copies, build_chain(copies, part.input_shape))
     copy_weights(kept, copies)
     part.decoder = model.decoder

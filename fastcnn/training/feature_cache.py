@@ -81,9 +81,13 @@ def renewed(
     depth = model.frozen_depth()
     if not depth:
         return None
-    fresh = FeatureCache(model, depth, count)
-    most = system.SHARE * system.available_memory()
-    return fresh if visited * fresh.bytes_an_image <= most else None
+    image_bytes = 4 * prod(model.layers[depth - 1].output_shape)
+    if visited * image_bytes > system.SHARE * system.available_memory():
+        return None
+    try:
+        return FeatureCache(model, depth, count)
+    except MemoryError:
+        return None
 
 
 def _frozen_weights(model: ModelSettings, depth: int) -> Sequence[NDArray[np.float32]]:

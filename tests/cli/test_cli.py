@@ -152,6 +152,23 @@ def test_resuming_gives_the_same_bits(place, tmp_path):
     assert (out / "history.csv").read_text() == (place / "run" / "history.csv").read_text()
 
 
+def test_resuming_without_a_better_epoch_measures_the_earlier_one(place, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(train_arguments(place, out, 2)) == 0
+    history = out / "history.csv"
+    header, *rows = history.read_text().splitlines()
+    column = header.split(",").index("val_loss")
+    cells = rows[0].split(",")
+    cells[column] = "0.0"
+    history.write_text("\n".join([header, ",".join(cells), *rows[1:]]) + "\n")
+    before = fastcnn.load(out / "model.h5").get_weights()
+    capsys.readouterr()
+    assert main(["train", "--out", str(out), "--resume", "--epochs", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 3
+    for kept, new in zip(before, fastcnn.load(out / "model.h5").get_weights(), strict=True):
+        np.testing.assert_array_equal(new, kept)
+
+
 def test_short_epochs_and_rare_validations(place, tmp_path, capsys):
     out, options = tmp_path / "run", ["--steps-per-epoch", "2", "--validation-freq", "2"]
     assert main([*train_arguments(place, out, 3), *options]) == 0

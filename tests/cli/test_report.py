@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import photos
@@ -74,7 +73,7 @@ def test_many_classes_are_listed_by_pairs():
     shares = np.roll(np.eye(count, dtype=np.float32), 1, axis=1)
     names = [f"class {n}" for n in range(count)]
     told = facts(names=names, counts={}, labels=labels, probabilities=shares, files=[])
-    text = page.page(told, Path("run"), {})
+    text = page.page(told, {})
     assert "Most often mixed up" in text and '<td class="cell"' not in text
 
 

@@ -30,7 +30,7 @@ def _run(folder: RunFolder) -> dict[str, dict[str, Any]]:
         columns = outcome.columns(folder.history)
     except FileNotFoundError:
         raise UsageError(f"'{folder.path}' holds no training that has finished an epoch.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise UsageError(f"'{folder.path}' cannot be read: {error}") from None
     if not isinstance(settings, dict) or not columns.get("loss"):
         raise UsageError(f"'{folder.path}' holds no training that has finished an epoch.")

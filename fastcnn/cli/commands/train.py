@@ -85,6 +85,7 @@ def _trained(
         if (
             model.optimizer is None
             or model.loss is None
+            or not isinstance(model.optimizer.learning_rate, float)  # a schedule at its end
             or train_settings.OF_OPTIMIZER & set(asked)
         ):
             mixed = any(isinstance(augmentation, Mixing) for augmentation in augment)
@@ -112,6 +113,8 @@ def _trained(
     if not folder.best.exists():
         model.save(folder.best)
     best = device.moved(fastcnn.load(folder.best), args)
+    if best.loss is None:  # --resume, and no epoch was better than those before
+        best.compile("sgd", model.loss, ["accuracy"])
     result = outcome.reported(best, folder, images, history, wanted)
     # To be taken away: what only a training that goes on needs is in last.h5.
     best.save(folder.best, include_optimizer=False)

@@ -92,6 +92,9 @@ def _parsed(words: dict[str, Any]) -> argparse.Namespace:
         option = f"--{OPTIONS.get(name, name.replace('_', '-'))}"
         if name == "image_size" and isinstance(value, list):
             value = "x".join(map(str, value))
+        if isinstance(value, bool):  # an option that stands alone, or does not stand there
+            line += [option] if value else []
+            continue
         for part in value if isinstance(value, list) else [value]:
             line.append(f"{option}={part}")
     parser = Parser(prog="fastcnn train", usage=argparse.SUPPRESS)

@@ -45,11 +45,11 @@ def write(path: Path, facts: Facts, pictures: dict[str, Path]) -> None:
         pictures: PNG files by title, which are taken into the page.
     """
     with atomic_file.replacing(path) as file:
-        file.write(page(facts, path.parent, pictures).encode("utf-8", "backslashreplace"))
+        file.write(page(facts, pictures).encode("utf-8", "backslashreplace"))
 
 
-def page(facts: Facts, folder: Path, pictures: dict[str, Path]) -> str:
-    """Return the report as HTML; `folder` is where the model lies."""
+def page(facts: Facts, pictures: dict[str, Path]) -> str:
+    """Return the report as HTML."""
     title = f"{facts.settings['model']} on {facts.settings['data']}"
     sections = [
         f'<section><p class="big">{100 * facts.accuracy:.2f} %</p>'
@@ -60,7 +60,7 @@ def page(facts: Facts, folder: Path, pictures: dict[str, Path]) -> str:
         _confusion(facts),
         f'<div class="two">{_classes(facts)}{_calibration(facts)}</div>',
         _mistakes(facts, pictures),
-        f'<div class="two">{_costs(facts)}{_usage(folder)}</div>',
+        f'<div class="two">{_costs(facts)}{_usage()}</div>',
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -196,13 +196,12 @@ def _costs(facts: Facts) -> str:
     )
 
 
-def _usage(folder: Path) -> str:
-    name = _text(folder)
+def _usage() -> str:
     return _section(
-        "Use it again",
-        f"<pre>fastcnn predict --model {name}/model.h5 new/*.jpg\n"
-        f"fastcnn evaluate --model {name}/model.h5 --data FOLDER\n"
-        f"fastcnn train --config {name}/settings.json\n\n"
-        f"import fastcnn\nmodel = fastcnn.load('{name}/model.h5')\n"
+        "Use it again, from this folder",
+        "<pre>fastcnn predict --model model.h5 new/*.jpg\n"
+        "fastcnn evaluate --model model.h5 --data FOLDER\n"
+        "fastcnn train --config settings.json\n\n"
+        "import fastcnn\nmodel = fastcnn.load('model.h5')\n"
         "model.class_names, model.predict(images)</pre>",
     )

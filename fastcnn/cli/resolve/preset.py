@@ -80,6 +80,8 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
         choices = {name: choice for name, choice in choices.items() if name not in OF_RATE}
     if asked.get("color") in (None, "rgb"):
         choices["augment"] = ([AUGMENT + OF_COLOUR], choices["augment"][1])
+    if asked.get("validation") == 0 and "validation_data" not in asked:
+        choices.pop("patience")  # there is nothing to be patient about
     choices = {name: choice for name, choice in choices.items() if name not in asked}
     _tell(data, preset or DEFAULT, photographs, choices)
     return {name: value for name, (value, _) in choices.items()} | asked
@@ -134,9 +136,10 @@ def _choices(
 def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[Any, str]]) -> None:
     counts = ", ".join(f"{count:,}" for count in seen.counts[:8])
     more = ", ..." if len(seen.counts) > 8 else ""
+    others = ", ".join(name for name in PRESETS if name != preset)
     messages.say(
         f"'{data}': {seen.images:,} pictures in {len(seen.counts)} classes ({counts}{more}). "
-        f"Chosen for them (--preset {preset}; others: {', '.join(set(PRESETS) - {preset})}):"
+        f"Chosen for them (--preset {preset}; others: {others}):"
     )
     for name, (value, reason) in choices.items():
         words = "x".join(map(str, value)) if name == "image_size" else value

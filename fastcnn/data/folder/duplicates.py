@@ -21,17 +21,12 @@ def shared_files(first: ImageFolder, second: ImageFolder) -> list[tuple[str, str
     """
     if len(first) + len(second) > MOST_FILES:
         return []
-    by_size: dict[int, list[str]] = {}
-    for path, size in _sizes(first):
-        by_size.setdefault(size, []).append(path)
-    pairs = []
-    digests: dict[str, bytes] = {}
-    for path, size in _sizes(second):
-        for other in by_size.get(size, ()):
-            if _digest(path, digests) == _digest(other, digests):
-                pairs.append((path, other))
-                break
-    return pairs
+    # Files of other sizes are not read.
+    mine, theirs = list(_sizes(first)), list(_sizes(second))
+    common = {size for _, size in mine} & {size for _, size in theirs}
+    by_content = {_digest(path): path for path, size in reversed(mine) if size in common}
+    contents = ((path, _digest(path)) for path, size in theirs if size in common)
+    return [(path, by_content[digest]) for path, digest in contents if digest in by_content]
 
 
 def _sizes(folder: ImageFolder) -> Iterator[tuple[str, int]]:
@@ -43,11 +38,9 @@ def _sizes(folder: ImageFolder) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _digest(path: str, digests: dict[str, bytes]) -> bytes:
-    if path not in digests:
-        try:
-            with open(path, "rb") as file:
-                digests[path] = hashlib.file_digest(file, "blake2b").digest()
-        except OSError:
-            digests[path] = path.encode("utf-8", "surrogateescape")
-    return digests[path]
+def _digest(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except OSError:
+        return path.encode("utf-8", "surrogateescape")
