@@ -59,7 +59,7 @@ def class_image(
     shape = (len(labels), *model.input_shape)
     noise = np.random.default_rng(seed).standard_normal(shape)
     start = ((low + high) / 2 + 0.05 * (high - low) * blurred(noise)).astype(np.float32)
-    model, start = inputs.pictures(_plain(model), start, "class_image")
+    model, start = inputs.pictures(inputs.without_preprocessing(model), start, "class_image")
     labels = inputs.classes(model, start, labels, "class_image")
 
     def gradient(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,12 +73,3 @@ def class_image(
         return in_columns(list(map(Cell, drawn, names)), 5)
 
     return Mosaic(images, rows, "What each class wants to see", cell=1.4)
-
-
-def _plain(model: Sequential) -> Sequential:
-    """The model as its network sees images."""
-    if not model.preprocessing:
-        return model
-    copy = model.truncated(model.layers[-1])
-    copy.preprocessing, copy.class_names = [], model.class_names
-    return copy

@@ -39,10 +39,23 @@ def prepared(model: Sequential, x: object, method: str) -> tuple[Sequential, Ima
     source = data_adapter.adapted(model, x, f"{method}: x", labelled=False)
     images = input_checks.images(model, source, f"{method}: x")
     batches = [np.array(b, np.float32) for b in epoch_iterator.prepared(model, images, 256)]
-    if model.preprocessing:
-        model = copy.deepcopy(model)
-        model.preprocessing = []
-    return model, np.concatenate(batches)
+    return without_preprocessing(model), np.concatenate(batches)
+
+
+def without_preprocessing(model: Sequential) -> Sequential:
+    """Return a model that takes images as its network does.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The model, a copy where it has preprocessing.
+    """
+    if not model.preprocessing:
+        return model
+    plain = copy.deepcopy(model)
+    plain.preprocessing = []
+    return plain
 
 
 def pictures(model: Sequential, x: object, method: str) -> tuple[Sequential, Images]:
