@@ -166,7 +166,7 @@ def map_layer(model: Sequential, layer: str | Layer | None, method: str) -> Laye
     Args:
         model: The model.
         layer: One of its layers, or its name or path; None for the last with feature maps that is
-            neither a pooling nor Dropout.
+            no pooling, padding, rescaling, normalization or dropout.
         method: Who asks, for errors.
 
     Returns:
