@@ -3,10 +3,6 @@ here in NumPy, channels first."""
 
 from __future__ import annotations
 
-import sys
-import types
-import zipfile
-
 import numpy as np
 import pytest
 from deadline import within
@@ -397,83 +393,6 @@ def test_long_numbers_in_names_are_sorted(state, expected):
     long = {modules[n.rpartition(".")[0]] + "." + n.rpartition(".")[2]: a for n, a in state.items()}
     load_torch_weights(net, dict(sorted(long.items())), verbose=False)
     assert bits(net) == expected
-
-
-class Tensor:
-    """A PyTorch tensor, as far as it is looked at."""
-
-    def __init__(self, array):
-        self.array, self.shape = array, array.shape
-
-    def detach(self):
-        return self
-
-    cpu = float = detach
-
-    def is_floating_point(self):
-        return True
-
-    def numpy(self):
-        return self.array
-
-
-@pytest.fixture
-def torch(monkeypatch, state):
-    """A PyTorch that finds the state dict in every file."""
-    fake = types.ModuleType("torch")
-    fake.calls = []
-
-    def load(path, **options):
-        fake.calls.append((path, options))
-        return {name: Tensor(array) for name, array in state.items()}
-
-    fake.load = load
-    monkeypatch.setitem(sys.modules, "torch", fake)
-    return fake
-
-
-def test_files_of_pytorch_are_read_without_executing_them(torch, tmp_path, expected):
-    path = tmp_path / "weights.th"
-    path.write_bytes(b"\x80\x02older")
-    net = small()
-    load_torch_weights(net, path, verbose=False)
-    assert bits(net) == expected
-    assert torch.calls == [(str(path), {"map_location": "cpu", "weights_only": True})]
-
-
-def zipped(path, compression):
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", bytes(1000))
-
-
-def test_compressed_and_damaged_archives_are_refused(torch, tmp_path):
-    path = tmp_path / "weights.pth"
-    zipped(path, zipfile.ZIP_STORED)
-    load_torch_weights(small(), path, verbose=False)
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(FormatError, match="damaged archive"):
-        load_torch_weights(small(), path)
-    zipped(path, zipfile.ZIP_DEFLATED)
-    with pytest.raises(FormatError, match=r"compressed part, 'archive/data.pkl'"):
-        load_torch_weights(small(), path)
-    assert len(torch.calls) == 1
-
-
-def test_what_pytorch_cannot_read_is_one_error(torch, tmp_path):
-    def load(path, **options):
-        raise RuntimeError("unexpected EOF\nand more")
-
-    torch.load = load
-    (tmp_path / "a.pt").write_bytes(b"\x80\x02")
-    with pytest.raises(FormatError, match=r"a.pt' cannot be read: RuntimeError: unexpected EOF$"):
-        load_torch_weights(small(), tmp_path / "a.pt")
-
-
-def test_without_pytorch_its_files_are_explained(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    (tmp_path / "a.pth").write_bytes(b"\x80\x02")
-    with pytest.raises(ImportError, match="PyTorch is not installed here"):
-        load_torch_weights(small(), tmp_path / "a.pth")
 
 
 def test_other_files_are_refused(tmp_path):

@@ -43,9 +43,9 @@ def load_torch_weights(
     Args:
         model: The model.
         weights: The state dict, of arrays or tensors, or the path of a file with it: safetensors
-            (which the package `safetensors` reads), or what `torch.save` wrote, which takes PyTorch
-            and is read with `weights_only=True`, so that nothing in it is executed. A checkpoint
-            with the state dict as its "state_dict" or "model" is seen through.
+            (which the package `safetensors` reads), or what `torch.save` wrote, which is read
+            without PyTorch and without executing anything in it. A checkpoint with the state dict
+            as its "state_dict" or "model" is seen through.
         skip_mismatch: Leave out what does not fit in place of raising, such as the last layer of a
             model with other classes.
         verbose: Whether the pairing is printed.
