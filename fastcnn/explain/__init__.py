@@ -11,6 +11,7 @@ from fastcnn.explain.guided import deconvnet, guided_backprop
 from fastcnn.explain.integrated_gradients import integrated_gradients
 from fastcnn.explain.inversion import inversion
 from fastcnn.explain.occlusion import occlusion
+from fastcnn.explain.receptive_fields import receptive_fields
 from fastcnn.explain.result import Result
 from fastcnn.explain.robustness import robustness
 from fastcnn.explain.saliency import saliency
@@ -31,6 +32,7 @@ __all__ = [
     "inversion",
     "occlusion",
     "pgd",
+    "receptive_fields",
     "robustness",
     "saliency",
     "smooth_grad",

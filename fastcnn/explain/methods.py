@@ -5,6 +5,7 @@ METHODS = (
     "feature-maps",
     "film-strip",
     "top-patches",
+    "receptive-fields",
     "saliency",
     "smooth-grad",
     "integrated-gradients",

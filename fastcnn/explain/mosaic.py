@@ -113,7 +113,7 @@ class Mosaic(Result):
             )
         axes.set_xlim(left, right)
         axes.set_ylim(bottom, top)
-        axes.set_aspect("equal")
+        axes.set_aspect("equal", anchor="NW")
         axes.set_axis_off()
         if self._title:
             axes.set_title(self._title, loc="left", fontsize=11, fontweight="bold", color=INK)

@@ -21,7 +21,7 @@ from fastcnn.metrics import MetricLike
 from fastcnn.models import freezing, head, input_gradients, layer_outputs, lookup, reuse
 from fastcnn.models.section import Section
 from fastcnn.models.stored_network import StoredNetwork
-from fastcnn.models.summary import summary_text
+from fastcnn.models.summary import receptive_field_text, summary_text
 from fastcnn.optimizers import OptimizerLike
 from fastcnn.training import input_checks, loss_checks
 from fastcnn.training.epoch_iterator import ArrayEpochs
@@ -256,14 +256,19 @@ class Sequential(StoredNetwork):
             for parameter, array in zip(self.parameters, arrays, strict=True):
                 parameter.value[...] = array
 
-    def summary(self, images: int = 32) -> None:
+    def summary(self, images: int = 32, receptive_field: bool = False) -> None:
         """Print the table of layers and the strategies that compute them.
 
         Args:
             images: The size of a batch, for which strategies are chosen.
+            receptive_field: Print how far each layer sees in its place: receptive field, stride,
+                and the effective size, which is measured.
+
+        Raises:
+            ValueError: Receptive fields are asked for of a model whose inputs are no images.
         """
         self._check_layers()
-        print(summary_text(self, images))
+        print(receptive_field_text(self) if receptive_field else summary_text(self, images))
 
     def get_config(self) -> dict[str, object]:
         """Return the architecture as plain data, without weights and other fitted arrays.

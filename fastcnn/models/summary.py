@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from math import prod
 
 from fastcnn import strategies
 from fastcnn.graph.problem import Problem
 from fastcnn.layers.base import Layer
 from fastcnn.layers.window_remainder import unread_in, unread_words
+from fastcnn.models.network import Network
+from fastcnn.models.receptive_fields import IMAGES, LEAST, LayerField, layer_fields, widening
 from fastcnn.strategies import DIRECTIONS, Chosen
 from fastcnn.training.trainer import Trainer
 from fastcnn.utils.threads import num_threads
@@ -16,6 +19,16 @@ from fastcnn.utils.threads import num_threads
 MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
 UNREAD = "~"
 """Marks a layer whose strides leave pixels of its input out."""
+LINE = 80
+"""Columns of the table of receptive fields."""
+FIELD_NOTES = (
+    "receptive field: pixels that a unit depends on, those of the border among them",
+    "stride: pixels from a unit to the next",
+    f"effective: the side of the square with as many pixels as have more than {100 * LEAST:.2f} % "
+    "of the largest gradient of the unit in the middle, by root mean square over the layer's "
+    f"channels and {IMAGES} images of noise (Luo et al., 2016); "
+    "empty where a layer sees no further than the one before",
+)
 
 
 def summary_text(model: Trainer, images: int = 32) -> str:
@@ -40,9 +53,47 @@ def summary_text(model: Trainer, images: int = 32) -> str:
     return "\n".join([*table, *_totals(model), *notes])
 
 
+def receptive_field_text(model: Network) -> str:
+    """Return output shape, receptive field, stride and effective field, by layer, in 80 columns."""
+    fields = layer_fields(model)
+    by_path = {field.layer.path: field for field in fields}
+    measured = {field.layer.path: f"{field.effective:.1f}" for field in widening(fields)}
+    every = [entry for top in model.layers for entry in _walk(top, 0)]
+    head = ("layer", "output", "receptive field", "stride", "effective")
+    rows = [
+        (*_field_row(layer, depth, by_path.get(layer.path)), measured.get(layer.path, ""))
+        for layer, depth in every
+    ]
+    rest = [max(len(row[i]) for row in [head, *rows]) for i in range(1, len(head))]
+    most = max(LINE - sum(rest) - 2 * len(rest), len("layer"))
+    rows = [(_cut(name, most), *others) for name, *others in [head, *rows]]
+    widths = [max(len(row[0]) for row in rows), *rest]
+    lines = [_line(row, widths) for row in rows]
+    rule = "-" * max(map(len, lines))
+    notes = [line for note in FIELD_NOTES for line in textwrap.wrap(note, LINE)]
+    return "\n".join([repr_name(model), rule, lines[0], rule, *lines[1:], rule, *notes])
+
+
+def _field_row(layer: Layer, depth: int, field: LayerField | None) -> tuple[str, ...]:
+    size = stride = ""
+    if field is not None and field.has_places:
+        size = _times(span.size for span in field.field)
+        stride = _times(span.stride for span in field.field)
+    elif field is not None:
+        size = "the image"
+    return "  " * depth + layer.name, _times(layer.output_shape), size, stride
+
+
+def _times(numbers: Iterable[int]) -> str:
+    return " x ".join(map(str, numbers))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def repr_name(model: Trainer) -> str:
-    shape = " x ".join(map(str, model.input_shape))
-    return f"{model.name}, input {shape}"
+    return f"{model.name}, input {_times(model.input_shape)}"
 
 
 def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
@@ -56,7 +107,7 @@ def _row(layer: Layer, depth: int, strategies: dict[str, str], unread: bool) -> 
     work = layer.multiply_adds() if not layer.sublayers else 0
     return (
         f"{'  ' * depth}{layer.name} ({type(layer).__name__})",
-        " x ".join(map(str, layer.output_shape)) + (f" {UNREAD}" if unread else ""),
+        _times(layer.output_shape) + (f" {UNREAD}" if unread else ""),
         f"{own:,}" if own else "",
         f"{work:,}" if work else "",
         _bytes(4 * prod(layer.output_shape)) if not layer.sublayers else "",

@@ -445,6 +445,16 @@ def test_summary_counts(capsys):
         assert "61,706" in capsys.readouterr().out
 
 
+def test_summary_says_how_far_layers_see(capsys):
+    assert main(["summary", "lenet5", "--receptive-field"]) == 0
+    assert "14 x 14" in capsys.readouterr().out
+    assert main(["summary", "lenet5", "--receptive-field", "--json"]) == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert (layers[2]["receptive_field"], layers[2]["stride"]) == ([14, 14], [2, 2])
+    assert 1 <= layers[2]["effective_field"] <= 14
+    assert (layers[-1]["receptive_field"], layers[-1]["stride"]) == (None, None)
+
+
 @pytest.mark.parametrize("arguments", [[], ["lenet5", "--model", "lenet5"]])
 def test_summary_takes_one_model(arguments, capsys):
     assert main(["summary", *arguments]) == 2

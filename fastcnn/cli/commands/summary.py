@@ -8,6 +8,7 @@ from typing import Any
 
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import model as models
+from fastcnn.models.receptive_fields import LayerField, layer_fields
 from fastcnn.models.sequential import Sequential
 
 
@@ -17,13 +18,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("Give one MODEL, as in fastcnn summary resnet50, or --model MODEL.")
     model = models.named(args.model or args.network)
     if args.json:
-        print(json.dumps(_described(model)))
+        print(json.dumps(_described(model, args.receptive_field)))
     else:
-        model.summary()
+        model.summary(receptive_field=args.receptive_field)
     return 0
 
 
-def _described(model: Sequential) -> dict[str, Any]:
+def _described(model: Sequential, with_fields: bool) -> dict[str, Any]:
+    fields = layer_fields(model, model.layers) if with_fields else []
+    seen = {field.layer.path: _sees(field) for field in fields}
     layers = [
         {
             "name": layer.name,
@@ -31,6 +34,7 @@ def _described(model: Sequential) -> dict[str, Any]:
             "output_shape": list(layer.output_shape),
             "parameters": sum(parameter.size for parameter in layer.all_parameters()),
             "multiply_adds": layer.multiply_adds(),
+            **seen.get(layer.path, {}),
         }
         for layer in model.layers
     ]
@@ -42,4 +46,14 @@ def _described(model: Sequential) -> dict[str, Any]:
         "parameters": sum(parameter.size for parameter in model.parameters),
         "trainable_parameters": sum(trainable),
         "multiply_adds": sum(layer.multiply_adds() for layer in model.layers),
+    }
+
+
+def _sees(field: LayerField) -> dict[str, Any]:
+    """How far a layer sees; receptive field and stride are null where units have no place."""
+    places = field.field if field.has_places else None
+    return {
+        "receptive_field": places and [span.size for span in places],
+        "stride": places and [span.stride for span in places],
+        "effective_field": field.effective,
     }

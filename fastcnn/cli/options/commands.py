@@ -86,6 +86,11 @@ def _compare(command: argparse.ArgumentParser) -> None:
 def _summary(command: argparse.ArgumentParser) -> None:
     command.add_argument("network", nargs="?", metavar="MODEL", help=MODEL_HELP)
     command.add_argument("--model", help="the same as MODEL")
+    command.add_argument(
+        "--receptive-field",
+        action="store_true",
+        help="how far each layer sees, in theory and measured by gradients",
+    )
 
 
 def _explain(command: argparse.ArgumentParser) -> None:
