@@ -242,9 +242,8 @@ def _attacked(
         start,
         1.0 if target is None else -1.0,
     )
-    before = inputs.classes(model, images, None, method)
-    after = inputs.classes(model, changed, None, method)
+    before, after = inputs.predicted(model, images), inputs.predicted(model, changed)
     success = after != labels if target is None else after == wanted
-    names = inputs.names(model, np.arange(inputs.scores(model, method)))
+    names = inputs.names(model, np.arange(inputs.class_count(model, method)))
     title = f"{method.upper()}, each number moved by at most {share:.3g} of the range"
     return Adversarial(changed, images, before, after, success, names, title)

@@ -52,7 +52,7 @@ def class_image(
         Understanding neural networks through deep visualization.
     """
     count = arguments.whole("class_image", "steps", steps, least=1)
-    usual = np.arange(min(inputs.scores(model, "class_image"), 10))
+    usual = np.arange(min(inputs.class_count(model, "class_image"), 10))
     labels = usual if target is None else np.atleast_1d(np.asarray(target))
     unit = np.array([[[[0.0]], [[1.0]]]], np.float32)
     low, high = bounds or range_of(model, unit, None)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastcnn.layers.base import Layer
 from fastcnn.models import lookup
 from fastcnn.models.sequential import Sequential
-from fastcnn.training import data_adapter, epoch_iterator, input_checks
+from fastcnn.training import data_adapter, epoch_iterator, input_checks, target_checks
 
 Images: TypeAlias = NDArray[np.float32]
 """float32 [n, *input_shape]."""
@@ -95,10 +95,9 @@ def classes(model: Sequential, x: Images, target: Classes, method: str) -> NDArr
     Raises:
         ValueError: The model has no scores of classes, or there is no such class.
     """
-    count = scores(model, method)
+    count = class_count(model, method)
     if target is None:
-        outputs = model.predict(x, batch_size=BATCH)
-        return np.zeros(len(x), np.int64) if count == 1 else outputs.argmax(axis=1)
+        return predicted(model, x)
     labels = np.asarray(target)
     if labels.dtype.kind not in "iu" or labels.shape not in ((), (len(x),)):
         raise ValueError(
@@ -112,8 +111,47 @@ def classes(model: Sequential, x: Images, target: Classes, method: str) -> NDArr
     return np.broadcast_to(labels, (len(x),)).astype(np.int64)
 
 
-def scores(model: Sequential, method: str) -> int:
-    """Return how many scores the model gives an image.
+def predicted(model: Sequential, x: Images) -> NDArray[np.int64]:
+    """Return what images are taken for.
+
+    Args:
+        model: A model with one score a class, or with one score for two classes.
+        x: Images.
+
+    Returns:
+        Classes, int64 [n].
+    """
+    outputs = model.predict(x, batch_size=BATCH)
+    if target_checks.is_binary(model):
+        return (outputs[:, 0] > _threshold(model)).astype(np.int64)
+    return outputs.argmax(axis=1)
+
+
+def class_outputs(model: Sequential, x: Images, labels: NDArray[np.int64]) -> Images:
+    """Return the model's output of a class for each image.
+
+    Args:
+        model: A model with one score a class, or with one score for two classes.
+        x: Images.
+        labels: The classes, int64 [n].
+
+    Returns:
+        float32 [n]; of the first of two classes with one score what is left of a probability, or
+        the score's opposite.
+    """
+    outputs = model.predict(x, batch_size=BATCH)
+    if target_checks.is_binary(model):
+        yes = outputs[:, 0]
+        return np.where(labels == 1, yes, np.float32(2 * _threshold(model)) - yes)
+    return np.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]
+
+
+def _threshold(model: Sequential) -> float:
+    return 0.5 if model.loss is None else float(model.loss.threshold)
+
+
+def class_count(model: Sequential, method: str) -> int:
+    """Return how many classes the model tells apart.
 
     Args:
         model: The model.
@@ -130,7 +168,7 @@ def scores(model: Sequential, method: str) -> int:
             f"{method}: expected a model with one score a class. Received one whose outputs have "
             f"shape {model.output_shape}."
         )
-    return int(model.output_shape[0])
+    return 2 if target_checks.is_binary(model) else int(model.output_shape[0])
 
 
 def names(model: Sequential, labels: NDArray[np.int64]) -> list[str]:
@@ -145,8 +183,6 @@ def names(model: Sequential, labels: NDArray[np.int64]) -> list[str]:
     """
     if model.class_names is None:
         return [f"class {label}" for label in labels]
-    if model.output_shape == (1,) and len(model.class_names) == 2:
-        labels = labels + 1  # the one score is that of the second class
     return [str(model.class_names[label]) for label in labels]
 
 

@@ -80,14 +80,16 @@ def _of_image(
     side: int,
     fill: float | None,
 ) -> NDArray[np.float32]:
-    covered = np.repeat(image[None], len(corners), axis=0)
     cover = image.mean(axis=(0, 1)) if fill is None else fill
-    for copy, (i, j) in zip(covered, corners, strict=True):
-        copy[i : i + side, j : j + side] = cover
-    whole = model.predict(image[None])[0, label]
-    losses = whole - model.predict(covered, batch_size=BATCH)[:, label]
+    whole = inputs.class_outputs(model, image[None], np.array([label]))[0]
     total, times = np.zeros((2, *image.shape[:2]))
-    for loss, (i, j) in zip(losses, corners, strict=True):
-        total[i : i + side, j : j + side] += loss
-        times[i : i + side, j : j + side] += 1
+    for start in range(0, len(corners), BATCH):
+        places = corners[start : start + BATCH]
+        covered = np.repeat(image[None], len(places), axis=0)
+        for copy, (i, j) in zip(covered, places, strict=True):
+            copy[i : i + side, j : j + side] = cover
+        losses = whole - inputs.class_outputs(model, covered, np.full(len(places), label))
+        for loss, (i, j) in zip(losses, places, strict=True):
+            total[i : i + side, j : j + side] += loss
+            times[i : i + side, j : j + side] += 1
     return (total / np.maximum(times, 1)).astype(np.float32)

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.explain import inputs
 from fastcnn.explain.attacks import Bounds, moved, range_of
-from fastcnn.explain.inputs import BATCH
 from fastcnn.explain.result import Result
 from fastcnn.models.sequential import Sequential
 from fastcnn.plots.figure import INK, MUTED, quiet
@@ -80,7 +79,8 @@ def robustness(
         A result whose `array` has the accuracies, of noise, FGSM and PGD.
 
     Raises:
-        ValueError: The model is not compiled, or the images do not fit.
+        ValueError: The model is not compiled, the images do not fit, or a number is out of its
+            range.
 
     Shape:
         x [n, H, W, C]; y [n] -> array float64 [3, epsilons].
@@ -90,16 +90,19 @@ def robustness(
     low, high = range_of(model, images, bounds)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], images.shape).astype(np.float32)
 
-    def accuracy(changed: NDArray[Any]) -> float:
-        outputs = model.predict(changed, batch_size=BATCH)
-        return float((outputs.argmax(axis=1) == labels).mean())
+    def accuracy(changed: inputs.Images) -> float:
+        return float((inputs.predicted(model, changed) == labels).mean())
 
     steps = arguments.whole("robustness", "steps", steps, least=1)
+    shares = [arguments.number("robustness", "epsilons", each, least=0) for each in epsilons]
     rows = []
-    for epsilon in epsilons:
-        far = epsilon * (high - low)
+    for share in shares:
+        if not share:
+            rows.append([accuracy(images)] * len(KINDS))
+            continue
+        far = share * (high - low)
         noisy = np.clip(images + np.float32(far) * signs, low, high)
         once = moved(model, images, labels, far, (low, high), 1, 1.0, None)
         often = moved(model, images, labels, far, (low, high), steps, 2.5 / steps, seed)
         rows.append([accuracy(noisy), accuracy(once), accuracy(often)])
-    return Robustness(np.array(rows).T, epsilons)
+    return Robustness(np.array(rows).T, shares)

@@ -226,7 +226,8 @@ class Layer(ConfiguredSettings):
     def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments as plain data."""
         config = {name: _plain(getattr(self, name)) for name in self.settings}
-        return {"name": self.name, "trainable": self.trainable, **config}
+        trainable = any(layer.trainable for layer in self.walk())  # frozen, it would freeze all
+        return {"name": self.name, "trainable": trainable, **config}
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)

@@ -11,6 +11,9 @@ from fastcnn.layers.containers import auxiliary_classifiers, lower_network
 from fastcnn.models import lookup
 from fastcnn.training.model_settings import ModelSettings
 
+ALONE = " For it alone, set model.layer('{path}').trainable."
+"""What else to do about a layer inside another one."""
+
 
 def freeze(model: ModelSettings, until: str | Layer | None = None) -> None:
     """Freeze all layers up to one, that one too; layers above it stay as they are.
@@ -27,7 +30,7 @@ def freeze(model: ModelSettings, until: str | Layer | None = None) -> None:
     Raises:
         ValueError: There is no such layer, or it is inside another one.
     """
-    last = _head(model) - 1 if until is None else place_of(model, "freeze: until", until)
+    last = _head(model) - 1 if until is None else place_of(model, "freeze: until", until, ALONE)
     for layer in model.layers[: last + 1]:
         layer.trainable = False
 
@@ -42,7 +45,7 @@ def unfreeze(model: ModelSettings, since: str | Layer | None = None) -> None:
     Raises:
         ValueError: There is no such layer, or it is inside another one.
     """
-    first = 0 if since is None else place_of(model, "unfreeze: since", since)
+    first = 0 if since is None else place_of(model, "unfreeze: since", since, ALONE)
     for layer in model.layers[first:]:
         layer.trainable = True
 
@@ -89,10 +92,11 @@ def _head(model: ModelSettings) -> int:
     return places[-1] if places else 0
 
 
-def place_of(model: ModelSettings, argument: str, wanted: str | Layer) -> int:
+def place_of(model: ModelSettings, argument: str, wanted: str | Layer, more: str = "") -> int:
     """Return the place of a layer in `model.layers`.
 
-    Raises ValueError, in the name of an argument, where it is not there.
+    Raises ValueError, in the name of an argument, where it is not there; of a layer inside another
+    one it says `more`, with the layer's path in place of {path}.
     """
     layer = wanted if isinstance(wanted, Layer) else lookup.layer(model, wanted)
     for place, top in enumerate(model.layers):
@@ -101,6 +105,6 @@ def place_of(model: ModelSettings, argument: str, wanted: str | Layer) -> int:
         if layer in top.walk():
             raise ValueError(
                 f"{argument} must be a layer of model.layers. Received {layer.label}, which is "
-                f"inside {top.label}: name that one."
+                f"inside {top.label}: name that one.{more.format(path=layer.path)}"
             )
     raise ValueError(f"{argument}: {layer.label} is a layer of another model.")

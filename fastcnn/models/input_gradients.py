@@ -19,7 +19,7 @@ from fastcnn.graph.inspection import (
 from fastcnn.graph.program import GRADIENT, RELU_RULES
 from fastcnn.models import lookup
 from fastcnn.models.layer_outputs import LayerLike, batches_of, capacity_of
-from fastcnn.training import input_checks
+from fastcnn.training import input_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.trainer import USUAL_BATCH
 from fastcnn.utils import arguments
@@ -46,17 +46,18 @@ def input_gradient(
     image.
 
     That number is, of `target`: a class's score (before a last softmax or sigmoid) for a whole
-    number, or one an image; the sum of a layer's outputs for a layer, its name or path; that of a
-    channel for (layer, channel), a single unit for (layer, row, column, channel), and the sum of
-    outputs times factors for (layer, factors). With `y` in its place it is the model's loss. The
-    model acts as at inference.
+    number, or one an image, where a single score that tells two classes apart is that of class 1,
+    and its opposite that of class 0; the sum of a layer's outputs for a layer, its name or path;
+    that of a channel for (layer, channel), a single unit for (layer, row, column, channel), and the
+    sum of outputs times factors for (layer, factors). With `y` in its place it is the model's loss.
+    The model acts as at inference.
 
     Args:
         model: The model.
         x: Images, an array or a Dataset; the gradient is with respect to what `preprocessing` makes
             of them.
         target: What the gradient is of.
-        y: Targets of the loss, in place of `target`.
+        y: Targets of the loss, or labels, in place of `target`.
         source: The layer with respect to whose outputs it is; None for the images.
         relu: How gradients pass ReLU: "gradient", as they do; "guided", only where they are above
             0, too; "deconvnet", only where they are above 0, whatever the input was.
@@ -106,7 +107,7 @@ def input_gradient(
 
 def _loss(model: ModelSettings, y: object, count: int) -> tuple[str, _Seeds]:
     input_checks.compiled(model, "input_gradient")
-    labels = input_checks.labels(model, y, count, "input_gradient: y")
+    labels = input_checks.labels(model, y, count, "input_gradient: y", one_hot=True)
     return LOSS, lambda part: labels[part]
 
 
@@ -129,14 +130,16 @@ def _of_classes(model: ModelSettings, target: object, count: int) -> _Seeds:
             f"part of one, such as ('conv2d', 17). Received {target!r}, for outputs of shape "
             f"{model.output_shape}."
         )
-    most = model.output_shape[0]
+    one_hot = np.eye(model.output_shape[0], dtype=np.float32)
+    if target_checks.is_binary(model):
+        one_hot = np.array([[-1], [1]], np.float32)
+    most = len(one_hot)
     if classes.shape not in ((), (count,)) or classes.min() < 0 or classes.max() >= most:
         raise ValueError(
             f"input_gradient: target must be a class from 0 to {most - 1}, or one for each of "
             f"{count} images. Received {target!r}."
         )
     each = np.broadcast_to(classes, (count,))
-    one_hot = np.eye(most, dtype=np.float32)
     return lambda part: one_hot[each[part]]
 
 

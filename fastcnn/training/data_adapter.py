@@ -19,6 +19,7 @@ from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import augment_argument, input_checks, target_checks
 from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.feature_cache import FeatureMemory
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils import arguments, naming
@@ -111,11 +112,13 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
 
 def _keep_features(*passes: ArrayEpochs | StreamEpochs | None) -> None:
     """Let what frozen layers make of images be kept, where an image is the same in each pass."""
+    memory = FeatureMemory()
     for epochs in passes:
         if isinstance(epochs, ArrayEpochs) and epochs.transform is not None:
             x, transform = epochs.examples.x, epochs.transform
             same = isinstance(x, np.ndarray) or getattr(x, "deterministic", False)
-            epochs.keeps_features = same and transform.augment is None and not transform.mixing
+            if same and transform.augment is None and not transform.mixing:
+                epochs.feature_memory = memory
 
 
 def _decoder(model: ModelSettings, x: object) -> Decoder | None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
-from fastcnn.training import feature_cache, input_checks
-from fastcnn.training.feature_cache import FeatureBatch, FeatureCache
+from fastcnn.training import input_checks
+from fastcnn.training.feature_cache import FeatureBatch, FeatureCache, FeatureMemory
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.stream_epochs import of_stream
@@ -42,8 +42,8 @@ class ArrayEpochs:
 
     `transform` is what happens to their images before the step; None means the model's
     preprocessing. `classes` (int64 [n], the class of each of them) asks for balanced sampling.
-    `keeps_features` says that an image is the same in every pass, so that what frozen layers make
-    of it may be kept.
+    `feature_memory` says that an image is the same in every pass, so that what frozen layers make
+    of it may be kept, and where.
     """
 
     examples: Examples
@@ -51,9 +51,9 @@ class ArrayEpochs:
     transform: Transform | None = None
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
-    keeps_features: bool = False
+    feature_memory: FeatureMemory | None = None
     _features: FeatureCache | None = field(default=None, init=False)
-    _held: bool = field(default=False, init=False)  # whether an engine holds them as they are now
+    _holders: list[Engine] = field(default_factory=list, init=False)  # they hold them as they are
 
     @property
     def count(self) -> int:
@@ -90,13 +90,13 @@ class ArrayEpochs:
         features = self.kept_features(model)
         if features is not None:
             return self._of_features(model, features, batch_size, order, epoch, training)
-        return self._of_images(model, model.engine(), batch_size, order, epoch, training)
+        return _filled(self._of_images(model, model.engine(), batch_size, order, epoch, training))
 
     def kept_features(self, model: ModelSettings) -> FeatureCache | None:
         """What is kept of frozen layers, as the model is now; None where nothing can be."""
-        if self.keeps_features:
-            count = len(self.examples)
-            self._features = feature_cache.renewed(self._features, model, count, self.count)
+        if self.feature_memory is not None:
+            counts = len(self.examples), self.count
+            self._features = self.feature_memory.renewed(self._features, model, *counts)
         return self._features
 
     def _of_features(
@@ -109,10 +109,11 @@ class ArrayEpochs:
         training: bool,
     ) -> Generator[Any, None, None]:
         """The batches as features of frozen layers. Images are read for those batches alone of
-        which features are missing; of an image that cannot be read none are kept."""
+        which features are missing."""
         numbers = np.arange(len(self.examples)) if order is None else order
         parts = [numbers[i : i + batch_size] for i in range(0, len(numbers), batch_size)]
-        ready = [cache.has(part) for part in parts]
+        shown = self._shown(model, epoch, training)
+        ready = [cache.has(shown(part)) for part in parts]
         base, head = model.split_engines(cache.depth)
         missing = [part for part, there in zip(parts, ready, strict=True) if not there]
         unread = np.concatenate([numbers[:0], *missing])
@@ -126,25 +127,32 @@ class ArrayEpochs:
                     if model.frozen_depth() < cache.depth:
                         rest = numbers[place * batch_size :]
                         engine = model.engine()
-                        yield from self._of_images(model, engine, batch_size, rest, epoch, training)
+                        yield from _filled(
+                            self._of_images(model, engine, batch_size, rest, epoch, training)
+                        )
                         return
-                if ready[place]:
-                    features, targets = cache.take(part), self._targets(part)
+                images = None if ready[place] else next(batches_read)[0]
+                seen = shown(part)  # reading may have told what is damaged
+                if not len(seen):
+                    continue
+                if images is None:
+                    features = cache.take(seen)
                 else:
-                    batch = next(batches_read, None)
-                    if batch is None:
-                        continue
-                    images, *targets = batch
                     features = base.predict(images, self.largest(batch_size))
-                    if not self._damaged and len(features) == len(part):
-                        cache.write(part, features)
-                yield FeatureBatch(features, head), *targets
+                    cache.write(seen, features)
+                yield FeatureBatch(features, head), *self._targets(part if training else seen)
 
-    @property
-    def _damaged(self) -> bool:
-        """Whether batches may hold other images than their numbers say."""
+    def _shown(
+        self, model: ModelSettings, epoch: int, training: bool
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """What gives the numbers of the images that come for these: where one is known to be
+        damaged, another one in training, and none in evaluation."""
         folder = self.examples.x
-        return is_image_folder(folder) and folder.damage.count > 0
+        if not is_image_folder(folder):
+            return lambda numbers: numbers
+        if training:
+            return folder.for_epoch(model.seed, epoch).chosen
+        return lambda numbers: numbers[folder.readable(numbers)]
 
     def _targets(self, numbers: NDArray[np.int64]) -> list[NDArray[Any] | None]:
         weight = self.examples.weight
@@ -164,8 +172,10 @@ class ArrayEpochs:
         x = examples.x
         if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
             by_number = transform.plain or transform.drawable(x.shape[1:])
-            if by_number and engine.hold(x, anew=not self._held):
-                self._held = True
+            anew = not any(holder is engine for holder in self._holders)
+            if by_number and engine.hold(x, anew):
+                if anew:
+                    self._holders.append(engine)
                 return self._selected(x, transform, batch_size, order, epoch)
         folder = x if is_image_folder(x) else None
         if training and folder is not None:
@@ -220,6 +230,12 @@ class ArrayEpochs:
             workers = 1 if self.workers is None else self.workers
         starts = range(0, len(numbers), batch_size)
         return ahead(select, starts, [None] * (workers + 1), workers)
+
+
+def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+    """The batches that have images."""
+    with closing(batches):
+        yield from (batch for batch in batches if len(batch[0]))
 
 
 def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[Batch, None, None]:

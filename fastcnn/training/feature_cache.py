@@ -16,6 +16,9 @@ from fastcnn.backends.step import BatchImages
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import system
 
+FLOAT = 4
+"""Bytes of a float32."""
+
 
 @dataclass(frozen=True)
 class FeatureBatch:
@@ -47,7 +50,7 @@ class FeatureCache:
         self.depth = depth
         self._values = np.empty((count, *model.layers[depth - 1].output_shape), np.float32)
         self._written = np.zeros(count, bool)
-        self.bytes_an_image = self._values.itemsize * prod(self._values.shape[1:])
+        self.bytes_an_image = bytes_an_image(model, depth)
         self._weights = [weights.copy() for weights in _frozen_weights(model, depth)]
 
     def fits(self, model: ModelSettings) -> bool:
@@ -71,23 +74,40 @@ class FeatureCache:
         self._written[numbers] = True
 
 
-def renewed(
-    cache: FeatureCache | None, model: ModelSettings, count: int, visited: int
-) -> FeatureCache | None:
-    """A cache for `count` images, of which `visited` are: the one that there is where it fits, else
-    an empty one; None where there is nothing to keep, or too little memory."""
-    if cache is not None and cache.fits(model):
+class FeatureMemory:
+    """What a training may keep of frozen layers, of all its images together: a quarter of the
+    memory that is free when it is made.
+
+    free: The bytes that are left.
+    """
+
+    def __init__(self) -> None:
+        self.free = int(system.SHARE * system.available_memory())
+
+    def renewed(
+        self, cache: FeatureCache | None, model: ModelSettings, count: int, visited: int
+    ) -> FeatureCache | None:
+        """A cache for `count` images, of which `visited` are: the one that there is where it fits,
+        else an empty one; None where there is nothing to keep, or too little memory."""
+        if cache is not None and cache.fits(model):
+            return cache
+        if cache is not None:
+            self.free += visited * cache.bytes_an_image
+        depth = model.frozen_depth()
+        size = visited * bytes_an_image(model, depth) if depth else 0
+        if not depth or size > self.free:
+            return None
+        try:
+            cache = FeatureCache(model, depth, count)
+        except MemoryError:
+            return None
+        self.free -= size
         return cache
-    depth = model.frozen_depth()
-    if not depth:
-        return None
-    image_bytes = 4 * prod(model.layers[depth - 1].output_shape)
-    if visited * image_bytes > system.SHARE * system.available_memory():
-        return None
-    try:
-        return FeatureCache(model, depth, count)
-    except MemoryError:
-        return None
+
+
+def bytes_an_image(model: ModelSettings, depth: int) -> int:
+    """What the features of an image behind the first `depth` layers take."""
+    return FLOAT * prod(model.layers[depth - 1].output_shape)
 
 
 def _frozen_weights(model: ModelSettings, depth: int) -> Sequence[NDArray[np.float32]]:

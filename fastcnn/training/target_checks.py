@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.losses import Loss
+from fastcnn.training import loss_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils.arrays import array as array_of
 from fastcnn.utils.arrays import finite, shape_text
@@ -169,12 +170,12 @@ def classes(model: ModelSettings, targets: NDArray[Any]) -> NDArray[np.int64]:
     """The class of each example, int64 [n], from targets that `labels` gave."""
     if targets.ndim == 1:
         return targets.astype(np.int64)
-    return (targets[:, 0] > 0.5).astype(np.int64) if _binary(model) else targets.argmax(axis=1)
+    return (targets[:, 0] > 0.5).astype(np.int64) if is_binary(model) else targets.argmax(axis=1)
 
 
 def has_classes(model: ModelSettings) -> bool:
     """Whether the model's loss tells classes apart, so that an example has one."""
-    return bool(model.loss.has_classes) or _binary(model)
+    return bool(model.loss.has_classes) or is_binary(model)
 
 
 def refuse_without_classes(model: ModelSettings, name: str, instead: str) -> None:
@@ -201,7 +202,7 @@ def class_weight(
             f"'balanced'. Received {received}."
         )
     refuse_without_classes(model, name, "use sample_weight")
-    count = 2 if _binary(model) else model.output_shape[-1]
+    count = 2 if is_binary(model) else model.output_shape[-1]
     if not isinstance(weights, Mapping):
         return _balanced(classes, count, name)
     table = np.ones(count, np.float32)
@@ -228,5 +229,11 @@ def _balanced(classes: NDArray[np.int64] | None, count: int, name: str) -> NDArr
     return np.where(occurring, share / np.maximum(occurring, 1), 1.0).astype(np.float32)
 
 
-def _binary(model: ModelSettings) -> bool:
-    return model.loss.yes_no and tuple(model.output_shape) == (1,)
+def is_binary(model: ModelSettings) -> bool:
+    """Whether the one output of a model tells two classes apart, with class 1 above a threshold: by
+    its loss, or, of a model without one, since it ends in a sigmoid."""
+    if tuple(model.output_shape) != (1,):
+        return False
+    if model.loss is None:
+        return loss_checks.ending(model.layers) == "sigmoid"
+    return bool(model.loss.yes_no)

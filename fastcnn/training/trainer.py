@@ -28,6 +28,7 @@ from fastcnn.training import (
 )
 from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
 from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.feature_cache import bytes_an_image
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
@@ -179,7 +180,7 @@ class Trainer(BatchTrainer):
                 return history
         if verbose and timing_cache.any_known():
             _tell_measured(self, images, verbose)
-        if verbose and isinstance(fit_data.train, ArrayEpochs):
+        if verbose:
             _tell_kept(self, fit_data.train, verbose)
         augment_argument.hand_over(fit_data.statistics)
         self.preprocessing = fit_data.preprocessing
@@ -317,12 +318,20 @@ def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
         )
 
 
-def _tell_kept(model: Trainer, train: ArrayEpochs, verbose: str | int) -> None:
-    """Say what is computed once for each image, since nothing in it is trained."""
-    features = train.kept_features(model)
-    if features is not None:
-        last = model.layers[features.depth - 1].name
-        progress.make(verbose).note(
-            f"Layers up to '{last}' are frozen: what they make of an image is computed once, and "
-            f"kept until the training ends ({bytes_text(features.bytes_an_image * train.count)})."
+def _tell_kept(model: Trainer, train: Epochs, verbose: str | int) -> None:
+    """Say what is computed once for each image, as nothing in it is trained, or why it is not."""
+    depth = model.frozen_depth()
+    if not depth or not isinstance(train, ArrayEpochs) or train.feature_memory is None:
+        return
+    free, size = train.feature_memory.free, train.count * bytes_an_image(model, depth)
+    if train.kept_features(model) is not None:
+        does = f"computed once, and kept until the training ends ({bytes_text(size)})"
+    else:
+        does = (
+            f"computed anew in each epoch: it takes {bytes_text(size)}, and at most a quarter of "
+            f"the free memory, {bytes_text(free)}, is given to it"
         )
+    last = model.layers[depth - 1].name
+    progress.make(verbose).note(
+        f"Layers up to '{last}' are frozen: what they make of an image is {does}."
+    )

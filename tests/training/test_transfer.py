@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import numpy as np
+import photos
 import pytest
 from fake_model import toy
 
 import fastcnn
 from fastcnn import callbacks, data
 from fastcnn import layers as L
-from fastcnn.training.feature_cache import FeatureBatch
+from fastcnn.training.feature_cache import FeatureBatch, FeatureCache
 
 X, Y = toy(50, shape=(8, 8, 2))
+WIDE = toy(50, shape=(8, 8, 3))[0]
 WAYS = {
     "arrays": {},
     "in order": {"shuffle": False},
@@ -23,7 +28,7 @@ WAYS = {
 }
 
 
-def net(head=()):
+def net(head=(), channels=2):
     layers = [
         L.Conv2D(8, 3, padding="same", use_bias=False, name="conv"),
         L.BatchNormalization(name="norm"),
@@ -37,7 +42,7 @@ def net(head=()):
         L.Dropout(0.3),
         L.Dense(3, activation="softmax", name="scores"),
     ]
-    model = fastcnn.Sequential(layers, input_shape=(8, 8, 2), seed=3, device="cpu")
+    model = fastcnn.Sequential(layers, input_shape=(8, 8, channels), seed=3, device="cpu")
     model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     rng = np.random.default_rng(0)
     for parameter in model.parameters:
@@ -46,9 +51,9 @@ def net(head=()):
     return model
 
 
-def trained(keep, until="pool", epochs=3, **arguments):
+def trained(keep, until="pool", epochs=3, channels=2, **arguments):
     """The history of a training and the weights after it."""
-    model = net()
+    model = net(channels=channels)
     model.freeze(until=until)
     given = {"x": X, "y": Y, "batch_size": 8, "epochs": epochs, "verbose": 0, **arguments}
     if "validation_steps" in given:
@@ -168,14 +173,70 @@ def test_features_of_other_weights_are_made_anew():
 
 
 def test_augmented_images_are_not_kept(monkeypatch):
-    monkeypatch.setattr(FeatureBatch, "__post_init__", pytest.fail, raising=False)
+    monkeypatch.setattr(FeatureCache, "write", pytest.fail)
     trained(True, augment=data.RandomFlip())
 
 
-def test_too_many_features_for_the_memory_are_not_kept(monkeypatch):
-    monkeypatch.setattr("fastcnn.utils.system.available_memory", lambda: 4 * 50 * 128 * 4 - 1)
-    monkeypatch.setattr(FeatureBatch, "__post_init__", pytest.fail, raising=False)
-    trained(True)
+def given_memory(monkeypatch, images):
+    """Let the features of so many images be a quarter of the free memory."""
+    monkeypatch.setattr("fastcnn.utils.system.available_memory", lambda: 4 * images * 128 * 4)
+
+
+def test_too_many_features_for_the_memory_are_not_kept(monkeypatch, capsys):
+    given_memory(monkeypatch, 49)
+    monkeypatch.setattr(FeatureCache, "write", pytest.fail)
+    trained(True, epochs=1, verbose=2)
+    assert (
+        "Layers up to 'pool' are frozen: what they make of an image is computed anew in each "
+        "epoch: it takes 25.0 KiB, and at most a quarter of the free memory, 24.5 KiB, is given to "
+        "it." in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(("room", "kept"), [(66, {8: 6}), (67, {8: 8, 3: 1})])
+def test_validation_shares_the_memory_of_the_training(monkeypatch, room, kept):
+    given_memory(monkeypatch, room)
+    sizes = []
+
+    def counted(values, head):
+        sizes.append(len(values))
+        return FeatureBatch(values, head)
+
+    monkeypatch.setattr("fastcnn.training.epoch_iterator.FeatureBatch", counted)
+    trained(True, x=X[:48], y=Y[:48], validation_data=(X[:19], Y[:19]), epochs=1)
+    assert Counter(sizes) == kept
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """20 pictures of each of three classes, of which three end behind their headers."""
+    root = photos.photo_folder(
+        tmp_path_factory.mktemp("kept") / "photos", ("cat", "cow", "dog"), 20, 8, 8
+    )
+    for name in ("cat/03", "cat/11", "dog/04"):
+        content = photos.encoded(photos.colours(40, 40))
+        photos.write(root / f"{name}.png", content[: len(content) // 2])
+    return root
+
+
+@pytest.mark.filterwarnings("ignore:.* cannot be used, or no longer")
+@pytest.mark.parametrize("side", ["x", "validation_data"])
+def test_unreadable_pictures_do_not_end_the_keeping_of_the_others(photographs, side, monkeypatch):
+    reads, decode = [], data.Decoder.__call__
+
+    def counted(decoder, path, *others):
+        reads.append(path)
+        return decode(decoder, path, *others)
+
+    monkeypatch.setattr(data.Decoder, "__call__", counted)
+    results = []
+    for keep, most in ((True, 70), (False, 190)):
+        reads.clear()
+        folder = data.from_folder(photographs, (8, 8), in_memory=False, on_error="skip")
+        training = {"x": folder, "y": None} if side == "x" else {"x": WIDE, side: folder}
+        results.append(trained(keep, channels=3, batch_size=2, **training))
+        assert most - 10 < len(reads) < most  # 60 in each of three epochs, and some twice
+    assert_same_bits(*results)
 
 
 def test_frozen_layers_train_as_inference_computes():
@@ -192,8 +253,13 @@ def test_frozen_layers_train_as_inference_computes():
 
 def test_freeze_refuses_layers_inside_others_and_of_other_models():
     model = net()
-    with pytest.raises(ValueError, match="is inside Residual 'block': name that one"):
-        model.freeze(until="block/conv2d")
+    sentence = (
+        "is inside Residual 'block': name that one. For it alone, set "
+        "model.layer('block/conv2d').trainable."
+    )
+    for call in (model.freeze, model.unfreeze):
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            call("block/conv2d")
     with pytest.raises(ValueError, match="is a layer of another model"):
         model.unfreeze(since=net().layers[0])
     with pytest.raises(ValueError, match="pool"):
@@ -201,11 +267,23 @@ def test_freeze_refuses_layers_inside_others_and_of_other_models():
     assert all(layer.trainable for layer in model.layers)
 
 
+def test_a_layer_inside_another_one_is_frozen_by_itself():
+    model = net()
+    model.layer("block/conv2d").trainable = False
+    before = model.layer("block/conv2d").parameters[0].value.copy()
+    model.fit(X, Y, verbose=0)
+    np.testing.assert_array_equal(model.layer("block/conv2d").parameters[0].value, before)
+
+
 def test_a_saved_model_stays_frozen(tmp_path):
     model = net()
     model.freeze(until="pool")
     model.save(tmp_path / "model.h5")
     assert fastcnn.load(tmp_path / "model.h5").frozen_depth() == 5
+    model.layer("block/conv2d").trainable = True
+    model.save(tmp_path / "model.h5")
+    block = fastcnn.load(tmp_path / "model.h5").layer("block")
+    assert [layer.trainable for layer in block.sublayers] == [True, False]
 
 
 def test_fit_says_what_is_kept(capsys):

@@ -178,6 +178,14 @@ class ImageFolder(FixedAttributes):
         """
         return self if self.x is not None else ReplacingFolder(self, seed, epoch)
 
+    def chosen(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return which images come for these, as `ReplacingFolder` does: these themselves.
+
+        Args:
+            indices: Numbers of the images, int64 [n].
+        """
+        return indices
+
     def readable(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which images are not known to be damaged.
 

@@ -71,12 +71,25 @@ class ReplacingFolder:
             out: uint8 or float32 [n, height, width, channels].
         """
         indices = self._folder.checked(indices)
-        chosen = indices.copy()
+        chosen = self.chosen(indices)
         rows = np.arange(len(chosen))
         while len(rows):
             rows = self._folder.read(chosen, rows, out)
-            for row in rows:
-                chosen[row] = self._other(int(indices[row]))
+            chosen[rows] = self.chosen(indices[rows])
+
+    def chosen(self, indices: Indices) -> Indices:
+        """Return which images come for these, as far as is known what is damaged.
+
+        Args:
+            indices: Numbers of the images, int64 [n].
+
+        Returns:
+            Numbers of images, int64 [n], a fresh array.
+        """
+        images = indices.copy()
+        for row in np.flatnonzero(~self._folder.readable(indices)):
+            images[row] = self._other(int(indices[row]))
+        return images
 
     def _other(self, position: int) -> int:
         """The image with the lowest number drawn, of those that are not known to be damaged: which

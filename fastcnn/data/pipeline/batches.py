@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -61,7 +60,8 @@ class Batches:
             which costs less than handing it to a thread.
         send: Called with each prepared x, in the thread that prepared it; what it returns comes in
             its place. An array that is only gathered when it is due is not sent.
-        leave_out: Whether batches lack those images of an ImageFolder that cannot be read.
+        leave_out: Whether batches lack those images of an ImageFolder that cannot be read; a batch
+            may then be empty.
     """
 
     def __init__(
@@ -116,8 +116,7 @@ class Batches:
         if isinstance(self._x, np.ndarray) and self._transform.plain and not self._workers:
             return self._gathered(self._x)
         slots = [self._slot() for _ in range(self._workers + 1)]
-        batches = ahead(self._prepared, range(len(self)), slots, self._workers)
-        return batches if self._folder is None else _filled(batches)
+        return ahead(self._prepared, range(len(self)), slots, self._workers)
 
     def _threads(self, workers: int | None) -> int:
         if workers is None:
@@ -186,12 +185,6 @@ class Batches:
         y = None if self._y is None else self._y.take(indices, axis=0)
         weight = None if self._weight is None else self._weight.take(indices)
         return y, weight
-
-
-def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
-    """The batches that have images."""
-    with closing(batches):
-        yield from (batch for batch in batches if len(batch[0]))
 
 
 class _Slot:

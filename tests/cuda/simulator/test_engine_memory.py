@@ -93,6 +93,28 @@ def test_weights_are_not_fetched_during_a_run():
     reader.join()
 
 
+def test_an_engine_that_takes_over_in_an_epoch_sees_the_images_as_they_are():
+    """One whose images were held in another training, and have changed since."""
+
+    def weights(before, x):
+        made = fastcnn.Sequential(
+            [layers.Flatten(), layers.Dense(2, "relu"), layers.Dense(3, "softmax")],
+            (2, 2, 1),
+            device="cuda",
+        )
+        made.compile("sgd", "sparse_categorical_crossentropy")
+        made.fit(before, Y, batch_size=2, verbose=0)
+        x[...] = np.random.default_rng(1).random(x.shape)
+        made.freeze()
+        thaw = fastcnn.callbacks.LambdaCallback(on_train_batch_end=lambda *_: made.unfreeze())
+        made.fit(x, Y, batch_size=2, verbose=0, callbacks=thaw)
+        return made.get_weights()
+
+    x = X.copy()
+    for one, other in zip(weights(x, x), weights(X, X.copy()), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def full_while(monkeypatch, sets: DatasetCache, least: int) -> None:
     """Have no memory between layers while so many data sets are held."""
     there = memory.device_array
