@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 import time
@@ -233,6 +234,14 @@ def test_stretch_keeps_everything_and_no_proportions(tmp_path):
     found = decode(tmp_path, photos.encoded(WIDE), height=20, width=20, interpolation="box")
     np.testing.assert_array_equal(found[:, :5], np.full((20, 5, 3), (255, 0, 0)))
     np.testing.assert_array_equal(found[:, 15:], np.full((20, 5, 3), (0, 0, 255)))
+
+
+def test_the_box_of_a_crop_lies_within_the_picture():
+    """Also where 224 * (239 / 224) is more than 239: such photographs were skipped."""
+    for target in ((224, 224), (80, 80), (96, 64), (299, 299), (3, 1000)):
+        for size in itertools.product(range(1, 640, 3), (1, 7, 239, 375, 500, 1023)):
+            left, top, right, bottom = color_conversion.centred(size, target)
+            assert 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]
 
 
 def test_crop_keeps_the_middle(tmp_path):

@@ -174,7 +174,8 @@ def centred(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, floa
         The left, upper, right and lower edge, in pixels.
     """
     scale = min(size[0] / target[0], size[1] / target[1])
-    width, height = scale * target[0], scale * target[1]
+    # A product may be larger than its own quotient: Pillow refuses boxes beyond the picture.
+    width, height = min(scale * target[0], size[0]), min(scale * target[1], size[1])
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return left, top, min(left + width, size[0]), min(top + height, size[1])
 
