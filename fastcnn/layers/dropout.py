@@ -72,6 +72,9 @@ class StochasticDepth(Dropout):
 
         Residual([Conv2D(64, 3, padding="same"), BatchNormalization(), StochasticDepth(0.2)])
 
+    Frozen (`trainable=False`), it leaves none out: what frozen bodies make of an image is the same
+    in every epoch, and `fit` keeps it.
+
     Args:
         rate: The fraction of images whose body is left out, at least 0 and below 1.
 
@@ -81,6 +84,9 @@ class StochasticDepth(Dropout):
     References:
         Huang et al., 2016: Deep networks with stochastic depth.
     """
+
+    def lower(self, program: Program, x: Buffer) -> Buffer:
+        return super().lower(program, x) if self.trainable else x
 
     def _decisions(self, shape: Shape) -> int:
         return 1

@@ -43,6 +43,16 @@ def test_stochastic_depth_leaves_the_body_of_a_residual_out():
     assert (model.predict(np.ones((4, 3, 3, 2), np.float32)) == 2).all()
 
 
+def test_frozen_stochastic_depth_leaves_nothing_out():
+    body = L.Residual([L.Conv2D(3, 1), L.StochasticDepth(0.5)])
+    layers = [body, L.GlobalAveragePooling2D(), L.Dense(2)]
+    model = build((4, 4, 3), layers)
+    model.freeze()
+    assert model.frozen_depth() == 2  # so that `fit` keeps what they make of an image
+    body.trainable = True
+    assert model.frozen_depth() == 0
+
+
 @pytest.mark.parametrize("kind", [L.SpatialDropout2D, L.StochasticDepth])
 def test_refused_rates(kind):
     with pytest.raises(ValueError, match="rate must be a number of at least 0 and below 1"):

@@ -274,7 +274,7 @@ def spatial_dropout(run, layer, x):
 
 
 def stochastic_depth(run, layer, x):
-    return dropout(run, layer, x, 1)
+    return dropout(run, layer, x, 1) if layer.trainable else unchanged(run, layer, x)
 
 
 def rescaling(run, layer, x):
