@@ -1,8 +1,9 @@
 """Train every network by name for some steps as `fastcnn train` does by default: does it learn?
 
-    python tools/networks_learn.py [--steps 120] [--batch-size 32] [NETWORK ...]
+    python tools/networks_learn.py [--steps 120] [--batch-size 32] [--side SIDE] [NETWORK ...]
 
-The images are those that come with fastcnn, made as large as the network needs. A row says the mean
+The images are those that come with fastcnn, made as large as the network's form for large ones
+needs, or as asked for. A row says the mean
 loss of the last quarter of the steps; a network learns if that is below 0.9 times the loss of a
 guess. Ends with code 1 if one does not.
 """
@@ -22,7 +23,7 @@ from fastcnn.cli.options import train_settings
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.resolve import model as models
 
-SIDES = {"alexnet": 67, "alexnet-single": 63, "zfnet": 63, "inception-v3": 75, "xception": 71}
+SIDES = {"alexnet": 67, "alexnet-single": 64, "zfnet": 64, "inception-v3": 75, "xception": 71}
 CLASSES = 10
 GUESS = math.log(CLASSES)
 
@@ -53,19 +54,19 @@ class Row(NamedTuple):
         )
 
 
-def images(network: str) -> tuple[np.ndarray, np.ndarray]:
-    """The sample's training images as large as the network needs, and their classes."""
+def images(network: str, side: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The sample's training images, as large as needed or asked for, and their classes."""
     (x, y), _ = data.load("sample")
     if applications.NETWORKS[network]().input_shape[-1] == 1:
         return x, y
-    side = SIDES.get(network, 32)
+    side = side or SIDES.get(network, 32)
     rows = np.arange(side) * x.shape[1] // side
     return np.repeat(x[:, rows][:, :, rows], 3, axis=3), y
 
 
-def train(network: str, steps: int, batch_size: int) -> Row:
+def train(network: str, steps: int, batch_size: int, side: int | None) -> Row:
     """Take the steps."""
-    x, y = images(network)
+    x, y = images(network, side)
     model = models.named(network, input_shape=x.shape[1:], classes=CLASSES, rescale=True, seed=0)
     optimizer = train_settings.make_optimizer(Settings(model=network))
     model.compile(optimizer, models.fitting_loss(model))
@@ -83,12 +84,13 @@ def main() -> int:
     parser.add_argument("networks", nargs="*", default=list(applications.NETWORKS))
     parser.add_argument("--steps", type=int, default=120, help="default: 120")
     parser.add_argument("--batch-size", type=int, default=32, help="default: 32")
+    parser.add_argument("--side", type=int, help="of the images in colour, in pixels")
     options = parser.parse_args()
     print("| network | optimizer | first loss | last | learns | seconds |")
     print("| --- | --- | ---: | ---: | --- | ---: |")
     learn = True
     for network in options.networks:
-        row = train(network, options.steps, options.batch_size)
+        row = train(network, options.steps, options.batch_size, options.side)
         print(row, flush=True)
         learn = learn and row.learns
     return 0 if learn else 1

@@ -65,7 +65,7 @@ def googlenet(
         dropout: The fraction that is zeroed before the scores in training.
         small_input: Whether it begins as suits images such as CIFAR's: a 3x3 convolution in place
             of the 7x7 with stride 2, and no pooling before the modules. None does for sides below
-            64 pixels.
+            65 pixels.
 
     References:
         Szegedy et al., 2015: Going deeper with convolutions, table 1.
@@ -77,7 +77,7 @@ def googlenet(
     side = partial(_side, torchvision, classes, options)
     beside = wanted and options.get("include_top", True)
     features = [
-        *_stem(torchvision, is_small("googlenet", small_input, input_shape)),
+        *_stem(torchvision, is_small("googlenet", small_input, input_shape, least=65)),
         *(module("3a"), module("3b")),
         _halving(),
         *(module("4a"), *(side("loss1") if beside else [])),

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -32,15 +32,19 @@ def inception_v3(
     classes: int = 1000,
     version: str = "keras",
     dropout: float = 0.0,
+    small_input: bool | None = None,
     **options: Unpack[NetworkOptions],
 ) -> Sequential:
     """Inception V3: 23,817,352 trained parameters, 23,851,784 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels), from 75x75 on.
         version: "keras" normalizes without gamma; "torchvision" has it, which makes 23,834,568
             trained parameters, and counts the padding in the averages of its pooling.
         dropout: The fraction that is zeroed before the scores in training; torchvision's is 0.5.
+        small_input: Whether it begins as suits images such as CIFAR's: its convolutions keep the
+            size, and a single pooling is before the modules, which see maps of 16x16, 7x7 and 3x3
+            for 32x32 pixels; as many parameters. None does for sides below 75 pixels, which it
+            cannot take otherwise.
 
     References:
         Szegedy et al., 2016: Rethinking the Inception architecture for computer vision, table 1.
@@ -50,13 +54,7 @@ def inception_v3(
     batch_norm = partial(BatchNormalization, scale=torchvision, momentum=0.9)
     conv = partial(conv_bn, norm=batch_norm, initializer="glorot_uniform")
     features: list[Layer] = [
-        *conv(32, 3, strides=2, padding="valid"),
-        *conv(32, 3, padding="valid"),
-        *conv(64, 3),
-        MaxPooling2D(3, strides=2),
-        *conv(80, 1),
-        *conv(192, 3, padding="valid"),
-        MaxPooling2D(3, strides=2),
+        *_stem(conv, is_small("inception_v3", small_input, input_shape, least=75)),
         *(_mixed_35x35(conv, pooled, torchvision) for pooled in (32, 64, 64)),
         _to_17x17(conv),
         *(_mixed_17x17(conv, inner, torchvision) for inner in (128, 160, 160, 192)),
@@ -65,6 +63,21 @@ def inception_v3(
     ]
     top = pooled_classifier(classes, last_activation(options), dropout)
     return network("inception_v3", input_shape, features, top, options, version)
+
+
+def _stem(conv: Conv, small: bool) -> list[Layer]:
+    if small:
+        first, second = [*conv(32, 3), *conv(32, 3), *conv(64, 3)], [*conv(80, 1), *conv(192, 3)]
+        return [*first, MaxPooling2D(3, strides=2, padding=1), *second]
+    return [
+        *conv(32, 3, strides=2, padding="valid"),
+        *conv(32, 3, padding="valid"),
+        *conv(64, 3),
+        MaxPooling2D(3, strides=2),
+        *conv(80, 1),
+        *conv(192, 3, padding="valid"),
+        MaxPooling2D(3, strides=2),
+    ]
 
 
 def _mixed_35x35(conv: Conv, pooled: int, pads: bool) -> Layer:

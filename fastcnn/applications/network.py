@@ -149,16 +149,17 @@ def last_activation(options: NetworkOptions) -> str | None:
     return options.get("classifier_activation", "softmax")
 
 
-def is_small(name: str, small_input: bool | None, input_shape: Shape) -> bool:
+def is_small(name: str, small_input: bool | None, input_shape: Shape, least: int = SMALL) -> bool:
     """Return whether a network takes its form for small images.
 
     Args:
         name: The network's.
         small_input: What was asked for; None decides by the images.
         input_shape: One image's.
+        least: The pixels of a side from which on an image is not small.
     """
     if small_input is not None:
         return arguments.flag(name, "small_input", small_input)
     # A shape that is none is refused where the model is made.
     sides = input_shape[:2] if isinstance(input_shape, Sequence) else ()
-    return any(arguments.is_whole(side) and side < SMALL for side in sides)
+    return any(arguments.is_whole(side) and side < least for side in sides)

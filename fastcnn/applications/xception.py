@@ -7,7 +7,7 @@ from typing import Unpack
 
 from fastcnn.applications.blocks import conv_bn, pooled_classifier
 from fastcnn.applications.documented import documented
-from fastcnn.applications.network import NetworkOptions, Shape, last_activation, network
+from fastcnn.applications.network import NetworkOptions, Shape, is_small, last_activation, network
 from fastcnn.layers import BatchNormalization, Layer, MaxPooling2D, ReLU, Residual, SeparableConv2D
 from fastcnn.models.sequential import Sequential
 
@@ -16,19 +16,25 @@ conv = partial(conv_bn, initializer="glorot_uniform")
 
 @documented
 def xception(
-    input_shape: Shape = (299, 299, 3), classes: int = 1000, **options: Unpack[NetworkOptions]
+    input_shape: Shape = (299, 299, 3),
+    classes: int = 1000,
+    small_input: bool | None = None,
+    **options: Unpack[NetworkOptions],
 ) -> Sequential:
     """Xception: 22,855,952 trained parameters, 22,910,480 in all.
 
     Args:
-        input_shape: One image's, (height, width, channels), from 71x71 on.
+        small_input: Whether its first two convolutions keep the size, as suits images such as
+            CIFAR's. None does for sides below 64 pixels.
 
     References:
         Chollet, 2017: Xception: Deep learning with depthwise separable convolutions, figure 5.
     """
+    small = is_small("xception", small_input, input_shape)
+    padding = "same" if small else "valid"
     features: list[Layer] = [
-        *conv(32, 3, strides=2, padding="valid", name="conv1"),
-        *conv(64, 3, padding="valid", name="conv2"),
+        *conv(32, 3, strides=1 if small else 2, padding=padding, name="conv1"),
+        *conv(64, 3, padding=padding, name="conv2"),
         *_halving("block2", [128, 128], begins_with_relu=False),
         *_halving("block3", [256, 256]),
         *_halving("block4", [728, 728]),

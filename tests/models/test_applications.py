@@ -83,6 +83,11 @@ FORMS = [
     ("efficientnet-b0", {"version": "keras"}, 5_288_548),
     ("inception-v3", {"version": "torchvision"}, 23_834_568),
     ("vgg16", {"input_shape": CIFAR, "classes": 10, "hidden": 512}, 15_245_130),
+    ("alexnet", {"input_shape": CIFAR, "classes": 10}, 28_565_386),
+    ("alexnet-single", {"input_shape": CIFAR, "classes": 10}, 28_711_754),
+    ("zfnet", {"input_shape": CIFAR, "classes": 10}, 29_978_506),
+    ("inception-v3", {"input_shape": CIFAR}, 23_817_352),
+    ("xception", {"input_shape": CIFAR}, 22_855_952),
 ]
 # A small form of one network of each family.
 SMALL = {
@@ -95,13 +100,13 @@ SMALL = {
     "cifar-small": {"input_shape": (20, 24, 2)},
     "photo-small": {"input_shape": (20, 24, 2)},
     "alexnet": {"input_shape": (67, 67, 3)},
-    "zfnet": {"input_shape": (63, 63, 3)},
+    "zfnet": {"input_shape": (64, 64, 3)},
     "vgg11": {"input_shape": (32, 32, 3), "hidden": 8, "dropout": 0.5},
     "nin": {"input_shape": (16, 12, 3)},
     "all-cnn-c": {"input_shape": (12, 16, 3)},
     "googlenet": {"input_shape": (32, 32, 3), "version": "torchvision"},
     "inception-v3": {"input_shape": (75, 75, 3)},
-    "xception": {"input_shape": (32, 32, 3)},
+    "xception": {"input_shape": (16, 16, 3)},
     "resnet18": {"input_shape": (16, 16, 3)},
     "resnet20": {"input_shape": (20, 24, 2)},
     "wide-resnet-16-4": {"input_shape": (12, 12, 3), "dropout": 0.3},
@@ -133,6 +138,12 @@ def test_networks_have_the_literatures_sizes(name, shape, weights, every, work):
 @pytest.mark.parametrize(("name", "arguments", "weights"), FORMS)
 def test_other_forms_have_their_sizes(name, arguments, weights):
     assert trained(applications.get(name)(**arguments)) == weights
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_every_network_takes_small_pictures(side):
+    for name, network in applications.NETWORKS.items():
+        assert network((side, side, 3), classes=10).output_shape == (10,), name
 
 
 def test_every_network_is_counted():
