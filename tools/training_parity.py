@@ -3,239 +3,129 @@
     python tools/training_parity.py --peer /path/to/python-with-torch [--steps 20] [NETWORK ...]
 
 fastcnn writes a network's configuration, its first weights and the batches; the peer builds the
-same network of PyTorch's functions, in float64, and takes the steps. A row says by how much a
-step's loss differs at most, relative to the largest, and the norm by which the weights differ,
-relative to that of all that the training changed. Dropout, which draws at random, is off in both.
+same network of PyTorch's functions and takes the steps, in float64 and in float32. A row says by
+what fastcnn differs from float64, and a second one by what PyTorch's float32 does: the gradients of
+the first step, by their norm; a step's loss at most, relative to the largest; and the weights after
+the last, relative to the norm of all that the training changed. Dropout, which draws at random, is
+off in all.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import subprocess
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from peer_files import read_network, without_dropout, write_model
 
-CLASSES, BATCH, RATE, MOMENTUM = 7, 8, 0.01, 0.9
+CLASSES, BATCH, MOMENTUM = 7, 8, 0.9
+LOSSES, GRADIENT, WEIGHTS = "losses", "gradient of ", "weights of "
+
+Numbers = dict[str, np.ndarray]
 
 
 class Case(NamedTuple):
-    """A network and the images' height and width."""
+    """A network, the images' height and width, and SGD's learning rate."""
 
     network: str
     size: int
-    arguments: dict[str, Any]
+    rate: float
 
 
-CASES = [Case("googlenet", 96, {}), Case("nin", 32, {})]
+# A larger rate lets the loss of the SqueezeNet, which has no normalization, grow beyond all bounds.
+CASES = [
+    Case("googlenet", 96, 0.01),
+    Case("nin", 32, 0.01),
+    Case("squeezenet1_1", 64, 1e-5),
+    Case("resnet20", 32, 0.01),
+]
 
 # ---- the peer's process ----
 
 
-class Network:
-    """A network of PyTorch's functions, as fastcnn's configuration describes it."""
-
-    def __init__(self, config: dict[str, Any], weights: dict[str, np.ndarray]):
-        import torch
-
-        self.layers = config["layers"]
-        self.weights = {
-            path: torch.tensor(value, dtype=torch.float64, requires_grad=True)
-            for path, value in weights.items()
-        }
-        self.sides: list[tuple[float, Any]] = []
-
-    def loss(self, x: Any, labels: Any) -> Any:
-        """The loss of the network's end, with its side classifiers' by their weights."""
-        import torch
-
-        self.sides = []
-        scores = self._chain(self.layers, x, "")
-        total = torch.nn.functional.nll_loss(scores, labels)
-        for weight, side in self.sides:
-            total = total + weight * torch.nn.functional.nll_loss(side, labels)
-        return total
-
-    def _chain(self, layers: list[dict[str, Any]], x: Any, path: str) -> Any:
-        for layer in layers:
-            settings = layer["config"]
-            build = getattr(self, "_" + layer["class_name"].lower())
-            x = build(x, settings, f"{path}{settings['name']}/")
-        return x
-
-    def _conv2d(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        import torch.nn.functional as F
-
-        kernel = self.weights[path + "kernel"].permute(3, 2, 0, 1)
-        bias = self.weights.get(path + "bias")
-        x = F.pad(x, _around(of["padding"], x, kernel.shape[2:], of["strides"]))
-        x = F.conv2d(x, kernel, bias, of["strides"], 0, of["dilation_rate"], of["groups"])
-        return _activated(x, of["activation"])
-
-    def _dense(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        x = x @ self.weights[path + "kernel"]
-        return _activated(x + self.weights[path + "bias"], of["activation"])
-
-    def _maxpooling2d(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        import torch.nn.functional as F
-
-        x = F.pad(x, _around(of["padding"], x, of["pool_size"], of["strides"]), value=-np.inf)
-        return F.max_pool2d(x, of["pool_size"], of["strides"], ceil_mode=of["ceil_mode"])
-
-    def _averagepooling2d(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        import torch
-        import torch.nn.functional as F
-
-        around = _around(of["padding"], x, of["pool_size"], of["strides"])
-        inside = F.pad(torch.ones_like(x[:1, :1]), around)
-        sums, counts = (
-            F.avg_pool2d(each, of["pool_size"], of["strides"])
-            for each in (F.pad(x, around), inside)
-        )
-        return sums / counts
-
-    def _globalaveragepooling2d(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        return x.mean(dim=(2, 3))
-
-    def _localresponsenormalization(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        import torch.nn.functional as F
-
-        return F.local_response_norm(x, of["size"], of["alpha"], of["beta"], of["k"])
-
-    def _flatten(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        return x.permute(0, 2, 3, 1).flatten(1)
-
-    def _activation(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        return _activated(x, of["activation"])
-
-    def _dropout(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        return x
-
-    def _concat(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        import torch
-
-        return torch.cat([self._chain(branch, x, path) for branch in of["branches"]], dim=1)
-
-    def _auxiliaryclassifier(self, x: Any, of: dict[str, Any], path: str) -> Any:
-        self.sides.append((of["loss_weight"], self._chain(of["layers"], x, path)))
-        return x
-
-
-def _around(padding: Any, x: Any, window: Any, strides: Any) -> tuple[int, int, int, int]:
-    """What stands before and behind columns and rows, as PyTorch's pad takes it."""
-    pairs = []
-    for size, taps, stride, axis in zip(x.shape[2:], window, strides, (0, 1), strict=True):
-        if padding == "valid":
-            pairs.append((0, 0))
-        elif padding == "same":
-            missing = max((-(-size // stride) - 1) * stride + taps - size, 0)
-            pairs.append((missing // 2, missing - missing // 2))
-        else:
-            pairs.append(tuple(padding[axis]))
-    return (*pairs[1], *pairs[0])
-
-
-def _activated(x: Any, name: str | None) -> Any:
-    """An activation; the logarithm for softmax, in which networks and side classifiers end."""
-    if name == "softmax":
-        return x.log_softmax(dim=1)
-    return x if name in (None, "linear") else getattr(x, name)()
-
-
-def train(folder: Path) -> None:
-    """Take the steps, and write each one's loss and the last weights."""
+def train(folder: Path, rate: float) -> None:
+    """Take the steps in float64 and in float32; write what came of each."""
     import torch
 
-    config = json.loads((folder / "config.json").read_text())
-    with np.load(folder / "weights.npz") as file:
-        network = Network(config, dict(file))
     with np.load(folder / "batches.npz") as file:
-        images, labels = file["images"], file["labels"]
-    optimizer = torch.optim.SGD(network.weights.values(), RATE, MOMENTUM)
-    losses = []
-    for x, y in zip(images, labels, strict=True):
-        optimizer.zero_grad()
-        batch = torch.tensor(x, dtype=torch.float64).permute(0, 3, 1, 2)
-        loss = network.loss(batch, torch.tensor(y, dtype=torch.int64))
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    weights: dict[str, Any] = {
-        path: value.detach().numpy() for path, value in network.weights.items()
-    }
-    np.savez(folder / "trained.npz", **weights | {" losses": np.array(losses)})
+        images, labels = file["images"], torch.tensor(file["labels"], dtype=torch.int64)
+    for dtype in (torch.float64, torch.float32):
+        network, _ = read_network(folder, dtype)
+        optimizer = torch.optim.SGD(network.weights.values(), rate, MOMENTUM)
+        numbers: dict[str, Any] = {LOSSES: []}
+        for x, y in zip(images, labels, strict=True):
+            optimizer.zero_grad()
+            loss = network.loss(torch.tensor(x, dtype=dtype), y)
+            loss.backward()
+            if not numbers[LOSSES]:
+                for path, weights in network.weights.items():
+                    numbers[GRADIENT + path] = weights.grad.numpy().copy()
+            optimizer.step()
+            numbers[LOSSES].append(loss.item())
+        for path, weights in network.weights.items():
+            numbers[WEIGHTS + path] = weights.detach().numpy()
+        np.savez(folder / f"{dtype}.npz", **numbers)
 
 
 # ---- fastcnn's process ----
 
 
-class Row(NamedTuple):
-    """The relative differences of the steps' losses and of the weights after the last."""
-
-    case: Case
-    losses: float
-    weights: float
-
-    def __str__(self) -> str:
-        arguments = "".join(f", {name}={value!r}" for name, value in self.case.arguments.items())
-        return f"| `{self.case.network}`{arguments} | {self.losses:.1e} | {self.weights:.1e} |"
-
-
-def compare(case: Case, steps: int, peer: str) -> Row:
-    """Return what a case gives."""
+def compare(case: Case, steps: int, peer: str) -> list[str]:
+    """Return the rows of a case."""
     import fastcnn
 
     shape = (case.size, case.size, 3)
-    build = getattr(fastcnn.applications, case.network)
-    model = build(shape, classes=CLASSES, seed=3, **case.arguments)
-    model = fastcnn.Sequential.from_config(_without_dropout(model.get_config()))
+    model = getattr(fastcnn.applications, case.network)(shape, classes=CLASSES, seed=3)
+    model = fastcnn.Sequential.from_config(without_dropout(model.get_config()))
     generator = np.random.default_rng(0)
     images = generator.standard_normal((steps, BATCH, *shape), np.float32)
     labels = generator.integers(0, CLASSES, (steps, BATCH)).astype(np.int32)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "config.json").write_text(json.dumps(model.get_config()))
-        trained = [parameter for parameter in model.parameters if parameter.trainable]
-        first: dict[str, Any] = {p.path: p.value.copy() for p in trained}
-        np.savez(folder / "weights.npz", **first)
+        write_model(folder, model)
         np.savez(folder / "batches.npz", images=images, labels=labels)
-        command = [peer, __file__, "--train", str(folder)]
+        command = [peer, __file__, "--train", name, "--rate", str(case.rate)]
         subprocess.run(command, check=True)
-        with np.load(folder / "trained.npz") as file:
-            theirs = dict(file)
-    model.compile(
-        fastcnn.optimizers.SGD(RATE, momentum=MOMENTUM), "sparse_categorical_crossentropy"
-    )
+        double, single = (_read(folder / f"torch.{dtype}.npz") for dtype in ("float64", "float32"))
+    first = {p.path: p.value.copy() for p in model.parameters if p.trainable}
+    optimizer = fastcnn.optimizers.SGD(case.rate, momentum=MOMENTUM)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    gradients = model.gradients(images[0], labels[0])[1]
+    ours = {GRADIENT + path: gradient for path, gradient in gradients.items()}
     losses = [
         model.train_on_batch(x, y, return_dict=True)["loss"]
         for x, y in zip(images, labels, strict=True)
     ]
-    apart = _norm(p.value - theirs[p.path] for p in trained)
-    changed = _norm(first[p.path] - theirs[p.path] for p in trained)
-    return Row(case, _difference(np.array(losses), theirs[" losses"]), apart / changed)
+    ours[LOSSES] = np.array(losses)
+    ours |= {WEIGHTS + p.path: p.value for p in model.parameters if p.trainable}
+    return [
+        _row(f"`{case.network}`", ours, double, first),
+        _row("PyTorch in float32", single, double, first),
+    ]
 
 
-def _without_dropout(config: Any) -> Any:
-    """Return a configuration in which no layer zeroes anything."""
-    if isinstance(config, dict):
-        return {
-            name: 0.0 if name == "rate" else _without_dropout(value)
-            for name, value in config.items()
-        }
-    return [_without_dropout(value) for value in config] if isinstance(config, list) else config
+def _read(path: Path) -> Numbers:
+    with np.load(path) as file:
+        return dict(file)
 
 
-def _norm(arrays: Iterable[np.ndarray]) -> float:
-    return math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays))
+def _row(title: str, numbers: Numbers, double: Numbers, first: Numbers) -> str:
+    """Return by what numbers differ from those of float64."""
+    apart = {what: numbers[what].astype(np.float64) - values for what, values in double.items()}
+    changed = {WEIGHTS + path: double[WEIGHTS + path] - value for path, value in first.items()}
+    gradients = _norm(apart, GRADIENT) / _norm(double, GRADIENT)
+    losses = float(np.abs(apart[LOSSES]).max() / np.abs(double[LOSSES]).max())
+    weights = _norm(apart, WEIGHTS) / _norm(changed, WEIGHTS)
+    return f"| {title} | {gradients:.1e} | {losses:.1e} | {weights:.1e} |"
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+def _norm(numbers: Numbers, kind: str) -> float:
+    squares = (float(np.square(v).sum()) for what, v in numbers.items() if what.startswith(kind))
+    return math.sqrt(sum(squares))
 
 
 def main() -> None:
@@ -245,14 +135,15 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python that has torch")
     parser.add_argument("--steps", type=int, default=20, help="default: 20")
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rate", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
-        train(options.train)
+        train(options.train, options.rate)
         return
-    print("| network | losses | weights |", "| --- | --- | --- |", sep="\n")
+    print("| network | gradients | losses | weights |", "| --- | --- | --- | --- |", sep="\n")
     for case in CASES:
         if not options.networks or case.network in options.networks:
-            print(compare(case, options.steps, options.peer), flush=True)
+            print(*compare(case, options.steps, options.peer), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
