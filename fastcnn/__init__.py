@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from fastcnn.interop.pytorch.weights import load_torch_weights
     from fastcnn.models.loading import from_onnx, load, load_keras
     from fastcnn.models.sequential import Sequential
+    from fastcnn.training.adversarial import AdversarialTraining
     from fastcnn.utils.threads import num_threads, set_num_threads
     from fastcnn.utils.training_warning import TrainingWarning
 
 __all__ = [
+    "AdversarialTraining",
     "NonFiniteError",
     "Sequential",
     "TrainingWarning",
@@ -67,6 +69,7 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
         "fastcnn.models.loading": "from_onnx load load_keras",
         "fastcnn.models.sequential": "Sequential",
+        "fastcnn.training.adversarial": "AdversarialTraining",
         "fastcnn.utils.threads": "num_threads set_num_threads",
         "fastcnn.utils.training_warning": "TrainingWarning",
     },

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastcnn.explain import inputs, pixels
 from fastcnn.explain.inputs import BATCH, Images
 from fastcnn.explain.mosaic import Cell, Mosaic
-from fastcnn.layers.rescaling import Normalization, Rescaling
 from fastcnn.models.sequential import Sequential
+from fastcnn.training import adversarial
 from fastcnn.utils import arguments
 
 SHOWN = 8
@@ -175,16 +175,16 @@ def moved(
     Returns:
         The changed images.
     """
-    low, high = np.maximum(images - epsilon, bounds[0]), np.minimum(images + epsilon, bounds[1])
-    changed = images
+
+    def gradient(changed: Images) -> Images:
+        return model.input_gradient(changed, y=labels, batch_size=BATCH)
+
+    noise = None
     if seed is not None:
-        noise = np.random.default_rng(seed).uniform(-epsilon, epsilon, images.shape)
-        changed = np.clip(images + noise, low, high).astype(np.float32)
-    for _ in range(steps):
-        gradient = model.input_gradient(changed, y=labels, batch_size=BATCH)
-        step = np.float32(sign * rate * epsilon) * np.sign(gradient)
-        changed = np.clip(changed + step, low, high).astype(np.float32)
-    return changed
+        draws = np.random.default_rng(seed).uniform(-epsilon, epsilon, images.shape)
+        noise = draws.astype(np.float32)
+    length = sign * rate * epsilon
+    return adversarial.climbed(gradient, images, epsilon, bounds, steps, length, noise)
 
 
 def range_of(model: Sequential, images: Images, bounds: Bounds) -> tuple[float, float]:
@@ -201,17 +201,7 @@ def range_of(model: Sequential, images: Images, bounds: Bounds) -> tuple[float, 
     Raises:
         ValueError: Images lie outside the bounds.
     """
-    least, most = float(images.min()), float(images.max())
-    if bounds is None:
-        scales = isinstance(model.layers[0], Rescaling | Normalization)
-        return (0.0, 255.0) if scales and least >= 0 and most <= 255 else (least, most)
-    low, high = float(bounds[0]), float(bounds[1])
-    if not low <= least <= most <= high:
-        raise ValueError(
-            f"bounds must hold all images. Received ({low:g}, {high:g}) for images from {least:g} "
-            f"to {most:g}."
-        )
-    return low, high
+    return adversarial.range_of(model, float(images.min()), float(images.max()), bounds)
 
 
 def _attacked(

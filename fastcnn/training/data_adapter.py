@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import Dataset, Subset, is_dataset
 from fastcnn.data.pipeline import adapters
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
-from fastcnn.training import augment_argument, input_checks, target_checks
+from fastcnn.training import adversarial, augment_argument, input_checks, target_checks
+from fastcnn.training.adversarial import Attack
 from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.feature_cache import FeatureMemory
@@ -50,13 +52,15 @@ class FitArguments:
     steps: int | None = None
     validation_steps: int | None = None
     keep_features: bool = True
+    adversarial: object = None
 
 
 @dataclass(frozen=True)
 class FitData:
     """The epochs to train and to validate on, and what the model gets of the data when training
     begins: the steps of its preprocessing, the names of its classes where it has none, what made
-    images of files where that is known, and the statistics that its layers lack."""
+    images of files where that is known, and the statistics that its layers lack; and how images to
+    train on are attacked, if they are."""
 
     train: ArrayEpochs | StreamEpochs
     validation: ArrayEpochs | StreamEpochs | None
@@ -64,6 +68,7 @@ class FitData:
     class_names: list[str] | None
     decoder: Decoder | None
     statistics: list[Statistics]
+    attack: Attack | None
 
 
 def adapted(model: ModelSettings, x: object, name: str, labelled: bool = True) -> Any:
@@ -103,11 +108,16 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
     names = None if names is None else list(names)
     if fit_arguments.validation_data is not None:
         validation = _validation(model, fit_arguments, transform, model.class_names or names)
-    if fit_arguments.keep_features:
+    changed = any(not isinstance(step, CenterCrop) for step in transform.preprocessing)
+    attack = adversarial.attack(model, fit_arguments.adversarial, x, changed)
+    if isinstance(train, ArrayEpochs):
+        train.on_host = attack is not None
+    if attack is None and fit_arguments.keep_features:
         _keep_features(train, validation)
     decoder = _decoder(model, x)
     statistics = augment_argument.statistics(model, transform.preprocessing, training)
-    return FitData(train, validation, list(transform.preprocessing), names, decoder, statistics)
+    steps = list(transform.preprocessing)
+    return FitData(train, validation, steps, names, decoder, statistics, attack)
 
 
 def _keep_features(*passes: ArrayEpochs | StreamEpochs | None) -> None:

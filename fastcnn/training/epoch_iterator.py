@@ -43,7 +43,7 @@ class ArrayEpochs:
     `transform` is what happens to their images before the step; None means the model's
     preprocessing. `classes` (int64 [n], the class of each of them) asks for balanced sampling.
     `feature_memory` says that an image is the same in every pass, so that what frozen layers make
-    of it may be kept, and where.
+    of it may be kept, and where. `on_host` asks for batches in arrays of the host.
     """
 
     examples: Examples
@@ -52,6 +52,7 @@ class ArrayEpochs:
     workers: int | None = None
     classes: NDArray[np.int64] | None = None
     feature_memory: FeatureMemory | None = None
+    on_host: bool = False
     _features: FeatureCache | None = field(default=None, init=False)
     _holders: list[Engine] = field(default_factory=list, init=False)  # they hold them as they are
 
@@ -170,7 +171,8 @@ class ArrayEpochs:
         """The batches for an engine that begins with images."""
         examples, transform = self.examples, self.transform or _of_model(model)
         x = examples.x
-        if isinstance(x, np.ndarray) and self.count > batch_size:  # one batch need not be held
+        may_hold = self.count > batch_size and not self.on_host  # one batch need not be held
+        if isinstance(x, np.ndarray) and may_hold:
             by_number = transform.plain or transform.drawable(x.shape[1:])
             anew = not any(holder is engine for holder in self._holders)
             if by_number and engine.hold(x, anew):
@@ -189,7 +191,7 @@ class ArrayEpochs:
             shape=tuple(model.input_shape),
             epoch=epoch,
             workers=self.workers,
-            send=engine.sender(),
+            send=None if self.on_host else engine.sender(),
             leave_out=True,
             transform=transform,
         )

@@ -14,6 +14,7 @@ from fastcnn.callbacks.history import History
 from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
+from fastcnn.training.adversarial import Attack
 from fastcnn.training.feature_cache import engine_of
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
@@ -24,7 +25,8 @@ from fastcnn.utils.interrupt import Interrupt
 
 @dataclass(frozen=True)
 class Plan:
-    """How fit is to go: epochs `first` to `epochs` - 1, in batches, shuffled or in order."""
+    """How fit is to go: epochs `first` to `epochs` - 1, in batches, shuffled or in order, perhaps
+    attacked."""
 
     batch_size: int
     epochs: int
@@ -32,6 +34,7 @@ class Plan:
     shuffle: bool
     verbose: str | int
     validation_freq: int | frozenset[int] = 1
+    attack: Attack | None = None
 
     def validated(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, is validated: each so many, or those counted from 1."""
@@ -164,7 +167,7 @@ class Fit:
             self.callback_list["on_train_batch_begin"],
             self.callback_list["on_train_batch_end"],
         )
-        model, interval = self.model, self.progress.interval
+        model, interval, attack = self.model, self.progress.interval, self.plan.attack
         due = clock() + interval
         tally.reset()
         size = self.plan.batch_size
@@ -183,6 +186,8 @@ class Fit:
                         if model.loss is not self.loss:
                             self._check_loss()
                         engine, images = engine_of(model, x)
+                        if attack is not None:
+                            images = attack.of_batch(model, images, y, epoch, step, capacity)
                         tally.add(engine.train(images, y, weight, capacity), y, weight)
                 except ArithmeticError as error:
                     self._fail(error, epoch, step)

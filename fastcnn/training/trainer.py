@@ -6,33 +6,34 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn import strategies
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.data.pipeline.stream import Stream
+from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.losses import Loss
 from fastcnn.strategies import timing_cache
+from fastcnn.training import adversarial as adversarial_training
 from fastcnn.training import (
     augment_argument,
     data_adapter,
     epoch_iterator,
+    fit_notes,
     fit_warnings,
     input_checks,
     progress,
 )
+from fastcnn.training.adversarial import AdversarialTraining
 from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
-from fastcnn.training.epoch_iterator import ArrayEpochs
-from fastcnn.training.feature_cache import bytes_an_image
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
-from fastcnn.utils.aligned_memory import bytes_text
 
 USUAL_BATCH = 32
 
@@ -45,6 +46,12 @@ class Trainer(BatchTrainer):
         self, kind: str, images: int = 32, loss: Loss | None = None
     ) -> tuple[Program, dict[str, Buffer]]:
         """Return the program for "train", "test" or "predict" and its buffers by role."""
+
+    @abstractmethod
+    def inspection_program(
+        self, inspection: Inspection, images: int
+    ) -> tuple[Program, dict[str, Buffer]]:
+        """Return the program that ends in what is asked for, and its buffers by role."""
 
     def fit(
         self,
@@ -68,6 +75,7 @@ class Trainer(BatchTrainer):
         validation_steps: int | None = None,
         validation_freq: int | Collection[int] = 1,
         keep_features: bool = True,
+        adversarial: AdversarialTraining | float | None = None,
     ) -> History:
         """Train the model, up to epoch number `epochs`.
 
@@ -123,6 +131,8 @@ class Trainer(BatchTrainer):
                 epoch to epoch, in up to a quarter of the free memory, where nothing random stands
                 before or between them: no `augment`, no dropout, and images of arrays, folders and
                 packed files, or of a Dataset that is `deterministic`. The bits are the same.
+            adversarial: How images are attacked before the model learns from them, an
+                `AdversarialTraining`, or its epsilon; what the training's logs tell is of them.
 
         Returns:
             The history: `history` by name, a value an epoch.
@@ -164,7 +174,10 @@ class Trainer(BatchTrainer):
             steps=steps,
             validation_steps=measured,
             keep_features=arguments.flag("fit", "keep_features", keep_features),
+            adversarial=adversarial,
         )
+        if adversarial is not None:
+            adversarial_training.check_gradient(self.inspection_program)
         fit_data = data_adapter.make(self, fit_arguments)
         callback_list = CallbackList(input_checks.callbacks(callbacks))
         fit_warnings.before_training(self, fit_data.train, fit_data.validation)
@@ -179,9 +192,9 @@ class Trainer(BatchTrainer):
                 history.interrupted = True
                 return history
         if verbose and timing_cache.any_known():
-            _tell_measured(self, images, verbose)
+            fit_notes.tell_measured(self, images, self.error_bound, verbose)
         if verbose:
-            _tell_kept(self, fit_data.train, verbose)
+            fit_notes.tell_kept(self, fit_data.train, verbose)
         augment_argument.hand_over(fit_data.statistics)
         self.preprocessing = fit_data.preprocessing
         if self.class_names is None:
@@ -197,6 +210,7 @@ class Trainer(BatchTrainer):
             validation = Stepped(
                 fit_data.validation, measured, size, "validation_steps", goes_on=False
             )
+        plan = replace(plan, attack=fit_data.attack)
         return Fit(self, train, validation, plan, callback_list).run()
 
     @overload
@@ -305,33 +319,3 @@ class Trainer(BatchTrainer):
                 outputs[start : start + len(batch)] = run(batch, capacity)
                 start += len(batch)
         return outputs
-
-
-def _tell_measured(model: Trainer, images: int, verbose: str | int) -> None:
-    """Say how many strategies are others than on a machine where nothing was measured."""
-    chosen = strategies.training_choices(model, images)
-    others = strategies.beside_estimate(chosen, images, model.error_bound)
-    if others:
-        progress.make(verbose).note(
-            f"Strategies: {len(others)} of {len(chosen)} are not the estimated ones, but the "
-            "fastest measured on this machine. summary() shows them, pin_strategies() keeps them."
-        )
-
-
-def _tell_kept(model: Trainer, train: Epochs, verbose: str | int) -> None:
-    """Say what is computed once for each image, as nothing in it is trained, or why it is not."""
-    depth = model.frozen_depth()
-    if not depth or not isinstance(train, ArrayEpochs) or train.feature_memory is None:
-        return
-    free, size = train.feature_memory.free, train.count * bytes_an_image(model, depth)
-    if train.kept_features(model) is not None:
-        does = f"computed once, and kept until the training ends ({bytes_text(size)})"
-    else:
-        does = (
-            f"computed anew in each epoch: it takes {bytes_text(size)}, and at most a quarter of "
-            f"the free memory, {bytes_text(free)}, is given to it"
-        )
-    last = model.layers[depth - 1].name
-    progress.make(verbose).note(
-        f"Layers up to '{last}' are frozen: what they make of an image is {does}."
-    )

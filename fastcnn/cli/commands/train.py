@@ -107,6 +107,7 @@ def _trained(
         validation_freq=wanted.validation_freq,
         validation_data=None if held is None else held.dataset,
         augment=augment or None,
+        adversarial=wanted.adversarial,
         class_weight=class_weight.parsed(wanted.class_weight, images),
         callbacks=_callbacks(wanted, held is not None, folder, args.resume),
     )

@@ -9,7 +9,16 @@ from fastcnn.autotune.tuner import SECONDS
 from fastcnn.cli.commands import bench
 from fastcnn.cli.options import data, decoding, device, train
 from fastcnn.cli.options.data import DATA_HELP
-from fastcnn.cli.options.types import MODEL_HELP, Commands, number, positive, rate, seed, share
+from fastcnn.cli.options.types import (
+    MODEL_HELP,
+    Commands,
+    epsilon,
+    number,
+    positive,
+    rate,
+    seed,
+    share,
+)
 from fastcnn.data.images.decoder import RESIZE_MODES
 from fastcnn.explain.methods import METHODS
 
@@ -102,7 +111,9 @@ def _explain(command: argparse.ArgumentParser) -> None:
     add("--images", type=positive, metavar="N", help="default: 6, or 1,000 to compare many")
     add("--target", metavar="CLASS", help="a class, its name or number (default: the predicted)")
     add("--layer", metavar="NAME", help="the layer to look at (default: the method's)")
-    add("--epsilon", type=rate, metavar="E", help="how far an attack moves a pixel")
+    add(
+        "--epsilon", type=epsilon, metavar="E", help="how far an attack moves a pixel, of its range"
+    )
     add("--seed", type=seed, metavar="N", help="of what is random")
     decoding.add_options(command, "default: as in training, or ")
     decoding.add_on_error(command)

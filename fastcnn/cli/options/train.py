@@ -7,7 +7,7 @@ import argparse
 from fastcnn.cli.options import augment, decoding, device
 from fastcnn.cli.options.data import DATA_HELP
 from fastcnn.cli.options.train_settings import PRESETS, SCHEDULES
-from fastcnn.cli.options.types import MODEL_HELP, number, positive, rate, seed, share
+from fastcnn.cli.options.types import MODEL_HELP, epsilon, number, positive, rate, seed, share
 from fastcnn.optimizers import OPTIMIZERS
 
 RATE_HELP = "learning rate (default: the network's, or the optimizer's)"
@@ -21,6 +21,13 @@ def add(command: argparse.ArgumentParser) -> None:
     decoding.add_options(command, "default: the model's, or ")
     decoding.add_on_error(command)
     command.add_argument("--augment", action="append", metavar="LIST", help=augment.HELP)
+    command.add_argument(
+        "--adversarial",
+        type=epsilon,
+        metavar="EPSILON",
+        help="learn from attacked images, half of each batch, whose pixels are moved by up to so "
+        "much of their range, such as 8/255",
+    )
     device.add_options(command, "auto")
     _add_folder(command)
 

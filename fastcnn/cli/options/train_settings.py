@@ -46,6 +46,7 @@ class Settings:
     augment: list[str] = field(default_factory=list)
     init: str | None = None
     freeze: str | None = None
+    adversarial: float | None = None
 
 
 NAMES = tuple(field.name for field in fields(Settings))

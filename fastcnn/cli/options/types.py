@@ -56,6 +56,20 @@ def share(text: str) -> float:
     return value
 
 
+def epsilon(text: str) -> float:
+    """Return a number above 0, at most 1, also of a fraction such as "8/255"."""
+    above, slash, below = text.partition("/")
+    try:
+        value = float(above) / float(below) if slash else float(text)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number above 0, at most 1, such as 0.03 or 8/255, not '{text}'"
+        )
+    return value
+
+
 def number(text: str) -> float:
     """Return a finite number."""
     try:
