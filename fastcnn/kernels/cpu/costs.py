@@ -29,7 +29,7 @@ class CpuCosts(NamedTuple):
 
 FITTED = {
     16: CpuCosts(70, 90, 110, 6_000, 8, 1.05, 5, 40_000, 300_000),
-    8: CpuCosts(12, 45, 130, 6_000, 8, 1.47, 20, 40_000, 300_000),
+    8: CpuCosts(45, 45, 130, 6_000, 8, 1.47, 20, 40_000, 300_000),
 }
 # Narrower vectors have not been measured.
 costs = FITTED.get(LANES, FITTED[8])

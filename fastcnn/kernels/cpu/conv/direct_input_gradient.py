@@ -25,13 +25,13 @@ from fastcnn.kernels.cpu.gemm.tiled import GRID, grid_cycles, grid_values
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, own_fields, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
-from fastcnn.kernels.cpu.simd.vector import add, load_between, splat, store
+from fastcnn.kernels.cpu.simd.vector import add, load, load_between, splat, store
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # A grid, which computes the columns of one image row, and where they go.
 COLUMNS = record(
     *own_fields(GRID),
-    *("dy", "dx", "columns_at", "kernel", "tiles"),
+    *("dy", "dx", "columns_at", "margin", "kernel", "tiles"),
     *("height", "image_width", "channels", "out_height", "out_width", "filters"),
     *("taps_h", "taps_w", "stride_h", "stride_w", "top", "left", "dilation_h", "dilation_w"),
 )
@@ -43,7 +43,10 @@ def columns_to_image(pointer):
     op = record_at(pointer)
     op_address = address_of(pointer)
     row_size = op.image_width * op.channels
-    op.c = op.columns_at
+    op.c = op.columns_at + op.margin
+    shifted = op.margin > 0
+    if shifted:
+        _clear_margins(op)
     for row in range(op.height):
         taps, first_tap, out_row = _taps_that_reach(op, row + op.top)
         if taps == 0:
@@ -53,7 +56,9 @@ def columns_to_image(pointer):
         op.a = op.dy + 4 * out_row * op.out_width * op.filters
         op.b = op.kernel + first_tap * (op.filters // op.groups) * VECTOR_BYTES
         call(op.tiles, op_address)
-        if op.groups == 1 and op.dilation_w == 1:
+        if shifted:
+            _add_shifted(op, row)
+        elif op.groups == 1 and op.dilation_w == 1:
             _add_runs(op, row)
         else:
             _add_taps(op, row)
@@ -72,6 +77,41 @@ def _taps_that_reach(op, padded_row):
                     first_tap, first_row = tap, out_row
                 taps += 1
     return taps, first_tap, first_row
+
+
+@kernel_function
+def _clear_margins(op):
+    """Put columns of zeros before the first column and behind the last one."""
+    floats(op.columns_at, op.margin // 4)[:] = 0
+    behind = op.c + op.out_width * op.c_inner
+    floats(behind, op.margin // 4)[:] = 0
+
+
+@kernel_function
+def _add_shifted(op, row):
+    """Add the columns' shifts into an image row, without strides: the taps of a pixel lie apart by
+    a fixed distance.
+
+    Pixel q gets tap kw from column q + left - kw * dilation, a column of zeros beyond the ends. The
+    lanes beyond the channels hold what is no sum: the next pixel's are written over them.
+    """
+    row_size = op.image_width * op.channels
+    target = op.dx + 4 * row * row_size
+    column = op.c + op.left * op.c_inner
+    to_next_tap = 4 * op.channels - op.dilation_w * op.c_inner
+    for pixel in range(op.image_width):
+        for first in range(0, op.channels, LANES):
+            at = column + 4 * first
+            total = load(at, LANES)
+            for _ in range(1, op.taps_w):
+                at += to_next_tap
+                total = add(total, load(at, LANES))
+            place = pixel * op.channels + first
+            if place + LANES <= row_size:
+                store(total, target + 4 * place, LANES)
+            else:
+                store(total, target + 4 * place, min(LANES, op.channels - first))
+        column += op.c_inner
 
 
 @kernel_function
@@ -133,10 +173,23 @@ def dx_cycles(problem: Problem) -> float:
     reached = min(1.0, taps)  # of the image's rows, by any kernel row
     steps = max(1, round(taps / reached * problem.filters_per_group))
     product = problem.groups * grid_cycles(1, problem.out_width, run, steps)
+    vectors = ceil(problem.width * problem.channels / LANES)
+    return problem.height * (reached * (product + _adding_cycles(problem, run)) + 8 * vectors)
+
+
+def _adding_cycles(problem: Problem, run: int) -> float:
+    """Estimate the cycles of adding the columns into an image row."""
+    if _shifts_evenly(problem):
+        each = ceil(problem.channels / LANES)
+        return problem.width * each * (2 * problem.kernel[1] + 8)
     # Each column is added to the vectors of the image row that it reaches.
     additions = problem.groups * problem.out_width * ((run - 1) / LANES + 1)
-    vectors = ceil(problem.width * problem.channels / LANES)
-    return problem.height * (reached * (product + cpu.costs.addition * additions) + 8 * vectors)
+    return cpu.costs.addition * additions
+
+
+def _shifts_evenly(problem: Problem) -> bool:
+    """Say whether the taps of each pixel lie apart by one distance in the columns."""
+    return problem.groups == problem.strides[1] == 1 < problem.kernel[1]
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:
@@ -149,19 +202,24 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
     layout = {"taps_h": taps_h, "inner": outputs, "outputs": run, "groups": problem.groups}
     steps = {"s_h": run * problem.filters, "s_i": 1, "s_o": problem.filters, "s_g": outputs}
     packed = packed_matrix(calls, weights, layout | steps, "kernel^T")
-    columns = Region(4 * problem.groups * problem.out_width * run, label="columns")
+    # Columns whose taps are added at one distance are whole vectors, between columns of zeros.
+    shifted = _shifts_evenly(problem)
+    length = vectors * LANES if shifted else run
+    margin = 4 * (taps_w - 1) * problem.dilation[1] * length if shifted else 0
+    size = 4 * problem.groups * problem.out_width * length + 2 * margin
+    columns = Region(size + VECTOR_BYTES, label="columns")
     # Kernel rows that reach one image row are `tap_step` apart, their output rows `row_step`.
     common = gcd(problem.strides[0], problem.dilation[0])
     tap_step, row_step = problem.strides[0] // common, problem.dilation[0] // common
     grid = grid_values(
         problem.out_width,
-        run,
+        length,
         groups=problem.groups,
         a_group=4 * outputs,
         b_group=vectors * taps_h * outputs * VECTOR_BYTES,
-        c_group=4 * problem.out_width * run,
+        c_group=4 * problem.out_width * length,
         a_inner=4 * problem.filters,
-        c_inner=4 * run,
+        c_inner=4 * length,
         b_vector=taps_h * outputs * VECTOR_BYTES,
         k1=max(1, taps_h // tap_step),
         a_k1=-4 * row_step * problem.out_width * problem.filters,
@@ -182,6 +240,7 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
             "tiles": Region(0, "tiles"),
         },
         **grid,
+        margin=margin,
         height=problem.height,
         image_width=problem.width,
         channels=problem.channels,

@@ -121,33 +121,34 @@ def _multiply(
         b = b_group + vector * grid.b_vector
         bias = bias_group + vector * VECTOR_BYTES if bias_group else 0
         stacks = (rows + min(TALLEST, _ROWS[width]) - 1) // min(TALLEST, _ROWS[width])
+        height = rows // stacks
+        taller = rows - stacks * height
         # Short rows go two at a time, as the halves of one tile.
-        step = 2 if 2 * ((rows + stacks - 1) // stacks) <= _ROWS[width] else 1
+        step = 2 if 2 * (height + (taller > 0)) <= _ROWS[width] else 1
         for outer in range(first_outer, last_outer, step):
             halves = min(step, last_outer - outer)
             a = a_group + outer * grid.a_outer
             c = c_group + outer * grid.c_outer + vector * VECTOR_BYTES
             at = a, b, c, bias
-            _run_stacks(grid, grid_address, rows, stacks, halves, width, *at)
+            if taller:
+                _run_stack(grid, grid_address, height + 1, taller, halves, width, *at)
+                down = taller * (height + 1)
+                at = a + down * grid.a_inner, b, c + down * grid.c_inner, bias
+            _run_stack(grid, grid_address, height, stacks - taller, halves, width, *at)
 
 
 @kernel_function
-def _run_stacks(grid, grid_address, rows, stacks, halves, width, a, b, c, bias):
-    """Compute the tiles of one band: those that are a row taller, then the others."""
-    short, taller = rows // stacks, rows % stacks
-    for row, height, count in (
-        (0, short + 1, taller),
-        (taller * (short + 1), short, stacks - taller),
-    ):
+def _run_stack(grid, grid_address, height, count, halves, width, a, b, c, bias):
+    """Compute `count` tiles of a height, one below the other."""
+    table = grid.tile_table
+    if not grid.ahead:
+        run_tiles(table, height, halves, width, grid_address, a, b, c, bias, count)
+        return
+    for row in range(0, count * height, height):
         # What is asked for ahead of time is so a tile at a time.
-        at_once = 1 if grid.ahead else max(1, count)
-        for first in range(0, count, at_once):
-            if grid.ahead:
-                look_ahead(grid.ahead)
-            down = row + first * height
-            a_row, c_row = a + down * grid.a_inner, c + down * grid.c_inner
-            table = grid.tile_table
-            run_tiles(table, height, halves, width, grid_address, a_row, b, c_row, bias, at_once)
+        look_ahead(grid.ahead)
+        a_row, c_row = a + row * grid.a_inner, c + row * grid.c_inner
+        run_tiles(table, height, halves, width, grid_address, a_row, b, c_row, bias, 1)
 
 
 def tile_cycles(rows: int, width: int, steps: int) -> float:

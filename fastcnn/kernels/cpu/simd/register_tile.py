@@ -36,15 +36,18 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
 # how many tiles there are one below the other.
 TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64, INT64])
 Values = list[ir.Value]
-WIDEST = 2  # vectors in a tile at most
+# Vectors in a tile at most. Few registers make short tiles, which are worth their time if wide.
+WIDEST = 3 if REGISTERS == 16 else 2
 ROWS_A_REGISTER = 5  # rows of A whose addresses are made from one in a register
 TALLEST = 14  # rows of one half of a tile at most
 
 
 def tile_rows(width: int) -> int:
     """Return the most rows, in both halves together, that a tile of `width` vectors can hold."""
-    # The accumulators, one row of B and one broadcast number must fit; one register stays spare.
-    return min(2 * TALLEST // width, (REGISTERS - width - 2) // width)
+    # The accumulators, one row of B and one broadcast number must fit. One register stays spare,
+    # but not of sixteen: four rows of three vectors take them all.
+    spare = 1 if width < 3 else 0
+    return min(2 * TALLEST // width, (REGISTERS - width - 1 - spare) // width)
 
 
 def tile_sizes() -> list[tuple[int, int, int]]:
@@ -153,15 +156,16 @@ class _Tile:
 
     def emit(self, a: ir.Value, b: ir.Value, c: ir.Value, bias: ir.Value) -> None:
         """Emit the computing of the tile at these addresses."""
-        builder, c_rows = self._builder, self._rows_of_c(c)
-        start = self._starting_sums(bias, c_rows)
+        builder = self._builder
+        start = self._starting_sums(bias, c)
         more_sets = [_zeros()] * (self._sums * (self._sets - 1))
         values = self._nested(2, [*self._first_rows_of_a(a), b, *start, *more_sets])
         sums = values[self._groups + 1 :]
         for number in range(1, self._sets):
             more = sums[number * self._sums : (number + 1) * self._sums]
             sums[: self._sums] = map(builder.fadd, sums[: self._sums], more)
-        self._store_sums(sums[: self._sums], c_rows)
+        # No register is free to keep the rows' addresses meanwhile: they are worked out anew.
+        self._store_sums(sums[: self._sums], self._rows_of_c(_opaque(builder, c)))
 
     def _rows_of_c(self, c: ir.Value) -> Values:
         builder, rows = self._builder, []
@@ -189,7 +193,7 @@ class _Tile:
         base = first_rows[half * self._groups_a_half + group]
         return self._builder.add(base, self._builder.mul(self._a_row, INT64(row))) if row else base
 
-    def _starting_sums(self, bias: ir.Value, c_rows: Values) -> Values:
+    def _starting_sums(self, bias: ir.Value, c: ir.Value) -> Values:
         """Emit the tile's first values: what C holds, else the bias, else zero."""
         builder = self._builder
         names = ("from_c", "not_c", "from_bias", "from_zero", "start")
@@ -197,6 +201,7 @@ class _Tile:
         accumulate = builder.icmp_signed("!=", self.field("accumulate"), INT64(0))
         builder.cbranch(accumulate, from_c, not_c)
         builder.position_at_end(from_c)
+        c_rows = self._rows_of_c(c)
         held = [value for row in c_rows for value in self._columns(row, self._memory.load_last)]
         builder.branch(start)
         builder.position_at_end(not_c)
@@ -266,9 +271,10 @@ class _Tile:
     def _multiply_add(self, first_rows: Values, b: ir.Value, sums: Values) -> Values:
         """Emit one step of the inner dimension."""
         builder, width = self._builder, self.width
-        row_of_b = [self._memory.load(b)]
-        if width == 2:
-            row_of_b.append(self._memory.load(builder.add(b, self.field("b_vector"))))
+        vectors = [b]
+        for _ in range(width - 1):
+            vectors.append(builder.add(vectors[-1], self.field("b_vector")))
+        row_of_b = [self._memory.load(vector) for vector in vectors]
         result = []
         for row in range(self.height * self.halves):
             place = builder.inttoptr(self._row_of_a(first_rows, row), FLOAT.as_pointer())
