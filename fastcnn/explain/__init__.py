@@ -4,6 +4,8 @@
 
 from fastcnn.explain.attacks import fgsm, pgd
 from fastcnn.explain.class_image import class_image
+from fastcnn.explain.confusions import confusions
+from fastcnn.explain.embedding import embedding
 from fastcnn.explain.feature_maps import feature_maps, film_strip
 from fastcnn.explain.filters import filters
 from fastcnn.explain.grad_cam import grad_cam
@@ -13,6 +15,7 @@ from fastcnn.explain.inversion import inversion
 from fastcnn.explain.occlusion import occlusion
 from fastcnn.explain.receptive_fields import receptive_fields
 from fastcnn.explain.result import Result
+from fastcnn.explain.retrieval import retrieval
 from fastcnn.explain.robustness import robustness
 from fastcnn.explain.saliency import saliency
 from fastcnn.explain.smooth_grad import smooth_grad
@@ -21,7 +24,9 @@ from fastcnn.explain.top_patches import top_patches
 __all__ = [
     "Result",
     "class_image",
+    "confusions",
     "deconvnet",
+    "embedding",
     "feature_maps",
     "fgsm",
     "film_strip",
@@ -33,6 +38,7 @@ __all__ = [
     "occlusion",
     "pgd",
     "receptive_fields",
+    "retrieval",
     "robustness",
     "saliency",
     "smooth_grad",

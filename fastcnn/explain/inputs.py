@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.layers.base import Layer
 from fastcnn.models import lookup
+from fastcnn.models.head import scores_place
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import data_adapter, epoch_iterator, input_checks, target_checks
 
@@ -186,6 +187,20 @@ def names(model: Sequential, labels: NDArray[np.int64]) -> list[str]:
     return [str(model.class_names[label]) for label in labels]
 
 
+def label_names(model: Sequential, count: int) -> list[str]:
+    """Return what labels are called, from 0 on.
+
+    Args:
+        model: The model.
+        count: How many there are.
+
+    Returns:
+        A name for each.
+    """
+    known = list(model.class_names or ())[:count]
+    return [*map(str, known), *(f"class {label}" for label in range(len(known), count))]
+
+
 def has_maps(layer: Layer) -> bool:
     """Say whether a layer's output is feature maps of more than a pixel.
 
@@ -228,3 +243,53 @@ def map_layer(model: Sequential, layer: str | Layer | None, method: str) -> Laye
             "has any: their outputs are vectors, which have no places in the image."
         )
     return (chosen or with_maps)[-1]
+
+
+def feature_layer(model: Sequential, layer: str | Layer | None, method: str) -> Layer:
+    """Return the layer whose outputs stand for an image.
+
+    Args:
+        model: The model.
+        layer: One of its layers, or its name or path; None for the one before the scores, or the
+            last one of a model that ends in features.
+        method: Who asks, for errors.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: There is no such layer, or none before the scores.
+    """
+    if layer is not None:
+        return lookup.own_layer(model, layer, method)
+    place = scores_place(model.layers, model.output_shape)
+    if place == 0:
+        raise ValueError(
+            f"{method}: the model has no layer before {model.layers[0].label}, which gives the "
+            "scores. Name a layer."
+        )
+    before: Layer = model.layers[-1 if place is None else place - 1]
+    return before
+
+
+def image_labels(y: ArrayLike, count: int, method: str) -> NDArray[np.int64]:
+    """Return the labels of images.
+
+    Args:
+        y: Their labels.
+        count: How many images there are.
+        method: Who asks, for errors.
+
+    Returns:
+        int64 [n].
+
+    Raises:
+        ValueError: They are no whole numbers from 0 on, or not as many.
+    """
+    array = np.asarray(y)
+    if array.dtype.kind not in "iu" or array.shape != (count,) or array.min(initial=0) < 0:
+        raise ValueError(
+            f"{method}: y must hold a label, a whole number from 0 on, for each of {count} images. "
+            f"Received {array.dtype} of shape {array.shape}."
+        )
+    return array.astype(np.int64)

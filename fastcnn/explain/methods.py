@@ -1,4 +1,4 @@
-"""The methods by the names that a command line has for them."""
+"""The methods and their choices by the names that a command line has for them."""
 
 METHODS = (
     "filters",
@@ -15,7 +15,15 @@ METHODS = (
     "occlusion",
     "class-image",
     "inversion",
+    "embedding",
+    "retrieval",
+    "confusions",
     "fgsm",
     "pgd",
     "robustness",
 )
+
+PROJECTIONS = ("pca", "tsne")
+"""Of an embedding."""
+DISTANCES = ("cosine", "euclidean")
+"""Of features."""

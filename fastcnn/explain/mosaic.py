@@ -69,8 +69,12 @@ class Mosaic(Result):
     @property
     def size(self) -> tuple[float, float]:
         left, right, top, bottom = self._extent()
-        width = max(self._side * (right - left), LETTER * 1.15 * len(self._title)) + 0.3
-        return width, self._side * (bottom - top) + 0.2 + (0.45 if self._title else 0.0)
+        lines = self._title.split("\n") if self._title else []
+        widest = max((LETTER * 1.15 * len(line) for line in lines), default=0.0)
+        title = 0.25 + 0.2 * len(lines) if lines else 0.0
+        return max(self._side * (right - left), widest) + 0.3, self._side * (
+            bottom - top
+        ) + 0.2 + title
 
     @property
     def _side(self) -> float:

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Picture: TypeAlias = NDArray[np.float32]
 """float32 [height, width, 3], from 0 to 1."""
 
+JUDGED = 132
+"""Pixels of the shorter side of a picture that is right or wrong, at least."""
+RIGHT, WRONG = (0.0, 0.45, 0.70), (0.84, 0.37, 0.0)
+"""Their frames: blue and vermilion, which readers with any colour vision can tell apart."""
+
 
 def of_images(images: NDArray[Any]) -> list[Picture]:
     """Return pictures of images as a network takes them: on a scale that they share.
@@ -113,6 +118,52 @@ def over(picture: Picture, values: NDArray[Any], opacity: float = 0.6) -> Pictur
     grey = np.repeat(picture.mean(axis=-1, keepdims=True), 3, axis=-1)
     covered = opacity * np.sqrt(share)
     return ((1 - covered) * grey + covered * heat(values)).astype(np.float32)
+
+
+def enlarged(picture: NDArray[Any], least: int) -> NDArray[Any]:
+    """Return a picture with each pixel as a square of several, so that thin lines can be drawn.
+
+    Args:
+        picture: The picture.
+        least: Pixels of its shorter side then, at least.
+
+    Returns:
+        The picture.
+
+    Shape:
+        picture [H, W, ...].
+    """
+    scale = max(1, -(-least // min(picture.shape[:2])))
+    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def judged(picture: Picture, right: bool) -> Picture:
+    """Return a picture in a blue frame where it is right, in a red one and crossed out where not:
+    the cross is seen without colours, too.
+
+    Args:
+        picture: The picture.
+        right: Whether it is.
+
+    Returns:
+        The picture, larger.
+
+    Shape:
+        picture [H, W, 3].
+    """
+    large = enlarged(picture, JUDGED)
+    height, width = large.shape[:2]
+    line = max(2, min(height, width) // 22)
+    framed = np.pad(large, ((line, line), (line, line), (0, 0)))
+    mark = np.ones(framed.shape[:2], bool)
+    mark[line:-line, line:-line] = False
+    if not right:
+        rows = np.linspace(0, 1, framed.shape[0])[:, None]
+        columns = np.linspace(0, 1, framed.shape[1])
+        thin = 0.4 * line / max(framed.shape)
+        mark |= np.abs(rows + columns - 1) < thin
+    framed[mark] = RIGHT if right else WRONG
+    return framed
 
 
 def resized(values: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:

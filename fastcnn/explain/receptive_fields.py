@@ -70,8 +70,8 @@ def receptive_fields(
 
 
 def _cell(field: LayerField) -> Cell:
-    scale = max(1, -(-SIDE // min(field.relevance.shape)))
-    picture = pixels.heat(np.kron(field.relevance, np.ones((scale, scale))))
+    picture = pixels.heat(pixels.enlarged(field.relevance, SIDE))
+    scale = len(picture) // len(field.relevance)
     line = max(1, SIDE // 60)
     (top, bottom), (left, right) = (
         (max(low, 0) * scale, min(high, extent) * scale)

@@ -98,15 +98,20 @@ def _exchanged(
     if after is not None:
         kept = layers[: place_of(model, "replace_head: after", after) + 1]
         return kept, _dense_head(model, kept, classes)
-    place = _scores_place(layers, model.output_shape)
+    place = scores_place(layers, model.output_shape)
     if place is None:
         return layers, _dense_head(model, layers, classes)
     behind = [_like(layer, _ending(layer, model.output_shape)) for layer in layers[place + 1 :]]
     return layers[:place], [_scores(layers[place], classes, model.output_shape), *behind]
 
 
-def _scores_place(layers: Sequence[Layer], output_shape: Shape) -> int | None:
-    """The place of the layer that gives the scores; None where layers end in features."""
+def scores_place(layers: Sequence[Layer], output_shape: Shape) -> int | None:
+    """Return the place of the layer that gives the scores; None where layers end in features.
+
+    Args:
+        layers: A chain of them.
+        output_shape: That of the last one's outputs.
+    """
     weighted = [place for place, layer in enumerate(layers) if layer.all_parameters()]
     if not weighted or len(output_shape) != 1:
         return None
@@ -158,7 +163,7 @@ def _with_other_classes(layer: Layer, classes: int) -> tuple[Layer, Layer | None
     if not isinstance(layer, AuxiliaryClassifier):
         return layer, None
     chain = list(layer.chains[0])
-    place = _scores_place(chain, layer.shapes[0])
+    place = scores_place(chain, layer.shapes[0])
     if place is None:
         raise ValueError(f"replace_head: {layer.label} has no layer that gives a score a class.")
     chain = [_like(old, {}) for old in chain]

@@ -47,16 +47,36 @@ def confusion_matrix(
             f"Received shape {counts.shape}."
         )
     names = class_titles(class_names, len(counts), "plots.confusion_matrix")
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = float(np.clip(1.8 + 0.55 * len(counts), 4.0, 12.0))
+    side = matrix_side(len(counts))
     figure, axes = panels(1, width=side, height=side * 0.94)
-    axis = axes[0]
+    draw_matrix(axes[0], counts, names)
+    return finished(figure, save), axes[0]
+
+
+def matrix_side(classes: int) -> float:
+    """Return the width of a matrix, in inches.
+
+    Args:
+        classes: How many there are.
+    """
+    return float(np.clip(1.8 + 0.55 * classes, 4.0, 12.0))
+
+
+def draw_matrix(axis: Axes, counts: NDArray[Any], names: Sequence[str]) -> None:
+    """Draw a confusion matrix, coloured by the share of its row.
+
+    Args:
+        axis: Where to.
+        counts: Images, a row for each true class.
+        names: The classes.
+    """
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
     if len(counts) <= SHOWN_CLASSES:
         _cells(axis, counts, share)
         slanted = max(map(len, names)) > 4
-        turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-        axis.set_xticks(range(len(names)), names, **turn)
+        slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(len(names)), names, **(slant if slanted else {}))
         axis.set_yticks(range(len(names)), names)
     accuracy = counts.diagonal().sum() / max(counts.sum(), 1)
     axis.set_title(
@@ -70,7 +90,6 @@ def confusion_matrix(
     axis.set_ylabel("true", color=MUTED)
     axis.tick_params(length=0, labelcolor=INK, labelsize=9)
     axis.spines[:].set_visible(False)
-    return finished(figure, save), axis
 
 
 def _cells(axis: Axes, counts: NDArray[Any], share: NDArray[Any]) -> None:

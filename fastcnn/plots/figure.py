@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#dfe4ea"
 WRONG = "#b3261e"
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4A4A4A")
+"""Okabe and Ito's: readers with any colour vision can tell them apart."""
+MARKERS = ("o", "s", "^", "D", "v")
+"""Beside them: 7 and 5 have no common factor, so that 35 pairs differ."""
 
 Save = str | os.PathLike[str] | None
 

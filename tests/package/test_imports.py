@@ -48,7 +48,7 @@ WITHOUT_MODELS = ("backends", "kernels", "graph", "data", "layers")
 
 MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
-LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google"}
+LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google", "sklearn"}
 # Those of our own that few programs need, and what comes with `statistics`.
 FOR_FEW = (
     "decimal",

@@ -15,6 +15,7 @@ from fastcnn.cli.resolve import dataset
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils.naming import printable
 
@@ -41,7 +42,7 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
     part = part.usable
     x, y = part.dataset, part.labels
     start = time.perf_counter()
-    outputs = models.probabilities(model, model.predict(x, batch_size=batch_size))
+    outputs = class_probabilities(model, model.predict(x, batch_size=batch_size))
     seconds = time.perf_counter() - start
     classes = outputs.shape[1]
     matrix = metrics.confusion_matrix(y, outputs, classes)

@@ -27,7 +27,7 @@ from fastcnn.utils.naming import printable
 FEW, MANY = 6, 1000
 """Images where --images says nothing, of methods that show each, and of those that compare."""
 
-OPTIONS = ("layer", "epsilon", "seed")
+OPTIONS = ("layer", "epsilon", "distance", "projection", "seed")
 """Options that a method's parameters of these names are given."""
 
 

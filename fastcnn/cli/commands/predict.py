@@ -22,6 +22,7 @@ from fastcnn.data.folder import file_list
 from fastcnn.data.images import parallel_decode
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.parallel_decode import Chunk
+from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages, system
 from fastcnn.utils.naming import printable
@@ -108,7 +109,7 @@ def _tell(chunk: Chunk, on_error: str | None) -> None:
 def _named(
     model: Sequential, paths: list[str], images: NDArray[Any], count: int
 ) -> list[dict[str, Any]]:
-    shares = models.probabilities(model, model.predict(images))
+    shares = class_probabilities(model, model.predict(images))
     names = model.class_names
     if names is None or len(names) != shares.shape[1]:
         names = [str(label) for label in range(shares.shape[1])]

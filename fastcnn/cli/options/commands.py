@@ -20,7 +20,7 @@ from fastcnn.cli.options.types import (
     share,
 )
 from fastcnn.data.images.decoder import RESIZE_MODES
-from fastcnn.explain.methods import METHODS
+from fastcnn.explain.methods import DISTANCES, METHODS, PROJECTIONS
 
 
 def add_options(name: str, command: argparse.ArgumentParser) -> None:
@@ -114,6 +114,8 @@ def _explain(command: argparse.ArgumentParser) -> None:
     add(
         "--epsilon", type=epsilon, metavar="E", help="how far an attack moves a pixel, of its range"
     )
+    add("--distance", choices=DISTANCES, help="of features (default: cosine)")
+    add("--projection", choices=PROJECTIONS, help="of an embedding (default: both)")
     add("--seed", type=seed, metavar="N", help="of what is random")
     decoding.add_options(command, "default: as in training, or ")
     decoding.add_on_error(command)

@@ -16,11 +16,11 @@ from fastcnn.callbacks.history import History
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.report import page
 from fastcnn.cli.report.facts import Facts
-from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import system
 from fastcnn.utils.naming import printable
@@ -46,7 +46,7 @@ def reported(
     values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
     part = part.usable
     x, y = part.dataset, part.labels
-    probabilities = models.probabilities(model, model.predict(x, batch_size=128))
+    probabilities = class_probabilities(model, model.predict(x, batch_size=128))
     predicted = probabilities.argmax(axis=1)
     matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
     epochs = columns(folder.history) if folder.history.exists() else {}

@@ -7,9 +7,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import fastcnn
 from fastcnn import applications, losses
 from fastcnn.cli.options.errors import UsageError
@@ -97,18 +94,6 @@ def _from_python(path: Path) -> Sequential:
             f"arguments that returns one. Found {type(model).__name__}."
         )
     return model
-
-
-def probabilities(model: Sequential, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The model's outputs as probabilities [n, classes]; a single output is the second class's."""
-    activation = ending(model.layers)
-    if outputs.shape[1] == 1:
-        second = outputs if activation == "sigmoid" else 0.5 * (1 + np.tanh(0.5 * outputs))
-        return np.hstack([1 - second, second])
-    if activation in ("softmax", "sigmoid"):
-        return outputs
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def class_count(model: Sequential) -> int:
