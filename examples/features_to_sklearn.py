@@ -3,9 +3,9 @@
 python examples/features_to_sklearn.py [FOLDER] [--model base.h5] [--layer features]
     [--out runs/features.png]
 
-Needs scikit-learn: pip install 'fastcnn[sklearn]'. Each picture becomes the numbers that a layer makes of
-it; on them learn a linear SVM and k nearest neighbours, and beside them on ten principal components
-and on bare pixels. Accuracies are of ten folds, with standard deviations.
+Needs scikit-learn: pip install 'fastcnn[sklearn]'. Each picture becomes the numbers that a layer
+makes of it; on them learn a linear SVM and k nearest neighbours, and beside them on ten principal
+components and on bare pixels. Accuracies are of ten folds, with standard deviations.
 """
 
 from __future__ import annotations

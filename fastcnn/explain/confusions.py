@@ -114,7 +114,7 @@ def confusions(
     most = arguments.whole("confusions", "images", images, least=1)
     plain, shown = inputs.pictures(model, x, "confusions")
     labels = inputs.image_labels(y, len(shown), "confusions")
-    classes = max(inputs.scores(model, "confusions"), 2)
+    classes = inputs.class_count(model, "confusions")
     shares = class_probabilities(model, plain.predict(shown, batch_size=BATCH))
     matrix = metrics.confusion_matrix(labels, shares, classes)
     wrong = surest_mistakes(labels, shares)

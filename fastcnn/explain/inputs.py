@@ -197,8 +197,8 @@ def label_names(model: Sequential, count: int) -> list[str]:
     Returns:
         A name for each.
     """
-    known = list(model.class_names or ())[:count]
-    return [*map(str, known), *(f"class {label}" for label in range(len(known), count))]
+    named = list(model.class_names or ())[:count]
+    return [*map(str, named), *(f"class {label}" for label in range(len(named), count))]
 
 
 def has_maps(layer: Layer) -> bool:

@@ -53,8 +53,8 @@ class Retrieval(Mosaic):
         shown = array[:SHOWN]
 
         def rows() -> Iterator[list[Cell]]:
-            found = gallery[shown.ravel()]
-            drawn = pixels.of_images(np.concatenate([queries[: len(shown)], found]))
+            nearest = gallery[shown.ravel()]
+            drawn = pixels.of_images(np.concatenate([queries[: len(shown)], nearest]))
             for row, positions in enumerate(shown):
                 first = len(shown) + row * len(positions)
                 neighbours = drawn[first : first + len(positions)]
@@ -78,10 +78,10 @@ class Retrieval(Mosaic):
     @property
     def mean_average_precision(self) -> float | None:
         """The mean of `average_precision`, over the queries whose label some image has."""
-        known = self.average_precision
-        if known is None or np.isnan(known).all():
+        each = self.average_precision
+        if each is None or np.isnan(each).all():
             return None
-        return float(np.nanmean(known))
+        return float(np.nanmean(each))
 
     def _title_with_figures(self, title: str) -> str:
         if self.right is None or self.mean_average_precision is None:
