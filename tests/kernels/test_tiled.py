@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from building import assert_close, build, images
 
 from fastcnn import layers as L
+from fastcnn.kernels.cpu.conv import direct
 from fastcnn.kernels.cpu.gemm import tiled
+from fastcnn.losses import SparseCategoricalCrossentropy
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,27 @@ def test_rows_by_rows_give_what_all_at_once_give(layer, monkeypatch):
         results.append(build(shape, [layer()], seed=2).predict(images(3, shape)))
     for received in results[:2]:
         assert_close(received, results[2], "sum", f"near {near}")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: L.Conv2D(96, 3, strategy="direct"),
+        lambda: L.Conv2D(96, 3, dilation_rate=2, strategy="direct"),
+    ],
+)
+def test_images_by_images_give_the_gradient_of_all_at_once(layer, monkeypatch):
+    monkeypatch.setattr(direct, "_sums_over_batch", lambda problem, pixels, images: pixels == 1)
+    shape, results = (6, 6, 96), []
+    x, y = images(7, shape), np.arange(7) % 3
+    for near in (1, 50_000, 1 << 60):  # one image, two or three, all
+        monkeypatch.setattr(direct, "IMAGES_NEAR", near)
+        layers = [layer(), L.GlobalAveragePooling2D(), L.Dense(3)]
+        model = build(shape, layers, seed=2)
+        model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+        results.append(model.engine().gradients(x, y, None)[1])
+    for received in results[:2]:
+        assert_close(received, results[2], "sum", "gradients")
 
 
 def test_large_rows_are_cut_and_small_ones_are_not():

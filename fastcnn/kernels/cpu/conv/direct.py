@@ -37,6 +37,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
 WORTH_PANELS = 56  # channels from which copies of dy's panels pay: four heights of a tile
 NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
+IMAGES_NEAR = 1 << 20  # the same of whole images, of which a part of a batch-wide sum reads a piece
 
 
 def pixels_at_once(problem: Problem) -> int:
@@ -287,6 +288,7 @@ def _sum_pixels(
     if over_batch:
         scope, parts = BATCH, max(1, min(16, taps_w * inner // 14))
         loops |= {"k2_is_images": 1, "a_k2": source.stride, "b_k2": dy.stride, "k1_pass": 0}
+        loops |= {"k2_pass": max(1, IMAGES_NEAR // (source.stride + dy.stride))}
         loops |= {"accumulate": 0, "split": SPLIT_INNER}
     if problem.groups == 1 and problem.dilation[1] == 1:
         rows = taps_w * inner

@@ -32,8 +32,9 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 # All strides are in bytes. Rows lie on two loops: a_outer and a_inner are from one row of A to the
 # next on the outer and on the inner one. `split` says which loop the parts of a batch-wide call
 # divide; with `k1_pass`, so many steps of the middle inner loop go through all tiles before the
-# next ones, so that what they read stays near; so do so many rows, `inner_near` or `outer_near`,
-# with all columns. `tile_table` is where the tiles of all sizes are.
+# next ones, so that what they read stays near, and with `k2_pass` of the outer one; so do so many
+# rows, `inner_near` or `outer_near`, with all columns. `tile_table` is where the tiles of all sizes
+# are.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
@@ -43,7 +44,7 @@ GRID = record(
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
     *("accumulate", "relu"),
     *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
-    *("k1_pass", "inner_near", "outer_near", "split", "parts", "tile_table"),
+    *("k2_pass", "k1_pass", "inner_near", "outer_near", "split", "parts", "tile_table"),
 )
 NEAR = 256 << 10  # bytes of A that are taken to stay in a core's cache meanwhile
 NO_SPLIT, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(4)
@@ -67,14 +68,19 @@ def tiles(pointer):
         grid.k1 = grid.count
     if grid.k2_is_images:
         grid.k2 = grid.count
-    a, b, steps, accumulate = grid.a, grid.b, grid.k1, grid.accumulate
+    a, b, accumulate = grid.a, grid.b, grid.accumulate
+    outer_steps, steps = grid.k2, grid.k1
+    outer_pass = grid.k2_pass if grid.k2_pass else outer_steps
     at_once = grid.k1_pass if grid.k1_pass else steps
-    for start in range(0, steps, at_once):
-        grid.k1 = min(at_once, steps - start)
-        grid.a, grid.b = a + start * grid.a_k1, b + start * grid.b_k1
-        grid.accumulate = 1 if start else accumulate
-        _sweep(grid, grid_address)
-    grid.k1, grid.accumulate = steps, accumulate
+    for outer in range(0, outer_steps, outer_pass):
+        grid.k2 = min(outer_pass, outer_steps - outer)
+        for start in range(0, steps, at_once):
+            grid.k1 = min(at_once, steps - start)
+            grid.a = a + outer * grid.a_k2 + start * grid.a_k1
+            grid.b = b + outer * grid.b_k2 + start * grid.b_k1
+            grid.accumulate = 1 if outer or start else accumulate
+            _sweep(grid, grid_address)
+    grid.k2, grid.k1, grid.accumulate = outer_steps, steps, accumulate
 
 
 @kernel_function
