@@ -79,7 +79,7 @@ def efficientnet_lite0(
     small = is_small("efficientnet_lite0", small_input, input_shape)
     features = _features(version, small, "relu6", gated=False)
     top = pooled_classifier(classes, last_activation(options), dropout)
-    return network("efficientnet_lite0", input_shape, features, top, options)
+    return network("efficientnet_lite0", input_shape, features, top, options, version)
 
 
 def _features(version: str, small: bool, activation: str, gated: bool) -> list[Layer]:

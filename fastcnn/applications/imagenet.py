@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,14 +196,13 @@ def fetch(file: PublishedFile, what: str) -> Path:
     import pooch
     from requests import RequestException
 
-    folder = data_directory()
+    folder = _folder()
     if folder is None:
         raise OSError(f"{what}: there is no folder for it. Set FASTCNN_DATA to one.")
-    folder = folder / "keras-applications"
+    path = local_copy(file)
+    if path is not None:
+        return path
     known_hash = None if file.md5 is None else f"md5:{file.md5}"
-    for path in _local_copies(file, folder):
-        if known_hash is None or pooch.file_hash(str(path), alg="md5") == file.md5:
-            return path
     pooch.get_logger().setLevel("WARNING")
     where = f"Put the file {file.name} from {file.address} at {folder / file.name}"
     try:
@@ -218,8 +216,22 @@ def fetch(file: PublishedFile, what: str) -> Path:
         ) from None
 
 
-def _local_copies(file: PublishedFile, folder: Path) -> Iterator[Path]:
-    """Yield where the file lies already: where it is put, and where Keras puts it."""
-    for path in (folder / file.name, Path("~/.keras/models").expanduser() / file.name):
-        if path.is_file():
-            yield path
+def local_copy(file: PublishedFile) -> Path | None:
+    """Return where a published file lies on this computer already; None where it does not.
+
+    Args:
+        file: Which.
+    """
+    import pooch
+
+    folders = (_folder(), Path("~/.keras/models").expanduser())  # ours, and Keras's
+    for path in (folder / file.name for folder in folders if folder is not None):
+        if path.is_file() and file.md5 in (None, pooch.file_hash(str(path), alg="md5")):
+            return path
+    return None
+
+
+def _folder() -> Path | None:
+    """The folder for published files; None where the user has none."""
+    folder = data_directory()
+    return None if folder is None else folder / "keras-applications"

@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from fastcnn.applications import imagenet
-from fastcnn.data.augment.preprocessing import ImageNetScaling
+from fastcnn.applications import imagenet, pretrained
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, Rescaling
 from fastcnn.layers.window_arguments import WindowTooLarge
@@ -75,28 +74,17 @@ def network(
         ) from error
     weights = options.get("weights")
     if weights == IMAGENET:
-        _load_published(name, model, version, options)
+        _load_pretrained(name, model, version, options)
     elif weights is not None:
         model.load_weights(weights)
     return model
 
 
-def _load_published(
+def _load_pretrained(
     name: str, model: Sequential, version: str | None, options: NetworkOptions
 ) -> None:
-    """Give a network the weights that Keras publishes, and the preprocessing that they expect."""
-    published = imagenet.WEIGHTS.get(name)
-    if published is None:
-        names = ", ".join(imagenet.WEIGHTS)
-        raise ValueError(
-            f"{name}: nobody publishes such weights that fastcnn reads. weights='imagenet' is for "
-            f"{names}; for others pass the path of a file."
-        )
-    if published.version != version:
-        raise ValueError(
-            f"{name}: the weights that Keras publishes are those of version={published.version!r}. "
-            f"Received version={version!r}."
-        )
+    """Give a network ImageNet's weights; ValueError where they do not go with its options."""
+    weights = pretrained.of_version(name, version)
     if options.get("rescale", False):
         raise ValueError(
             f"{name}: weights='imagenet' sets the preprocessing of images of pixels from 0 to 255 "
@@ -108,10 +96,7 @@ def _load_published(
             f"{name}: weights='imagenet' tells {imagenet.CLASSES:,} classes apart. Received "
             f"classes={model.output_shape[-1]}. Pass include_top=False for layers of your own."
         )
-    file = published.whole if whole else published.features
-    model.load_weights(imagenet.fetch(file, f"{name}: its weights"))
-    if not model.preprocessing:
-        model.preprocessing = [ImageNetScaling(published.mode)]
+    pretrained.load(name, model, weights, whole)
 
 
 def _check(name: str, options: NetworkOptions) -> None:

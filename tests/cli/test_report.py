@@ -115,7 +115,7 @@ def test_presets_differ_in_what_they_cost(place):
     from fastcnn.cli.resolve import preset
 
     chosen = [preset.completed({"data": "photos"}, name) for name in ("fast", "good", "best")]
-    assert [one["image_size"][0] for one in chosen] == [56, 56, 56]  # the pictures are no larger
+    assert [one["image_size"][0] for one in chosen] == [48, 48, 48]  # the pictures are no larger
     assert chosen[0]["epochs"] == preset.MOST_EPOCHS
     assert preset.completed({"data": "photos", "model": "lenet5"}, None) == {
         "data": "photos",

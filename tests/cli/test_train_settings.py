@@ -148,3 +148,17 @@ def test_a_falling_rate_is_not_resumed_beyond_its_end(place, capsys):
     train(capsys, "--epochs", 2, "--schedule", "cosine")
     err = train(capsys, "--resume", "--epochs", 5, code=2)
     assert "falls to 0 in epoch 2" in err or "training's own" in err
+
+
+def test_a_resumed_training_goes_on_waiting(place, capsys):
+    """Patience and the plateau's count are those of one training, as are rates and stops."""
+    words = ("--schedule", "plateau", "--patience", 7, "--optimizer", "sgd", "--lr", 30)
+    whole = train(capsys, *words, "--epochs", 40)
+    train(capsys, *words, "--epochs", 6, "--out", "parts")
+    for epochs in (8, 40):
+        assert main(["train", "--out", "parts", "--resume", "--epochs", str(epochs)]) == 0
+        said = capsys.readouterr().err
+    assert "stopped early" in said and whole["epochs"] > 10
+    rows = (place / "runs/train/history.csv").read_text()
+    assert len({row.split(",")[-1] for row in rows.splitlines()}) > 2  # rates
+    assert (place / "parts/history.csv").read_text() == rows

@@ -15,8 +15,9 @@ from test_keras_legacy import layers_of, write_legacy
 
 import fastcnn
 from fastcnn import applications
-from fastcnn.applications import imagenet
+from fastcnn.applications import imagenet, pretrained
 from fastcnn.applications.imagenet import PublishedFile, PublishedWeights
+from fastcnn.applications.pretrained import AtHand
 from fastcnn.data import ImageNetScaling
 from fastcnn.layers import Normalization
 from fastcnn.saving import keras_layout
@@ -89,6 +90,14 @@ def test_published_weights_come_with_their_preprocessing(published):
         classes=1000, weights="imagenet", preprocessing=[ImageNetScaling("tf")]
     )
     assert len(own.preprocessing) == 1
+
+
+def test_weights_without_the_top_are_at_hand_or_not(published, tmp_path):
+    path = tmp_path / "keras-applications" / "features.h5"
+    assert pretrained.at_hand("lenet5") == AtHand("lenet5", f"in '{path}'")
+    path.write_bytes(path.read_bytes()[:-1])  # not what was published
+    assert pretrained.at_hand("lenet5") is None
+    assert pretrained.at_hand("lenet1") is None  # whose weights nobody publishes
 
 
 def test_a_saved_model_keeps_its_preprocessing(published, tmp_path):

@@ -18,12 +18,14 @@ from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.report import outcome
-from fastcnn.cli.resolve import class_weight, dataset, preset, run_folder, transfer
+from fastcnn.cli.resolve import class_weight, dataset, preset, pretrained, run_folder, transfer
 from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.checkpoints import LastEpoch, Recall
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.data.augment.mixing import Mixing
+from fastcnn.data.augment.preprocessing import ImageNetScaling
 from fastcnn.data.folder.duplicates import shared_files
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.models.sequential import Sequential
@@ -142,6 +144,8 @@ def _continued(folder: RunFolder, epochs: int) -> Sequential:
 def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> ImageSet:
     """The images to train on, those of files made as the model takes them where it is there."""
     base = None if model is None else functools.partial(models.decoder, model)
+    if pretrained.is_wanted(wanted) and model is None:
+        base = functools.partial(pretrained.decoder, wanted.model)
     reading = Reading.of(wanted, threads)
     if wanted.validation_data is None:
         return dataset.opened(wanted.data, reading, base, wanted.validation, wanted.seed)
@@ -158,12 +162,13 @@ def _of_file(wanted: Settings) -> Sequential | None:
 
 
 def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequential:
+    if pretrained.is_wanted(wanted):
+        return pretrained.network(wanted, images, shape)
+    options: dict[str, Any] = {"rescale": images.raw}
+    if pretrained.scales_as_pytorch(wanted, images, shape):
+        options = {"preprocessing": [ImageNetScaling("torch")]}
     return models.named(
-        wanted.model,
-        input_shape=shape,
-        classes=images.classes,
-        rescale=images.raw,
-        seed=wanted.seed,
+        wanted.model, input_shape=shape, classes=images.classes, seed=wanted.seed, **options
     )
 
 
@@ -209,13 +214,14 @@ def _callbacks(
         save_best_only=validates,
         initial_value_threshold=_best_so_far(folder.history) if resume else None,
     )
-    last = callbacks.ModelCheckpoint(folder.last)
-    listed = [best, last, callbacks.CSVLogger(folder.history, append=resume)]
+    counting: list[callbacks.Callback] = []
     if wanted.schedule == "plateau":
-        listed.append(callbacks.ReduceLROnPlateau(factor=1 / 3, patience=PLATEAU, verbose=1))
+        counting.append(callbacks.ReduceLROnPlateau(factor=1 / 3, patience=PLATEAU, verbose=1))
     if wanted.patience:
-        listed.append(callbacks.EarlyStopping(patience=wanted.patience, verbose=1))
-    return listed
+        counting.append(callbacks.EarlyStopping(patience=wanted.patience, verbose=1))
+    recall = [Recall(folder.history, counting, wanted.validation_freq)] if resume else []
+    log = callbacks.CSVLogger(folder.history, append=resume)
+    return [best, *counting, *recall, LastEpoch(folder.last), log]
 
 
 def _best_so_far(history: Path) -> float | None:

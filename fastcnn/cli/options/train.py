@@ -58,15 +58,18 @@ def _add_model_and_data(command: argparse.ArgumentParser) -> None:
     add("--data", help=f"{DATA_HELP} (default: sample)")
     add(
         "--init",
-        metavar="FILE",
-        help="weights to begin with, of layers that fit: of `save`, `save_weights` or Keras",
+        metavar="WEIGHTS",
+        help="weights to begin with: a file, of which the layers that fit are taken (of `save`, "
+        "`save_weights`, Keras or PyTorch), 'imagenet', fetched where they are not at hand, or "
+        "'none' (default: none; what a preset finds at hand)",
     )
     add(
         "--freeze",
         nargs="?",
         const="",
         metavar="LAYER",
-        help="keep the weights of all layers up to this one (default: all below the last ones)",
+        help="keep the weights of all layers up to this one, by default all below the last ones; "
+        "'none' keeps none, where a preset would",
     )
 
 

@@ -85,7 +85,8 @@ def resumed(path: Path, changes: dict[str, Any]) -> Settings:
     if settings.schedule in ENDING and epochs != settings.epochs:
         raise UsageError(
             f"--resume: the learning rate of the training falls to 0 in epoch {settings.epochs}, "
-            f"and cannot go on to {epochs}. Leave --epochs out."
+            f"and cannot go on to {epochs}. Leave --epochs out, or begin anew with its weights: "
+            f"--model {path.parent / 'model.h5'}."
         )
     for name, value in changes.items():
         if name == "epochs":

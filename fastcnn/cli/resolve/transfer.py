@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastcnn.applications.network import IMAGENET
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.cli.resolve.pretrained import NONE
+from fastcnn.interop.pytorch.weights import load_torch_weights
 from fastcnn.models.sequential import Sequential
 from fastcnn.saving import endings
 from fastcnn.utils import messages
@@ -19,14 +22,14 @@ MOST_NAMES = 5
 def prepared(model: Sequential, images: ImageSet, wanted: Settings) -> ImageSet:
     """Make a model ready to learn the classes of images; return these as the model counts them.
 
-    A saved model that does not know them gets a new head, weights come from the file of --init, and
-    the layers of --freeze are frozen; each is said.
+    A saved model that does not know them gets a new head, weights come from the file of --init
+    (ImageNet's are there already), and the layers of --freeze are frozen; each is said.
     """
     model.epoch = 0
     images = _with_head(model, images, wanted)
-    if wanted.init is not None:
+    if wanted.init not in (None, IMAGENET, NONE):
         _begin_with(model, models.existing("--init", Path(wanted.init)))
-    if wanted.freeze is not None:
+    if wanted.freeze not in (None, NONE):
         _freeze(model, wanted.freeze)
     return images
 
@@ -64,9 +67,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _begin_with(model: Sequential, path: Path) -> None:
-    report = model.load_weights(path, skip_mismatch=True)
-    left_out = f" Left out: {_listed(list(report.skipped))}." if report.skipped else ""
-    messages.say(f"Note: {len(report.loaded)} layers begin with the weights of '{path}'.{left_out}")
+    if endings.has(path, endings.PYTORCH):
+        pairing = load_torch_weights(model, path, skip_mismatch=True, verbose=False)
+        loaded, skipped = len(pairing.modules), list(pairing.skipped)
+    else:
+        report = model.load_weights(path, skip_mismatch=True)
+        loaded, skipped = len(report.loaded), list(report.skipped)
+    left_out = f" Left out: {_listed(skipped)}." if skipped else ""
+    messages.say(f"Note: {loaded} layers begin with the weights of '{path}'.{left_out}")
 
 
 def _freeze(model: Sequential, until: str) -> None:
