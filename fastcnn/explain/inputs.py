@@ -11,8 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastcnn.layers.base import Layer
 from fastcnn.models import lookup
 from fastcnn.models.head import scores_place
+from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
-from fastcnn.training import data_adapter, epoch_iterator, input_checks, target_checks
+from fastcnn.training import (
+    data_adapter,
+    epoch_iterator,
+    input_checks,
+    target_checks,
+)
 
 Images: TypeAlias = NDArray[np.float32]
 """float32 [n, *input_shape]."""
@@ -73,12 +79,25 @@ def pictures(model: Sequential, x: object, method: str) -> tuple[Sequential, Ima
     Raises:
         ValueError: The images do not fit the model, or are no pictures but vectors.
     """
+    check_pictures(model, method)
+    return prepared(model, x, method)
+
+
+def check_pictures(model: Sequential, method: str) -> None:
+    """Refuse a model whose inputs cannot be shown.
+
+    Args:
+        model: The model.
+        method: Who asks, for errors.
+
+    Raises:
+        ValueError: Its inputs are no pictures but vectors.
+    """
     if len(model.input_shape) != 3:
         raise ValueError(
             f"{method}: expected a model of images, (height, width, channels). Received one whose "
             f"inputs have shape {model.input_shape}."
         )
-    return prepared(model, x, method)
 
 
 def classes(model: Sequential, x: Images, target: Classes, method: str) -> NDArray[np.int64]:
@@ -126,6 +145,22 @@ def predicted(model: Sequential, x: Images) -> NDArray[np.int64]:
     if target_checks.is_binary(model):
         return (outputs[:, 0] > _threshold(model)).astype(np.int64)
     return outputs.argmax(axis=1)
+
+
+def chances(model: Sequential, x: Images) -> Images:
+    """Return how sure a model is of each class.
+
+    Args:
+        model: A model with one score a class, or with one score for two classes.
+        x: Images.
+
+    Returns:
+        Numbers from 0 to 1, a fresh array.
+
+    Shape:
+        x [n, H, W, C] -> float32 [n, classes].
+    """
+    return class_probabilities(model, model.predict(x, batch_size=BATCH))
 
 
 def class_outputs(model: Sequential, x: Images, labels: NDArray[np.int64]) -> Images:

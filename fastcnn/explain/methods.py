@@ -21,6 +21,9 @@ METHODS = (
     "fgsm",
     "pgd",
     "robustness",
+    "fooling-images",
+    "evolved-images",
+    "linear-weakness",
 )
 
 PROJECTIONS = ("pca", "tsne")
