@@ -41,6 +41,7 @@ PROBLEMS = {
     "1x1": Problem(6, 6, 33, 16, (1, 1)),
     "1x1 by panels": Problem(12, 11, 60, 40, (1, 1)),
     "1x1 by panels of all images": Problem(2, 2, 64, 136, (1, 1)),
+    "1x1 stride 2, copied together": Problem(12, 11, 60, 40, (1, 1), (2, 2), ((1, 0), (0, 1))),
     "7x7, larger than the image": Problem(4, 3, 5, 6, (7, 7), padding=((3, 3), (3, 3))),
     "11x11": Problem(16, 13, 3, 8, (11, 11), padding=((5, 5), (5, 5))),
 }

@@ -23,12 +23,14 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
+from fastcnn.kernels.cpu.conv.im2col_columns import columns_of
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
 from fastcnn.kernels.cpu.gemm.panels import multiply
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
@@ -203,6 +205,9 @@ def conv2d_direct_dw(
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)
         return
+    if _skips_pixels(problem):
+        # The pixels that it looks at are copied together: all are pages apart in a wide image.
+        x, problem = columns_of(calls, problem, x).region, _without_skips(problem)
     pixels = pixels_at_once(problem)
     if _sums_over_batch(problem, pixels, calls.images):
         source = padded_source(calls, problem, x)
@@ -212,6 +217,23 @@ def conv2d_direct_dw(
     source = padded_source(calls, problem, x)
     _sum_pixels(calls, problem, pixels, source, dy, partial)
     fold_kernel_gradient(calls, problem, partial, gradient, pixels)
+
+
+def _skips_pixels(problem: Problem) -> bool:
+    """Say whether a 1x1 convolution with strides would be a product worth copies of its panels."""
+    strided = problem.strides != (1, 1) == problem.kernel
+    return strided and problem.groups == 1 and problem.channels >= WORTH_PANELS
+
+
+def _without_skips(problem: Problem) -> Problem:
+    """Return the convolution of the pixels alone that a 1x1 convolution looks at."""
+    return replace(
+        problem,
+        height=problem.out_height,
+        width=problem.out_width,
+        strides=(1, 1),
+        padding=((0, 0), (0, 0)),
+    )
 
 
 def _sums_over_batch(problem: Problem, pixels: int, images: int) -> bool:
