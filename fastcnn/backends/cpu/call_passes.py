@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fastcnn.kernels.call import Call, Region
+from fastcnn.kernels.cpu.conv.depthwise_kernels import depthwise_sums
+from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.layout import pad_image
 from fastcnn.kernels.cpu.nn.activation import affine
+from fastcnn.kernels.cpu.nn.activation_functions import relu6
+from fastcnn.kernels.cpu.simd.vector_unit import RELU6
+
+# Kernels that can clip what they write, and where that is; of `tiles` only those that store a sum
+# when it is complete.
+CLIPS = {tiles: "c", depthwise_sums: "y"}
+IN_PARTS = ("relu", "accumulate", "k1_pass")
+
+Merged = dict[Call, Call | None]
+
+
+class _Uses:
+    """Who reads and who writes each region, in the order of the calls."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.readers: dict[Region, list[Call]] = defaultdict(list)
+        self.writers: dict[Region, list[Call]] = defaultdict(list)
+        for call in calls:
+            for region in call.reads:
+                self.readers[region].append(call)
+            for region in call.written:
+                self.writers[region].append(call)
 
 
 def pad_scaled(calls: list[Call]) -> list[Call]:
     """Let each padded copy do the scale-and-shift that only it reads."""
-    readers: dict[Region, list[Call]] = {}
-    writers: dict[Region, list[Call]] = {}
-    for call in calls:
-        for region in call.reads:
-            readers.setdefault(region, []).append(call)
-        for region in call.written:
-            writers.setdefault(region, []).append(call)
-    merged: dict[Call, Call | None] = {}
+    uses = _Uses(calls)
+    merged: Merged = {}
     for call in calls:
         source = call.places["x"].region if call.kernel is pad_image else None
-        if source is None or source.kept or len(readers[source]) > 1:
+        if source is None or source.kept or len(uses.readers[source]) > 1:
             continue
-        makers = [writer for writer in writers.get(source, []) if writer.kernel is affine]
-        if len(makers) != 1 or len(writers[source]) > 1 or "residual" in makers[0].places:
+        makers = [writer for writer in uses.writers[source] if writer.kernel is affine]
+        if len(makers) != 1 or len(uses.writers[source]) > 1 or "residual" in makers[0].places:
             continue
         maker = makers[0]
         places = {name: maker.places[name] for name in ("x", "scale", "offset")}
@@ -33,4 +53,35 @@ def pad_scaled(calls: list[Call]) -> list[Call]:
             call, places={**call.places, **places}, values={**call.values, **values}
         )
         merged[maker] = None
+    return _with(calls, merged)
+
+
+def clip_sums(calls: list[Call]) -> list[Call]:
+    """Let each product and depthwise convolution do the ReLU6 that alone reads what it writes."""
+    uses = _Uses(calls)
+    merged: Merged = {}
+    for call in calls:
+        if call.kernel is not relu6:
+            continue
+        source, y = call.places["x"].region, call.places["y"].region
+        makers = [writer for writer in uses.writers[source] if writer is not call]
+        # Where it works in place, others read the region after it.
+        readers = uses.readers[source][: 1 if y is source else None]
+        if source.kept or len(makers) != 1 or readers != [call]:
+            continue
+        maker = makers[0]
+        others = [writer for writer in uses.writers[y] if writer not in (maker, call)]
+        if others or maker.kernel not in CLIPS or any(map(maker.values.get, IN_PARTS)):
+            continue
+        name = CLIPS[maker.kernel]
+        place = replace(maker.places[name], region=y)
+        merged[maker] = replace(
+            maker, places={**maker.places, name: place}, values={**maker.values, "relu": RELU6}
+        )
+        merged[call] = None
+    return _with(calls, merged)
+
+
+def _with(calls: Sequence[Call], merged: Merged) -> list[Call]:
+    """Return the calls with others in their places, or none."""
     return [new for call in calls if (new := merged.get(call, call)) is not None]

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends.cpu import executor
-from fastcnn.backends.cpu.call_passes import pad_scaled
+from fastcnn.backends.cpu.call_passes import clip_sums, pad_scaled
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.row_bands import share_image
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
@@ -68,7 +68,7 @@ class Executable:
         batch_memory: Callable[[int], np.ndarray] | None = None,
     ):
         self.capacity = capacity
-        calls = pad_scaled(calls)
+        calls = clip_sums(pad_scaled(calls))
         alone = capacity == 1 and spans is None
         phases = schedule(share_image(calls) if alone else calls)
         self.block = BLOCK

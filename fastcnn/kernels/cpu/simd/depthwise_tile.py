@@ -20,13 +20,13 @@ from numba.extending import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.register_tile import field_offsets
 from fastcnn.kernels.cpu.simd.vector_unit import (
-    FLOAT,
     INT32,
     INT64,
     LANES,
     POINTER,
     VECTOR,
     VECTOR_BYTES,
+    rectified,
     splat_lanes,
 )
 
@@ -150,9 +150,7 @@ def _emit_sums(function: ir.Function, size: tuple[int, int], offsets: dict[str, 
     x_tap, x_row, w_tap, w_row = (code.field(n) for n in ("x_tap", "x_row", "w_tap", "w_row"))
     bias, zeros = code.field("bias"), _filled(builder, 0.0)
     biased = builder.icmp_signed("!=", bias, INT64(0))
-    relu = builder.icmp_signed("!=", code.field("relu"), INT64(0))
-    floor = builder.select(relu, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
-    floors = splat_lanes(builder, floor, VECTOR)
+    relu = code.field("relu")
 
     def tap(values: Values) -> Values:
         at, w_at, *sums = values
@@ -190,8 +188,8 @@ def _emit_sums(function: ir.Function, size: tuple[int, int], offsets: dict[str, 
         code.prefetch(builder.add(to, code.field("y_row")), y_step, pixels, 1)
         start = code.load(builder.select(biased, builder.add(bias, offset), zeros))
         _, _, *sums = code.loop(rows, [x_at, w_at, *[start] * pixels], row)
-        for value in sums:
-            code.store(builder.select(builder.fcmp_ordered("<", value, floors), floors, value), to)
+        for value in rectified(builder, relu, sums):
+            code.store(value, to)
             to = code.step(to, y_step)
 
     code.vectors(first, vectors, weight, tile_of_vector)

@@ -29,6 +29,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     REGISTERS,
     VECTOR,
     VECTOR_BYTES,
+    rectified,
     splat_lanes,
 )
 
@@ -285,15 +286,9 @@ class _Tile:
         return result
 
     def _store_sums(self, sums: Values, c_rows: Values) -> None:
-        """Emit the tile's end: ReLU where asked (a NaN stays one), then the stores."""
+        """Emit the tile's end: ReLU or ReLU6 where asked, then the stores."""
         builder, width = self._builder, self.width
-        flag = builder.icmp_signed("!=", self.field("relu"), INT64(0))
-        floor = builder.select(flag, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
-        floors = splat_lanes(builder, floor, VECTOR)
-        sums = [
-            builder.select(builder.fcmp_ordered("<", value, floors), floors, value)
-            for value in sums
-        ]
+        sums = rectified(builder, self.field("relu"), sums)
         last = VECTOR_BYTES * (width - 1)
         for index, value in enumerate(sums):
             row, v = divmod(index, width)

@@ -38,6 +38,29 @@ VECTOR = ir.VectorType(FLOAT, LANES)
 MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
+RELU, RELU6 = 1, 2  # what a record's `relu` may ask for, if it is not 0
+
+
+def rectified(builder: ir.IRBuilder, relu: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+    """Emit ReLU or ReLU6 where `relu` asks for it; a NaN stays one."""
+    asked = builder.icmp_signed("!=", relu, INT64(0))
+    floor = builder.select(asked, ir.Constant(FLOAT, 0.0), ir.Constant(FLOAT, float("-inf")))
+    floors = splat_lanes(builder, floor, VECTOR)
+    sums = [builder.select(builder.fcmp_ordered("<", v, floors), floors, v) for v in sums]
+    before = builder.block
+    with builder.if_then(builder.icmp_signed("==", relu, INT64(RELU6)), likely=False):
+        most = ir.Constant(VECTOR, [6.0] * LANES)
+        clipped = [builder.select(builder.fcmp_ordered(">", v, most), most, v) for v in sums]
+        inside = builder.block
+    results = []
+    for value, other in zip(sums, clipped, strict=True):
+        result = builder.phi(VECTOR)
+        result.add_incoming(value, before)
+        result.add_incoming(other, inside)
+        results.append(result)
+    return results
+
+
 def splat_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
     """Emit a vector with the same number in all lanes."""
     empty = ir.Constant(vector, ir.Undefined)
