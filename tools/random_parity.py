@@ -38,19 +38,28 @@ def answer(folder: Path) -> None:
     with np.load(folder / "batch.npz") as file:
         x, y = torch.tensor(file["x"], dtype=torch.float64), torch.tensor(file["y"])
     y = y.long() if about["loss"] == "SparseCategoricalCrossentropy" else y.double()
-    loss = network.loss(x, y, about["loss"], about["settings"])
+    what = about["loss"], about["settings"]
+    loss = network.loss(x, y, *what)
     answers: dict[str, Any] = {"loss": loss.item()}
-    if network.weights:
-        loss.backward()
-    for path, weights in network.weights.items():
-        gradient = torch.zeros_like(weights) if weights.grad is None else weights.grad
-        answers[f"gradient of {path}"] = gradient.numpy()
+    for path, gradient in zip(
+        network.weights, gradients(loss, list(network.weights.values())), strict=True
+    ):
+        answers[f"gradient of {path}"] = gradient
     network.training = False
     x.requires_grad_()
-    loss = network.loss(x, y, about["loss"], about["settings"])
-    (gradient,) = torch.autograd.grad(loss, x)
-    answers["gradient of the images"] = len(x) * gradient.numpy()  # of each one's own loss
+    (gradient,) = gradients(network.loss(x, y, *what), [x])
+    answers["gradient of the images"] = len(x) * gradient  # of each one's own loss
     np.savez(folder / "answers.npz", **answers)
+
+
+def gradients(loss: Any, values: list[Any]) -> list[np.ndarray]:
+    """Return a loss's gradients; zeros where it depends on nothing."""
+    import torch
+
+    if not values or not loss.requires_grad:
+        return [np.zeros(value.shape) for value in values]
+    options = {"allow_unused": True, "materialize_grads": True}
+    return [each.numpy() for each in torch.autograd.grad(loss, values, **options)]
 
 
 # ---- fastcnn's process ----
@@ -87,10 +96,10 @@ def ask(number: int, folder: Path) -> dict[str, Any] | None:
     folder.mkdir()
     write_model(folder, model, loss=type(net.loss).__name__, settings=net.loss.get_config())
     np.savez(folder / "batch.npz", x=x, y=y)
-    value, gradients = model.gradients(x, y)
+    value, of_weights = model.gradients(x, y)
     return {
         "loss": value,
-        **{f"gradient of {path}": gradient for path, gradient in gradients.items()},
+        **{f"gradient of {path}": gradient for path, gradient in of_weights.items()},
         "gradient of the images": model.input_gradient(x, y=y),
     }
 
