@@ -3,8 +3,10 @@
 """
 
 from fastcnn.explain.attacks import fgsm, pgd
+from fastcnn.explain.boundary_recorder import BoundaryEpochs, BoundaryRecorder
 from fastcnn.explain.class_image import class_image
 from fastcnn.explain.confusions import confusions
+from fastcnn.explain.decision_boundary import decision_boundary
 from fastcnn.explain.embedding import embedding
 from fastcnn.explain.evolved_images import evolved_images
 from fastcnn.explain.feature_maps import feature_maps, film_strip
@@ -25,9 +27,12 @@ from fastcnn.explain.smooth_grad import smooth_grad
 from fastcnn.explain.top_patches import top_patches
 
 __all__ = [
+    "BoundaryEpochs",
+    "BoundaryRecorder",
     "Result",
     "class_image",
     "confusions",
+    "decision_boundary",
     "deconvnet",
     "embedding",
     "evolved_images",

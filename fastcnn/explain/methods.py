@@ -18,6 +18,7 @@ METHODS = (
     "embedding",
     "retrieval",
     "confusions",
+    "decision-boundary",
     "fgsm",
     "pgd",
     "robustness",

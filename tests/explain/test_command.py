@@ -32,12 +32,26 @@ def explained(place, method, *options):
     return main([str(word) for word in (*words, "--out", place / f"{method}.png", *options)])
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "linear-weakness"])
+OF_OTHER_MODELS = ("linear-weakness", "decision-boundary")
+"""Methods that need a linear model, and one of points."""
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_OTHER_MODELS])
 def test_every_method_leaves_a_picture(place, method, capsys):
     assert explained(place, method, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["method"] == method
     assert (place / f"{method}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_boundary_is_drawn_of_a_model_and_a_file_of_points(tmp_path, capsys):
+    fastcnn.Sequential([L.Dense(2, activation="softmax")], (2,)).save(tmp_path / "model.h5")
+    np.savez(tmp_path / "data.npz", x_test=np.eye(2, dtype=np.float32), y_test=[0, 1])
+    assert explained(tmp_path, "decision-boundary") == 0
+    assert (tmp_path / "decision-boundary.png").read_bytes().startswith(b"\x89PNG")
+    np.savez(tmp_path / "data.npz", x=np.eye(2))
+    assert explained(tmp_path, "decision-boundary") == 2
+    assert "must hold points and their labels" in capsys.readouterr().err
 
 
 def test_classes_are_given_by_name_or_number(place, capsys):

@@ -55,6 +55,8 @@ def _arguments(
     for name in chosen:
         if name not in takes:
             raise UsageError(f"{args.method} takes no --{name}.")
+    if "points" in takes:
+        return {**chosen, **dict(zip(("points", "labels"), dataset.points(args.data), strict=True))}
     if "x" not in takes:
         return chosen
     if "y" in takes and model.loss is None:

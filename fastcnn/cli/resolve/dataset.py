@@ -69,6 +69,22 @@ def is_picture_folder(text: str) -> bool:
     return text not in NAMED and Path(text).is_dir() and not has_published_files(Path(text))
 
 
+def points(text: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Points in the plane and their labels: x_test and y_test of an .npz file, else x_train and
+    y_train; UsageError where it has none."""
+    try:
+        arrays = data.read_npz(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{text}' must be an .npz file of points: {error}") from error
+    for part in ("test", "train"):
+        if f"x_{part}" in arrays and f"y_{part}" in arrays:
+            return arrays[f"x_{part}"], arrays[f"y_{part}"]
+    raise UsageError(
+        f"'{text}' must hold points and their labels, x_test [n, 2] and y_test [n]. It holds "
+        f"{', '.join(arrays) or 'nothing'}."
+    )
+
+
 def _is_packed(path: Path) -> bool:
     """Whether a file is a packed set, and not one of arrays; UsageError for other HDF5 files."""
     if not _is(path, SIGNATURE, PACKED):
