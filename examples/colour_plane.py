@@ -18,10 +18,9 @@ from desert_or_beach import draw_folder
 from matplotlib import pyplot
 
 import fastcnn
-from fastcnn import data
-from fastcnn.layers import Dense
+from fastcnn import data, explain
+from fastcnn.layers import Dense, Rescaling
 
-COLOURS = ("#c2702f", "#2f6fb2", "#3f7d3f", "#7b4fa3")
 NETWORKS = {"linear": [], "two hidden layers of 32": [32, 32]}
 
 
@@ -34,21 +33,23 @@ def main() -> None:
         draw_folder(Path(drawn), 0 if args.folder else 150)
         images = data.from_folder(args.folder or drawn, (64, 64), on_error="skip")
     print(images.report)
-    points = most_frequent(images.x)
-    x, y, held = points / 32 - 1, images.labels, np.arange(len(points)) % 3 == 0
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
+    x, y = most_frequent(images.x), images.labels
+    held = np.arange(len(x)) % 3 == 0
+    spread = np.random.default_rng(0).uniform(-0.7, 0.7, x.shape)  # many fall on one point
+    figure, panels = pyplot.subplots(1, 2, figsize=(10, 5.4), layout="constrained", sharey=True)
     for axes, (name, hidden) in zip(panels, NETWORKS.items(), strict=True):
-        layers = [Dense(units, activation="relu") for units in hidden]
+        layers = [Rescaling(1 / 32, -1), *(Dense(units, activation="relu") for units in hidden)]
         layers.append(Dense(len(images.class_names), activation="softmax"))
         model = fastcnn.Sequential(layers, input_shape=(2,), seed=0)
+        model.class_names = images.class_names
         model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
         model.fit(x[~held], y[~held], epochs=300, verbose=0)
         _, accuracy = model.evaluate(x[held], y[held])
-        draw(axes, model, points, y, images.class_names)
-        axes.set_title(f"{name}: {100 * accuracy:.0f} % of the held-out third")
+        explain.decision_boundary(model, x + spread, y).plot(axes)
+        axes.set_xlabel("most frequent colour")
+        axes.set_title(f"{name}: {100 * accuracy:.0f} % of the held-out third", loc="left")
         print(f"{name}: {100 * accuracy:.1f} % right")
     panels[0].set_ylabel("second most frequent colour")
-    panels[0].legend(loc="upper left")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=110)
     print(args.out)
@@ -60,19 +61,6 @@ def most_frequent(images: np.ndarray) -> np.ndarray:
     numbers = (levels @ np.array([16, 4, 1], np.uint8)).reshape(len(images), -1)
     counts = np.stack([np.bincount(picture, minlength=64) for picture in numbers])
     return np.argsort(-counts, axis=1, kind="stable")[:, :2].astype(np.float32)
-
-
-def draw(axes, model, points, y, names) -> None:
-    """The plane, coloured by what the model answers, and the pictures in it."""
-    across, up = np.meshgrid(np.linspace(-2, 65, 200), np.linspace(-2, 65, 200))
-    plane = np.stack([across, up], axis=-1).reshape(-1, 2).astype(np.float32)
-    answers = model.predict(plane / 32 - 1, batch_size=4096).argmax(axis=1).reshape(across.shape)
-    axes.contourf(across, up, answers, np.arange(len(names) + 1) - 0.5, colors=COLOURS, alpha=0.25)
-    spread = np.random.default_rng(0).uniform(-0.7, 0.7, points.shape)  # many fall on one point
-    for label, marker in zip(range(len(names)), "osD^", strict=False):
-        own = (points + spread)[y == label]
-        axes.scatter(*own.T, s=14, c=COLOURS[label], marker=marker, label=names[label])
-    axes.set_xlabel("most frequent colour")
 
 
 if __name__ == "__main__":

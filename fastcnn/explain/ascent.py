@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BLUR_EVERY = 4
+"""Steps, as in Yosinski et al., 2015."""
+
 Gradient = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -19,6 +22,7 @@ def descend(
     rate: float,
     smooth: float,
     decay: float = 0.0,
+    blur: float = 0.0,
 ) -> NDArray[np.float32]:
     """Return images after so many steps of Adam.
 
@@ -30,6 +34,7 @@ def descend(
         rate: The length of a step, as a part of the range.
         smooth: The weight of total variation beside the gradient.
         decay: The weight of the distance to grey (L2).
+        blur: How far images become their blurred ones in every fourth step, from 0 to 1.
 
     Returns:
         The images.
@@ -48,6 +53,8 @@ def descend(
         square = 0.99 * square + 0.01 * slope * slope
         change = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.99**step)) + 1e-6)
         images = np.clip(images - rate * (high - low) * change, low, high).astype(np.float32)
+        if blur and step % BLUR_EVERY == 0:
+            images = (1 - blur) * images + blur * blurred(images)
     return images
 
 

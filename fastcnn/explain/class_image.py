@@ -23,6 +23,7 @@ def class_image(
     rate: float = 0.02,
     smooth: float = 0.5,
     decay: float = 0.2,
+    blur: float = 0.5,
     seed: int = 0,
 ) -> Mosaic:
     """Return images that a class's score goes up for, found by gradient ascent from noise.
@@ -36,13 +37,15 @@ def class_image(
         rate: The length of a step, as a part of the range.
         smooth: The weight of total variation.
         decay: The weight of L2, which keeps pixels grey that do not matter.
+        blur: How far images become their blurred ones in every fourth step, from 0 to 1.
         seed: Of the noise.
 
     Returns:
         A result whose `array` has the images.
 
     Raises:
-        ValueError: The model's inputs are no images, or there is no such class.
+        ValueError: The model's inputs are no images, there is no such class, or a number is out of
+            its range.
 
     Shape:
         array float32 [classes, H, W, C].
@@ -52,6 +55,7 @@ def class_image(
         Understanding neural networks through deep visualization.
     """
     count = arguments.whole("class_image", "steps", steps, least=1)
+    share = arguments.number("class_image", "blur", blur, least=0, most=1)
     usual = np.arange(min(inputs.class_count(model, "class_image"), 10))
     labels = usual if target is None else np.atleast_1d(np.asarray(target))
     unit = np.array([[[[0.0]], [[1.0]]]], np.float32)
@@ -65,7 +69,7 @@ def class_image(
     def gradient(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return -model.input_gradient(images, labels)
 
-    images = descend(start, gradient, (low, high), count, rate, smooth, decay)
+    images = descend(start, gradient, (low, high), count, rate, smooth, decay, share)
     names = inputs.names(model, labels)
 
     def rows() -> list[list[Cell]]:

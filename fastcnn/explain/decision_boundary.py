@@ -109,7 +109,7 @@ class DecisionBoundary(Result):
         self.plane.draw(axes, self.array, points)
         axes.legend(
             loc="upper left",
-            bbox_to_anchor=(-0.02, -0.05),
+            bbox_to_anchor=(-0.02, -0.09),
             ncols=4,
             fontsize=9,
             frameon=False,

@@ -77,8 +77,10 @@ def test_a_dense_layer_sees_the_whole_image():
 def test_the_class_wants_the_pattern():
     model = planted.model()
     model.layers[0].parameters[1].value[...] = [0, -20]  # so that noise excites it
-    image = explain.class_image(model, 1, bounds=(-1, 1), steps=80, smooth=0.0).array
+    image = explain.class_image(model, 1, bounds=(-1, 1), steps=80, smooth=0.0, blur=0.0).array
     assert model.features(image, "search")[..., 0].max() > 8  # of 9
+    blurred = explain.class_image(model, 1, bounds=(-1, 1), steps=80, smooth=0.0, blur=1.0).array
+    assert np.abs(np.diff(blurred, axis=1)).mean() < 0.5 * np.abs(np.diff(image, axis=1)).mean()
 
 
 def test_an_inverted_image_has_the_same_features():
