@@ -6,7 +6,14 @@ import itertools
 
 import pytest
 
-from fastcnn.backends.cpu.thread_choice import HOPELESS, LONG, SHORT, ThreadChoice
+from fastcnn.backends.cpu.thread_choice import (
+    EACH,
+    HOPELESS,
+    LONG,
+    SHARE,
+    SHORT,
+    ThreadChoice,
+)
 
 
 def runs(choice: ThreadChoice, seconds: dict[int, float], count: int) -> list[int]:
@@ -76,3 +83,25 @@ def test_a_hopeless_trial_ends_with_its_first_run():
     numbers = numbers[numbers.index(1) :]
     assert numbers.count(2) == 2
     assert (2, 2) not in itertools.pairwise(numbers)
+
+
+def test_trials_lose_a_share_of_the_time_at_most():
+    """With neighbours, a trial of a run of microseconds may take milliseconds."""
+    choice, seconds = ThreadChoice(2), {1: 4e-5, 2: 8e-3}
+    runs(choice, seconds, 100)
+    numbers = runs(choice, seconds, 20_000)
+    lost = numbers.count(2) * (seconds[2] - seconds[1])
+    assert numbers.count(2) and lost < 1.2 * SHARE * (len(numbers) * seconds[1] + lost)
+
+
+def test_brief_runs_of_one_thread_are_rarely_timed():
+    choice, timed = ThreadChoice(2), 0
+    runs(choice, {1: 4e-5, 2: 5e-5}, 40)
+    for _ in range(400):
+        if not choice.untimed():
+            timed += 1
+            runs(choice, {1: 4e-5, 2: 5e-5}, 1)
+    assert 400 / EACH <= timed < 400 / EACH + 20
+    choice = ThreadChoice(2)
+    runs(choice, {1: 4e-5, 2: 2e-5}, 40)
+    assert not choice.untimed()  # a helper that is held up makes every run slow

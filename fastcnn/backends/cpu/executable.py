@@ -133,8 +133,9 @@ class Executable:
         """Run for a number of images; `version` says whether the weights are as last time."""
         most = num_threads() if images > 1 or self.parallel else 1
         choice = self._thread_choice(images, most) if most > 1 else None
-        if choice is None or choice.settled:
-            self._run(images, version, 1)
+        untimed = choice.untimed() if choice else 1
+        if choice is None or untimed:
+            self._run(images, version, untimed)
             return
         threads = choice.next()
         start = time.perf_counter()

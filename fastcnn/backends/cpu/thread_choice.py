@@ -2,7 +2,8 @@
 
 Whether another thread helps depends on the work, the computer, and what else runs on it: a helper
 that the system stops within an item holds up the run for milliseconds. So short runs are timed, and
-now and then one is made with another number of threads. The bits are the same with any.
+now and then one is made with another number of threads, as long as that loses little time. The bits
+are the same with any.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ HOPELESS = 3  # times the time so far, when a trial ends with its first run
 FIRST_PAUSE, LONGEST_PAUSE = 32, 1024  # runs between two trials of another number
 CHANGED = 1.5  # times the usual, when something else must have come to run
 UNTIMED = 2  # first runs, which find nothing in the caches
+SHARE = 0.02  # of the time that trials may lose: one that waits for neighbours loses milliseconds
+BRIEF = 1e-4  # seconds of a run by one thread of which timing each would be felt
+EACH = 8  # brief runs, one of which is timed
 
 
 class ThreadChoice:
@@ -36,11 +40,23 @@ class ThreadChoice:
         self._untimed = UNTIMED
         self._to_try = len(self._others)  # without waiting
         self._pause = self._runs_left = FIRST_PAUSE
+        self._lost = 0.0  # seconds of trials, beyond their share
+        self._unseen = 0  # runs since the last one that was timed
 
     @property
     def settled(self) -> bool:
         """Whether one thread it stays, so that runs need not be timed."""
         return self._best == 1 and self._usual < SHORT and len(self._times) == SAMPLES
+
+    def untimed(self) -> int:
+        """Return the threads of a run that need not be timed; 0 where `next` is to be asked."""
+        if self.settled:
+            return 1
+        brief = self._best == 1 and self._usual < BRIEF and len(self._times) == SAMPLES
+        if brief and self._unseen + 1 < EACH and not self._tries():
+            self._unseen += 1
+            return 1
+        return 0
 
     def next(self) -> int:
         """Return the threads of the next run; its time is to be told to `note`."""
@@ -56,6 +72,8 @@ class ThreadChoice:
                 self._end_trial()
         else:
             self._runs_left -= 1
+            self._lost -= SHARE * seconds * (1 + self._unseen)
+            self._unseen = 0
             before = self._usual if len(self._times) == SAMPLES else seconds
             self._times.append(seconds)
             self._usual = median(self._times)
@@ -66,10 +84,11 @@ class ThreadChoice:
         """Say whether the next run is one of a trial: in a row, so that both were timed lately."""
         if not self._others or len(self._times) < TRIAL or self._usual >= LONG:
             return False
-        return self._runs_left <= 0 or self._to_try > 0
+        return self._lost <= 0 and (self._runs_left <= 0 or self._to_try > 0)
 
     def _end_trial(self) -> None:
         number, seconds = self._others.popleft(), median(self._trial)
+        self._lost = max(0.0, self._lost) + sum(self._trial) - len(self._trial) * self._usual
         self._to_try = max(0, self._to_try - 1)
         gain = SHORT_GAIN if number == 1 and seconds < SHORT else GAIN
         if seconds < gain * self._usual:
