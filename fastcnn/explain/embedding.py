@@ -53,6 +53,7 @@ class Embedding(Result):
         layer: str,
     ):
         super().__init__(array)
+        self._places = [_scaled(points) for points in array]
         self._images = images
         self._labels = labels if len(names) <= MOST_CLASSES else None
         self._names = names
@@ -74,7 +75,8 @@ class Embedding(Result):
         """Left, right, bottom and top of all, in sides of a panel."""
         margin = self._thumbnail / 2 + 0.01
         right = len(self.array) * (1 + GAP) - GAP
-        return -margin, right + margin, -margin, 1 + margin + TITLE
+        top = max(points[:, 1].max() for points in self._places)
+        return -margin, right + margin, -margin, float(top) + margin + TITLE
 
     @property
     def _columns(self) -> int:
@@ -89,9 +91,9 @@ class Embedding(Result):
     def draw(self, axes: Axes) -> None:
         drawn = pixels.of_images(self._images)
         margins = self._extent
-        for number, (points, title) in enumerate(zip(self.array, self._titles, strict=True)):
+        for number, (points, title) in enumerate(zip(self._places, self._titles, strict=True)):
             left = number * (1 + GAP)
-            places = _in_unit_square(points) + np.array([left, 0])
+            places = points + np.array([left, 0])
             self._draw_points(axes, places, legend=number == 0)
             self._draw_thumbnails(axes, places, drawn)
             axes.text(left, margins[3], title, color=MUTED, fontsize=10, ha="left", va="top")
@@ -213,10 +215,10 @@ def _colour(label: int) -> str:
     return PALETTE[label % len(PALETTE)]
 
 
-def _in_unit_square(points: NDArray[Any]) -> NDArray[np.float64]:
-    """Return points with the wider of their two extents from 0 to 1, in the middle of the other."""
+def _scaled(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return points from 0 on along both axes, and to 1 along the one on which they extend more."""
     low, high = points.min(axis=0), points.max(axis=0)
-    scaled: NDArray[np.float64] = 0.5 + (points - (low + high) / 2) / max((high - low).max(), 1e-12)
+    scaled: NDArray[np.float64] = (points - low) / max((high - low).max(), 1e-12)
     return scaled
 
 
