@@ -28,7 +28,8 @@ class Adversarial(Mosaic):
         images: The images.
         before: What they were taken for.
         after: What the changed ones are taken for.
-        success: Whether each is taken for what the attack wanted.
+        success: Whether each is taken for what the attack wanted; the picture shows those first
+            whose class has changed.
         names: Of all classes.
         title: Stands above all.
     """
@@ -47,14 +48,13 @@ class Adversarial(Mosaic):
         self.predicted = after
 
         def rows() -> Iterator[list[Cell]]:
-            drawn = pixels.of_images(np.concatenate([images[:SHOWN], array[:SHOWN]]))
-            count = len(drawn) // 2
-            shown = zip(drawn[:count], drawn[count:], images, array, before, after, strict=False)
-            for picture, changed, image, moved, was, now in shown:
+            shown = np.argsort(before == after, kind="stable")[:SHOWN]
+            drawn = pixels.of_images(np.concatenate([images[shown], array[shown]]))
+            for place, n in enumerate(shown):
                 yield [
-                    Cell(picture, names[was]),
-                    Cell(pixels.signed(moved - image), "difference"),
-                    Cell(changed, names[now]),
+                    Cell(drawn[place], names[before[n]]),
+                    Cell(pixels.signed(array[n] - images[n]), "difference"),
+                    Cell(drawn[len(shown) + place], names[after[n]]),
                 ]
 
         def paired() -> list[list[Cell]]:
@@ -65,8 +65,7 @@ class Adversarial(Mosaic):
                 for i in range(0, len(each), pair)
             ]
 
-        share = f"{success.mean():.0%}".replace("%", " %")
-        super().__init__(array, paired, f"{title}: {share} of {len(array):,} deceived", cell=1.5)
+        super().__init__(array, paired, title, cell=1.5)
 
 
 def fgsm(
@@ -233,7 +232,17 @@ def _attacked(
         1.0 if target is None else -1.0,
     )
     before, after = inputs.predicted(model, images), inputs.predicted(model, changed)
-    success = after != labels if target is None else after == wanted
     names = inputs.names(model, np.arange(inputs.class_count(model, method)))
-    title = f"{method.upper()}, each number moved by at most {share:.3g} of the range"
+    if target is None:
+        success, already, what = after != labels, before != labels, "for another class"
+    else:
+        success, already, what = after == wanted, before == wanted, f"for {names[wanted[0]]}"
+    title = (
+        f"{method.upper()}, each number moved by at most {255 * share:.3g} / 255 of the range:\n"
+        f"{_percent(success)} of {len(images):,} taken {what}, {_percent(already)} before"
+    )
     return Adversarial(changed, images, before, after, success, names, title)
+
+
+def _percent(flags: NDArray[np.bool_]) -> str:
+    return f"{100 * flags.mean():.0f} %"

@@ -41,11 +41,12 @@ class Robustness(Result):
 
     def draw(self, axes: Axes) -> None:
         for accuracy, kind, (colour, marker, line) in zip(self.array, KINDS, STYLES, strict=True):
-            axes.plot(
-                self.epsilons, 100 * accuracy, color=colour, marker=marker, ls=line, label=kind
-            )
+            parts = [255 * epsilon for epsilon in self.epsilons]
+            axes.plot(parts, 100 * accuracy, color=colour, marker=marker, ls=line, label=kind)
         axes.set_ylim(-2, 102)
-        axes.set_xlabel("epsilon: how far each number may move, of the range", color=MUTED)
+        axes.set_xlabel(
+            "epsilon: how far each number moves, in 255ths of its range", color=MUTED
+        )
         axes.set_ylabel("accuracy in %", color=MUTED)
         axes.set_title("Accuracy under attack", loc="left", color=INK, fontweight="bold")
         axes.legend(frameon=False)

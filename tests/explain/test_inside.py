@@ -106,6 +106,14 @@ def test_a_step_moves_each_pixel_by_epsilon_against_the_linear_classifier():
     np.testing.assert_array_equal(result.success, margins < 4.5)
 
 
+def test_the_picture_shows_those_first_whose_class_has_changed():
+    result = explain.fgsm(LINEAR, POINTS, LABELS, epsilon=0.015, bounds=(-10, 10))
+    assert 8 < result.success.sum() < 30
+    assert all(row[0].title != row[2].title for row in result.rows)
+    share = f"{100 * result.success.mean():.0f} % of 30 taken for another class, 0 % before"
+    assert result.plot().get_title("left").endswith(share)
+
+
 def test_small_steps_stay_within_epsilon_and_the_bounds():
     inside = np.clip(POINTS, -2, 2)
     result = explain.pgd(LINEAR, inside, LABELS, epsilon=0.1, bounds=(-2, 2), steps=5)
