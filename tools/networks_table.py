@@ -26,11 +26,17 @@ def row(name: str) -> str:
     return f"| `{name}` | {paper(name)} | {trained:,} | {every:,} | {work:,} | {shape} |"
 
 
+WITHOUT_PAPER = {
+    "cifar-small": "Keras's examples",
+    "photo-small": "fastcnn's own, for few photographs",
+}
+
+
 def paper(name: str) -> str:
-    """Authors and year of a network's first reference."""
+    """Authors and year of a network's first reference, or where it comes from."""
     text = applications.NETWORKS[name].__doc__ or ""
     match = re.search(r"References:\n\s+(.+?, \d{4}):", text)
-    return match[1] if match else "Keras's examples"
+    return match[1] if match else WITHOUT_PAPER[name]
 
 
 def table() -> str:

@@ -34,7 +34,8 @@ FIELD_NOTES = (
 def summary_text(model: Trainer, images: int = 32) -> str:
     """Return output shape, parameters, multiply-adds and activation memory per image, by layer.
 
-    Where there are convolutions, their strategies for batches of `images` stand beside them.
+    Where there are convolutions, their strategies for batches of `images` stand beside them, or
+    where that is too wide, below.
     """
     chosen = strategies.training_choices(model, images)
     by_layer = _strategies(chosen)
@@ -43,14 +44,37 @@ def summary_text(model: Trainer, images: int = 32) -> str:
     every = [entry for top in model.layers for entry in _walk(top, 0)]
     rows = [_row(layer, depth, by_layer, layer.path in marked) for layer, depth in every]
     head = ("layer", "output", "parameters", "multiply-adds", "memory", "strategy")
-    columns = len(head) if chosen else len(head) - 1
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(columns)]
-    lines = [_line(row, widths) for row in [head, *rows]]
+    beside = bool(chosen) and sum(_widths([head, *rows])) + 2 * (len(head) - 1) <= LINE
+    columns = len(head) if beside else len(head) - 1
+    lines = _table([row[:columns] for row in [head, *rows]])
     rule = "-" * max(map(len, lines))
-    notes = _notes(model, chosen, images) if chosen else []
+    notes = [] if beside else _by_strategy(rows)
+    notes += _notes(model, chosen, images) if chosen else []
     table = [repr_name(model), rule, lines[0], rule, *lines[1:], rule]
     notes += [f"{UNREAD} {unread_words(layer, pixels)}" for layer, pixels in unread.items()]
-    return "\n".join([*table, *_totals(model), *notes])
+    told = [line for note in [*_totals(model), *notes] for line in textwrap.wrap(note, LINE)]
+    return "\n".join([*table, *told])
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of at most LINE columns, for which names are cut."""
+    first, *rest = _widths(rows)
+    first = min(first, max(LINE - sum(rest) - 2 * len(rest), len("layer")))
+    cut = [(_cut(name, first), *others) for name, *others in rows]
+    return [_line(row, [first, *rest]) for row in cut]
+
+
+def _widths(rows: Iterable[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _by_strategy(rows: list[tuple[str, ...]]) -> list[str]:
+    """Which layers are computed by the same strategies."""
+    layers: dict[str, list[str]] = {}
+    for name, *_, strategy in rows:
+        if strategy:
+            layers.setdefault(strategy, []).append(name.split()[0])
+    return [f"{strategy}: {', '.join(names)}" for strategy, names in layers.items()]
 
 
 def receptive_field_text(model: Network) -> str:

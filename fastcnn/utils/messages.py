@@ -6,11 +6,19 @@ A windowed Python has none, and whoever read it may have left: no computation en
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 CLEAR_LINE = "\x1b[K"
+COLUMN_GAP = re.compile(r"(?<=\S)  +(?=\S)")
+SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
+HELD = "\x1f"
+"""Stands for a space at which a line does not end."""
 _sinks: list[Callable[[str], None]] = []
 
 
@@ -19,11 +27,41 @@ def say(text: object) -> None:
     stream = sys.stderr
     if not _usable(stream):
         return
+    text = wrapped(str(text), stream)
     with contextlib.suppress(OSError, ValueError):
         try:
             _write(stream, f"{text}\n")
         except UnicodeEncodeError:
-            _write(stream, str(text).encode("ascii", "backslashreplace").decode() + "\n")
+            _write(stream, text.encode("ascii", "backslashreplace").decode() + "\n")
+
+
+def wrapped(text: str, stream: TextIO | None) -> str:
+    """Return a text as a terminal shows it best: its lines end between words, and where a line has
+    columns, two spaces apart, between these. What is no terminal gets it as it is.
+
+    Args:
+        text: One line or several.
+        stream: Where it is written.
+    """
+    if not is_terminal(stream):
+        return text
+    width = shutil.get_terminal_size().columns
+    lines = (_fitting(line, width) if len(line) > width else [line] for line in text.split("\n"))
+    return "\n".join(itertools.chain.from_iterable(lines))
+
+
+def _fitting(line: str, width: int) -> list[str]:
+    margin = " " * (len(line) - len(line.lstrip()))
+    wrapper = textwrap.TextWrapper(
+        width,
+        subsequent_indent=f"{margin}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if not COLUMN_GAP.search(line):
+        return wrapper.wrap(line)
+    kept = [row.replace(HELD, " ") for row in wrapper.wrap(SINGLE_SPACE.sub(HELD, line))]
+    return [part for row in kept for part in ([row] if len(row) <= width else wrapper.wrap(row))]
 
 
 def status(text: str) -> None:

@@ -124,3 +124,22 @@ def test_a_full_disk_behind_the_output_is_told():
         assert done.returncode == 1
         assert "No space left on device, where the output goes" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_lines_end_between_words_and_columns_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    epoch = "Epoch 1/40  1.5 s  loss 0.6300  accuracy 0.6612  val_loss 0.4021"
+    note = "Note: the folder 'photos/of many things' holds pictures that cannot be read."
+    choice = "  --augment 'flip,RandomZoom(0.15, 0.15),RandomContrast(0.3)'  (none is seen twice)"
+    text = "\n".join([epoch, note, choice, "short"])
+    lines = messages.wrapped(text, Terminal()).split("\n")
+    assert lines[:2] == ["Epoch 1/40  1.5 s  loss 0.6300", "    accuracy 0.6612  val_loss 0.4021"]
+    assert all(len(line) <= 40 or " " not in line.strip() for line in lines)
+    assert lines[-1] == "short" and "      (none is seen twice)" in lines
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+    assert messages.wrapped(text, io.StringIO()) == text  # a file has each in one line

@@ -189,7 +189,7 @@ def test_uncompiled_model_is_refused():
 
 def test_table_shows_every_layer(step):
     console = Console(width=140, file=io.StringIO())
-    console.print(layer_table.table(step))
+    console.print(layer_table.table(step, console.width))
     text = console.file.getvalue()
     rows = [line.split() for line in text.splitlines()]
     shown = [cells for cells in rows if "x" in cells or cells[:1] in (["flatten"], ["dense"])]

@@ -64,23 +64,36 @@ def test_summary_marks_strides_that_leave_pixels_out():
     fitting = L.Conv2D(2, 3, strides=2, name="fitting")  # (9 - 3) / 2 + 1 is whole
     pooling = L.MaxPooling2D(3, strides=(1, 2), name="pooling")  # (4 - 3) / 2 + 1 is not
     text = summary_text(Sequential([fitting, pooling, L.Flatten()], (9, 9, 1)))
-    row, note = (line for line in text.splitlines() if "~" in line)
+    row, _ = (line for line in text.splitlines() if "~" in line)
     assert row.startswith("pooling (MaxPooling2D)") and " 2 x 1 x 2 ~" in row
-    assert note == (
+    assert text.replace("\n", " ").endswith(
         "~ pooling: the strides do not fit, so that no window reads the last column of its 4 x 4 "
         "input"
     )
+
+
+def test_summary_fits_80_columns_whatever_the_names():
+    name = "a_layer_of_a_name_that_is_longer_than_a_table_has_room_for"
+    inner = L.Residual([L.Conv2D(64, 3, padding="same", name=name), L.BatchNormalization()])
+    text = summary_text(Sequential([inner, L.Flatten()], (224, 224, 64)))
+    assert max(map(len, text.splitlines())) == 80
+    assert "a_layer_of" in text and "…" in text
+    assert name in text.replace("\n", " ").split("activations")[1]  # beside its strategies
 
 
 MIXED = {"forward": "winograd", "dx": "winograd-2x2", "dw": "direct"}
 
 
 def strategy_of(text: str, layer: str) -> str:
-    """What stands in the last column of a layer's line."""
+    """What stands in the last column of a layer's line, or where that is too wide, before the
+    layer's name below the table."""
     lines = text.splitlines()
     (head,) = (line for line in lines if line.startswith("layer "))
     (line,) = (line for line in lines if line.startswith(f"{layer} ("))
-    return line[head.index("strategy") :]
+    if "strategy" in head:
+        return line[head.index("strategy") :]
+    below = (row.partition(": ") for row in lines[lines.index(line) :])
+    return next(found for found, _, names in below if layer in names.split(", "))
 
 
 def convolutions(*settings) -> Sequential:

@@ -94,7 +94,7 @@ def _print(step: StepTime) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=layer_table.WIDTH)
     console.print(layer_table.heading(step), style="bold", markup=False)
-    console.print(layer_table.table(step))
+    console.print(layer_table.table(step, console.width))
     for line in layer_table.notes(step):
         console.print(line, markup=False)
     sys.stdout.flush()

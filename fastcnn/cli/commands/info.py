@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from typing import Any
 
 from fastcnn.cli.resolve import system_info
+
+WIDTH = 80
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,8 +32,17 @@ def _text(system: dict[str, Any]) -> str:
         "system": system["system"],
         "versions": ", ".join(f"{name} {version}" for name, version in system["versions"].items()),
     }
-    width = max(map(len, rows))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+    width = max(map(len, rows)) + 2
+    return "\n".join(
+        textwrap.fill(
+            f"{name:<{width}}{value}",
+            WIDTH,
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, value in rows.items()
+    )
 
 
 def _kernel_cache(cache: dict[str, Any]) -> str:

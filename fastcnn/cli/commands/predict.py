@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     models.class_count(model)
     decoder = Reading.of(args).decoder(models.decoder(model))
     paths = [path for argument in args.images for path in _files(Path(argument))]
-    if args.scale == 1.0 and not models.begins_with_scaling(model):
+    if args.scale == 1.0 and not models.scales(model):
         messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
             "to 255. --scale multiplies them."

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _trained(
 
 
 def _report(args: argparse.Namespace, report: dict[str, object]) -> int:
-    print(json.dumps(report) if args.json else _text(report))
+    print(json.dumps(report) if args.json else messages.wrapped(_text(report), sys.stdout))
     return 0
 
 

@@ -143,10 +143,10 @@ def check_classes(model: Sequential, images: ImageSet) -> None:
         )
 
 
-def begins_with_scaling(model: Sequential) -> bool:
+def scales(model: Sequential) -> bool:
     """Whether the model itself brings pixel values into its range."""
     first: Layer = model.layers[0]
-    return isinstance(first, Rescaling | Normalization)
+    return bool(model.preprocessing) or isinstance(first, Rescaling | Normalization)
 
 
 def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:

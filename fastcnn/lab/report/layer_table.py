@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,34 +17,46 @@ CSV_HEADER = (
     *("layer", "type", "output_shape", "direction", "ms", "share", "gflops"),
     *("strategy", "chosen"),
 )
-WIDTH = 120  # of what is no terminal
+WIDTH = 80  # of what is no terminal
+WIDE = 110
 BAR = 12  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def table(step: StepTime) -> Table:
-    """A row a layer, then what is not any layer's, and the whole step."""
+def table(step: StepTime, width: int) -> Table:
+    """A row a layer, then what is not any layer's, and the whole step; without the shapes and the
+    bars where there are fewer columns than WIDE."""
     from rich.table import Table
 
     grid = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
-    grid.add_column("layer", no_wrap=True)
-    grid.add_column("output", style="dim", no_wrap=True)
-    for name in (*DIRECTIONS, "share"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("", style="cyan", no_wrap=True, min_width=BAR)
-    grid.add_column("GFLOP/s", justify="right", no_wrap=True)
-    grid.add_column("strategy", no_wrap=True)
+    # Where little room is left, names and strategies are cut, not numbers.
+    least = {} if width >= WIDE else {"min_width": 6}
+    columns: dict[str, dict[str, Any]] = {
+        "layer": {},
+        "output": {"style": "dim"},
+        **{name: {"justify": "right", **least} for name in (*DIRECTIONS, "share")},
+        "": {"style": "cyan", "min_width": BAR},
+        "GFLOP/s": {"justify": "right", **least},
+        "strategy": {},
+    }
+    shown = [width >= WIDE or name not in ("output", "") for name in columns]
+    for name, options in itertools.compress(columns.items(), shown):
+        grid.add_column(name, no_wrap=True, **options)
+
+    def add(*cells: str, style: str | None = None) -> None:
+        grid.add_row(*itertools.compress(cells, shown), style=style)
+
     longest = max((layer.ms for layer in step.layers), default=0.0)
     for layer in step.layers:
-        grid.add_row(*_cells(layer, step, longest), style=None if layer.shares else "dim")
+        add(*_cells(layer, step, longest), style=None if layer.shares else "dim")
     grid.add_section()
-    grid.add_row("all layers", "", *_sums(step), _percent(_layers_ms(step), step))
+    add("all layers", "", *_sums(step), _percent(_layers_ms(step), step))
     for name, ms in (("loss", step.loss), ("update of the weights", step.update)):
-        grid.add_row(name, "", _ms(ms), "", "", _percent(ms, step))
+        add(name, "", _ms(ms), "", "", _percent(ms, step))
     grid.add_section()
     for name, ms in (("in kernels", step.kernels), ("waiting", step.waiting)):
-        grid.add_row(name, "", _ms(ms))
-    grid.add_row("step", "", _ms(step.timed), style="bold")
+        add(name, "", _ms(ms))
+    add("step", "", _ms(step.timed), style="bold")
     return grid
 
 

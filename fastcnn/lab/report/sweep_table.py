@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-WIDTH = 120  # of what is no terminal
+WIDTH = 80  # of what is no terminal
 
 
 def show(report: Report, sweep: Sweep, console: Console | None = None) -> None:

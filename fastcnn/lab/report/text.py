@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-WIDTH = 100  # of what is no terminal
+WIDTH = 80  # of what is no terminal
 NAME_WIDTH = 21
 FAR_FROM_BEST = 0.95  # of the best's speed: below it a choice is worth a word
 SUMS = "Sums over a network, medians in ms; best: the fastest for each problem"
