@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.1
 """Seconds between two updates of a bar."""
+ROOM_FOR_VALUES = 60
+"""Columns of a terminal below which a bar shows no values, but how much is done and left."""
 
 
 class Progress:
@@ -64,17 +66,19 @@ class Bar(Lines):
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (
+        console = Console(stderr=True, highlight=False)
+        columns = [
             TextColumn("{task.description}"),
             BarColumn(bar_width=12, complete_style="cyan", finished_style="cyan"),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[left]}", style="cyan"),
-            TextColumn("{task.fields[values]}", style="dim"),
-        )
+        ]
+        if console.width >= ROOM_FOR_VALUES:
+            columns.append(TextColumn("{task.fields[values]}", style="dim"))
         # Drawn from the loop at its own pace: a refreshing thread would take time from the step.
         self._bar = RichProgress(
             *columns,
-            console=Console(stderr=True, highlight=False),
+            console=console,
             auto_refresh=False,
             transient=True,
             # What others print while the bar stands goes above it; piped results are left alone.

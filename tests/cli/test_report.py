@@ -169,3 +169,20 @@ def test_runs_are_compared_side_by_side(tmp_path, monkeypatch, capsys):
     assert main(["compare", "a", "b", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["b"]["results"]["val_loss"] == 0.4
     assert main(["compare", "a", "nowhere"]) == 2
+
+
+def test_a_report_tells_settings_as_the_command_line_does():
+    told = facts(
+        settings={"model": "vgg16", "data": "d", "image_size": [96, 80], "freeze": ""},
+        measured_on="validation",
+    )
+    text = page.page(told, {})
+    assert "96x80" in text and "all below the last layer" in text
+    assert "of epoch 2, which these images chose" in text
+    assert not re.findall(r"(?:src|href)=\"(?!data:)|url\(|@import|http", text)  # one file
+
+
+def test_one_curve_needs_no_key():
+    one = {"training": [(1, 0.5), (2, 0.25)]}
+    assert "key" not in chart.lines("learning rate", "epoch", one)
+    assert chart.lines("loss", "epoch", {**one, "validation": one["training"]}).count("key") == 2

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 420, 220
-LEFT, RIGHT, TOP, BOTTOM = 62, 10, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 62, 10, 26, 28
 
 Points = Sequence[tuple[float, float]]
 
@@ -49,10 +49,11 @@ def lines(title: str, x_title: str, curves: Mapping[str, Points], diagonal: bool
             f'<circle class="dot c{number}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
             for x, y in (place(*point) for point in points if diagonal or len(points) == 1)
         ]
-        parts.append(
-            f'<text class="key c{number}" x="{LEFT + 8 + 130 * number}" y="{TOP + 8}">'
-            f"{html.escape(name)}</text>"
-        )
+        if len(finite) > 1:
+            parts.append(
+                f'<text class="key c{number}" x="{LEFT + 8 + 130 * number}" y="{TOP - 12}">'
+                f"{html.escape(name)}</text>"
+            )
     label = html.escape(f"{title} against {x_title}")
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
     return f"{head}{''.join(parts)}</svg>"

@@ -26,6 +26,7 @@ border:1px solid var(--line);border-radius:8px;padding:16px;margin:16px 0;overfl
 .big{font-size:2rem;font-weight:650}table{border-collapse:collapse;font-size:.9rem}
 td,th{padding:4px 10px;border-bottom:1px solid var(--line);text-align:right}
 td:first-child,th:first-child{text-align:left}th{color:var(--soft);font-weight:500}
+th.cell{text-align:center}td.cell small{color:inherit}
 td.cell{border:1px solid var(--line);text-align:center;min-width:4.5em}p{margin:.3em 0}
 .soft,small{color:var(--soft)}svg{width:100%;max-width:520px;height:auto}
 svg text{fill:var(--soft);font-size:11px}.grid{fill:none;stroke:var(--line)}.curve{fill:none;
@@ -54,7 +55,7 @@ def page(facts: Facts, pictures: dict[str, Path]) -> str:
     sections = [
         f'<section><p class="big">{100 * facts.accuracy:.2f} %</p>'
         f"<p>of {len(facts.labels):,} {facts.measured_on} images are named rightly, by the weights "
-        f"of epoch {facts.best_epoch}.</p></section>",
+        f"of epoch {facts.best_epoch}{_chosen_by(facts)}.</p></section>",
         f'<div class="two">{_data(facts)}{_choices(facts)}</div>',
         f'<div class="two">{_curves(facts)}</div>',
         _confusion(facts),
@@ -68,6 +69,11 @@ def page(facts: Facts, pictures: dict[str, Path]) -> str:
         f"<title>{_text(title)}</title><style>{STYLE}</style></head>"
         f"<body><main><h1>{_text(title)}</h1>{''.join(sections)}</main></body></html>\n"
     )
+
+
+def _chosen_by(facts: Facts) -> str:
+    """What makes the figure better than it would be on other images."""
+    return ", which these images chose" if facts.measured_on == "validation" else ""
 
 
 def _text(value: object) -> str:
@@ -96,11 +102,20 @@ def _data(facts: Facts) -> str:
 
 def _choices(facts: Facts) -> str:
     rows = [
-        [_text(name.replace("_", "-")), f'<span class="path">{_text(value)}</span>']
+        [_text(name.replace("_", "-")), f'<span class="path">{_text(_choice(name, value))}</span>']
         for name, value in facts.settings.items()
         if value not in (None, [], {})
     ]
     return _section("Choices", _table(["setting", "value"], rows))
+
+
+def _choice(name: str, value: object) -> object:
+    """A setting as it stands on the command line."""
+    if name == "image_size" and isinstance(value, list):
+        return "x".join(map(str, value))
+    if name == "freeze" and value == "":
+        return "all below the last layer"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _curves(facts: Facts) -> str:
@@ -127,7 +142,7 @@ def _confusion(facts: Facts) -> str:
             for count, i, j in pairs[:MOST_CELLS]
         ]
         return _section("Most often mixed up", _table(["class", "taken for", "images"], rows))
-    heads = "".join(f"<th>{_text(name)}</th>" for name in facts.names)
+    heads = "".join(f'<th class="cell">{_text(name)}</th>' for name in facts.names)
     lines = []
     for i, name in enumerate(facts.names):
         total = max(int(matrix[i].sum()), 1)
