@@ -186,3 +186,11 @@ def test_one_curve_needs_no_key():
     one = {"training": [(1, 0.5), (2, 0.25)]}
     assert "key" not in chart.lines("learning rate", "epoch", one)
     assert chart.lines("loss", "epoch", {**one, "validation": one["training"]}).count("key") == 2
+
+
+def test_one_class_alone_is_refused_in_words(place, capsys):
+    photos.photo_folder(place / "single", ("ant",), 12)
+    assert main(["train", "--data", "single", "--epochs", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "'single' has one class alone, 'ant'" in said.splitlines()[-1]
+    assert not list((place / "runs").iterdir())  # nothing is left of it

@@ -93,7 +93,7 @@ def strategy_of(text: str, layer: str) -> str:
     if "strategy" in head:
         return line[head.index("strategy") :]
     below = (row.partition(": ") for row in lines[lines.index(line) :])
-    return next(found for found, _, names in below if layer in names.split(", "))
+    return next(strategy for strategy, _, names in below if layer in names.split(", "))
 
 
 def convolutions(*settings) -> Sequential:
