@@ -194,3 +194,6 @@ def test_one_class_alone_is_refused_in_words(place, capsys):
     said = capsys.readouterr().err
     assert "'single' has one class alone, 'ant'" in said.splitlines()[-1]
     assert not list((place / "runs").iterdir())  # nothing is left of it
+    photos.photo_folder(place / "few", ("ant",), 3)
+    assert main(["train", "--data", "few", "--epochs", "1"]) == 2
+    assert "train: --validation-split must leave images" in capsys.readouterr().err

@@ -130,22 +130,25 @@ def _whole(path: str, reading: Reading, decoder: Decoder) -> ImageFolder:
 def _read(
     path: str, reading: Reading, decoder: Decoder, share: float, seed: int
 ) -> ImageFolder | tuple[ImageFolder, ImageFolder]:
-    with warnings.catch_warnings():
-        # Told by the command, in its own words.
-        warnings.filterwarnings("ignore", message="from_folder: ")
-        folder = from_folder(
-            path,
-            (decoder.height, decoder.width),
-            color_mode=decoder.color_mode,
-            resize=decoder.resize,
-            interpolation=decoder.interpolation,
-            layout="classes" if reading.layout == "classes" else "auto",
-            validation_split=share or None,
-            seed=seed,
-            on_error=reading.on_error,
-            in_memory=reading.in_memory,
-            workers=reading.workers,
-        )
+    try:
+        with warnings.catch_warnings():
+            # Told by the command, in its own words.
+            warnings.filterwarnings("ignore", message="from_folder: ")
+            folder = from_folder(
+                path,
+                (decoder.height, decoder.width),
+                color_mode=decoder.color_mode,
+                resize=decoder.resize,
+                interpolation=decoder.interpolation,
+                layout="classes" if reading.layout == "classes" else "auto",
+                validation_split=share or None,
+                seed=seed,
+                on_error=reading.on_error,
+                in_memory=reading.in_memory,
+                workers=reading.workers,
+            )
+    except ValueError as error:
+        raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
     report = (folder if not isinstance(folder, tuple) else folder[0]).report
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {path}` names them all." if report.skipped else ""
