@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.explain import inputs, pixels
-from fastcnn.explain.inputs import BATCH, Images
+from fastcnn.explain import inputs, layer_choice, pixels
+from fastcnn.explain.inputs import Images
 from fastcnn.explain.methods import PROJECTIONS
 from fastcnn.explain.projections import PERPLEXITY, neighbour_embedding, principal_components
 from fastcnn.explain.result import Result
@@ -191,8 +191,8 @@ def embedding(
     if len(images) < 4:
         raise ValueError(f"embedding: expected at least 4 images. Received {len(images)}.")
     labels = None if y is None else inputs.image_labels(y, len(images), "embedding")
-    at = inputs.feature_layer(model, layer, "embedding")
-    features = model.features(images, at, batch_size=BATCH, pooling="average")
+    at = layer_choice.feature_layer(model, layer, "embedding")
+    features = layer_choice.mean_features(model, images, at, "embedding")
     places, titles = [], []
     for name in PROJECTIONS if projection is None else (projection,):
         if name == "pca":

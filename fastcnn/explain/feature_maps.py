@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.explain import inputs, pixels
+from fastcnn.explain import inputs, layer_choice, pixels
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
@@ -37,7 +37,7 @@ def feature_maps(
     """
     model, images = inputs.pictures(model, x, "feature_maps")
     count = arguments.whole("feature_maps", "most", most, least=1)
-    at = inputs.map_layer(model, layer, "feature_maps")
+    at = layer_choice.map_layer(model, layer, "feature_maps")
     maps = model.features(images[:1], at)[0]
     shown = min(count, maps.shape[-1])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcnn.explain import inputs
+from fastcnn.explain import inputs, layer_choice
 from fastcnn.explain.attribution import Attribution, places
 from fastcnn.explain.inputs import Classes
 from fastcnn.layers.base import Layer
@@ -37,7 +37,7 @@ def grad_cam(
         Selvaraju et al., 2017: Grad-CAM: visual explanations from deep networks.
     """
     model, images = inputs.pictures(model, x, "grad_cam")
-    at = inputs.map_layer(model, layer, "grad_cam")
+    at = layer_choice.map_layer(model, layer, "grad_cam")
     labels = inputs.classes(model, images, target, "grad_cam")
     gradient = model.input_gradient(images, labels, source=at)
     weights = gradient.mean(axis=(1, 2), keepdims=True)

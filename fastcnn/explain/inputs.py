@@ -1,4 +1,4 @@
-"""What methods are given: images as the network sees them, classes, layers."""
+"""What methods are given: images as the network sees them, classes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.layers.base import Layer
-from fastcnn.models import lookup
-from fastcnn.models.head import scores_place
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import (
@@ -234,77 +231,6 @@ def label_names(model: Sequential, count: int) -> list[str]:
     """
     named = list(model.class_names or ())[:count]
     return [*map(str, named), *(f"class {label}" for label in range(len(named), count))]
-
-
-def has_maps(layer: Layer) -> bool:
-    """Say whether a layer's output is feature maps of more than a pixel.
-
-    Args:
-        layer: A built layer.
-    """
-    shape = layer.output_shape
-    return len(shape) == 3 and shape[0] * shape[1] > 1
-
-
-def map_layer(model: Sequential, layer: str | Layer | None, method: str) -> Layer:
-    """Return a layer with feature maps.
-
-    Args:
-        model: The model.
-        layer: One of its layers, or its name or path; None for the last with feature maps that is
-            no pooling, padding, rescaling, normalization or dropout.
-        method: Who asks, for errors.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: The layer, or every layer, has no feature maps.
-    """
-    if layer is not None:
-        named = lookup.own_layer(model, layer, method)
-        if has_maps(named):
-            return named
-        raise ValueError(
-            f"{method}: expected a layer with feature maps, (height, width, channels). Received "
-            f"{named.label}, whose outputs have shape {named.output_shape}."
-        )
-    passing = ("Pooling", "Dropout", "Padding", "Rescaling", "Normalization")
-    with_maps = [top for top in model.layers if has_maps(top)]
-    chosen = [top for top in with_maps if not any(n in type(top).__name__ for n in passing)]
-    if not with_maps:
-        raise ValueError(
-            f"{method}: expected a network with feature maps. Received one none of whose layers "
-            "has any: their outputs are vectors, which have no places in the image."
-        )
-    return (chosen or with_maps)[-1]
-
-
-def feature_layer(model: Sequential, layer: str | Layer | None, method: str) -> Layer:
-    """Return the layer whose outputs stand for an image.
-
-    Args:
-        model: The model.
-        layer: One of its layers, or its name or path; None for the one before the scores, or the
-            last one of a model that ends in features.
-        method: Who asks, for errors.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: There is no such layer, or none before the scores.
-    """
-    if layer is not None:
-        return lookup.own_layer(model, layer, method)
-    place = scores_place(model.layers, model.output_shape)
-    if place == 0:
-        raise ValueError(
-            f"{method}: the model has no layer before {model.layers[0].label}, which gives the "
-            "scores. Name a layer."
-        )
-    before: Layer = model.layers[-1 if place is None else place - 1]
-    return before
 
 
 def image_labels(y: ArrayLike, count: int, method: str) -> NDArray[np.int64]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 PERPLEXITY = 30.0
 COMPONENTS = 50
 """Principal components that t-SNE is given at most."""
+START = 1e-4
+"""The standard deviation of the places where t-SNE begins."""
 
 
 def principal_components(
@@ -49,7 +51,7 @@ def neighbour_embedding(features: NDArray[Any], perplexity: float, seed: int) ->
         seed: Of what is random.
 
     Returns:
-        The points.
+        The points; all 0 where the features do not differ.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -68,11 +70,17 @@ def neighbour_embedding(features: NDArray[Any], perplexity: float, seed: int) ->
             "t-SNE needs the package scikit-learn: pip install 'fastcnn[sklearn]' installs it. PCA "
             "does without: projection='pca'."
         ) from error
-    points, _ = principal_components(features, min(COMPONENTS, features.shape[1]))
+    points, _ = principal_components(features, min(COMPONENTS, max(features.shape[1], 2)))
+    spread = float(points[:, 0].std())
+    if spread <= np.finfo(np.float32).eps * float(np.abs(features).max()):
+        return np.zeros((len(points), 2))
+    # Neighbours are the same at any scale. At this one no squared distance overflows, and the
+    # start is finite: TSNE ends the whole process where it is not.
+    points /= spread
     most = min(perplexity, (len(points) - 1) / 3)
     # Its threads wait for each other in busy loops: beside other programs several take far longer
     # than one.
     with threadpool_limits(1):
-        tsne = TSNE(2, perplexity=most, init="pca", random_state=seed)
+        tsne = TSNE(2, perplexity=most, init=START * points[:, :2], random_state=seed)
         embedded: NDArray[Any] = tsne.fit_transform(points)
     return embedded

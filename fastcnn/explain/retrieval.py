@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.explain import inputs, pixels
-from fastcnn.explain.inputs import BATCH, Images
+from fastcnn.explain import inputs, layer_choice, pixels
+from fastcnn.explain.inputs import Images
 from fastcnn.explain.methods import DISTANCES
 from fastcnn.explain.mosaic import Cell, Mosaic
 from fastcnn.layers.base import Layer
@@ -135,9 +135,11 @@ def retrieval(
     plain, queries = inputs.pictures(model, x, "retrieval")
     searched = queries if gallery is None else inputs.pictures(model, gallery, "retrieval")[1]
     labels = _labels(y, gallery_labels, len(queries), None if gallery is None else len(searched))
-    at = inputs.feature_layer(plain, layer, "retrieval")
-    features = plain.features(queries, at, batch_size=BATCH, pooling="average")
-    of_gallery = features if gallery is None else plain.features(searched, at, BATCH, "average")
+    at = layer_choice.feature_layer(plain, layer, "retrieval")
+    features = layer_choice.mean_features(plain, queries, at, "retrieval")
+    of_gallery = features
+    if gallery is not None:
+        of_gallery = layer_choice.mean_features(plain, searched, at, "retrieval")
     others = len(searched) - (gallery is None)
     if others < 1:
         raise ValueError("retrieval: expected images to search. Received none beside the query.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.explain import inputs, pixels
+from fastcnn.explain import inputs, layer_choice, pixels
 from fastcnn.explain.inputs import BATCH, Images
 from fastcnn.explain.mosaic import Cell, Mosaic
 from fastcnn.graph.program import DECONVNET
@@ -103,7 +103,7 @@ def top_patches(
     """
     model, images = inputs.pictures(model, x, "top_patches")
     count = min(arguments.whole("top_patches", "patches", patches, least=1), len(images))
-    at = inputs.map_layer(model, layer, "top_patches")
+    at = layer_choice.map_layer(model, layer, "top_patches")
     shown = _channels(at, channels)
     strongest, places = _strongest(model, images, at)
     program = model.program(fused=False, until=at.path)

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from fastcnn import Sequential, explain
 from fastcnn import layers as L
-from fastcnn.explain.projections import principal_components
+from fastcnn.explain.projections import neighbour_embedding, principal_components
 from fastcnn.explain.retrieval import average_precisions
 
 RNG = np.random.default_rng(0)
@@ -58,6 +58,24 @@ def test_pca_does_without_scikit_learn_and_t_sne_says_that_it_needs_it(monkeypat
     explain.embedding(pixel_model(), X, projection="pca")
     with pytest.raises(ImportError, match=r"pip install 'fastcnn\[sklearn\]'"):
         explain.embedding(pixel_model(), X)
+
+
+def test_t_sne_takes_features_that_differ_little_or_not_at_all():
+    for same in (np.zeros((6, 4)), np.full((6, 3), 0.1, np.float32), np.full((6, 1), 7e8)):
+        np.testing.assert_array_equal(neighbour_embedding(same, 30, 0), 0)
+    doubled = np.float32([[0, 1], [1e25, 0]])[[0, 0, 0, 0, 1, 1]]
+    for features in (doubled, np.arange(6.0)[:, None]):
+        assert np.isfinite(neighbour_embedding(features, 30, 0)).all()
+    same = explain.embedding(pixel_model(), np.ones((6, 2, 2, 1), np.float32))
+    np.testing.assert_allclose(same.array, 0, atol=1e-9)
+
+
+def test_features_that_are_no_numbers_have_no_places():
+    model = pixel_model()
+    model.layer("scores").parameters[0].value[...] = np.nan
+    for method in (explain.embedding, explain.retrieval):
+        with pytest.raises(ValueError, match="the features of 'scores' must hold finite numbers"):
+            method(model, X, layer="scores")
 
 
 def test_neighbours_are_the_nearest_ones():
