@@ -3,9 +3,9 @@
     python tools/networks_learn.py [--steps 120] [--batch-size 32] [--side SIDE] [NETWORK ...]
 
 The images are those that come with fastcnn, made as large as the network's form for large ones
-needs, or as asked for. A row says the mean
-loss of the last quarter of the steps; a network learns if that is below 0.9 times the loss of a
-guess. Ends with code 1 if one does not.
+needs, or as asked for. A row says the mean loss at the network's end over the last quarter of the
+steps; a network learns if that is below 0.9 times the loss of a guess. Ends with code 1 if one
+does not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fastcnn import applications, data
 from fastcnn.cli.options import train_settings
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.resolve import model as models
+from fastcnn.layers.containers import auxiliary_classifiers
 
 SIDES = {"alexnet": 67, "alexnet-single": 64, "zfnet": 64, "inception-v3": 75, "xception": 71}
 CLASSES = 10
@@ -70,10 +71,13 @@ def train(network: str, steps: int, batch_size: int, side: int | None) -> Row:
     model = models.named(network, input_shape=x.shape[1:], classes=CLASSES, rescale=True, seed=0)
     optimizer = train_settings.make_optimizer(Settings(model=network))
     model.compile(optimizer, models.fitting_loss(model))
+    sides = auxiliary_classifiers(model.layers)
     start, losses = time.perf_counter(), []
     for step in range(steps):
         batch = np.arange(step * batch_size, (step + 1) * batch_size) % len(x)
-        losses.append(model.train_on_batch(x[batch], y[batch]))
+        results = model.train_on_batch(x[batch], y[batch], return_dict=True)
+        beside = sum(side.loss_weight * results[f"{side.path}_loss"] for side in sides)
+        losses.append(results["loss"] - beside)
     rate = f"{optimizer.name} {optimizer.learning_rate}"
     return Row(network, rate, losses, time.perf_counter() - start)
 

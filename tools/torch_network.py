@@ -97,7 +97,9 @@ class Network(UnweightedLayers):
         dilation = of["dilation_rate"]
         around = margins(of["padding"], x, kernel.shape[2:], of["strides"], dilation)
         x = F.pad(channels_first(x), as_padding(around), PADDINGS[of["padding_mode"]])
-        return channels_last(F.conv2d(x, kernel, None, of["strides"], 0, dilation, groups))
+        return channels_last(
+            F.conv2d(x, kernel.contiguous(), None, of["strides"], 0, dilation, groups)
+        )
 
     def _conv2d(self, x: Any, of: Config, path: str) -> Any:
         kernel = self.values[path + "kernel"]
@@ -124,7 +126,7 @@ class Network(UnweightedLayers):
     def _conv2dtranspose(self, x: Any, of: Config, path: str) -> Any:
         kernel, dilation = self.values[path + "kernel"], of["dilation_rate"]
         whole = F.conv_transpose2d(
-            *(channels_first(x), kernel.permute(3, 2, 0, 1), None, of["strides"]),
+            *(channels_first(x), kernel.permute(3, 2, 0, 1).contiguous(), None, of["strides"]),
             groups=of["groups"],
             dilation=dilation,
         )
