@@ -7,10 +7,10 @@ from collections.abc import Callable
 from fastcnn.models.sequential import Sequential
 
 ADAM = dict.fromkeys(
-    ("alexnet", "alexnet_single", "zfnet", "vgg11", "vgg13", "vgg16", "vgg19"), 1e-4
+    ("alexnet", "alexnet_single", "zfnet", "vgg11", "vgg13", "vgg16", "vgg19", "googlenet"), 1e-4
 )
 """Of Adam, by the names of their functions; its own 0.001 throws their wide dense layers back to a
-guess, or keeps them there."""
+guess, or keeps them there, as GoogLeNet."""
 
 
 def of_adam(network: Callable[..., Sequential]) -> float | None:
