@@ -12,7 +12,7 @@ from fastcnn.explain import inputs
 from fastcnn.explain.result import Result
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
-from fastcnn.plots.figure import INK, MARKERS, PALETTE
+from fastcnn.plots.figure import INK, MARKERS, colour_of
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Plane:
         """Draw the answers' regions, the boundaries between them, and the points."""
         from matplotlib.colors import to_rgb
 
-        colours = np.array([to_rgb(_colour(label)) for label in range(answers.shape[-1])])
+        colours = np.array([to_rgb(colour_of(label)) for label in range(answers.shape[-1])])
         extent = (self.across[0], self.across[-1], self.up[0], self.up[-1])
         picture = 1 - 0.3 * (1 - colours[answers.argmax(axis=-1)])
         axes.imshow(picture, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
@@ -74,7 +74,7 @@ class Plane:
                 own[:, 0],
                 own[:, 1],
                 MARKERS[label % len(MARKERS)],
-                color=_colour(label),
+                color=colour_of(label),
                 ms=5,
                 mec="white",
                 mew=0.6,
@@ -208,7 +208,3 @@ def labelled_points(
     if classes.dtype.kind in "if" and classes.size and np.isin(classes, (-1, 1)).all():
         classes = (classes > 0).astype(np.int64) if (classes < 0).any() else classes.astype(int)
     return array, inputs.image_labels(classes, len(array), method)
-
-
-def _colour(label: int) -> str:
-    return PALETTE[label % len(PALETTE)]

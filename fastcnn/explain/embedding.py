@@ -15,7 +15,7 @@ from fastcnn.explain.projections import PERPLEXITY, neighbour_embedding, princip
 from fastcnn.explain.result import Result
 from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
-from fastcnn.plots.figure import INK, MARKERS, MUTED, PALETTE
+from fastcnn.plots.figure import INK, MARKERS, MUTED, PALETTE, colour_of
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Embedding(Result):
             marker = MARKERS[label % len(MARKERS)]
             shown = name if legend else None
             axes.plot(
-                mine[:, 0], mine[:, 1], marker, color=_colour(label), ms=4, mew=0, label=shown
+                mine[:, 0], mine[:, 1], marker, color=colour_of(label), ms=4, mew=0, label=shown
             )
 
     def _draw_thumbnails(
@@ -141,7 +141,7 @@ class Embedding(Result):
             (x, y), half = places[index], side / 2.3
             extent = (x - half * width, x + half * width, y - half * height, y + half * height)
             axes.imshow(picture, extent=extent, interpolation="antialiased", zorder=3)
-            colour = MUTED if self._labels is None else _colour(int(self._labels[index]))
+            colour = MUTED if self._labels is None else colour_of(int(self._labels[index]))
             axes.plot(
                 np.array(extent)[[0, 1, 1, 0, 0]],
                 np.array(extent)[[2, 2, 3, 3, 2]],
@@ -209,10 +209,6 @@ def embedding(
         every = inputs.label_names(model, int(labels.max()) + 1)
         names = {label: every[label] for label in np.unique(labels).tolist()}
     return Embedding(np.stack(places).astype(np.float64), images, labels, names, titles, at.path)
-
-
-def _colour(label: int) -> str:
-    return PALETTE[label % len(PALETTE)]
 
 
 def _scaled(points: NDArray[Any]) -> NDArray[np.float64]:

@@ -27,6 +27,15 @@ MARKERS = ("o", "s", "^", "D", "v")
 Save = str | os.PathLike[str] | None
 
 
+def colour_of(label: int) -> str:
+    """Return the colour of a class, the same one in every picture.
+
+    Args:
+        label: The class, from 0.
+    """
+    return PALETTE[label % len(PALETTE)]
+
+
 def class_titles(class_names: Sequence[str] | None, classes: int, where: str) -> list[str]:
     """Return what a picture calls each class.
 
