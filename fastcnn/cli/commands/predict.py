@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,10 @@ from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import model as models
 from fastcnn.data.folder import file_list
+from fastcnn.data.folder.scan_report import LeftOut, loss
 from fastcnn.data.images import parallel_decode
 from fastcnn.data.images.decoder import Decoder
+from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
@@ -33,35 +35,50 @@ GATHERED = 64
 GATHERED_BYTES = 1 << 28
 
 
+class Found(NamedTuple):
+    """A file that may be a picture, and whether it was named, or is one of a folder."""
+
+    path: str
+    is_named: bool
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the most likely classes of each image."""
     model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
     decoder = Reading.of(args).decoder(models.decoder(model))
-    paths = [path for argument in args.images for path in _files(Path(argument))]
+    found = [path for argument in args.images for path in _files(Path(argument))]
     if args.scale == 1.0 and not models.scales(model):
         messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
             "to 255. --scale multiplies them."
         )
     report = []
+    skipped: list[LeftOut] = []
     try:
-        for named in _answers(model, decoder, paths, args):
+        for named in _answers(model, decoder, found, skipped, args):
             report += named
             if not args.json:
                 print("\n".join(map(_line, named)), flush=True)
     finally:
+        if skipped:
+            messages.say(f"Note: {loss(skipped, len(found))}")
         if args.json:
             print(json.dumps(report))
     return 0 if report else 1
 
 
 def _answers(
-    model: Sequential, decoder: Decoder, paths: list[str], args: argparse.Namespace
+    model: Sequential,
+    decoder: Decoder,
+    found: list[Found],
+    skipped: list[LeftOut],
+    args: argparse.Namespace,
 ) -> Iterator[list[dict[str, Any]]]:
     """What is predicted of the files, some at a time; those before a broken one come first, where
-    that ends it."""
+    that ends it. Those that are left out are added to `skipped`."""
     names: list[str] = []
+    paths = [file.path for file in found]
     most = max(1, min(GATHERED, GATHERED_BYTES // math.prod(decoder.shape)))
     images = np.empty((most + parallel_decode.CHUNK, *decoder.shape), np.uint8)
 
@@ -75,9 +92,12 @@ def _answers(
         for chunk in chunks:
             images[len(names) : len(names) + len(chunk.images)] = chunk.images
             names += [paths[position] for position in chunk.positions]
-            if len(names) >= most or (chunk.failures and args.on_error != "skip"):
+            wrong = _refused(chunk, found, args.on_error)
+            if len(names) >= most or wrong is not None:
                 yield from predicted()
-            _tell(chunk, args.on_error)
+            if wrong is not None:
+                raise ValueError(f"{wrong} --on-error skip leaves such files out.") from wrong
+            skipped += [LeftOut(printable(error.path), error.reason) for _, error in chunk.failures]
     yield from predicted()
 
 
@@ -85,25 +105,25 @@ def _scaled(images: NDArray[np.uint8], scale: float) -> NDArray[Any]:
     return images if scale == 1.0 else images.astype(np.float32) * np.float32(scale)
 
 
-def _files(path: Path) -> Iterator[str]:
+def _files(path: Path) -> Iterator[Found]:
     """The file, or all files of a folder and of those in it, sorted."""
     if not path.exists():
         raise UsageError(f"There is no file '{path}'.")
     if not path.is_dir():
-        yield str(path)
+        yield Found(str(path), is_named=True)
         return
     paths = file_list.files_under(path)
     if not paths:
         raise UsageError(f"The folder '{path}' holds no file.")
-    yield from (os.path.join(path, name) for name in paths)
+    yield from (Found(os.path.join(path, name), is_named=False) for name in paths)
 
 
-def _tell(chunk: Chunk, on_error: str | None) -> None:
-    """Raise or print what is wrong with the files that cannot be used."""
-    for _, error in chunk.failures:
-        if on_error != "skip":
-            raise ValueError(f"{error} --on-error skip leaves such files out.") from error
-        messages.say(error)
+def _refused(chunk: Chunk, found: list[Found], on_error: str | None) -> Unreadable | None:
+    """What is wrong with the first file that cannot be used, and is not left out."""
+    for position, error in chunk.failures:
+        if on_error == "raise" or (on_error is None and found[position].is_named):
+            return error
+    return None
 
 
 def _named(

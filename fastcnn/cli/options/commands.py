@@ -76,7 +76,7 @@ def _predict(command: argparse.ArgumentParser) -> None:
         choices=RESIZE_MODES,
         help="how pictures of other proportions are made to fit (default: as in training)",
     )
-    decoding.add_on_error(command, "raise")
+    decoding.add_on_error(command, "skip those of a folder, fail for those that are named")
     command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
     command.add_argument(
         "--scale",
