@@ -37,7 +37,7 @@ def counted(
     unknown = [name for name in names if name not in reference]
     if unknown:
         raise ValueError(
-            f"{owner} has classes that the model does not know: {_listed(unknown)}. It knows "
+            f"{owner}: classes that the model does not know: {_listed(unknown)}. It knows "
             f"{_listed(reference)}.{hint}"
         )
     table = np.array([reference.index(name) for name in names], np.int32)

@@ -49,7 +49,7 @@ def _with_article(kind: str) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of names that looks most like name, or None when none does."""
     plain = {_plain(candidate): candidate for candidate in reversed(list(names))}
-    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return plain[matches[0]] if matches else None
 
 

@@ -168,6 +168,20 @@ def test_a_folder_of_its_own_validates(place, capsys):
     assert code == 2 and "leave one out" in err
 
 
+def test_a_command_says_what_it_sees_in_its_own_words(place, capsys):
+    """Not in those of `from_folder`, whose arguments no flag has."""
+    (place / "around").mkdir()
+    (place / "photos" / "train").rename(place / "around" / "pictures")
+    (place / "around" / "pictures" / "wasp").mkdir()
+    photos.write(place / "around" / "pictures" / "fly" / "0.png", b"no picture")
+    code, _, err = train(capsys, place, place / "around")
+    assert code == 0 and "No file in the folder 'wasp': it is no class." in err
+    assert "--layout classes takes that one for a class." in err
+    _, out, _ = run(capsys, "data", "check", place / "around")
+    assert "No image in 'fly'" in out
+    assert "class_names" not in err + out and "layout=" not in err + out
+
+
 @pytest.mark.parametrize("option", [(), ("--layout", "classes"), ("--layout", "parts")])
 def test_the_flag_answers_the_question(place, capsys, option):
     (place / "photos" / "extra").mkdir()

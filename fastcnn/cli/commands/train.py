@@ -77,7 +77,7 @@ def _trained(
     """Train and measure; what came of it."""
     source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
-    if images.class_names is not None and len(images.class_names) == 1:
+    if source is None and images.class_names is not None and len(images.class_names) == 1:
         raise UsageError(
             f"'{wanted.data}' has one class alone, '{printable(images.class_names[0])}': there is "
             "nothing to tell it from. Name the folder that holds the folders of all classes."

@@ -54,6 +54,7 @@ def opened(
             text, reading, reading.decoder(base and base()), share, seed, purpose
         )
     share = SHARE if share is None else share
+    check_exists(text)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
         return folder_set.of_dataset(text, from_packed(path, share or None, seed))
@@ -67,6 +68,12 @@ def opened(
 def is_picture_folder(text: str) -> bool:
     """Whether `text` means a folder of pictures, and not one of MNIST's or CIFAR's files."""
     return text not in NAMED and Path(text).is_dir() and not has_published_files(Path(text))
+
+
+def check_exists(text: str) -> None:
+    """UsageError where `text` means nothing: no folder, no file and no set's name."""
+    if not Path(text).exists():
+        _names_of_set(text)
 
 
 def points(text: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -107,15 +114,20 @@ def _is(path: Path, begin: bytes, endings: tuple[str, ...]) -> bool:
 
 
 def _named(text: str) -> ImageSet:
+    names = _names_of_set(text)
+    train, test = data.load(text)
+    return ImageSet(text, ImageSubset(*train), ImageSubset(*test), names)
+
+
+def _names_of_set(text: str) -> list[str]:
+    """The classes of a set that is known by its name."""
     path = Path(text)
     if path.suffix or len(path.parts) > 1:
         raise UsageError(f"There is no folder and no file '{path}'.")
     try:
-        names = data.class_names(text)
+        return data.class_names(text)
     except ValueError as error:
         raise UsageError(f"{error} Or give a folder, an .h5 or an .npz file.") from None
-    train, test = data.load(text)
-    return ImageSet(text, ImageSubset(*train), ImageSubset(*test), names)
 
 
 def _from_published(folder: Path) -> ImageSet:

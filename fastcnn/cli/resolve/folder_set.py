@@ -152,6 +152,8 @@ def _read(
     report = (folder if not isinstance(folder, tuple) else folder[0]).report
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {path}` names them all." if report.skipped else ""
+        if report.about_layout:
+            hint += " --layout classes takes that one for a class."
         messages.say(f"Note: {report.complaint}{hint}")
     return folder
 

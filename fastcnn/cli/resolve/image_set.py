@@ -89,7 +89,7 @@ class ImageSet:
         name of `owner`, where they have one that is not to be learned."""
         if self.class_names is not None:
             try:
-                held = held.called(names, self.class_names, f"The set to validate on, '{owner}',")
+                held = held.called(names, self.class_names, f"The images to validate on, '{owner}'")
             except ValueError as error:
                 raise UsageError(str(error)) from None
         return replace(self, validation=held)

@@ -81,6 +81,7 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
     data = str(asked.get("data", Settings.data))
     if not dataset.is_picture_folder(data):
         if preset is not None:
+            dataset.check_exists(data)
             raise UsageError(f"--preset is for folders of pictures. '{data}' is none.")
         return asked
     if preset is None and "model" in asked:

@@ -151,8 +151,8 @@ def from_folder(
             part.renumber(kept)
     whole.damage.told()  # the complaint tells it
     if whole.report.complaint:
-        listed = " .report lists what was skipped." if whole.report.skipped else ""
-        warnings.warn(f"from_folder: {whole.report.complaint}{listed}", stacklevel=2)
+        told = f"from_folder: {whole.report.complaint} {whole.report.advice}"
+        warnings.warn(told.rstrip(), stacklevel=2)
     return whole if sides is None else (parts[0], parts[1])
 
 

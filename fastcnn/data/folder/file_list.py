@@ -68,7 +68,7 @@ def list_folder(
         if tree.root != root:
             about_layout = [
                 f"The classes are those of '{printable(tree.root)}', the only folder in "
-                f"'{printable(root)}'; layout='classes' takes that one for a class."
+                f"'{printable(root)}'."
             ]
             root = tree.root
     walk = _Walk(root)

@@ -62,20 +62,13 @@ class Report:
         ]
         notes = []
         if self.empty:
-            notes.append(
-                f"No file in the folder {_listed(self.empty)}: it is no class. class_names=[...] "
-                "keeps a class without images."
-            )
+            notes.append(f"No file in the folder {_listed(self.empty)}: it is no class.")
         if self.unusable:
             notes.append(
-                f"No file that can be used in the folder {_listed(self.unusable)}: it is no class. "
-                "class_names=[...] keeps a class without images."
+                f"No file that can be used in the folder {_listed(self.unusable)}: it is no class."
             )
         if empty:
-            notes.append(
-                f"No image in {_listed(empty)}: the class can be neither learned nor met. Remove "
-                "the folder, or leave its name out of class_names."
-            )
+            notes.append(f"No image in {_listed(empty)}: the class can be neither learned nor met.")
         if len(self.class_names) == 1:
             notes.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
@@ -85,21 +78,22 @@ class Report:
     @property
     def complaint(self) -> str:
         """The text that a user should hear unasked; empty where all is well."""
-        return " ".join([*self._loss(), *self.notes])
+        lost = [loss(self.skipped, self.images + len(self.skipped))] if self.skipped else []
+        return " ".join([*lost, *self.notes])
 
-    def _loss(self) -> list[str]:
-        """How much was skipped, as no sentence or one."""
-        if not self.skipped:
-            return []
-        total, first = self.images + len(self.skipped), self.skipped[0]
-        if len(self.skipped) == 1:
-            return [f"1 of {total:,} files was skipped, '{first.path}', because {first.reason}."]
-        reasons = Counter(left.reason for left in self.skipped).most_common(3)
-        words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-        return [
-            f"{len(self.skipped):,} of {total:,} files were skipped, among them '{first.path}' "
-            f"({words})."
-        ]
+    @property
+    def advice(self) -> str:
+        """What who calls `from_folder` can do about the complaint; empty where that is nothing."""
+        return " ".join(
+            sentence
+            for sentence, applies in (
+                (".report lists what was skipped.", self.skipped),
+                ("layout='classes' takes that one for a class.", self.about_layout),
+                ("class_names=[...] keeps a class without images.", self.empty or self.unusable),
+                ("Leave a class without images out of class_names.", not all(self.counts)),
+            )
+            if applies
+        )
 
     def skip(self, left: LeftOut, label: int) -> None:
         """Leave out a file that was counted.
@@ -183,6 +177,21 @@ class Report:
         ):
             lines += _section(title, files)
         return "\n".join([*lines, *self.notes])
+
+
+def loss(skipped: Sequence[LeftOut], total: int) -> str:
+    """Return a sentence on files that were skipped.
+
+    Args:
+        skipped: Them, at least one.
+        total: Of how many.
+    """
+    first = skipped[0]
+    if len(skipped) == 1:
+        return f"1 of {total:,} files was skipped, '{first.path}', because {first.reason}."
+    reasons = Counter(left.reason for left in skipped).most_common(3)
+    words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
+    return f"{len(skipped):,} of {total:,} files were skipped, among them '{first.path}' ({words})."
 
 
 def _by_path(left: LeftOut) -> str:
