@@ -35,7 +35,7 @@ GATHERED = 64
 GATHERED_BYTES = 1 << 28
 
 
-class Found(NamedTuple):
+class PictureFile(NamedTuple):
     """A file that may be a picture, and whether it was named, or is one of a folder."""
 
     path: str
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
     decoder = Reading.of(args).decoder(models.decoder(model))
-    found = [path for argument in args.images for path in _files(Path(argument))]
+    files = [path for argument in args.images for path in _files(Path(argument))]
     if args.scale == 1.0 and not models.scales(model):
         messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
@@ -56,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
     report = []
     skipped: list[LeftOut] = []
     try:
-        for named in _answers(model, decoder, found, skipped, args):
+        for named in _answers(model, decoder, files, skipped, args):
             report += named
             if not args.json:
                 print("\n".join(map(_line, named)), flush=True)
     finally:
         if skipped:
-            messages.say(f"Note: {loss(skipped, len(found))}")
+            messages.say(f"Note: {loss(skipped, len(files))}")
         if args.json:
             print(json.dumps(report))
     return 0 if report else 1
@@ -71,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
 def _answers(
     model: Sequential,
     decoder: Decoder,
-    found: list[Found],
+    files: list[PictureFile],
     skipped: list[LeftOut],
     args: argparse.Namespace,
 ) -> Iterator[list[dict[str, Any]]]:
     """What is predicted of the files, some at a time; those before a broken one come first, where
     that ends it. Those that are left out are added to `skipped`."""
     names: list[str] = []
-    paths = [file.path for file in found]
+    paths = [file.path for file in files]
     most = max(1, min(GATHERED, GATHERED_BYTES // math.prod(decoder.shape)))
     images = np.empty((most + parallel_decode.CHUNK, *decoder.shape), np.uint8)
 
@@ -92,7 +92,7 @@ def _answers(
         for chunk in chunks:
             images[len(names) : len(names) + len(chunk.images)] = chunk.images
             names += [paths[position] for position in chunk.positions]
-            wrong = _refused(chunk, found, args.on_error)
+            wrong = _refused(chunk, files, args.on_error)
             if len(names) >= most or wrong is not None:
                 yield from predicted()
             if wrong is not None:
@@ -105,23 +105,23 @@ def _scaled(images: NDArray[np.uint8], scale: float) -> NDArray[Any]:
     return images if scale == 1.0 else images.astype(np.float32) * np.float32(scale)
 
 
-def _files(path: Path) -> Iterator[Found]:
+def _files(path: Path) -> Iterator[PictureFile]:
     """The file, or all files of a folder and of those in it, sorted."""
     if not path.exists():
         raise UsageError(f"There is no file '{path}'.")
     if not path.is_dir():
-        yield Found(str(path), is_named=True)
+        yield PictureFile(str(path), is_named=True)
         return
     paths = file_list.files_under(path)
     if not paths:
         raise UsageError(f"The folder '{path}' holds no file.")
-    yield from (Found(os.path.join(path, name), is_named=False) for name in paths)
+    yield from (PictureFile(os.path.join(path, name), is_named=False) for name in paths)
 
 
-def _refused(chunk: Chunk, found: list[Found], on_error: str | None) -> Unreadable | None:
+def _refused(chunk: Chunk, files: list[PictureFile], on_error: str | None) -> Unreadable | None:
     """What is wrong with the first file that cannot be used, and is not left out."""
     for position, error in chunk.failures:
-        if on_error == "raise" or (on_error is None and found[position].is_named):
+        if on_error == "raise" or (on_error is None and files[position].is_named):
             return error
     return None
 
