@@ -169,6 +169,35 @@ def test_tensors_beyond_their_storage_are_refused(write, shape, strides, offset,
 
 
 @pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"),
+    [((2.0,), (1,), 0), ((2,), (0.5,), 0), ((2,), (1,), 0.5), ((0, 1 << 62), (1, 1), 0)]
+    + [((1,) * 70, (1,) * 70, 0)],
+)
+def test_what_no_array_can_have_is_damage(write, shape, strides, offset, tmp_path):
+    write(tmp_path / "a.pth", {"a": View(Stored("Float", NUMBERS), shape, strides, offset)})
+    with pytest.raises(FormatError, match="damaged"):
+        files.read(str(tmp_path / "a.pth"))
+
+
+def test_strides_of_axes_without_a_second_place_may_be_anything(tmp_path):
+    view = View(Stored("Float", NUMBERS), (1, 2), (1 << 62, 1))
+    archived(tmp_path / "a.pth", {"a": view})
+    assert np.array_equal(files.read(str(tmp_path / "a.pth"))["a"], NUMBERS[None, :2])
+
+
+def test_entries_under_keys_that_are_no_plain_values_are_left_out(tmp_path):
+    """To hash a tuple that lies deep enough within itself ends the process."""
+    deep = b"\x80\x02ccollections\nOrderedDict\n]])" + b"\x85" * 1_000_000 + b"aK\x01aa\x85R."
+    (tmp_path / "deep.pth").write_bytes(deep)
+    with pytest.raises(FormatError):
+        files.read(str(tmp_path / "deep.pth"))
+    view = View(Stored("Float", NUMBERS), (2,), (1,))
+    archived(tmp_path / "a.pth", {"a": view, (1, 2): view})
+    assert list(files.read(str(tmp_path / "a.pth"))) == ["a"]
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_numbers_of_another_kind_are_named(write, tmp_path, monkeypatch):
     monkeypatch.setitem(CODES, "Odd", "<f4")
     write(tmp_path / "a.pth", {"w": View(Stored("Odd", NUMBERS), (24,), (1,))})

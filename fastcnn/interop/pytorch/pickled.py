@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 KEYS = (str, int, float, bool, type(None))
-"""What a dict of such a file may have as keys; others could lie deep within themselves."""
+"""The keys of dicts that are kept; others could lie so deep within themselves that to hash them ends
+the process."""
 
 
 class Source(Protocol):
@@ -43,6 +44,11 @@ class Unknown:
 
 
 Functions: TypeAlias = Mapping[str, Callable[..., Any]]
+
+
+def dict_of(pairs: Iterable[tuple[Any, Any]] = ()) -> dict[Any, Any]:
+    """Return a dict of the pairs whose keys are plain values."""
+    return {key: value for key, value in pairs if isinstance(key, KEYS)}
 
 
 def read(source: Source, functions: Functions, persistent: Callable[[Any], Any]) -> Any:
@@ -120,11 +126,9 @@ class _Machine:
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
-        for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, KEYS):
-                raise TypeError(f"a key is a {type(key).__name__}")
-            if isinstance(target, dict):
-                target[key] = value
+        pairs = dict_of(zip(values[::2], values[1::2], strict=True))
+        if isinstance(target, dict):
+            target.update(pairs)
 
 
 PUSHED = {

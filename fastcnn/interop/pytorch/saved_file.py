@@ -37,6 +37,9 @@ DTYPES = {
 """The numbers of a storage, by its class."""
 
 
+MOST_AXES = 8
+LONGEST_AXIS = 1 << 31
+"""Of a tensor; an array of all these axes, one of them empty, can be made."""
 DAMAGE = (zipfile.BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError)
 """What zipfile raises of a damaged archive."""
 
@@ -74,16 +77,25 @@ class Tensor:
     """A view of a storage; `np.asarray` gives its numbers."""
 
     def __init__(self, storage: Storage, offset: int, shape: Any, strides: Any) -> None:
+        if any(type(number) is not int for number in (offset, *shape, *strides)):
+            raise ValueError("a tensor's offset, shape and strides are no whole numbers")
         last = offset + sum((size - 1) * s for size, s in zip(shape, strides, strict=True))
         if min([offset, *shape, *strides]) < 0 or (0 not in shape and last >= storage.count):
             raise ValueError(f"a tensor of shape {shape} is not within its storage")
         if np.prod(shape, dtype=object) > storage.count:
             raise ValueError(f"a tensor of shape {shape} has more numbers than its storage")
+        if len(shape) > MOST_AXES or max(shape, default=0) > LONGEST_AXIS:
+            raise ValueError("a tensor has more axes or longer ones than an array can have")
         self.storage, self.offset = storage, offset
-        self.shape, self.strides = tuple(shape), tuple(strides)
+        self.shape = tuple(shape)
+        # Those of an axis that has no second place say nothing, and may be anything.
+        pairs = zip(shape, strides, strict=True)
+        self.strides = tuple(stride if size > 1 else 0 for size, stride in pairs)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Any:
         numbers = self.storage.numbers()[self.offset :]
+        if 0 in self.shape:
+            return np.zeros(self.shape, dtype or numbers.dtype)
         steps = [stride * numbers.itemsize for stride in self.strides]
         array = np.lib.stride_tricks.as_strided(numbers, self.shape, steps, writeable=False)
         return array.astype(dtype or array.dtype)
@@ -94,7 +106,7 @@ def _tensor(storage: Storage, offset: int, shape: Any, strides: Any, *_: object)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": lambda pairs=(): dict(pairs),
+    "collections.OrderedDict": pickled.dict_of,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
@@ -125,6 +137,8 @@ def read(path: str, zipped: bool) -> Any:
         return saved
     except FormatError as error:
         raise FormatError(f"'{path}' {error}.") from None
+    except (MemoryError, OSError):  # no damage of the file
+        raise
     except Exception as error:  # damage shows as anything from a KeyError to a TypeError
         raise FormatError(
             f"'{path}' is damaged, or torch.save did not write it ({type(error).__name__}: {error})"
