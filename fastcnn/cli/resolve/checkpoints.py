@@ -34,7 +34,7 @@ class LastEpoch(ModelCheckpoint):
         if time.monotonic() >= self._due:
             self._write()
 
-    def on_epoch_interrupted(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._pending = None  # the weights are no longer those of a finished epoch
 
     def on_train_end(self, logs: Logs | None = None) -> None:
