@@ -71,7 +71,7 @@ class ThreadChoice:
             if len(self._trial) == TRIAL or seconds > HOPELESS * self._usual:
                 self._end_trial()
         else:
-            self._runs_left -= 1
+            self._runs_left -= 1 + self._unseen
             self._lost -= SHARE * seconds * (1 + self._unseen)
             self._unseen = 0
             before = self._usual if len(self._times) == SAMPLES else seconds
