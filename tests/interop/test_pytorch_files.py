@@ -171,8 +171,13 @@ def test_tensors_beyond_their_storage_are_refused(write, shape, strides, offset,
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize(
     ("shape", "strides", "offset"),
-    [((2.0,), (1,), 0), ((2,), (0.5,), 0), ((2,), (1,), 0.5), ((0, 1 << 62), (1, 1), 0)]
-    + [((1,) * 70, (1,) * 70, 0)],
+    [
+        ((2.0,), (1,), 0),
+        ((2,), (0.5,), 0),
+        ((2,), (1,), 0.5),
+        ((0, 1 << 62), (1, 1), 0),
+        ((1,) * 70, (1,) * 70, 0),
+    ],
 )
 def test_what_no_array_can_have_is_damage(write, shape, strides, offset, tmp_path):
     write(tmp_path / "a.pth", {"a": View(Stored("Float", NUMBERS), shape, strides, offset)})
