@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 KEYS = (str, int, float, bool, type(None))
-"""The keys of dicts that are kept; others could lie so deep within themselves that to hash them ends
-the process."""
+"""The keys of dicts that are kept; others could lie so deep within themselves that to hash them
+ends the process."""
 
 
 class Source(Protocol):
