@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4
 """Okabe and Ito's: readers with any colour vision can tell them apart."""
 MARKERS = ("o", "s", "^", "D", "v")
 """Beside them: 7 and 5 have no common factor, so that 35 pairs differ."""
+
+MOST_LETTERS = 24
+"""Of a class's name: longer ones leave no room for the picture itself."""
 
 Save = str | os.PathLike[str] | None
 
@@ -56,7 +60,21 @@ def class_titles(class_names: Sequence[str] | None, classes: int, where: str) ->
         raise ValueError(
             f"{where}: class_names must hold {classes} names. Received {len(class_names)}."
         )
-    return [str(name) for name in class_names]
+    return [titled(name) for name in class_names]
+
+
+def titled(name: object) -> str:
+    """Return a class's name as a picture has room for it.
+
+    Args:
+        name: The name.
+
+    Returns:
+        Its beginning where it is long, without what matplotlib takes for a formula.
+    """
+    text = str(name)
+    shown = text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+    return shown.replace("$", r"\$")
 
 
 def panels(columns: int, width: float, height: float, rows: int = 1) -> tuple[Figure, NDArray[Any]]:
@@ -148,7 +166,10 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
     kind = target.suffix.removeprefix(".").lower() or "png"
-    figure.savefig(drawn, format=kind, dpi=dpi, facecolor="white")
+    with warnings.catch_warnings():
+        # Of letters that no font at hand has, and of names that take the room of what they name.
+        warnings.simplefilter("ignore", UserWarning)
+        figure.savefig(drawn, format=kind, dpi=dpi, facecolor="white")
     with atomic_file.replacing(target) as file:
         file.write(drawn.getvalue())
     return target

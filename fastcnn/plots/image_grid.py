@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.data.dataset import is_dataset, read
-from fastcnn.plots.figure import INK, WRONG, Save, class_titles, finished, panels
+from fastcnn.plots.figure import INK, WRONG, Save, class_titles, finished, panels, titled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -159,7 +159,7 @@ def images(
         axis.imshow(picture.squeeze(), cmap="gray", vmin=0.0, vmax=1.0)
         if labels is not None:
             label = int(np.asarray(labels)[number])
-            name = str(label) if class_names is None else class_names[label]
+            name = str(label) if class_names is None else titled(class_names[label])
             axis.set_title(name, fontsize=9, color=INK)
     for axis in axes:
         axis.set_axis_off()

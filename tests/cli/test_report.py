@@ -99,7 +99,7 @@ def test_what_is_chosen_for_photographs_is_said_and_may_be_changed(place, capsys
     code, report, err = train(capsys, "--epochs", 2, "--image-size", 32)
     assert code == 0 and "report.html" in report["files"]
     assert "24 pictures in 2 classes (12, 12). Chosen for them (--preset good" in err
-    assert "--model photo-small" in err and "--patience" in err and "--image-size" not in err
+    assert "--model photo-small" in err and "--schedule" in err and "--image-size" not in err
     kept = json.loads((place / "runs/train/settings.json").read_text())
     assert (kept["model"], kept["image_size"], kept["epochs"]) == ("photo-small", [32, 32], 2)
     assert kept["schedule"] == "cosine" and kept["warmup_epochs"] == 0
@@ -109,6 +109,24 @@ def test_what_is_chosen_for_photographs_is_said_and_may_be_changed(place, capsys
     size, whole = ((place / "runs/train" / name).stat().st_size for name in ("model.h5", "last.h5"))
     assert size < 1.5e6 < whole
     assert "<img" in (place / "runs/train/report.html").read_text()
+
+
+def test_what_few_epochs_cannot_have_is_not_chosen(place, capsys):
+    from fastcnn.cli.resolve import preset
+
+    one = preset.completed({"data": "photos", "epochs": 1}, None)
+    assert not {"patience", "warmup_epochs"} & one.keys()
+    assert "with a warm-up" not in capsys.readouterr().err
+    many = preset.completed({"data": "photos", "epochs": 40}, None)
+    assert (many["patience"], many["warmup_epochs"]) == (20, 4)
+
+
+@pytest.mark.parametrize(("init", "told"), [(None, True), ("none", True), ("net.h5", False)])
+def test_weights_that_are_asked_for_are_not_said_to_be_missing(place, capsys, init, told):
+    from fastcnn.cli.resolve import preset
+
+    preset.completed({"data": "photos"} | ({"init": init} if init else {}), None)
+    assert ("No weights of other photographs" in capsys.readouterr().err) == told
 
 
 def test_presets_differ_in_what_they_cost(place):

@@ -198,3 +198,16 @@ def test_small_values_are_drawn_from_black_to_white():
     np.testing.assert_allclose(np.ravel(drawn), [0.0, 0.5, 1.0, 1.0])
     _, axes = plots.images(np.full((1, 2, 2), 7.0))
     assert (axes[0, 0].images[0].get_array() == 0.5).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_take_names_of_any_length_and_letters(tmp_path):
+    """Of long names the beginning is shown, and matplotlib complains of no name."""
+    names = ["蟻" * 60, "a$b$c_{" * 9]
+    figure, axes = plots.confusion_matrix(np.eye(2, dtype=int), names)
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["蟻" * 23 + "…", r"a\$b\$c_{a\$b\$c_{a\$b\$c_{a\$…"]
+    plots.write(figure, tmp_path / "a.png", dpi=40)
+    shares = np.array([[0.1, 0.9], [0.8, 0.2]])
+    plots.mistakes(np.zeros((2, 8, 8, 1)), [0, 1], shares, names, save=tmp_path / "b.png")
+    plots.images(np.zeros((2, 8, 8, 1)), [0, 1], names, save=tmp_path / "c.png")

