@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.explain import inputs, pixels
+from fastcnn.explain import input_bounds, inputs, pixels
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import BATCH, Images
 from fastcnn.explain.mosaic import Cell, Mosaic
 from fastcnn.models.sequential import Sequential
@@ -16,8 +17,6 @@ from fastcnn.utils import arguments
 
 SHOWN = 8
 """Images that a picture shows at most."""
-
-Bounds = tuple[float, float] | None
 
 
 class Adversarial(Mosaic):
@@ -186,23 +185,6 @@ def moved(
     return adversarial.climbed(gradient, images, epsilon, bounds, steps, length, noise)
 
 
-def range_of(model: Sequential, images: Images, bounds: Bounds) -> tuple[float, float]:
-    """Return the least and the largest number that an image may have.
-
-    Args:
-        model: The model.
-        images: The images.
-        bounds: Those that were asked for; None for what the model or the images have.
-
-    Returns:
-        The two numbers.
-
-    Raises:
-        ValueError: Images lie outside the bounds.
-    """
-    return adversarial.range_of(model, float(images.min()), float(images.max()), bounds)
-
-
 def _attacked(
     method: str,
     model: Sequential,
@@ -218,7 +200,7 @@ def _attacked(
     model, images = inputs.pictures(model, x, method)
     share = arguments.number(method, "epsilon", epsilon, least=0)
     labels = inputs.classes(model, images, y, method)
-    low, high = range_of(model, images, bounds)
+    low, high = input_bounds.around(model, images, bounds, method)
     wanted = labels if target is None else inputs.classes(model, images, target, method)
     changed = moved(
         model,

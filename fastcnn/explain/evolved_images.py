@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcnn.explain import fooling, inputs
-from fastcnn.explain.attacks import Bounds
+from fastcnn.explain import fooling, input_bounds, inputs
 from fastcnn.explain.fooling import Fooling
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
@@ -34,8 +34,9 @@ def evolved_images(
     Args:
         model: A model with one score a class; only its outputs are looked at.
         target: The class, or several; None for the first ten.
-        bounds: The least and the largest number of an image; None for 0 and 255 where the model
-            scales images itself, else for 0 and 1.
+        bounds: The least and the largest number of an image, behind the model's preprocessing; None
+            for what that makes of pixels from 0 to 255, for these where the model scales images
+            itself, else for 0 and 1.
         generations: How many.
         seed: Of the noise and the mutations.
 
@@ -43,8 +44,8 @@ def evolved_images(
         A result whose `array` has the images, and `chances` how sure the model is of each.
 
     Raises:
-        ValueError: The model's inputs are no images, there is no such class, or a number is out of
-            its range.
+        ValueError: The model's inputs are no images, there is no such class, a number is out of its
+            range, or preprocessing leaves open how large numbers are.
 
     Shape:
         array float32 [classes, H, W, C].
@@ -54,13 +55,14 @@ def evolved_images(
     """
     count = arguments.whole("evolved_images", "generations", generations, least=1)
     labels = fooling.wanted(model, target, "evolved_images")
+    low, high = input_bounds.of_any_image(model, bounds, "evolved_images")
     model = inputs.without_preprocessing(model)
     random = np.random.default_rng(seed)
-    champions, bounds = fooling.noise(model, len(labels), bounds, random)
+    champions = fooling.noise(model, len(labels), (low, high), random)
     sure = inputs.chances(model, champions)[np.arange(len(labels)), labels]
     for _ in range(count):
         children = champions[random.integers(len(labels), size=CHILDREN)]
-        _mutate(children, bounds, random)
+        _mutate(children, (low, high), random)
         chances = inputs.chances(model, children)[:, labels]
         best = chances.argmax(axis=0)
         highest = chances[best, np.arange(len(labels))]

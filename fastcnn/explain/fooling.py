@@ -11,7 +11,6 @@ from fastcnn.explain import inputs, pixels
 from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.models.sequential import Sequential
-from fastcnn.training import adversarial
 
 USUAL = 10
 """Classes that images are made for where none is named."""
@@ -61,15 +60,14 @@ def wanted(model: Sequential, target: ArrayLike | None, method: str) -> NDArray[
 
 
 def noise(
-    model: Sequential, images: int, bounds: tuple[float, float] | None, random: np.random.Generator
-) -> tuple[Images, tuple[float, float]]:
-    """Return images whose numbers are drawn alike from their whole range, and the range.
+    model: Sequential, images: int, bounds: tuple[float, float], random: np.random.Generator
+) -> Images:
+    """Return images whose numbers are drawn alike from their whole range.
 
     Args:
         model: The model.
         images: How many.
-        bounds: The range; None for 0 and 255 where the model scales images itself, else 0 and 1.
+        bounds: The range.
         random: Draws them.
     """
-    low, high = bounds or adversarial.range_of(model, 0.0, 1.0, None)
-    return random.uniform(low, high, (images, *model.input_shape)).astype(np.float32), (low, high)
+    return random.uniform(*bounds, (images, *model.input_shape)).astype(np.float32)

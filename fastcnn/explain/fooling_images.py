@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcnn.explain import fooling, inputs
+from fastcnn.explain import fooling, input_bounds, inputs
 from fastcnn.explain.ascent import descend
-from fastcnn.explain.attacks import Bounds
 from fastcnn.explain.fooling import Fooling
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
@@ -30,8 +30,9 @@ def fooling_images(
     Args:
         model: A model with one score a class.
         target: The class, or several; None for the first ten.
-        bounds: The least and the largest number of an image; None for 0 and 255 where the model
-            scales images itself, else for 0 and 1.
+        bounds: The least and the largest number of an image, behind the model's preprocessing; None
+            for what that makes of pixels from 0 to 255, for these where the model scales images
+            itself, else for 0 and 1.
         steps: How many.
         rate: The length of a step, as a part of the range.
         seed: Of the noise.
@@ -40,8 +41,8 @@ def fooling_images(
         A result whose `array` has the images, and `chances` how sure the model is of each.
 
     Raises:
-        ValueError: The model's inputs are no images, there is no such class, or a number is out of
-            its range.
+        ValueError: The model's inputs are no images, there is no such class, a number is out of its
+            range, or preprocessing leaves open how large numbers are.
 
     Shape:
         array float32 [classes, H, W, C].
@@ -51,9 +52,11 @@ def fooling_images(
         Explaining and harnessing adversarial examples.
     """
     count = arguments.whole("fooling_images", "steps", steps, least=1)
+    length = arguments.number("fooling_images", "rate", rate, above=0)
     labels = fooling.wanted(model, target, "fooling_images")
+    low, high = input_bounds.of_any_image(model, bounds, "fooling_images")
     model = inputs.without_preprocessing(model)
-    start, bounds = fooling.noise(model, len(labels), bounds, np.random.default_rng(seed))
+    start = fooling.noise(model, len(labels), (low, high), np.random.default_rng(seed))
 
     def gradient(images: Images) -> Images:
         others = inputs.chances(model, images)
@@ -61,7 +64,7 @@ def fooling_images(
         rivals = others.argmax(axis=1)
         return model.input_gradient(images, rivals) - model.input_gradient(images, labels)
 
-    images = descend(start, gradient, bounds, count, rate, smooth=0.0)
+    images = descend(start, gradient, (low, high), count, length, smooth=0.0)
     sure = inputs.chances(model, images)[np.arange(len(labels)), labels]
     title = f"Noise after {count} steps along the gradient, and how sure the network is of it"
     return Fooling(images, sure, inputs.names(model, labels), title)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.explain import inputs, pixels
+from fastcnn.explain import input_bounds, inputs, pixels
 from fastcnn.explain.ascent import descend
-from fastcnn.explain.attacks import Bounds, range_of
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.layers.base import Layer
@@ -57,9 +57,11 @@ def inversion(
     """
     model, images = inputs.pictures(model, x, "inversion")
     count = arguments.whole("inversion", "steps", steps, least=1)
+    length = arguments.number("inversion", "rate", rate, above=0)
+    weight = arguments.number("inversion", "smooth", smooth, least=0)
     wanted = list(model.layers) if layers is None else list(layers)
     chosen = [lookup.own_layer(model, layer, "inversion") for layer in wanted]
-    low, high = range_of(model, images, bounds)
+    low, high = input_bounds.around(model, images, bounds, "inversion")
     noise = np.random.default_rng(seed).standard_normal((1, *model.input_shape))
     start = ((low + high) / 2 + 0.05 * (high - low) * noise).astype(np.float32)
     inverted, errors = [], []
@@ -72,7 +74,7 @@ def inversion(
             difference = model.features(candidate, layer) - features
             return model.input_gradient(candidate, (layer, difference))
 
-        image = descend(start, gradient, (low, high), count, rate, smooth)
+        image = descend(start, gradient, (low, high), count, length, weight)
         inverted.append(image[0])
         error = np.linalg.norm(model.features(image, layer) - features)
         errors.append(float(error / max(float(np.linalg.norm(features)), 1e-12)))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.explain import inputs, pixels
-from fastcnn.explain.attacks import SHOWN, Bounds, range_of
+from fastcnn.explain import input_bounds, inputs, pixels
+from fastcnn.explain.attacks import SHOWN
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.layers import Activation, Dense, Dropout, Flatten, Normalization, Rescaling, Softmax
@@ -109,7 +110,7 @@ def linear_weakness(model: Sequential, x: object, bounds: Bounds = None) -> Line
     """
     model, images = inputs.pictures(model, x, "linear_weakness")
     _refuse_others(model)
-    low, high = range_of(model, images, bounds)
+    low, high = input_bounds.around(model, images, bounds, "linear_weakness")
     count = inputs.class_count(model, "linear_weakness")
     templates = model.input_gradient(
         np.zeros((count, *model.input_shape), np.float32), np.arange(count)

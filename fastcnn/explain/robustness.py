@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.explain import inputs
-from fastcnn.explain.attacks import Bounds, moved, range_of
+from fastcnn.explain import input_bounds, inputs
+from fastcnn.explain.attacks import moved
+from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.result import Result
 from fastcnn.models.sequential import Sequential
 from fastcnn.plots.figure import INK, MUTED, quiet
@@ -44,9 +45,7 @@ class Robustness(Result):
             parts = [255 * epsilon for epsilon in self.epsilons]
             axes.plot(parts, 100 * accuracy, color=colour, marker=marker, ls=line, label=kind)
         axes.set_ylim(-2, 102)
-        axes.set_xlabel(
-            "epsilon: how far each number moves, in 255ths of its range", color=MUTED
-        )
+        axes.set_xlabel("epsilon: how far each number moves, in 255ths of its range", color=MUTED)
         axes.set_ylabel("accuracy in %", color=MUTED)
         axes.set_title("Accuracy under attack", loc="left", color=INK, fontweight="bold")
         axes.legend(frameon=False)
@@ -88,7 +87,7 @@ def robustness(
     """
     model, images = inputs.pictures(model, x, "robustness")
     labels = inputs.classes(model, images, y, "robustness")
-    low, high = range_of(model, images, bounds)
+    low, high = input_bounds.around(model, images, bounds, "robustness")
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], images.shape).astype(np.float32)
 
     def accuracy(changed: inputs.Images) -> float:

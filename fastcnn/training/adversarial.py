@@ -64,7 +64,7 @@ class AdversarialTraining(ConfiguredSettings):
         self.steps = arguments.whole(self, "steps", steps, least=1)
         self.mix = arguments.number(self, "mix", mix, above=0, most=1)
         self.rate = None if rate is None else arguments.number(self, "rate", rate, above=0)
-        self.bounds = None if bounds is None else checked_bounds(self, bounds)
+        self.bounds = None if bounds is None else arguments.bounds(self, "bounds", bounds)
 
     def get_config(self) -> dict[str, object]:
         names = ("epsilon", "steps", "mix", "rate", "bounds")
@@ -143,17 +143,6 @@ def climbed(
 
 def _clipped(images: Floats, low: Floats, high: Floats) -> Floats:
     return np.clip(images, low, high).astype(np.float32, copy=False)
-
-
-def checked_bounds(owner: object, bounds: object) -> Bounds:
-    """The two numbers of `bounds`; TypeError or ValueError where they are none."""
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        raise TypeError(
-            f"{type(owner).__name__}: bounds must be two numbers, the least and the largest of an "
-            f"image. Received {bounds!r}."
-        )
-    low = arguments.number(owner, "bounds[0]", bounds[0])
-    return low, arguments.number(owner, "bounds[1]", bounds[1], above=low)
 
 
 def range_of(model: ModelSettings, least: float, most: float, bounds: Bounds | None) -> Bounds:

@@ -98,6 +98,16 @@ def is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def bounds(owner: object, argument: str, value: object) -> tuple[float, float]:
+    """value as two floats when it is a pair of finite numbers, the least first. TypeError or
+    ValueError otherwise."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        expected = "two numbers, the least and the largest"
+        raise TypeError(_sentence(owner, argument, expected, value))
+    low = number(owner, f"{argument}[0]", value[0])
+    return low, number(owner, f"{argument}[1]", value[1], above=low)
+
+
 def whole(owner: object, argument: str, value: Any, *, least: int, most: int = LARGEST) -> int:
     """value as an int when it is a whole number from ``least`` to ``most``. TypeError or ValueError
     otherwise."""

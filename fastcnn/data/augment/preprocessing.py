@@ -54,6 +54,9 @@ class CenterCrop(Preprocessing):
         out[:, above : above + middle.shape[1], before : before + middle.shape[2]] = middle
         return out
 
+    def extent(self, low: float, high: float) -> tuple[float, float]:
+        return min(low, 0.0), max(high, 0.0)
+
 
 class ImageNetScaling(Preprocessing):
     """Pixels from 0 to 255 as networks expect them that were trained on ImageNet.
@@ -84,6 +87,10 @@ class ImageNetScaling(Preprocessing):
         if self.mode == "caffe":
             images = images[..., ::-1]
         return (images - mean) / deviation
+
+    def extent(self, low: float, high: float) -> tuple[float, float]:
+        mean, deviation = (np.array(numbers, np.float32) for numbers in MODES[self.mode])
+        return float(((low - mean) / deviation).min()), float(((high - mean) / deviation).max())
 
 
 MODES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -162,6 +169,24 @@ def output_shape(preprocessing: Iterable[Preprocessing], shape: tuple[int, ...])
         height, width, channels = shape
         shape = step.output_shape((height, width, channels))
     return shape
+
+
+def extent(
+    preprocessing: Iterable[Preprocessing], pixels: tuple[float, float]
+) -> tuple[float, float] | None:
+    """Return the least and the largest number that pixels become.
+
+    Args:
+        preprocessing: The steps.
+        pixels: The least and the largest that a pixel may be.
+
+    Returns:
+        The two numbers; None where they depend on the image, or are not known.
+    """
+    reached: tuple[float, float] | None = pixels
+    for step in preprocessing:
+        reached = None if reached is None else step.extent(*reached)
+    return reached
 
 
 def apply(preprocessing: Iterable[Preprocessing], images: Floats) -> Floats:

@@ -38,6 +38,18 @@ class Preprocessing(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} must define apply(images).")
 
+    def extent(self, low: float, high: float) -> tuple[float, float] | None:
+        """Return the least and the largest number that pixels become.
+
+        Args:
+            low: The least that a pixel may be.
+            high: The largest.
+
+        Returns:
+            The two numbers; None where they depend on the image, or are not known.
+        """
+        return None
+
 
 class PerImageStandardization(Preprocessing):
     """Subtract the mean of all values of an image and divide by their standard deviation.
