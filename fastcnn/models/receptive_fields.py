@@ -15,7 +15,7 @@ from fastcnn.layers.rescaling import Normalization, Rescaling
 from fastcnn.models.network import Network
 
 IMAGES = 16
-"""Images of noise that gradients are taken on."""
+"""Images of noise that gradients are taken on, and those that go through the model at once."""
 LEAST = 1 - 0.9545
 """The part of the largest gradient from which on a pixel counts."""
 
@@ -54,19 +54,26 @@ class LayerField:
     def relevance(self) -> NDArray[np.float64]:
         """The root mean square, over images, their channels and the layer's, of the gradient of the
         unit in the middle; of a layer whose units have no place, of all of them. [H, W]."""
-        layer, images = self.layer, self._images
-        shape = (len(images), *layer.output_shape)
-        height, width = _extents(layer)
-        unit = (slice(None), height // 2, width // 2) if len(layer.output_shape) == 3 else ...
-        # Signs that are drawn for each image keep channels from cancelling each other: the expected
-        # square of their sum is the sum of their squares.
-        factors = np.zeros(shape, np.float32)
-        factors[unit] = np.random.default_rng(1).choice([-1.0, 1.0], shape)[unit]
-        inspection = Inspection(gradient=GradientRequest(layer.path))
-        outputs = self._model.engine().inspect(images, inspection, None, factors)
-        gradient = outputs[GRADIENT_ROLE].astype(np.float64)
-        relevance: NDArray[np.float64] = np.sqrt(np.mean(gradient**2, axis=(0, 3)))
-        return relevance
+        inspection = Inspection(gradient=GradientRequest(self.layer.path))
+        engine, random = self._model.engine(), np.random.default_rng(1)
+        squares = np.zeros(self._model.input_shape[:2])
+        most = min(len(self._images), IMAGES)
+        for start in range(0, len(self._images), IMAGES):
+            images = self._images[start : start + IMAGES]
+            factors = self._factors(len(images), random)
+            gradient = engine.inspect(images, inspection, most, factors)[GRADIENT_ROLE]
+            squares += np.square(gradient, dtype=np.float64).sum(axis=(0, 3))
+        return np.sqrt(squares / (len(self._images) * self._model.input_shape[2]))
+
+    def _factors(self, images: int, random: np.random.Generator) -> NDArray[np.float32]:
+        """Signs of the unit in the middle, or of all where they have no place, and else 0: drawn
+        for each image, they keep channels from cancelling each other, since the expected square of
+        their sum is the sum of their squares."""
+        factors = np.zeros((images, *self.layer.output_shape), np.float32)
+        height, width = _extents(self.layer)
+        units = factors[:, height // 2, width // 2] if factors.ndim == 4 else factors
+        units[...] = random.choice([-1.0, 1.0], units.shape)
+        return factors
 
     @property
     def effective(self) -> float:

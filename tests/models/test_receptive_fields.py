@@ -47,6 +47,26 @@ def test_opposite_channels_do_not_cancel():
     assert layer_fields(model)[0].effective == 3
 
 
+def test_many_images_go_through_the_model_a_few_at_a_time(monkeypatch):
+    model = Sequential([L.Conv2D(3, 3), L.ReLU(), L.Conv2D(2, 3)], (9, 9, 2))
+    images = np.random.default_rng(0).standard_normal((41, 9, 9, 2)).astype(np.float32)
+    together, inspect = [], model.engine().inspect
+
+    def counted(x, inspection, capacity, factors):
+        together.append((x, factors))
+        return inspect(x, inspection, capacity, factors)
+
+    monkeypatch.setattr(model.engine(), "inspect", counted)
+    field = layer_fields(model, [model.layers[2]], images)[0]
+    relevance, squares = field.relevance, np.zeros((9, 9))
+    assert [len(x) for x, _ in together] == [16, 16, 9]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in together]), images)
+    for x, factors in list(together):
+        gradient = model.input_gradient(x, (model.layers[2], factors)).astype(np.float64)
+        squares += (gradient**2).sum(axis=(0, 3))
+    np.testing.assert_allclose(relevance, np.sqrt(squares / 82), rtol=1e-6)
+
+
 def test_the_table_says_how_far_each_layer_sees(capsys):
     names = ["conv", "pool", "", "", "dense"]
     chain = [
