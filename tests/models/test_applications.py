@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 import time
 from pathlib import Path
 
@@ -162,6 +164,18 @@ def test_the_table_in_the_documents_has_each():
             line.startswith(f"| `{name}` |") and line.endswith(row)
             for line in document.splitlines()
         ), name
+
+
+def test_the_documents_have_the_sides_that_are_small():
+    said = {
+        int(side)
+        for network in applications.NETWORKS.values()
+        for side in re.findall(r"sides below\s+(\d+)\s+pixels", inspect.getdoc(network) or "")
+    }
+    document = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    text = re.search(r"where an image's side is\s+below (.*?\))", document)
+    assert text is not None
+    assert said == set(map(int, re.findall(r"\b(\d\d)\b", text[1]))) > {64}
 
 
 def test_the_deepest_is_planned_within_a_second():
