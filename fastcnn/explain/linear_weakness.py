@@ -15,9 +15,13 @@ from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.layers import Activation, Dense, Dropout, Flatten, Normalization, Rescaling, Softmax
+from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
 
-LINEAR = (Activation, Dense, Dropout, Flatten, Normalization, Rescaling, Softmax)
+BEFORE = (Activation, Dropout, Flatten, Normalization, Rescaling)
+BEHIND = (Activation, Dropout, Softmax)
+"""Layers around the dense one of a linear classifier."""
+ENDINGS = ("softmax", "sigmoid")
 HALVINGS = 30
 """How often the interval around the smallest change is halved."""
 ROUNDING = 1.001
@@ -141,19 +145,29 @@ def linear_weakness(model: Sequential, x: object, bounds: Bounds = None) -> Line
 
 
 def _refuse_others(model: Sequential) -> None:
-    dense = [layer for layer in model.layers if isinstance(layer, Dense)]
-    curved = [
-        layer
-        for layer in model.layers
-        if not isinstance(layer, LINEAR)
-        or getattr(layer, "activation", None) not in (None, "linear", "softmax", "sigmoid")
-    ]
-    if len(dense) != 1 or curved:
-        what = f"one with {curved[0].label}" if curved else f"one with {len(dense)} dense layers"
+    dense = [place for place, layer in enumerate(model.layers) if isinstance(layer, Dense)]
+    place = dense[0] if dense else len(model.layers)
+    before, behind = model.layers[:place], model.layers[place + 1 :]
+    others = [layer for layer in before if not isinstance(layer, BEFORE) or _curve(layer)]
+    others += [layer for layer in behind if not isinstance(layer, BEHIND)]
+    curved = [layer for layer in model.layers[place:] if _curve(layer)]
+    # Scores are what is before a last softmax or sigmoid, which leaves their order as it is.
+    others += curved[:-1] if curved and _curve(curved[-1]) in ENDINGS else curved
+    if len(dense) != 1 or others:
+        what = f"one with {others[0].label}" if others else f"one with {len(dense)} dense layers"
         raise ValueError(
             "linear_weakness: expected a linear classifier, Flatten and one Dense layer, such as "
-            f"'linear-classifier'. Received {what}: take fgsm."
+            "'linear-classifier', with nothing else than a softmax or sigmoid at the end. Received "
+            f"{what}: take fgsm."
         )
+
+
+def _curve(layer: Layer) -> str | None:
+    """The activation of a layer, None where it leaves sums as they are."""
+    if isinstance(layer, Softmax):
+        return "softmax"
+    activation: str | None = getattr(layer, "activation", None)
+    return None if activation == "linear" else activation
 
 
 def _scores(model: Sequential, images: Images, templates: NDArray[Any]) -> NDArray[np.float64]:

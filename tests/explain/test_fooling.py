@@ -91,6 +91,12 @@ def test_what_cannot_be_deceived_is_infinitely_far():
         [L.Conv2D(2, 3), L.Flatten(), L.Dense(2)],
         [L.Flatten(), L.Dense(4), L.Dense(2)],
         [L.Flatten(), L.Dense(2, activation="relu")],
+        [L.Flatten(), L.Softmax(), L.Dense(2)],
+        [L.Activation("sigmoid"), L.Flatten(), L.Dense(2, activation="softmax")],
+        [L.Flatten(), L.Dense(2, activation="sigmoid"), L.Softmax()],
+        [L.Flatten(), L.Dense(2), L.Rescaling(2, offset=[1, 5]), L.Softmax()],
+        [L.Dense(2), L.Flatten(), L.Softmax()],
+        [L.Flatten()],
     ],
 )
 def test_what_is_no_linear_classifier_is_refused(layers):
