@@ -199,7 +199,7 @@ def _attacked(
 ) -> Adversarial:
     model, images = inputs.pictures(model, x, method)
     share = arguments.number(method, "epsilon", epsilon, least=0)
-    labels = inputs.classes(model, images, y, method)
+    labels = inputs.class_labels(model, y, len(images), method)
     low, high = input_bounds.around(model, images, bounds, method)
     wanted = labels if target is None else inputs.classes(model, images, target, method)
     changed = moved(

@@ -113,7 +113,7 @@ def confusions(
     many = arguments.whole("confusions", "pairs", pairs, least=1)
     most = arguments.whole("confusions", "images", images, least=1)
     plain, shown = inputs.pictures(model, x, "confusions")
-    labels = inputs.image_labels(y, len(shown), "confusions")
+    labels = inputs.class_labels(model, y, len(shown), "confusions")
     classes = inputs.class_count(model, "confusions")
     shares = class_probabilities(model, plain.predict(shown, batch_size=BATCH))
     matrix = metrics.confusion_matrix(labels, shares, classes)

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.explain import inputs, layer_choice, pixels
+from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
+
+
+class FilmStrip(Mosaic):
+    """What every layer makes of an image.
+
+    Args:
+        array: The image.
+        outputs: What each layer makes of it, by its path.
+        names: What stands beside the layers' rows.
+        most: Maps of a layer that are drawn.
+    """
+
+    def __init__(self, array: Images, outputs: dict[str, Images], names: Sequence[str], most: int):
+        self.outputs = outputs
+
+        def rows() -> list[list[Cell]]:
+            strip = [_of_layer(output, most) for output in outputs.values()]
+            return [[Cell(pixels.of_images(array[None])[0])], *strip]
+
+        title = "What every layer makes of the image, its strongest maps first"
+        super().__init__(array, rows, title, ["image", *names], cell=0.8)
 
 
 def feature_maps(
@@ -50,7 +73,7 @@ def feature_maps(
     return Mosaic(maps, rows, f"Feature maps of '{at.path}'{more}", cell=0.9)
 
 
-def film_strip(model: Sequential, x: object, most: int = 10) -> Mosaic:
+def film_strip(model: Sequential, x: object, most: int = 10) -> FilmStrip:
     """Return what every layer makes of the first image, a row for each layer.
 
     Args:
@@ -59,7 +82,7 @@ def film_strip(model: Sequential, x: object, most: int = 10) -> Mosaic:
         most: Maps of a layer that are drawn: those with the largest sums.
 
     Returns:
-        A result whose `array` is the image.
+        A result whose `array` is the image, and `outputs` what each layer makes of it, by its path.
 
     Raises:
         ValueError: The images do not fit.
@@ -69,16 +92,11 @@ def film_strip(model: Sequential, x: object, most: int = 10) -> Mosaic:
     """
     model, images = inputs.pictures(model, x, "film_strip")
     count = arguments.whole("film_strip", "most", most, least=1)
-    outputs = model.features(images[:1], [layer.path for layer in model.layers])
-
-    def rows() -> list[list[Cell]]:
-        strip = [_of_layer(outputs[layer.path][0], count) for layer in model.layers]
-        return [[Cell(pixels.of_images(images[:1])[0])], *strip]
-
+    batches = model.features(images[:1], [layer.path for layer in model.layers])
+    outputs = {path: batch[0] for path, batch in batches.items()}
     shapes = ["x".join(map(str, layer.output_shape)) for layer in model.layers]
     names = [f"{layer.name}\n{shape}" for layer, shape in zip(model.layers, shapes, strict=True)]
-    title = "What every layer makes of the image, its strongest maps first"
-    return Mosaic(images[0], rows, title, ["image", *names], cell=0.8)
+    return FilmStrip(images[0], outputs, names, count)
 
 
 def _of_layer(outputs: NDArray[Any], most: int) -> list[Cell]:

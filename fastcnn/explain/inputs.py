@@ -233,6 +233,30 @@ def label_names(model: Sequential, count: int) -> list[str]:
     return [*map(str, named), *(f"class {label}" for label in range(len(named), count))]
 
 
+def class_labels(model: Sequential, y: ArrayLike, count: int, method: str) -> NDArray[np.int64]:
+    """Return the labels of images that are classes of a model.
+
+    Args:
+        model: A model with one score a class, or with one score for two classes.
+        y: Their labels.
+        count: How many images there are.
+        method: Who asks, for errors.
+
+    Returns:
+        int64 [n].
+
+    Raises:
+        ValueError: They are no classes of the model, or not as many.
+    """
+    labels, most = image_labels(y, count, method), class_count(model, method) - 1
+    if labels.max(initial=0) > most:
+        raise ValueError(
+            f"{method}: y must hold classes of the model, from 0 to {most}. Received a label of "
+            f"{labels.max()}."
+        )
+    return labels
+
+
 def image_labels(y: ArrayLike, count: int, method: str) -> NDArray[np.int64]:
     """Return the labels of images.
 
@@ -251,6 +275,6 @@ def image_labels(y: ArrayLike, count: int, method: str) -> NDArray[np.int64]:
     if array.dtype.kind not in "iu" or array.shape != (count,) or array.min(initial=0) < 0:
         raise ValueError(
             f"{method}: y must hold a label, a whole number from 0 on, for each of {count} images. "
-            f"Received {array.dtype} of shape {array.shape}."
+            f"Received {'None' if y is None else f'{array.dtype} of shape {array.shape}'}."
         )
     return array.astype(np.int64)

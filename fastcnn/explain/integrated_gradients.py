@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.explain import inputs
 from fastcnn.explain.attribution import Attribution, evidence
 from fastcnn.explain.inputs import Classes
 from fastcnn.models.sequential import Sequential
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, arrays
 
 
 def integrated_gradients(
@@ -45,7 +45,7 @@ def integrated_gradients(
     model, images = inputs.pictures(model, x, "integrated_gradients")
     count = arguments.whole("integrated_gradients", "steps", steps, least=1)
     labels = inputs.classes(model, images, target, "integrated_gradients")
-    start = np.broadcast_to(np.asarray(baseline, np.float32), images.shape)
+    start = np.broadcast_to(_baseline(baseline, model.input_shape), images.shape)
     places, weights = np.polynomial.legendre.leggauss(count)
     mean = np.zeros(images.shape, np.float64)
     for place, weight in zip((1 + places) / 2, weights / 2, strict=True):
@@ -54,3 +54,13 @@ def integrated_gradients(
     relevance = ((images - start) * mean).astype(np.float32)
     title = "Integrated gradients: for the class red, against it blue"
     return Attribution(relevance, images, inputs.names(model, labels), title, evidence)
+
+
+def _baseline(baseline: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = arrays.array(baseline, "integrated_gradients: baseline")
+    if array.dtype.kind not in "iufb" or array.shape not in ((), shape):
+        raise ValueError(
+            f"integrated_gradients: baseline must be a number, or an image of shape {shape}. "
+            f"Received {array.dtype} of shape {array.shape}."
+        )
+    return array.astype(np.float32)

@@ -30,7 +30,7 @@ def occlusion(
         x: Images, an array or a Dataset.
         target: The class, or one an image; None for what the model predicts.
         patch: The side of the square in pixels; None for a fifth of the image's shorter side.
-        stride: Pixels from one square to the next; None for half a side.
+        stride: Pixels from one square to the next, at most a side; None for half a side.
         fill: What covers; None for the image's mean.
 
     Returns:
@@ -54,12 +54,13 @@ def occlusion(
         "occlusion", "patch", usual if patch is None else patch, least=1, most=shorter
     )
     step = arguments.whole(
-        "occlusion", "stride", max(1, side // 2) if stride is None else stride, least=1
+        "occlusion", "stride", max(1, side // 2) if stride is None else stride, least=1, most=side
     )
+    cover = None if fill is None else arguments.number("occlusion", "fill", fill)
     corners = [(i, j) for i in _starts(height, side, step) for j in _starts(width, side, step)]
     relevance = np.stack(
         [
-            _of_image(model, image, int(label), corners, side, fill)
+            _of_image(model, image, int(label), corners, side, cover)
             for image, label in zip(images, labels, strict=True)
         ]
     )

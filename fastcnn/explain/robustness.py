@@ -86,7 +86,8 @@ def robustness(
         x [n, H, W, C]; y [n] -> array float64 [3, epsilons].
     """
     model, images = inputs.pictures(model, x, "robustness")
-    labels = inputs.classes(model, images, y, "robustness")
+    labels = inputs.class_labels(model, y, len(images), "robustness")
+    shares = _strengths(epsilons)
     low, high = input_bounds.around(model, images, bounds, "robustness")
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], images.shape).astype(np.float32)
 
@@ -94,7 +95,6 @@ def robustness(
         return float((inputs.predicted(model, changed) == labels).mean())
 
     steps = arguments.whole("robustness", "steps", steps, least=1)
-    shares = [arguments.number("robustness", "epsilons", each, least=0) for each in epsilons]
     rows = []
     for share in shares:
         if not share:
@@ -106,3 +106,14 @@ def robustness(
         often = moved(model, images, labels, far, (low, high), steps, 2.5 / steps, seed)
         rows.append([accuracy(noisy), accuracy(once), accuracy(often)])
     return Robustness(np.array(rows).T, shares)
+
+
+def _strengths(epsilons: object) -> list[float]:
+    if not isinstance(epsilons, Sequence | np.ndarray) or isinstance(epsilons, str):
+        raise TypeError(
+            f"robustness: epsilons must be several numbers, such as [0, 0.01]. Received "
+            f"{epsilons!r}."
+        )
+    if not len(epsilons):
+        raise ValueError("robustness: epsilons must hold at least one number. Received none.")
+    return [arguments.number("robustness", "epsilons", each, least=0) for each in epsilons]

@@ -175,7 +175,11 @@ def _with_other_classes(layer: Layer, classes: int) -> tuple[Layer, Layer | None
 
 def _take(model: ModelSettings, layers: list[Layer], shape: Shape) -> None:
     """Make a model consist of other, built layers, with fresh weights."""
+    # The loss of a single output tells yes from no, or measures a number: no use to classes.
+    single = model.output_shape == (1,) != shape
     reuse.take_layers(model, layers, shape)
+    if single:
+        model._loss = None
     if model.loss is not None:
         kept_loss = model.loss
         model._loss = None

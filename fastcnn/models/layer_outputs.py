@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +75,8 @@ def features(
         [n, numbers].
     """
     arguments.choice("features", "pooling", pooling, POOLINGS)
-    single = isinstance(layers, str | Layer)
-    wanted = [layers] if isinstance(layers, str | Layer) else list(layers)
+    single = isinstance(layers, str | Layer) or not isinstance(layers, Iterable)
+    wanted: list[Any] = [layers] if single else list(cast(Iterable[LayerLike], layers))
     if not wanted:
         raise ValueError("features: expected at least one layer. Received none.")
     targets = [lookup.own_layer(model, layer, "features") for layer in wanted]

@@ -78,6 +78,8 @@ def test_a_loss_that_suits_stays_and_another_goes():
     model = model_of(*ENDINGS["one sigmoid"], loss="binary_crossentropy")
     model.replace_head(2)
     assert model.output_shape == (2,) and model.layer("top").activation == "softmax"
+    assert model.loss is None
+    assert model_of(*ENDINGS["one sigmoid"], loss="mse").replace_head(3).loss is None
 
 
 def test_after_a_layer_a_dense_head_takes_the_place_of_all():
