@@ -162,14 +162,36 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
         The file's path.
     """
     target = Path(path)
-    atomic_file.check(target, make_folders=True)
+    check(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
-    kind = target.suffix.removeprefix(".").lower() or "png"
     with warnings.catch_warnings():
         # Of letters that no font at hand has, and of names that take the room of what they name.
         warnings.simplefilter("ignore", UserWarning)
-        figure.savefig(drawn, format=kind, dpi=dpi, facecolor="white")
+        figure.savefig(drawn, format=_format(target), dpi=dpi, facecolor="white")
     with atomic_file.replacing(target) as file:
         file.write(drawn.getvalue())
     return target
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Find out, before long work, whether a picture can be written.
+
+    Args:
+        path: The file; its ending says the format, PNG where there is none.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+        ValueError: There is no such format.
+    """
+    formats = _pyplot().Figure().canvas.get_supported_filetypes()
+    if _format(Path(path)) not in formats:
+        raise ValueError(
+            f"'{path}' must end in a picture's format: {', '.join(f'.{f}' for f in formats)}."
+        )
+    atomic_file.check(path, make_folders=True)
+
+
+def _format(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower() or "png"

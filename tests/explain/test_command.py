@@ -7,8 +7,10 @@ import json
 import numpy as np
 import planted
 import pytest
+from PIL import Image
 
 import fastcnn
+from fastcnn import explain
 from fastcnn import layers as L
 from fastcnn.cli import main
 from fastcnn.explain.methods import METHODS
@@ -72,3 +74,44 @@ def test_the_linear_classifier_leaves_its_picture(place, capsys):
     assert explained(place, "linear-weakness", "--model", str(place / "linear.h5")) == 0
     assert explained(place, "linear-weakness") == 2
     assert "expected a linear classifier" in capsys.readouterr().err
+
+
+def test_a_picture_of_ones_own_or_one_image_of_many_is_looked_at(place, tmp_path, capsys):
+    pixels = np.zeros((planted.SIDE, planted.SIDE), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "mine.png")
+    picture = ("--data", str(tmp_path / "mine.png"))
+    assert explained(place, "saliency", *picture) == 0
+    assert explained(place, "fgsm", *picture) == 2
+    assert "fgsm needs labels: give a data set as --data." in capsys.readouterr().err
+    assert explained(place, "feature-maps", "--image", "3") == 0
+    assert explained(place, "saliency", "--image", "4") == 2
+    assert "--image must be below 4" in capsys.readouterr().err
+    assert explained(place, "class-image", "--image", "0") == 2
+    assert "class-image takes no --image." in capsys.readouterr().err
+
+
+def test_the_image_is_the_one_of_the_number(place, monkeypatch):
+    seen = []
+    monkeypatch.setattr(explain, "saliency", lambda model, x: seen.append(x) or saliency(model, x))
+    saliency = explain.guided_backprop
+    assert explained(place, "saliency", "--image", "2") == 0
+    np.testing.assert_array_equal(seen[0], planted.images()[2:3])
+
+
+def test_a_channel_is_looked_at(place):
+    for method in ("class-image", "top-patches"):
+        assert explained(place, method, "--layer", "search", "--channel", "1") == 0
+
+
+def test_what_cannot_be_written_is_said_before_the_work(place, monkeypatch, capsys):
+    monkeypatch.setattr(explain, "saliency", pytest.fail)
+    assert explained(place, "saliency", "--out", str(place / "model.h5" / "cam.png")) != 0
+    assert "cannot be written" in capsys.readouterr().err
+    assert explained(place, "saliency", "--out", str(place / "cam.xyz")) != 0
+    assert "must end in a picture's format" in capsys.readouterr().err
+
+
+def test_points_have_no_default(place, capsys):
+    words = ["explain", "decision-boundary", "--model", str(place / "model.h5")]
+    assert main([*words, "--out", str(place / "plane.png")]) == 2
+    assert "needs points in the plane and their labels: --data" in capsys.readouterr().err

@@ -106,11 +106,18 @@ def _explain(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("method", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
     _add_model(command)
-    add("--data", default="sample", help=f"{DATA_HELP} (default: sample)")
+    add("--data", default="sample", help=f"{DATA_HELP}, or a picture (default: sample)")
     add("--out", required=True, metavar="FILE", help="the picture, .png, .pdf or .svg")
-    add("--images", type=positive, metavar="N", help="default: 6, or 1,000 to compare many")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--images", type=positive, metavar="N", help="default: 6, or 1,000 to compare many"
+    )
+    which.add_argument(
+        "--image", type=seed, metavar="N", help="the image of this number alone, from 0 on"
+    )
     add("--target", metavar="CLASS", help="a class, its name or number (default: the predicted)")
     add("--layer", metavar="NAME", help="the layer to look at (default: the method's)")
+    add("--channel", type=seed, metavar="N", help="a channel of the layer, from 0 on")
     add(
         "--epsilon", type=epsilon, metavar="E", help="how far an attack moves a pixel, of its range"
     )
