@@ -97,3 +97,15 @@ def test_init_begins_with_the_weights_that_fit(place, capsys, tmp_path):
 def test_refusals_are_one_line(place, capsys, tmp_path, words, message):
     code, said, _ = train(place, capsys, tmp_path, "--model", place / "base.h5", *words)
     assert code == 2 and message in said.splitlines()[-1]
+
+
+def test_nothing_is_announced_of_what_then_fails(place, capsys, tmp_path):
+    base = ("--model", place / "base.h5")
+    photos.photo_folder(tmp_path / "single", ("ant",), 3)
+    for words, message in (
+        (("--freeze", "nothing"), "--freeze: "),
+        (("--data", tmp_path / "single"), f"'{tmp_path / 'single'}' has one class alone, 'ant'"),
+        (("--image-size", "9"), "The model takes images of shape"),
+    ):
+        code, said, _ = train(place, capsys, tmp_path, *base, *words)
+        assert code == 2 and message in said and "is taught other classes" not in said

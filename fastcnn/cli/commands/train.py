@@ -77,11 +77,8 @@ def _trained(
     """Train and measure; what came of it."""
     source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
-    if source is None and images.class_names is not None and len(images.class_names) == 1:
-        raise UsageError(
-            f"'{wanted.data}' has one class alone, '{printable(images.class_names[0])}': there is "
-            "nothing to tell it from. Name the folder that holds the folders of all classes."
-        )
+    if source is None and images.class_names is not None:
+        images.refuse_single_class()
     augment = augmenting.parse(wanted.augment, images.shape)
     shape = augmenting.shape_after(augment, images.shape)
     model = _network(wanted, images, shape) if source is None else source
@@ -89,7 +86,7 @@ def _trained(
     if args.resume:
         images = images.by_names(model.class_names)
     else:
-        images = transfer.prepared(model, images, wanted)
+        images = transfer.prepared(model, images, wanted, shape)
         if (
             model.optimizer is None
             or model.loss is None

@@ -9,6 +9,7 @@ import numpy as np
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder.splitting import split_source
+from fastcnn.utils.naming import printable
 
 MOST_CLASSES = 1 << 20
 SHARE = 0.1
@@ -59,6 +60,14 @@ class ImageSet:
                 f"Received {self.classes - 1:,}."
             )
         return [str(label) for label in range(self.classes)]
+
+    def refuse_single_class(self) -> None:
+        """UsageError where there is one class alone."""
+        if self.classes == 1:
+            raise UsageError(
+                f"'{self.name}' has one class alone, '{printable(self.names[0])}': there is "
+                "nothing to tell it from. Name the folder that holds the folders of all classes."
+            )
 
     @property
     def to_train(self) -> ImageSubset:
