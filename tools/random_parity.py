@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,8 @@ def main() -> int:
         for folder in sorted(options.answer.iterdir()):
             answer(folder)
         return 0
+    if shutil.which(options.peer or "") is None:
+        parser.error("--peer: a Python that has torch.")
     sys.path[:0] = [str(ROOT / "tests" / room) for room in ("helpers", "reference", "graph")]
     warnings.simplefilter("ignore")  # a net drawn at random may be what is seldom meant
     numbers, rows = range(*map(int, options.nets.split(":"))), []

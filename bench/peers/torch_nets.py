@@ -9,6 +9,7 @@ SHAPES = {
     "caffe-lenet": (28, 28, 1),
     "cifar-small": (32, 32, 3),
     "resnet20": (32, 32, 3),
+    "resnet18": (224, 224, 3),
     "tiny": (2,),
 }
 
@@ -78,6 +79,18 @@ def resnet20() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def resnet18() -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, padding=1),
+    ]  # fmt: skip
+    channels = 64
+    for filters, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [Block(channels, filters, stride), Block(filters, filters, 1)]
+        channels = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+
+
 def tiny() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 10))
 
@@ -87,5 +100,6 @@ NETS = {
     "caffe-lenet": caffe_lenet,
     "cifar-small": cifar_small,
     "resnet20": resnet20,
+    "resnet18": resnet18,
     "tiny": tiny,
 }

@@ -27,3 +27,10 @@ def test_a_script_says_what_it_measures(name, tmp_path):
 
 def test_the_scripts_are_found():
     assert {"compare.py", "data_load.py", "gpu.py"} <= set(SCRIPTS)
+
+
+def test_a_batch_of_no_images_is_refused():
+    command = [sys.executable, BENCH / "networks.py", "--batch", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert "expected a whole number of at least 1, got 0" in done.stderr
