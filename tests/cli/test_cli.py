@@ -455,6 +455,14 @@ def test_summary_says_how_far_layers_see(capsys):
     assert (layers[-1]["receptive_field"], layers[-1]["stride"]) == (None, None)
 
 
+def test_summary_says_first_where_receptive_fields_take_long(capsys, monkeypatch):
+    monkeypatch.setattr(fastcnn.Sequential, "summary", lambda model, receptive_field: None)
+    assert main(["summary", "lenet5", "--receptive-field"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["summary", "resnet18", "--receptive-field"]) == 0
+    assert "a minute and more for a network of this size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["lenet5", "--model", "lenet5"]])
 def test_summary_takes_one_model(arguments, capsys):
     assert main(["summary", *arguments]) == 2

@@ -10,6 +10,10 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import model as models
 from fastcnn.models.receptive_fields import LayerField, layer_fields
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import messages
+
+LARGE = 1e9
+"""Multiply-adds of an image from which on a network's receptive fields take a minute and more."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -17,6 +21,11 @@ def run(args: argparse.Namespace) -> int:
     if (args.model is None) == (args.network is None):
         raise UsageError("Give one MODEL, as in fastcnn summary resnet50, or --model MODEL.")
     model = models.named(args.model or args.network)
+    if args.receptive_field and sum(layer.multiply_adds() for layer in model.layers) > LARGE:
+        messages.say(
+            "Taking the gradients that show how far layers see, a minute and more for a network of "
+            "this size."
+        )
     if args.json:
         print(json.dumps(_described(model, args.receptive_field)))
     else:
