@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from fastcnn.data.augment import preprocessing
+from fastcnn.data.augment.preprocessing import PIXELS
 from fastcnn.explain.inputs import Images
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import adversarial
 from fastcnn.utils import arguments
 
 Bounds: TypeAlias = tuple[float, float] | None
-
-PIXELS = (0.0, 255.0)
 
 
 def around(model: Sequential, images: Images, bounds: Bounds, method: str) -> tuple[float, float]:
@@ -54,11 +53,12 @@ def of_any_image(model: Sequential, bounds: Bounds, method: str) -> tuple[float,
     """
     if bounds is not None:
         return arguments.bounds(method, "bounds", bounds)
-    extent = preprocessing.extent(model.preprocessing, PIXELS)
+    extent = preprocessing.extent(model.preprocessing, PIXELS, model.input_shape[-1])
     if extent is None:
         raise ValueError(
             f"{method}: the range of the numbers that the network sees is not known, since what "
             f"{model.preprocessing!r} makes of a pixel depends on its image. Give it: "
             "bounds=(least, largest)."
         )
-    return adversarial.range_of(model, 0.0, 1.0, None) if extent == PIXELS else extent
+    low, high = float(extent[0].min()), float(extent[1].max())
+    return adversarial.range_of(model, 0.0, 1.0, None) if (low, high) == PIXELS else (low, high)

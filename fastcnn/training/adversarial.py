@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.backends.step import BatchImages
+from fastcnn.data.augment import preprocessing
+from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
+from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.graph.inspection import GRADIENT_ROLE, LOSS, GradientRequest, Inspection
 from fastcnn.layers import Normalization, Rescaling
 from fastcnn.training.model_settings import ModelSettings
@@ -20,6 +23,8 @@ from fastcnn.utils.settings import ConfiguredSettings
 Floats: TypeAlias = NDArray[np.float32]
 Bounds: TypeAlias = tuple[float, float]
 """The least and the largest number of an image."""
+Ends: TypeAlias = Bounds | tuple[Floats, Floats]
+"""The same, or those of each channel, [C]."""
 
 OF_LOSS = Inspection(gradient=GradientRequest(LOSS))
 
@@ -33,14 +38,16 @@ class AdversarialTraining(ConfiguredSettings):
     inference meanwhile. A step then costs about 1 + `mix` * `steps` as much.
 
     Args:
-        epsilon: How far each number of an image may move, as a part of the range of `bounds`; above
-            0, at most 1.
+        epsilon: How far each number of an image may move, as a part of the range of `bounds`, so
+            that 8 / 255 is 8 levels of a pixel; above 0, at most 1.
         steps: Of the attack: 1 for FGSM, more for PGD.
         mix: The part of each batch that is attacked; above 0, at most 1.
         rate: The length of a step of the attack, as a part of epsilon; None for 1.25 where it is
             one, else for 2.5 / steps.
-        bounds: The least and the largest number of an image; None for 0 and 255 where the model
-            scales images itself, else for those of the training images.
+        bounds: The least and the largest number of an image as the network takes it. None for 0
+            and 255, where the model scales pixels itself; for what the model's preprocessing makes
+            of these in each channel, as `ImageNetScaling` does; else for those of the training
+            images.
 
     Raises:
         TypeError: A number is none.
@@ -83,7 +90,7 @@ class Attack:
     """An adversarial training of images with known bounds."""
 
     settings: AdversarialTraining
-    bounds: Bounds
+    bounds: Ends
 
     def of_batch(
         self,
@@ -95,8 +102,10 @@ class Attack:
         capacity: int | None,
     ) -> Floats:
         """The images of a batch, some of them attacked; which ones and from where depends on the
-        model's seed, epoch and step alone. `capacity` as an engine takes it."""
+        model's seed, epoch and step alone. `capacity` as an engine takes it. ValueError where they
+        are far outside the bounds."""
         images = np.array(x, np.float32)
+        self._refuse_other_units(images)
         random = np.random.default_rng((model.seed, epoch, step))
         chosen = np.sort(random.permutation(len(images))[: self._share(len(images))])
         epsilon = self.settings.epsilon * (self.bounds[1] - self.bounds[0])
@@ -118,6 +127,13 @@ class Attack:
         )
         return images
 
+    def _refuse_other_units(self, images: Floats) -> None:
+        """Augmentation may lead out of the bounds, but not by as much as they are apart."""
+        low, high = float(np.min(self.bounds[0])), float(np.max(self.bounds[1]))
+        least, most = float(images.min()), float(images.max())
+        if not 2 * low - high <= least <= most <= 2 * high - low:
+            raise _outside((low, high), least, most)
+
     def _share(self, images: int) -> int:
         return math.ceil(self.settings.mix * images)
 
@@ -125,18 +141,20 @@ class Attack:
 def climbed(
     gradient: Callable[[Floats], Floats],
     images: Floats,
-    epsilon: float,
-    bounds: Bounds,
+    epsilon: float | Floats,
+    bounds: Ends,
     steps: int,
-    length: float,
+    length: float | Floats,
     noise: Floats | None = None,
 ) -> Floats:
     """Images that took steps along the signs of a gradient, no further than epsilon in any number
-    and within the bounds; `length` is below 0 to go down, `noise` is where they begin."""
-    low, high = np.maximum(images - epsilon, bounds[0]), np.minimum(images + epsilon, bounds[1])
+    and within the bounds; `length` is below 0 to go down, `noise` is where they begin. A number
+    that is outside the bounds may stay there, but goes no further out."""
+    low = np.minimum(np.maximum(images - epsilon, bounds[0]), images)
+    high = np.maximum(np.minimum(images + epsilon, bounds[1]), images)
     changed = images if noise is None else _clipped(images + noise, low, high)
     for _ in range(steps):
-        step = np.float32(length) * np.sign(gradient(changed))
+        step = np.asarray(length, np.float32) * np.sign(gradient(changed))
         changed = _clipped(changed + step, low, high)
     return changed
 
@@ -149,15 +167,22 @@ def range_of(model: ModelSettings, least: float, most: float, bounds: Bounds | N
     """The bounds of images from `least` to `most`: those that are asked for, which must hold them,
     else 0 and 255 where the model scales images itself, else their own."""
     if bounds is None:
-        scales = isinstance(model.layers[0], Rescaling | Normalization)
-        return (0.0, 255.0) if scales and least >= 0 and most <= 255 else (least, most)
-    low, high = bounds
-    if not low <= least <= most <= high:
-        raise ValueError(
-            f"bounds must hold all images. Received ({low:g}, {high:g}) for images from {least:g} "
-            f"to {most:g}."
-        )
-    return float(low), float(high)
+        return PIXELS if _scales(model) and least >= 0 and most <= 255 else (least, most)
+    if not bounds[0] <= least <= most <= bounds[1]:
+        raise _outside(bounds, least, most)
+    return float(bounds[0]), float(bounds[1])
+
+
+def _scales(model: ModelSettings) -> bool:
+    """Whether a model's first layer scales images."""
+    return isinstance(model.layers[0], Rescaling | Normalization)
+
+
+def _outside(bounds: Bounds, least: float, most: float) -> ValueError:
+    return ValueError(
+        f"bounds must hold all images. Received ({bounds[0]:g}, {bounds[1]:g}) for images from "
+        f"{least:g} to {most:g}."
+    )
 
 
 def check_gradient(make_program: Callable[[Inspection, int], object]) -> None:
@@ -172,24 +197,58 @@ def check_gradient(make_program: Callable[[Inspection, int], object]) -> None:
         ) from error
 
 
-def attack(model: ModelSettings, argument: object, x: object, transformed: bool) -> Attack | None:
+def attack(
+    model: ModelSettings, argument: object, x: object, steps: Sequence[Preprocessing]
+) -> Attack | None:
     """What fit's `adversarial` asks for, an AdversarialTraining or its epsilon; `x` are the images
-    to train on, `transformed` says that fixed steps change their numbers. ValueError or TypeError
-    where it cannot be."""
+    to train on, `steps` the fixed ones that change them. ValueError or TypeError where it cannot
+    be."""
     if argument is None:
         return None
     if not isinstance(argument, AdversarialTraining):
         epsilon = arguments.number("fit", "adversarial", argument, above=0, most=1)
         argument = AdversarialTraining(epsilon)
-    bounds = argument.bounds
-    if isinstance(x, np.ndarray) and not transformed:
-        bounds = range_of(model, float(x.min()), float(x.max()), bounds)
-    elif bounds is None and not transformed and getattr(x, "dtype", None) == np.uint8:
-        bounds = 0.0, 255.0
-    if bounds is None or bounds[0] == bounds[1]:
+    return Attack(argument, _ends(model, argument.bounds, _numbers(x), steps))
+
+
+def _numbers(x: object) -> Bounds | None:
+    """The least and the largest number of images as they are given, where it is known."""
+    if isinstance(x, np.ndarray):
+        return float(x.min()), float(x.max())
+    return PIXELS if getattr(x, "dtype", None) == np.uint8 else None
+
+
+def _ends(
+    model: ModelSettings,
+    bounds: Bounds | None,
+    numbers: Bounds | None,
+    steps: Sequence[Preprocessing],
+) -> Ends:
+    """The bounds of images, which have such numbers, after the steps: those that are asked for,
+    which must hold them, or those that they can reach."""
+    of_pixels = any(isinstance(step, ImageNetScaling) for step in steps)
+    if numbers is None:
+        numbers = PIXELS if of_pixels else None
+    elif bounds is None and (of_pixels or _scales(model)):
+        numbers = PIXELS if numbers[0] >= 0 and 1 < numbers[1] <= 255 else numbers
+    ends = numbers and preprocessing.extent(steps, numbers, model.input_shape[-1])
+    if bounds is not None:
+        if ends is not None:
+            _check_hold(bounds, float(ends[0].min()), float(ends[1].max()))
+        return bounds
+    if ends is None or (ends[0] == ends[1]).all():
         raise ValueError(
             "fit: adversarial: the range of the numbers in the images is not known, where they are "
-            "streamed or prepared by fixed steps. Give it: adversarial=AdversarialTraining("
-            "epsilon, bounds=(least, largest))."
+            "streamed, all alike, or prepared by fixed steps that look at the whole image. Give "
+            "it: adversarial=AdversarialTraining(epsilon, bounds=(least, largest))."
         )
-    return Attack(argument, bounds)
+    low, high = ends
+    alike = (low == low[0]).all() and (high == high[0]).all()
+    return (float(low[0]), float(high[0])) if alike else ends
+
+
+def _check_hold(bounds: Bounds, least: float, most: float) -> None:
+    """ValueError where images go beyond the bounds by more than their last digits."""
+    slack = 1e-3 * (bounds[1] - bounds[0])
+    if not bounds[0] - slack <= least <= most <= bounds[1] + slack:
+        raise _outside(bounds, least, most)

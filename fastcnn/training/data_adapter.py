@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import Dataset, Subset, is_dataset
 from fastcnn.data.pipeline import adapters
@@ -108,8 +107,7 @@ def make(model: ModelSettings, fit_arguments: FitArguments) -> FitData:
     names = None if names is None else list(names)
     if fit_arguments.validation_data is not None:
         validation = _validation(model, fit_arguments, transform, model.class_names or names)
-    changed = any(not isinstance(step, CenterCrop) for step in transform.preprocessing)
-    attack = adversarial.attack(model, fit_arguments.adversarial, x, changed)
+    attack = adversarial.attack(model, fit_arguments.adversarial, x, transform.preprocessing)
     if isinstance(train, ArrayEpochs):
         train.on_host = attack is not None
     if attack is None and fit_arguments.keep_features:

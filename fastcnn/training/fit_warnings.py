@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.data.augment.preprocessing import ImageNetScaling
 from fastcnn.data.augment.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
 from fastcnn.data.dataset import is_dataset
 from fastcnn.layers import BatchNormalization, Normalization, Rescaling
@@ -21,7 +22,7 @@ from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils.training_warning import warn
 
 SCALING_LAYERS = (Rescaling, Normalization, BatchNormalization)
-SCALING_STEPS = (PerImageStandardization, ZCAWhitening)
+SCALING_STEPS = (ImageNetScaling, PerImageStandardization, ZCAWhitening)
 LARGE = 50.0
 """Images whose values reach this were not scaled: standardized ones stay far below it."""
 SCALED = 1.0

@@ -90,6 +90,14 @@ def test_weights_that_are_not_at_hand_are_named(capsys, monkeypatch):
     assert not model.preprocessing
 
 
+def test_photographs_can_be_attacked_in_training(capsys):
+    code, _, model = train(capsys, "--adversarial", "8/255")
+    assert code == 0 and [step.mode for step in model.preprocessing] == ["tf"]
+    words = ("--init", "none", "--augment", "PerImageStandardization()")
+    code, said, _ = train(capsys, *words, "--adversarial", "8/255", "--out", "other")
+    assert code == 2 and "not known behind PerImageStandardization()" in said.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -15,7 +15,7 @@ from fastcnn import AdversarialTraining, data, explain
 from fastcnn import layers as L
 from fastcnn.cli import main
 from fastcnn.graph import autodiff
-from fastcnn.training.adversarial import Attack
+from fastcnn.training.adversarial import Attack, attack, climbed
 
 X, Y = toy(40, shape=(6, 6, 1))
 
@@ -107,17 +107,56 @@ def test_folders_and_iterables_can_be_attacked(pictures):
     mixed.fit(X, Y, verbose=0, augment=[data.MixUp(), data.RandomCrop(6, 6)], adversarial=0.1)
 
 
+@pytest.mark.parametrize("mode", ["caffe", "torch"])
+def test_epsilon_is_one_of_pixels_where_preprocessing_scales_them(mode, tmp_path):
+    root = photos.photo_folder(tmp_path / "photos", count=5)
+    photographs, step = data.from_folder(root, (6, 6), in_memory=False), data.ImageNetScaling(mode)
+    layers = [L.Flatten(), L.Dense(3, activation="softmax")]
+    model = build((6, 6, 3), layers, "sparse_categorical_crossentropy")
+    model.preprocessing = [step]
+    model.fit(photographs, verbose=0, adversarial=8 / 255)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3)).astype(np.float32)
+    for source in (photographs, pixels):
+        attacking = attack(model, AdversarialTraining(8 / 255, 5, 1), source, [step])
+        moved = attacking.of_batch(model, step.apply(pixels.copy()), Y[:9], 0, 0, None)
+        zero, one = (step.apply(np.full((1, 1, 1, 3), n, np.float32)) for n in (0, 1))
+        back = (moved - zero) / (one - zero)
+        back = back[..., ::-1] if mode == "caffe" else back
+        assert 7.9 < np.abs(back - pixels).max() < 8.01
+        assert back.min() > -0.01 and back.max() < 255.01
+
+
+def test_images_from_0_to_1_are_not_taken_for_pixels():
+    model = network(first=[L.Rescaling(2, offset=-1)])
+    x = (X - X.min()) / (X.max() - X.min())
+    assert attack(model, 0.1, x, []).bounds == (0, 1)
+    assert attack(model, 0.1, 200 * x, []).bounds == (0, 255)
+
+
+def test_what_is_outside_the_bounds_goes_no_further_out():
+    images = np.array([[-0.5, 0.05, 0.5, 1.5]], np.float32)
+    for length, expected in ((1, [-0.4, 0.15, 0.6, 1.5]), (-1, [-0.5, 0, 0.4, 1.4])):
+        moved = climbed(np.ones_like, images, 0.1, (0.0, 1.0), 1, length)
+        np.testing.assert_allclose(moved, [expected], atol=1e-6)
+
+
 def test_frozen_layers_are_run_for_attacked_images_too():
     model = network()
     model.freeze(until="conv2d")
     model.fit(X, Y, epochs=2, verbose=0, adversarial=0.1)
 
 
+WRONG_BOUNDS = AdversarialTraining(0.1, bounds=(0, 1))
 REFUSED = {
     "no number": ({"adversarial": "strong"}, TypeError, "adversarial must be a number"),
     "too much": ({"adversarial": 2}, ValueError, "above 0 and at most 1"),
     "outside": (
         {"adversarial": AdversarialTraining(0.1, bounds=(0, 0.5))},
+        ValueError,
+        "bounds must hold all images",
+    ),
+    "bounds of other units, in a stream": (
+        {"x": iter([(40 * X / abs(X).max(), Y)]), "y": None, "adversarial": WRONG_BOUNDS},
         ValueError,
         "bounds must hold all images",
     ),
@@ -141,6 +180,11 @@ def test_what_cannot_be_attacked_is_refused_before_anything_changes(case):
     for value, kept in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, kept)
     assert model.state.step == 0
+
+
+def test_bounds_must_hold_a_folders_pixels(pictures):
+    with pytest.raises(ValueError, match=r"Received \(0, 1\) for images from 0 to 255"):
+        network().fit(pictures, verbose=0, adversarial=WRONG_BOUNDS)
 
 
 @pytest.mark.parametrize(

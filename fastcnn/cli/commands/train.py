@@ -25,8 +25,10 @@ from fastcnn.cli.resolve.checkpoints import LastEpoch, Recall
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.run_folder import RunFolder
+from fastcnn.data.augment import preprocessing
 from fastcnn.data.augment.mixing import Mixing
-from fastcnn.data.augment.preprocessing import ImageNetScaling
+from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
+from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.folder.duplicates import shared_files
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.models.sequential import Sequential
@@ -80,6 +82,8 @@ def _trained(
     if source is None and images.class_names is not None:
         images.refuse_single_class()
     augment = augmenting.parse(wanted.augment, images.shape)
+    if wanted.adversarial is not None:
+        _check_range([*(source.preprocessing if source else []), *augment])
     shape = augmenting.shape_after(augment, images.shape)
     model = _network(wanted, images, shape) if source is None else source
     device.moved(model, args)
@@ -162,6 +166,16 @@ def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> 
 def _of_file(wanted: Settings) -> Sequential | None:
     """The model of a file; None for a network's name, which waits for the images' shape."""
     return None if models.is_network(wanted.model) else models.named(wanted.model)
+
+
+def _check_range(augment: list[Any]) -> None:
+    """UsageError where a step leaves it open how large the numbers are that an attack moves."""
+    for step in augment:
+        if isinstance(step, Preprocessing) and not preprocessing.extent([step], PIXELS, 3):
+            raise UsageError(
+                "--adversarial: how far a pixel may move is a part of its range, which is not "
+                f"known behind {step!r}: it looks at the whole image. Leave one of the two out."
+            )
 
 
 def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequential:

@@ -20,6 +20,9 @@ Floats = NDArray[np.float32]
 PreprocessingLike: TypeAlias = str | Preprocessing | Mapping[str, object]
 """A step, its name or its configuration."""
 
+PIXELS = (0.0, 255.0)
+"""The least and the largest number of a pixel of a file."""
+
 
 class CenterCrop(Preprocessing):
     """The middle of each image, with zeros around it where the image is smaller.
@@ -54,8 +57,8 @@ class CenterCrop(Preprocessing):
         out[:, above : above + middle.shape[1], before : before + middle.shape[2]] = middle
         return out
 
-    def extent(self, low: float, high: float) -> tuple[float, float]:
-        return min(low, 0.0), max(high, 0.0)
+    def extent(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        return np.minimum(low, 0), np.maximum(high, 0)
 
 
 class ImageNetScaling(Preprocessing):
@@ -88,9 +91,8 @@ class ImageNetScaling(Preprocessing):
             images = images[..., ::-1]
         return (images - mean) / deviation
 
-    def extent(self, low: float, high: float) -> tuple[float, float]:
-        mean, deviation = (np.array(numbers, np.float32) for numbers in MODES[self.mode])
-        return float(((low - mean) / deviation).min()), float(((high - mean) / deviation).max())
+    def extent(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        return self.apply(low), self.apply(high)
 
 
 MODES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -172,18 +174,20 @@ def output_shape(preprocessing: Iterable[Preprocessing], shape: tuple[int, ...])
 
 
 def extent(
-    preprocessing: Iterable[Preprocessing], pixels: tuple[float, float]
-) -> tuple[float, float] | None:
-    """Return the least and the largest number that pixels become.
+    preprocessing: Iterable[Preprocessing], pixels: tuple[float, float], channels: int
+) -> tuple[Floats, Floats] | None:
+    """Return the least and the largest number that pixels become, of each channel.
 
     Args:
         preprocessing: The steps.
         pixels: The least and the largest that a pixel may be.
+        channels: Of an image.
 
     Returns:
-        The two numbers; None where they depend on the image, or are not known.
+        The two, float32 [channels]; None where they depend on the image, or are not known.
     """
-    reached: tuple[float, float] | None = pixels
+    low, high = (np.full(channels, end, np.float32) for end in pixels)
+    reached: tuple[Floats, Floats] | None = (low, high)
     for step in preprocessing:
         reached = None if reached is None else step.extent(*reached)
     return reached

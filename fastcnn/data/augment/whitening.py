@@ -38,15 +38,18 @@ class Preprocessing(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} must define apply(images).")
 
-    def extent(self, low: float, high: float) -> tuple[float, float] | None:
-        """Return the least and the largest number that pixels become.
+    def extent(self, low: Floats, high: Floats) -> tuple[Floats, Floats] | None:
+        """Return the least and the largest number that pixels become, of each channel.
 
         Args:
-            low: The least that a pixel may be.
+            low: The least that a pixel may be, of each channel.
             high: The largest.
 
         Returns:
-            The two numbers; None where they depend on the image, or are not known.
+            The two; None where they depend on the image, or are not known.
+
+        Shape:
+            low, high [C] -> [C].
         """
         return None
 
