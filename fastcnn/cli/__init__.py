@@ -29,8 +29,8 @@ MENDABLE = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (default: this process's); return 0, or 2 where it failed for what the
-    user can mend, or 1 where it failed otherwise. --help and misspelt options end in SystemExit,
-    as argparse does it."""
+    user can mend, 130 where Ctrl-C ended it, or 1 where it failed otherwise. --help and misspelt
+    options end in SystemExit, as argparse does it."""
     output.open_missing()
     output.escape_unprintable()
     try:
@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        return _failed(args.command, "interrupted.", 1)
+        return _failed(args.command, "interrupted.", output.INTERRUPTED)
     except Exception as error:
         if args.debug:
             raise

@@ -10,6 +10,8 @@ import sys
 from fastcnn.utils.naming import printable
 
 ERRORS = "fastcnn-escaped"
+INTERRUPTED = 130
+"""The status of what Ctrl-C ended, as shells and Python have it: loops in scripts end with it."""
 
 
 def escape_unprintable() -> None:

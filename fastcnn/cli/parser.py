@@ -89,7 +89,8 @@ EPILOG = """\
 Example: fastcnn train --model lenet5 --data sample --out runs/demo
 
 Exit status: 0 where all went well; 2 for what you can mend, such as options,
-data, files and missing packages; 1 for anything else."""
+data, files and missing packages; 130 where Ctrl-C ended it; 1 for anything
+else."""
 
 
 class Parser(argparse.ArgumentParser):

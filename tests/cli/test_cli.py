@@ -20,14 +20,13 @@ from PIL import Image
 import fastcnn
 from fastcnn.cli import COMMANDS, main
 from fastcnn.cli.commands import predict, train
-from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.parser import make_parser
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve import run_folder, system_info
 
 CLASSES = ("left", "middle", "right")
 FILES = {
-    *("settings.json", "model.h5", "last.h5", "history.csv"),
+    *("settings.toml", "model.h5", "last.h5", "history.csv"),
     *("curves.png", "confusion.png", "mistakes.png", "report.html"),
 }
 MODEL = """
@@ -251,7 +250,7 @@ def test_overwrite_replaces_when_the_new_training_is_whole(place, tmp_path, caps
 
 def test_trainings_at_once_never_share_a_folder(tmp_path):
     def claim(_):
-        return run_folder.claimed(str(tmp_path / "run"), Settings(), False).path.name
+        return run_folder.claimed(str(tmp_path / "run"), False).path.name
 
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(claim, range(40)))
@@ -718,7 +717,7 @@ def test_ctrl_c_is_one_line(place, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predict, "_likeliest", interrupt)
-    assert main(filled("predict --model @/run/model.h5 @/bar.png", place)) == 1
+    assert main(filled("predict --model @/run/model.h5 @/bar.png", place)) == 130
     assert capsys.readouterr().err == "fastcnn predict: interrupted.\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import numpy as np
 import photos
@@ -195,7 +196,7 @@ def test_networks_by_name_take_the_folders_size_and_augmentations(place, capsys,
     path = place / "photos" / "links" / "bïld 0.jpg"
     assert run(capsys, "predict", "--model", tmp_path / "run" / "model.h5", path)[0] == 0
     assert run(capsys, "train", "--out", tmp_path / "run", "--resume", "--epochs", 2)[0] == 0
-    kept = json.loads((tmp_path / "run" / "settings.json").read_text())
+    kept = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())
     assert kept["augment"] == ["flip,RandomCrop(16, 20)", "mixup"]
     assert kept["image_size"] == [20, 24]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ def test_weights_at_hand_are_begun_with_and_said(place, capsys):
     assert [repr(step) for step in model.preprocessing] == ["ImageNetScaling(mode='tf')"]
     assert [layer.name for layer in model.layers if layer.trainable] == ["head"]
     assert (model.class_names, model.input_shape) == (["ant", "bee"], (32, 32, 3))
-    kept = json.loads(Path("runs/train/settings.json").read_text())
+    kept = tomllib.loads(Path("runs/train/settings.toml").read_text())
     assert (kept["init"], kept["freeze"], kept["augment"]) == ("imagenet", "", [])
 
 

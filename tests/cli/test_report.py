@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 import numpy as np
 import photos
@@ -100,9 +101,11 @@ def test_what_is_chosen_for_photographs_is_said_and_may_be_changed(place, capsys
     assert code == 0 and "report.html" in report["files"]
     assert "24 pictures in 2 classes (12, 12). Chosen for them (--preset good" in err
     assert "--model photo-small" in err and "--schedule" in err and "--image-size" not in err
-    kept = json.loads((place / "runs/train/settings.json").read_text())
+    kept = tomllib.loads((place / "runs/train/settings.toml").read_text())
     assert (kept["model"], kept["image_size"], kept["epochs"]) == ("photo-small", [32, 32], 2)
     assert kept["schedule"] == "cosine" and kept["warmup_epochs"] == 0
+    assert kept["data"] == str(place / "photos")
+    assert kept["reasons"]["resize"] == "nothing is squeezed"
     model = fastcnn.load("runs/train/model.h5")
     assert model.optimizer is None and model.class_names == ["ant", "bee"]
     assert fastcnn.load("runs/train/last.h5").optimizer is not None
@@ -114,10 +117,10 @@ def test_what_is_chosen_for_photographs_is_said_and_may_be_changed(place, capsys
 def test_what_few_epochs_cannot_have_is_not_chosen(place, capsys):
     from fastcnn.cli.resolve import preset
 
-    one = preset.completed({"data": "photos", "epochs": 1}, None)
+    one = preset.completed({"data": "photos", "epochs": 1}, None)[0]
     assert not {"patience", "warmup_epochs"} & one.keys()
     assert "with a warm-up" not in capsys.readouterr().err
-    many = preset.completed({"data": "photos", "epochs": 40}, None)
+    many = preset.completed({"data": "photos", "epochs": 40}, None)[0]
     assert (many["patience"], many["warmup_epochs"]) == (20, 4)
 
 
@@ -132,15 +135,15 @@ def test_weights_that_are_asked_for_are_not_said_to_be_missing(place, capsys, in
 def test_presets_differ_in_what_they_cost(place):
     from fastcnn.cli.resolve import preset
 
-    chosen = [preset.completed({"data": "photos"}, name) for name in ("fast", "good", "best")]
+    chosen = [preset.completed({"data": "photos"}, name)[0] for name in ("fast", "good", "best")]
     assert [one["image_size"][0] for one in chosen] == [48, 48, 48]  # the pictures are no larger
     assert chosen[0]["epochs"] == preset.MOST_EPOCHS
-    assert preset.completed({"data": "photos", "model": "lenet5"}, None) == {
+    assert preset.completed({"data": "photos", "model": "lenet5"}, None)[0] == {
         "data": "photos",
         "model": "lenet5",
     }
     photos.photo_folder(place / "photos", ("bee",), 60, height=60, width=70)
-    assert preset.completed({"data": "photos"}, None)["class_weight"] == "balanced"
+    assert preset.completed({"data": "photos"}, None)[0]["class_weight"] == "balanced"
 
 
 def test_a_preset_is_for_photographs(place, capsys):
@@ -160,7 +163,7 @@ def test_files_that_are_trained_and_validated_on_are_told(place, capsys):
 
 def run_folder(path, lr, losses):
     path.mkdir(parents=True)
-    (path / "settings.json").write_text(json.dumps({"model": "lenet5", "lr": lr}))
+    (path / "settings.toml").write_text(f'model = "lenet5"\nlr = {lr}\n')
     rows = [f"{epoch},1.0,{loss}" for epoch, loss in enumerate(losses)]
     (path / "history.csv").write_text("\n".join(["epoch,loss,val_loss", *rows]) + "\n")
 
@@ -211,7 +214,7 @@ def test_one_class_alone_is_refused_in_words(place, capsys):
     assert main(["train", "--data", "single", "--epochs", "1"]) == 2
     said = capsys.readouterr().err
     assert "'single' has one class alone, 'ant'" in said.splitlines()[-1]
-    assert not list((place / "runs").iterdir())  # nothing is left of it
+    assert not (place / "runs").exists()  # nothing is left of it
     photos.photo_folder(place / "few", ("ant",), 3)
     assert main(["train", "--data", "few", "--epochs", "1"]) == 2
     assert "train: --validation-split must leave images" in capsys.readouterr().err

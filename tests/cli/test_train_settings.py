@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+import tomllib
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +14,9 @@ import pytest
 import fastcnn
 from fastcnn import schedules
 from fastcnn.cli import main
+from fastcnn.cli.options.train_settings import Settings
+from fastcnn.cli.report import outcome
+from fastcnn.cli.resolve import kept_settings
 
 NET = """
 import fastcnn
@@ -38,8 +44,8 @@ def train(capsys, *words, code=0):
 
 
 def settings(folder="runs/train"):
-    with open(f"{folder}/settings.json", encoding="utf-8") as file:
-        return json.load(file)
+    with open(f"{folder}/settings.toml", "rb") as file:
+        return tomllib.load(file)
 
 
 def optimizer(folder="runs/train"):
@@ -102,11 +108,13 @@ def test_class_weights_change_what_is_learned(place, capsys):
     assert len(set(losses.values())) == 3
 
 
-def test_a_run_is_repeated_from_its_own_settings(place, capsys):
+def test_a_run_is_repeated_from_its_own_settings(place, capsys, monkeypatch):
     words = ("--epochs", 2, "--lr", 0.02, "--schedule", "cosine", "--set", "optimizer.beta_1=0.8")
     train(capsys, *words, "--set", "batch_size=9")
     assert settings()["optimizer_options"] == {"beta_1": 0.8}
-    assert main(["train", "--config", "runs/train/settings.json", "--out", "again"]) == 0
+    monkeypatch.chdir(place / "runs/train")  # as the report says it
+    assert main(["train", "--config", "settings.toml", "--out", "../../again"]) == 0
+    monkeypatch.chdir(place)
     assert settings("again") == settings()
     first, second = (fastcnn.load(f"{run}/model.h5") for run in ("runs/train", "again"))
     for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
@@ -127,7 +135,9 @@ def test_the_command_line_goes_before_set_and_set_before_a_file(place, capsys):
     ("content", "words"),
     [
         ("epoch = 3", "Did you mean 'epochs'"),
-        ("epochs = [", "cannot be read as TOML"),
+        ("epochs = [", "is not valid TOML: what is wrong is at its end"),
+        ("lr = 1\nepochs = x", "at line 2, column 10"),
+        (" ", "is empty. Write settings by name"),
         ("[optimizer]\nbeta_9 = 1", "beta_9"),
     ],
 )
@@ -135,6 +145,42 @@ def test_a_config_that_is_wrong_is_told(place, capsys, content, words):
     (place / "a.toml").write_text(content)
     assert words in train(capsys, "--config", "a.toml", code=2)
     assert not (place / "runs").exists()
+
+
+def test_a_config_says_by_its_ending_how_it_is_written(place, capsys, monkeypatch):
+    (place / "a.yaml").write_text("lr: 0.5\n")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    said = train(capsys, "--config", "a.yaml", code=2)
+    assert "takes PyYAML to read" in said and "Write it as .toml or .json" in said
+    read = {"lr": "5e-1", "optimizer": {"name": "sgd", "momentum": "9e-1"}}
+    monkeypatch.setitem(sys.modules, "yaml", types.SimpleNamespace(safe_load=lambda text: read))
+    train(capsys, "--config", "a.yaml", "--epochs", 1)
+    assert (settings()["lr"], settings()["optimizer_options"]) == (0.5, {"momentum": 0.9})
+    assert "must end in .toml, .json" in train(capsys, "--config", "net.py", code=2)
+
+
+def test_settings_of_any_text_come_back(place):
+    texts = ['"quoted" \\ back', "new\nline", "\x7f\x01", "蟻 é", "\udcff"]
+    options = {"beta 1": 0.5, "b": 1e-30, "c": True, "d": [1, 2.0], "e": {"f": float("inf")}}
+    wanted = Settings(augment=texts, optimizer_options=options, lr=1e-07, image_size=[3, 4])
+    path = place / "settings.toml"
+    path.write_text(kept_settings.text(wanted, {"lr": texts[0]}), "utf-8", kept_settings.ERRORS)
+    assert kept_settings.read(path) == (wanted, {"lr": texts[0]})
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_else(place, capsys):
+    said = train(capsys, "--out", "net.py", "--init", "nowhere.h5", code=2)
+    assert said == "fastcnn train: --out: 'net.py' is not a folder. Name another one.\n"
+
+
+def test_a_training_that_ctrl_c_ended_says_so_by_its_status(place, capsys, monkeypatch):
+    def interrupted(model, folder, images, history, settings):
+        history.interrupted = True
+        return report(model, folder, images, history, settings)
+
+    report = outcome.reported
+    monkeypatch.setattr(outcome, "reported", interrupted)
+    train(capsys, "--epochs", 1, code=130)
 
 
 def test_values_of_a_config_are_checked_as_options_are(place, capsys):
@@ -147,7 +193,26 @@ def test_values_of_a_config_are_checked_as_options_are(place, capsys):
 def test_a_falling_rate_is_not_resumed_beyond_its_end(place, capsys):
     train(capsys, "--epochs", 2, "--schedule", "cosine")
     err = train(capsys, "--resume", "--epochs", 5, code=2)
-    assert "falls to 0 in epoch 2" in err or "training's own" in err
+    assert "falls to 0 in epoch 2" in err
+
+
+def test_a_falling_rate_may_be_resumed_up_to_less_than_its_end(place, capsys):
+    words = ("--schedule", "cosine", "--epochs")
+    train(capsys, *words, 1, "--out", "whole")
+    text = (place / "whole/settings.toml").read_text().replace("epochs = 1", "epochs = 9")
+    (place / "whole/settings.toml").write_text(text)
+    assert main(["train", "--out", "whole", "--resume", "--epochs", "3"]) == 0
+    assert len((place / "whole/history.csv").read_text().splitlines()) == 4
+
+
+def test_data_that_moved_are_named_anew(place, capsys):
+    train(capsys, "--epochs", 1)
+    train(capsys, "--epochs", 2, "--resume")  # by relative paths, as before
+    (place / "copy.npz").write_bytes((place / "set.npz").read_bytes())
+    words = ("--resume", "--epochs", "3", "--data", "copy.npz")
+    assert main(["train", *words]) == 2 and "training's own" in capsys.readouterr().err
+    (place / "set.npz").unlink()
+    assert main(["train", *words]) == 0
 
 
 def test_a_resumed_training_goes_on_waiting(place, capsys):

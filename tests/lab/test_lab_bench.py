@@ -288,7 +288,7 @@ def test_what_was_measured_is_kept(capsys, tmp_path, monkeypatch):
     files = ("--json", str(tmp_path / "a.json"), "--csv", str(tmp_path / "a.csv"))
     choice = ("--strategy", "direct", "--direction", "forward", "dx", "--repeat", "2")
     code, out, _ = bench(capsys, SMALL, LARGE, *choice, *files)
-    assert code == 1
+    assert code == 130
     assert "Interrupted: what was measured until then." in out
     found = Report.parsed(json.loads((tmp_path / "a.json").read_text()))
     assert found.interrupted
@@ -317,7 +317,7 @@ def test_interrupted_before_anything(capsys, tmp_path, monkeypatch):
     csv_file = tmp_path / "a.csv"
     plot = tmp_path / "a.png"
     code, out, _ = bench(capsys, SMALL, "--csv", str(csv_file), "--plot", str(plot))
-    assert code == 1
+    assert code == 130
     assert "Interrupted" in out
     assert csv_file.read_text() == "\n"
     assert not plot.exists()

@@ -173,7 +173,7 @@ def test_command_over_one_parameter(ceilings, capsys):
 def test_an_interrupted_sweep_keeps_what_it_has(ceilings, tmp_path, capsys):
     ceilings.setattr(Sampler, "stop", 3)
     lines, plot = tmp_path / "a.csv", tmp_path / "a.png"
-    assert run(COMMAND, "--csv", str(lines), "--plot", str(plot)) == 1
+    assert run(COMMAND, "--csv", str(lines), "--plot", str(plot)) == 130
     text = capsys.readouterr().out
     assert "interrupted" in text and text.count("direct 1.0x") == 2 and text.count("–") == 2
     kept = [row["name"] for row in csv.DictReader(lines.read_text().splitlines())]

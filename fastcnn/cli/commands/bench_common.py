@@ -10,6 +10,7 @@ from pathlib import Path
 from fastcnn.cli.options import device
 from fastcnn.cli.options.bench import ALL, STDOUT
 from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.output import INTERRUPTED
 from fastcnn.lab.measure import runner
 from fastcnn.lab.measure.peer import PYTHON, Peer, PeerError
 from fastcnn.lab.measure.problem_run import Task
@@ -87,7 +88,8 @@ def _peer(args: argparse.Namespace) -> Iterator[Peer | None]:
 
 
 def leave(args: argparse.Namespace, report: Report, draw: Draw, show: Show = text.show) -> int:
-    """Print, write and draw a report; return 1 where it is not whole or a strategy is wrong."""
+    """Print, write and draw a report; return 130 where it was interrupted, 1 where a strategy is
+    wrong."""
     # Files first: the reader of a pipe may leave before the end of a table.
     if args.json and args.json != STDOUT:
         files.write(args.json, files.as_json(report))
@@ -100,4 +102,4 @@ def leave(args: argparse.Namespace, report: Report, draw: Draw, show: Show = tex
     if args.plot and any(result.verdict == "ok" for result in report.results):
         for path in draw(report, args.plot):
             messages.say(f"Drawn: {path}")
-    return int(report.wrong or report.interrupted)
+    return INTERRUPTED if report.interrupted else int(report.wrong)

@@ -14,6 +14,7 @@ from fastcnn.cli.options import bench
 from fastcnn.cli.options.bench import STDOUT
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.types import MODEL_HELP, Commands, positive
+from fastcnn.cli.output import INTERRUPTED
 from fastcnn.cli.resolve import model as models
 from fastcnn.devices import DEVICES
 from fastcnn.lab.measure import layer_times
@@ -46,7 +47,7 @@ def add_options(benches: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the layers' times forward and backward; return 1 where it was interrupted."""
+    """Print the layers' times forward and backward; return 130 where it was interrupted."""
     if args.device == "cuda":
         raise UsageError(
             "--device cuda: layers are timed by a clock inside the CPU's executor, which a GPU has "
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     with progress.tally("bench model", args.repeat) as show:
         step = layer_times.measure(model, args.batch, args.repeat, show)
     _leave(args, step)
-    return int(step.interrupted)
+    return INTERRUPTED if step.interrupted else 0
 
 
 def _prepare(model: Sequential) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.report import outcome
+from fastcnn.cli.resolve import kept_settings
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.utils.naming import printable
 
@@ -26,13 +28,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(folder: RunFolder) -> dict[str, dict[str, Any]]:
     try:
-        settings = json.loads(folder.settings.read_text(encoding="utf-8"))
+        settings, _ = kept_settings.read(folder.settings)
         columns = outcome.columns(folder.history)
     except FileNotFoundError:
         raise UsageError(f"'{folder.path}' holds no training that has finished an epoch.") from None
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"'{folder.path}' cannot be read: {error}") from None
-    if not isinstance(settings, dict) or not columns.get("loss"):
+    if not columns.get("loss"):
         raise UsageError(f"'{folder.path}' holds no training that has finished an epoch.")
     losses = columns.get("val_loss", columns["loss"])
     valid = [epoch for epoch, loss in enumerate(losses) if math.isfinite(loss)] or [0]
@@ -40,7 +42,7 @@ def _run(folder: RunFolder) -> dict[str, dict[str, Any]]:
     values = {name: column[best] for name, column in columns.items() if name != "epoch"}
     values.pop("learning_rate", None)
     return {
-        "settings": settings,
+        "settings": asdict(settings),
         "results": {"epochs": len(losses), "best epoch": best + 1, **values},
     }
 

@@ -18,8 +18,17 @@ from fastcnn.cli.options import config, device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
+from fastcnn.cli.output import INTERRUPTED
 from fastcnn.cli.report import outcome
-from fastcnn.cli.resolve import class_weight, dataset, preset, pretrained, run_folder, transfer
+from fastcnn.cli.resolve import (
+    class_weight,
+    dataset,
+    kept_settings,
+    preset,
+    pretrained,
+    run_folder,
+    transfer,
+)
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.checkpoints import LastEpoch, Recall
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
@@ -46,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
         if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
         return _report(args, _resumed(args))
-    asked = preset.completed(train_settings.given_settings(args), args.preset)
-    wanted = Settings(**asked)
-    train_settings.make_optimizer(wanted)
-    folder = run_folder.claimed(args.out, wanted, args.overwrite)
+    folder = run_folder.claimed(args.out, args.overwrite)
     try:
+        asked, reasons = preset.completed(train_settings.given_settings(args), args.preset)
+        wanted = Settings(**asked)
+        train_settings.make_optimizer(wanted)
+        folder.keep(wanted, reasons)
         report = _trained(args, wanted, asked, folder)
     except BaseException:
         folder.give_up()
@@ -68,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 def _resumed(args: argparse.Namespace) -> dict[str, Any]:
     folder = RunFolder(Path(args.out))
     asked = train_settings.given_settings(args)
-    wanted = train_settings.resumed(folder.settings, asked)
+    wanted, _ = kept_settings.resumed(folder.settings, asked)
     folder.check_writable()
     return _trained(args, wanted, asked, folder)
 
@@ -133,7 +143,7 @@ def _trained(
 
 def _report(args: argparse.Namespace, report: dict[str, object]) -> int:
     print(json.dumps(report) if args.json else messages.wrapped(_text(report), sys.stdout))
-    return 0
+    return INTERRUPTED if report["interrupted"] else 0
 
 
 def _continued(folder: RunFolder, epochs: int) -> Sequential:

@@ -9,6 +9,7 @@ from typing import Any
 from fastcnn.autotune import tuner
 from fastcnn.cli.options import device as device_options
 from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.output import INTERRUPTED
 from fastcnn.cli.resolve import model
 from fastcnn.strategies import timing_cache
 from fastcnn.utils import messages
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
             "Note: nothing is kept (no cache directory, or switched off): other processes will "
             "not know of it."
         )
-    return 0
+    return INTERRUPTED if report.interrupted else 0
 
 
 def _subject(args: argparse.Namespace, device: str) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from fastcnn.utils import naming
 
 OPTIMIZER = "optimizer."
 """What the names of an optimizer's own arguments begin with."""
+REASONS = "reasons"
+"""A table of a run's settings that tells why they were chosen; it sets nothing."""
 OPTIONS = {"validation": "validation-split"}
 """Options that are not called as their settings."""
 
@@ -48,13 +52,49 @@ def merge(args: argparse.Namespace) -> None:
     args.optimizer_options = optimizer_options or None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> object:
+    """What a file holds; UsageError where that cannot be read."""
+    ending = path.suffix.lower()
+    if ending not in READERS:
+        raise UsageError(
+            f"--config: '{path}' must end in {', '.join(READERS)}, which says how it is written."
+        )
+    kind, parsed = READERS[ending]
     try:
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise UsageError(f"--config: '{path}' cannot be read as TOML or JSON: {told}.") from None
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"--config: '{path}' cannot be read: {error.strerror}.") from None
+    if not text.strip():
+        raise UsageError(f"--config: '{path}' is empty. Write settings by name, as lr = 0.001.")
+    try:
+        return parsed(text)
+    except ImportError:
+        raise UsageError(
+            f"--config: '{path}' is YAML, which takes PyYAML to read, and that is not installed. "
+            "Write it as .toml or .json, or pip install pyyaml."
+        ) from None
+    except Exception as error:  # PyYAML's are of no kind that is known without it
+        place = PLACE.search(str(error))
+        where = f"line {place[1]}, column {place[2]}" if place else "its end"
+        raise UsageError(
+            f"--config: '{path}' is not valid {kind}: what is wrong is at {where}."
+        ) from None
+
+
+def _of_yaml(text: str) -> object:
+    import yaml  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    return yaml.safe_load(text)
+
+
+READERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    ".toml": ("TOML", tomllib.loads),
+    ".json": ("JSON", json.loads),
+    ".yaml": ("YAML", _of_yaml),
+    ".yml": ("YAML", _of_yaml),
+}
+PLACE = re.compile(r"line (\d+),? column (\d+)")
+"""Where a parser stood still, as each of them says it."""
 
 
 def _flat(config: object) -> dict[str, Any]:
@@ -63,12 +103,14 @@ def _flat(config: object) -> dict[str, Any]:
         raise UsageError("--config: the file must hold settings by name.")
     flat = {}
     for name, value in config.items():
-        key = name.replace("-", "_")
+        key = str(name).replace("-", "_")
+        if key == REASONS:
+            continue
         if key in ("optimizer", "optimizer_options") and isinstance(value, dict):
             table = dict(value)
             if "name" in table:
                 flat["optimizer"] = table.pop("name")
-            flat |= {OPTIMIZER + inner: number for inner, number in table.items()}
+            flat |= {OPTIMIZER + inner: _number(number) for inner, number in table.items()}
         else:
             flat[key] = value
     return {name: value for name, value in flat.items() if value is not None}
@@ -80,6 +122,11 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _number(value: Any) -> Any:
+    """A number that YAML takes for a text, as 1e-7."""
+    return _value(value) if isinstance(value, str) else value
 
 
 def _parsed(words: dict[str, Any]) -> argparse.Namespace:

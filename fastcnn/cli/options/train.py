@@ -43,8 +43,8 @@ def _add_model_and_data(command: argparse.ArgumentParser) -> None:
     add(
         "--config",
         metavar="FILE",
-        help="settings from a .toml or .json file, such as the settings.json of a run; what stands "
-        "on the command line goes before them",
+        help="settings from a .toml, .json or .yaml file, such as the settings.toml of a run; what "
+        "stands on the command line goes before them",
     )
     add(
         "--set",
@@ -149,5 +149,6 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
     add(
         "--resume",
         action="store_true",
-        help="continue the training in --out, with its own settings, up to --epochs",
+        help="continue the training in --out, with its own settings, up to --epochs: of schedules "
+        "that fall to 0, cosine and linear, up to the end that they were made for at most",
     )

@@ -1,12 +1,10 @@
-"""What a training was asked for: kept in its folder, and taken up again by --resume."""
+"""What a training is asked for, and the optimizer that it describes."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fastcnn import applications, optimizers, schedules
@@ -64,41 +62,8 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that stand on the command line."""
     values = {name: getattr(args, name, None) for name in NAMES}
     chosen = {name: value for name, value in values.items() if value is not None}
-    # As JSON gives them back.
+    # As TOML and JSON give them back.
     return {name: list(v) if isinstance(v, tuple) else v for name, v in chosen.items()}
-
-
-def text(settings: Settings) -> str:
-    """The settings as JSON."""
-    return json.dumps(asdict(settings), indent=2) + "\n"
-
-
-def resumed(path: Path, changes: dict[str, Any]) -> Settings:
-    """The settings kept at `path`; UsageError where the command line asks for others."""
-    try:
-        settings = Settings(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UsageError(f"--resume: there is no training in '{path.parent}'.") from None
-    except (OSError, TypeError, ValueError) as error:
-        raise UsageError(f"--resume: '{path}' cannot be read: {error}") from error
-    epochs = changes.get("epochs", settings.epochs)
-    if settings.schedule in ENDING and epochs != settings.epochs:
-        raise UsageError(
-            f"--resume: the learning rate of the training falls to 0 in epoch {settings.epochs}, "
-            f"and cannot go on to {epochs}. Leave --epochs out, or begin anew with its weights: "
-            f"--model {path.parent / 'model.h5'}."
-        )
-    for name, value in changes.items():
-        if name == "epochs":
-            continue
-        stored = getattr(settings, name)
-        if value != stored:
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                f"--resume: {option} {value} differs from the training's own, {stored}. "
-                "Leave it out."
-            )
-    return replace(settings, epochs=epochs)
 
 
 def _learning_rate(settings: Settings) -> float | None:

@@ -216,7 +216,7 @@ def _usage() -> str:
         "Use it again, from this folder",
         "<pre>fastcnn predict --model model.h5 new/*.jpg\n"
         "fastcnn evaluate --model model.h5 --data FOLDER\n"
-        "fastcnn train --config settings.json\n\n"
+        "fastcnn train --config settings.toml\n\n"
         "import fastcnn\nmodel = fastcnn.load('model.h5')\n"
         "model.class_names, model.predict(images)</pre>",
     )

@@ -67,8 +67,9 @@ class Photographs:
         return sum(self.counts)
 
 
-def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
-    """The settings that are asked for, and for a folder of photographs those that are chosen.
+def completed(asked: dict[str, Any], preset: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings that are asked for, for a folder of photographs with those that are chosen, and
+    why these are.
 
     Each choice is said, with the option that changes it.
 
@@ -84,9 +85,9 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
         if preset is not None:
             dataset.check_exists(data)
             raise UsageError(f"--preset is for folders of pictures. '{data}' is none.")
-        return asked
+        return asked, {}
     if preset is None and "model" in asked:
-        return asked
+        return asked, {}
     reading = Reading(layout=asked.get("layout") or "auto", quiet=True)
     layout = folder_set.layout_of(data, reading)
     photographs = _seen(layout.parts.get("train", data), reading)
@@ -108,7 +109,8 @@ def completed(asked: dict[str, Any], preset: str | None) -> dict[str, Any]:
     choices = {name: choice for name, choice in choices.items() if name not in asked}
     weightless = "model" in choices and "init" not in choices and asked.get("init") in (None, NONE)
     _tell(data, preset or DEFAULT, photographs, choices, weightless)
-    return {name: value for name, (value, _) in choices.items()} | asked
+    chosen = {name: value for name, (value, _) in choices.items()}
+    return chosen | asked, {name: reason for name, (_, reason) in choices.items()}
 
 
 OF_RATE = ("optimizer", "lr", "schedule", "warmup_epochs", "weight_decay")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from fastcnn.cli.options import train_settings
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
+from fastcnn.cli.resolve import kept_settings
 from fastcnn.utils import messages
 
 
@@ -20,7 +20,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.settings = path / "settings.json"
+        self.settings = path / "settings.toml"
         self.best = path / "model.h5"
         self.last = path / "last.h5"
         self.history = path / "history.csv"
@@ -28,7 +28,7 @@ class RunFolder:
         self.confusion = path / "confusion.png"
         self.mistakes = path / "mistakes.png"
         self.report = path / "report.html"
-        self._created = False
+        self._created: list[Path] = []
 
     @property
     def files(self) -> list[Path]:
@@ -41,7 +41,7 @@ class RunFolder:
         """Whether a training has left anything here."""
         return any(path.exists() for path in self.files)
 
-    def claim(self, wanted: Settings) -> bool:
+    def claim(self) -> bool:
         """Take the folder for a training, unless another has it; say whether.
 
         Of two processes that want one folder at once, the one that creates its settings gets it.
@@ -50,12 +50,12 @@ class RunFolder:
             UsageError: Nothing can be written there.
         """
         try:
-            self._created = not self.path.exists()
+            folders = (self.path, *self.path.parents)
+            self._created = [folder for folder in folders if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             if self.used:
                 return False
-            with self.settings.open("x", encoding="utf-8") as file:
-                file.write(train_settings.text(wanted))
+            self.settings.touch(exist_ok=False)
         except FileExistsError:
             if self.path.is_dir():
                 return False
@@ -64,6 +64,14 @@ class RunFolder:
             self.give_up()
             raise self._unwritable(error) from error
         return True
+
+    def keep(self, wanted: Settings, reasons: Mapping[str, str]) -> None:
+        """Write the settings of the training."""
+        try:
+            text = kept_settings.text(wanted, reasons)
+            self.settings.write_text(text, encoding="utf-8", errors=kept_settings.ERRORS)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def check_writable(self) -> None:
         """Raise UsageError unless files can be written."""
@@ -74,14 +82,14 @@ class RunFolder:
             raise self._unwritable(error) from error
 
     def give_up(self) -> None:
-        """Remove what a training began that has finished no epoch, and the folder if it made it."""
+        """Remove what a training began that has finished no epoch, and the folders it made."""
         if self.best.exists() or self.last.exists():
             return
         with suppress(OSError):
             self.settings.unlink(missing_ok=True)
             self.history.unlink(missing_ok=True)
-            if self._created:
-                self.path.rmdir()
+            for folder in self._created:
+                folder.rmdir()
 
     def take_the_place_of(self, earlier: RunFolder) -> None:
         """Move the files of a finished training over those of an earlier one."""
@@ -100,7 +108,7 @@ class RunFolder:
         )
 
 
-def claimed(out: str, wanted: Settings, overwrite: bool) -> RunFolder:
+def claimed(out: str, overwrite: bool) -> RunFolder:
     """The folder of a new training: `out`, or with the first free number where it is used.
 
     With `overwrite` the numbered one is there for the time of the training.
@@ -113,7 +121,7 @@ def claimed(out: str, wanted: Settings, overwrite: bool) -> RunFolder:
     for folder in _numbered(first):
         if folder.path != first and folder.path.exists() and not folder.path.is_dir():
             continue
-        if folder.claim(wanted):
+        if folder.claim():
             if folder.path != first and not overwrite:
                 messages.say(
                     f"Note: '{out}' holds an earlier training, and this one goes into "
