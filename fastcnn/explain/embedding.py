@@ -15,10 +15,11 @@ from fastcnn.explain.projections import PERPLEXITY, neighbour_embedding, princip
 from fastcnn.explain.result import Result
 from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
-from fastcnn.plots.figure import INK, MARKERS, MUTED, PALETTE, colour_of
+from fastcnn.plots.figure import INK, MARKERS, MUTED, PALETTE, colour_of, titled
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 PANEL = 6.0
@@ -104,15 +105,17 @@ class Embedding(Result):
         title = f"Where '{self._layer}' puts {len(self._images):,} images"
         axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
         if self._labels is not None:
+            columns = min(self._columns, len(self._names))
             axes.legend(
                 loc="upper left",
                 bbox_to_anchor=(0, 0),
-                ncols=min(self._columns, len(self._names)),
+                ncols=columns,
                 frameon=False,
                 fontsize=9,
                 labelcolor=INK,
                 handletextpad=0.3,
                 columnspacing=1.2,
+                handles=_by_row(axes.get_legend_handles_labels()[0], columns),
             )
 
     def _draw_points(self, axes: Axes, places: NDArray[Any], legend: bool) -> None:
@@ -121,8 +124,8 @@ class Embedding(Result):
             return
         for label, name in self._names.items():
             mine = places[self._labels == label]
-            marker = MARKERS[label % len(MARKERS)]
-            shown = name if legend else None
+            marker = _marker(label)
+            shown = titled(name) if legend else None
             axes.plot(
                 mine[:, 0], mine[:, 1], marker, color=colour_of(label), ms=4, mew=0, label=shown
             )
@@ -130,7 +133,8 @@ class Embedding(Result):
     def _draw_thumbnails(
         self, axes: Axes, places: NDArray[Any], drawn: Sequence[pixels.Picture]
     ) -> None:
-        """Images at their points, as many as have room, framed in the colour of their class."""
+        """Images at their points, as many as have room, framed in the colour of their class, whose
+        marker is on a corner: colours alone are the same for several of many classes."""
         side = self._thumbnail
         for index in _apart(places, side):
             picture = drawn[index]
@@ -150,6 +154,11 @@ class Embedding(Result):
                 zorder=4,
                 solid_joinstyle="miter",
             )
+            if self._labels is not None:
+                marker = _marker(int(self._labels[index]))
+                axes.plot(
+                    extent[1], extent[3], marker, color=colour, ms=6.5, mec="white", mew=1, zorder=5
+                )
 
 
 def embedding(
@@ -209,6 +218,15 @@ def embedding(
         every = inputs.label_names(model, int(labels.max()) + 1)
         names = {label: every[label] for label in np.unique(labels).tolist()}
     return Embedding(np.stack(places).astype(np.float64), images, labels, names, titles, at.path)
+
+
+def _marker(label: int) -> str:
+    return MARKERS[label % len(MARKERS)]
+
+
+def _by_row(handles: Sequence[Artist], columns: int) -> list[Artist]:
+    """What a legend shows, so that its rows are in order: it fills column after column."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
 def _scaled(points: NDArray[Any]) -> NDArray[np.float64]:

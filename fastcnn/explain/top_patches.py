@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from fastcnn.utils import arguments
 
 SHOWN = 12
 """Channels that are taken where nothing is said."""
+LEAST_COLUMNS = 3
+"""Channels in a row, where there are so many."""
 
 
 class TopPatches(Mosaic):
@@ -61,13 +64,14 @@ class TopPatches(Mosaic):
                 [Cell(pair[0].picture, f"channel {number}"), pair[1]]
                 for pair, number in zip(cells, channels, strict=True)
             ]
+            columns = max(LEAST_COLUMNS, math.ceil((len(titled) / 2) ** 0.5))
             return [
-                list(itertools.chain.from_iterable(titled[i : i + 3]))
-                for i in range(0, len(titled), 3)
+                list(itertools.chain.from_iterable(titled[i : i + columns]))
+                for i in range(0, len(titled), columns)
             ]
 
         title = f"What excites the channels of '{layer}', and what of it does (deconvnet)"
-        super().__init__(array, rows, title, cell=2.0)
+        super().__init__(array, rows, title, cell=2.0, group=2)
 
 
 def top_patches(
