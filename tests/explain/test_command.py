@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import planted
@@ -44,6 +46,12 @@ def test_every_method_leaves_a_picture(place, method, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["method"] == method
     assert (place / f"{method}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_names_every_method_and_its_command():
+    page = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| `(\w+)` \| `([\w-]+)(?: .*)?` \|$", page, re.MULTILINE)
+    assert rows == [(method.replace("-", "_"), method) for method in METHODS]
 
 
 def test_a_boundary_is_drawn_of_a_model_and_a_file_of_points(tmp_path, capsys):
