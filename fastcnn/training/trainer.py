@@ -98,9 +98,9 @@ class Trainer(BatchTrainer):
             callbacks: One `Callback`, or a list of them.
             validation_split: The fraction of x to evaluate after each epoch. Of arrays the last
                 images are held out, as Keras does. Of a Dataset, which may be sorted by class, a
-                share of each class is: the images that `from_folder(validation_split=...,
-                seed=model.seed)` holds out, chosen by the names of their files, or else by their
-                positions.
+                share of each class is, of two images one at least: those that
+                `from_folder(validation_split=..., seed=model.seed)` holds out, chosen by the names
+                of their files, or else by their positions.
             validation_data: What to evaluate instead: (x, y), (x, y, weights) or any of the
                 sources above. Where a Dataset has class_names in another order than the model or
                 the training set, its labels are counted as they do.

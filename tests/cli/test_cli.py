@@ -542,7 +542,6 @@ REFUSED = [
     ("train --model @/four.py --data @/bars.npz", 2, "4 classes apart. The data"),
     ("train --model @/map.py --data @/bars.npz", 2, "one score a class"),
     ("train --model @/leaving.py", 2, "SystemExit: 3"),
-    ("train --data @/bars.npz --validation 0.001", 2, "images on both sides"),
     ("train --data @/bars.npz --optimizer adm", 2, "Did you mean 'adam'"),
     ("train --data @/bars.npz --momentum 0.9", 2, "'adam' has no momentum"),
     ("train --data @/bars.npz --optimizer sgd --momentum 2", 2, "momentum"),

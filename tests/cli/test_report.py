@@ -156,7 +156,7 @@ def test_files_that_are_trained_and_validated_on_are_told(place, capsys):
     twin = place / "held" / "ant" / "twin.png"
     twin.write_bytes((place / "photos" / "ant" / "07.png").read_bytes())
     train_set, held = from_folder("photos", (8, 8)), from_folder("held", (8, 8))
-    assert shared_files(train_set, held) == [("held/ant/twin.png", "photos/ant/07.png")]
+    assert shared_files(train_set, held) == [(7, 3)]
     words = ("--validation-data", "held", "--epochs", 1, "--model", "lenet5", "--image-size", 32)
     assert "1 of the 7 images to validate on are trained on too" in train(capsys, *words)[2]
 
@@ -215,6 +215,15 @@ def test_one_class_alone_is_refused_in_words(place, capsys):
     said = capsys.readouterr().err
     assert "'single' has one class alone, 'ant'" in said.splitlines()[-1]
     assert not (place / "runs").exists()  # nothing is left of it
-    photos.photo_folder(place / "few", ("ant",), 3)
-    assert main(["train", "--data", "few", "--epochs", "1"]) == 2
-    assert "train: --validation-split must leave images" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_said_and_grows_for_few_pictures(place, capsys):
+    photos.photo_folder(place / "few", [f"c{number}" for number in range(10)], 3)
+    code, report, err = train(capsys, "--data", "few", "--epochs", 1)
+    assert code == 0 and report["validation_images"] == 10
+    assert "  --validation-split 0.25  (10 pictures, of each class one at least" in err
+    photos.photo_folder(place / "single", ("ant", "bee"), 1)
+    code, _, err = train(capsys, "--data", "single", "--epochs", 1, "--out", "other")
+    assert code == 2
+    assert "--validation-split must leave images" in err
+    assert "--validation-split 0 holds none out." in err

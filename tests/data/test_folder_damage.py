@@ -38,7 +38,7 @@ def damaged(tmp_path):
     root = photos.photo_folder(tmp_path / "photos", count=40, height=10, width=12)
     for number in range(5, 17):
         photos.write(root / "cat" / f"{number:02d}.png", late(number))
-    photos.write(root / "dog" / "07.png", late(7))
+    photos.write(root / "dog" / "07.png", late(57))
     return root
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import warnings
@@ -19,7 +20,7 @@ from fastcnn.cli.commands import data_check
 from fastcnn.cli.options import augment
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve import dataset, folder_set, source
+from fastcnn.cli.resolve import dataset, folder_set, shared_images, source
 from fastcnn.data.augment.preprocessing import CenterCrop
 from fastcnn.data.files import pack, packed
 from fastcnn.data.folder import inspection
@@ -83,10 +84,22 @@ def _check_folder(args: argparse.Namespace) -> int:
         for kind, part in (parts or {"": args.source}).items()
     }
     described = {kind: folder.described() for kind, folder in folders.items()}
-    text = "\n".join(str(folder) for folder in folders.values())
-    _print(args, {"parts": described} if parts else described[""], text)
+    shared = _shared(folders)
+    text = "\n".join([*map(str, folders.values()), *shared])
+    _print(args, {"parts": described, "notes": shared} if parts else described[""], text)
     reports = [folder.report for folder in folders.values()]
     return 1 if any(report.skipped or not report.images for report in reports) else 0
+
+
+def _shared(folders: dict[str, inspection.Inspection]) -> list[str]:
+    """A sentence for each two parts that have pictures in common."""
+    sentences = (
+        shared_images.sentence(
+            first.listing, second.listing, f"images of '{other}' are in '{kind}'"
+        )
+        for (kind, first), (other, second) in itertools.combinations(folders.items(), 2)
+    )
+    return [words for words in sentences if words is not None]
 
 
 def _check_packed(args: argparse.Namespace, images: packed.PackedImages) -> int:

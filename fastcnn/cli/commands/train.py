@@ -27,6 +27,7 @@ from fastcnn.cli.resolve import (
     preset,
     pretrained,
     run_folder,
+    shared_images,
     transfer,
 )
 from fastcnn.cli.resolve import model as models
@@ -38,11 +39,9 @@ from fastcnn.data.augment import preprocessing
 from fastcnn.data.augment.mixing import Mixing
 from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
 from fastcnn.data.augment.whitening import Preprocessing
-from fastcnn.data.folder.duplicates import shared_files
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages
-from fastcnn.utils.naming import printable
 
 PLATEAU = 3
 """Epochs without a lower validation loss after which --schedule plateau takes a smaller rate."""
@@ -214,13 +213,9 @@ def _tell_of_shared(images: ImageSet) -> None:
     train, held = images.to_train.x, images.validation and images.validation.x
     if not isinstance(train, ImageFolder) or not isinstance(held, ImageFolder):
         return
-    pairs = shared_files(train, held)
-    if pairs:
-        messages.say(
-            f"Note: {len(pairs):,} of the {len(held):,} images to validate on are trained on too, "
-            f"such as '{printable(pairs[0][0])}', which is '{printable(pairs[0][1])}': what is "
-            "measured is better than it should be."
-        )
+    told = shared_images.sentence(train, held, "images to validate on are trained on")
+    if told is not None:
+        messages.say(f"Note: {told}")
 
 
 def _steps(wanted: Settings, images: ImageSet) -> int:

@@ -111,8 +111,8 @@ def _add_validation(command: argparse.ArgumentParser) -> None:
         dest="validation",
         type=share,
         metavar="SHARE",
-        help="of the training images, held out to choose the best epoch (default: 0.1, or the "
-        "images that DATA sets aside for it)",
+        help="of the training images, held out to choose the best epoch (default: 0.1, more of few "
+        "pictures, or the images that DATA sets aside for it)",
     )
     add(
         "--validation-data",

@@ -14,13 +14,14 @@ from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import folder_set
 from fastcnn.cli.resolve.folder_set import TRAIN
-from fastcnn.cli.resolve.image_set import SHARE, ImageSet
+from fastcnn.cli.resolve.image_set import SHARE, ImageSet, refused
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.datasets import SAMPLE
 from fastcnn.data.datasets.catalog import KNOWN_SETS
 from fastcnn.data.datasets.local_file import Labelled, read_labelled
 from fastcnn.data.datasets.local_folder import has_published_files, read_folder
 from fastcnn.data.files.packed import from_packed
+from fastcnn.data.folder.splitting import NothingToHoldOut
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.hdf5.arrays import File
 from fastcnn.hdf5.structures import SIGNATURE
@@ -57,7 +58,10 @@ def opened(
     check_exists(text)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
-        return folder_set.of_dataset(text, from_packed(path, share or None, seed))
+        try:
+            return folder_set.of_dataset(text, from_packed(path, share or None, seed))
+        except NothingToHoldOut as error:
+            raise refused(error) from None
     if path.is_dir() and text not in NAMED:
         image_set = _from_published(path)
     else:

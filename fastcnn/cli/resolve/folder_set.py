@@ -7,9 +7,10 @@ import warnings
 
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve.image_set import SHARE, ImageSet
+from fastcnn.cli.resolve.image_set import SHARE, ImageSet, refused
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder import ImageFolder, from_folder
+from fastcnn.data.folder.duplicates import copies_of
 from fastcnn.data.folder.layout import Layout, find_layout
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.utils import messages
@@ -148,8 +149,10 @@ def _read(
                 workers=reading.workers,
             )
     except ValueError as error:
-        raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
-    report = (folder if not isinstance(folder, tuple) else folder[0]).report
+        raise refused(error) from None
+    whole = folder if not isinstance(folder, tuple) else folder[0]
+    report = whole.report
+    report.copies = copies_of(whole)
     if report.complaint and not reading.quiet:
         hint = f" `fastcnn data check {path}` names them all." if report.skipped else ""
         if report.about_layout:

@@ -8,12 +8,19 @@ import numpy as np
 
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_subset import ImageSubset
-from fastcnn.data.folder.splitting import split_source
+from fastcnn.data.folder.splitting import NothingToHoldOut, split_source
 from fastcnn.utils.naming import printable
 
 MOST_CLASSES = 1 << 20
 SHARE = 0.1
 """How much of each class is held out where nothing is said and no image is set aside already."""
+
+
+def refused(error: ValueError) -> UsageError:
+    """What is wrong with a set or a share to hold out of it, in the words of the options."""
+    words = str(error).replace("validation_split", "--validation-split")
+    remedy = " --validation-split 0 holds none out." * isinstance(error, NothingToHoldOut)
+    return UsageError(f"{words}{remedy}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class ImageSet:
         try:
             train, held = split_source(part.dataset, part.labels, share, seed)
         except ValueError as error:
-            raise UsageError(str(error).replace("validation_split", "--validation-split")) from None
+            raise refused(error) from None
         return replace(self, train=part.part(train), validation=part.part(held))
 
     def validated_on(self, held: ImageSubset, names: list[str], owner: str) -> ImageSet:

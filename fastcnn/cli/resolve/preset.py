@@ -12,13 +12,16 @@ import numpy as np
 from fastcnn.applications import pretrained
 from fastcnn.applications.network import IMAGENET
 from fastcnn.applications.pretrained import AtHand
+from fastcnn.cli.options.config import OPTIONS
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import PRESETS, Settings
 from fastcnn.cli.resolve import dataset, folder_set
 from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve.image_set import SHARE
 from fastcnn.cli.resolve.pretrained import NONE
 from fastcnn.data.folder.file_list import list_folder
+from fastcnn.data.folder.splitting import held_count
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.utils import messages
@@ -45,6 +48,8 @@ TO_FETCH = "efficientnet_b0"
 SEEN_OF_IMAGENET = 10_000
 LEAST_OF_IMAGENET, MOST_OF_IMAGENET = 8, 20
 """Epochs, each of which costs what the last layer does."""
+HELD_OUT, MOST_HELD_OUT = 100, 0.25
+"""So many pictures are held out at least, where that is not more than such a share."""
 RARE = 3.0
 """A class counts as rare where another has so many times its pictures."""
 
@@ -100,6 +105,8 @@ def completed(asked: dict[str, Any], preset: str | None) -> tuple[dict[str, Any]
     if choices["patience"][0] >= choices["epochs"][0]:
         choices.pop("patience")  # which could end nothing
     choices |= _balance(photographs)
+    if "validation" not in layout.parts and "validation_data" not in asked:
+        choices |= _held_out(photographs)
     if {"lr", "optimizer", "schedule", "warmup_epochs"} & asked.keys():
         choices = {name: choice for name, choice in choices.items() if name not in OF_RATE}
     if "augment" in choices and asked.get("color") in (None, "rgb"):
@@ -203,6 +210,14 @@ def _balance(seen: Photographs) -> dict[str, tuple[Any, str]]:
     return {"class_weight": ("balanced", reason)}
 
 
+def _held_out(seen: Photographs) -> dict[str, tuple[Any, str]]:
+    """The share of pictures that choose the best epoch, a larger one of few."""
+    share = round(min(max(SHARE, HELD_OUT / seen.images), MOST_HELD_OUT), 2)
+    held = sum(held_count(share, count) for count in seen.counts)
+    reason = f"{held:,} pictures, of each class one at least, choose the best epoch"
+    return {"validation": (share, reason)}
+
+
 def _tell(
     data: str,
     preset: str,
@@ -221,7 +236,7 @@ def _tell(
     for name, (value, reason) in choices.items():
         words = "x".join(map(str, value)) if name == "image_size" else value
         words = f"'{value[0]}'" if name == "augment" else words
-        option = f"--{name.replace('_', '-')} {words}".rstrip()
+        option = f"--{OPTIONS.get(name, name).replace('_', '-')} {words}".rstrip()
         messages.say(f"  {option}  ({reason})")
     if weightless:
         messages.say(

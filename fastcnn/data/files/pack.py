@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastcnn.data.dataset import ClassifiedDataset, Dataset, is_dataset, pieces
 from fastcnn.data.files.packed import FORMAT, checksums
+from fastcnn.data.folder.duplicates import copies_of
 from fastcnn.data.images.decoder import Decoder, Pixels
 from fastcnn.hdf5.writer import Sink
 from fastcnn.utils import atomic_file
@@ -146,6 +147,6 @@ def _description(images: ClassifiedDataset) -> str:
             "format": FORMAT,
             "class_names": list(images.class_names),
             "decoder": decoder.get_config() if isinstance(decoder, Decoder) else None,
-            "report": None if report is None else report.described(),
+            "report": report and {**report.described(), "copies": copies_of(images)},
         }
     )

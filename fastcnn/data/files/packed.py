@@ -210,7 +210,7 @@ def from_packed(
     Args:
         path: The file.
         validation_split: The share of each class that is held out, between 0 and 1, the same images
-            as `from_folder` would hold out; None for none.
+            as `from_folder` would hold out, of two one at least; None for none.
         seed: A whole number, at least 0.
 
     Returns:

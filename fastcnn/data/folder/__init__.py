@@ -9,6 +9,7 @@ from typing import overload
 
 import numpy as np
 
+from fastcnn.data.folder.duplicates import copies
 from fastcnn.data.folder.file_list import list_folder, text
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.folder.splitting import notes, split
@@ -78,7 +79,8 @@ def from_folder(
     """Return the images of a folder that holds one folder a class.
 
     Files are recognised by content, whatever they are called; fastcnn.data.images.decoder says how
-    colours are converted. Which images are held out depends on their names and the seed alone.
+    colours are converted. Which images are held out depends on their names and the seed alone, and
+    on which are copies of one picture: these stay together.
 
     Args:
         path: The folder.
@@ -91,7 +93,8 @@ def from_folder(
         layout: "classes" takes every folder for a class. "auto" refuses folders that are, or may
             be, the parts of a set ("train", "val", ...), and sees through a folder that only holds
             the one with the classes; `class_names` answers that too.
-        validation_split: The share of each class that is held out, between 0 and 1; None for none.
+        validation_split: The share of each class that is held out, between 0 and 1, of two images
+            or more one at least; None for none.
         seed: A whole number, at least 0.
         on_error: "raise" raises Unreadable for the first file that cannot be used; "skip" leaves
             such files out, warns, and lists them in `.report`.
@@ -132,7 +135,8 @@ def from_folder(
     if validation_split is not None:
         # Before any file is opened, so that damage does not change the side of another file.
         names = [text(path) for path in listing.files]
-        sides = split(names, listing.labels, validation_split, seed)
+        listing.report.copies = copies(listing.root, listing.files)
+        sides = split(names, listing.labels, validation_split, seed, listing.report.copies)
         listing.report.about_split = notes(listing.labels, listing.class_names, *sides)
     whole = ImageFolder(listing, decoder, on_error, workers)
     parts = [whole] if sides is None else [whole.part(side) for side in sides]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from fastcnn.data.augment.statistics import Moments
 from fastcnn.data.dataset import Dataset, image_shape, pieces
-from fastcnn.data.folder.file_list import list_folder
+from fastcnn.data.folder.duplicates import copies
+from fastcnn.data.folder.file_list import Listing, list_folder
 from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
@@ -32,12 +33,17 @@ class Inspection:
     """What the files of a folder are like.
 
     Args:
-        report: Which can be used, and why the others cannot.
+        listing: Them, with a report on which can be used, and why the others cannot.
         images: What the headers of the usable ones say.
     """
 
-    report: Report
+    listing: Listing
     images: list[ImageInfo] = field(default_factory=list)
+
+    @property
+    def report(self) -> Report:
+        """Which can be used, and why the others cannot."""
+        return self.listing.report
 
     def described(self) -> dict[str, Any]:
         """Return all of it as a dict that JSON can hold."""
@@ -84,7 +90,8 @@ def inspect_folder(
         ValueError: It has no class or no file.
     """
     listing = list_folder(path, layout=layout)
-    result = Inspection(listing.report)
+    listing.report.copies = copies(listing.root, listing.files)
+    result = Inspection(listing)
     decoder = Decoder(SIDE, SIDE, max_pixels=max_pixels)
 
     damage = Damage(listing.report)

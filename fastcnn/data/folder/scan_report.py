@@ -35,7 +35,8 @@ class Report:
     that are used though something is wrong about them. All three are sorted by path. about_split:
     sentences about what was held out; about_layout: about where the classes are. empty: folders
     that hold no file, and so are no classes; unusable: those none of whose files can be used, which
-    are none either.
+    are none either. copies: the paths of files with the same bytes, a list for each picture; None
+    where nobody has looked.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Report:
     about_layout: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
+    copies: list[list[str]] | None = None
 
     @property
     def images(self) -> int:
@@ -73,7 +75,22 @@ class Report:
             notes.append(
                 f"Only one class, '{self.class_names[0]}': there is nothing to tell it from."
             )
-        return [*self.about_layout, *notes, *self.about_split]
+        return [*self.about_layout, *notes, *self._contradictions(), *self.about_split]
+
+    def _contradictions(self) -> list[str]:
+        """How many pictures have several labels, as no sentence or one."""
+        groups = [
+            group for group in self.copies or [] if len({path.split("/")[0] for path in group}) > 1
+        ]
+        if not groups:
+            return []
+        several = "1 picture is" if len(groups) == 1 else f"{len(groups):,} pictures are"
+        first = groups[0][0]
+        other = next(path for path in groups[0] if path.split("/")[0] != first.split("/")[0])
+        return [
+            f"{several} in more than one class, such as '{first}', which is '{other}' too: one of "
+            "the labels is wrong."
+        ]
 
     @property
     def complaint(self) -> str:
@@ -139,6 +156,7 @@ class Report:
             "skipped": [vars(left) for left in self.skipped],
             "ignored": [vars(left) for left in self.ignored],
             "remarked": [vars(left) for left in self.remarked],
+            "copies": self.copies,
             "notes": self.notes,
         }
 
@@ -158,7 +176,9 @@ class Report:
         skipped, ignored, remarked = (
             _left_out(fields.get(name)) for name in ("skipped", "ignored", "remarked")
         )
-        return cls(source, class_names, counts, skipped, ignored, remarked)
+        report = cls(source, class_names, counts, skipped, ignored, remarked)
+        report.copies = _paths(fields.get("copies"))
+        return report
 
     def json(self) -> str:
         """Return the same as JSON text."""
@@ -176,6 +196,7 @@ class Report:
             ("used, with remarks", self.remarked),
         ):
             lines += _section(title, files)
+        lines += _copies_section(self.copies or [])
         return "\n".join([*lines, *self.notes])
 
 
@@ -205,6 +226,26 @@ def _left_out(described: object) -> list[LeftOut]:
         for entry in entries
         if isinstance(entry, dict) and {"path", "reason"} <= set(entry)
     ]
+
+
+def _paths(described: object) -> list[list[str]]:
+    groups = described if isinstance(described, list) else []
+    return [
+        group
+        for group in groups
+        if isinstance(group, list) and all(isinstance(path, str) for path in group)
+    ]
+
+
+def _copies_section(copies: list[list[str]]) -> list[str]:
+    if not copies:
+        return []
+    times = "once" if len(copies) == 1 else f"once, {len(copies):,} in all"
+    lines = [f"Pictures that are there more than {times}:"]
+    lines += [f"  {' = '.join(group[:SHOWN])}" for group in copies[:SHOWN]]
+    if len(copies) > SHOWN:
+        lines.append(f"  and {len(copies) - SHOWN:,} more (the JSON report names them all)")
+    return lines
 
 
 def _section(title: str, files: list[LeftOut]) -> list[str]:

@@ -81,7 +81,7 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
         Unreadable: It is no picture, or one of more pixels.
     """
     start = file.read(16)
-    kind = _kind(start)
+    kind = format_of(start)
     if kind is None:
         raise Unreadable(path, _what_it_is(file))
     file.seek(0)
@@ -129,8 +129,12 @@ def _cut(kind: str, start: bytes, file: BinaryIO) -> str | None:
     return f"it is cut short ({there:,} of {declared:,} bytes are there)"
 
 
-def _kind(start: bytes) -> str | None:
-    """The format that a file's first 16 bytes belong to."""
+def format_of(start: bytes) -> str | None:
+    """Return the format of a file, None where it is none of those that are read.
+
+    Args:
+        start: Its first 16 bytes.
+    """
     for kind, sign in SIGNATURES:
         if start.startswith(sign):
             return kind

@@ -32,7 +32,7 @@ class Indexed:
     Its labels are taken from its attribute `targets` or `labels` (through a subset's `dataset` and
     `indices`) where there is one, else by reading every item once. An item whose label is then
     another one is a ValueError when it is read. `files` are the images' paths within a folder of
-    classes, where the source lists them.
+    classes, `root`, where the source lists them.
 
     Items are copied as they come, so that a source may give all of them in the same memory, or in
     several buffers in turn; it is then read by one thread at a time, however many workers there
@@ -55,6 +55,7 @@ class Indexed:
         self.dtype = image.dtype
         self.labels = self._all_labels() if labelled else None
         self.class_names = class_names(source)
+        self.root = _root(source)
         self.files = _files(source)
         self._turn = forking.freed_in_child(threading.Lock())
         self._refills: bool | None = None  # not known before RING items were read
@@ -151,7 +152,7 @@ def _files(source: Any) -> list[str] | None:
     if hasattr(source, "dataset") and hasattr(source, "indices"):
         whole = _files(source.dataset)
         return None if whole is None else [whole[int(index)] for index in source.indices]
-    root, samples = getattr(source, "root", None), getattr(source, "samples", None)
+    root, samples = _root(source), getattr(source, "samples", None)
     if not isinstance(root, str | os.PathLike) or not isinstance(samples, list):
         return None
     paths = [
@@ -160,6 +161,13 @@ def _files(source: Any) -> list[str] | None:
     if len(paths) != len(source):
         return None
     return [os.path.relpath(path, os.fspath(root)).replace(os.sep, "/") for path in paths]
+
+
+def _root(source: Any) -> Any:
+    """The folder that a source, or that of which it is a part, was made of."""
+    while hasattr(source, "dataset") and hasattr(source, "indices"):
+        source = source.dataset
+    return getattr(source, "root", None)
 
 
 def _label(item: object, name: str) -> NDArray[Any]:
