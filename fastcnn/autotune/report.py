@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from fastcnn import strategies
 from fastcnn.graph.problem import Problem
 from fastcnn.strategies import Choice, timing_cache
+from fastcnn.utils import columns
 
 NOTHING = "-"
+WIDER = 5
+"""A column may be so much wider than its strategy's name: two are between columns."""
 
 
 @dataclass
@@ -151,19 +155,36 @@ class Report:
     def __str__(self) -> str:
         names = {name for row in self.rows for name in row.times}
         timed = [name for name in strategies.table(self.device) if name in names]
-        head = ["layer", "problem", "direction", "estimated", "chosen"]
-        head += [f"{name} ms" for name in timed] + ["gain"]
-        table = [head, *(self._cells(row, timed) for row in self.rows)]
-        widths = [max(len(line[i]) for line in table) for i in range(len(head))]
-        lines = [_line(line, widths) for line in table]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:], rule, *self._notes()])
+        shown = columns.table(self._choices(), left=5, names=2)
+        for part in self._of_times(timed):
+            shown += ["", *columns.table(part, left=2)]
+        return "\n".join([*shown, "", *self._notes()])
 
-    def _cells(self, row: Row, timed: list[str]) -> list[str]:
-        gain = NOTHING if row.gain is None else f"{row.gain:.2f}x"
-        times = [self._time(row, name) for name in timed]
-        texts = [_layers(row.names), describe(row.problem), row.direction]
-        return [*texts, row.estimated, row.after.name, *times, gain]
+    def _choices(self) -> list[list[str]]:
+        rows = [["layer", "problem", "direction", "estimated", "chosen", "gain"]]
+        for row in self.rows:
+            gain = NOTHING if row.gain is None else f"{row.gain:.2f}x"
+            texts = [_layers(row.names), describe(row.problem), row.direction]
+            rows.append([*texts, row.estimated, row.after.name, gain])
+        return rows
+
+    def _of_times(self, timed: list[str]) -> Iterator[list[list[str]]]:
+        """The strategies' times, in as many tables as fit the terminal."""
+        strategies = list(timed)
+        room = columns.available() - columns.LEAST - len("direction") - 2
+        while strategies:
+            taken: list[str] = []
+            left = room
+            while strategies and (not taken or left >= len(strategies[0]) + WIDER):
+                left -= len(strategies[0]) + WIDER
+                taken.append(strategies.pop(0))
+            yield [
+                ["layer", "direction", *(f"{name} ms" for name in taken)],
+                *(
+                    [_layers(row.names), row.direction, *(self._time(row, n) for n in taken)]
+                    for row in self.rows
+                ),
+            ]
 
     def _time(self, row: Row, name: str) -> str:
         if name not in row.times:
@@ -213,9 +234,3 @@ def describe(problem: Problem) -> str:
 def _layers(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return names[0] + more
-
-
-def _line(cells: list[str], widths: list[int]) -> str:
-    left = [f"{cell:<{width}}" for cell, width in zip(cells[:5], widths[:5], strict=True)]
-    right = [f"{cell:>{width}}" for cell, width in zip(cells[5:], widths[5:], strict=True)]
-    return "  ".join([*left, *right]).rstrip()

@@ -19,20 +19,38 @@ COLUMN_GAP = re.compile(r"(?<=\S)  +(?=\S)")
 SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
 HELD = "\x1f"
 """Stands for a space at which a line does not end."""
+NOTE = "Note: "
+"""What a line begins with that a result must be read with."""
 _sinks: list[Callable[[str], None]] = []
+_notes: list[list[str]] = []
 
 
 def say(text: object) -> None:
     """Write a line to stderr, if it takes any; what its encoding lacks is written as an escape."""
+    text = str(text)
+    if text.startswith(NOTE):
+        for kept in _notes:
+            kept.append(text.removeprefix(NOTE))
     stream = sys.stderr
     if not _usable(stream):
         return
-    text = wrapped(str(text), stream)
+    text = wrapped(text, stream)
     with contextlib.suppress(OSError, ValueError):
         try:
             _write(stream, f"{text}\n")
         except UnicodeEncodeError:
             _write(stream, text.encode("ascii", "backslashreplace").decode() + "\n")
+
+
+@contextlib.contextmanager
+def notes_kept() -> Iterator[list[str]]:
+    """Keep the notes that are said meanwhile, besides saying them."""
+    kept: list[str] = []
+    _notes.append(kept)
+    try:
+        yield kept
+    finally:
+        _notes.pop()
 
 
 def wrapped(text: str, stream: TextIO | None) -> str:

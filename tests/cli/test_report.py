@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import tomllib
@@ -56,9 +57,7 @@ def test_figures_are_those_of_counting():
 
 
 def test_a_page_is_whole_by_itself(tmp_path):
-    picture = tmp_path / "mistakes.png"
-    picture.write_bytes(photos.encoded(photos.colours()))
-    page.write(tmp_path / "report.html", facts(), {"wrong": picture})
+    page.write(tmp_path / "report.html", facts(pictures=[photos.encoded(photos.colours())] * 2))
     text = (tmp_path / "report.html").read_text("utf-8")
     assert not re.findall(r"(?:src|href)=\"(?!data:)|https?:|<script|@import|url\(", text)
     assert "<b>" not in text and "&lt;b&gt;dog" in text and "a&lt;b" in text
@@ -74,7 +73,7 @@ def test_many_classes_are_listed_by_pairs():
     shares = np.roll(np.eye(count, dtype=np.float32), 1, axis=1)
     names = [f"class {n}" for n in range(count)]
     told = facts(names=names, counts={}, labels=labels, probabilities=shares, files=[])
-    text = page.page(told, {})
+    text = page.page(told)
     assert "Most often mixed up" in text and '<td class="cell"' not in text
 
 
@@ -197,10 +196,28 @@ def test_a_report_tells_settings_as_the_command_line_does():
         settings={"model": "vgg16", "data": "d", "image_size": [96, 80], "freeze": ""},
         measured_on="validation",
     )
-    text = page.page(told, {})
+    text = page.page(told)
     assert "96x80" in text and "all below the last layer" in text
     assert "of epoch 2, which these images chose" in text
     assert not re.findall(r"(?:src|href)=\"(?!data:)|url\(|@import|http", text)  # one file
+
+
+def test_a_report_tells_what_its_figure_must_be_read_with(place, capsys):
+    photos.photo_folder(place / "held", ("ant", "bee"), 3)
+    (place / "photos" / "wasp").mkdir()
+    (place / "photos" / "ant" / "bad.png").write_bytes(b"no picture")
+    (place / "held" / "ant" / "twin.png").write_bytes(
+        (place / "photos" / "ant" / "07.png").read_bytes()
+    )
+    words = ("--validation-data", "held", "--epochs", 1, "--image-size", 32)
+    _, _, err = train(capsys, *words)
+    text = html.unescape((place / "runs/train/report.html").read_text())
+    notes = [line.removeprefix("Note: ") for line in err.splitlines() if line.startswith("Note: ")]
+    assert len(notes) >= 2 and all(note in text for note in notes)
+    for told in ("bad.png", "'wasp'", "are trained on too", "nothing is squeezed", "50 %"):
+        assert told in text
+    assert "60 pixels high and 70 wide" in text and "as 32x32x3" in text
+    assert "background:#fff" not in text  # a dark page has no white picture
 
 
 def test_one_curve_needs_no_key():

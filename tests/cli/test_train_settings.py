@@ -174,9 +174,9 @@ def test_a_folder_that_cannot_be_is_told_before_anything_else(place, capsys):
 
 
 def test_a_training_that_ctrl_c_ended_says_so_by_its_status(place, capsys, monkeypatch):
-    def interrupted(model, folder, images, history, settings):
+    def interrupted(model, folder, images, history, *rest):
         history.interrupted = True
-        return report(model, folder, images, history, settings)
+        return report(model, folder, images, history, *rest)
 
     report = outcome.reported
     monkeypatch.setattr(outcome, "reported", interrupted)

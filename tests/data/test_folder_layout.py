@@ -83,6 +83,7 @@ def test_a_folder_that_only_holds_the_folder_with_the_classes_is_seen_through(tm
     inner = tmp_path.joinpath(*["archive"] * depth)
     photos.photo_folder(inner, CLASSES, 2)
     photos.write(tmp_path / ".DS_Store", b"")
+    photos.write(tmp_path / "README.txt", b"whence they are")
     with pytest.warns(UserWarning, match=r"The classes are those of '.*archive', the only folder"):
         found = from_folder(tmp_path, SIZE)
     assert found.class_names == list(CLASSES) and found.root == str(inner)

@@ -12,6 +12,7 @@ from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.augment import statistics
 from fastcnn.data.folder.inspection import Statistics
+from fastcnn.utils import columns
 
 SHOWN = 20
 """Positions that a sentence lists."""
@@ -52,11 +53,11 @@ class Looked:
             f"{part.dtype}."
             for kind, part in self.parts.items()
         ]
-        width = max(map(len, ("class", *self.names)))
-        columns = [self._counts(part) for part in self.parts.values()]
-        lines.append(f"  {'class':<{width}}" + "".join(f"  {kind:>9}" for kind in self.parts))
-        for name, *counts in zip(self.names, *columns, strict=True):
-            lines.append(f"  {name:<{width}}" + "".join(f"  {count:>9,}" for count in counts))
+        of_parts = [self._counts(part) for part in self.parts.values()]
+        rows = [["  class", *self.parts]]
+        for name, *counts in zip(self.names, *of_parts, strict=True):
+            rows.append([f"  {name}", *(f"{count:,}" for count in counts)])
+        lines += columns.table(rows)
         return "\n".join([*lines, *(self.damage or ["Every image can be used."])])
 
     def _counts(self, part: ImageSubset) -> list[int]:
@@ -104,8 +105,6 @@ def of_floats(statistics: Statistics) -> str:
     lines = [f"{statistics.images:,} images of float32. Values by channel:"]
     for kind in ("mean", "deviation"):
         lines.append(f"  {kind:<9}  " + "  ".join(f"{value:8.4g}" for value in described[kind]))
-    width = max(len(entry["name"]) for entry in described["classes"])
-    lines += [
-        f"  {entry['name']:<{width}}  {entry['images']:>9,}" for entry in described["classes"]
-    ]
+    rows = [[f"  {entry['name']}", f"{entry['images']:,}"] for entry in described["classes"]]
+    lines += columns.table(rows)
     return "\n".join(lines)

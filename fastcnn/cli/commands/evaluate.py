@@ -17,6 +17,7 @@ from fastcnn.cli.resolve.folder_set import MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
+from fastcnn.utils import columns
 from fastcnn.utils.naming import printable
 
 
@@ -72,17 +73,15 @@ def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str,
 
 def _text(report: dict[str, Any]) -> str:
     words = {"test": "test images", "validation": "held-out images", "all": "images"}
-    width = max(len("class"), *(len(entry["name"]) for entry in report["classes"]))
+    rows = [["class", "precision", "recall", "images"]]
+    for entry in report["classes"]:
+        shares = (f"{100 * entry[kind]:.2f} %" for kind in ("precision", "recall"))
+        rows.append([entry["name"], *shares, f"{entry['images']:,}"])
     lines = [
         f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
         f"{report['images']:,} {words[report['measured_on']]} of {report['data']} "
         f"({report['images_per_second']:,.0f} images/s).",
         "",
-        f"{'class':<{width}}  precision   recall   images",
+        *columns.table(rows),
     ]
-    for entry in report["classes"]:
-        lines.append(
-            f"{entry['name']:<{width}}  {100 * entry['precision']:7.2f} %  "
-            f"{100 * entry['recall']:5.2f} %  {entry['images']:7,}"
-        )
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from typing import Any
 
 import fastcnn
 from fastcnn import callbacks
+from fastcnn.callbacks.history import History
 from fastcnn.cli.options import augment as augmenting
 from fastcnn.cli.options import config, device, train_settings
 from fastcnn.cli.options.decoding import Reading
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         wanted = Settings(**asked)
         train_settings.make_optimizer(wanted)
         folder.keep(wanted, reasons)
-        report = _trained(args, wanted, asked, folder)
+        report = _trained(args, wanted, asked, folder, reasons)
     except BaseException:
         folder.give_up()
         raise
@@ -77,15 +78,31 @@ def run(args: argparse.Namespace) -> int:
 def _resumed(args: argparse.Namespace) -> dict[str, Any]:
     folder = RunFolder(Path(args.out))
     asked = train_settings.given_settings(args)
-    wanted, _ = kept_settings.resumed(folder.settings, asked)
+    wanted, reasons = kept_settings.resumed(folder.settings, asked)
     folder.check_writable()
-    return _trained(args, wanted, asked, folder)
+    return _trained(args, wanted, asked, folder, reasons)
 
 
 def _trained(
-    args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
+    args: argparse.Namespace,
+    wanted: Settings,
+    asked: dict[str, object],
+    folder: RunFolder,
+    reasons: dict[str, str],
 ) -> dict[str, Any]:
-    """Train and measure; what came of it."""
+    """Train and measure; what came of it, with what was said meanwhile."""
+    with messages.notes_kept() as notes:
+        best, images, history = _fitted(args, wanted, asked, folder)
+        result = outcome.reported(best, folder, images, history, wanted, notes, reasons)
+    # To be taken away: what only a training that goes on needs is in last.h5.
+    best.save(folder.best, include_optimizer=False)
+    return result
+
+
+def _fitted(
+    args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
+) -> tuple[Sequential, ImageSet, History]:
+    """Train; the model of the best epoch, and what it learnt from."""
     source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
     if source is None and images.class_names is not None:
@@ -134,10 +151,7 @@ def _trained(
     best = device.moved(fastcnn.load(folder.best), args)
     if best.loss is None:  # --resume, and no epoch was better than those before
         best.compile("sgd", model.loss, ["accuracy"])
-    result = outcome.reported(best, folder, images, history, wanted)
-    # To be taken away: what only a training that goes on needs is in last.h5.
-    best.save(folder.best, include_optimizer=False)
-    return result
+    return best, images, history
 
 
 def _report(args: argparse.Namespace, report: dict[str, object]) -> int:

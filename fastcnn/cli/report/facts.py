@@ -27,6 +27,12 @@ class Facts:
         labels: int [n].
         probabilities: float32 [n, classes].
         files: The paths of these images; empty where they are not of files.
+        shape: (height, width, channels) of the images as they were learnt from.
+        sizes: (height, width) of pictures in their files, of some of them.
+        notes: What was said about the data and the training.
+        reasons: Why settings were chosen, by name.
+        pictures: PNG files of the images that `mistakes` names, in its order; empty where images
+            are none that can be shown.
         history: The values of each epoch, by name.
         best_epoch: Counted from 1.
         costs: What it took, in words, by name.
@@ -42,6 +48,11 @@ class Facts:
     best_epoch: int
     costs: dict[str, str]
     files: list[str] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    pictures: list[bytes] = field(default_factory=list)
 
     @property
     def predicted(self) -> NDArray[np.int64]:

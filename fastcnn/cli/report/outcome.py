@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,30 @@ import numpy as np
 from fastcnn import metrics, plots
 from fastcnn.callbacks.history import History
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.report import page
+from fastcnn.cli.report import page, thumbnails
 from fastcnn.cli.report.facts import Facts
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.cli.resolve.run_folder import RunFolder
 from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.data.images.file_format import Unreadable
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import system
 from fastcnn.utils.naming import printable
 
+LOOKED_AT = 64
+"""So many pictures' headers are read for their size."""
+
 
 def reported(
-    model: Sequential, folder: RunFolder, images: ImageSet, history: History, settings: Settings
+    model: Sequential,
+    folder: RunFolder,
+    images: ImageSet,
+    history: History,
+    settings: Settings,
+    notes: Sequence[str],
+    reasons: dict[str, str],
 ) -> dict[str, Any]:
     """Evaluate the best epoch's model on images it was not trained on, if there are any, and leave
     pictures and a report.
@@ -38,6 +49,8 @@ def reported(
         images: What it was trained on.
         history: Of the epochs that ran just now.
         settings: Those of the training.
+        notes: What was said about the data and the training.
+        reasons: Why settings were chosen, by name.
 
     Returns:
         The figures, by name.
@@ -67,8 +80,14 @@ def reported(
         best_epoch=model.epoch,
         costs=_costs(model, history),
         files=_files(part),
+        shape=tuple(images.shape),
+        sizes=_sizes(images),
+        notes=list(notes),
+        reasons=reasons,
     )
-    page.write(folder.report, facts, {"the surest wrong answers": folder.mistakes})
+    worst = [position for position, _ in facts.mistakes()]
+    facts = replace(facts, pictures=thumbnails.of(x, worst))
+    page.write(folder.report, facts)
     return {
         "epochs": len(epochs.get("loss", ())),
         "interrupted": history.interrupted,
@@ -112,6 +131,19 @@ def _counts(images: ImageSet, classes: int) -> dict[str, list[int]]:
         for kind, part in parts.items()
         if part is not None
     }
+
+
+def _sizes(images: ImageSet) -> list[tuple[int, int]]:
+    """(height, width) of some of the files that are trained on."""
+    folder = images.to_train.x
+    if not isinstance(folder, ImageFolder):
+        return []
+    sizes = []
+    for position in np.linspace(0, len(folder) - 1, min(len(folder), LOOKED_AT)).astype(int):
+        with suppress(Unreadable):
+            picture = folder.decoder.inspect(folder.path(int(position)))
+            sizes.append((picture.height, picture.width))
+    return sizes
 
 
 def _files(part: ImageSubset) -> list[str]:

@@ -32,35 +32,36 @@ td.cell{border:1px solid var(--line);text-align:center;min-width:4.5em}p{margin:
 svg text{fill:var(--soft);font-size:11px}.grid{fill:none;stroke:var(--line)}.curve{fill:none;
 stroke-width:2}.c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.dot.c0,svg text.key.c0{fill:var(--c0);
 stroke:none}.dot.c1,svg text.key.c1{fill:var(--c1);stroke:none}pre{margin:0;white-space:pre-wrap;
-overflow-wrap:anywhere}img{max-width:100%;height:auto;background:#fff;border-radius:6px}
-.path{overflow-wrap:anywhere;text-align:left}
+overflow-wrap:anywhere}img{width:96px;height:96px;
+object-fit:contain;image-rendering:auto;border-radius:6px;vertical-align:middle}
+.path{overflow-wrap:anywhere;text-align:left}ul{margin:.6em 0 0;padding-left:1.2em}
+.choices td:nth-child(3){text-align:left;color:var(--soft)}.choices th:nth-child(3){text-align:left}
 """
 
 
-def write(path: Path, facts: Facts, pictures: dict[str, Path]) -> None:
+def write(path: Path, facts: Facts) -> None:
     """Write the report.
 
     Args:
         path: The file.
         facts: What it tells.
-        pictures: PNG files by title, which are taken into the page.
     """
     with atomic_file.replacing(path) as file:
-        file.write(page(facts, pictures).encode("utf-8", "backslashreplace"))
+        file.write(page(facts).encode("utf-8", "backslashreplace"))
 
 
-def page(facts: Facts, pictures: dict[str, Path]) -> str:
+def page(facts: Facts) -> str:
     """Return the report as HTML."""
     title = f"{facts.settings['model']} on {facts.settings['data']}"
     sections = [
         f'<section><p class="big">{100 * facts.accuracy:.2f} %</p>'
         f"<p>of {len(facts.labels):,} {facts.measured_on} images are named rightly, by the weights "
-        f"of epoch {facts.best_epoch}{_chosen_by(facts)}.</p></section>",
+        f"of epoch {facts.best_epoch}{_chosen_by(facts)}.</p>{_notes(facts)}</section>",
         f'<div class="two">{_data(facts)}{_choices(facts)}</div>',
         f'<div class="two">{_curves(facts)}</div>',
         _confusion(facts),
         f'<div class="two">{_classes(facts)}{_calibration(facts)}</div>',
-        _mistakes(facts, pictures),
+        _mistakes(facts),
         f'<div class="two">{_costs(facts)}{_usage()}</div>',
     ]
     return (
@@ -91,22 +92,55 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return f"<table><tr>{heads}</tr>{lines}</table>"
 
 
+def _notes(facts: Facts) -> str:
+    """What the figure must be read with."""
+    lines = "".join(f"<li>{_text(note)}</li>" for note in dict.fromkeys(facts.notes))
+    return f'<ul class="soft path">{lines}</ul>' if lines else ""
+
+
 def _data(facts: Facts) -> str:
     rows = [
-        [_text(name), *(f"{counts[label]:,}" for counts in facts.counts.values())]
+        [_text(name), *(_shared(counts, label) for counts in facts.counts.values())]
         for label, name in enumerate(facts.names)
     ]
     rows.append(["all", *(f"{sum(counts):,}" for counts in facts.counts.values())])
-    return _section("Images", _table(["class", *facts.counts], rows))
+    return _section("Images", _table(["class", *facts.counts], rows) + _sizes(facts))
+
+
+def _shared(counts: list[int], label: int) -> str:
+    share = 100 * counts[label] / max(sum(counts), 1)
+    return f"{counts[label]:,} <small>{share:.0f} %</small>"
+
+
+def _sizes(facts: Facts) -> str:
+    """What the pictures measure in their files, and as they were learnt from."""
+    sentences = []
+    if facts.sizes:
+        heights, widths = (sorted(sides) for sides in zip(*facts.sizes, strict=True))
+        middle = len(heights) // 2
+        sentences.append(
+            f"In their files pictures are {heights[middle]} pixels high and {widths[middle]} wide "
+            f"in the median of {len(heights)} looked at, from {heights[0]}x{widths[0]} to "
+            f"{heights[-1]}x{widths[-1]}."
+        )
+    if facts.shape:
+        sentences.append(f"They are learnt from as {'x'.join(map(str, facts.shape))}.")
+    return f'<p class="soft">{_text(" ".join(sentences))}</p>' if sentences else ""
 
 
 def _choices(facts: Facts) -> str:
     rows = [
-        [_text(name.replace("_", "-")), f'<span class="path">{_text(_choice(name, value))}</span>']
+        [
+            _text(name.replace("_", "-")),
+            f'<span class="path">{_text(_choice(name, value))}</span>',
+            _text(facts.reasons.get(name, "")),
+        ]
         for name, value in facts.settings.items()
         if value not in (None, [], {})
     ]
-    return _section("Choices", _table(["setting", "value"], rows))
+    head, columns = ["setting", "value", "why"], 3 if facts.reasons else 2
+    body = _table(head[:columns], [row[:columns] for row in rows])
+    return _section("Choices", f'<div class="choices">{body}</div>')
 
 
 def _choice(name: str, value: object) -> object:
@@ -181,12 +215,13 @@ def _calibration(facts: Facts) -> str:
     return _section("Calibration", words + curve)
 
 
-def _mistakes(facts: Facts, pictures: dict[str, Path]) -> str:
+def _mistakes(facts: Facts) -> str:
     rows = []
-    for position, sure in facts.mistakes():
+    for number, (position, sure) in enumerate(facts.mistakes()):
         name = facts.files[position] if facts.files else f"image {position}"
         rows.append(
             [
+                _picture(facts, number),
                 f'<span class="path">{_text(name)}</span>',
                 _text(facts.names[facts.labels[position]]),
                 _text(facts.names[facts.predicted[position]]),
@@ -195,14 +230,15 @@ def _mistakes(facts: Facts, pictures: dict[str, Path]) -> str:
         )
     if not rows:
         return _section("Worst mistakes", "<p>None.</p>")
-    images = "".join(
-        f'<p><img alt="{_text(title)}" src="data:image/png;base64,'
-        f'{base64.b64encode(path.read_bytes()).decode()}"></p>'
-        for title, path in pictures.items()
-        if path.exists()
-    )
-    table = _table(["image", "is", "taken for", "probability"], rows)
-    return _section("Worst mistakes", images + table)
+    head = ["", "image", "is", "taken for", "probability"]
+    return _section("Worst mistakes", _table(head, rows))
+
+
+def _picture(facts: Facts, number: int) -> str:
+    if not facts.pictures:
+        return ""
+    encoded = base64.b64encode(facts.pictures[number]).decode()
+    return f'<img alt="" src="data:image/png;base64,{encoded}">'
 
 
 def _costs(facts: Facts) -> str:

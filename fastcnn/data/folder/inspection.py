@@ -21,7 +21,7 @@ from fastcnn.data.folder.scan_report import Report
 from fastcnn.data.folder.unreadable_files import Damage
 from fastcnn.data.images import parallel_decode, progress_bar
 from fastcnn.data.images.decoder import MAX_PIXELS, Decoder, ImageInfo
-from fastcnn.utils import system
+from fastcnn.utils import columns, system
 
 SIDE = 32
 """Pictures are decoded to so many pixels when a folder is checked; JPEG files are read whole then,
@@ -151,16 +151,14 @@ class Statistics:
 
     def __str__(self) -> str:
         described = self.described()
-        width = max(len(entry["name"]) for entry in described["classes"])
         lines = [f"{self.images:,} images. Pixel values by channel, of 255 and of 1:"]
         for kind in ("mean", "deviation"):
             values = described[kind]
             of_255 = "  ".join(f"{value:8.4f}" for value in values)
             of_1 = "  ".join(f"{value / 255:.5f}" for value in values)
             lines.append(f"  {kind:<9}  {of_255}   {of_1}")
-        lines += [
-            f"  {entry['name']:<{width}}  {entry['images']:>9,}" for entry in described["classes"]
-        ]
+        rows = [[f"  {entry['name']}", f"{entry['images']:,}"] for entry in described["classes"]]
+        lines += columns.table(rows)
         return "\n".join(lines)
 
 

@@ -59,8 +59,8 @@ def find_layout(path: str | os.PathLike[str], expected: str = "auto") -> Layout:
     if expected == "classes":
         return Layout(root)
     for _ in range(DEPTH):
-        folders, files = _content(root)
-        if len(folders) != 1 or files or not _holds_folders_alone(os.path.join(root, folders[0])):
+        folders, _ = _content(root)  # files beside the folder, such as a licence, are none of it
+        if len(folders) != 1 or not _holds_folders_alone(os.path.join(root, folders[0])):
             break
         root = os.path.join(root, folders[0])
     layout = _parts(root, folders)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastcnn.utils import columns
+
 SHOWN = 20
 """Files that a printed list names; the JSON has them all."""
 
@@ -185,11 +187,10 @@ class Report:
         return json.dumps(self.described(), ensure_ascii=False)
 
     def __str__(self) -> str:
-        width = max((len(name) for name in self.class_names), default=0)
         classes = f"{len(self.class_names)} class{'' if len(self.class_names) == 1 else 'es'}"
         lines = [f"{self.source}: {self.images:,} images in {classes}."]
-        for name, count in zip(self.class_names, self.counts, strict=True):
-            lines.append(f"  {name:<{width}}  {count:>9,}")
+        counts = zip(self.class_names, self.counts, strict=True)
+        lines += columns.table([[f"  {name}", f"{count:,}"] for name, count in counts])
         for title, files in (
             ("skipped", self.skipped),
             ("ignored", self.ignored),
