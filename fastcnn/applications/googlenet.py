@@ -75,19 +75,18 @@ def googlenet(
     module = partial(_module, _conv_bn if torchvision else _conv, 3 if torchvision else 5)
     wanted = arguments.flag("googlenet", "auxiliary", auxiliary)
     side = partial(_side, torchvision, classes, options)
-    beside = wanted and options.get("include_top", True)
     features = [
         *_stem(torchvision, is_small("googlenet", small_input, input_shape, least=65)),
         *(module("3a"), module("3b")),
         _halving(),
-        *(module("4a"), *(side("loss1") if beside else [])),
-        *(module("4b"), module("4c"), module("4d"), *(side("loss2") if beside else [])),
+        *(module("4a"), *side("loss1")),
+        *(module("4b"), module("4c"), module("4d"), *side("loss2")),
         module("4e"),
         _halving(2 if torchvision else 3),
         *(module("5a"), module("5b")),
     ]
     top = pooled_classifier(classes, last_activation(options), dropout, name="fc")
-    return network("googlenet", input_shape, features, top, options)
+    return network("googlenet", input_shape, features, top, options, auxiliary=wanted)
 
 
 def _stem(torchvision: bool, small: bool) -> list[Layer]:
@@ -109,7 +108,7 @@ def _side(torchvision: bool, classes: int, options: NetworkOptions, name: str) -
     """Return a classifier on the side, which the network's loss trains as well."""
     conv = _conv_bn if torchvision else _conv
     layers = [
-        AveragePooling2D(5, strides=3),
+        AveragePooling2D(5, strides=3, name=f"{name}_pool"),
         *conv(128, 1, name=f"{name}_conv"),
         Flatten(),
         Dense(1024, activation="relu", name=f"{name}_fc"),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from fastcnn.applications import imagenet, pretrained
+from fastcnn.applications import imagenet, pretrained, weights_file
 from fastcnn.data.augment.whitening import Preprocessing
-from fastcnn.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, Rescaling
+from fastcnn.layers import (
+    AuxiliaryClassifier,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Layer,
+    Rescaling,
+)
 from fastcnn.layers.window_arguments import WindowTooLarge
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments, naming
@@ -45,6 +53,7 @@ def network(
     top: Sequence[Layer],
     options: NetworkOptions,
     version: str | None = None,
+    auxiliary: bool = True,
 ) -> Sequential:
     """Return the network of some layers.
 
@@ -55,29 +64,57 @@ def network(
         top: Those behind it that tell classes apart, which are left out without `include_top`.
         options: Those of all networks.
         version: Which of the network's versions it is, where it has several.
+        auxiliary: Whether the body's auxiliary classifiers stay, which are part of the top.
     """
     _check(name, options)
     first = [Rescaling(1 / 255)] if options.get("rescale", False) else []
-    pooling = options.get("pooling")
-    if options.get("include_top", True):
-        last = list(top)
-    else:
-        last = [] if pooling is None else [POOLINGS[pooling]()]
+    weights, include_top = options.get("weights"), options.get("include_top", True)
+    from_file = weights is not None and weights != IMAGENET
+    candidates = weights_file.candidates(features, top) if from_file else []
+    body = [
+        layer
+        for layer in features
+        if (include_top and auxiliary) or not isinstance(layer, AuxiliaryClassifier)
+    ]
+    last = list(top) if include_top else _pooled(name, body, options.get("pooling"))
     settings: Any = {key: value for key, value in options.items() if key in OF_SEQUENTIAL}
     try:
-        model = Sequential([*first, *features, *last], input_shape, **{"name": name, **settings})
+        model = Sequential([*first, *body, *last], input_shape, **{"name": name, **settings})
     except WindowTooLarge as error:
-        size = "x".join(map(str, input_shape[:2]))
-        raise ValueError(
-            f"{name}: images of {size} pixels are too small for it. {error} Pass a larger "
-            "input_shape (on the command line --image-size, for a folder of pictures)."
-        ) from error
-    weights = options.get("weights")
+        raise ValueError(_too_small(name, input_shape, body, error)) from error
     if weights == IMAGENET:
         _load_pretrained(name, model, version, options)
     elif weights is not None:
-        model.load_weights(weights)
+        weights_file.load(name, model, weights, candidates)
     return model
+
+
+def _pooled(name: str, body: Sequence[Layer], pooling: str | None) -> list[Layer]:
+    """Return what stands in the place of the top; ValueError where there are no maps to pool."""
+    if pooling is None:
+        return []
+    if any(isinstance(layer, Flatten) for layer in body):
+        raise ValueError(
+            f"{name}: pooling={pooling!r} is of maps, and without its top the network has none, "
+            "since it flattens the images. Leave pooling out."
+        )
+    return [POOLINGS[pooling]()]
+
+
+def _too_small(name: str, input_shape: Shape, body: Sequence[Layer], error: WindowTooLarge) -> str:
+    """Return the sentence for images too small for a network or a side classifier of it."""
+    size = "x".join(map(str, input_shape[:2]))
+    for layer in body:
+        if isinstance(layer, AuxiliaryClassifier) and error.layer in layer.walk():
+            return (
+                f"{name}: images of {size} pixels are too small for its side classifier "
+                f"'{layer.path}'. {error} Pass auxiliary=False or small_input=True, or a larger "
+                "input_shape."
+            )
+    return (
+        f"{name}: images of {size} pixels are too small for it. {error} Pass a larger "
+        "input_shape (on the command line --image-size, for a folder of pictures)."
+    )
 
 
 def _load_pretrained(
@@ -105,18 +142,12 @@ def _check(name: str, options: NetworkOptions) -> None:
     """
     for key in options:
         if key not in NetworkOptions.__annotations__:
-            names = ["input_shape", "classes", *NetworkOptions.__annotations__]
-            raise TypeError(f"{name}: {naming.unknown('argument', key, names)}")
+            raise TypeError(f"{name}: {naming.unknown('argument', key, _arguments_of(name))}")
     arguments.flag(name, "rescale", options.get("rescale", False))
-    include_top = arguments.flag(name, "include_top", options.get("include_top", True))
+    arguments.flag(name, "include_top", options.get("include_top", True))
     pooling = options.get("pooling")
     if pooling is not None:
         naming.entry(name, "pooling", pooling, POOLINGS)
-        if include_top:
-            raise ValueError(
-                f"{name}: pooling={pooling!r} takes the place of the layers that tell classes "
-                "apart: it needs include_top=False."
-            )
     weights = options.get("weights")
     if weights is not None and not isinstance(weights, str | os.PathLike):
         raise TypeError(
@@ -127,6 +158,14 @@ def _check(name: str, options: NetworkOptions) -> None:
             f"{name}: weights must be None, 'imagenet' or the path of a file, and there is no file "
             f"'{os.fspath(weights)}'."
         )
+
+
+def _arguments_of(name: str) -> list[str]:
+    """Return what a network takes: its function's own arguments, then those of all."""
+    from fastcnn import applications
+
+    own = inspect.signature(applications.get(name)).parameters
+    return [*(key for key in own if key != "options"), *NetworkOptions.__annotations__]
 
 
 def last_activation(options: NetworkOptions) -> str | None:

@@ -8,3 +8,7 @@ class FormatError(ValueError):
 
     The message is one sentence or a few, and names the file.
     """
+
+
+class MismatchError(FormatError):
+    """A file that is sound, and whose layers are not the model's."""

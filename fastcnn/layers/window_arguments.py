@@ -30,6 +30,10 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 class WindowTooLarge(ValueError):
     """A window that does not fit once into its layer's input."""
 
+    def __init__(self, layer: Layer, text: str) -> None:
+        super().__init__(text)
+        self.layer = layer
+
 
 def pair(layer: Layer, name: str, value: object, least: int = 1) -> Pair:
     """Return a pair of integers of at least ``least`` from one integer or two."""
@@ -128,8 +132,9 @@ def window_output(
     if min(out) < 1:
         spread = f" with dilation {dilation}" if dilation != (1, 1) else ""
         raise WindowTooLarge(
+            layer,
             f"{layer.label}: a window of {window[0]}x{window[1]}{spread} does not fit into the "
-            f"input of {shape[0]}x{shape[1]} pixels with padding {pad}."
+            f"input of {shape[0]}x{shape[1]} pixels with padding {pad}.",
         )
     return out[0], out[1]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.graph.parameter import Parameter
-from fastcnn.hdf5.errors import FormatError
+from fastcnn.hdf5.errors import MismatchError
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.layers.base import Layer
@@ -170,7 +170,7 @@ class Matching:
         if self._by_name and not self._skipped_for_shapes:
             why = "has no layer with a name of the model's"
             hint = " Without by_name, layers are paired in order."
-        raise FormatError(
+        raise MismatchError(
             f"'{self._source}' {why}, so that nothing would be loaded. The model's layers with "
             f"weights: {_listed(names)}. The file's: {listed}.{hint}"
         )
@@ -206,7 +206,7 @@ class Matching:
 
     def _refuse(self, label: str, reason: str) -> None:
         if not self._skip:
-            raise FormatError(
+            raise MismatchError(
                 f"'{self._source}' does not fit the model. Layer '{label}': {reason}. "
                 "Nothing was loaded."
             )

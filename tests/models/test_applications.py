@@ -178,6 +178,29 @@ def test_the_documents_have_the_sides_that_are_small():
     assert said == set(map(int, re.findall(r"\b(\d\d)\b", text[1]))) > {64}
 
 
+FEWER_SMALL = {
+    **dict.fromkeys(("plain34", *(f"resnet{n}" for n in (18, 34, 50, 101, 152))), 7_680),
+    "densenet121": 7_936,
+    "squeezenet1-0": 11_520,
+}
+
+
+def test_small_forms_have_fewer_parameters_where_the_documents_say_so():
+    document = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    for name, network in applications.NETWORKS.items():
+        flattens = name in ("alexnet", "alexnet-single", "zfnet", "googlenet")
+        if flattens or "small_input" not in inspect.signature(network).parameters:
+            continue
+        small, large = (
+            sum(parameter.size for parameter in network(small_input=asked).parameters)
+            for asked in (True, False)
+        )
+        assert large - small == FEWER_SMALL.get(name, 0), name
+        if name in ("resnet18", "densenet121", "squeezenet1-0"):
+            assert f"{FEWER_SMALL[name]:,}" in document
+            assert f"{small:,}" in document
+
+
 def test_the_deepest_is_planned_within_a_second():
     start = time.process_time()
     applications.resnet152().program(training=True)
@@ -222,6 +245,35 @@ def test_weights_come_from_a_file(tmp_path):
         np.testing.assert_array_equal(weights, other)
 
 
+@pytest.mark.parametrize("options", [{"auxiliary": False}, {"include_top": False, "classes": 9}])
+def test_a_network_without_its_side_classifiers_takes_weights_of_the_whole(options, tmp_path):
+    path, shape = tmp_path / "googlenet.weights.h5", (32, 32, 3)
+    whole = applications.googlenet(shape, 4, seed=1)
+    whole.save_weights(path)
+    part = applications.googlenet(shape, **{"classes": 4, **options}, seed=2, weights=path)
+    expected = {parameter.path: parameter.value for parameter in whole.parameters}
+    assert len(part.parameters) < len(expected)
+    for parameter in part.parameters:
+        np.testing.assert_array_equal(parameter.value, expected[parameter.path])
+
+
+def test_weights_of_other_classes_are_refused_with_the_way_to_take_the_rest(tmp_path):
+    path = tmp_path / "resnet.h5"
+    whole = applications.resnet20(seed=1)
+    whole.save_weights(path)
+    with pytest.raises(ValueError, match=r"resnet20: .*'fc'.*load_weights\(path, skip_mismatch"):
+        applications.resnet20(classes=7, weights=path)
+    with pytest.raises(ValueError, match="does not fit"):
+        applications.resnet20(shortcut="A", include_top=False, weights=path)
+    body = applications.resnet20(include_top=False, weights=path).get_weights()
+    for weights, other in zip(body, whole.get_weights(), strict=False):
+        np.testing.assert_array_equal(weights, other)
+
+
+def test_pooling_does_nothing_with_the_top():
+    assert applications.lenet5(pooling="avg").output_shape == (10,)
+
+
 def test_scores_come_without_an_activation_where_none_is_wanted():
     shape, x = (12, 12, 3), np.random.default_rng(0).random((2, 12, 12, 3), np.float32)
     for network in (applications.all_cnn_c, applications.linear_classifier):
@@ -255,7 +307,19 @@ REFUSED = [
         TypeError,
         "weights must be None, 'imagenet' or the path of a file",
     ),
-    ("resnet20", {"pooling": "avg"}, ValueError, "it needs include_top=False"),
+    ("resnet20", {"shortcutt": "A"}, TypeError, "Did you mean 'shortcut'.*shortcut, version, incl"),
+    (
+        "googlenet",
+        {"input_shape": (64, 64, 3), "small_input": False},
+        ValueError,
+        "its side classifier 'loss1'. .*'loss1_pool'.*auxiliary=False or small_input=True",
+    ),
+    (
+        "perceptron",
+        {"include_top": False, "pooling": "avg"},
+        ValueError,
+        "perceptron: pooling='avg' is of maps",
+    ),
     ("resnet20", {"include_top": False, "pooling": "mean"}, ValueError, "Unknown pooling 'mean'"),
     ("resnet20", {"include_top": 1}, TypeError, "include_top must be True or False"),
     ("resnet20", {"rescale": "yes"}, TypeError, "rescale must be True or False"),
