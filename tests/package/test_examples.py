@@ -56,7 +56,7 @@ def test_photos_writes_one_page_that_needs_no_other_file(tmp_path):
 
 
 def test_photos_of_a_folder_that_cannot_be_split_ends_in_one_line(tmp_path):
-    photos.photo_folder(tmp_path / "tiny", ("a", "b"), 2)
+    photos.photo_folder(tmp_path / "tiny", ("a", "b"), 1)
     photos.write(tmp_path / "flat" / "a.jpg", b"no picture")
     for name in ("tiny", "flat"):
         command = [sys.executable, EXAMPLES / "photos.py", tmp_path / name]
