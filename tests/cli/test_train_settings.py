@@ -159,6 +159,24 @@ def test_a_config_says_by_its_ending_how_it_is_written(place, capsys, monkeypatc
     assert "must end in .toml, .json" in train(capsys, "--config", "net.py", code=2)
 
 
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [("validation = 0.2", ("--validation-data", "others.npz")),
+     ('validation_data = "others.npz"', ("--validation-split", 0.2))],
+)  # fmt: skip
+def test_images_to_validate_on_that_are_asked_for_replace_those_of_a_file(
+    place, capsys, kept, asked
+):
+    (place / "set.npz").rename("others.npz")
+    with np.load("others.npz") as arrays:
+        np.savez("set.npz", **arrays)
+    (place / "kept.toml").write_text(f"epochs = 1\n{kept}\n")
+    train(capsys, "--config", "kept.toml", *asked)
+    name = asked[0].removeprefix("--").replace("validation-split", "validation").replace("-", "_")
+    values = settings()
+    assert values[name] and {"validation", "validation_data"} & values.keys() == {name}
+
+
 def test_settings_of_any_text_come_back(place):
     texts = ['"quoted" \\ back', "new\nline", "\x7f\x01", "蟻 é", "\udcff"]
     options = {"beta 1": 0.5, "b": 1e-30, "c": True, "d": [1, 2.0], "e": {"f": float("inf")}}

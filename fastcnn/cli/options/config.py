@@ -18,6 +18,9 @@ OPTIMIZER = "optimizer."
 """What the names of an optimizer's own arguments begin with."""
 REASONS = "reasons"
 """A table of a run's settings that tells why they were chosen; it sets nothing."""
+VALIDATION = ("validation", "validation_data")
+"""Settings that each say where the images to validate on come from: one that is asked for replaces
+both of a file."""
 OPTIONS = {"validation": "validation-split"}
 """Options that are not called as their settings."""
 
@@ -31,6 +34,9 @@ def merge(args: argparse.Namespace) -> None:
     words: dict[str, Any] = {}
     if args.config is not None:
         words |= _flat(_read(Path(args.config)))
+        for name, other in (VALIDATION, VALIDATION[::-1]):
+            if getattr(args, name, None) is not None:
+                words.pop(other, None)
     for text in args.set:
         key, equals, value = text.partition("=")
         if not equals:
