@@ -378,7 +378,7 @@ def test_info_tells_what_is_in_the_cache(kept, capsys):
     if os.name == "posix":
         kept.parent.chmod(0o777)
     assert main(["info"]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "1 kernels" in said
     assert "tiles-0.nbc" in said
     assert os.name != "posix" or f"chmod go-w '{kept.parent}'" in said
