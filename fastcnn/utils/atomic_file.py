@@ -109,10 +109,10 @@ def appending(path: PathLike) -> Iterator[TextIO]:
         raise in_words(error, f"'{path}' cannot be written: {error.strerror or error}.") from error
 
 
-def write_text(path: PathLike, text: str) -> None:
-    """Write a file in UTF-8, as a whole or not at all; OSError."""
+def write_text(path: PathLike, text: str, errors: str = "strict") -> None:
+    """Write a file in UTF-8, as a whole or not at all; OSError. `errors` is `str.encode`'s."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors=errors))
 
 
 def check(path: PathLike, stream: bool = False, make_folders: bool = False) -> None:

@@ -49,8 +49,17 @@ def _with_article(kind: str) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of names that looks most like name, or None when none does."""
     plain = {_plain(candidate): candidate for candidate in reversed(list(names))}
-    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
-    return plain[matches[0]] if matches else None
+    word = _plain(name)
+    matches = difflib.get_close_matches(word, plain, n=1, cutoff=0.6)
+    if not matches:
+        matches = [candidate for candidate in plain if _is_like(word, candidate)]
+    return plain[matches[-1]] if matches else None
+
+
+def _is_like(word: str, name: str) -> bool:
+    """Whether a name that is short, or shortened, is meant: 'l3' for 'l1', 'acc' for 'accuracy'."""
+    shortened = len(word) > 1 and name.startswith(word)
+    return shortened or (len(word) == len(name) and sum(map(str.__ne__, word, name)) == 1)
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> str:

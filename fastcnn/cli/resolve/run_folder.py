@@ -12,7 +12,7 @@ from pathlib import Path
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.resolve import kept_settings
-from fastcnn.utils import messages
+from fastcnn.utils import atomic_file, messages
 
 
 class RunFolder:
@@ -69,7 +69,7 @@ class RunFolder:
         """Write the settings of the training."""
         try:
             text = kept_settings.text(wanted, reasons)
-            self.settings.write_text(text, encoding="utf-8", errors=kept_settings.ERRORS)
+            atomic_file.write_text(self.settings, text, kept_settings.ERRORS)
         except OSError as error:
             raise self._unwritable(error) from error
 
