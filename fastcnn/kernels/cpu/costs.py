@@ -27,6 +27,8 @@ class CpuCosts(NamedTuple):
     fft_call: float  # of all such calls of an FFT convolution, an image
 
 
+# The 45 of 8 lanes alone is not of that fit, which gave 12: with 12 LeNet-5's first layer was cut
+# into tiles that took 1.2 times as long, on an AMD EPYC.
 FITTED = {
     16: CpuCosts(70, 90, 110, 6_000, 8, 1.05, 5, 40_000, 300_000),
     8: CpuCosts(45, 45, 130, 6_000, 8, 1.47, 20, 40_000, 300_000),
