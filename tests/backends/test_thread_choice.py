@@ -10,6 +10,7 @@ from fastcnn.backends.cpu.thread_choice import (
     EACH,
     HOPELESS,
     LONG,
+    MOST_LOST,
     SHARE,
     SHORT,
     ThreadChoice,
@@ -87,11 +88,22 @@ def test_a_hopeless_trial_ends_with_its_first_run():
 
 def test_trials_lose_a_share_of_the_time_at_most():
     """With neighbours, a trial of a run of microseconds may take milliseconds."""
-    choice, seconds = ThreadChoice(2), {1: 4e-5, 2: 8e-3}
+    choice, seconds = ThreadChoice(2), {1: 4e-5, 2: 4e-3}
     runs(choice, seconds, 100)
     numbers = runs(choice, seconds, 20_000)
     lost = numbers.count(2) * (seconds[2] - seconds[1])
     assert numbers.count(2) and lost < 1.2 * SHARE * (len(numbers) * seconds[1] + lost)
+
+
+def test_a_trial_in_which_the_process_was_stopped_does_not_end_all_others():
+    choice, seconds = ThreadChoice(2), {1: 3e-4, 2: 6e-4}
+    numbers = runs(choice, seconds, 200)
+    while choice.next() == 1:
+        choice.note(seconds[1])
+    choice.note(60.0)
+    seconds = {1: 3e-4, 2: 2e-4}
+    numbers = runs(choice, seconds, int(1.2 * MOST_LOST / SHARE / seconds[1]) + 1100)
+    assert numbers[-1] == 2
 
 
 def test_brief_runs_of_one_thread_are_rarely_timed():

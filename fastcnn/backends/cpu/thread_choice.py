@@ -22,6 +22,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 32, 1024  # runs between two trials of another numb
 CHANGED = 1.5  # times the usual, when something else must have come to run
 UNTIMED = 2  # first runs, which find nothing in the caches
 SHARE = 0.02  # of the time that trials may lose: one that waits for neighbours loses milliseconds
+MOST_LOST = 0.005  # seconds that a trial may count to have lost: in a longer one the process stood
 BRIEF = 1e-4  # seconds of a run by one thread of which timing each would be felt
 EACH = 8  # brief runs, one of which is timed
 
@@ -88,7 +89,8 @@ class ThreadChoice:
 
     def _end_trial(self) -> None:
         number, seconds = self._others.popleft(), median(self._trial)
-        self._lost = max(0.0, self._lost) + sum(self._trial) - len(self._trial) * self._usual
+        lost = sum(self._trial) - len(self._trial) * self._usual
+        self._lost = max(0.0, self._lost) + min(lost, MOST_LOST)
         self._to_try = max(0, self._to_try - 1)
         gain = SHORT_GAIN if number == 1 and seconds < SHORT else GAIN
         if seconds < gain * self._usual:
