@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fastcnn.explain import input_bounds, inputs, pixels
+from fastcnn.explain import fooling, input_bounds, inputs, pixels
 from fastcnn.explain.ascent import blurred, descend
+from fastcnn.explain.fooling import USUAL
 from fastcnn.explain.input_bounds import Bounds
 from fastcnn.explain.inputs import Images
 from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
@@ -17,9 +18,6 @@ from fastcnn.layers.base import Layer
 from fastcnn.models import lookup
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
-
-USUAL = 10
-"""Classes or channels that images are made for where none is named."""
 
 
 def class_image(
@@ -109,14 +107,12 @@ def class_image(
     return Mosaic(images, rows, title, cell=1.4)
 
 
-def _classes(model: Sequential, target: object, channel: object) -> NDArray[np.int64]:
+def _classes(model: Sequential, target: ArrayLike | None, channel: object) -> NDArray[np.int64]:
     if channel is not None:
         raise ValueError(
             f"class_image: channel is one of a layer's: name the layer. Received {channel!r} alone."
         )
-    count = inputs.class_count(model, "class_image")
-    labels = np.arange(min(count, USUAL)) if target is None else np.atleast_1d(np.asarray(target))
-    return inputs.classes(model, np.empty((len(labels), 0), np.float32), labels, "class_image")
+    return fooling.wanted(model, target, "class_image")
 
 
 def _channels(layer: Layer, target: object, channel: object) -> NDArray[np.int64]:

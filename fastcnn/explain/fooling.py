@@ -13,7 +13,7 @@ from fastcnn.explain.mosaic import Cell, Mosaic, in_columns
 from fastcnn.models.sequential import Sequential
 
 USUAL = 10
-"""Classes that images are made for where none is named."""
+"""Classes or channels that images are made for where none is named."""
 
 
 class Fooling(Mosaic):
