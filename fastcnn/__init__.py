@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastcnn.interop.caffe import load_caffe_weights
     from fastcnn.interop.pytorch.weights import load_torch_weights
     from fastcnn.models.loading import from_onnx, load, load_keras
+    from fastcnn.models.predictions import decode_predictions
     from fastcnn.models.sequential import Sequential
     from fastcnn.training.adversarial import AdversarialTraining
     from fastcnn.utils.threads import num_threads, set_num_threads
@@ -41,6 +42,7 @@ __all__ = [
     "applications",
     "callbacks",
     "data",
+    "decode_predictions",
     "explain",
     "from_onnx",
     "initializers",
@@ -68,6 +70,7 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.interop.caffe": "load_caffe_weights",
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
         "fastcnn.models.loading": "from_onnx load load_keras",
+        "fastcnn.models.predictions": "decode_predictions",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.training.adversarial": "AdversarialTraining",
         "fastcnn.utils.threads": "num_threads set_num_threads",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fastcnn.data.folder import ImageFolder, from_folder
     from fastcnn.data.images.decoder import Decoder
     from fastcnn.data.images.file_format import Unreadable
+    from fastcnn.data.images.pictures import picture_files
     from fastcnn.data.pipeline.batches import Batches
     from fastcnn.data.pipeline.transform import Transform
     from fastcnn.hdf5.arrays import read_hdf5
@@ -77,6 +78,7 @@ __all__ = [
     "from_packed",
     "load",
     "pack",
+    "picture_files",
     "read_cifar10",
     "read_cifar100",
     "read_hdf5",
@@ -110,6 +112,7 @@ __getattr__, __dir__ = lazy_names(
         "fastcnn.data.folder": "ImageFolder from_folder",
         "fastcnn.data.images.decoder": "Decoder",
         "fastcnn.data.images.file_format": "Unreadable",
+        "fastcnn.data.images.pictures": "picture_files",
         "fastcnn.data.pipeline.batches": "Batches",
         "fastcnn.data.pipeline.transform": "Transform",
         "fastcnn.hdf5.arrays": "read_hdf5",

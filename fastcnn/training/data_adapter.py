@@ -13,10 +13,17 @@ from numpy.typing import NDArray
 
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.dataset import Dataset, Subset, is_dataset
+from fastcnn.data.images.pictures import Pictures, pictures_of
 from fastcnn.data.pipeline import adapters
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
-from fastcnn.training import adversarial, augment_argument, input_checks, target_checks
+from fastcnn.training import (
+    adversarial,
+    augment_argument,
+    input_checks,
+    picture_input,
+    target_checks,
+)
 from fastcnn.training.adversarial import Attack
 from fastcnn.training.augment_argument import Statistics
 from fastcnn.training.epoch_iterator import ArrayEpochs
@@ -71,7 +78,11 @@ class FitData:
 
 
 def adapted(model: ModelSettings, x: object, name: str, labelled: bool = True) -> Any:
-    """Sources of other libraries as a Dataset or a Stream; anything else as it is."""
+    """Sources of other libraries as a Dataset or a Stream, and so pictures that need no labels;
+    anything else as it is."""
+    listed = None if labelled else pictures_of(x)
+    if listed is not None:
+        return Pictures(listed, picture_input.decoder(model))
     source = adapters.adapted(x, model.input_shape[-1], name, labelled)
     if labelled or not is_dataset(source) or hasattr(source, "labels"):
         return source

@@ -288,14 +288,19 @@ class Trainer(BatchTrainer):
         """Return the model's outputs for images.
 
         Args:
-            x: Images, or any other source that `fit` takes; labels in it are not looked at.
+            x: Images, or any other source that `fit` takes; labels in it are not looked at. Or
+                pictures: a path, a picture of Pillow's, or a list of such, which are decoded and
+                resized as in training (`decoder`); a folder stands for
+                `fastcnn.data.picture_files(folder)`.
             batch_size: Images that go through the model at once.
 
         Returns:
             The outputs, a fresh array.
 
         Raises:
-            ValueError: Where the images do not fit the model.
+            ValueError: Where the images do not fit the model, or a picture cannot be read, which
+                the message names.
+            FileNotFoundError: Where there is no file of a path.
 
         Shape:
             x [n, *input_shape] -> float32 [n, *output_shape].

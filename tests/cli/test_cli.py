@@ -23,6 +23,7 @@ from fastcnn.cli.commands import predict, train
 from fastcnn.cli.parser import make_parser
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve import run_folder, system_info
+from fastcnn.training import picture_input
 
 CLASSES = ("left", "middle", "right")
 FILES = {
@@ -394,7 +395,7 @@ def test_one_output_tells_two_classes_apart(tmp_path, capsys, ending):
 def test_predict_reads_pictures_as_they_were_meant(place, tmp_path):
     grey = bars(1, 1)[0][0]
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    decode = models.decoder(fastcnn.load(place / "run" / "model.h5"))
+    decode = picture_input.decoder(fastcnn.load(place / "run" / "model.h5"))
     found = decode(str(tmp_path / "deep.png"))
     np.testing.assert_array_equal(found[..., 0], grey)
     turned = Image.fromarray(np.rot90(grey).copy())
@@ -407,7 +408,7 @@ def test_predict_reads_pictures_as_they_were_meant(place, tmp_path):
     with pytest.raises(ValueError, match="8 or 16 bits a channel"):
         decode(str(tmp_path / "float.tiff"))
     with pytest.raises(ValueError, match="no image file holds"):
-        models.decoder(models.named(str(place / "flat.py")))
+        picture_input.decoder(models.named(str(place / "flat.py")))
 
 
 def test_predict_says_when_pixel_values_go_in_unscaled(place, tmp_path, capsys):
@@ -634,7 +635,7 @@ def test_the_status_tells_what_the_user_can_mend(place, monkeypatch, capsys, err
             error()
         raise error
 
-    monkeypatch.setattr(predict, "_likeliest", fail)
+    monkeypatch.setattr(predict, "as_plain_data", fail)
     assert main(filled("predict --model @/run/model.h5 @/bar.png", place)) == code
     assert words in capsys.readouterr().err
 
@@ -703,7 +704,7 @@ def test_an_unforeseen_error_is_one_line_unless_debugged(place, monkeypatch, cap
     def fail(*_):
         raise KeyError("odd")
 
-    monkeypatch.setattr(predict, "_likeliest", fail)
+    monkeypatch.setattr(predict, "as_plain_data", fail)
     arguments = filled("predict --model @/run/model.h5 @/bar.png", place)
     assert main(arguments) == 1
     assert "unforeseen KeyError" in capsys.readouterr().err
@@ -715,7 +716,7 @@ def test_ctrl_c_is_one_line(place, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "_likeliest", interrupt)
+    monkeypatch.setattr(predict, "as_plain_data", interrupt)
     assert main(filled("predict --model @/run/model.h5 @/bar.png", place)) == 130
     assert capsys.readouterr().err == "fastcnn predict: interrupted.\n"
 

@@ -17,6 +17,7 @@ from fastcnn.cli.resolve.folder_set import MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
+from fastcnn.training import picture_input
 from fastcnn.utils import columns
 from fastcnn.utils.naming import printable
 
@@ -24,7 +25,7 @@ from fastcnn.utils.naming import printable
 def run(args: argparse.Namespace) -> int:
     """Print loss, accuracy, and precision and recall of each class."""
     model = device.moved(models.with_weights(args.model, args.weights), args)
-    base = functools.partial(models.decoder, model)
+    base = functools.partial(picture_input.decoder, model)
     reading = Reading.of(args, args.threads)
     image_set = dataset.opened(args.data, reading, base, args.validation, args.seed, MEASURE)
     models.check_shape(model, image_set)

@@ -28,6 +28,7 @@ from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.models.sequential import Sequential
 from fastcnn.plots import figure
+from fastcnn.training import picture_input
 from fastcnn.utils.naming import printable
 
 FEW, MANY = 6, 1000
@@ -84,7 +85,7 @@ def _images(
 ) -> dict[str, Any]:
     """The images, and their labels where the method takes such."""
     reading = Reading.of(args, args.threads)
-    base = functools.partial(models.decoder, model)
+    base = functools.partial(picture_input.decoder, model)
     picture = None
     if Path(args.data).is_file():
         picture = _picture(args.data, reading.decoder(base()))

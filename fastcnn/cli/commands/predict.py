@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.cli import predictions
 from fastcnn.cli.options import device
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.predictions import Entry
 from fastcnn.cli.resolve import model as models
-from fastcnn.data.folder import file_list
 from fastcnn.data.folder.scan_report import LeftOut, loss
 from fastcnn.data.images import parallel_decode
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
-from fastcnn.models.probabilities import class_probabilities
+from fastcnn.data.images.pictures import picture_files
+from fastcnn.models.predictions import as_plain_data
 from fastcnn.models.sequential import Sequential
+from fastcnn.training import picture_input
 from fastcnn.utils import messages, system
 from fastcnn.utils.naming import printable
 
@@ -43,28 +44,34 @@ class PictureFile(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the most likely classes of each image."""
+    """Print what the model says of each image."""
+    if args.json and args.csv:
+        raise UsageError("--json and --csv are two forms of the same report: choose one.")
+    if args.out is not None:
+        predictions.check_ending(args.out)
     model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
-    decoder = Reading.of(args).decoder(models.decoder(model))
-    files = [path for argument in args.images for path in _files(Path(argument))]
+    decoder = Reading.of(args).decoder(picture_input.decoder(model))
+    files = [file for argument in args.images for file in _files(argument)]
     if args.scale == 1.0 and not models.scales(model):
         messages.say(
             "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
             "to 255. --scale multiplies them."
         )
-    report = []
+    report: list[Entry] = []
     skipped: list[LeftOut] = []
     try:
-        for named in _answers(model, decoder, files, skipped, args):
-            report += named
-            if not args.json:
-                print("\n".join(map(_line, named)), flush=True)
+        for entries in _answers(model, decoder, files, skipped, args):
+            report += entries
+            if not (args.json or args.csv):
+                print("\n".join(map(predictions.as_line, entries)), flush=True)
     finally:
         if skipped:
             messages.say(f"Note: {loss(skipped, len(files))}")
-        if args.json:
-            print(json.dumps(report))
+        if args.json or args.csv:
+            print((predictions.as_csv if args.csv else predictions.as_json)(report), end="")
+    if args.out is not None:
+        predictions.write(args.out, report)
     return 0 if report else 1
 
 
@@ -74,7 +81,7 @@ def _answers(
     files: list[PictureFile],
     skipped: list[LeftOut],
     args: argparse.Namespace,
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[list[Entry]]:
     """What is predicted of the files, some at a time; those before a broken one come first, where
     that ends it. Those that are left out are added to `skipped`."""
     names: list[str] = []
@@ -82,7 +89,7 @@ def _answers(
     most = max(1, min(GATHERED, GATHERED_BYTES // math.prod(decoder.shape)))
     images = np.empty((most + parallel_decode.CHUNK, *decoder.shape), np.uint8)
 
-    def predicted() -> Iterator[list[dict[str, Any]]]:
+    def predicted() -> Iterator[list[Entry]]:
         if names:
             yield _named(model, names, _scaled(images[: len(names)], args.scale), args.top)
             names.clear()
@@ -105,17 +112,10 @@ def _scaled(images: NDArray[np.uint8], scale: float) -> NDArray[Any]:
     return images if scale == 1.0 else images.astype(np.float32) * np.float32(scale)
 
 
-def _files(path: Path) -> Iterator[PictureFile]:
+def _files(path: str) -> Iterator[PictureFile]:
     """The file, or all files of a folder and of those in it, sorted."""
-    if not path.exists():
-        raise UsageError(f"There is no file '{path}'.")
-    if not path.is_dir():
-        yield PictureFile(str(path), is_named=True)
-        return
-    paths = file_list.files_under(path)
-    if not paths:
-        raise UsageError(f"The folder '{path}' holds no file.")
-    yield from (PictureFile(os.path.join(path, name), is_named=False) for name in paths)
+    is_named = not os.path.isdir(path)
+    yield from (PictureFile(file, is_named) for file in picture_files(path))
 
 
 def _refused(chunk: Chunk, files: list[PictureFile], on_error: str | None) -> Unreadable | None:
@@ -126,24 +126,6 @@ def _refused(chunk: Chunk, files: list[PictureFile], on_error: str | None) -> Un
     return None
 
 
-def _named(
-    model: Sequential, paths: list[str], images: NDArray[Any], count: int
-) -> list[dict[str, Any]]:
-    shares = class_probabilities(model, model.predict(images))
-    names = model.class_names
-    if names is None or len(names) != shares.shape[1]:
-        names = [str(label) for label in range(shares.shape[1])]
-    return [
-        {"image": printable(path), "classes": _likeliest(row, names, count)}
-        for path, row in zip(paths, shares, strict=True)
-    ]
-
-
-def _likeliest(row: NDArray[np.float32], names: list[str], count: int) -> list[dict[str, Any]]:
-    order = np.argsort(-row, kind="stable")[:count]
-    return [{"name": names[label], "probability": float(row[label])} for label in order]
-
-
-def _line(entry: dict[str, Any]) -> str:
-    classes = (f"{entry['name']} {100 * entry['probability']:.1f} %" for entry in entry["classes"])
-    return f"{entry['image']}: {', '.join(classes)}"
+def _named(model: Sequential, paths: list[str], images: NDArray[Any], count: int) -> list[Entry]:
+    rows = as_plain_data(model.predict(images), model, count)
+    return [{"image": printable(path), **row} for path, row in zip(paths, rows, strict=True)]

@@ -42,6 +42,7 @@ from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.models.sequential import Sequential
+from fastcnn.training import picture_input
 from fastcnn.utils import messages
 
 PLATEAU = 3
@@ -173,7 +174,7 @@ def _continued(folder: RunFolder, epochs: int) -> Sequential:
 
 def _images(wanted: Settings, model: Sequential | None, threads: int | None) -> ImageSet:
     """The images to train on, those of files made as the model takes them where it is there."""
-    base = None if model is None else functools.partial(models.decoder, model)
+    base = None if model is None else functools.partial(picture_input.decoder, model)
     if pretrained.is_wanted(wanted) and model is None:
         base = functools.partial(pretrained.decoder, wanted.model)
     reading = Reading.of(wanted, threads)

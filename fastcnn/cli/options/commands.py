@@ -77,7 +77,10 @@ def _predict(command: argparse.ArgumentParser) -> None:
         help="how pictures of other proportions are made to fit (default: as in training)",
     )
     decoding.add_on_error(command, "skip those of a folder, fail for those that are named")
-    command.add_argument("--top", type=positive, default=3, metavar="N", help="default: 3")
+    add = command.add_argument
+    add("--topk", "--top", dest="top", type=positive, default=3, metavar="N", help="default: 3")
+    add("--csv", action="store_true", help="report as CSV on stdout, a row for each class")
+    add("--out", metavar="FILE", help="also write the report to this .csv or .json file")
     command.add_argument(
         "--scale",
         type=number,

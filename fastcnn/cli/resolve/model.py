@@ -12,7 +12,6 @@ from fastcnn import applications, losses
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.data.augment import preprocessing
-from fastcnn.data.images.decoder import COLOR_MODES, Decoder
 from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.models.sequential import Sequential
 from fastcnn.saving import endings
@@ -103,17 +102,6 @@ def class_count(model: Sequential) -> int:
             f"The model must give one score a class. Its outputs have shape {model.output_shape}."
         )
     return max(2, model.output_shape[0])
-
-
-def decoder(model: Sequential) -> Decoder:
-    """What makes images of files for the model: that of its training, or one for its input."""
-    if model.decoder is not None:
-        return model.decoder
-    shape = model.input_shape
-    modes = {len(mode): name for name, mode in COLOR_MODES.items()}
-    if len(shape) != 3 or shape[2] not in modes:
-        raise UsageError(f"The model takes inputs of shape {shape}, which no image file holds.")
-    return Decoder(shape[0], shape[1], modes[shape[2]])
 
 
 def check_shape(

@@ -19,9 +19,10 @@ that are. All threads together take at most a quarter of the free memory, or one
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -122,6 +123,40 @@ class Decoder:
         """
         return file_format.read(path, self._decode, tell)
 
+    def decode_bytes(self, content: bytes, name: str) -> Pixels:
+        """Return the image of a file that is in memory.
+
+        Args:
+            content: The whole file.
+            name: What it is called, for errors.
+
+        Raises:
+            Unreadable: It is no picture, or a damaged or too large one.
+        """
+        with file_format.translated(name):
+            return self._decode(name, io.BytesIO(content))
+
+    def decode_picture(self, picture: Image, name: str) -> Pixels:
+        """Return the image of a picture of Pillow's, which is loaded if it was not.
+
+        A JPEG is not reduced while it is decoded, so that single values may differ by a little
+        from those of its file.
+
+        Args:
+            picture: The picture.
+            name: What it is called, for errors.
+
+        Raises:
+            Unreadable: It is damaged, too large, or its colours are refused.
+        """
+        with file_format.translated(name):
+            file_format.check_size(name, picture.size, self.max_pixels)
+            if picture.format == "PNG" and getattr(picture, "tile", None):
+                color_conversion.scale_transparency(cast("ImageFile", picture))
+            picture.load()
+            turn = color_conversion.orientation(picture)
+            return self._finished(self._fitted(name, picture, turn), turn)
+
     def inspect(self, path: str, tell: Tell | None = None) -> ImageInfo:
         """Return what a file's header says, without decoding.
 
@@ -188,11 +223,19 @@ class Decoder:
             if image.format != "JPEG":
                 # Only now: to look for it, Pillow would load a PNG.
                 turn = color_conversion.orientation(image)
-            try:
-                resized = self._resized(image, self._target(turn))
-            except ValueError as error:
-                raise Unreadable(path, str(error)) from error
+            resized = self._fitted(path, image, turn)
             del image  # before others may take the memory
+        return self._finished(resized, turn)
+
+    def _fitted(self, name: str, image: Image, turn: int) -> Image:
+        """A loaded picture, resized as it lies; Unreadable where its colours are refused."""
+        try:
+            return self._resized(image, self._target(turn))
+        except ValueError as error:
+            raise Unreadable(name, str(error)) from error
+
+    def _finished(self, resized: Image, turn: int) -> Pixels:
+        """The pixels, upright and padded."""
         upright = color_conversion.turned(resized, turn)
         if upright.size != (self.width, self.height):
             upright = color_conversion.padded(upright, self.width, self.height)

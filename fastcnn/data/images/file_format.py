@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from fastcnn.data.images import pillow_warnings
@@ -58,15 +59,28 @@ def read(path: str, how: Callable[[str, BinaryIO], Result], tell: Tell | None = 
         OSError: The system is short of something, which is no fault of the file.
         MemoryError: As OSError.
     """
+    with translated(path, tell), open(path, "rb") as file:
+        return how(path, file)
+
+
+@contextmanager
+def translated(name: str, tell: Tell | None = None) -> Iterator[None]:
+    """Make one sentence of whatever Pillow raises in the block, and of what it warns of.
+
+    Args:
+        name: What the picture is called.
+        tell: As in `read`.
+
+    Raises:
+        Unreadable: As `read`, and so the others.
+    """
     with pillow_warnings.PillowWarnings() as heard:
         try:
-            with open(path, "rb") as file:
-                result = how(path, file)
+            yield
         except Exception as error:
-            raise _translated(path, error) from error
+            raise _translated(name, error) from error
     if tell is not None and heard:
         tell("; ".join(dict.fromkeys(heard)))
-    return result
 
 
 def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
@@ -92,12 +106,26 @@ def opened(path: str, file: BinaryIO, max_pixels: int) -> ImageFile:
             raise
         reason = _cut(kind, start, file) or f"its {kind} header is damaged ({_plain(error)})"
         raise Unreadable(path, reason) from error
-    width, height = image.size
+    check_size(path, image.size, max_pixels)
+    return image
+
+
+def check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture that is too large.
+
+    Args:
+        name: What it is called.
+        size: Its width and height.
+        max_pixels: Pixels above which it is refused.
+
+    Raises:
+        Unreadable: It has more.
+    """
+    width, height = size
     if width * height > max_pixels:
         raise Unreadable(
-            path, f"it has {width} x {height} pixels, and at most {max_pixels:,} are decoded"
+            name, f"it has {width} x {height} pixels, and at most {max_pixels:,} are decoded"
         )
-    return image
 
 
 def is_shortage(error: Exception) -> bool:
@@ -123,7 +151,7 @@ def _cut(kind: str, start: bytes, file: BinaryIO) -> str | None:
     decoder does not say what is wrong.
     """
     declared = 8 + int.from_bytes(start[4:8], "little") if kind == "WEBP" else 0
-    there = os.fstat(file.fileno()).st_size
+    there = file.seek(0, os.SEEK_END)
     if there >= declared:
         return None
     return f"it is cut short ({there:,} of {declared:,} bytes are there)"

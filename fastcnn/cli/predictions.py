@@ -1,0 +1,61 @@
+"""What a model says of files, as lines to read, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fastcnn.cli.options.errors import UsageError
+from fastcnn.utils import atomic_file
+
+Entry: TypeAlias = dict[str, Any]
+"""Of one file: "image", its path, and "classes" or "values", see `models.predictions`."""
+
+COLUMNS = ("image", "rank", "label", "name", "probability")
+VALUE_COLUMNS = ("image", "output", "value")
+
+
+def as_line(entry: Entry) -> str:
+    """The entry as a line to read."""
+    if "values" in entry:
+        return f"{entry['image']}: {', '.join(f'{value:.6g}' for value in entry['values'])}"
+    classes = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
+    return f"{entry['image']}: {', '.join(classes)}"
+
+
+def as_json(report: list[Entry]) -> str:
+    """A list of all entries."""
+    return json.dumps(report) + "\n"
+
+
+def as_csv(report: list[Entry]) -> str:
+    """A row for each class of each image, the likeliest first, or for each value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(VALUE_COLUMNS if report and "values" in report[0] else COLUMNS)
+    for entry in report:
+        for number, value in enumerate(entry.get("values", ())):
+            writer.writerow([entry["image"], number, value])
+        for rank, best in enumerate(entry.get("classes", ()), 1):
+            row = [best["label"], best["name"], best["probability"]]
+            writer.writerow([entry["image"], rank, *row])
+    return text.getvalue()
+
+
+FORMATS = {".csv": as_csv, ".json": as_json}
+
+
+def check_ending(path: str) -> None:
+    """UsageError where the name of a file does not say its format."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise UsageError(f"--out must end in {' or '.join(FORMATS)}. Received '{path}'.")
+
+
+def write(path: str, report: list[Entry]) -> None:
+    """Write all entries to a file whose ending says the format."""
+    text = FORMATS[Path(path).suffix.lower()](report)
+    with atomic_file.replacing(path) as file:
+        file.write(text.encode())
