@@ -32,6 +32,7 @@ MODULES = (
     "fastcnn.plots",
     "fastcnn.regularizers",
     "fastcnn.schedules",
+    "fastcnn.sklearn",
 )
 # What a layer's `**unknown` receives is refused.
 REFUSED = "unknown"

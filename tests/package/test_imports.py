@@ -25,7 +25,7 @@ HOUSE = """
     __main__
     cli
     lab
-    zoo convolutions
+    zoo convolutions sklearn
     explain
     applications
     models
