@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # What the installed package is built from: when one of these changes, it is installed again.
 SOURCES := pyproject.toml setup.py $(wildcard fastcnn/_ext/*.pyx fastcnn/_ext/*.pxd fastcnn/_ext/*.pxi)
 
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all lint bench docs clean
 
 help:
 	@echo "make demo      train LeNet-5 on the bundled images for $(EPOCHS) epochs, results in runs/demo"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  the same, with every case of which make test runs a covering sample"
 	@echo "make lint      ruff and mypy alone"
 	@echo "make bench     the race against other frameworks that are installed"
+	@echo "make docs      the pages of docs/ and the API reference, as site/index.html"
 	@echo "make clean     remove .venv and everything that was built (runs/ stays)"
 
 demo: $(VENV)/installed
@@ -36,6 +37,9 @@ lint: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(BIN)/python bench/compare.py
 
+docs: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 $(VENV)/installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
@@ -48,6 +52,6 @@ $(BIN)/python:
 	@PYTHON="$(PYTHON)" sh tools/make_venv.sh $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist fastcnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site fastcnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f fastcnn/_ext/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +
