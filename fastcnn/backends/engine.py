@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends import nested_call
+from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import (
     ABSORBED,
@@ -22,6 +23,8 @@ from fastcnn.backends.step import (
     StepSpec,
     inside_first,
 )
+from fastcnn.backends.step_targets import checked_targets
+from fastcnn.backends.waiting_batches import WaitingBatches
 from fastcnn.graph.inspection import LOSS, Inspection
 from fastcnn.graph.losses import results_of
 from fastcnn.graph.program import Buffer, Program
@@ -29,10 +32,12 @@ from fastcnn.utils import settings
 
 # The kinds of program an engine runs.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
+UPDATE = "update"  # by the mean gradient of several training steps, without images
 INSPECT = "inspect"  # what layers make of the images, and a gradient
 TRACE = "trace"  # what each layer makes of them, in a row
 MOST_PLANS = 8  # of a kind, for batches of different sizes
 NO_RANKS = np.zeros(0, np.int32)
+NO_IMAGES = np.zeros(0, np.float32)
 
 
 class Engine(ABC):
@@ -57,7 +62,9 @@ class Engine(ABC):
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = spec.lock
         self._random = np.zeros(2, np.int64)
-        self._control = np.zeros(1, np.int64)
+        # Whether the step counts, and the batches accumulated before it, or for an update.
+        self._control = np.zeros(2, np.int64)
+        self._waiting = WaitingBatches(spec)
         self._hyper = np.zeros(8, np.float32)
 
     @abstractmethod
@@ -68,8 +75,8 @@ class Engine(ABC):
     def _take_step(
         self, planned: PlannedProgram, x: BatchImages, targets: dict[str, np.ndarray]
     ) -> None:
-        """Run a training step and count it in the state; where it does not count, since it is not
-        finite or `control` is 0, the moving statistics stay."""
+        """Run a training step or an update, and count an update in the state; where it does not
+        count, since it is not finite or `control` is 0, the moving statistics stay."""
 
     @abstractmethod
     def _flat_gradients(self) -> np.ndarray:
@@ -103,9 +110,32 @@ class Engine(ABC):
         with self._lock:
             batch = self._step(x, y, weight, True, capacity)
             if not batch.finite:
+                self._waiting.forget()
                 gradients = self._flat_gradients()
                 raise NonFiniteError.locate(self._spec, self, np.asarray(x), gradients, batch)
+            steps = self._spec.optimizer.gradient_accumulation_steps
+            if steps is not None and self._waiting.add() >= steps:
+                self.update()
         return batch
+
+    def update(self) -> None:
+        """Update the weights by the mean gradient of the batches accumulated since the last update,
+        if there are any. Raises NonFiniteError."""
+        nested_call.refuse()
+        with self._lock:
+            batches = self._waiting.take()
+            if not batches:
+                return
+            self._control[:] = True, batches
+            planned, targets = self._plan_step(UPDATE, 1)
+            with nested_call.refused():
+                self._take_step(planned, NO_IMAGES, targets | {"weight": np.zeros(1, np.float32)})
+            if not planned.finite:
+                raise NonFiniteError(
+                    f"The mean gradient of {batches} batches is no longer finite. The weights are "
+                    "as before the update.",
+                    self._spec.layers[-1].path,
+                )
 
     def gradients(
         self, x: BatchImages, y: np.ndarray, weight: np.ndarray | None
@@ -191,21 +221,29 @@ class Engine(ABC):
         apply: bool,
         capacity: int | None,
     ) -> StepResult:
-        spec = self._spec
-        self._random[:] = spec.seed, spec.state.step
-        # First, since a schedule of a user's own may set anything.
-        rate = spec.optimizer.learning_rate_at(spec.state.step)
-        planned = self._plan(TRAIN, len(x), capacity)
-        if planned.slot_names != spec.state.slot_names:
-            self._drop_plans(TRAIN)
-            planned = self._plan(TRAIN, len(x), capacity)
-        self._give_hyper(rate, planned.multipliers)
-        self._control[0] = apply
-        targets = self._targets(len(x), y, weight)
-        targets |= {"random": self._random, "hyper": self._hyper, "control": self._control}
+        spec, batches = self._spec, self._waiting.batches
+        steps = spec.optimizer.gradient_accumulation_steps or 1
+        self._random[:] = spec.seed, spec.state.step * steps + batches
+        self._control[:] = apply, batches
+        planned, own = self._plan_step(TRAIN, len(x), capacity)
+        targets = self._targets(len(x), y, weight) | own | {"random": self._random}
         with nested_call.refused():
             self._take_step(planned, x, targets)
         return planned.results(len(x), planned.penalty, not apply or planned.finite)
+
+    def _plan_step(
+        self, kind: str, images: int, capacity: int | None = None
+    ) -> tuple[PlannedProgram, dict[str, np.ndarray]]:
+        """Return the program of a training step or an update, and the numbers of its update."""
+        spec = self._spec
+        # First, since a schedule of a user's own may set anything.
+        rate = spec.optimizer.learning_rate_at(spec.state.step)
+        planned = self._plan(kind, images, capacity)
+        if planned.slot_names != spec.state.slot_names:
+            self._drop_plans(kind)
+            planned = self._plan(kind, images, capacity)
+        self._give_hyper(rate, planned.multipliers)
+        return planned, {"hyper": self._hyper, "control": self._control}
 
     def _give_hyper(self, rate: float, multipliers: tuple[float, ...]) -> None:
         """Write the numbers of the update at a learning rate, eight for each of its multipliers."""
@@ -218,34 +256,7 @@ class Engine(ABC):
     def _targets(
         self, images: int, y: np.ndarray, weight: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        loss, outputs = self._spec.loss, self._spec.output_shape
-        sparse = loss.target == "sparse"
-        target = np.ascontiguousarray(y, np.int32 if sparse else np.float32)
-        expected = (images,) if sparse else (images, *outputs)
-        if target.shape != expected:
-            raise ValueError(
-                f"The loss '{loss.name}' takes targets of shape {expected} for these images. "
-                f"Received shape {target.shape}. A loss that is set while a model trains must take "
-                "the same targets."
-            )
-        # As unsigned numbers, those below 0 are the largest.
-        if sparse and target.view(np.uint32).max(initial=0) >= outputs[-1]:
-            wrong = target[(target < 0) | (target >= outputs[-1])]
-            raise ValueError(
-                f"The targets must be labels from 0 to {outputs[-1] - 1}. Received the label "
-                f"{wrong[0] if len(wrong) else 'that changes meanwhile'}."
-            )
-        share = np.float32(1 / images)
-        if weight is None:
-            factors = np.full(images, share)
-        else:
-            factors = np.asarray(weight, np.float32) * share
-            if factors.shape != (images,):
-                raise ValueError(
-                    f"Expected a weight for each of {images} images. Received shape "
-                    f"{factors.shape}."
-                )
-        return {"target": target, "weight": factors}
+        return checked_targets(self._spec.loss, self._spec.output_shape, images, y, weight)
 
     def _plan(
         self,
@@ -258,7 +269,7 @@ class Engine(ABC):
         settings as they are now."""
         if self._version != settings.version():
             self._drop_stale()
-        alone = self.SINGLE and images == 1 and kind != TRAIN
+        alone = self.SINGLE and images == 1 and kind not in (TRAIN, UPDATE)
         capacity = 1 if alone else max(images, capacity or 0)
         key = kind, inspection, capacity
         planned = self._planned.pop(key, None)
@@ -277,7 +288,7 @@ class Engine(ABC):
         if inspection is not None:
             return self._spec.inspection_program(inspection, capacity)
         if kind != TRACE:
-            return self._spec.program_and_roles(kind, capacity)
+            return self._spec.program_and_roles(TRAIN if kind == UPDATE else kind, capacity)
         program = self._spec.trace_program(capacity)
         return program, {"output": program.output}
 
@@ -294,7 +305,7 @@ class Engine(ABC):
             if key == spec.plan_key(kind):
                 break
             del planned  # its memory goes first
-        if kind == TRAIN:
+        if kind in (TRAIN, UPDATE):
             planned.slot_names = self._settled_slots()
         self._keys[kind] = key
         planned.absorb(ABSORBED[absorbed] if absorbed else None)
@@ -312,6 +323,13 @@ class Engine(ABC):
                 "model.optimizer."
             )
         return names
+
+    def _gradient_role(self, kind: str) -> GradientRole:
+        """Return what the gradients of a kind of program are for, if it has any."""
+        if kind == UPDATE:
+            return GradientRole.MEAN
+        summand = kind == TRAIN and self._spec.optimizer.gradient_accumulation_steps is not None
+        return GradientRole.SUMMAND if summand else GradientRole.WHOLE
 
     def _drop_stale(self) -> None:
         """Forget the plans that were made from settings which have changed."""

@@ -4,6 +4,7 @@ are cut into parts, and the kernel that an optimizer names."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from itertools import accumulate
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from fastcnn.optimizers import Optimizer
 
 Kernel = TypeVar("Kernel")
+
+
+class GradientRole(Enum):
+    """What the gradient of a batch is for: an update; to be added to those of other batches; or, in
+    a program without images, an update by the mean of all that were added."""
+
+    WHOLE = "whole"
+    SUMMAND = "summand"
+    MEAN = "mean"
 
 
 class RateGroups(NamedTuple):

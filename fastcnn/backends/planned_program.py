@@ -26,6 +26,7 @@ class PlannedProgram(ABC):
     loss: np.ndarray
     rank: np.ndarray
     inspected: Mapping[str, np.ndarray] = MappingProxyType({})
+    updates: bool = False  # whether a run that counts updates the weights
     slot_names: tuple[str, ...] = ()  # of a training step: what its update keeps for every weight
     multipliers: tuple[float, ...] = (1.0,)  # of the learning rate, in the rows of `hyper`
     absorbed: bool = False

@@ -22,6 +22,7 @@ class ClippingOptions(TypedDict, total=False):
     clipnorm: float | None
     clipvalue: float | None
     global_clipnorm: float | None
+    gradient_accumulation_steps: int | None
     name: str | None
 
 
@@ -49,6 +50,10 @@ class Optimizer(ConfiguredSettings):
         clipnorm: The largest L2 norm of one parameter's gradient, above 0; None does not clip.
         clipvalue: The largest magnitude of one number of a gradient, above 0; None does not clip.
         global_clipnorm: The largest L2 norm of all gradients together, above 0; None does not clip.
+        gradient_accumulation_steps: Batches whose gradients are averaged for one update, at least
+            2; None updates after each batch. What is left at the end of an epoch of `fit` is an
+            update by itself, the mean of fewer batches. Steps, of which schedules depend, count
+            updates.
         name: What it is called; None makes a name from the class.
 
     Raises:
@@ -66,6 +71,7 @@ class Optimizer(ConfiguredSettings):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or naming.snake_case(type(self).__name__)
@@ -74,6 +80,13 @@ class Optimizer(ConfiguredSettings):
         self.clipnorm = self._optional("clipnorm", clipnorm, above=0)
         self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
         self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm, above=0)
+        self.gradient_accumulation_steps = (
+            None
+            if gradient_accumulation_steps is None
+            else arguments.whole(
+                self, "gradient_accumulation_steps", gradient_accumulation_steps, least=2
+            )
+        )
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         clipping = [f"{key}={value!r}" for key, value in clips.items() if value is not None]
         if len(clipping) > 1:
@@ -113,7 +126,8 @@ class Optimizer(ConfiguredSettings):
 
     def plan_key(self) -> tuple[object, ...]:
         """Return all that the calls of an update depend on; numbers come with each step."""
-        return self.kernel, self.slots, self.clipnorm, self.clipvalue, self.global_clipnorm
+        clips = self.clipnorm, self.clipvalue, self.global_clipnorm
+        return self.kernel, self.slots, *clips, self.gradient_accumulation_steps is None
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of an update.
@@ -192,4 +206,5 @@ class Optimizer(ConfiguredSettings):
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastcnn.backends.engine import Engine
 from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.callbacks.history import History
 from fastcnn.layers.containers import auxiliary_classifiers
@@ -64,6 +65,7 @@ class Fit:
         self.tally = Tally(model.metrics, train.count or 0, paths)
         self.loss = model.loss
         self.failure: ArithmeticError | None = None
+        self.latest: tuple[Engine, int] | None = None  # which took the last step, and its number
         self.names = self._names()
         self.unseen = isinstance(train, StreamEpochs)  # nobody looked at its images before
 
@@ -136,6 +138,8 @@ class Fit:
         self.progress.begin(title, self.train.count, later)
         start = time.perf_counter()
         finished = self._steps(epoch)
+        if self.failure is None:
+            self._complete_update(epoch)
         seconds = time.perf_counter() - start
         finished = finished and not (self._exhausted and not self.tally.count)
         if self.failure is not None or not (finished or self.tally.count):
@@ -186,6 +190,7 @@ class Fit:
                         if model.loss is not self.loss:
                             self._check_loss()
                         engine, images = engine_of(model, x)
+                        self.latest = engine, step
                         if attack is not None:
                             images = attack.of_batch(model, images, y, epoch, step, capacity)
                         tally.add(engine.train(images, y, weight, capacity), y, weight)
@@ -200,6 +205,15 @@ class Fit:
                 if interrupt.requested:
                     return tally.count == self.train.count and self.validation is None
         return True
+
+    def _complete_update(self, epoch: int) -> None:
+        """Update by the batches that are left, where the gradients of several make an update."""
+        if self.latest is not None:
+            engine, step = self.latest
+            try:
+                engine.update()
+            except ArithmeticError as error:
+                self._fail(error, epoch, step)
 
     def _check_loss(self) -> None:
         """Take over a loss that was set meanwhile, if what is measured goes with it."""

@@ -278,20 +278,20 @@ class ModelSettings(Settings, ABC):
         the plan is right.
 
         Args:
-            kind: That of the program: "train", "test", "predict", "inspect", ...
+            kind: That of the program: "train", "update", "test", "predict", "inspect", ...
 
         Returns:
             A key that equals that of an earlier call where nothing of it changed.
         """
         layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
         key: tuple[object, ...] = (self._plans, self.error_bound, layers)
-        if kind not in ("train", "test", "inspect"):
+        if kind not in ("train", "update", "test", "inspect"):
             return key
         loss = self._loss
         if loss is not None:
             key += (loss.kernel, loss.fused_kernel, loss.fuses, loss.option)
             key += (loss.target, loss.has_classes)
-        if kind != "train" or self._optimizer is None:
+        if kind not in ("train", "update") or self._optimizer is None:
             return key
         penalties = [parameter.regularizer for parameter in self.parameters]
         key += tuple(penalty and (penalty.l1, penalty.l2) for penalty in penalties)

@@ -31,6 +31,7 @@ from fastcnn.kernels.cpu.runtime.prefetch import MOST_PIECES
 # Every address in a table is one of these arrays' plus an offset.
 BASES = (
     *("batch", "ahead", "thread", "global", "partial", "values", "gradients", "moving", "slots"),
+    "accumulated",
     *("x", "target", "weight", "constants", "one", "random", "hyper", "control"),
     *("sums", "spans", "factors", "totals", "tiles"),
 )

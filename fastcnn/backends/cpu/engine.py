@@ -13,18 +13,20 @@ from fastcnn.backends.engine import (
     PREDICT,
     TEST,
     TRAIN,
+    UPDATE,
     Engine,
     check_shape,
     kept_by,
     outside_of,
 )
 from fastcnn.backends.lowering import Regions, lower
+from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
-from fastcnn.kernels.call import Calls
+from fastcnn.kernels.call import Calls, Region
 from fastcnn.kernels.registry import kernels_of
 from fastcnn.utils.aligned_memory import vector_zeros
 
@@ -92,12 +94,25 @@ class _CpuProgram(PlannedProgram):
         return float(self.executable.memory["totals"][1])
 
 
+class _CpuUpdate(_CpuProgram):
+    """An update by gradients that are there already."""
+
+    def __init__(self, executable: Executable, state: State):
+        self.executable = executable
+        self.capacity = 1
+        self._state = state
+
+    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
+        self.executable.give(values=self._state.values, **targets)
+        self.executable.run(1, self._state.version)
+
+
 class CpuEngine(Engine):
     """Runs a model's programs on the CPU."""
 
     def __init__(self, spec: StepSpec):
         super().__init__(spec)
-        self._gradients = np.zeros(0, np.float32)
+        self._gradients = self._accumulated = np.zeros(0, np.float32)
         # What lies between the inputs and outputs of a batch, by the kind of program: one runs at a
         # time, so that those for batches of different sizes share it.
         self._batch_memory: dict[str, np.ndarray] = {}
@@ -114,12 +129,18 @@ class CpuEngine(Engine):
         moving = state.moving.copy()
         cast(_CpuProgram, planned).forget_finite()
         try:
-            planned.run(x, gradients=self._gradients, slots=state.slots, **targets)
+            planned.run(
+                x,
+                gradients=self._gradients,
+                accumulated=self._accumulated,
+                slots=state.slots,
+                **targets,
+            )
         finally:
             # A host kernel may have ended the step before it updated the weights; or all of it was
             # done, and Ctrl-C, which waits for that, ended only what follows.
             if targets["control"][0] and planned.finite:
-                state.step += 1
+                state.step += planned.updates
             else:
                 state.moving[...] = moving
             state.changed()
@@ -127,20 +148,36 @@ class CpuEngine(Engine):
     def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, inspection, capacity)
+        if kind == UPDATE:
+            return self._build_update(Regions(program, kernels_of("cpu"), Calls(1), {}, set()))
         low = _lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         spans = None
         multipliers: tuple[float, ...] = (1.0,)
+        role = self._gradient_role(kind)
         if kind == TRAIN:
-            state = spec.state
-            self._gradients = vector_zeros(len(state.values))
-            stride = state.fit_slots().shape[1]
-            spans, multipliers = append_update(low, spec, low.region(roles["finite"]), stride)
+            self._gradients = vector_zeros(len(spec.state.values))
+            if role is GradientRole.SUMMAND and not len(self._accumulated):
+                self._accumulated = vector_zeros(len(spec.state.values))
+            stride = spec.state.fit_slots().shape[1]
+            spans, multipliers = append_update(low, spec, low.region(roles["finite"]), stride, role)
         has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
             low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)
         )
         planned = _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
         planned.multipliers = multipliers
+        planned.updates = kind == TRAIN and role is GradientRole.WHOLE
+        return planned
+
+    def _build_update(self, low: Regions) -> PlannedProgram:
+        """Return the program that updates by the mean of accumulated gradients; `low` is of the
+        training program, of which no call is made."""
+        spec = self._spec
+        stride = spec.state.fit_slots().shape[1]
+        loss = Region(4, "weight")  # of no image, and finite
+        spans, multipliers = append_update(low, spec, loss, stride, GradientRole.MEAN)
+        planned = _CpuUpdate(Executable(low.calls.emitted, 1, low.constants, spans), spec.state)
+        planned.multipliers, planned.updates = multipliers, True
         return planned
 
     def _memory(self, kind: str, size: int) -> np.ndarray:

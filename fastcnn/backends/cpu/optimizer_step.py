@@ -1,4 +1,8 @@
-"""The calls that end a training step: finish each gradient, check them all, update the weights."""
+"""The calls that end a training step: finish each gradient, check them all, update the weights.
+
+Where several batches make one update, each of them ends in a sum, and a program of its own updates
+by their mean.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import numpy as np
 
 from fastcnn.backends.lowering import Regions
 from fastcnn.backends.optimizer_spans import (
+    GradientRole,
     rate_groups,
     spans_of,
     trained_parameters,
@@ -19,11 +24,12 @@ from fastcnn.kernels.cpu.nn import optimizer_step
 if TYPE_CHECKING:
     from fastcnn.backends.step import StepSpec
     from fastcnn.graph.parameter import Parameter
+    from fastcnn.kernels.cpu.runtime.kernel import Kernel
     from fastcnn.optimizers import Optimizer
 
 
 def append_update(
-    low: Regions, spec: StepSpec, loss: Region, slot_stride: int
+    low: Regions, spec: StepSpec, loss: Region, slot_stride: int, role: GradientRole
 ) -> tuple[np.ndarray, tuple[float, ...]]:
     """Append the calls; returns the spans (first part, parts) of each trained parameter, and the
     multipliers of the learning rate, a row of `hyper` each.
@@ -35,17 +41,41 @@ def append_update(
     groups = rate_groups(parameters, spec)
     finished = []
     for parameter, (first, parts) in zip(parameters, spans.tolist(), strict=True):
+        if role is GradientRole.SUMMAND:
+            _accumulate(low, parameter, optimizer_step.accumulate_gradient, "accumulated", parts)
+        elif role is GradientRole.MEAN:
+            _accumulate(low, parameter, optimizer_step.mean_gradient, "gradient", parts)
         sums = Region(16 * parts, "sums", 16 * first, False)
         _finish(low, parameter, optimizer.clipvalue or 0.0, sums, parts)
         finished.append(sums)
     factors = Region(4 * (len(parameters) + 1), "factors", per_image=False)
     _check(low, optimizer, loss, factors, len(parameters), tuple(finished))
+    if role is GradientRole.SUMMAND:
+        return spans, groups.multipliers
     for number, (parameter, parts) in enumerate(zip(parameters, spans[:, 1].tolist(), strict=True)):
         hyper = Region(32, "hyper", 32 * int(groups.numbers[number]), per_image=False)
         factor = Address(factors, 4 * number)
         status = Address(factors, 4 * len(parameters))
         _update(low, parameter, optimizer, hyper, factor, status, parts, slot_stride)
     return spans, groups.multipliers
+
+
+def _accumulate(
+    low: Regions, parameter: Parameter, kernel: Kernel, writes: str, parts: int
+) -> None:
+    low.calls.label = f"accumulate {parameter.path}"
+    low.calls.emit(
+        kernel,
+        BATCH,
+        writes,
+        {
+            "gradient": low.parameter(parameter, "gradients"),
+            "accumulated": low.parameter(parameter, "accumulated"),
+            "control": Region(0, "control", per_image=False),
+        },
+        parts=parts,
+        size=parameter.size,
+    )
 
 
 def _finish(low: Regions, parameter: Parameter, clip: float, sums: Region, parts: int) -> None:

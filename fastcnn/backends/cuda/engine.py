@@ -22,13 +22,15 @@ from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
-from fastcnn.backends.engine import NO_RANKS, TRAIN, Engine, kept_by, outside_of
+from fastcnn.backends.cuda.update_program import CudaUpdate
+from fastcnn.backends.engine import NO_RANKS, TRAIN, UPDATE, Engine, kept_by, outside_of
 from fastcnn.backends.lowering import Regions, lower
+from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
-from fastcnn.kernels.call import Calls
+from fastcnn.kernels.call import Calls, Region
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
 from fastcnn.kernels.registry import kernels_of
 
@@ -82,7 +84,7 @@ class _Work:
             buffers["weight"] = PinnedBuffer((size,), np.float32)
         if low.program.training:
             buffers["random"] = PinnedBuffer((2,), np.int64)
-            buffers["control"] = PinnedBuffer((1,), np.int64)
+            buffers["control"] = PinnedBuffer((2,), np.int64)
             buffers["hyper"] = PinnedBuffer((8 * rates,), np.float32)
         return buffers
 
@@ -234,6 +236,7 @@ class CudaEngine(Engine):
             self.uploader = AsyncUploader()
         self.device_state = DeviceState(spec.state)
         self._gradients: DeviceArray | None = None
+        self._accumulated: DeviceArray | None = None  # gradients of several batches
         self.sets = DatasetCache()
 
     def arrays(self) -> dict[str, DeviceArray]:
@@ -242,6 +245,8 @@ class CudaEngine(Engine):
         slots = self.device_state.slots
         if self._gradients is not None and slots is not None:
             arrays |= {"gradients": self._gradients, "slots": slots}
+        if self._accumulated is not None:
+            arrays["accumulated"] = self._accumulated
         return arrays
 
     def hold(self, images: np.ndarray, anew: bool) -> bool:
@@ -275,7 +280,7 @@ class CudaEngine(Engine):
     ) -> None:
         planned.run(x, **targets)
         if targets["control"][0] and planned.finite:
-            self._spec.state.step += 1
+            self._spec.state.step += planned.updates
 
     def _plan(
         self,
@@ -299,15 +304,15 @@ class CudaEngine(Engine):
     def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, inspection, capacity)
+        if kind == UPDATE:
+            return self._build_update(Regions(program, kernels_of("cuda"), Calls(1), {}, set()))
         low = self._lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
         multipliers: tuple[float, ...] = (1.0,)
+        role = self._gradient_role(kind)
         if kind == TRAIN:
-            if self._gradients is None:
-                zeros = np.zeros(len(spec.state.values), np.float32)
-                self._gradients = to_device(zeros, "the gradients")
-            self.device_state.fit_slots()
-            tables, multipliers = append_flat_update(low, spec, low.region(roles["finite"]))
+            self._fit_gradients(role)
+            tables, multipliers = append_flat_update(low, spec, low.region(roles["finite"]), role)
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
         rates = len(multipliers)
@@ -315,6 +320,26 @@ class CudaEngine(Engine):
         absorbed = scored and roles["scores"] is not roles["output"]
         planned = _CudaProgram(work, capacity, absorbed, self)
         planned.multipliers = multipliers
+        planned.updates = kind == TRAIN and role is GradientRole.WHOLE
+        return planned
+
+    def _fit_gradients(self, role: GradientRole) -> None:
+        """Make room for gradients, and for the optimizer's slots."""
+        zeros = np.zeros(len(self._spec.state.values), np.float32)
+        if self._gradients is None:
+            self._gradients = to_device(zeros, "the gradients")
+        if self._accumulated is None and role is not GradientRole.WHOLE:
+            self._accumulated = to_device(zeros, "the gradients of several batches")
+        self.device_state.fit_slots()
+
+    def _build_update(self, low: Regions) -> PlannedProgram:
+        """Return the program that updates by the mean of accumulated gradients; `low` is of the
+        training program, of which no call is made."""
+        self._fit_gradients(GradientRole.MEAN)
+        loss = Region(4, "weight")  # of no image, and finite
+        tables, multipliers = append_flat_update(low, self._spec, loss, GradientRole.MEAN)
+        planned = CudaUpdate(low.calls.emitted, tables, self, len(multipliers))
+        planned.multipliers, planned.updates = multipliers, True
         return planned
 
     def _lower(

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastcnn.backends.lowering import Regions
 from fastcnn.backends.optimizer_spans import (
+    GradientRole,
     rate_groups,
     spans_of,
     trained_parameters,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def append_flat_update(
-    low: Regions, spec: StepSpec, loss: Region
+    low: Regions, spec: StepSpec, loss: Region, role: GradientRole
 ) -> tuple[dict[str, np.ndarray], tuple[float, ...]]:
     """Append the launches; return the arrays that they read and write besides the model's own, and
     the multipliers of the learning rate, a row of `hyper` each.
@@ -39,6 +40,16 @@ def append_flat_update(
     training = low.kernels.optimizer_step
     spans = spans_of(parameters, training.PART)
     parts = _parts(parameters, training.PART)
+    if role is not GradientRole.WHOLE:
+        low.calls.label = "accumulate gradients"
+        summand = role is GradientRole.SUMMAND
+        low.calls.emit(
+            training.accumulate_gradient if summand else training.mean_gradient,
+            BATCH,
+            "accumulated" if summand else "gradient",
+            _named("accumulated", "control", "parts", gradient="gradients"),
+            part_count=len(parts),
+        )
     low.calls.label = "finish gradients"
     low.calls.emit(
         training.finish_gradient,
@@ -65,15 +76,16 @@ def append_flat_update(
         clip_each=float(optimizer.clipnorm or 0.0),
         clip_all=float(optimizer.global_clipnorm or 0.0),
     )
-    low.calls.label = "update"
-    low.calls.emit(
-        update_kernel(optimizer, training.UPDATES),
-        BATCH,
-        ("values", "slots"),
-        _named("values", "slots", "hyper", "groups", "factors", "parts", gradient="gradients"),
-        part_count=len(parts),
-        parameters=len(parameters),
-    )
+    if role is not GradientRole.SUMMAND:
+        low.calls.label = "update"
+        low.calls.emit(
+            update_kernel(optimizer, training.UPDATES),
+            BATCH,
+            ("values", "slots"),
+            _named("values", "slots", "hyper", "groups", "factors", "parts", gradient="gradients"),
+            part_count=len(parts),
+            parameters=len(parameters),
+        )
     tables = {
         "parts": parts.ravel(),
         "groups": groups.numbers if len(groups.numbers) else np.zeros(1, np.int64),

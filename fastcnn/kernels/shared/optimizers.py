@@ -119,6 +119,23 @@ def adagrad(w, g, s, hyper):
         w[i] = w[i] - w[i] * decay * rate - rate * g[i] / np.float32(math.sqrt(total + epsilon))
 
 
+def accumulate(total, g, batches):
+    """Add the gradients of a batch to those of the `batches` before it."""
+    if batches == 0:  # what lies there is of an earlier group
+        for i in range(g.size):
+            total[i] = g[i]
+    else:
+        for i in range(g.size):
+            total[i] += g[i]
+
+
+def mean(g, total, batches):
+    """Set g to the mean of the gradients of so many batches."""
+    share = np.float32(1.0) / np.float32(batches)
+    for i in range(g.size):
+        g[i] = total[i] * share
+
+
 def clip_value(g, limit):
     """Keep every gradient between -limit and limit. NaN stays."""
     for i in range(g.size):

@@ -25,9 +25,12 @@ UPDATE = record(
     *("values", "gradient", "slots", "hyper", "factors", "status"),
     *("size", "slot_count", "slot_stride", "parts"),
 )
+ACCUMULATE = record("gradient", "accumulated", "control", "size", "parts")
 PART = 16384  # floats of one part of an update
 
 _jitable = register_jitable(error_model="numpy")
+_accumulate = _jitable(update_functions.accumulate)
+_mean = _jitable(update_functions.mean)
 _clip_value = _jitable(update_functions.clip_value)
 _scale = _jitable(update_functions.scale)
 _add_penalty = _jitable(update_functions.add_penalty)
@@ -57,6 +60,26 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
 
 
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
+
+
+@kernel(ACCUMULATE)
+def accumulate_gradient(pointer):
+    """Add the gradient to those of the control[1] batches before it, if control[0] is set."""
+    op = record_at(pointer)
+    control = longs(op.control, 2)
+    if control[0]:
+        low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
+        gradient = floats(op.gradient, op.size)[low:high]
+        _accumulate(floats(op.accumulated, op.size)[low:high], gradient, control[1])
+
+
+@kernel(ACCUMULATE)
+def mean_gradient(pointer):
+    """Set the gradient to the mean of the control[1] batches that were accumulated."""
+    op = record_at(pointer)
+    low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
+    gradient = floats(op.gradient, op.size)[low:high]
+    _mean(gradient, floats(op.accumulated, op.size)[low:high], longs(op.control, 2)[1])
 
 
 @kernel_function

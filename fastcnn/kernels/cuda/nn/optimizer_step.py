@@ -37,6 +37,8 @@ LANES = THREADS // GROUPS  # threads of each
 # Of a parameter's parts, each of which a block of `sum_parts` sums.
 SHARES = 32 if not SIMULATED else 2
 
+_accumulate = inline(update_functions.accumulate)
+_mean = inline(update_functions.mean)
 _clip_value = inline(update_functions.clip_value)
 _scale = inline(update_functions.scale)
 _add_penalty = inline(update_functions.add_penalty)
@@ -83,6 +85,30 @@ def _update_kernel(name: str, function: Callable) -> Kernel:
 
 
 UPDATES = {name: _update_kernel(name, f) for name, f in update_functions.UPDATE_KERNELS.items()}
+
+
+@kernel(_a_block_a_part)
+def accumulate_gradient(
+    parts: Longs, gradient: Floats, accumulated: Floats, control: Longs, part_count: Int
+):
+    """Add the gradients to those of the control[1] batches before them, if control[0] is set."""
+    part = cuda.blockIdx.x
+    if part < part_count and control[0] != 0:
+        first = parts[3 * part + 1] + cuda.threadIdx.x
+        end = parts[3 * part + 1] + parts[3 * part + 2]
+        _accumulate(accumulated[first:end:THREADS], gradient[first:end:THREADS], control[1])
+
+
+@kernel(_a_block_a_part)
+def mean_gradient(
+    parts: Longs, gradient: Floats, accumulated: Floats, control: Longs, part_count: Int
+):
+    """Set the gradients to the mean of the control[1] batches that were accumulated."""
+    part = cuda.blockIdx.x
+    if part < part_count:
+        first = parts[3 * part + 1] + cuda.threadIdx.x
+        end = parts[3 * part + 1] + parts[3 * part + 2]
+        _mean(gradient[first:end:THREADS], accumulated[first:end:THREADS], control[1])
 
 
 @kernel(_a_block_a_part)

@@ -1,0 +1,82 @@
+"""An update by gradients that are on the GPU already, by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from fastcnn.backends.cuda import memory
+from fastcnn.backends.cuda.launches import Launches
+from fastcnn.backends.cuda.memory import DeviceArray, to_device
+from fastcnn.backends.cuda.model_arrays import DeviceState
+from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
+from fastcnn.backends.cuda.streams import Stream
+from fastcnn.backends.planned_program import PlannedProgram
+from fastcnn.backends.step import BatchImages
+from fastcnn.kernels.call import Call
+from fastcnn.kernels.cuda.runtime.device import cuda
+
+
+class ModelOnDevice(Protocol):
+    """An engine, as far as an update knows it."""
+
+    stream: Stream
+    device_state: DeviceState
+
+    def arrays(self) -> dict[str, DeviceArray]: ...
+
+
+class CudaUpdate(PlannedProgram):
+    """The launches of an update, for gradients of no images; `tables` are those of
+    `append_flat_update`, `rates` its multipliers of the learning rate."""
+
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        tables: Mapping[str, np.ndarray],
+        engine: ModelOnDevice,
+        rates: int,
+    ):
+        self.capacity = 1
+        self._stream, self._device_state = engine.stream, engine.device_state
+        on_device = {
+            name: to_device(table, "the table of an update") for name, table in tables.items()
+        }
+        self._inputs = {
+            "control": PinnedBuffer((2,), np.int64),
+            "hyper": PinnedBuffer((8 * rates,), np.float32),
+            "weight": PinnedBuffer((1,), np.float32),
+        }
+        self._outputs = {
+            name: PinnedBuffer(array.shape, array.dtype, array)
+            for name, array in on_device.items()
+            if name in ("factors", "totals")
+        }
+        inputs = {name: pinned.device for name, pinned in self._inputs.items()}
+        self._launches = Launches(calls, 1, {**inputs, **on_device, **engine.arrays()})
+
+    def run(self, x: BatchImages, **targets: np.ndarray) -> None:
+        cuda.current_context()  # from now on this thread's
+        self._device_state.settle()
+        with memory.lack_told("what its kernels need to run"):
+            self._device_state.run(self._stream, lambda: self._put(targets), lambda: self.finite)
+
+    def _put(self, targets: Mapping[str, np.ndarray]) -> None:
+        self._launches.prepare(1)
+        self._device_state.remember_moving(self._stream)
+        for name, array in targets.items():
+            self._inputs[name].give(array)
+            self._inputs[name].upload(len(array), self._stream)
+        self._launches.launch(1, self._stream)
+        for pinned in self._outputs.values():
+            pinned.download(len(pinned.host), self._stream)
+
+    @property
+    def finite(self) -> bool:
+        return bool(self._outputs["factors"].host[-1] == 1)
+
+    @property
+    def penalty(self) -> float:
+        return float(self._outputs["totals"].host[1])
