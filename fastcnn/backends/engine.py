@@ -26,7 +26,6 @@ from fastcnn.backends.step import (
 from fastcnn.backends.step_targets import checked_targets
 from fastcnn.backends.waiting_batches import WaitingBatches
 from fastcnn.graph.inspection import LOSS, Inspection
-from fastcnn.graph.losses import results_of
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
@@ -343,26 +342,3 @@ class Engine(ABC):
         before = len(self._planned)
         self._planned = {key: plan for key, plan in self._planned.items() if key[0] != kind}
         return len(self._planned) < before
-
-
-def check_shape(x: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Raise ValueError where images x do not have the shape that a program was planned for."""
-    if x.shape[1:] != shape:
-        raise ValueError(f"Expected images of shape {shape}. Received {x.shape[1:]}.")
-
-
-def kept_by(
-    kind: str, inspection: Inspection | None, program: Program, roles: dict[str, Buffer]
-) -> set[Buffer]:
-    """Return the buffers that are read after a run of a program."""
-    if inspection is not None:
-        return {roles[role] for role in inspection.roles()}
-    if kind in (PREDICT, TRACE):
-        return {roles["output"]}
-    return results_of(program, roles)
-
-
-def outside_of(x: Buffer, roles: dict[str, Buffer]) -> dict[Buffer, str]:
-    """Return the names of the arrays that come from outside, by the buffers that stand for them."""
-    named = {roles[name]: name for name in ("target", "weight") if name in roles}
-    return {x: "x", **named}

@@ -15,13 +15,11 @@ from fastcnn.backends.engine import (
     TRAIN,
     UPDATE,
     Engine,
-    check_shape,
-    kept_by,
-    outside_of,
 )
 from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
+from fastcnn.backends.program_arrays import check_shape, kept_by, outside_of
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
@@ -150,7 +148,7 @@ class CpuEngine(Engine):
         program, roles = self._program(kind, inspection, capacity)
         if kind == UPDATE:
             return self._build_update(Regions(program, kernels_of("cpu"), Calls(1), {}, set()))
-        low = _lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
+        low = _lower(program, kept_by(inspection, program, roles), roles, capacity)
         spans = None
         multipliers: tuple[float, ...] = (1.0,)
         role = self._gradient_role(kind)

@@ -23,10 +23,11 @@ from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.backends.cuda.update_program import CudaUpdate
-from fastcnn.backends.engine import NO_RANKS, TRAIN, UPDATE, Engine, kept_by, outside_of
+from fastcnn.backends.engine import NO_RANKS, TRAIN, UPDATE, Engine
 from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
+from fastcnn.backends.program_arrays import kept_by, outside_of
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
@@ -306,7 +307,7 @@ class CudaEngine(Engine):
         program, roles = self._program(kind, inspection, capacity)
         if kind == UPDATE:
             return self._build_update(Regions(program, kernels_of("cuda"), Calls(1), {}, set()))
-        low = self._lower(program, kept_by(kind, inspection, program, roles), roles, capacity)
+        low = self._lower(program, kept_by(inspection, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
         multipliers: tuple[float, ...] = (1.0,)
         role = self._gradient_role(kind)

@@ -13,7 +13,7 @@ from fastcnn.backends.cuda.dataset_cache import DatasetCache, Images
 from fastcnn.backends.cuda.memory import DeviceArray
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import Stream
-from fastcnn.backends.engine import check_shape
+from fastcnn.backends.program_arrays import check_shape
 from fastcnn.backends.step import BatchImages, Selection
 
 
