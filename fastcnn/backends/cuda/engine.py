@@ -31,7 +31,7 @@ from fastcnn.backends.program_arrays import kept_by, outside_of
 from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
-from fastcnn.kernels.call import Calls, Region
+from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
 from fastcnn.kernels.registry import kernels_of
 
@@ -337,11 +337,7 @@ class CudaEngine(Engine):
         """Return the program that updates by the mean of accumulated gradients; `low` is of the
         training program, of which no call is made."""
         self._fit_gradients(GradientRole.MEAN)
-        loss = Region(4, "weight")  # of no image, and finite
-        tables, multipliers = append_flat_update(low, self._spec, loss, GradientRole.MEAN)
-        planned = CudaUpdate(low.calls.emitted, tables, self, len(multipliers))
-        planned.multipliers, planned.updates = multipliers, True
-        return planned
+        return CudaUpdate(low, self._spec, self)
 
     def _lower(
         self, program: Program, kept: set[Buffer], roles: dict[str, Buffer], images: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -11,11 +11,14 @@ from fastcnn.backends.cuda import memory
 from fastcnn.backends.cuda.launches import Launches
 from fastcnn.backends.cuda.memory import DeviceArray, to_device
 from fastcnn.backends.cuda.model_arrays import DeviceState
+from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import Stream
+from fastcnn.backends.lowering import Regions
+from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
-from fastcnn.backends.step import BatchImages
-from fastcnn.kernels.call import Call
+from fastcnn.backends.step import BatchImages, StepSpec
+from fastcnn.kernels.call import Region
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 
@@ -29,24 +32,17 @@ class ModelOnDevice(Protocol):
 
 
 class CudaUpdate(PlannedProgram):
-    """The launches of an update, for gradients of no images; `tables` are those of
-    `append_flat_update`, `rates` its multipliers of the learning rate."""
+    """The launches of an update by the mean of accumulated gradients, without images."""
 
-    def __init__(
-        self,
-        calls: Sequence[Call],
-        tables: Mapping[str, np.ndarray],
-        engine: ModelOnDevice,
-        rates: int,
-    ):
-        self.capacity = 1
+    def __init__(self, low: Regions, spec: StepSpec, engine: ModelOnDevice):
+        loss = Region(4, "weight")  # of no image, and finite
+        tables, self.multipliers = append_flat_update(low, spec, loss, GradientRole.MEAN)
+        self.capacity, self.updates = 1, True
         self._stream, self._device_state = engine.stream, engine.device_state
-        on_device = {
-            name: to_device(table, "the table of an update") for name, table in tables.items()
-        }
+        on_device = {name: to_device(table, "an update's table") for name, table in tables.items()}
         self._inputs = {
             "control": PinnedBuffer((2,), np.int64),
-            "hyper": PinnedBuffer((8 * rates,), np.float32),
+            "hyper": PinnedBuffer((8 * len(self.multipliers),), np.float32),
             "weight": PinnedBuffer((1,), np.float32),
         }
         self._outputs = {
@@ -55,7 +51,7 @@ class CudaUpdate(PlannedProgram):
             if name in ("factors", "totals")
         }
         inputs = {name: pinned.device for name, pinned in self._inputs.items()}
-        self._launches = Launches(calls, 1, {**inputs, **on_device, **engine.arrays()})
+        self._launches = Launches(low.calls.emitted, 1, {**inputs, **on_device, **engine.arrays()})
 
     def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         cuda.current_context()  # from now on this thread's
