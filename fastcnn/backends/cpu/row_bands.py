@@ -18,9 +18,9 @@ from math import prod
 from typing import NamedTuple
 
 from fastcnn.kernels.call import BATCH, BLOCK, IMAGE, Address, Call, Region
+from fastcnn.kernels.cpu.conv import winograd_kernels
 from fastcnn.kernels.cpu.conv.depthwise_kernels import depthwise_sums
 from fastcnn.kernels.cpu.conv.winograd import SPARES
-from fastcnn.kernels.cpu.conv.winograd_kernels import winograd_inputs, winograd_outputs
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_COLUMNS, SPLIT_GROUPS, tiles
 from fastcnn.kernels.cpu.layout import pad_image
 from fastcnn.kernels.cpu.nn import activation_functions
@@ -209,32 +209,42 @@ def _cut_products(call: Call, rows: Rows | None, bands: int) -> Cut | None:
     return Cut(calls, rows)
 
 
-def _cut_winograd_inputs(call: Call, rows: Rows | None, bands: int) -> Cut | None:
-    if rows is not None:
-        return None
-    values = {name: int(value) for name, value in call.values.items()}
-    rows = _bands_of(values["tiles_h"], bands)
-    steps = {"x": values["m"] * values["x_row"], "v": values["v_tile"] * values["tiles_w"]}
-    calls = [_tile_rows(call, steps, first, end) for first, end in pairwise(rows)]
-    return Cut(calls, rows)
+def _cut_winograd_inputs(m: int) -> Rule:
+    """Return the rule of a transform into tiles of m rows of outputs."""
+
+    def cut(call: Call, rows: Rows | None, bands: int) -> Cut | None:
+        if rows is not None:
+            return None
+        values = {name: int(value) for name, value in call.values.items()}
+        rows = _bands_of(values["tiles_h"], bands)
+        steps = {"x": m * values["x_row"], "v": values["v_tile"] * values["tiles_w"]}
+        calls = [_tile_rows(call, steps, first, end) for first, end in pairwise(rows)]
+        return Cut(calls, rows)
+
+    return cut
 
 
-def _cut_winograd_outputs(call: Call, rows: Rows | None, bands: int) -> Cut | None:
-    values = {name: int(value) for name, value in call.values.items()}
-    if rows is None or rows[-1] != values["tiles_h"]:
-        return None
-    m, high = values["m"], values["out_height"]
-    pixels = tuple(min(high, m * row) for row in rows)
-    steps = {
-        "products": values["products_tile"] * values["tiles_w"],
-        "y": 4 * m * values["out_width"] * values["filters"],
-    }
-    calls = []
-    for band, (first, end) in enumerate(pairwise(rows)):
-        part = _tile_rows(call, steps, first, end)
-        height = pixels[band + 1] - pixels[band]
-        calls.append(_moved(part, {"spare": band * m * m * VECTOR_BYTES}, out_height=height))
-    return Cut(calls, pixels)
+def _cut_winograd_outputs(m: int) -> Rule:
+    """Return the rule of a transform out of tiles of m rows of outputs."""
+
+    def cut(call: Call, rows: Rows | None, bands: int) -> Cut | None:
+        values = {name: int(value) for name, value in call.values.items()}
+        if rows is None or rows[-1] != values["tiles_h"]:
+            return None
+        high = values["out_height"]
+        pixels = tuple(min(high, m * row) for row in rows)
+        steps = {
+            "products": values["products_tile"] * values["tiles_w"],
+            "y": 4 * m * values["out_width"] * values["filters"],
+        }
+        calls = []
+        for band, (first, end) in enumerate(pairwise(rows)):
+            part = _tile_rows(call, steps, first, end)
+            height = pixels[band + 1] - pixels[band]
+            calls.append(_moved(part, {"spare": band * m * m * VECTOR_BYTES}, out_height=height))
+        return Cut(calls, pixels)
+
+    return cut
 
 
 def _tile_rows(call: Call, steps: dict[str, int], first: int, end: int) -> Call:
@@ -325,8 +335,8 @@ def _cut_depthwise(call: Call, rows: Rows | None, bands: int) -> Cut | None:
 
 _RULES: dict[object, Rule] = {
     tiles: _cut_products,
-    winograd_inputs: _cut_winograd_inputs,
-    winograd_outputs: _cut_winograd_outputs,
+    **{kernel: _cut_winograd_inputs(m) for (m, _), kernel in winograd_kernels.INPUTS.items()},
+    **{kernel: _cut_winograd_outputs(m) for (m, _), kernel in winograd_kernels.OUTPUTS.items()},
     pad_image: _cut_padding,
     add: _cut_elements("size", ("a", "b", "y")),
     **dict.fromkeys(activation_functions.FORWARD.values(), _cut_elements("size", ("x", "y"))),

@@ -17,8 +17,9 @@ class CpuCosts(NamedTuple):
     """Cycles of one thread, where no other unit is named."""
 
     tile: float  # of a register tile besides its multiply-adds: its record, first and last values
-    transform_2x2: float  # of one vector of a tile into or out of Winograd's basis, m = 2
-    transform_4x4: float  # the same for s = 6: m = 4 of a 3x3 kernel, m = 2 of a 5x5 one
+    transform_4: float  # of one vector of a tile of 4 x 4 inputs into or out of Winograd's basis
+    transform_6: float  # the same of 6 x 6 inputs
+    transform_8: float  # the same of 8 x 8 inputs
     meeting: float  # of the threads of a single image, before and after Winograd's products
     bytes_a_cycle: float  # of what lies beyond a core's caches
     im2col: float  # times what is counted: columns also displace what others have in the cache
@@ -30,8 +31,8 @@ class CpuCosts(NamedTuple):
 # The 45 of 8 lanes alone is not of that fit, which gave 12: with 12 LeNet-5's first layer was cut
 # into tiles that took 1.2 times as long, on an AMD EPYC.
 FITTED = {
-    16: CpuCosts(70, 90, 110, 6_000, 8, 1.05, 5, 40_000, 300_000),
-    8: CpuCosts(45, 45, 130, 6_000, 8, 1.47, 20, 40_000, 300_000),
+    16: CpuCosts(70, 90, 110, 230, 6_000, 8, 1.05, 5, 40_000, 300_000),
+    8: CpuCosts(45, 45, 130, 270, 6_000, 8, 1.47, 20, 40_000, 300_000),
 }
 # Narrower vectors have not been measured.
 costs = FITTED.get(LANES, FITTED[8])

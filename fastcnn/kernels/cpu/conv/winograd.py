@@ -3,9 +3,8 @@
 A convolution with a KH x KH kernel at stride 1 computes each m x m tile of outputs from s x s
 inputs, s = m + KH - 1. In another basis (`kernels/shared/winograd.py`) these inputs and the kernel
 multiply element by element, s^2 products in place of KH^2 m^2: for 3x3 kernels a quarter with m = 4
-and 4/9 with m = 2, for 5x5 kernels and m = 2, whose tiles are those of m = 4, 9/25. Summed over the
-channels, the products of one basis element over all tiles are one matrix product, so a convolution
-becomes
+and 4/9 with m = 2, for 5x5 kernels 4/25 and 9/25. Summed over the channels, the products of one
+basis element over all tiles are one matrix product, so a convolution becomes
 
     V[e] [tiles, C] = B^T d B           of every tile d, for each basis element e
     M[e] [tiles, F] = V[e] @ U[e]       s^2 products on the register tiles, U = G g G^T
@@ -14,16 +13,15 @@ becomes
 The gradient of the input is the same with the flipped kernel. That of the kernel exchanges the
 parts: D[e] [C, F] = V[e]^T @ W[e] with W = A dy A^T, then dw = G^T D G.
 
-Shapes: x [H, W, C], kernel [KH, KH, C, F], y [OH, OW, F] of each image, any padding. The setting m
-is that of a 3x3 kernel's tiles.
+Shapes: x [H, W, C], kernel [KH, KH, C, F], y [OH, OW, F] of each image, any padding.
 
-Operations: s^2 / (KH m)^2 of the direct multiply-adds, and for the transforms with m = 4 10.5 a
-number of x and 7.5 a number of y, so it pays from about 16 channels. Workspace: U; V and M, of a
-band of tiles for small kernels, of the whole batch for large ones; for dw V, W and D, which are the
-largest. At inference U stays as long as the weights do. The error is that of sums of unlike sizes,
-for numbers of both signs about 1e-6 (m = 2) and 5e-6 (m = 4) of the largest result. A result that
-is exactly 0 stays so where its whole tile of inputs is 0; beside other numbers it is their
-rounding, and may pass a ReLU.
+Operations: s^2 / (KH m)^2 of the direct multiply-adds, and for the transforms of 3x3 kernels with
+m = 4 10.5 a number of x and 7.5 a number of y, so it pays from about 16 channels. Workspace: U; V
+and M, of a band of tiles for small kernels, of the whole batch for large ones; for dw V, W and D,
+which are the largest. At inference U stays as long as the weights do. The error is that of sums of
+unlike sizes, for numbers of both signs about 1e-6 (m = 2) and 5e-6 (m = 4; 5x5 kernels with 256
+channels 1.5e-5) of the largest result. A result that is exactly 0 stays so where its whole tile of
+inputs is 0; beside other numbers it is their rounding, and may pass a ReLU.
 
 References:
     A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
@@ -68,7 +66,7 @@ PARTS = 16  # of a batch-wide call
 
 def declines(direction: str, problem: Problem, m: int = 4) -> str | None:
     """Return why a problem cannot be done, or None."""
-    sides = [side for outputs, side in winograd.FORMS if outputs == m + winograd.TAPS - side]
+    sides = [taps for outputs, taps in winograd.FORMS if outputs == m]
     reason = winograd.declines(problem, sides)
     if reason is None and direction == "dx" and transposed(problem) is None:
         reason = f"its gradient of the input takes padding of at most {problem.kernel[0] - 1}"
@@ -102,8 +100,7 @@ def _transformed_kernel(
     parts = min(PARTS, vectors * ceil(inner / LANES))
     taps = tiling.taps**2
     u = Region(tiling.elements * step, GLOBAL, label="U")
-    room = taps * kernels.TAP_BYTES + tiling.elements * kernels.ELEMENT_BYTES
-    block = Region(parts * room, GLOBAL, label="block")
+    block = Region(parts * kernels.block_bytes(*tiling.form), GLOBAL, label="block")
     tap = inner * outputs
     if flipped:
         strides = {"s_tap": -tap, "s_i": 1, "s_o": inner}
@@ -112,12 +109,11 @@ def _transformed_kernel(
         strides = {"s_tap": tap, "s_i": outputs, "s_o": 1}
         source = Address(kernel)
     calls.emit(
-        kernels.winograd_kernel,
+        kernels.KERNELS[tiling.form],
         BATCH,
         ("u", "block"),
         {"kernel": source, "u": u, "block": block, "scale": scale},
         parts=parts,
-        **tiling.sizes,
         inner=inner,
         outputs=outputs,
         u_step=step,
@@ -133,17 +129,16 @@ def conv2d_winograd(
     """Emit y = x * kernel + bias; with `flipped`, `problem` is that of dx: both axes of the kernel
     run backwards, and channels and filters change places."""
     tiling = Tiling(problem, m)
-    channels, filters = problem.channels, problem.filters
+    form, channels, filters = tiling.form, problem.channels, problem.filters
     u, u_step = _transformed_kernel(
         calls, problem, tiling, operands.kernel, operands.scale, flipped
     )
     source = padded_source(calls, tiling.source, operands.x)
     plan = _plan(tiling, channels, filters, calls.images)
     rows = plan.tiles
-    v_tile, v_step = tiling.steps(rows, channels)
-    products_tile, products_step = tiling.steps(rows, filters)
-    v = Region(tiling.elements * v_step, label="V")
-    products = Region(tiling.elements * products_step, label="M")
+    v_tile, v_step, v_bytes = tiling.steps(rows, channels)
+    products_tile, products_step, products_bytes = tiling.steps(rows, filters)
+    v, products = Region(v_bytes, label="V"), Region(products_bytes, label="M")
     spare = Region(SPARES * tiling.m**2 * VECTOR_BYTES, label="spare")
     grid = grid_values(
         rows,
@@ -161,7 +156,6 @@ def conv2d_winograd(
     )
     before = {**tiling.geometry(tiling.source), "v_tile": v_tile, "v_step": v_step}
     after = {
-        **tiling.sizes,
         "tiles_h": tiling.high,
         "tiles_w": tiling.wide,
         "out_height": problem.out_height,
@@ -174,7 +168,7 @@ def conv2d_winograd(
     outputs = {"products": products, "y": operands.y, "spare": spare, "offset": operands.bias}
     if plan.scope is None:
         calls.emit(
-            kernels.winograd_bands,
+            kernels.BANDS[form],
             IMAGE,
             ("v", "products", "y", "spare"),
             {"x": source, "v": v, "b": u, "tiles": Region(0, "tiles"), **outputs},
@@ -182,10 +176,10 @@ def conv2d_winograd(
             band=plan.band,
         )
         return
-    calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": v}, **before)
+    calls.emit(kernels.INPUTS[form], IMAGE, "v", {"x": source, "v": v}, **before)
     values = {**grid, "a_outer": v.stride, "c_outer": products.stride}
     _product(calls, plan.scope, {"a": v, "b": u, "c": products}, values, "outer_is_images")
-    calls.emit(kernels.winograd_outputs, IMAGE, ("y", "spare"), outputs, **after)
+    calls.emit(kernels.OUTPUTS[form], IMAGE, ("y", "spare"), outputs, **after)
 
 
 def _product(
@@ -237,24 +231,23 @@ def conv2d_winograd_dw(
     """Emit the gradient of the kernel: outputs and kernel are exchanged."""
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
-    v_tile, v_step = tiling.steps(tiling.count, channels)
-    w_tile, w_step = tiling.steps(tiling.count, filters)
+    v_tile, v_step, v_bytes = tiling.steps(tiling.count, channels)
+    w_tile, w_step, w_bytes = tiling.steps(tiling.count, filters)
     d_step = odd_lines(4 * channels * filters)
-    v = Region(tiling.elements * v_step, label="V")
-    w = Region(tiling.elements * w_step, label="W")
+    v, w = Region(v_bytes, label="V"), Region(w_bytes, label="W")
     d_bytes = tiling.elements * d_step
     # Sums of each chunk of images, or V and W of the whole batch: what moves less memory.
     chunks = min(CHUNKS, calls.images)
-    both = calls.images * tiling.elements * (v_step + w_step)
+    both = calls.images * (v_bytes + w_bytes)
     small = d_bytes <= NEAR or chunks * d_bytes <= 2 * both
     d = empty_sums(calls, d_bytes // 4, "D") if small else Region(d_bytes, GLOBAL, label="D")
-    for image, area, elements, tile, step, of_output in (
-        (x, tiling.source, v, v_tile, v_step, 0),
-        (dy, tiling.target, w, w_tile, w_step, 1),
+    for kernel, image, area, elements, tile, step in (
+        (kernels.INPUTS, x, tiling.source, v, v_tile, v_step),
+        (kernels.OUTPUT_GRADIENTS, dy, tiling.target, w, w_tile, w_step),
     ):
         source = padded_source(calls, area, image)
-        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step, "transposed": of_output}
-        calls.emit(kernels.winograd_inputs, IMAGE, "v", {"x": source, "v": elements}, **values)
+        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step}
+        calls.emit(kernel[tiling.form], IMAGE, "v", {"x": source, "v": elements}, **values)
     grid = grid_values(
         channels,
         filters,
@@ -276,13 +269,12 @@ def conv2d_winograd_dw(
     scope = BATCH if not small else BLOCK if together > 1 else IMAGE
     _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
     calls.emit(
-        kernels.winograd_gradient,
+        kernels.GRADIENTS[tiling.form],
         BATCH,
         ("gradient", "d"),
         {"d": d, "gradient": gradient},
         parts=min(PARTS, channels),
         several=small,
-        **tiling.sizes,
         channels=channels,
         filters=filters,
         d_step=d_step,
@@ -301,7 +293,8 @@ def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
 
 
 def _transform_cycles(tiling: Tiling) -> float:
-    return cpu.costs.transform_2x2 if tiling.size == 4 else cpu.costs.transform_4x4
+    by_size = {4: cpu.costs.transform_4, 6: cpu.costs.transform_6, 8: cpu.costs.transform_8}
+    return by_size[tiling.size]
 
 
 def preparation(direction: str, problem: Problem, m: int = 4) -> float:

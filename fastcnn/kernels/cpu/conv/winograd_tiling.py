@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.cpu.simd.register_tile import LANES
-from fastcnn.kernels.shared.winograd import FORMS, TAPS
+from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache lines apart
+LARGE = 8  # side of the tiles whose elements lie together: so many places would need as many pages
+
+
+class Elements(NamedTuple):
+    """The places of basis elements: the bytes between tiles, between elements, and of all."""
+
+    tile: int
+    step: int
+    bytes: int
 
 
 class Tiling:
-    """An image cut into tiles of m x m outputs, and the strides of what is made of them.
+    """An image cut into tiles of m x m outputs, and the strides of what is made of them."""
 
-    `outputs` is m for the usual kernels: tiles of inputs are as large for all, so that larger
-    kernels leave a smaller m.
-    """
-
-    def __init__(self, problem: Problem, outputs: int):
-        self.taps = problem.kernel[0]
-        self.m = m = outputs + TAPS - self.taps
-        self.form = FORMS.index((m, self.taps))
+    def __init__(self, problem: Problem, m: int):
+        self.m, self.taps = m, problem.kernel[0]
+        self.form = (m, self.taps)
         self.size = m + self.taps - 1
         self.elements = self.size**2
         self.high, self.wide = ceil(problem.out_height / m), ceil(problem.out_width / m)
@@ -41,20 +45,19 @@ class Tiling:
             padding=((0, bottom), (0, right)),
         )
 
-    def steps(self, tiles: int, columns: int) -> tuple[int, int]:
-        """Return the bytes between tiles of so many floats, and between basis elements of them."""
-        tile = 4 * columns if columns % LANES or columns < MANY_CHANNELS else odd_lines(4 * columns)
-        return tile, odd_lines(tiles * tile)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """What a transform must know of the tiles: which matrices, and their sides."""
-        return {"form": self.form, "m": self.m, "taps": self.taps}
+    def steps(self, tiles: int, columns: int) -> Elements:
+        """Return where what is made of so many tiles lies, `columns` floats an element."""
+        row = VECTOR_BYTES * ceil(columns / LANES)
+        if self.size >= LARGE:
+            tile = odd_lines(self.elements * row)
+            return Elements(tile, row, tiles * tile)
+        tile = odd_lines(row) if columns >= MANY_CHANNELS else row
+        step = odd_lines(tiles * tile)
+        return Elements(tile, step, self.elements * step)
 
     def geometry(self, source: Problem) -> dict[str, int]:
         """Return the numbers of a transform that reads an image."""
         return {
-            **self.sizes,
             "tiles_h": self.high,
             "tiles_w": self.wide,
             "x_row": 4 * source.padded_width * source.channels,
