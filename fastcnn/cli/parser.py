@@ -26,6 +26,10 @@ COMMANDS = {
         "name what images show",
         "fastcnn predict --model runs/demo/model.h5 shoe.png",
     ),
+    "serve": (
+        "answer for pictures over HTTP, with a page to drop them on",
+        "fastcnn serve runs/demo/model.h5",
+    ),
     "compare": (
         "put trainings side by side: the settings in which they differ, and the results",
         "fastcnn compare runs/train runs/train-2",

@@ -24,7 +24,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 HOUSE = """
     __main__
     cli
-    lab
+    lab serving
     zoo convolutions sklearn
     explain
     applications
@@ -48,7 +48,10 @@ WITHOUT_MODELS = ("backends", "kernels", "graph", "data", "layers")
 
 MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
-LATE = {"h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google", "sklearn"}
+LATE = {
+    *("h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google", "sklearn"),
+    *("starlette", "uvicorn", "python_multipart"),
+}
 # Those of our own that few programs need, and what comes with `statistics`.
 FOR_FEW = (
     "decimal",

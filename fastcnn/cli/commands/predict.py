@@ -53,11 +53,8 @@ def run(args: argparse.Namespace) -> int:
     models.class_count(model)
     decoder = Reading.of(args).decoder(picture_input.decoder(model))
     files = [file for argument in args.images for file in _files(argument)]
-    if args.scale == 1.0 and not models.scales(model):
-        messages.say(
-            "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
-            "to 255. --scale multiplies them."
-        )
+    if args.scale == 1.0:
+        models.note_unscaled(model)
     report: list[Entry] = []
     skipped: list[LeftOut] = []
     try:

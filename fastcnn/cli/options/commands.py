@@ -14,6 +14,7 @@ from fastcnn.cli.options.types import (
     Commands,
     epsilon,
     number,
+    port,
     positive,
     rate,
     seed,
@@ -21,6 +22,7 @@ from fastcnn.cli.options.types import (
 )
 from fastcnn.data.images.decoder import RESIZE_MODES
 from fastcnn.explain.methods import DISTANCES, METHODS, PROJECTIONS
+from fastcnn.serving.limits import Limits
 
 
 def add_options(name: str, command: argparse.ArgumentParser) -> None:
@@ -78,15 +80,48 @@ def _predict(command: argparse.ArgumentParser) -> None:
     )
     decoding.add_on_error(command, "skip those of a folder, fail for those that are named")
     add = command.add_argument
-    add("--topk", "--top", dest="top", type=positive, default=3, metavar="N", help="default: 3")
+    _add_top(command, 3)
     add("--csv", action="store_true", help="report as CSV on stdout, a row for each class")
     add("--out", metavar="FILE", help="also write the report to this .csv or .json file")
-    command.add_argument(
-        "--scale",
-        type=number,
-        default=1.0,
-        metavar="FACTOR",
-        help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
+    _add_scale(command)
+    device.add_options(command, "auto")
+
+
+def _serve(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("model", metavar="MODEL", help=MODEL_HELP)
+    add("--weights", metavar="FILE", help="put this file's weights into it")
+    add("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1, this computer alone")
+    add("--port", type=port, default=8000, metavar="N", help="default: 8000; 0 for any free one")
+    _add_top(command, 5)
+    _add_scale(command)
+    add(
+        "--max-bytes",
+        type=positive,
+        default=Limits.max_bytes,
+        metavar="N",
+        help="of a request (default: 10 MiB)",
+    )
+    add(
+        "--max-pixels",
+        type=positive,
+        default=Limits.max_pixels,
+        metavar="N",
+        help=f"of a picture, before it is decoded (default: {Limits.max_pixels:,})",
+    )
+    add(
+        "--timeout",
+        type=rate,
+        default=Limits.seconds,
+        metavar="S",
+        help=f"for a picture to arrive, and to be predicted (default: {Limits.seconds:g})",
+    )
+    add(
+        "--concurrency",
+        type=positive,
+        default=Limits.concurrency,
+        metavar="N",
+        help=f"pictures that may wait; others get 503 (default: {Limits.concurrency})",
     )
     device.add_options(command, "auto")
 
@@ -170,10 +205,32 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", metavar="FILE", help="put this file's weights into it")
 
 
+def _add_top(command: argparse.ArgumentParser, default: int) -> None:
+    command.add_argument(
+        *("--topk", "--top"),
+        dest="top",
+        type=positive,
+        default=default,
+        metavar="N",
+        help=f"classes of each picture (default: {default})",
+    )
+
+
+def _add_scale(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--scale",
+        type=number,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiplies pixel values, 0 to 255, where the model does not begin with Rescaling",
+    )
+
+
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "train": train.add,
     "evaluate": _evaluate,
     "predict": _predict,
+    "serve": _serve,
     "compare": _compare,
     "summary": _summary,
     "explain": _explain,

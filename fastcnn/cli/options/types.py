@@ -40,6 +40,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """Return the number of a port, 0 for any free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not '{text}'")
+    return int(text)
+
+
 def rate(text: str) -> float:
     """Return a number above 0."""
     value = number(text)

@@ -16,6 +16,7 @@ from fastcnn.layers import Layer, Normalization, Rescaling
 from fastcnn.models.sequential import Sequential
 from fastcnn.saving import endings
 from fastcnn.training.loss_checks import ending
+from fastcnn.utils import messages
 
 
 def named(text: str, **options: object) -> Sequential:
@@ -135,6 +136,15 @@ def scales(model: Sequential) -> bool:
     """Whether the model itself brings pixel values into its range."""
     first: Layer = model.layers[0]
     return bool(model.preprocessing) or isinstance(first, Rescaling | Normalization)
+
+
+def note_unscaled(model: Sequential) -> None:
+    """Say so where pixel values go into a model as they are."""
+    if not scales(model):
+        messages.say(
+            "Note: the model does not begin with Rescaling(1 / 255), and gets pixel values from 0 "
+            "to 255. --scale multiplies them."
+        )
 
 
 def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
