@@ -50,6 +50,10 @@ class Loss(ConfiguredSettings):
 class _Entropy(Loss):
     """An entropy: of logits, or of probabilities, fused with the activation before it.
 
+    Smoothed targets are (1 - label_smoothing) * y + label_smoothing / classes, also those of MixUp;
+    of a yes/no output (1 - label_smoothing) * y + label_smoothing / 2. Class and sample weights
+    multiply what they give.
+
     Args:
         from_logits: Whether the outputs are logits; if not, they are probabilities.
         label_smoothing: From 0 to 1: how far the targets are moved to the uniform distribution.
@@ -58,6 +62,9 @@ class _Entropy(Loss):
     Raises:
         TypeError: An argument is of a wrong type or unknown.
         ValueError: A number is out of its range.
+
+    References:
+        Szegedy et al., 2016: Rethinking the Inception architecture for computer vision.
     """
 
     def __init__(
@@ -93,6 +100,17 @@ class CategoricalCrossentropy(_Entropy):
 
 
 @described_by(_Entropy.__doc__)
+class SparseCategoricalCrossentropy(_Entropy):
+    """Cross-entropy against integer labels, smoothed as their one-hot rows would be."""
+
+    kernel = "cross_entropy_sparse"
+    target = "sparse"
+    fuses = "softmax"
+    fused_kernel = "softmax_cross_entropy_sparse"
+    has_classes = True
+
+
+@described_by(_Entropy.__doc__)
 class BinaryCrossentropy(_Entropy):
     """Cross-entropy of independent yes/no outputs against targets in [0, 1], their mean."""
 
@@ -119,17 +137,6 @@ class _Unsmoothed(_Entropy):
 
     def get_config(self) -> dict[str, object]:
         return {"from_logits": self.from_logits, "name": self.name}
-
-
-@described_by(_Unsmoothed.__doc__)
-class SparseCategoricalCrossentropy(_Unsmoothed):
-    """Cross-entropy against integer labels."""
-
-    kernel = "cross_entropy_sparse"
-    target = "sparse"
-    fuses = "softmax"
-    fused_kernel = "softmax_cross_entropy_sparse"
-    has_classes = True
 
 
 @described_by(_Unsmoothed.__doc__)

@@ -61,8 +61,9 @@ class Engine(ABC):
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = spec.lock
         self._random = np.zeros(2, np.int64)
-        # Whether the step counts, and the batches accumulated before it, or for an update.
-        self._control = np.zeros(2, np.int64)
+        # Whether the step counts; the batches accumulated before it, or for an update; whether the
+        # average begins anew; whether it overwrites the weights.
+        self._control = np.zeros(4, np.int64)
         self._waiting = WaitingBatches(spec)
         self._hyper = np.zeros(8, np.float32)
 
@@ -125,7 +126,7 @@ class Engine(ABC):
             batches = self._waiting.take()
             if not batches:
                 return
-            self._control[:] = True, batches
+            self._control[:2] = True, batches
             planned, targets = self._plan_step(UPDATE, 1)
             with nested_call.refused():
                 self._take_step(planned, NO_IMAGES, targets | {"weight": np.zeros(1, np.float32)})
@@ -220,10 +221,12 @@ class Engine(ABC):
         apply: bool,
         capacity: int | None,
     ) -> StepResult:
+        if apply:
+            self._spec.state.use_trained()
         spec, batches = self._spec, self._waiting.batches
         steps = spec.optimizer.gradient_accumulation_steps or 1
         self._random[:] = spec.seed, spec.state.step * steps + batches
-        self._control[:] = apply, batches
+        self._control[:2] = apply, batches
         planned, own = self._plan_step(TRAIN, len(x), capacity)
         targets = self._targets(len(x), y, weight) | own | {"random": self._random}
         with nested_call.refused():
@@ -242,6 +245,8 @@ class Engine(ABC):
             self._drop_plans(kind)
             planned = self._plan(kind, images, capacity)
         self._give_hyper(rate, planned.multipliers)
+        step = spec.state.step
+        self._control[2:] = step == 0, spec.optimizer.overwrites_at(step)
         return planned, {"hyper": self._hyper, "control": self._control}
 
     def _give_hyper(self, rate: float, multipliers: tuple[float, ...]) -> None:
@@ -313,7 +318,7 @@ class Engine(ABC):
     def _settled_slots(self) -> tuple[str, ...]:
         """Return the names of the state's slots; ValueError where they are not the optimizer's."""
         spec = self._spec
-        names, expected = spec.state.slot_names, tuple(spec.optimizer.slots)
+        names, expected = spec.state.slot_names, tuple(spec.optimizer.state_slots)
         if names != expected:
             raise ValueError(
                 f"The model's optimizer '{spec.optimizer.name}' keeps "

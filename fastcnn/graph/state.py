@@ -18,13 +18,17 @@ from fastcnn.utils.aligned_memory import LINE, vector_zeros
 # Step, weights, moving statistics, slots by name.
 Snapshot = tuple[int, np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
+AVERAGE = "average"
+"""The slot that holds averages: of the weights, and behind them of the moving statistics."""
+
 ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
 
 
 class Slots(Protocol):
     """An optimizer, as far as it says what it keeps for every weight."""
 
-    slots: tuple[str, ...]
+    @property
+    def state_slots(self) -> tuple[str, ...]: ...
 
     def new_slots(self, size: int) -> np.ndarray: ...
 
@@ -45,6 +49,7 @@ class State:
         self._slots: np.ndarray | None = None
         self._slot_names: tuple[str, ...] = ()
         self._optimizer: Slots | None = None
+        self._averages_in_use: int | None = None  # a checksum of them, while they are the weights
         self._bring_home: Callable[[State], None] | None = None
         self.lock = forking.freed_in_child(
             threading.RLock()
@@ -95,14 +100,22 @@ class State:
             raise ValueError("The model has no optimizer yet. Call compile() first.")
         self.come_home()
         optimizer = copy(self._optimizer)  # its settings may change meanwhile
-        names = tuple(optimizer.slots)
+        names = tuple(optimizer.state_slots)
         if self._slots is None or names != self._slot_names:
             previous = self.slots_by_name()
             # Compiled code writes here, so that memory is not left to an optimizer of a user's own.
-            slots = np.zeros((len(names), self._sizes["weight"]), np.float32)
-            slots[...] = optimizer.new_slots(self._sizes["weight"])
+            weights = self._sizes["weight"]
+            length = weights + (self._sizes["moving"] if AVERAGE in names else 0)
+            slots = np.zeros((len(names), length), np.float32)
+            own = slots[:-1] if AVERAGE in names else slots
+            own[:, :weights] = optimizer.new_slots(weights)
+            if AVERAGE in names:
+                slots[-1] = np.concatenate([self.values, self.moving])
+            else:
+                self._averages_in_use = None
             for name, values in zip(names, slots, strict=True):
-                values[...] = previous.get(name, values)
+                kept = previous.get(name, values)[:length]
+                values[: len(kept)] = kept
             self._slots, self._slot_names = slots, names
             self.changed()
         return self._slots
@@ -123,7 +136,57 @@ class State:
         """Begin anew with an optimizer: slots at their first values, no steps done."""
         self.come_home()
         self._optimizer, self._slots, self.step = optimizer, None, 0
+        self._slot_names, self._averages_in_use = (), None
         self.changed()
+
+    @property
+    def averages_in_use(self) -> bool:
+        """Whether the averages are the model's weights now, and the trained ones in their slot."""
+        return self._averages_in_use is not None
+
+    def use_averages(self) -> None:
+        """Exchange the trained weights and statistics for their averages, if there are any, until
+        the next training step."""
+        if AVERAGE not in self._slot_names or self.averages_in_use or not self.step:
+            return
+        averages = self._averages()
+        for parameter in self._parameters:
+            if not parameter.layer.trainable:  # as they are, whatever they were before
+                place = slice(parameter.offset, parameter.offset + parameter.size)
+                averages[parameter.kind][place] = self._flat[parameter.kind][place]
+        self._exchange()
+        self.note_averages_in_use()
+
+    def use_trained(self) -> None:
+        """Let the training go on from the trained weights; from others that were set while the
+        averages were in use, if there were any, and then the averages begin with these."""
+        if self._averages_in_use is None:
+            return
+        if self._averages_in_use == self._checksum():
+            self._exchange()
+        else:
+            for kind, average in self._averages().items():
+                average[...] = self._flat[kind]
+            self.changed()
+        self._averages_in_use = None
+
+    def note_averages_in_use(self) -> None:
+        """Note that the weights are averages, and the slot of these holds the trained ones."""
+        self._averages_in_use = self._checksum()
+
+    def _averages(self) -> dict[str, np.ndarray]:
+        """Return views of the averages by kind, once all numbers are here."""
+        row, weights = self.slots_by_name()[AVERAGE], len(self.values)
+        return {"weight": row[:weights], "moving": row[weights:]}
+
+    def _exchange(self) -> None:
+        for kind, average in self._averages().items():
+            values = self._flat[kind]
+            values[...], average[...] = average.copy(), values.copy()
+        self.changed()
+
+    def _checksum(self) -> int:
+        return zlib.crc32(self.moving.tobytes(), zlib.crc32(self.values.tobytes()))
 
     def view(self, parameter: Parameter) -> np.ndarray:
         """Return a parameter's values, a view that the caller may write to."""

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from fastcnn import schedules
+from fastcnn.graph.state import AVERAGE
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.settings import ConfiguredSettings
@@ -23,6 +24,9 @@ class ClippingOptions(TypedDict, total=False):
     clipvalue: float | None
     global_clipnorm: float | None
     gradient_accumulation_steps: int | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
     name: str | None
 
 
@@ -54,6 +58,14 @@ class Optimizer(ConfiguredSettings):
             2; None updates after each batch. What is left at the end of an epoch of `fit` is an
             update by itself, the mean of fewer batches. Steps, of which schedules depend, count
             updates.
+        use_ema: Whether an exponential moving average of the weights is kept, and of the moving
+            statistics beside it: after each epoch of `fit` the
+            averages are the model's weights, which validation and callbacks see and which are
+            saved, and at its end they stay. The next step goes on from the trained ones, which a
+            saved model keeps, too.
+        ema_momentum: The share of the average that stays in an update, from 0 to 1.
+        ema_overwrite_frequency: Updates after which the trained weights are set to their average,
+            at least 1; None for never.
         name: What it is called; None makes a name from the class.
 
     Raises:
@@ -72,6 +84,9 @@ class Optimizer(ConfiguredSettings):
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
         gradient_accumulation_steps: int | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or naming.snake_case(type(self).__name__)
@@ -80,12 +95,13 @@ class Optimizer(ConfiguredSettings):
         self.clipnorm = self._optional("clipnorm", clipnorm, above=0)
         self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
         self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm, above=0)
-        self.gradient_accumulation_steps = (
-            None
-            if gradient_accumulation_steps is None
-            else arguments.whole(
-                self, "gradient_accumulation_steps", gradient_accumulation_steps, least=2
-            )
+        self.gradient_accumulation_steps = self._count(
+            "gradient_accumulation_steps", gradient_accumulation_steps, least=2
+        )
+        self.use_ema = arguments.flag(self, "use_ema", use_ema)
+        self.ema_momentum = arguments.float32(self, "ema_momentum", ema_momentum, least=0, most=1)
+        self.ema_overwrite_frequency = self._count(
+            "ema_overwrite_frequency", ema_overwrite_frequency, least=1
         )
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         clipping = [f"{key}={value!r}" for key, value in clips.items() if value is not None]
@@ -108,6 +124,11 @@ class Optimizer(ConfiguredSettings):
             self._learning_rate = arguments.float32(self, "learning_rate", value, above=0)
 
     @property
+    def state_slots(self) -> tuple[str, ...]:
+        """All that is kept for every weight: the slots, and behind them the average."""
+        return (*self.slots, *([AVERAGE] if self.use_ema else []))
+
+    @property
     def slot_values(self) -> tuple[float, ...]:
         """What each slot starts with."""
         return (0.0,) * len(self.slots)
@@ -127,7 +148,17 @@ class Optimizer(ConfiguredSettings):
     def plan_key(self) -> tuple[object, ...]:
         """Return all that the calls of an update depend on; numbers come with each step."""
         clips = self.clipnorm, self.clipvalue, self.global_clipnorm
-        return self.kernel, self.slots, *clips, self.gradient_accumulation_steps is None
+        average = self.use_ema, self.ema_momentum
+        return self.kernel, self.slots, *clips, *average, self.gradient_accumulation_steps is None
+
+    def overwrites_at(self, step: int) -> bool:
+        """Return whether an update sets the weights to their average.
+
+        Args:
+            step: How many updates came before it.
+        """
+        frequency = self.ema_overwrite_frequency
+        return self.use_ema and frequency is not None and (step + 1) % frequency == 0
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of an update.
@@ -196,6 +227,9 @@ class Optimizer(ConfiguredSettings):
     def _optional(self, argument: str, value: float | None, **limits: float) -> float | None:
         return None if value is None else arguments.float32(self, argument, value, **limits)
 
+    def _count(self, argument: str, value: int | None, least: int) -> int | None:
+        return None if value is None else arguments.whole(self, argument, value, least=least)
+
     def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments; a schedule as {"class_name", "config"}."""
         rate = self._learning_rate
@@ -207,4 +241,7 @@ class Optimizer(ConfiguredSettings):
             "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
         }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastcnn._version import __version__
 from fastcnn.data.augment import preprocessing
 from fastcnn.data.images.decoder import Decoder
+from fastcnn.graph.state import AVERAGE
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import Group
 from fastcnn.hdf5.structures import Damage
@@ -22,6 +23,8 @@ from fastcnn.utils import naming
 
 FORMAT = 1
 TEXT_LIMIT = 4 << 20
+TRAINED = "trained"
+"""What the slot of the averages is called in a file whose weights they are: it holds the others."""
 
 Model = TypeVar("Model", bound=ModelSettings)
 
@@ -42,12 +45,12 @@ def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) 
         for name, array in step.arrays().items():
             contents.arrays[f"fastcnn/preprocessing/{number}/{name}"] = array
     _refuse_unknown(model, contents)
-    places = _places(model)
-    if compiled and places and model.state.step > 0:
+    if compiled and _places(model) and model.state.step > 0:
         model.state.fit_slots()
         for name, values in model.state.slots_by_name().items():
-            trained = np.concatenate([values[place] for place in places])
-            contents.arrays[f"fastcnn/optimizer/{name}"] = trained
+            own = np.concatenate([values[place] for place in _places(model, name)])
+            stored = TRAINED if name == AVERAGE and model.state.averages_in_use else name
+            contents.arrays[f"fastcnn/optimizer/{stored}"] = own
 
 
 def _refuse_unknown(model: ModelSettings, contents: Contents) -> None:
@@ -66,10 +69,14 @@ def _refuse_unknown(model: ModelSettings, contents: Contents) -> None:
         ) from error
 
 
-def _places(model: ModelSettings) -> list[slice]:
-    """Where each weight lies in the flat arrays, in the order of the model's parameters."""
-    weights = [parameter for parameter in model.parameters if parameter.kind == "weight"]
-    return [slice(weight.offset, weight.offset + weight.size) for weight in weights]
+def _places(model: ModelSettings, slot: str = "") -> list[slice]:
+    """Where each weight lies in the flat arrays, in the order of the model's parameters; in the
+    averages those of the moving statistics come behind them."""
+    begins = [(p.offset, p.size) for p in model.parameters if p.kind == "weight"]
+    if slot in (AVERAGE, TRAINED):
+        behind = len(model.state.values)
+        begins += [(behind + p.offset, p.size) for p in model.parameters if p.kind == "moving"]
+    return [slice(begin, begin + size) for begin, size in begins]
 
 
 def _training(model: ModelSettings, compiled: bool) -> dict[str, Any]:
@@ -212,33 +219,41 @@ def _fitted_steps(model: ModelSettings) -> list[tuple[str, Any]]:
     return [(str(number), step) for number, step in numbered if hasattr(step, "set_arrays")]
 
 
-def read_slots(model: ModelSettings, root: Group) -> NDArray[np.float32] | None:
-    """Return the optimizer's slots as float32[slots, weights], or None where the file has none."""
+def read_slots(model: ModelSettings, root: Group) -> dict[str, NDArray[np.float32]] | None:
+    """Return the optimizer's slots by name, float32 [weights] each, or None where the file has
+    none."""
     group = root.group("fastcnn")
     if "optimizer" not in group or model.optimizer is None:
         return None
-    stored, names = group.group("optimizer"), tuple(model.optimizer.slots)
+    stored, names = group.group("optimizer"), tuple(model.optimizer.state_slots)
+    if TRAINED in stored:
+        names = tuple(TRAINED if name == AVERAGE else name for name in names)
     if set(stored) != set(names):
         raise Damage(
             f"its optimizer should have the slots {', '.join(names) or 'none'}; "
             f"it has {', '.join(sorted(stored))}"
         )
-    size = sum(place.stop - place.start for place in _places(model))
-    datasets = [stored.dataset(name) for name in names]
-    for dataset in datasets:
+    datasets = {name: stored.dataset(name) for name in names}
+    for name, dataset in datasets.items():
+        size = sum(place.stop - place.start for place in _places(model, name))
         if dataset.shape != (size,):
             raise Damage(
                 f"'{dataset.path}' should have shape {(size,)}. It has shape {dataset.shape}"
             )
-    return np.stack([dataset.floats() for dataset in datasets]) if datasets else None
+    return {name: dataset.floats() for name, dataset in datasets.items()}
 
 
-def restore(model: ModelSettings, slots: NDArray[np.float32] | None) -> None:
+def restore(model: ModelSettings, slots: dict[str, NDArray[np.float32]] | None) -> None:
     """Give the optimizer its slots back."""
     if slots is None:
         return
-    begin = 0
-    for place in _places(model):
-        end = begin + place.stop - place.start
-        model.state.slots[:, place] = slots[:, begin:end]
-        begin = end
+    model.state.fit_slots()
+    rows = model.state.slots_by_name()
+    for name, values in slots.items():
+        row, begin = rows[AVERAGE if name == TRAINED else name], 0
+        for place in _places(model, name):
+            end = begin + place.stop - place.start
+            row[place] = values[begin:end]
+            begin = end
+    if TRAINED in slots:
+        model.state.note_averages_in_use()

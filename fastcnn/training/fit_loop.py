@@ -133,13 +133,17 @@ class Fit:
     def _epoch(self, epoch: int) -> None:
         title = f"Epoch {epoch + 1}/{self.plan.epochs}"
         self.callback_list.call("on_epoch_begin", epoch, {})
-        self.good = self.model.state.snapshot()
+        with self.model.lock:
+            self.model.state.use_trained()
+            self.good = self.model.state.snapshot()
         later = (self.train.count or 0) * (self.plan.epochs - epoch - 1)
         self.progress.begin(title, self.train.count, later)
         start = time.perf_counter()
         finished = self._steps(epoch)
         if self.failure is None:
             self._complete_update(epoch)
+        with self.model.lock:
+            self.model.state.use_averages()
         seconds = time.perf_counter() - start
         finished = finished and not (self._exhausted and not self.tally.count)
         if self.failure is not None or not (finished or self.tally.count):

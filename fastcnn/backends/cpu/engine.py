@@ -101,7 +101,7 @@ class _CpuUpdate(_CpuProgram):
         self._state = state
 
     def run(self, x: BatchImages, **targets: np.ndarray) -> None:
-        self.executable.give(values=self._state.values, **targets)
+        self.executable.give(values=self._state.values, moving=self._state.moving, **targets)
         self.executable.run(1, self._state.version)
 
 

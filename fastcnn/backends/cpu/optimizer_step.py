@@ -57,6 +57,14 @@ def append_update(
         factor = Address(factors, 4 * number)
         status = Address(factors, 4 * len(parameters))
         _update(low, parameter, optimizer, hyper, factor, status, parts, slot_stride)
+    if optimizer.use_ema:
+        row = 4 * slot_stride * len(optimizer.slots)
+        moving = [parameter for parameter in spec.parameters if parameter.kind == "moving"]
+        for parameter in (*parameters, *moving):
+            shift = 4 * len(spec.state.values) if parameter.kind == "moving" else 0
+            average = Region(0, "slots", row + shift + 4 * parameter.offset, False)
+            status = Address(factors, 4 * len(parameters))
+            _average(low, parameter, optimizer.ema_momentum, average, status)
     return spans, groups.multipliers
 
 
@@ -75,6 +83,27 @@ def _accumulate(
         },
         parts=parts,
         size=parameter.size,
+    )
+
+
+def _average(
+    low: Regions, parameter: Parameter, momentum: float, average: Region, status: Address
+) -> None:
+    low.calls.label = f"average {parameter.path}"
+    low.calls.emit(
+        optimizer_step.average_values,
+        BATCH,
+        ("values", "average"),
+        {
+            "values": low.parameter(parameter),
+            "average": average,
+            "control": Region(0, "control", per_image=False),
+            "status": status,
+        },
+        parts=-(-parameter.size // optimizer_step.PART),
+        size=parameter.size,
+        momentum=float(momentum),
+        overwritten=parameter.kind == "weight",
     )
 
 

@@ -85,7 +85,7 @@ class _Work:
             buffers["weight"] = PinnedBuffer((size,), np.float32)
         if low.program.training:
             buffers["random"] = PinnedBuffer((2,), np.int64)
-            buffers["control"] = PinnedBuffer((2,), np.int64)
+            buffers["control"] = PinnedBuffer((4,), np.int64)
             buffers["hyper"] = PinnedBuffer((8 * rates,), np.float32)
         return buffers
 

@@ -86,8 +86,29 @@ def append_flat_update(
             part_count=len(parts),
             parameters=len(parameters),
         )
+    moving = [parameter for parameter in spec.parameters if parameter.kind == "moving"]
+    moving_parts = _parts(moving, training.PART)
+    if optimizer.use_ema and role is not GradientRole.SUMMAND:
+        low.calls.label = "average"
+        for values, table, own in (
+            ("values", "parts", parts),
+            ("moving", "moving_parts", moving_parts),
+        ):
+            low.calls.emit(
+                training.average_values,
+                BATCH,
+                ("values", "slots"),
+                _named("slots", "control", "factors", values=values, parts=table),
+                part_count=len(own),
+                parameters=len(parameters),
+                row=len(optimizer.slots),
+                shift=0 if values == "values" else len(spec.state.values),
+                momentum=float(optimizer.ema_momentum),
+                overwritten=values == "values",
+            )
     tables = {
         "parts": parts.ravel(),
+        "moving_parts": moving_parts.ravel() if len(moving) else np.zeros(3, np.int64),
         "groups": groups.numbers if len(groups.numbers) else np.zeros(1, np.int64),
         "spans": spans.ravel(),
         "penalties": np.array(

@@ -41,7 +41,7 @@ class CudaUpdate(PlannedProgram):
         self._stream, self._device_state = engine.stream, engine.device_state
         on_device = {name: to_device(table, "an update's table") for name, table in tables.items()}
         self._inputs = {
-            "control": PinnedBuffer((2,), np.int64),
+            "control": PinnedBuffer((4,), np.int64),
             "hyper": PinnedBuffer((8 * len(self.multipliers),), np.float32),
             "weight": PinnedBuffer((1,), np.float32),
         }

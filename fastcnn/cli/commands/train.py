@@ -122,10 +122,11 @@ def _fitted(
             model.optimizer is None
             or model.loss is None
             or not isinstance(model.optimizer.learning_rate, float)  # a schedule at its end
-            or train_settings.OF_OPTIMIZER & set(asked)
+            or (train_settings.OF_OPTIMIZER | {"label_smoothing"}) & set(asked)
         ):
             mixed = any(isinstance(augmentation, Mixing) for augmentation in augment)
             loss = model.loss or models.fitting_loss(model, mixed)
+            loss = models.smoothed(loss, wanted.label_smoothing)
             optimizer = train_settings.make_optimizer(wanted, _steps(wanted, images))
             model.compile(optimizer, loss, ["accuracy"])
     models.check_shape(model, images, shape)
@@ -234,8 +235,9 @@ def _tell_of_shared(images: ImageSet) -> None:
 
 
 def _steps(wanted: Settings, images: ImageSet) -> int:
-    """The batches of an epoch."""
-    return wanted.steps_per_epoch or math.ceil(len(images.to_train) / wanted.batch_size)
+    """The updates of an epoch."""
+    batches = wanted.steps_per_epoch or math.ceil(len(images.to_train) / wanted.batch_size)
+    return math.ceil(batches / (wanted.gradient_accumulation_steps or 1))
 
 
 def _callbacks(

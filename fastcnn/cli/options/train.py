@@ -89,6 +89,25 @@ def _add_steps(command: argparse.ArgumentParser) -> None:
     add("--weight-decay", type=number, metavar="D", help="decoupled weight decay")
     add("--clip-norm", type=rate, metavar="N", help="the largest norm of all gradients together")
     add(
+        "--gradient-accumulation-steps",
+        type=positive,
+        metavar="K",
+        help="batches whose gradients are averaged for one update (default: 1)",
+    )
+    add(
+        "--ema",
+        type=share,
+        metavar="M",
+        help="train on, but validate and keep, an average of the weights, of which the share M stays "
+        "in an update, such as 0.999",
+    )
+    add(
+        "--label-smoothing",
+        type=share,
+        metavar="SHARE",
+        help="how far the targets are moved to the uniform distribution (default: 0)",
+    )
+    add(
         "--schedule",
         choices=SCHEDULES,
         help="how the learning rate falls: along a cosine or a line to 0 in the last epoch, or to "

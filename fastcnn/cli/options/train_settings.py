@@ -28,6 +28,9 @@ class Settings:
     weight_decay: float | None = None
     clip_norm: float | None = None
     optimizer_options: dict[str, Any] = field(default_factory=dict)
+    gradient_accumulation_steps: int | None = None
+    ema: float | None = None
+    label_smoothing: float | None = None
     schedule: str = "constant"
     warmup_epochs: int = 0
     class_weight: str | None = None
@@ -50,7 +53,7 @@ class Settings:
 NAMES = tuple(field.name for field in fields(Settings))
 OF_OPTIMIZER = {
     *("optimizer", "lr", "momentum", "weight_decay", "clip_norm", "optimizer_options"),
-    *("schedule", "warmup_epochs"),
+    *("gradient_accumulation_steps", "ema", "schedule", "warmup_epochs"),
 }
 PRESETS = ("fast", "good", "best")
 SCHEDULES = ("constant", "cosine", "linear", "plateau")
@@ -84,6 +87,9 @@ def make_optimizer(settings: Settings, steps: int = 1) -> optimizers.Optimizer:
             "momentum": settings.momentum,
             "weight_decay": settings.weight_decay,
             "global_clipnorm": settings.clip_norm,
+            "gradient_accumulation_steps": _several(settings.gradient_accumulation_steps),
+            "use_ema": None if settings.ema is None else True,
+            "ema_momentum": settings.ema,
             **settings.optimizer_options,
         }
         options = {name: value for name, value in arguments.items() if value is not None}
@@ -94,6 +100,11 @@ def make_optimizer(settings: Settings, steps: int = 1) -> optimizers.Optimizer:
     except (TypeError, ValueError) as error:
         raise UsageError(f"--optimizer: {error}") from None
     return optimizer
+
+
+def _several(batches: int | None) -> int | None:
+    """The batches of an update; None where each is one."""
+    return None if batches == 1 else batches
 
 
 def _rate(settings: Settings, rate: float, steps: int) -> float | schedules.Schedule:

@@ -147,6 +147,18 @@ def note_unscaled(model: Sequential) -> None:
         )
 
 
+def smoothed(loss: losses.Loss, smoothing: float | None) -> losses.Loss:
+    """The loss with so much label smoothing, or as it is where none is asked for."""
+    config = loss.get_config()
+    if smoothing is None:
+        return loss
+    if "label_smoothing" not in config:
+        raise UsageError(f"--label-smoothing: the loss '{loss.name}' has none. Leave it out.")
+    return losses.get(
+        {"class_name": type(loss).__name__, "config": config | {"label_smoothing": smoothing}}
+    )
+
+
 def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
     """Cross-entropy with labels, or with shares of `mixed` ones, from what the model ends in."""
     activation = ending(model.layers)

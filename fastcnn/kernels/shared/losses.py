@@ -48,6 +48,17 @@ def _smoothed(probability, option, classes):
     return probability * (ONE - option) + option / classes
 
 
+@register_jitable(error_model="numpy")
+def _clipped_entropy(p, t, dz, j):
+    """Return -t * log(p), p kept from SMALLEST to LARGEST, and t where it has a slope, which goes
+    into dz[j]."""
+    if p < SMALLEST or p > LARGEST:
+        dz[j] = ZERO
+        return -(t * np.float32(math.log(min(max(p, SMALLEST), LARGEST)))), ZERO
+    dz[j] = -t / p
+    return -(t * np.float32(math.log(p))), t
+
+
 def softmax(z, out):
     """Write the softmax of the row z into out, which may be z itself."""
     _, total = _exponentials(z, out)
@@ -57,14 +68,24 @@ def softmax(z, out):
 
 
 def softmax_cross_entropy_sparse(z, label, dz, scale, option):
-    """Cross-entropy of softmax(z) against an integer label."""
+    """Cross-entropy of softmax(z) against an integer label; option is the label smoothing."""
     top, total = _exponentials(z, dz)
     factor = scale / total
     for j in every(z.size):
         dz[j] *= factor
     if mine(label):
         dz[label] -= scale
-    return np.float32(math.log(total)) + (top - z[label])
+    loss = np.float32(math.log(total)) + (top - z[label])
+    if option > ZERO:
+        share = option / np.float32(z.size)
+        lead = ZERO
+        for j in every(z.size):
+            dz[j] -= scale * share
+            lead += z[label] - z[j]
+        if mine(label):
+            dz[label] += scale * option
+        loss += share * summed(lead)
+    return loss
 
 
 def softmax_cross_entropy_dense(z, target, dz, scale, option):
@@ -86,11 +107,25 @@ def softmax_cross_entropy_dense(z, target, dz, scale, option):
 
 
 def cross_entropy_sparse(z, label, dz, scale, option):
-    """Cross-entropy of the probabilities z, scaled to sum 1 as Keras does, against a label."""
+    """Cross-entropy of the probabilities z, scaled to sum 1 as Keras does, against a label;
+    option is the label smoothing."""
     total = ZERO
     for j in every(z.size):
         total += z[j]
     total = summed(total)
+    if option > ZERO:
+        classes = np.float32(z.size)
+        mass = ZERO
+        loss = ZERO
+        for j in every(z.size):
+            t = _smoothed(ONE if j == label else ZERO, option, classes)
+            term, sloped = _clipped_entropy(z[j] / total, t, dz, j)
+            loss += term
+            mass += sloped
+        mass, loss = summed(mass), summed(loss)
+        for j in every(z.size):
+            dz[j] = scale * (dz[j] + mass) / total
+        return loss
     p = z[label] / total
     if p < SMALLEST or p > LARGEST:
         for j in every(z.size):
@@ -115,14 +150,9 @@ def cross_entropy_dense(z, target, dz, scale, option):
     loss = ZERO
     for j in every(z.size):
         t = _smoothed(target[j], option, classes)
-        p = z[j] / total
-        if p < SMALLEST or p > LARGEST:
-            p = min(max(p, SMALLEST), LARGEST)
-            dz[j] = ZERO
-        else:
-            mass += t
-            dz[j] = -t / p
-        loss -= t * np.float32(math.log(p))
+        term, sloped = _clipped_entropy(z[j] / total, t, dz, j)
+        loss += term
+        mass += sloped
     mass, loss = summed(mass), summed(loss)
     for j in every(z.size):
         dz[j] = scale * (dz[j] + mass) / total

@@ -136,6 +136,17 @@ def mean(g, total, batches):
         g[i] = total[i] * share
 
 
+def average(w, a, momentum, anew, overwrites):
+    """Move the average a by the weights w: a = momentum * a + (1 - momentum) * w, or w where it
+    begins anew. Where it overwrites, the weights become the average."""
+    new = np.float32(1.0) if anew else np.float32(1.0) - momentum
+    for i in range(w.size):
+        a[i] = a[i] * (np.float32(1.0) - new) + w[i] * new
+    if overwrites:
+        for i in range(w.size):
+            w[i] = a[i]
+
+
 def clip_value(g, limit):
     """Keep every gradient between -limit and limit. NaN stays."""
     for i in range(g.size):

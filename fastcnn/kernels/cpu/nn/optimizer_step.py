@@ -26,11 +26,15 @@ UPDATE = record(
     *("size", "slot_count", "slot_stride", "parts"),
 )
 ACCUMULATE = record("gradient", "accumulated", "control", "size", "parts")
+AVERAGE = record(
+    *("values", "average", "control", "status", "size", "momentum", "overwritten", "parts")
+)
 PART = 16384  # floats of one part of an update
 
 _jitable = register_jitable(error_model="numpy")
 _accumulate = _jitable(update_functions.accumulate)
 _mean = _jitable(update_functions.mean)
+_average = _jitable(update_functions.average)
 _clip_value = _jitable(update_functions.clip_value)
 _scale = _jitable(update_functions.scale)
 _add_penalty = _jitable(update_functions.add_penalty)
@@ -80,6 +84,21 @@ def mean_gradient(pointer):
     low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
     gradient = floats(op.gradient, op.size)[low:high]
     _mean(gradient, floats(op.accumulated, op.size)[low:high], longs(op.control, 2)[1])
+
+
+@kernel(AVERAGE)
+def average_values(pointer):
+    """Move the average by the values, if there was an update: begin it anew where control[2] is
+    set, and overwrite the values where control[3] is and they may be."""
+    op = record_at(pointer)
+    if floats(op.status, 1)[0] == 0:
+        return
+    control = longs(op.control, 4)
+    low, high = op.size * op.first // op.parts, op.size * (op.first + 1) // op.parts
+    values = floats(op.values, op.size)[low:high]
+    average = floats(op.average, op.size)[low:high]
+    overwrites = control[3] != 0 and op.overwritten != 0
+    _average(values, average, as_float(op.momentum), control[2] != 0, overwrites)
 
 
 @kernel_function

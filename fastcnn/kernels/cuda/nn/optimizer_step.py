@@ -39,6 +39,7 @@ SHARES = 32 if not SIMULATED else 2
 
 _accumulate = inline(update_functions.accumulate)
 _mean = inline(update_functions.mean)
+_average = inline(update_functions.average)
 _clip_value = inline(update_functions.clip_value)
 _scale = inline(update_functions.scale)
 _add_penalty = inline(update_functions.add_penalty)
@@ -109,6 +110,23 @@ def mean_gradient(
         first = parts[3 * part + 1] + cuda.threadIdx.x
         end = parts[3 * part + 1] + parts[3 * part + 2]
         _mean(gradient[first:end:THREADS], accumulated[first:end:THREADS], control[1])
+
+
+@kernel(_a_block_a_part)
+def average_values(
+    parts: Longs, values: Floats, slots: Rows, control: Longs, factors: Floats, parameters: Int,
+    part_count: Int, row: Int, shift: Int, momentum: Float, overwritten: Int,
+):  # fmt: skip
+    """Move the average, the slot `row` from `shift` on, by the values, if there was an update:
+    begin it anew where control[2] is set, and overwrite the values where control[3] is and they
+    may be."""
+    part = cuda.blockIdx.x
+    if part < part_count and factors[parameters] != ZERO:
+        first = parts[3 * part + 1] + cuda.threadIdx.x
+        end = parts[3 * part + 1] + parts[3 * part + 2]
+        average = slots[row, shift + first : shift + end : THREADS]
+        overwrites = control[3] != 0 and overwritten != 0
+        _average(values[first:end:THREADS], average, momentum, control[2] != 0, overwrites)
 
 
 @kernel(_a_block_a_part)
