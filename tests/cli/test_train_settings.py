@@ -93,6 +93,19 @@ def test_gradients_are_clipped_and_weights_decay(place, capsys):
     assert (optimizer().global_clipnorm, optimizer().weight_decay) == (0.5, pytest.approx(0.01))
 
 
+def test_batches_are_accumulated_weights_averaged_and_labels_smoothed(place, capsys):
+    options = "--gradient-accumulation-steps", 2, "--ema", 0.9, "--label-smoothing", 0.1
+    train(capsys, "--epochs", 1, *options)
+    trained = fastcnn.load("runs/train/last.h5")
+    config = trained.optimizer.get_config() | trained.loss.get_config()
+    assert (config["gradient_accumulation_steps"], config["use_ema"]) == (2, True)
+    assert config["ema_momentum"] == pytest.approx(0.9)
+    assert config["label_smoothing"] == pytest.approx(0.1)
+    best = fastcnn.load("runs/train/model.h5")
+    for kept, last in zip(best.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, last)
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [("lihgt=2", "Did you mean 'light'"), ("dark=x", "not 'x'"), ("2", "NAME=")]
 )

@@ -98,8 +98,8 @@ def _add_steps(command: argparse.ArgumentParser) -> None:
         "--ema",
         type=share,
         metavar="M",
-        help="train on, but validate and keep, an average of the weights, of which the share M stays "
-        "in an update, such as 0.999",
+        help="validate and keep an average of the weights, of which the share M stays in each "
+        "update, such as 0.999",
     )
     add(
         "--label-smoothing",
