@@ -14,12 +14,10 @@ import numpy as np
 from fastcnn.graph.parameter import Parameter
 from fastcnn.utils import forking
 from fastcnn.utils.aligned_memory import LINE, vector_zeros
+from fastcnn.utils.average_slot import AVERAGE
 
 # Step, weights, moving statistics, slots by name.
 Snapshot = tuple[int, np.ndarray, np.ndarray, dict[str, np.ndarray]]
-
-AVERAGE = "average"
-"""The slot that holds averages: of the weights, and behind them of the moving statistics."""
 
 ALIGNMENT = LINE // 4  # floats; each parameter begins on a cache line
 

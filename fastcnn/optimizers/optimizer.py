@@ -8,9 +8,9 @@ from typing import TypedDict
 import numpy as np
 
 from fastcnn import schedules
-from fastcnn.graph.state import AVERAGE
 from fastcnn.schedules import Schedule
 from fastcnn.utils import arguments, naming
+from fastcnn.utils.average_slot import AVERAGE
 from fastcnn.utils.settings import ConfiguredSettings
 
 TOO_LARGE = 2.0**128 - 2.0**103

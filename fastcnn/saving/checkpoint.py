@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fastcnn._version import __version__
 from fastcnn.data.augment import preprocessing
 from fastcnn.data.images.decoder import Decoder
-from fastcnn.graph.state import AVERAGE
 from fastcnn.hdf5.errors import FormatError
 from fastcnn.hdf5.reader import Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import naming
+from fastcnn.utils.average_slot import AVERAGE
 
 FORMAT = 1
 TEXT_LIMIT = 4 << 20
