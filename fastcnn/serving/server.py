@@ -72,7 +72,7 @@ def run(application: Starlette, listener: socket.socket, limits: Limits) -> None
         ws="none",
         loop="asyncio",
         lifespan="on",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,

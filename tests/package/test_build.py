@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from extensions import ROOT, python
 
+import fastcnn
+
 posix = pytest.mark.skipif(os.name != "posix", reason="make and sh are POSIX's")
 
 
@@ -26,8 +28,10 @@ def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(checked_bui
     (listing,) = checked_build.parents[1].glob("*.egg-info/SOURCES.txt")
     names = set(listing.read_text(encoding="utf-8").replace("\\", "/").splitlines())
     assert names >= {
+        "CITATION.cff",
         "LICENSE",
         "Makefile",
+        "SECURITY.md",
         "pyproject.toml",
         "setup.py",
         "fastcnn/py.typed",
@@ -43,9 +47,11 @@ def test_the_sdist_holds_the_sources_of_the_extension_and_the_sample(checked_bui
         "fastcnn/_ext/random.pyx",
         "fastcnn/data/samples/fashion-mnist-sample.npz",
         "fastcnn/data/samples/LICENSE-fashion-mnist.txt",
+        "fastcnn/serving/page.html",
         "tests/package/test_build.py",
         "tools/make_sample.py",
         "tools/make_venv.sh",
+        "tools/oldest_versions.sh",
     }
     assert not [name for name in names if name.endswith((".c", ".so"))]
 
@@ -151,3 +157,8 @@ def test_ci_ends_with_pytests_closing_line_and_its_status(tmp_path, status, said
     )
     assert result.returncode == status
     assert result.stdout.splitlines()[-1] == last
+
+
+def test_the_citation_has_the_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {fastcnn.__version__}\n" in text
