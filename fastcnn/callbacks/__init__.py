@@ -2,7 +2,10 @@
 
 from fastcnn.callbacks.callback import Callback
 from fastcnn.callbacks.loggers import CSVLogger, LambdaCallback, LearningRateScheduler
+from fastcnn.callbacks.mlflow import MLflowLogger
 from fastcnn.callbacks.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from fastcnn.callbacks.tensorboard import TensorBoard
+from fastcnn.callbacks.wandb import WandbLogger
 
 __all__ = [
     "CSVLogger",
@@ -10,6 +13,9 @@ __all__ = [
     "EarlyStopping",
     "LambdaCallback",
     "LearningRateScheduler",
+    "MLflowLogger",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "TensorBoard",
+    "WandbLogger",
 ]

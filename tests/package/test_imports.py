@@ -51,6 +51,7 @@ MOST_LINES = 350
 LATE = {
     *("h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google", "sklearn"),
     *("starlette", "uvicorn", "python_multipart"),
+    *("pandas", "tensorboardX", "mlflow", "wandb"),
 }
 # Those of our own that few programs need, and what comes with `statistics`.
 FOR_FEW = (

@@ -24,6 +24,7 @@ from fastcnn.cli.report import outcome
 from fastcnn.cli.resolve import (
     class_weight,
     dataset,
+    experiment_logs,
     kept_settings,
     preset,
     pretrained,
@@ -104,6 +105,7 @@ def _fitted(
     args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
 ) -> tuple[Sequential, ImageSet, History]:
     """Train; the model of the best epoch, and what it learnt from."""
+    loggers = experiment_logs.loggers(args.log, folder)
     source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
     if source is None and images.class_names is not None:
@@ -146,7 +148,7 @@ def _fitted(
         augment=augment or None,
         adversarial=wanted.adversarial,
         class_weight=class_weight.parsed(wanted.class_weight, images),
-        callbacks=_callbacks(wanted, held is not None, folder, args.resume),
+        callbacks=[*_callbacks(wanted, held is not None, folder, args.resume), *loggers],
     )
     if not folder.best.exists():
         model.save(folder.best)

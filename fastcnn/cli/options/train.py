@@ -10,6 +10,7 @@ from fastcnn.cli.options.train_settings import PRESETS, SCHEDULES
 from fastcnn.cli.options.types import MODEL_HELP, epsilon, number, positive, rate, seed, share
 from fastcnn.optimizers import OPTIMIZERS
 
+LOGS = ("tensorboard", "mlflow", "wandb")
 RATE_HELP = "learning rate (default: the network's, or the optimizer's)"
 
 
@@ -154,6 +155,14 @@ def _add_validation(command: argparse.ArgumentParser) -> None:
 
 def _add_folder(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
+    add(
+        "--log",
+        action="append",
+        default=[],
+        choices=LOGS,
+        help="tell each epoch's values to a tracker, too; may be given many times (tensorboard: in "
+        "DIR/tensorboard)",
+    )
     add(
         "--out",
         default="runs/train",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -28,13 +29,13 @@ class RunFolder:
         self.confusion = path / "confusion.png"
         self.mistakes = path / "mistakes.png"
         self.report = path / "report.html"
+        self.logs = path / "tensorboard"
         self._created: list[Path] = []
 
     @property
     def files(self) -> list[Path]:
-        return [
-            path for path in vars(self).values() if isinstance(path, Path) and path != self.path
-        ]
+        paths = (path for path in vars(self).values() if isinstance(path, Path))
+        return [path for path in paths if path not in (self.path, self.logs)]
 
     @property
     def used(self) -> bool:
@@ -85,6 +86,7 @@ class RunFolder:
         """Remove what a training began that has finished no epoch, and the folders it made."""
         if self.best.exists() or self.last.exists():
             return
+        shutil.rmtree(self.logs, ignore_errors=True)
         with suppress(OSError):
             self.settings.unlink(missing_ok=True)
             self.history.unlink(missing_ok=True)
@@ -98,6 +100,9 @@ class RunFolder:
                 os.replace(new, old)
             else:
                 old.unlink(missing_ok=True)
+        shutil.rmtree(earlier.logs, ignore_errors=True)
+        if self.logs.exists():
+            os.replace(self.logs, earlier.logs)
         with suppress(OSError):  # somebody else's files keep it
             self.path.rmdir()
 
