@@ -67,6 +67,9 @@ class FakeEngine:
             StepResult(loss.astype(np.float32), rank, outputs, None, model.penalty, True),
         )
 
+    def update(self):
+        """Each batch is an update: none waits for another."""
+
     def train(self, x, y, weight, capacity=None):
         model = self.model
         assert x.dtype == np.float32 and x.flags.c_contiguous
