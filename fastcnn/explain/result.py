@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,10 @@ from fastcnn.plots import figure as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI = 130
+NOTEBOOK_DPI = 80
 
 
 class Result(ABC):
@@ -72,10 +76,21 @@ class Result(ABC):
             ImportError: matplotlib is not installed.
             OSError: The file cannot be written.
         """
+        with self._drawn() as figure:
+            return figures.write(figure, path, DPI)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        with self._drawn() as figure:
+            return figures.encoded(figure, NOTEBOOK_DPI)
+
+    @contextlib.contextmanager
+    def _drawn(self) -> Iterator[Figure]:
+        """A figure of the picture, which pyplot forgets afterwards."""
         width, height = self.size
-        drawn, panels = figures.panels(1, width=width, height=height)
+        figure, panels = figures.panels(1, width=width, height=height)
         try:
             self.draw(panels[0])
-            return figures.write(drawn, path, DPI)
+            yield figure
         finally:
-            figures.close(drawn)
+            figures.close(figure)

@@ -18,7 +18,7 @@ from fastcnn.layers.base import Layer, check_bytes, name_layers
 from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
-from fastcnn.models import freezing, head, input_gradients, layer_outputs, lookup, reuse
+from fastcnn.models import drawing, freezing, head, input_gradients, layer_outputs, lookup, reuse
 from fastcnn.models.section import Section
 from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import receptive_field_text, summary_text
@@ -183,6 +183,8 @@ class Sequential(StoredNetwork):
     input_gradient = input_gradients.input_gradient
     add = reuse.add
     truncated = reuse.truncated
+    plot = drawing.plot
+    _repr_html_ = drawing.html
 
     def __call__(self, x: object) -> NDArray[np.float32]:
         """Return the outputs for one batch, as `predict` does.

@@ -164,14 +164,26 @@ def write(figure: Figure, path: str | os.PathLike[str], dpi: int) -> Path:
     target = Path(path)
     check(target)
     target.parent.mkdir(parents=True, exist_ok=True)
+    content = encoded(figure, dpi, _format(target))
+    with atomic_file.replacing(target) as file:
+        file.write(content)
+    return target
+
+
+def encoded(figure: Figure, dpi: int, file_format: str = "png") -> bytes:
+    """Return a picture as a file holds it.
+
+    Args:
+        figure: The picture.
+        dpi: Dots per inch.
+        file_format: The ending of such files.
+    """
     drawn = io.BytesIO()
     with warnings.catch_warnings():
         # Of letters that no font at hand has, and of names that take the room of what they name.
         warnings.simplefilter("ignore", UserWarning)
-        figure.savefig(drawn, format=_format(target), dpi=dpi, facecolor="white")
-    with atomic_file.replacing(target) as file:
-        file.write(drawn.getvalue())
-    return target
+        figure.savefig(drawn, format=file_format, dpi=dpi, facecolor="white")
+    return drawn.getvalue()
 
 
 def check(path: str | os.PathLike[str]) -> None:

@@ -13,10 +13,11 @@ import pytest
 
 import fastcnn
 from fastcnn.cli import main
-from fastcnn.cli.report import chart, page
+from fastcnn.cli.report import page
 from fastcnn.cli.report.facts import Facts
 from fastcnn.data import from_folder
 from fastcnn.data.folder.duplicates import shared_files
+from fastcnn.utils import svg_chart
 
 NAMES = ["cat", "<b>dog</b>", "owl"]
 LABELS = np.array([0, 0, 1, 1, 2, 2], np.int32)
@@ -78,8 +79,8 @@ def test_many_classes_are_listed_by_pairs():
 
 
 def test_a_chart_of_nothing_is_nothing():
-    assert chart.lines("loss", "epoch", {"training": [(1, float("nan"))]}) == ""
-    assert "<circle" in chart.lines("loss", "epoch", {"training": [(1, 0.5)]})
+    assert svg_chart.lines("loss", "epoch", {"training": [(1, float("nan"))]}) == ""
+    assert "<circle" in svg_chart.lines("loss", "epoch", {"training": [(1, 0.5)]})
 
 
 @pytest.fixture
@@ -222,8 +223,10 @@ def test_a_report_tells_what_its_figure_must_be_read_with(place, capsys):
 
 def test_one_curve_needs_no_key():
     one = {"training": [(1, 0.5), (2, 0.25)]}
-    assert "key" not in chart.lines("learning rate", "epoch", one)
-    assert chart.lines("loss", "epoch", {**one, "validation": one["training"]}).count("key") == 2
+    assert "key" not in svg_chart.lines("learning rate", "epoch", one)
+    assert (
+        svg_chart.lines("loss", "epoch", {**one, "validation": one["training"]}).count("key") == 2
+    )
 
 
 def test_one_class_alone_is_refused_in_words(place, capsys):

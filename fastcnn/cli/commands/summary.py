@@ -26,6 +26,9 @@ def run(args: argparse.Namespace) -> int:
             "Taking the gradients that show how far layers see, a minute and more for a network of "
             "this size."
         )
+    if args.plot is not None:
+        model.plot(args.plot)
+        messages.say(f"The drawing is in '{args.plot}'.")
     if args.json:
         print(json.dumps(_described(model, args.receptive_field)))
     else:

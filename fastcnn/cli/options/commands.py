@@ -138,6 +138,11 @@ def _summary(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="how far each layer sees, in theory and measured by gradients",
     )
+    command.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw the network into a file too, such as net.png or net.svg",
+    )
 
 
 def _explain(command: argparse.ArgumentParser) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 from pathlib import Path
 
-from fastcnn.cli.report import chart
 from fastcnn.cli.report.facts import Facts
-from fastcnn.utils import atomic_file
-from fastcnn.utils.naming import printable
+from fastcnn.utils import atomic_file, svg_chart
+from fastcnn.utils.markup import table as _table
+from fastcnn.utils.markup import text as _text
 
 MOST_CELLS = 20
 """Classes above which only pairs that are mixed up are listed, in place of the whole matrix."""
@@ -77,19 +76,8 @@ def _chosen_by(facts: Facts) -> str:
     return ", which these images chose" if facts.measured_on == "validation" else ""
 
 
-def _text(value: object) -> str:
-    return html.escape(printable(str(value)))
-
-
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{_text(title)}</h2>{body}</section>" if body else ""
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    """A table; the cells of `rows` are HTML already."""
-    heads = "".join(f"<th>{_text(name)}</th>" for name in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{heads}</tr>{lines}</table>"
 
 
 def _notes(facts: Facts) -> str:
@@ -160,7 +148,7 @@ def _curves(facts: Facts) -> str:
         curves = {"training": list(enumerate(facts.history[name], 1))}
         if f"val_{name}" in facts.history:
             curves["validation"] = list(enumerate(facts.history[f"val_{name}"], 1))
-        sections.append(_section(name.replace("_", " "), chart.lines(name, "epoch", curves)))
+        sections.append(_section(name.replace("_", " "), svg_chart.lines(name, "epoch", curves)))
     return "".join(sections)
 
 
@@ -211,7 +199,7 @@ def _calibration(facts: Facts) -> str:
         f"<p>Answers are off by {100 * facts.calibration_error():.1f} % in the mean: by so much "
         "the probability that is told and the share that is right differ.</p>"
     )
-    curve = chart.lines("share that is right", "probability told", {"answers": points}, True)
+    curve = svg_chart.lines("share that is right", "probability told", {"answers": points}, True)
     return _section("Calibration", words + curve)
 
 
