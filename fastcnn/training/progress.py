@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from fastcnn.training import notebook_output
 from fastcnn.utils import messages
 
 if TYPE_CHECKING:
@@ -56,10 +57,26 @@ class Lines(Progress):
         self.end(sentence)
 
 
-class Bar(Lines):
-    """A bar for the pass that runs, by rich, on stderr; the lines of ended passes above it."""
+class Timed(Lines):
+    """What knows how fast a pass is, and how long the training will take."""
 
     interval = INTERVAL
+
+    def begin(self, title: str, images: int | None, later: int = 0) -> None:
+        self._title, self._images, self._later = title, images, later
+        self._start = time.perf_counter()
+
+    def _told(self, images: int, logs: dict[str, float]) -> tuple[str, str]:
+        """The values with the rate, and the time that is left, "" where that is not known."""
+        rate = images / max(time.perf_counter() - self._start, 1e-9)
+        values = f"{values_text(logs)}  {rate:,.0f} images/s"
+        if self._images is None or not rate:
+            return values, ""
+        return values, f"{duration((self._images - images + self._later) / rate)} left"
+
+
+class Bar(Timed):
+    """A bar for the pass that runs, by rich, on stderr; the lines of ended passes above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -89,8 +106,7 @@ class Bar(Lines):
         self._statuses = contextlib.ExitStack()
 
     def begin(self, title: str, images: int | None, later: int = 0) -> None:
-        self._start = time.perf_counter()
-        self._images, self._later = images, later
+        super().begin(title, images, later)
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(title, total=images, values="", left="")
@@ -102,11 +118,7 @@ class Bar(Lines):
             self._bar.update(self._task, values=text, refresh=True)
 
     def update(self, images: int, logs: dict[str, float]) -> None:
-        rate = images / max(time.perf_counter() - self._start, 1e-9)
-        values = f"{values_text(logs)}  {rate:,.0f} images/s"
-        left = ""
-        if self._images is not None and rate:
-            left = f"{duration((self._images - images + self._later) / rate)} left"
+        values, left = self._told(images, logs)
         if self._task is not None:
             self._bar.update(self._task, completed=images, values=values, left=left)
             self._bar.refresh()
@@ -123,10 +135,48 @@ class Bar(Lines):
             self._bar.stop()
 
 
+class NotebookBar(Timed):
+    """A bar in a notebook, with the lines of ended passes below it: one output for a training."""
+
+    def __init__(self, display: notebook_output.Display) -> None:
+        self._output = notebook_output.Output(display)
+        self._statuses = contextlib.ExitStack()
+
+    def begin(self, title: str, images: int | None, later: int = 0) -> None:
+        super().begin(title, images, later)
+        self._output.bar(title, 0, images, "")
+        self._statuses.enter_context(messages.status_shown_by(self._show_status))
+
+    def _show_status(self, text: str) -> None:
+        self._output.bar(self._title, 0, self._images, text)
+
+    def update(self, images: int, logs: dict[str, float]) -> None:
+        values, left = self._told(images, logs)
+        self._output.bar(self._title, images, self._images, f"{left}  {values}")
+
+    def end(self, line: str) -> None:
+        self._statuses.close()
+        self._output.line(line)
+
+    def note(self, sentence: str) -> None:
+        if self._output.shown:
+            self._output.line(sentence)
+        else:
+            messages.say(sentence)
+
+    def close(self) -> None:
+        self._statuses.close()
+        self._output.close()
+
+
 def make(verbose: str | int) -> Progress:
-    """The progress for fit's `verbose`: 0 nothing, 1 a bar, 2 lines, "auto" what suits stderr."""
+    """The progress for fit's `verbose`: 0 nothing, 1 a bar, 2 lines, "auto" a bar where one can be
+    drawn."""
+    display = notebook_output.display()
     if verbose == "auto":
-        verbose = 1 if messages.on_terminal() else 2
+        verbose = 1 if display or messages.on_terminal() else 2
+    if verbose == 1 and display:
+        return NotebookBar(display)
     if verbose == 1 and messages.on_terminal():
         return Bar()
     return Lines() if verbose else Progress()

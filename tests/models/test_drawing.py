@@ -73,12 +73,12 @@ def test_a_deep_network_is_folded_and_a_small_one_is_not():
         applications.lenet5().plot(fold=3)
 
 
-def overlap(one, other):
+def overlap(first, second):
     return (
-        one.x < other.x + other.width
-        and other.x < one.x + one.width
-        and one.y < other.y + other.height
-        and other.y < one.y + one.height
+        first.x < second.x + second.width
+        and second.x < first.x + first.width
+        and first.y < second.y + second.height
+        and second.y < first.y + first.height
     )
 
 
