@@ -130,7 +130,7 @@ def _detail(layer: Layer) -> str:
     if kind in NORMS:
         return NORMS[kind]
     if isinstance(layer, Dropout):
-        return f"dropout {layer.rate:g}"
+        return f"{_spelt(layer).lower()} {layer.rate:g}"
     if kind in (Activation, ReLU, Softmax):
         return _curve(layer) or _spelt(layer)
     return ""
@@ -159,10 +159,10 @@ def _described(layer: Layer) -> tuple[str, str]:
 
 
 def _spelt(layer: Layer) -> str:
-    """BatchNormalization -> "Batch normalization"; what was no more than a name stays one."""
-    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*D?|\d+D?", type(layer).__name__)
-    text = " ".join(words).removesuffix(" 2D").removesuffix("2D")
-    return text[:1] + text[1:].lower() if len(words) > 1 else text
+    """LocalResponseNormalization -> "Local response normalization", LeakyReLU -> "Leaky ReLU"."""
+    name = type(layer).__name__.removesuffix("2D")
+    first, *others = re.split(r"(?<=[a-z])(?=[A-Z](?!U))", name)
+    return " ".join([first, *(word if word.endswith("LU") else word.lower() for word in others)])
 
 
 def _size(window: Sequence[int]) -> str:

@@ -194,7 +194,7 @@ def _columns(row: Sequence[Item], count: int) -> list[list[Item]]:
 def _turn(drawing: Drawing, start: Point, end: Point, between: float) -> None:
     """Lead a wire from the bottom of a column to the top of the next."""
     (x0, y0), (x1, y1) = start, end
-    low = y0 + PAD
+    low = y0 + 1.4 * GAP  # below the note of a shape
     points = ((x0, y0), (x0, low), (between, low), (between, y1), (x1, y1))
     drawing.shapes.append(Wire(points, arrow=False))
 

@@ -33,6 +33,10 @@ def test_what_only_changes_numbers_stands_in_the_block_before():
         Block("Max pool 3x3, stride 2", "pool"),
     )
     assert blocks[0].shape == (7, 6, 8)
+    (block,) = row(layers.Conv2D(2, 1), layers.Dropout(0.5), layers.StochasticDepth(0.1))
+    assert block.details == ("dropout 0.5", "stochastic depth 0.1")
+    names = [block.text for block in row(layers.PReLU(), layers.LeakyReLU(), layers.UpSampling2D())]
+    assert names == ["PReLU", "Leaky ReLU", "Up sampling"]
 
 
 def test_branches_say_what_joins_them():
