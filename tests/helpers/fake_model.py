@@ -29,6 +29,12 @@ class FakeState:
     def snapshot(self):
         return ()
 
+    def use_trained(self):
+        """There are no averages that would be in use."""
+
+    def use_averages(self):
+        """Likewise."""
+
 
 class FakeEngine:
     def __init__(self, model):
