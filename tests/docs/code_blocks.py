@@ -5,7 +5,7 @@ A block of Python is run. Above every other block stands a mark that a reader do
     <!-- test: run -->      commands, which are run
     <!-- test: parse -->    commands that take long, ask for a network or make an environment: every
                             option and every file, target and extra in them must be there
-    <!-- test: compile -->  Python for another framework, or that fetches files
+    <!-- test: compile -->  Python for another framework, for a GPU, or that fetches files
     <!-- test: output -->   what the block before has printed, line by line; "..." for others
 
 What a page needs that it does not show, such as a folder of pictures, is made by Python in such a

@@ -43,7 +43,7 @@ def check(words: list[str]) -> None:
         program = re.split(r"[/\\]", program)[-1]
     match program:
         case "fastcnn":
-            make_parser().parse_args(arguments)
+            _check_options(arguments)
         case "make":
             targets = [word for word in arguments if "=" not in word]
             assert set(targets) <= set(TARGETS), words
@@ -53,6 +53,13 @@ def check(words: list[str]) -> None:
             _check_python(arguments)
         case _:
             assert program in ELSEWHERE, f"nothing tells how to check {words}"
+
+
+def _check_options(arguments: list[str]) -> None:
+    try:
+        make_parser().parse_args(arguments)
+    except SystemExit as exit:  # --help and --version end well
+        assert exit.code == 0, arguments
 
 
 def _check_installed(arguments: list[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from code_blocks import PAGES, ROOT, WAYS, Block, blocks
 from matplotlib import pyplot
 
+import fastcnn
 from fastcnn.applications import pretrained
 
 PATHS = {path.relative_to(ROOT).as_posix(): path for path in PAGES}
@@ -31,9 +32,9 @@ def is_shown(said: list[str], shown: list[str]) -> bool:
 class Page:
     """A reader who does what a page says, in a folder of his own, from the top to the bottom."""
 
-    def __init__(self, path):
+    def __init__(self, path, monkeypatch):
         self.path = path
-        self.names = {"__name__": "__main__"}
+        self.names = {"__name__": "__main__", "monkeypatch": monkeypatch}
         self.said = ""
 
     def take(self, block: Block) -> None:
@@ -75,11 +76,13 @@ class Page:
 def test_what_a_page_says_works(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pretrained, "PREFERRED", ())  # whichever weights lie on this computer
-    page = Page(PATHS[name])
+    threads = fastcnn.num_threads()
+    page = Page(PATHS[name], monkeypatch)
     try:
         for block in BLOCKS[name]:
             page.take(block)
     finally:
+        fastcnn.set_num_threads(threads)
         pyplot.close("all")
 
 
