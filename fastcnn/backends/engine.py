@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends import nested_call
+from fastcnn.backends.batch_sharing import PREDICT, TEST, TRAIN, SharedBatches
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import (
@@ -29,8 +30,6 @@ from fastcnn.graph.inspection import LOSS, Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
-# The kinds of program an engine runs.
-TRAIN, TEST, PREDICT = "train", "test", "predict"
 UPDATE = "update"  # by the mean gradient of several training steps, without images
 INSPECT = "inspect"  # what layers make of the images, and a gradient
 TRACE = "trace"  # what each layer makes of them, in a row
@@ -39,7 +38,7 @@ NO_RANKS = np.zeros(0, np.int32)
 NO_IMAGES = np.zeros(0, np.float32)
 
 
-class Engine(ABC):
+class Engine(SharedBatches, ABC):
     """Runs a model's programs on one device.
 
     A program is planned for a capacity, a number of images, on which the strategies and the order
@@ -54,7 +53,7 @@ class Engine(ABC):
     def __init__(self, spec: StepSpec):
         self._spec = spec
         # By kind, what is asked (of INSPECT) and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, Inspection | None, int], PlannedProgram] = {}
+        self._planned: dict[tuple[str, Inspection | None, int, bool], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[object, ...]] = {}
         self._version = settings.version()
@@ -275,13 +274,13 @@ class Engine(ABC):
             self._drop_stale()
         alone = self.SINGLE and images == 1 and kind not in (TRAIN, UPDATE)
         capacity = 1 if alone else max(images, capacity or 0)
-        key = kind, inspection, capacity
+        key = kind, inspection, capacity, self.is_shared(kind, capacity)
         planned = self._planned.pop(key, None)
         if planned is None:
             alike = [other for other in self._planned if other[0] == kind]
             if len(alike) >= MOST_PLANS:
                 del self._planned[alike[0]]  # its memory goes first
-            planned = self._build_settled(*key)
+            planned = self._build_settled(*key[:3])
         self._planned[key] = planned
         return planned
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastcnn.distributed.ranks import Ranks
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
@@ -58,6 +59,10 @@ class StepSpec(Protocol):
 
     @property
     def precision(self) -> str: ...
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """The processes that share its batches, if several do."""
 
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties."""
@@ -186,6 +191,22 @@ class Selection:
         if self.drawn is not None:
             images = self.drawn.applied(images, np.arange(len(images)))
         return images.astype(dtype or np.float32)
+
+
+@dataclass(frozen=True)
+class BatchShare:
+    """The images of a batch that this process computes, [m, H, W, C]: those from number `first` on,
+    of `count` that the processes have together."""
+
+    images: np.ndarray
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.images, dtype or np.float32)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -46,6 +46,10 @@ class Callback(Settings):
     log_names: tuple[str, ...] = ()
     """The names that this callback adds to the logs of an epoch, or whose value it changes."""
 
+    writes_files: bool = False
+    """Whether it writes files and changes nothing in the training: of ranks that train together
+    only the first one calls it then, where all call the others."""
+
     model: Any = None
     params: dict[str, Any]
 

@@ -17,6 +17,8 @@ Run = dict[str, str | int | float]
 class ExperimentLogger(Callback):
     """Tells a tracker the settings of a training, and then each epoch's values."""
 
+    writes_files = True
+
     package: str
     """The Python package of the tracker, as it is imported."""
     extra: str

@@ -108,6 +108,8 @@ class CSVLogger(Callback):
         OSError: Before the training: the file cannot be written.
     """
 
+    writes_files = True
+
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:

@@ -127,6 +127,8 @@ class ModelCheckpoint(Monitor):
         OSError: Before the training: the file cannot be written.
     """
 
+    writes_files = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from fastcnn.distributed.ranks import Ranks
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
@@ -60,6 +61,10 @@ class Section:
     @property
     def precision(self) -> str:
         return self._model.precision
+
+    @property
+    def ranks(self) -> Ranks | None:
+        return self._model.ranks
 
     def penalty(self) -> float:
         """Return the sum of the regularizers' penalties, of all layers of the model."""

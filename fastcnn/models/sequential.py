@@ -311,9 +311,10 @@ class Sequential(StoredNetwork):
         return cls(layers, shape, seed, device, name, bound, steps, precision)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle takes along: all but the engine, which knows addresses."""
+        """What a copy or a pickle takes along: all but what this process alone has."""
         with self.lock:
-            return {**vars(self), "_engine": None, "_split_engines": None, "lock": None}
+            own = ("_engine", "_split_engines", "lock", "session")
+            return {**vars(self), **dict.fromkeys(own)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, lock=forking.freed_in_child(threading.RLock()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcnn.backends.engine import Engine
+from fastcnn.backends.engine import TEST, TRAIN, Engine
 from fastcnn.backends.step import Selection
 from fastcnn.data.dataset import Dataset
 from fastcnn.data.pipeline import epoch_hooks
@@ -21,6 +21,7 @@ from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.training import input_checks
+from fastcnn.training.batch_shares import shares_of
 from fastcnn.training.feature_cache import FeatureBatch, FeatureCache, FeatureMemory
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
@@ -182,6 +183,9 @@ class ArrayEpochs:
         folder = x if is_image_folder(x) else None
         if training and folder is not None:
             x = folder.for_epoch(model.seed, epoch)
+        count = len(examples) if order is None else len(order)
+        kind, largest = TRAIN if training else TEST, self.largest(batch_size)
+        shares = shares_of(engine, kind, count, batch_size, largest)
         batches = Batches(
             x,
             examples.y,
@@ -194,8 +198,9 @@ class ArrayEpochs:
             send=None if self.on_host else engine.sender(),
             leave_out=True,
             transform=transform,
+            share=shares,
         )
-        iterator = iter(batches)
+        iterator = iter(batches) if shares is None else shares.marked(iter(batches))
         if folder is not None:
             iterator = _warned(iterator, folder.damage)
         return epoch_hooks.told(examples.x, iterator, epoch if training else None)

@@ -16,12 +16,12 @@ from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
 from fastcnn.training.adversarial import Attack
+from fastcnn.training.among_ranks import interrupt_of
 from fastcnn.training.feature_cache import engine_of
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
 from fastcnn.training.steps_per_epoch import Epochs, Stepped
 from fastcnn.training.stream_epochs import StreamEpochs
-from fastcnn.utils.interrupt import Interrupt
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Fit:
         self._introduce()
         self.progress = progress.make(self.plan.verbose)
         self.model.stop_training = False
-        with Interrupt() as self.interrupt:
+        with interrupt_of(self.model) as self.interrupt:
             try:
                 self.callback_list.call("on_train_begin", {})
                 self._epochs()
@@ -116,6 +116,7 @@ class Fit:
 
     def _epochs(self) -> None:
         for epoch in range(self.plan.first, self.plan.epochs):
+            self.interrupt.agree()
             if self.failure or self.interrupt.requested or self.model.stop_training:
                 break
             if self._exhausted:
@@ -206,6 +207,7 @@ class Fit:
                 if clock() >= due:
                     self.progress.update(tally.count, tally.logs())
                     due = clock() + interval
+                interrupt.agree()
                 if interrupt.requested:
                     return tally.count == self.train.count and self.validation is None
         return True

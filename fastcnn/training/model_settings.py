@@ -6,13 +6,14 @@ import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from fastcnn import losses, optimizers
 from fastcnn import metrics as known_metrics
 from fastcnn.backends.engine import Engine
 from fastcnn.data.augment.preprocessing import Preprocessing, PreprocessingLike
 from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
+from fastcnn.distributed.ranks import Ranks
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer
@@ -38,6 +39,13 @@ FIXED = {
     "precision": ": call model.to(model.device, precision)",
     "lock": "",
 }
+
+
+class RankSession(Protocol):
+    """The time in which ranks run a method of a model together, once they have agreed."""
+
+    ranks: Ranks | None
+    agreed: bool
 
 
 class ModelSettings(Settings, ABC):
@@ -66,6 +74,7 @@ class ModelSettings(Settings, ABC):
         self._engine: Engine | None = None
         self._split_engines: tuple[int, Engine, Engine] | None = None  # the first layers' number
         self._rate_multipliers: dict[str, float] = rate_multipliers.checked((), {})
+        self._session: RankSession | None = None
         self._plans = 0  # how often they were asked to be made anew
         self.name = name
         self.seed = seed
@@ -119,6 +128,29 @@ class ModelSettings(Settings, ABC):
     @classmethod
     def _arguments(cls) -> tuple[str, ...]:
         return ()  # a model is not made anew
+
+    @property
+    def session(self) -> RankSession | None:
+        """The time in which ranks run one of its methods together, or one by itself."""
+        return self._session
+
+    def change_session(self, session: RankSession | None) -> RankSession | None:
+        """Begin a session, or end it.
+
+        Args:
+            session: The one from now on.
+
+        Returns:
+            The one before.
+        """
+        before, self._session = self._session, session
+        return before
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """The processes that train it together at the moment; None where there is one."""
+        session = self._session
+        return session.ranks if session is not None and session.agreed else None
 
     @property
     def name(self) -> str:

@@ -35,7 +35,7 @@ class Stepped:
         argument: str,
         goes_on: bool,
     ) -> None:
-        self._whole = epochs
+        self.whole = epochs
         self._steps = steps
         self._batch_size = batch_size
         self._argument = argument
@@ -47,11 +47,11 @@ class Stepped:
 
     def largest(self, batch_size: int) -> int | None:
         """How many images the largest batch has; None where that is not known."""
-        return self._whole.largest(batch_size)
+        return self.whole.largest(batch_size)
 
     def order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64] | None:
         """The order of an epoch's examples: a stretch of that of a whole pass."""
-        whole, size = self._whole, self._batch_size
+        whole, size = self.whole, self._batch_size
         if isinstance(whole, StreamEpochs):
             return None
         epochs = -(-whole.count // (self._steps * size))  # that a whole pass lasts
@@ -71,12 +71,12 @@ class Stepped:
         """The batches of one pass."""
         if order is None:
             order = self.order(0, 0, False)
-        if self._goes_on and isinstance(self._whole, StreamEpochs):
+        if self._goes_on and isinstance(self.whole, StreamEpochs):
             yield from self._counted(self._going_on(model, batch_size, epoch, training))
             return
-        with closing(self._whole.batches(model, batch_size, order, epoch, training)) as batches:
+        with closing(self.whole.batches(model, batch_size, order, epoch, training)) as batches:
             yield from self._counted(batches)
-            if isinstance(self._whole, ArrayEpochs):
+            if isinstance(self.whole, ArrayEpochs):
                 next(batches, None)  # its order has no more: the source hears that the pass ends
 
     def _counted(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
@@ -94,10 +94,10 @@ class Stepped:
         left at once."""
         fresh = self._open is None
         if self._open is None:
-            self._open = self._whole.batches(model, batch_size, None, epoch, training)
+            self._open = self.whole.batches(model, batch_size, None, epoch, training)
         batch = next(self._open, None)
         if batch is None and not fresh and not self._ended():
-            self._open = self._whole.batches(model, batch_size, None, epoch, training)
+            self._open = self.whole.batches(model, batch_size, None, epoch, training)
             batch = next(self._open, None)
         while batch is not None:
             yield batch
@@ -106,7 +106,7 @@ class Stepped:
         self._ended()
 
     def _ended(self) -> bool:
-        self.exhausted = isinstance(self._whole, StreamEpochs) and self._whole.once
+        self.exhausted = isinstance(self.whole, StreamEpochs) and self.whole.once
         return self.exhausted
 
     def _tell(self, step: int) -> None:

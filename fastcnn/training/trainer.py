@@ -21,6 +21,7 @@ from fastcnn.losses import Loss
 from fastcnn.strategies import timing_cache
 from fastcnn.training import adversarial as adversarial_training
 from fastcnn.training import (
+    among_ranks,
     augment_argument,
     data_adapter,
     epoch_iterator,
@@ -53,6 +54,7 @@ class Trainer(BatchTrainer):
     ) -> tuple[Program, dict[str, Buffer]]:
         """Return the program that ends in what is asked for, and its buffers by role."""
 
+    @among_ranks.together(usual="auto")
     def fit(
         self,
         x: object,
@@ -76,6 +78,7 @@ class Trainer(BatchTrainer):
         validation_freq: int | Collection[int] = 1,
         keep_features: bool = True,
         adversarial: AdversarialTraining | float | None = None,
+        distributed: str | None = "auto",
     ) -> History:
         """Train the model, up to epoch number `epochs`.
 
@@ -133,6 +136,9 @@ class Trainer(BatchTrainer):
                 packed files, or of a Dataset that is `deterministic`. The bits are the same.
             adversarial: How images are attacked before the model learns from them, an
                 `AdversarialTraining`, or its epsilon; what the training's logs tell is of them.
+            distributed: Whether the processes that mpirun or srun started train the model together,
+                each a share of every batch, with the same bits as one process: "auto" where there
+                are several, "mpi", or None for this one alone (docs/several-machines.md).
 
         Returns:
             The history: `history` by name, a value an epoch.
@@ -148,6 +154,8 @@ class Trainer(BatchTrainer):
         """
         input_checks.compiled(self, "fit", training=True)
         progress.check_verbose(verbose)
+        among_ranks.check_arguments(self, tune, adversarial)
+        verbose = among_ranks.verbosity(self, verbose)
         plan = Plan(
             batch_size=arguments.whole("fit", "batch_size", batch_size, least=1),
             epochs=arguments.whole("fit", "epochs", epochs, least=1),
@@ -173,13 +181,18 @@ class Trainer(BatchTrainer):
             epochs=plan.epochs - plan.first,
             steps=steps,
             validation_steps=measured,
-            keep_features=arguments.flag("fit", "keep_features", keep_features),
+            keep_features=arguments.flag("fit", "keep_features", keep_features)
+            and self.session is None,
             adversarial=adversarial,
         )
         if adversarial is not None:
             adversarial_training.check_gradient(self.inspection_program)
         fit_data = data_adapter.make(self, fit_arguments)
-        callback_list = CallbackList(input_checks.callbacks(callbacks))
+        called = input_checks.callbacks(callbacks)
+        among_ranks.agree(
+            self, fit_data.train, fit_data.validation, (replace(plan, verbose=0), steps, measured)
+        )
+        callback_list = CallbackList(among_ranks.called_here(self, called))
         fit_warnings.before_training(self, fit_data.train, fit_data.validation)
         images = fit_data.train.largest(plan.batch_size) or plan.batch_size
         if arguments.flag("fit", "tune", tune):
@@ -224,6 +237,7 @@ class Trainer(BatchTrainer):
         *,
         return_dict: Literal[True],
         workers: int | None = None,
+        distributed: str | None = None,
     ) -> Logs: ...
 
     @overload
@@ -236,8 +250,10 @@ class Trainer(BatchTrainer):
         sample_weight: object = None,
         return_dict: bool = False,
         workers: int | None = None,
+        distributed: str | None = None,
     ) -> Values: ...
 
+    @among_ranks.together(usual=None)
     def evaluate(
         self,
         x: object,
@@ -247,6 +263,7 @@ class Trainer(BatchTrainer):
         sample_weight: object = None,
         return_dict: bool = False,
         workers: int | None = None,
+        distributed: str | None = None,
     ) -> Logs | Values:
         """Return the loss and the metrics of the model at inference.
 
@@ -258,6 +275,8 @@ class Trainer(BatchTrainer):
             sample_weight: A weight for each image.
             return_dict: Return the values by name.
             workers: Threads that prepare batches ahead.
+            distributed: As in `fit`, where all ranks call this: each measures its share, and has
+                all results. None lets this process measure by itself.
 
         Returns:
             [loss, *metrics]; the loss alone where the model has no metrics; or a dictionary.
@@ -272,6 +291,8 @@ class Trainer(BatchTrainer):
         progress.check_verbose(verbose)
         size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
         epochs = data_adapter.of_evaluation(self, x, y, sample_weight, workers)
+        among_ranks.agree(self, None, epochs, (size,))
+        verbose = among_ranks.verbosity(self, verbose)
         shown = progress.make(verbose)
         shown.begin("Evaluation", epochs.count)
         start = time.perf_counter()

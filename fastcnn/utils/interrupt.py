@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 from types import FrameType
+from typing import ClassVar, Self
 
 from fastcnn.utils import messages
 
@@ -13,33 +14,45 @@ NOTE = "Ctrl-C: what is running is finished first. Press it again to stop at onc
 
 
 class Interrupt:
-    """While the with-block runs, the first Ctrl-C only sets `requested`, and says so on stderr; the
-    second raises.
+    """While the with-block runs, the first Ctrl-C only makes `requested` true, and says so on
+    stderr; the second raises.
 
     Takes effect in the main thread and where Python's own handler is in place: a handler that
     somebody else installed is left alone.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
-        self._installed = False
+    USUAL: ClassVar[dict[signal.Signals, object]] = {signal.SIGINT: signal.default_int_handler}
+    """The signals that are taken, and the handlers that they replace."""
 
-    def __enter__(self) -> Interrupt:
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+    def __init__(self) -> None:
+        self._wished = False
+        self._replaced: list[signal.Signals] = []
+
+    @property
+    def requested(self) -> bool:
+        """Whether what is running is to end."""
+        return self._wished
+
+    def agree(self) -> None:
+        """Settle `requested` with others, where it is theirs too; call it at the same steps."""
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number, usual in self.USUAL.items():
+                if signal.getsignal(number) is usual:
+                    signal.signal(number, self._handle)
+                    self._replaced.append(number)
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self._wished:
             raise KeyboardInterrupt
-        self.requested = True
+        self._wished = True
         # The signal may have come in the middle of another writing to stderr, which forbids it.
         with contextlib.suppress(RuntimeError):
             messages.say(f"\n{NOTE}")
 
     def __exit__(self, *error: object) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._installed = False
+        for number in self._replaced:
+            signal.signal(number, self.USUAL[number])  # type: ignore[arg-type]
+        self._replaced = []

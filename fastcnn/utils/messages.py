@@ -23,6 +23,7 @@ NOTE = "Note: "
 """What a line begins with that a result must be read with."""
 _sinks: list[Callable[[str], None]] = []
 _notes: list[list[str]] = []
+_silent = False
 
 
 def say(text: object) -> None:
@@ -32,7 +33,7 @@ def say(text: object) -> None:
         for kept in _notes:
             kept.append(text.removeprefix(NOTE))
     stream = sys.stderr
-    if not _usable(stream):
+    if _silent or not _usable(stream):
         return
     text = wrapped(text, stream)
     with contextlib.suppress(OSError, ValueError):
@@ -40,6 +41,12 @@ def say(text: object) -> None:
             _write(stream, f"{text}\n")
         except UnicodeEncodeError:
             _write(stream, text.encode("ascii", "backslashreplace").decode() + "\n")
+
+
+def silence() -> None:
+    """Say nothing from now on: another process says it."""
+    global _silent
+    _silent = True
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ CPU_ONLY = {
     "simd.vector_unit": "LLVM vectors",
     "runtime.kernel_timer": "counts a CPU's cycles",
     "simd.vector": "LLVM vectors",
+    "simd.pairwise_sum": "sums what chunks found; `split_k` does on a GPU",
     "simd.winograd_transform": "emits the transforms as LLVM vectors; a GPU's are plain Python",
     "conv.winograd_tiling": "tiles and basis elements between cache lines",
     "conv.winograd_kernels": "bands of tiles in a core's cache; a GPU's are a kernel for each size",
@@ -73,6 +74,9 @@ NAMES_OF_CPU_ONLY = {
 }
 # Kernels that take other arguments, most since one launch does what the CPU does in many calls.
 OTHER_ARGUMENTS = {
+    "nn.optimizer_step.accumulate_gradient": "a launch does all parts, which lie in a table",
+    "nn.optimizer_step.mean_gradient": "a launch does all parts, which lie in a table",
+    "nn.optimizer_step.average_values": "a launch does all parts, which lie in a table",
     "conv.reference.reference_dw": "the CPU's call functions on plain arrays",
     "conv.reference.reference_dx": "the CPU's call functions on plain arrays",
     "conv.reference.reference_forward": "the CPU's call functions on plain arrays",

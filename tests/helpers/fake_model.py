@@ -37,6 +37,8 @@ class FakeState:
 
 
 class FakeEngine:
+    ranks = None
+
     def __init__(self, model):
         self.model = model
         self.sizes = []  # of the training batches
@@ -101,6 +103,8 @@ class FakeEngine:
 
 
 class FakeModel:
+    session = ranks = None  # one process by itself
+
     def __init__(
         self,
         loss="sparse_categorical_crossentropy",

@@ -39,7 +39,7 @@ HOUSE = """
     strategies
     kernels
     graph optimizers data
-    initializers losses regularizers schedules hdf5 _ext
+    initializers losses regularizers schedules hdf5 _ext distributed
     utils _version
 """
 LEVEL = {room: level for level, line in enumerate(HOUSE.split("\n")) for room in line.split()}
@@ -50,7 +50,7 @@ MOST_LINES = 350
 # Imported by the functions that need them: they would cost every start dearly.
 LATE = {
     *("h5py", "rich", "matplotlib", "PIL", "pooch", "onnx", "safetensors", "google", "sklearn"),
-    *("starlette", "uvicorn", "python_multipart"),
+    *("starlette", "uvicorn", "python_multipart", "mpi4py"),
     *("pandas", "tensorboardX", "mlflow", "wandb"),
 }
 # Those of our own that few programs need, and what comes with `statistics`.

@@ -55,6 +55,7 @@ class Table:
     preparing: int  # leading phases that depend on the weights alone
     global_bytes: int
     partial_bytes: int  # of one chunk
+    partial_offsets: dict[Region, int]  # of the sums of one chunk
 
 
 class _Places:
@@ -90,7 +91,7 @@ def kernel_of(call: Call) -> kernels.Kernel:
 def build_table(phases: list[Phase], layout: Layout) -> Table:
     """Load the kernels and lay the schedule out."""
     units = [unit for phase in phases for segment in phase.segments for unit in segment.calls]
-    calls = [call for unit in units for call in _in_order(unit)]
+    calls = [call for unit in units for call in calls_in_order(unit)]
     compile.load(_code_of(calls))
     places = _Places(layout)
     ahead = _read_ahead(phases, layout)
@@ -130,6 +131,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         preparing=sum(phase.number < 0 for phase in phases),
         global_bytes=places.sizes[GLOBAL],
         partial_bytes=partial_stride,
+        partial_offsets={r: at for r, at in places.offsets.items() if r.kind == PARTIAL},
     )
 
 
@@ -180,7 +182,7 @@ def _timetable(
         else:
             first = len(segments)
             for segment in phase.segments:
-                start, before = numbers[_in_order(segment.calls[0])[0]], len(pieces)
+                start, before = numbers[calls_in_order(segment.calls[0])[0]], len(pieces)
                 pieces += ahead.get(segment, [])
                 row = [start, start + len(segment.calls), before, len(pieces)]
                 segments.append([_SCOPES[segment.scope], *row])
@@ -193,7 +195,7 @@ def _timetable(
     }
 
 
-def _in_order(unit: Call | Bands) -> list[Call]:
+def calls_in_order(unit: Call | Bands) -> list[Call]:
     """Return a unit's calls as they stand in the table: those of a band one after the other."""
     return [unit] if isinstance(unit, Call) else [call for band in unit.bands for call in band]
 

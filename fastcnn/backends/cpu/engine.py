@@ -20,7 +20,7 @@ from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.program_arrays import check_shape, kept_by, outside_of
-from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
+from fastcnn.backends.step import AuxiliaryResult, BatchImages, BatchShare, StepSpec
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
@@ -74,10 +74,18 @@ class _CpuProgram(PlannedProgram):
 
     def run(self, x: BatchImages, **targets: np.ndarray) -> None:
         state = self._state
+        first = x.first if isinstance(x, BatchShare) else 0
         images = np.ascontiguousarray(x, np.float32)
         check_shape(images, self._shape)
-        self.executable.give(values=state.values, moving=state.moving, x=images, **targets)
-        self.executable.run(len(images), state.version)
+        if self.executable.share(len(x)) != (first, first + len(images)):
+            raise ValueError(
+                f"Expected this rank's share of a batch of {len(x)} images, "
+                f"{self.executable.share(len(x))}. Received those from {first} to "
+                f"{first + len(images)}: the plan of the model changed while it trained."
+            )
+        self.executable.give(values=state.values, moving=state.moving, **targets)
+        self.executable.give_images(images, first)
+        self.executable.run(len(x), state.version)
 
     def forget_finite(self) -> None:
         """Have `finite` be False until a training step has come to the update of the weights."""
@@ -143,6 +151,11 @@ class CpuEngine(Engine):
                 state.moving[...] = moving
             state.changed()
 
+    def share(self, kind: str, images: int, capacity: int) -> tuple[int, int]:
+        with self._lock:
+            planned = self._plan(kind, images, capacity)
+            return cast(_CpuProgram, planned).executable.share(images)
+
     def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, inspection, capacity)
@@ -160,7 +173,12 @@ class CpuEngine(Engine):
             spans, multipliers = append_update(low, spec, low.region(roles["finite"]), stride, role)
         has_classes = spec.loss is not None and spec.loss.has_classes
         executable = Executable(
-            low.calls.emitted, capacity, low.constants, spans, lambda size: self._memory(kind, size)
+            low.calls.emitted,
+            capacity,
+            low.constants,
+            spans,
+            lambda size: self._memory(kind, size),
+            self.ranks if self.is_shared(kind, capacity) else None,
         )
         planned = _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
         planned.multipliers = multipliers

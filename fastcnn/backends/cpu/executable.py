@@ -14,8 +14,10 @@ from fastcnn.backends.cpu.call_passes import clip_sums, pad_scaled
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.row_bands import share_image
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
+from fastcnn.backends.cpu.shared_phases import INPUT, SharedPhases, Split
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
 from fastcnn.backends.cpu.thread_pool import pool
+from fastcnn.distributed.ranks import Ranks
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.runtime import host_kernel
@@ -56,7 +58,8 @@ class Executable:
 
     `constants` are the fixed numbers that some regions hold; `spans` are the parameters' parts in a
     training step's update (backends/cpu/optimizer_step.py); `batch_memory(size)` gives the bytes in
-    which the batch's regions lie, which other executables may use between runs.
+    which the batch's regions lie, which other executables may use between runs. With `ranks`, each
+    of these processes runs its chunks of a batch (backends/cpu/shared_phases.py).
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Executable:
         constants: Sequence[float] = (),
         spans: np.ndarray | None = None,
         batch_memory: Callable[[int], np.ndarray] | None = None,
+        ranks: Ranks | None = None,
     ):
         self.capacity = capacity
         calls = clip_sums(pad_scaled(calls))
@@ -98,8 +102,12 @@ class Executable:
             self.memory["factors"] = np.ones(len(spans) + 1, np.float32)
             self.memory["totals"] = np.zeros(2)
         self._outside_arrays: dict[str, np.ndarray] = {}
+        self._input_at = 0  # where the batch's images begin, of which others may have the first
         self._prepared: int | None = None
         self._thread_choices: dict[int, ThreadChoice] = {}  # by images
+        self._shared: SharedPhases | None = None
+        if ranks is not None:
+            self._shared = SharedPhases(phases, self.table, self.layout, ranks, self._address)
         self._runtime = self._for_threads(1)
 
     def _for_threads(self, threads: int) -> _Runtime:
@@ -112,6 +120,7 @@ class Executable:
         bases = np.zeros((threads, -(-len(BASES) // 16) * 16), np.int64)
         for name, array in {**self.memory, **self._outside_arrays}.items():
             bases[:, _COLUMNS[name]] = array.ctypes.data
+        bases[:, _COLUMNS[INPUT]] = self._input_at
         bases[:, _COLUMNS["tiles"]] = tiles.address
         bases[:, _COLUMNS["thread"]] = arena.ctypes.data + np.arange(threads) * thread_bytes
         queues = np.zeros((threads, -(-QUEUE_WORDS // 16) * 16 + 16), np.int64)
@@ -119,7 +128,7 @@ class Executable:
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
         at = [array.ctypes.data for array in (*tables, table.ahead, host_kernel.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
-        plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0], np.int64)
+        plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0, 0, 0], np.int64)
         return _Runtime(plan, plan.ctypes.data, words, bases, arena, queues)
 
     def give(self, **arrays: np.ndarray) -> None:
@@ -128,6 +137,38 @@ class Executable:
             if self._outside_arrays.get(name) is not array:
                 self._outside_arrays[name] = array
                 self._runtime.bases[:, _COLUMNS[name]] = array.ctypes.data
+
+    def give_images(self, images: np.ndarray, first: int = 0) -> None:
+        """Name the images to work on: of a batch that ranks share, those from number `first` on."""
+        if self._shared is not None and self._shared.gathers_input:
+            whole = self._outside_arrays.get(INPUT)
+            if whole is None:
+                whole = np.zeros((self.capacity, *images.shape[1:]), np.float32)
+            whole[first : first + len(images)] = images
+            images, first = whole, 0
+        self._outside_arrays[INPUT] = images
+        self._input_at = images.ctypes.data - 4 * first * prod(images.shape[1:])
+        self._runtime.bases[:, _COLUMNS[INPUT]] = self._input_at
+
+    def _address(self, name: str) -> int:
+        """Return the address of one of the executable's arrays, or of one from outside; 0 where
+        there is none yet."""
+        array = {**self.memory, **self._outside_arrays}.get(name)
+        return 0 if array is None else array.ctypes.data
+
+    def split(self, images: int) -> Split:
+        """Return how a batch of so many images is cut into chunks."""
+        # Few images go in smaller blocks, so that several threads find work.
+        block = min(self.block, max(1, images // LEAST_CHUNKS))
+        blocks = -(-images // block)
+        per_chunk = -(-blocks // self.chunks)
+        return Split(images, -(-blocks // per_chunk), per_chunk * block)
+
+    def share(self, images: int) -> tuple[int, int]:
+        """Return which images (first, end) of a batch are this process's."""
+        if self._shared is None:
+            return 0, images
+        return self._shared.own_images(self.split(images))
 
     def run(self, images: int, version: int) -> None:
         """Run for a number of images; `version` says whether the weights are as last time."""
@@ -148,16 +189,33 @@ class Executable:
             runtime = self._runtime = self._for_threads(threads)
         plan = runtime.plan
         if runtime.images != images:
-            # Few images go in smaller blocks, so that several threads find work.
-            block = min(self.block, max(1, images // LEAST_CHUNKS))
-            blocks = -(-images // block)
-            per_chunk = -(-blocks // self.chunks)
-            plan[executor.IMAGES :] = images, block, per_chunk, -(-blocks // per_chunk)
+            self._give_split(plan, self.split(images))
             runtime.images = images
-        plan[executor.FIRST_PHASE] = self.table.preparing if version == self._prepared else 0
+        first = self.table.preparing if version == self._prepared else 0
         self._prepared = None
-        pool.run(runtime.plan_at, threads, host_kernel.run() if self._calls_host else None)
+        if self._shared is not None:
+            for step in self._shared.steps(self.split(images)):
+                self._run_phases(runtime, threads, first, step.phase)
+                step.run()
+                first = max(first, step.phase)
+        self._run_phases(runtime, threads, first, len(self.table.phases))
         self._prepared = version
+
+    def _give_split(self, plan: np.ndarray, split: Split) -> None:
+        block = min(self.block, max(1, split.images // LEAST_CHUNKS))
+        own = 0, split.chunks
+        if self._shared is not None:
+            own = self._shared.own_chunks(split)
+        plan[executor.IMAGES :] = (
+            *(split.images, block, split.chunk_images // block, split.chunks),
+            *(own[0], own[1] - own[0]),
+        )
+
+    def _run_phases(self, runtime: _Runtime, threads: int, first: int, end: int) -> None:
+        if first >= end:
+            return
+        runtime.plan[executor.FIRST_PHASE : executor.END_PHASE + 1] = first, end
+        pool.run(runtime.plan_at, threads, host_kernel.run() if self._calls_host else None)
 
     def _thread_choice(self, images: int, most: int) -> ThreadChoice:
         choice = self._thread_choices.get(images)

@@ -32,15 +32,17 @@ from fastcnn.kernels.cpu.simd.pointers import (
 )
 
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
-# thread, the addresses of all arrays and the kernels' records; see backends/cpu/call_table.py.
+# thread, the addresses of all arrays and the kernels' records; see backends/cpu/call_table.py. Of
+# the batch's chunks, which all sums are over, the depth-first phases compute `own_chunks` from
+# `first_chunk` on: all, unless other processes compute the rest.
 PLAN = (
     *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at"),
     *("stop_at", "words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
-    *("images", "block", "blocks_per_chunk", "chunks"),
+    *("images", "block", "blocks_per_chunk", "chunks", "first_chunk", "own_chunks"),
 )
 CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT = range(6)
 STOP_AT, WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(6, 13)
-IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(13, len(PLAN))
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS, FIRST_CHUNK, OWN_CHUNKS = range(13, len(PLAN))
 
 # Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
@@ -151,7 +153,7 @@ def _run_chunk(plan, thread, first, end, chunk):
 def _items(plan, phase):
     """Return the number of items of a phase."""
     row = _row(plan[PHASES_AT], phase, 3)
-    return row[END] - row[FIRST] if row[BATCH_WIDE] else plan[CHUNKS]
+    return row[END] - row[FIRST] if row[BATCH_WIDE] else plan[OWN_CHUNKS]
 
 
 @kernel_function
@@ -165,7 +167,7 @@ def _run_item(plan, thread, phase, item):
         for call in range(calls[ITEM_FIRST], calls[ITEM_END]):
             _run(plan, thread, call, plan[IMAGES], calls[ITEM_PART], 0, 0, 0)
     else:
-        _run_chunk(plan, thread, row[FIRST], row[END], item)
+        _run_chunk(plan, thread, row[FIRST], row[END], plan[FIRST_CHUNK] + item)
 
 
 @kernel_function

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from types import ModuleType
 
-from fastcnn.cli.commands import bench_conv, bench_model, bench_sweep
+from fastcnn.cli.commands import bench_conv, bench_model, bench_scaling, bench_sweep
 
 COMMANDS: dict[str, ModuleType] = {
     "conv": bench_conv,
     "sweep": bench_sweep,
     "model": bench_model,
+    "scaling": bench_scaling,
 }
 
 

@@ -58,14 +58,14 @@ def run(args: argparse.Namespace) -> int:
             if path and path != STDOUT:
                 files.check(path)
     model = models.named(args.model).to("cpu")
-    _prepare(model)
+    prepare(model)
     with progress.tally("bench model", args.repeat) as show:
         step = layer_times.measure(model, args.batch, args.repeat, show)
     _leave(args, step)
     return INTERRUPTED if step.interrupted else 0
 
 
-def _prepare(model: Sequential) -> None:
+def prepare(model: Sequential) -> None:
     """Compile the model where that was not done, and keep its weights in place."""
     if not any(parameter.trainable for parameter in model.parameters):
         raise UsageError("MODEL has no weights to train: there is no training step to time.")

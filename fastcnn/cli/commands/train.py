@@ -8,6 +8,7 @@ import json
 import math
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fastcnn.cli.options import augment as augmenting
 from fastcnn.cli.options import config, device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.options.train import distributed
 from fastcnn.cli.options.train_settings import Settings
 from fastcnn.cli.output import INTERRUPTED
 from fastcnn.cli.report import outcome
@@ -28,6 +30,7 @@ from fastcnn.cli.resolve import (
     kept_settings,
     preset,
     pretrained,
+    rank_command,
     run_folder,
     shared_images,
     transfer,
@@ -42,6 +45,7 @@ from fastcnn.data.augment.mixing import Mixing
 from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
 from fastcnn.data.augment.whitening import Preprocessing
 from fastcnn.data.folder.image_folder import ImageFolder
+from fastcnn.distributed import launch
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import picture_input
 from fastcnn.utils import messages
@@ -53,6 +57,28 @@ PLATEAU = 3
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate the best epoch on the test images, and report."""
     config.merge(args)
+    ranks = launch.joined(distributed(args), "fastcnn train")
+    if ranks is None:
+        return _led(args)
+    with rank_command.shared(ranks):
+        return _followed(args) if ranks.rank else _led(args)
+
+
+def _followed(args: argparse.Namespace) -> int:
+    """Train as one of several processes, of which the first writes and tells."""
+    asked = train_settings.given_settings(args)
+    with tempfile.TemporaryDirectory() as empty:
+        folder = RunFolder(Path(args.out if args.resume else empty))
+        if args.resume:
+            wanted, _ = kept_settings.resumed(folder.settings, asked)
+        else:
+            asked, _ = preset.completed(asked, args.preset)
+            wanted = Settings(**asked)
+        _, _, history = _fitted(args, wanted, asked, folder)
+    return INTERRUPTED if history.interrupted else 0
+
+
+def _led(args: argparse.Namespace) -> int:
     if args.resume:
         if args.overwrite:
             raise UsageError("--overwrite: --resume continues the earlier training; leave one out.")
@@ -94,7 +120,8 @@ def _trained(
 ) -> dict[str, Any]:
     """Train and measure; what came of it, with what was said meanwhile."""
     with messages.notes_kept() as notes:
-        best, images, history = _fitted(args, wanted, asked, folder)
+        model, images, history = _fitted(args, wanted, asked, folder)
+        best = _best(args, model, folder)
         result = outcome.reported(best, folder, images, history, wanted, notes, reasons)
     # To be taken away: what only a training that goes on needs is in last.h5.
     best.save(folder.best, include_optimizer=False)
@@ -104,7 +131,7 @@ def _trained(
 def _fitted(
     args: argparse.Namespace, wanted: Settings, asked: dict[str, object], folder: RunFolder
 ) -> tuple[Sequential, ImageSet, History]:
-    """Train; the model of the best epoch, and what it learnt from."""
+    """Train; the model, what it learnt from, and how."""
     loggers = experiment_logs.loggers(args.log, folder)
     source = _continued(folder, wanted.epochs) if args.resume else _of_file(wanted)
     images = _images(wanted, source, args.threads)
@@ -149,13 +176,19 @@ def _fitted(
         adversarial=wanted.adversarial,
         class_weight=class_weight.parsed(wanted.class_weight, images),
         callbacks=[*_callbacks(wanted, held is not None, folder, args.resume), *loggers],
+        distributed=distributed(args),
     )
+    return model, images, history
+
+
+def _best(args: argparse.Namespace, model: Sequential, folder: RunFolder) -> Sequential:
+    """The model of the best epoch."""
     if not folder.best.exists():
         model.save(folder.best)
     best = device.moved(fastcnn.load(folder.best), args)
     if best.loss is None:  # --resume, and no epoch was better than those before
         best.compile("sgd", model.loss, ["accuracy"])
-    return best, images, history
+    return best
 
 
 def _report(args: argparse.Namespace, report: dict[str, object]) -> int:

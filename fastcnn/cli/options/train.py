@@ -14,6 +14,11 @@ LOGS = ("tensorboard", "mlflow", "wandb")
 RATE_HELP = "learning rate (default: the network's, or the optimizer's)"
 
 
+def distributed(args: argparse.Namespace) -> str | None:
+    """Return what --distributed asks `fit` for."""
+    return None if args.distributed == "none" else str(args.distributed)
+
+
 def add(command: argparse.ArgumentParser) -> None:
     """Give `fastcnn train` its options."""
     _add_model_and_data(command)
@@ -30,6 +35,14 @@ def add(command: argparse.ArgumentParser) -> None:
         "much of their range, such as 8/255",
     )
     device.add_options(command, "auto")
+    command.add_argument(
+        "--distributed",
+        choices=("auto", "mpi", "none"),
+        default="auto",
+        help="whether the processes that mpirun or srun started train one model together, with the "
+        "bits of one process: where there are several (auto, the default), or each by itself "
+        "(none)",
+    )
     _add_folder(command)
 
 

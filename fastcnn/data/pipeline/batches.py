@@ -62,6 +62,9 @@ class Batches:
             its place. An array that is only gathered when it is due is not sent.
         leave_out: Whether batches lack those images of an ImageFolder that cannot be read; a batch
             may then be empty.
+        share: Which positions of a batch of so many images x is to have, where other processes
+            prepare the others; y and weight are those of the whole batch. None means all. No
+            image is left out then.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Batches:
         workers: int | None = None,
         send: Callable[[Floats], Any] | None = None,
         leave_out: bool = False,
+        share: Callable[[int], slice] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"Batches: batch_size must be at least 1. Received {batch_size}.")
@@ -100,7 +104,8 @@ class Batches:
         self._keys = self._transform.keys(self._order, len(x))
         self._send = send
         self._workers = self._threads(workers)
-        self._folder = x if leave_out and is_image_folder(x) else None
+        self._share = share
+        self._folder = x if leave_out and is_image_folder(x) and share is None else None
         for name, array in (("y", self._y), ("weight", self._weight)):
             if array is not None and len(array) != len(x):
                 raise ValueError(
@@ -128,8 +133,12 @@ class Batches:
         buffer = np.empty((min(self._batch_size, len(self._order)), *self._shape), np.float32)
         for start in range(0, len(self._order), self._batch_size):
             indices = self._order[start : start + self._batch_size]
-            images = gather(x, indices, buffer[: len(indices)])
-            yield images, *self._targets(indices)
+            own = indices[self._own(len(indices))]
+            yield gather(x, own, buffer[: len(own)]), *self._targets(indices)
+
+    def _own(self, count: int) -> slice:
+        """The positions in a batch of the images that are prepared."""
+        return slice(0, count) if self._share is None else self._share(count)
 
     def _slot(self) -> _Slot:
         """Memory for one batch; what is never written costs none."""
@@ -142,7 +151,10 @@ class Batches:
     def _prepared(self, number: int, slot: _Slot) -> Batch:
         """The batch of that number, made in the slot's memory."""
         part = slice(number * self._batch_size, (number + 1) * self._batch_size)
-        indices, keys, transform = self._order[part], self._keys[part], self._transform
+        batch, transform = self._order[part], self._transform
+        # What mixing takes of other images of the batch has to be there.
+        prepared = slice(0, len(batch)) if transform.mixing else self._own(len(batch))
+        indices, keys = batch[prepared], self._keys[part][prepared]
         out = slot.floats[: len(indices)]
         if isinstance(self._x, np.ndarray) and self._keys is self._order:
             if not number:
@@ -154,11 +166,14 @@ class Batches:
                 return slot.floats[:0], None, None
             if len(readable) < len(indices):
                 indices, keys, out = indices[readable], keys[readable], out[: len(readable)]
+                batch = indices
             raw = slot.raw[: len(indices)]
             if not number:
                 transform.check_values(raw)
             images = transform.apply(raw, keys, self._epoch, out)
-        images, y, weight = transform.mixed(images, *self._targets(indices), self._epoch, number)
+        images, y, weight = transform.mixed(images, *self._targets(batch), self._epoch, number)
+        if transform.mixing and self._share is not None:
+            images = images[self._own(len(batch))]
         return (images if self._send is None else self._send(images)), y, weight
 
     def _read(self, indices: Indices, raw: npt.NDArray[Any], first: bool) -> Indices:

@@ -1,4 +1,4 @@
-"""Sums over the images of a batch: each chunk of images has its own, added in order at the end."""
+"""Sums over the images of a batch: each chunk of images has its own, added pairwise at the end."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def fold_kernel_gradient(
         "gradient",
         {"partial": partial, "gradient": gradient},
         parts=max(1, min(rows, rows * problem.filters // 4096)),
+        several=1,
         taps_h=taps_h,
         taps_w=taps_w,
         wide_w=wide_taps(problem, pixels),

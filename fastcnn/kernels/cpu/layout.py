@@ -6,6 +6,7 @@ import numpy as np
 
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.simd.pairwise_sum import pairwise_sum
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
 from fastcnn.kernels.cpu.simd.vector import (
     add,
@@ -38,7 +39,7 @@ PACK = record(
     *("s_h", "s_w", "s_i", "s_o", "s_g", "groups", "scale_inner", "parts"),
 )
 FOLD = record(
-    *("partial", "gradient", "partial_stride"),
+    *("partial", "gradient", "partial_stride", "several"),
     *("taps_h", "taps_w", "wide_w", "inner", "outputs", "pixels", "shift", "parts"),
 )
 CONNECT = record("kernel", "numbers", "dense", "taps", "pairs", "connected")
@@ -238,47 +239,34 @@ def pack_kernel(pointer):
                         packed[at] *= scale[group * op.outputs + output + lane]
 
 
-@kernel_function
-def _sum_chunks(op, low, high):
-    """gradient[low:high] = the sum of the chunks' partial sums there."""
-    for i in range(low, high, LANES):
-        lanes = min(LANES, high - i)
-        at = op.partial + 4 * i
-        total = load(at, lanes)
-        for _ in range(1, op.chunks):
-            at += op.partial_stride
-            total = add(total, load(at, lanes))
-        store(total, op.gradient + 4 * i, lanes)
-
-
 @kernel(FOLD)
 def fold_gradient(pointer):
-    """Sum the chunks' kernel gradients in order and undo the widening by `pixels`.
+    """Sum the chunks' kernel gradients pairwise and undo the widening by `pixels`.
 
-    gradient[kh, kw, i, o] = sum over chunks and p of partial[kh, kw + p * shift, i, p, o].
+    gradient[kh, kw, i, o] = sum over chunks and p of partial[kh, kw + p * shift, i, p, o]. Unless
+    `several`, the first chunk's are the sums already.
     """
     op = record_at(pointer)
+    chunks = op.chunks if op.several else 1
     rows = op.taps_h * op.taps_w * op.inner
+    first, end = rows * op.first // op.parts, rows * (op.first + 1) // op.parts
     if op.pixels == 1:
-        low = rows * op.first // op.parts * op.outputs
-        _sum_chunks(op, low, rows * (op.first + 1) // op.parts * op.outputs)
+        for i in range(first * op.outputs, end * op.outputs, LANES):
+            lanes = min(LANES, end * op.outputs - i)
+            total = pairwise_sum(op.partial + 4 * i, op.partial_stride, chunks, lanes)
+            store(total, op.gradient + 4 * i, lanes)
         return
-    wide = op.pixels * op.outputs
-    gradient = floats(op.gradient, rows * op.outputs)
-    for row in range(rows * op.first // op.parts, rows * (op.first + 1) // op.parts):
+    for row in range(first, end):
         tap, i = row // op.inner, row % op.inner
         tap_h, tap_w = tap // op.taps_w, tap % op.taps_w
-        total = gradient[row * op.outputs : (row + 1) * op.outputs]
-        total[:] = 0
-        for chunk in range(op.chunks):
-            partial = floats(
-                op.partial + chunk * op.partial_stride, op.taps_h * op.wide_w * op.inner * wide
-            )
+        for o in range(0, op.outputs, LANES):
+            lanes = min(LANES, op.outputs - o)
+            total = splat(0.0)
             for pixel in range(op.pixels):
                 step = (tap_h * op.wide_w + tap_w + pixel * op.shift) * op.inner + i
-                at = step * wide + pixel * op.outputs
-                for o in range(op.outputs):
-                    total[o] += partial[at + o]
+                at = op.partial + 4 * ((step * op.pixels + pixel) * op.outputs + o)
+                total = add(total, pairwise_sum(at, op.partial_stride, chunks, lanes))
+            store(total, op.gradient + 4 * (row * op.outputs + o), lanes)
 
 
 @kernel_function

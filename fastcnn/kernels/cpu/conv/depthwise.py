@@ -145,6 +145,7 @@ def dw(calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region) 
         "gradient",
         {"partial": partial, "gradient": gradient},
         parts=taps,
+        several=1,
         taps=taps,
         channels=problem.channels,
     )

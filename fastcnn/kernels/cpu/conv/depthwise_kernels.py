@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.depthwise_tile import TAPS, make_gradient, make_sums
+from fastcnn.kernels.cpu.simd.pairwise_sum import pairwise_sum
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
-from fastcnn.kernels.cpu.simd.vector import add, load, multiply, store
+from fastcnn.kernels.cpu.simd.vector import load, multiply, store
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 DEPTHWISE = record(
@@ -17,7 +18,7 @@ DEPTHWISE = record(
     *("pixels", "rows_near", "vectors_near", "unrolled"),
 )
 PACK = record("kernel", "packed", "scale", "taps", "channels", "parts")
-FOLD = record("partial", "gradient", "partial_stride", "taps", "channels", "parts")
+FOLD = record("partial", "gradient", "partial_stride", "several", "taps", "channels", "parts")
 
 
 _sums = make_sums(DEPTHWISE)
@@ -49,17 +50,18 @@ def pack_depthwise(pointer):
 
 @kernel(FOLD)
 def fold_depthwise(pointer):
-    """gradient[KH, KW, C] = the sum of the chunks' partial[vector][KH, KW][LANES], in order."""
+    """gradient[KH, KW, C] = the pairwise sum of the chunks' partial[vector][KH, KW][LANES].
+
+    Unless `several`, the first chunk's are the sums already.
+    """
     op = record_at(pointer)
+    chunks = op.chunks if op.several else 1
     vectors = (op.channels + LANES - 1) // LANES
     lanes = min(LANES, op.channels)
     for tap in range(op.taps * op.first // op.parts, op.taps * (op.first + 1) // op.parts):
         for vector in range(vectors):
             at = op.partial + (vector * op.taps + tap) * VECTOR_BYTES
-            total = load(at, LANES)
-            for _ in range(1, op.chunks):
-                at += op.partial_stride
-                total = add(total, load(at, LANES))
+            total = pairwise_sum(at, op.partial_stride, chunks, LANES)
             store(total, op.gradient + 4 * (tap * op.channels + _start(vector, op.channels)), lanes)
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, own_fields, record
+from fastcnn.kernels.cpu.simd.pairwise_sum import pairwise_sum
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
-from fastcnn.kernels.cpu.simd.vector import add, load, multiply, splat, store, stream, transpose
+from fastcnn.kernels.cpu.simd.vector import load, multiply, splat, store, stream, transpose
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
 from fastcnn.kernels.shared.winograd import FORMS, matrices
@@ -248,7 +249,10 @@ def _gradients(form: Form) -> Kernel:
     transform = two_sided("winograd_gradient", matrices(m, taps)[1].T)
 
     def body(pointer):
-        """gradient[KH, KW, C, F] = G^T d G, d[e][C, F] being the sum of the chunks' in order."""
+        """gradient[KH, KW, C, F] = G^T d G, d[e][C, F] being the chunks' pairwise sum.
+
+        Unless `several`, the first chunk's is the sum already.
+        """
         op = record_at(pointer)
         tap = 4 * op.channels * op.filters
         steps, to_steps = (size * op.d_step, op.d_step), (taps * tap, tap)
@@ -258,13 +262,9 @@ def _gradients(form: Form) -> Kernel:
             for f in range(0, op.filters, LANES):
                 lanes = min(LANES, op.filters - f)
                 at = op.d + 4 * (c * op.filters + f)
-                for e in range(size * size):
+                for e in range(size * size if chunks > 1 else 0):
                     place = at + e * op.d_step
-                    total = load(place, lanes)
-                    for chunk in range(1, chunks):
-                        total = add(total, load(place + chunk * op.partial_stride, lanes))
-                    if chunks > 1:
-                        store(total, place, lanes)
+                    store(pairwise_sum(place, op.partial_stride, chunks, lanes), place, lanes)
                 transform(at, *steps, lanes, op.gradient + 4 * (c * op.filters + f), *to_steps)
 
     return _named("winograd_gradient", form, GRADIENT, body)

@@ -27,6 +27,7 @@ def bias_dw(calls: Calls, pixels: int, filters: int, dy: Region, gradient: Regio
         BATCH,
         "gradient",
         {"partial": partial, "gradient": gradient},
+        several=1,
         taps_h=1,
         taps_w=1,
         wide_w=1,

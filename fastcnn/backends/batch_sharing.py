@@ -1,0 +1,30 @@
+"""Batches that several processes compute together, as far as an engine knows of it."""
+
+from __future__ import annotations
+
+from fastcnn.backends.step import StepSpec
+from fastcnn.distributed.ranks import Ranks
+
+# Kinds of program that an engine runs, of which ranks may share the batches.
+TRAIN, TEST, PREDICT = "train", "test", "predict"
+
+
+class SharedBatches:
+    """The part of an engine that says which of a batch is this process's."""
+
+    _spec: StepSpec
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """The processes that share the batches that are trained on and measured."""
+        return self._spec.ranks
+
+    def is_shared(self, kind: str, capacity: int) -> bool:
+        """Say whether ranks share the batches of a kind of program; a single image they do not."""
+        shared = kind == TRAIN or (kind in (TEST, PREDICT) and capacity > 1)
+        return shared and self.ranks is not None
+
+    def share(self, kind: str, images: int, capacity: int) -> tuple[int, int]:
+        """Return which images (first, end) of a batch are this process's, all unless ranks share
+        it; the other arguments are those of the call that it is for."""
+        return 0, images

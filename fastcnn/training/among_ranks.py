@@ -1,0 +1,207 @@
+"""A model's methods that several processes may run together, and how they begin and end."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+from fastcnn.backends.step import NonFiniteError
+from fastcnn.callbacks.callback import Callback
+from fastcnn.data.dataset import Dataset
+from fastcnn.distributed import agreement, launch
+from fastcnn.distributed.ranks import Ranks
+from fastcnn.kernels.cpu.simd.pairwise_sum import MOST_SUMMED
+from fastcnn.kernels.cpu.simd.vector_unit import LANES
+from fastcnn.training.epoch_iterator import ArrayEpochs
+from fastcnn.training.steps_per_epoch import Epochs, Stepped
+from fastcnn.training.stream_epochs import StreamEpochs
+from fastcnn.utils import naming
+from fastcnn.utils.interrupt import Interrupt
+
+if TYPE_CHECKING:
+    from fastcnn.training.model_settings import ModelSettings
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+SAMPLED = 16
+"""Images of a Dataset that ranks compare; of arrays all are."""
+
+
+def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
+    """Let a model's method be run by the ranks that its argument `distributed` names, `usual` where
+    it is not given. Within it, other such methods are run by each rank for itself."""
+
+    def decorate(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @functools.wraps(method)
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            model: ModelSettings = cast("ModelSettings", args[0])
+            within = model.session is not None
+            choice = None if within else kwargs.get("distributed", usual)
+            ranks = launch.joined(choice, method.__name__)
+            if ranks is None and not within:
+                return method(*args, **kwargs)
+            with Session(model, ranks):
+                return method(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+class Session:
+    """The time in which ranks run a method of a model together, or, within that, one by itself."""
+
+    def __init__(self, model: ModelSettings, ranks: Ranks | None):
+        self.ranks = ranks
+        self.agreed = False
+        self._model = model
+        self._warnings = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        self._outer = self._model.change_session(self)
+        if self.ranks is not None and self.ranks.rank > 0:
+            self._warnings.__enter__()
+            warnings.simplefilter("ignore")  # rank 0 tells
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._model.change_session(self._outer)
+        if self.ranks is None:
+            return
+        if self.ranks.rank > 0:
+            self._warnings.__exit__(None, None, None)
+        if error is None or isinstance(error, NonFiniteError | agreement.Disagreement):
+            return  # which all ranks have
+        if self.agreed:
+            launch.end_all(error)
+        else:
+            agreement.tell_error(self.ranks, error)
+
+
+def agree(
+    model: ModelSettings, train: Epochs | None, validation: Epochs | None, settings: object
+) -> None:
+    """Compare with the other ranks what all must have in common; nothing where there are none.
+
+    Raises:
+        ValueError: The data cannot be shared among ranks.
+        Disagreement: Something differs, or a rank had an error.
+    """
+    session = model.session
+    if session is None or session.ranks is None:
+        return
+    if model.device != "cpu":
+        raise ValueError(
+            "Ranks share batches on the CPU alone so far. Received a model on "
+            f"device='{model.device}': call model.to('cpu'), or give distributed=None."
+        )
+    if session.ranks.size > MOST_SUMMED:
+        raise ValueError(
+            f"A batch is cut into {MOST_SUMMED} parts at most, of which each rank needs one. "
+            f"Received {session.ranks.size} ranks: start fewer, with more threads each."
+        )
+    state = model.state
+    weights = agreement.digest(state.values, state.moving, state.slots, state.step, model.epoch)
+    items = {
+        "version of fastcnn": agreement.code_digest(),
+        "width of vectors (the same kind of processor)": str(LANES),
+        "model": agreement.digest(json.dumps(model.get_config(), default=repr)),
+        "weights": weights,
+        "optimizer, loss and metrics": agreement.digest(
+            naming.serialize(model.optimizer) if model.optimizer else None,
+            naming.serialize(model.loss),
+            [metric.name for metric in model.metrics],
+        ),
+        "arguments": agreement.digest(settings, model.seed),
+        "images and labels": _digest(train),
+        "images and labels to validate on": _digest(validation),
+    }
+    agreement.agree(session.ranks, items)
+    session.agreed = True
+
+
+def _digest(epochs: Epochs | None) -> str:
+    whole = epochs.whole if isinstance(epochs, Stepped) else epochs
+    if isinstance(whole, StreamEpochs):
+        raise ValueError(
+            "Ranks share arrays, folders and Datasets, of which each reads its part. Received an "
+            "iterable of batches: give the images by number, as a fastcnn.data.Dataset or a "
+            "map-style data set, or distributed=None."
+        )
+    if not isinstance(whole, ArrayEpochs):
+        return ""
+    examples, transform = whole.examples, whole.transform
+    arrays = [examples.y, examples.weight, whole.indices, whole.classes]
+    return agreement.digest(_images(examples.x), *arrays, repr(transform))
+
+
+def _images(x: np.ndarray | Dataset) -> str:
+    if isinstance(x, np.ndarray):
+        return agreement.digest(x)
+    names = [getattr(x, name, None) for name in ("class_names", "names")]
+    numbers = np.unique(np.linspace(0, len(x) - 1, SAMPLED).astype(np.int64))
+    shape = tuple(getattr(x, "image_shape", ()))
+    if not shape:
+        return agreement.digest(len(x), *map(repr, names))
+    out = np.zeros((len(numbers), *shape), getattr(x, "dtype", np.float32))
+    x.images(numbers, out)
+    return agreement.digest(len(x), *map(repr, names), out)
+
+
+class SharedInterrupt(Interrupt):
+    """Ctrl-C and SIGTERM on any rank, as a wish that all hear of at the same step."""
+
+    USUAL = {**Interrupt.USUAL, signal.SIGTERM: signal.SIG_DFL}  # noqa: RUF012
+
+    def __init__(self, ranks: Ranks):
+        super().__init__()
+        self._ranks = ranks
+        self._agreed = False
+
+    @property
+    def requested(self) -> bool:
+        return self._agreed
+
+    def agree(self) -> None:
+        self._agreed = self._agreed or self._ranks.any(self._wished)
+
+
+def interrupt_of(model: ModelSettings) -> Interrupt:
+    """Return what tells a training that it is to end."""
+    return Interrupt() if model.ranks is None else SharedInterrupt(model.ranks)
+
+
+def check_arguments(model: ModelSettings, tune: object, adversarial: object) -> None:
+    """ValueError where fit's arguments ask of ranks what one process alone can do."""
+    if model.session is None or model.session.ranks is None:
+        return
+    if tune:
+        raise ValueError(
+            "fit: strategies are timed by one process, and those of ranks would differ. Call "
+            "fastcnn.tune before, or give tune=False. Received tune=True beside other ranks."
+        )
+    if adversarial is not None:
+        raise ValueError(
+            "fit: images are attacked by one process alone so far. Give adversarial=None, or "
+            "distributed=None. Received adversarial beside other ranks."
+        )
+
+
+def called_here(model: ModelSettings, callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks that this rank calls: those that write files are rank 0's."""
+    return [callback for callback in callbacks if _is_first(model) or not callback.writes_files]
+
+
+def verbosity(model: ModelSettings, verbose: str | int) -> str | int:
+    """Return what a rank shows: rank 0 what was asked for, the others nothing."""
+    return verbose if _is_first(model) else 0
+
+
+def _is_first(model: ModelSettings) -> bool:
+    ranks = None if model.session is None else model.session.ranks
+    return ranks is None or ranks.rank == 0

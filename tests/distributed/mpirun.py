@@ -1,0 +1,45 @@
+"""Programs started several times at once, by the mpirun beside this Python or the system's."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DEADLINE = 240  # seconds; a hang is an error, not a wait
+
+
+def command(ranks, program, *arguments):
+    beside = Path(sys.executable).parent
+    mpirun = shutil.which("mpirun", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
+    assert mpirun, "These tests need an mpirun: pip install mpich."
+    return [mpirun, "-n", str(ranks), sys.executable, str(HERE / program), *map(str, arguments)]
+
+
+def environment():
+    # Ranks share the cores, as they do for a user.
+    variables = {name: value for name, value in os.environ.items() if name != "NUMBA_NUM_THREADS"}
+    return {**variables, "PYTHONPATH": f"{HERE}{os.pathsep}{variables['PYTHONPATH']}"}
+
+
+def run(ranks, program, *arguments):
+    """The finished process; `ranks` 0 starts the program by itself."""
+    line = command(max(ranks, 1), program, *arguments)
+    return subprocess.run(
+        line if ranks else line[3:],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+
+def start(ranks, program, *arguments):
+    return subprocess.Popen(
+        command(ranks, program, *arguments),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,25 @@
+"""Trains for three epochs, or for the last one of them.
+
+Arguments: a folder for results, one for checkpoints, and "whole" or "resumed".
+"""
+
+import sys
+from pathlib import Path
+
+import a_training
+
+import fastcnn
+from fastcnn import callbacks
+
+results, folder, resumed = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "resumed"
+path = folder / "{epoch}.h5"
+network = fastcnn.load(folder / "2.h5") if resumed else a_training.model()
+history = a_training.fit(network, callbacks=[callbacks.ModelCheckpoint(path)])
+x, y = a_training.images()
+a_training.tell(
+    results,
+    weights=a_training.state_of(network),
+    history=history.history,
+    evaluated=network.evaluate(x, y, distributed="auto"),
+    alone=network.evaluate(x, y),
+)
