@@ -3,15 +3,18 @@
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
+import random_nets
 
 import fastcnn
 from fastcnn import data, layers
 
 IMAGES, HELD_OUT = 250, 50  # 250 images in batches of 64: the last one has 58
 BATCH = 64
+DRAWN = 6  # nets of all kinds of layers
 
 
 def model(seed=3):
@@ -69,6 +72,22 @@ def digest(*things):
     for thing in things:
         total.update(thing.tobytes() if isinstance(thing, np.ndarray) else repr(thing).encode())
     return total.hexdigest()[:16]
+
+
+def step_of_drawn(number):
+    """A digest of what a training step makes of a net drawn at random."""
+    net = random_nets.draw(number)
+    network = fastcnn.Sequential(net.layers, input_shape=net.shape, seed=number, device="cpu")
+    network.compile("adam", net.loss)
+    random, count = np.random.default_rng(number), 3 * net.batch + 1
+    x = random.standard_normal((count, *net.shape)).astype(np.float32)
+    y = random.random((count, *network.output_shape)).astype(np.float32)
+    if net.loss.target == "sparse":
+        y = random.integers(0, network.output_shape[-1], count)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of inputs and losses that nobody would choose
+        history = network.fit(x, y, batch_size=count, verbose=0)
+    return digest(network.state.values, network.state.moving, history.history)
 
 
 def state_of(network):

@@ -20,7 +20,8 @@ def command(ranks, program, *arguments):
 def environment():
     # Ranks share the cores, as they do for a user.
     variables = {name: value for name, value in os.environ.items() if name != "NUMBA_NUM_THREADS"}
-    return {**variables, "PYTHONPATH": f"{HERE}{os.pathsep}{variables['PYTHONPATH']}"}
+    folders = [str(HERE), str(HERE.parent / "helpers"), variables["PYTHONPATH"]]
+    return {**variables, "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def run(ranks, program, *arguments):
