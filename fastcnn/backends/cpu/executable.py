@@ -134,7 +134,9 @@ class Executable:
     def give(self, **arrays: np.ndarray) -> None:
         """Name the outside arrays that the program works on; they stay until others come."""
         for name, array in arrays.items():
-            if self._outside_arrays.get(name) is not array:
+            if name == INPUT:
+                self.give_images(array)
+            elif self._outside_arrays.get(name) is not array:
                 self._outside_arrays[name] = array
                 self._runtime.bases[:, _COLUMNS[name]] = array.ctypes.data
 
