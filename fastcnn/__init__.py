@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from fastcnn.backends.step import NonFiniteError
     from fastcnn.interop.caffe import load_caffe_weights
     from fastcnn.interop.pytorch.weights import load_torch_weights
+    from fastcnn.models.gradient_check import check_gradients
     from fastcnn.models.loading import from_onnx, load, load_keras
     from fastcnn.models.predictions import decode_predictions
     from fastcnn.models.sequential import Sequential
     from fastcnn.training.adversarial import AdversarialTraining
+    from fastcnn.utils.custom_objects import register_serializable
     from fastcnn.utils.threads import num_threads, set_num_threads
     from fastcnn.utils.training_warning import TrainingWarning
 
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "applications",
     "callbacks",
+    "check_gradients",
     "data",
     "decode_predictions",
     "explain",
@@ -56,6 +59,7 @@ __all__ = [
     "num_threads",
     "optimizers",
     "plots",
+    "register_serializable",
     "regularizers",
     "schedules",
     "set_num_threads",
@@ -69,10 +73,12 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.backends.step": "NonFiniteError",
         "fastcnn.interop.caffe": "load_caffe_weights",
         "fastcnn.interop.pytorch.weights": "load_torch_weights",
+        "fastcnn.models.gradient_check": "check_gradients",
         "fastcnn.models.loading": "from_onnx load load_keras",
         "fastcnn.models.predictions": "decode_predictions",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.training.adversarial": "AdversarialTraining",
+        "fastcnn.utils.custom_objects": "register_serializable",
         "fastcnn.utils.threads": "num_threads set_num_threads",
         "fastcnn.utils.training_warning": "TrainingWarning",
     },

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from fastcnn.graph.custom_rules import CUSTOM_RULES
 from fastcnn.graph.moving_rules import MOVING_RULES, Paths, Rule
 from fastcnn.graph.pooling_rules import POOLING_RULES
 from fastcnn.graph.program import GRADIENT, Buffer, Op, Program
@@ -315,6 +316,7 @@ def _affine(program: Program, op: Op, dy: Buffer, needed: set[Buffer]) -> Paths:
 
 
 RULES: dict[str, Rule] = {
+    **CUSTOM_RULES,
     **MOVING_RULES,
     **POOLING_RULES,
     "activation": _activation,

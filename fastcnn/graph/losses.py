@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastcnn.graph.program import Auxiliary, Buffer, Op, Program
-
-if TYPE_CHECKING:
-    from fastcnn.losses import Loss
+from fastcnn.losses import CustomLoss, Loss
 
 RESULTS = ("scores", "loss", "rank")
 """Roles that are read after a run."""
@@ -71,14 +67,19 @@ def _append_loss(
         "loss": program.buffer(()),
         "rank": program.buffer((), dtype="int32"),
     }
+    read, written = (scores, target, weight), results.values()
+    classes = loss.has_classes
+    if isinstance(loss, CustomLoss):
+        program.append("custom_loss", read, written, code=loss, classes=classes)
+        return {"scores": scores, **results}
     program.append(
         "loss",
-        (scores, target, weight),
-        results.values(),
+        read,
+        written,
         loss=type(loss).__name__,
         kernel=kernel,
         option=loss.option,
-        classes=loss.has_classes,
+        classes=classes,
     )
     return {"scores": scores, **results}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastcnn.graph.program import Buffer, Op, Program
 
-OF_THE_BATCH = ("batch_moments", "batch_scale_shift")
+OF_THE_BATCH = ("batch_moments", "batch_scale_shift", "custom")
+"""Ops that look at other images of the batch; a user's own code may, and may be random."""
 
 
 def unchanging(program: Program) -> set[Buffer]:

@@ -67,6 +67,17 @@ class Address:
 
 
 @dataclass(frozen=True)
+class HostArray:
+    """A region as a function on the host sees it: [images, *shape] where it has an array for each
+    image, else [*shape]; to be read, or `written` as a whole."""
+
+    region: Region
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    written: bool = False
+
+
+@dataclass(frozen=True)
 class LayerOperands:
     """What a convolution or a dense layer reads and writes: y = relu(scale * (x * kernel) + bias).
 

@@ -28,6 +28,7 @@ class Kernels(NamedTuple):
     dense: ModuleType
     gating: ModuleType
     group_normalization: ModuleType
+    host_function: ModuleType
     layout: ModuleType
     local_normalization: ModuleType
     locally_connected: ModuleType

@@ -13,6 +13,7 @@ from fastcnn.layers.activation import (
 from fastcnn.layers.base import Layer, Parameter
 from fastcnn.layers.containers import AuxiliaryClassifier, Concat, Residual
 from fastcnn.layers.convolution import Conv2D
+from fastcnn.layers.custom import CustomLayer
 from fastcnn.layers.dense import Dense
 from fastcnn.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from fastcnn.layers.dropout import Dropout, SpatialDropout2D, StochasticDepth
@@ -51,6 +52,7 @@ __all__ = [
     "Conv2D",
     "Conv2DTranspose",
     "Cropping2D",
+    "CustomLayer",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",

@@ -25,8 +25,8 @@ def from_config(entry: dict[str, Any]) -> Layer:
     """Make a layer from its configuration.
 
     Args:
-        entry: {"class_name": ..., "config": {...}}, as `get_config` has it; only fastcnn's own
-            classes.
+        entry: {"class_name": ..., "config": {...}}, as `get_config` has it; a class is
+            fastcnn's own, or one that the user passed or registered.
 
     Returns:
         The layer, not built.
@@ -37,7 +37,7 @@ def from_config(entry: dict[str, Any]) -> Layer:
         TypeError: An argument is unknown or of a wrong type.
     """
     naming.check_configuration("layer", entry)
-    cls = naming.lookup("layer", entry["class_name"], LAYERS)
+    cls = naming.class_of("layer", entry["class_name"], Layer, LAYERS)
     check_depth(cls.__name__, _depth(entry))
     return cls.from_config(dict(entry["config"]))
 

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastcnn.layers.base import Layer
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import arguments
+from fastcnn.utils.custom_objects import passed
 
 Path = str | os.PathLike[str]
 
 
-def load(path: Path) -> Sequential:
+def load(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
     """Load a model that `Sequential.save` wrote.
 
     A model of Keras is loaded as `load_keras` does.
 
     Args:
         path: The file.
+        custom_objects: Classes and functions of your own that the model is made of, by name, where
+            they are not decorated with `register_serializable`; None for none.
 
     Returns:
         The model, compiled as it was, with its optimizer's state.
 
     Raises:
-        FormatError: It is not such a file, or is damaged (a ValueError that names the file).
+        FormatError: It is not such a file, is damaged, or names a class that is neither fastcnn's
+            nor yours (a ValueError that names the file).
+        TypeError: `custom_objects` is no such mapping.
         OSError: It cannot be opened.
     """
     from fastcnn.interop import keras_import
@@ -33,7 +39,8 @@ def load(path: Path) -> Sequential:
     path = arguments.path("load", "path", path)
     if keras_import.is_keras_model(path):
         return load_keras(path)
-    return model_file.load_model(path, Sequential)
+    with passed(custom_objects):
+        return model_file.load_model(path, Sequential)
 
 
 def load_keras(path: Path, input_shape: Sequence[int] | None = None) -> Sequential:

@@ -11,6 +11,7 @@ from fastcnn.layers.containers import AuxiliaryClassifier, auxiliary_classifiers
 from fastcnn.models.freezing import place_of
 from fastcnn.training import rate_multipliers
 from fastcnn.training.model_settings import FIXED_LAYERS, ModelSettings
+from fastcnn.utils import custom_objects
 from fastcnn.utils.settings import FixedList
 
 AnyModel = TypeVar("AnyModel", bound=ModelSettings)
@@ -88,11 +89,20 @@ def unbuilt(layer: Layer) -> Layer:
     class cannot be made anew from its settings."""
     if not layer.built:
         return layer
+    return copied(layer)
+
+
+def copied(layer: Layer) -> Layer:
+    """Return a layer like another, not built; ValueError where its class cannot be made anew from
+    its settings."""
     try:
-        return type(layer).from_config(layer.get_config())
+        with custom_objects.collected() as own:
+            config = layer.get_config()
+        with custom_objects.passed(own):
+            return type(layer).from_config(config)
     except TypeError as error:
         raise ValueError(
-            f"{layer.label} belongs to another model and cannot be copied, since its class cannot "
+            f"{layer.label} cannot be copied for another model, since its class cannot "
             f"be made from its settings: {error}. Name all arguments of its constructor in "
             "`settings`."
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from fastcnn.hdf5.reader import Group
 from fastcnn.hdf5.structures import Damage
 from fastcnn.hdf5.writer import Contents
 from fastcnn.training.model_settings import ModelSettings
-from fastcnn.utils import naming
+from fastcnn.utils import custom_objects, naming
 from fastcnn.utils.average_slot import AVERAGE
 
 FORMAT = 1
@@ -38,13 +39,14 @@ def mark(contents: Contents) -> None:
 def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) -> None:
     """Add all but the weights to contents; ValueError where `build` could not read it."""
     mark(contents)
-    contents.texts["fastcnn/model"] = _json(model.get_config())
     compiled = include_optimizer and model.optimizer is not None
-    contents.texts["fastcnn/training"] = _json(_training(model, compiled))
+    with custom_objects.collected() as objects:
+        contents.texts["fastcnn/model"] = _json(model.get_config())
+        contents.texts["fastcnn/training"] = _json(_training(model, compiled))
     for number, step in _fitted_steps(model):
         for name, array in step.arrays().items():
             contents.arrays[f"fastcnn/preprocessing/{number}/{name}"] = array
-    _refuse_unknown(model, contents)
+    _check_loads(model, contents, objects)
     if compiled and _places(model) and model.state.step > 0:
         model.state.fit_slots()
         for name, values in model.state.slots_by_name().items():
@@ -53,15 +55,16 @@ def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) 
             contents.arrays[f"fastcnn/optimizer/{stored}"] = own
 
 
-def _refuse_unknown(model: ModelSettings, contents: Contents) -> None:
-    """ValueError for a user's own layer, schedule, ...: reading runs no code but fastcnn's; and for
-    a decoder that makes no input of the model's."""
+def _check_loads(model: ModelSettings, contents: Contents, own: Mapping[str, Any]) -> None:
+    """ValueError for what cannot be made again of its configuration, where the user's `own` classes
+    and functions are there, and for a decoder that makes no input of the model's."""
     misfit = _misfit_of_decoder(model)
     if misfit:
         raise ValueError(f"The model cannot be saved: {misfit}.")
     config, training = (json.loads(contents.texts[f"fastcnn/{n}"]) for n in ("model", "training"))
     try:
-        _compile(type(model).from_config(config), training)
+        with custom_objects.passed(own):
+            _compile(type(model).from_config(config), training)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The model cannot be saved, since it could not be loaded again: {error} "

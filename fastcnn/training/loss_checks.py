@@ -40,7 +40,7 @@ from fastcnn.layers import (
     UpSampling2D,
 )
 from fastcnn.layers.containers import auxiliary_classifiers
-from fastcnn.losses import Loss
+from fastcnn.losses import CustomLoss, Loss
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import training_warning
 
@@ -163,12 +163,18 @@ def _never(layers: Sequence[Layer], labels: int, loss: Loss) -> str | None:
             f"the loss '{loss.name}' with from_logits=True applies {maker} itself, and "
             f"layer '{name}' ends in {end} already: leave one of them out."
         )
-    if loss.yes_no and not maker and end in PROBABILITIES:
+    if loss.yes_no and _is_hinge(loss) and end in PROBABILITIES:
         return (
             f"the loss '{loss.name}' takes outputs below 0 for no and above 0 for yes. "
             f"Those of layer '{name}' ({end}) are never below 0: leave {end} out, or use 'tanh'."
         )
     return None
+
+
+def _is_hinge(loss: Loss) -> bool:
+    """Whether a loss with answers reads scores of any size: what one of the user's own reads is
+    not known."""
+    return type(loss).fuses is None and not isinstance(loss, CustomLoss)
 
 
 def warn_of_misfit(model: ModelSettings, loss: Loss) -> None:
@@ -186,9 +192,9 @@ def _warn_of_misfit(layers: Sequence[Layer], loss: Loss) -> None:
         doubt = f"takes the probabilities that {maker} gives; use activation='{maker}'"
     elif maker and loss.from_logits and end == "tanh":
         doubt = "takes logits of any size, and tanh keeps them from -1 to 1; leave it out"
-    elif loss.yes_no and not maker and end in NEVER_NEGATIVE:
+    elif loss.yes_no and _is_hinge(loss) and end in NEVER_NEGATIVE:
         doubt = f"takes outputs below 0 for no, and {end} gives none; leave it out"
-    elif loss.has_classes and not maker and end in PROBABILITIES:
+    elif loss.has_classes and _is_hinge(loss) and end in PROBABILITIES:
         doubt = f"compares scores of any size, and {end} keeps them from 0 to 1; leave it out"
     twice = _squashed_twice(layers)
     if twice:

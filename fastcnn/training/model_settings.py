@@ -321,8 +321,7 @@ class ModelSettings(Settings, ABC):
             return key
         loss = self._loss
         if loss is not None:
-            key += (loss.kernel, loss.fused_kernel, loss.fuses, loss.option)
-            key += (loss.target, loss.has_classes)
+            key += loss.plan_key()
         if kind not in ("train", "update") or self._optimizer is None:
             return key
         penalties = [parameter.regularizer for parameter in self.parameters]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+from fastcnn.utils import custom_objects
+
 T = TypeVar("T")
 
 
@@ -84,12 +86,17 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """table[name]; case, "_" and "-" do not matter. ValueError naming the nearest known name."""
     if not isinstance(name, str):
         raise TypeError(f"Expected the name of {_with_article(kind)}. Received {name!r}.")
+    key = _key(name, table)
+    if key is None:
+        raise ValueError(unknown(kind, name, table))
+    return table[key]
+
+
+def _key(name: str, table: Mapping[str, object]) -> str | None:
+    """Return under which key of a table a name stands, or None."""
     if name in table:
-        return table[name]
-    for key, value in table.items():
-        if _plain(key) == _plain(name):
-            return value
-    raise ValueError(unknown(kind, name, table))
+        return name
+    return next((key for key in table if _plain(key) == _plain(name)), None)
 
 
 def entry(owner: str, kind: str, name: object, table: Mapping[str, T]) -> T:
@@ -102,7 +109,39 @@ def entry(owner: str, kind: str, name: object, table: Mapping[str, T]) -> T:
 
 def serialize(value: Configured) -> dict[str, object]:
     """{"class_name", "config"} of an object with get_config()."""
-    return {"class_name": type(value).__name__, "config": value.get_config()}
+    return {"class_name": custom_objects.name_of(type(value)), "config": value.get_config()}
+
+
+def class_of(kind: str, name: object, base: type[T], table: Mapping[str, type[T]]) -> type[T]:
+    """Return the class of a name: fastcnn's own, or one that the user passed or registered.
+
+    Args:
+        kind: What it is, for errors.
+        name: The name, as `serialize` has it.
+        base: The class that all of its kind derive from.
+        table: fastcnn's own classes by name.
+
+    Raises:
+        ValueError: The name is unknown, or stands for two classes or for another kind.
+        TypeError: It is no text.
+    """
+    own = custom_objects.find(name) if isinstance(name, str) else None
+    if isinstance(name, str) and own is not None:
+        if _key(name, table) is not None:
+            raise ValueError(
+                f"'{name}' is the name of fastcnn's own {kind} and of {own!r}. Give that one "
+                "another: @fastcnn.register_serializable(name=...)."
+            )
+        if not isinstance(own, type) or not issubclass(own, base):
+            raise ValueError(
+                f"'{name}' stands for {own!r}. Expected {_with_article(kind)}, a class derived "
+                f"from {base.__name__}."
+            )
+        return own
+    try:
+        return lookup(kind, name, table)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ValueError(f"{error} {custom_objects.how_to_name(str(name))}") from None
 
 
 def resolve(kind: str, identifier: object, base: type[T], table: Mapping[str, type[T]]) -> T:
@@ -128,16 +167,18 @@ def resolve(kind: str, identifier: object, base: type[T], table: Mapping[str, ty
     if isinstance(identifier, str):
         return _build(kind, lookup(kind, identifier, table), {})
     if isinstance(identifier, Mapping):
-        return _from_config(kind, identifier, table)
+        return _from_config(kind, identifier, base, table)
     raise TypeError(
         f"Expected {_with_article(kind)}: an object, a name or a configuration. "
         f"Received {identifier!r} of type {type(identifier).__name__}."
     )
 
 
-def _from_config(kind: str, config: Mapping[str, Any], table: Mapping[str, type[T]]) -> T:
+def _from_config(
+    kind: str, config: Mapping[str, Any], base: type[T], table: Mapping[str, type[T]]
+) -> T:
     check_configuration(kind, config)
-    return _build(kind, lookup(kind, config["class_name"], table), dict(config["config"]))
+    return _build(kind, class_of(kind, config["class_name"], base, table), dict(config["config"]))
 
 
 def check_configuration(kind: str, config: object) -> None:

@@ -433,7 +433,7 @@ def test_a_file_of_layers_too_deep_is_refused(tmp_path, monkeypatch, depth):
     text = json.dumps(whole).replace('"DEEP"', body * depth + inner + "]}}" * depth)
     write = checkpoint._json
     monkeypatch.setattr(checkpoint, "_json", lambda v: text if "layers" in v else write(v))
-    monkeypatch.setattr(checkpoint, "_refuse_unknown", lambda model, contents: None)
+    monkeypatch.setattr(checkpoint, "_check_loads", lambda model, contents, own: None)
     model.save(tmp_path / "deep.h5")
     with pytest.raises(FormatError, match=f"{TOO_DEEP}|lies too deep within itself"):
         fastcnn.load(tmp_path / "deep.h5")

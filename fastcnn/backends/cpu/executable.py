@@ -80,7 +80,9 @@ class Executable:
             self.block //= 2
         self.layout: Layout = plan_memory(phases, self.block, capacity)
         self.table: Table = build_table(phases, self.layout)
-        self._calls_host = any(isinstance(call.kernel, host_kernel.HostKernel) for call in calls)
+        # The table has the addresses alone of what a user's own code was made kernels of.
+        self._kernels = [call.kernel for call in calls]
+        self._calls_host = any(isinstance(k, host_kernel.HostKernel) for k in self._kernels)
         self.parallel = any(
             row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :]
         )

@@ -208,7 +208,9 @@ class _CudaProgram(PlannedProgram):
             if len(self._replays) >= MOST_SIZES:
                 self._replays.pop(next(iter(self._replays)))
             work = self._work
-            self._replays[key] = Replay(self._stream, lambda: work.enqueue(route, images, names))
+            self._replays[key] = Replay(
+                self._stream, lambda: work.enqueue(route, images, names), work.launches.recordable
+            )
         return self._replays[key]
 
     def forget_gone(self) -> None:

@@ -58,10 +58,12 @@ class Graph:
 class Replay:
     """A function's work on a stream: launched as it comes at first, then recorded and repeated.
 
-    The first time compiles what is not compiled yet, which must not happen while recording.
+    The first time compiles what is not compiled yet, which must not happen while recording. Work
+    that waits for the host cannot be recorded.
     """
 
-    def __init__(self, stream: Stream, enqueue: Callable[[], None]):
+    def __init__(self, stream: Stream, enqueue: Callable[[], None], recorded: bool = True):
+        self._recorded = recorded and not SIMULATED
         self._stream = stream
         self._enqueue = enqueue
         self._runs = 0
@@ -69,7 +71,7 @@ class Replay:
 
     def run(self) -> None:
         """Put the work on the stream."""
-        if self._runs == 1 and not SIMULATED:
+        if self._runs == 1 and self._recorded:
             self._record()
         if self._graph is not None:
             self._graph.launch()

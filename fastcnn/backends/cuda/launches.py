@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from fastcnn.backends.cuda.memory import DeviceArray
 from fastcnn.backends.cuda.streams import Stream
 from fastcnn.backends.memory_planner import Span, place
 from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Address, Call, Region
+from fastcnn.kernels.cuda.nn.host_function import HostFunction
 from fastcnn.kernels.cuda.runtime.compile import load
 from fastcnn.kernels.cuda.runtime.device import cuda
 from fastcnn.kernels.cuda.runtime.kernel import Kernel
@@ -42,9 +44,9 @@ class Launches:
                 max(size, ALIGNMENT), np.uint8, "what is between the layers"
             )
         with memory.lack_told("the code of its kernels"):
-            load(kernel_of(call) for call in self._calls)
+            load(kernel_of(call) for call in self._calls if not _on_host(call))
         self._empty: dict[np.dtype, DeviceArray] = {}
-        self._bound: dict[int, list[tuple[Any, ...]]] = {}  # by the number of images
+        self._bound: dict[int, list[Callable[[Stream], None]]] = {}  # by the number of images
 
     @property
     def workspace(self) -> int:
@@ -65,8 +67,13 @@ class Launches:
     def launch(self, images: int, stream: Stream) -> None:
         """Put all launches for a number of images on a stream."""
         self.prepare(images)
-        for compiled, blocks, threads, arguments in self._bound[images]:
-            compiled[blocks, threads, stream](*arguments)
+        for launch in self._bound[images]:
+            launch(stream)
+
+    @property
+    def recordable(self) -> bool:
+        """Whether a graph can hold them: none of them waits for the host."""
+        return not any(_on_host(call) for call in self._calls)
 
     def view(
         self, region: Region, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32
@@ -77,8 +84,12 @@ class Launches:
         flat = self._arena[offset : offset + 4 * times * prod(shape)].view(dtype)
         return flat.reshape((times, *shape))
 
-    def _bind(self, call: Call, images: int) -> tuple[Any, ...]:
-        """Return a call's compiled kernel, its launch shape and its arguments."""
+    def _bind(self, call: Call, images: int) -> Callable[[Stream], None]:
+        """Return what puts a call with its arguments on a stream."""
+        if isinstance(call.kernel, HostFunction):
+            byte = np.dtype(np.uint8)
+            arrays = {name: self._array(place, byte) for name, place in call.places.items()}
+            return partial(call.kernel.run, arrays, images)
         kernel = kernel_of(call)
         unknown = {*call.places, *call.values} - {*kernel.fields, "parts"}
         if unknown:
@@ -101,7 +112,7 @@ class Launches:
                 f"{call.label or kernel.name}: a grid of {blocks} blocks is beyond CUDA's limit of "
                 f"{MOST_BLOCKS} along {axis}. {advice}"
             )
-        return kernel.compiled, blocks, threads, arguments
+        return partial(_launch, kernel.compiled, blocks, threads, arguments)
 
     def _array(self, where: Address | None, dtype: np.dtype) -> DeviceArray:
         """Return the device array that begins at a place; one of length 0 for none."""
@@ -112,8 +123,9 @@ class Launches:
         region, start = where.region, where.offset
         if region.kind not in OWN:
             whole = self._arrays[region.kind]
-            first = (region.offset + start) // dtype.itemsize
-            return whole[first:] if first else whole
+            first = (region.offset + start) // whole.dtype.itemsize
+            rest = whole[first:] if first else whole
+            return rest.view(dtype) if dtype == np.uint8 else rest
         first = self._offsets[region]
         end = first + _bytes(region, self.capacity, aligned=False)
         return self._arena[first + start : end].view(dtype)
@@ -122,6 +134,14 @@ class Launches:
 def kernel_of(call: Call) -> Kernel:
     """Return a call's kernel, which is the GPU's."""
     return cast(Kernel, call.kernel)
+
+
+def _launch(compiled: Any, blocks: Any, threads: int, arguments: list[Any], stream: Stream) -> None:
+    compiled[blocks, threads, stream](*arguments)
+
+
+def _on_host(call: Call) -> bool:
+    return isinstance(call.kernel, HostFunction)
 
 
 def _too_long(blocks: int | tuple[int, ...]) -> str:

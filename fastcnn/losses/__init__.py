@@ -5,46 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from fastcnn.losses.custom import CustomLoss
+from fastcnn.losses.loss import Loss
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.docstrings import described_by
-from fastcnn.utils.settings import ConfiguredSettings
 
-
-class Loss(ConfiguredSettings):
-    """What the program needs to know of a loss.
-
-    ``kernel`` is the loss kernel for outputs as declared by ``from_logits``. Where the network
-    ends in the activation ``fuses``, ``fused_kernel`` computes both from the values before it.
-    ``target`` is "sparse" (labels int32[n]) or "dense" (float32 like the outputs), whose values lie
-    in ``target_range`` where there is one. ``has_classes`` says whether the outputs are scores of
-    classes, ``yes_no`` whether each output answers a question of its own, with yes above the
-    ``threshold``. ``option`` is the kernel's one extra number.
-
-    Args:
-        name: What it is called; None makes a name from the class.
-    """
-
-    kernel = ""
-    target = "dense"
-    target_range: tuple[float, float] | None = None
-    has_classes = False
-    yes_no = False
-    from_logits = False
-    fuses: str | None = None
-    fused_kernel: str | None = None
-    option = 0.0
-
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name or naming.snake_case(type(self).__name__)
-
-    @property
-    def threshold(self) -> float:
-        """The output above which the answer is yes."""
-        return 0.0 if self.from_logits else 0.5
-
-    def get_config(self) -> dict[str, object]:
-        """Return the constructor's arguments."""
-        return {"name": self.name}
+__all__ = [
+    "LOSSES",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CustomLoss",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "Loss",
+    "LossLike",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "MulticlassHinge",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "get",
+]
 
 
 class _Entropy(Loss):
@@ -312,4 +295,9 @@ LossLike: TypeAlias = "str | Loss | type[Loss] | Mapping[str, object]"
 @described_by(naming.resolve.__doc__)
 def get(identifier: object) -> Loss:
     """Return the loss that a name such as "mse", a class or a configuration stands for."""
+    if callable(identifier) and not isinstance(identifier, type | Loss):
+        raise TypeError(
+            f"Expected a loss. Received the function {identifier!r}, whose gradient is not known: "
+            "derive a class with value and gradient from fastcnn.losses.CustomLoss."
+        )
     return naming.resolve("loss", identifier, Loss, LOSSES)
