@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastcnn.utils import arguments, naming
+from fastcnn.utils import arguments, custom_objects, naming, user_code
 from fastcnn.utils.settings import ConfiguredSettings
 
 
@@ -24,6 +24,31 @@ class Schedule(ConfiguredSettings):
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
         return f"{type(self).__name__}({options})"
+
+
+class FunctionSchedule(Schedule):
+    """What a function of the step returns; `learning_rate=function` stands for it.
+
+    Args:
+        function: function(step) returns the learning rate after so many updates.
+
+    Raises:
+        TypeError: It is no function of one argument.
+    """
+
+    def __init__(self, function: Callable[[int], float]) -> None:
+        user_code.check_takes("FunctionSchedule", "its function", function, "step")
+        self.function = function
+
+    def __call__(self, step: int) -> float:
+        return self.function(step)
+
+    def get_config(self) -> dict[str, object]:
+        return {"function": custom_objects.name_of(self.function)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FunctionSchedule:
+        return cls(custom_objects.function_of("schedule", config["function"]))
 
 
 class _Decay(Schedule):
@@ -297,15 +322,20 @@ SCHEDULES: dict[str, type[Schedule]] = {
         PiecewiseConstantDecay,
         StepDecay,
         Warmup,
+        FunctionSchedule,
     )
 }
+
+
+RateLike: TypeAlias = "float | Schedule | dict[str, object] | Callable[[int], float]"
+"""What stands for a learning rate: a number, or what `get` takes."""
 
 
 def get(identifier: object) -> Schedule:
     """Return the schedule that a configuration stands for.
 
     Args:
-        identifier: A {"class_name", "config"} or a schedule.
+        identifier: A {"class_name", "config"}, a schedule, or a function of the step.
 
     Returns:
         The schedule.
@@ -314,4 +344,6 @@ def get(identifier: object) -> Schedule:
         ValueError: The class is unknown, or an argument is out of its range.
         TypeError: It is neither.
     """
+    if callable(identifier) and not isinstance(identifier, type | Schedule):
+        return FunctionSchedule(identifier)
     return naming.resolve("schedule", identifier, Schedule, SCHEDULES)

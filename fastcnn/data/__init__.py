@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         RandomHue,
         RandomSaturation,
     )
+    from fastcnn.data.augment.custom import CustomAugmentation
     from fastcnn.data.augment.effects import GaussianNoise, RandomErasing, RandomGaussianBlur
     from fastcnn.data.augment.geometry import (
         RandomCrop,
@@ -48,6 +49,7 @@ __all__ = [
     "Augment",
     "Batches",
     "CenterCrop",
+    "CustomAugmentation",
     "CutMix",
     "Dataset",
     "Decoder",
@@ -94,6 +96,7 @@ __getattr__, __dir__ = lazy_names(
         "fastcnn.data.augment.color": (
             "PCAColor RandomBrightness RandomContrast RandomHue RandomSaturation"
         ),
+        "fastcnn.data.augment.custom": "CustomAugmentation",
         "fastcnn.data.augment.effects": "GaussianNoise RandomErasing RandomGaussianBlur",
         "fastcnn.data.augment.geometry": (
             "RandomCrop RandomFlip RandomRotation RandomShear RandomTranslation RandomZoom"

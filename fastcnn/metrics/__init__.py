@@ -10,17 +10,20 @@ from fastcnn.metrics.accuracy import (
     BinaryAccuracy,
     CategoricalAccuracy,
     PerLabelAccuracy,
+    SubsetAccuracy,
     TopKAccuracy,
 )
 from fastcnn.metrics.auc import AUC
 from fastcnn.metrics.base import Metric
 from fastcnn.metrics.confusion import confusion_matrix, precision_recall
 from fastcnn.metrics.counts import F1Score, Precision, Recall
+from fastcnn.metrics.determination import R2Score
 from fastcnn.metrics.differences import (
     MeanAbsoluteError,
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from fastcnn.metrics.function import Function, FunctionMetric
 from fastcnn.metrics.tally import Tally
 from fastcnn.utils import naming
 from fastcnn.utils.docstrings import described_by
@@ -32,13 +35,16 @@ __all__ = [
     "BinaryAccuracy",
     "CategoricalAccuracy",
     "F1Score",
+    "FunctionMetric",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
     "PerLabelAccuracy",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
+    "SubsetAccuracy",
     "Tally",
     "TopKAccuracy",
     "confusion_matrix",
@@ -53,6 +59,7 @@ METRICS: dict[str, type[Metric]] = {
     "categorical_accuracy": CategoricalAccuracy,
     "sparse_categorical_accuracy": CategoricalAccuracy,
     "per_label_accuracy": PerLabelAccuracy,
+    "subset_accuracy": SubsetAccuracy,
     "top_k_categorical_accuracy": TopKAccuracy,
     "sparse_top_k_categorical_accuracy": TopKAccuracy,
     "top_k_accuracy": TopKAccuracy,
@@ -61,6 +68,8 @@ METRICS: dict[str, type[Metric]] = {
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
     "root_mean_squared_error": RootMeanSquaredError,
+    "r2_score": R2Score,
+    "r2": R2Score,
     "precision": Precision,
     "recall": Recall,
     "f1_score": F1Score,
@@ -68,7 +77,7 @@ METRICS: dict[str, type[Metric]] = {
     "auc": AUC,
 }
 
-MetricLike: TypeAlias = str | Metric | type[Metric] | Mapping[str, object]
+MetricLike: TypeAlias = str | Metric | type[Metric] | Mapping[str, object] | Function
 """What stands for a metric: see `get`."""
 
 
@@ -81,4 +90,8 @@ def get(identifier: object) -> Metric:
     """
     if isinstance(identifier, str) and identifier in METRICS:
         return METRICS[identifier](name=identifier)
+    if callable(identifier) and not isinstance(identifier, type | Metric):
+        return FunctionMetric(identifier)
+    if isinstance(identifier, Mapping) and identifier.get("class_name") == "FunctionMetric":
+        return FunctionMetric.from_config(dict(identifier["config"]))
     return naming.resolve("metric", identifier, Metric, METRICS)

@@ -103,6 +103,17 @@ class PerLabelAccuracy(BinaryAccuracy):
         return {name: float(s / rows) for name, s in zip(self.log_names, shares, strict=True)}
 
 
+@described_by(BinaryAccuracy.__doc__)
+class SubsetAccuracy(BinaryAccuracy):
+    """The share of examples all of whose outputs are on their targets' side of a threshold."""
+
+    name = "subset_accuracy"
+
+    def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
+        right = self._answers.said(batch.outputs) == self._answers.true(np.asarray(y))
+        return np.asarray(right.reshape(len(batch.outputs), -1).all(axis=1))
+
+
 @described_by(Metric.__doc__)
 class CategoricalAccuracy(Metric):
     """The share of examples whose highest output is the true class.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
-from fastcnn.schedules import Schedule
+from fastcnn.schedules import RateLike
 from fastcnn.utils import arguments
 from fastcnn.utils.docstrings import described_by
 
@@ -30,7 +30,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, object] = 0.001,
+        learning_rate: RateLike = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
         **kwargs: Unpack[OptimizerOptions],

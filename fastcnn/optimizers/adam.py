@@ -6,7 +6,7 @@ import math
 from typing import Unpack
 
 from fastcnn.optimizers.optimizer import ClippingOptions, Optimizer, OptimizerOptions
-from fastcnn.schedules import Schedule
+from fastcnn.schedules import RateLike
 from fastcnn.utils import arguments
 from fastcnn.utils.docstrings import described_by
 
@@ -31,7 +31,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, object] = 0.001,
+        learning_rate: RateLike = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -70,7 +70,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, object] = 0.001,
+        learning_rate: RateLike = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,

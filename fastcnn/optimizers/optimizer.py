@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from fastcnn import schedules
-from fastcnn.schedules import Schedule
+from fastcnn.schedules import RateLike, Schedule
 from fastcnn.utils import arguments, naming
 from fastcnn.utils.average_slot import AVERAGE
 from fastcnn.utils.settings import ConfiguredSettings
@@ -47,8 +47,8 @@ class Optimizer(ConfiguredSettings):
     begins anew where momentum, say, was 0 before.
 
     Args:
-        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`) or
-            its {"class_name", "config"}.
+        learning_rate: The step size: a number above 0, a `Schedule` (see `fastcnn.schedules`), its
+            {"class_name", "config"}, or a function of the number of updates that came before.
         weight_decay: w -= learning_rate * weight_decay * w before each step, at least 0; None for
             none.
         clipnorm: The largest L2 norm of one parameter's gradient, above 0; None does not clip.
@@ -78,7 +78,7 @@ class Optimizer(ConfiguredSettings):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, object],
+        learning_rate: RateLike,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -117,8 +117,8 @@ class Optimizer(ConfiguredSettings):
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float | Schedule | dict[str, object]) -> None:
-        if isinstance(value, Schedule | dict):
+    def learning_rate(self, value: RateLike) -> None:
+        if isinstance(value, Schedule | dict) or callable(value):
             self._learning_rate: float | Schedule = schedules.get(value)
         else:
             self._learning_rate = arguments.float32(self, "learning_rate", value, above=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastcnn.optimizers.optimizer import Optimizer, OptimizerOptions
-from fastcnn.schedules import Schedule
+from fastcnn.schedules import RateLike
 from fastcnn.utils import arguments
 from fastcnn.utils.docstrings import described_by
 
@@ -26,7 +26,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Schedule | dict[str, object] = 0.01,
+        learning_rate: RateLike = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         **kwargs: Unpack[OptimizerOptions],

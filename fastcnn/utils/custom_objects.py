@@ -109,6 +109,14 @@ def find(name: str) -> Any:
     return (_passed.get() or {}).get(name, _registered.get(name))
 
 
+def function_of(kind: str, name: object) -> Callable[..., Any]:
+    """Return a user's own function by its name; ValueError where none is passed or registered."""
+    function = find(name) if isinstance(name, str) else None
+    if function is None:
+        raise ValueError(f"Unknown function '{name}' of a {kind}. {how_to_name(str(name))}")
+    return function
+
+
 def how_to_name(name: str) -> str:
     """Return the sentence that ends the error of a name that stands for nothing."""
     return (

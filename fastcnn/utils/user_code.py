@@ -34,6 +34,8 @@ def check_takes(
 ) -> None:
     """TypeError where a method does not take arguments of these names' number, by position, beside
     `optional` ones that it may have by name."""
+    if not callable(method):
+        raise TypeError(f"{label}: {name} must be a function. Received {method!r}.")
     try:
         signature(method).bind(*names, **{n: None for n in optional if takes(method, n)})
     except TypeError:

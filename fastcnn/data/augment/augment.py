@@ -18,6 +18,7 @@ from fastcnn.data.augment.color import (
     ColorMap,
 )
 from fastcnn.data.augment.composition import agreed_fill, composed
+from fastcnn.data.augment.custom import CustomAugmentation
 from fastcnn.data.augment.effects import (
     PIXELS,
     Effect,
@@ -42,7 +43,11 @@ Floats = npt.NDArray[np.float32]
 Kind = TypeVar("Kind", bound=Augmentation)
 
 # Effects act in this order, whatever that of the list.
-EFFECTS: tuple[type[Effect], ...] = (RandomGaussianBlur, GaussianNoise, RandomErasing)
+EFFECTS: tuple[type[Effect], ...] = (
+    *(RandomGaussianBlur, GaussianNoise, RandomErasing),
+    CustomAugmentation,
+)
+ALL: tuple[type[Augmentation], ...] = (Geometric, ColorAugmentation, *EFFECTS, Preprocessing)
 
 
 class Augment(Settings):
@@ -83,6 +88,10 @@ class Augment(Settings):
             )
         self.augmentations = tuple(resolved(augmentation) for augmentation in augmentations)
         check_order(self.augmentations)
+        for augmentation in self.augmentations:
+            if not isinstance(augmentation, ALL):
+                hint = "Derive its class from fastcnn.data.CustomAugmentation."
+                raise TypeError(f"Augment: what {augmentation!r} does is not known. {hint}")
         self.seed = arguments.whole(self, "seed", seed, least=0)
         self.scale, self.offset = copy(scale), copy(offset)
         for name, value in (("scale", scale), ("offset", offset)):

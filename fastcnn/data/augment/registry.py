@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from fastcnn.data.augment import color, effects, geometry
 from fastcnn.data.augment.base import Augmentation
+from fastcnn.data.augment.custom import FunctionAugmentation
 from fastcnn.data.augment.preprocessing import STEPS
 from fastcnn.utils import naming
 
@@ -31,8 +32,10 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     )
 }
 
-AugmentationLike: TypeAlias = str | Augmentation | type[Augmentation] | Mapping[str, object]
-"""An augmentation, its class, its name or its configuration."""
+AugmentationLike: TypeAlias = (
+    str | Augmentation | type[Augmentation] | Mapping[str, object] | Callable[..., object]
+)
+"""An augmentation, its class, its name or its configuration, or a function of (image, rng)."""
 
 # Layers that a list of augmentations is often expected to take.
 LAYERS = ("Rescaling", "Normalization")
@@ -56,4 +59,6 @@ def resolved(augmentation: object) -> Augmentation:
             f"augment: {' and '.join(LAYERS)} are layers: begin the model with them, so that "
             f"prediction has them too. Received {augmentation!r}."
         )
+    if callable(augmentation) and not isinstance(augmentation, type | Augmentation):
+        return FunctionAugmentation(augmentation)
     return naming.resolve("augmentation", augmentation, Augmentation, AUGMENTATIONS)
