@@ -39,6 +39,7 @@ class Kernels(NamedTuple):
     pooling: ModuleType
     prelu: ModuleType
     upsampling: ModuleType
+    user_function: ModuleType
 
 
 OUTSIDE_NN = ("conv", "layout")

@@ -11,6 +11,7 @@ from fastcnn.layers.activation import (
     ThresholdedReLU,
 )
 from fastcnn.layers.base import Layer, Parameter
+from fastcnn.layers.compiled import CompiledLayer
 from fastcnn.layers.containers import AuxiliaryClassifier, Concat, Residual
 from fastcnn.layers.convolution import Conv2D
 from fastcnn.layers.custom import CustomLayer
@@ -48,6 +49,7 @@ __all__ = [
     "AuxiliaryClassifier",
     "AveragePooling2D",
     "BatchNormalization",
+    "CompiledLayer",
     "Concat",
     "Conv2D",
     "Conv2DTranspose",

@@ -115,7 +115,10 @@ class CustomLayer(Layer):
 
     def build(self, input_shape: Shape, prefix: str = "") -> None:
         super().build(input_shape, prefix)
-        names = [parameter.name for parameter in self.parameters]
+        self._check_arguments([parameter.name for parameter in self.parameters])
+
+    def _check_arguments(self, names: Sequence[str]) -> None:
+        """TypeError where a method does not take weights of these names."""
         optional = ["training"]
         user_code.check_takes(self.label, "forward", self.forward, "x", *names, optional=optional)
         user_code.check_takes(self.label, "backward", self.backward, "x", "y", "dy", *names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from inspect import Parameter, getattr_static, signature
 from typing import Any
 
@@ -74,6 +75,14 @@ def compiled(cls: type, name: str) -> Any:
     attribute = getattr_static(cls, name, None)
     function = getattr(attribute, "__func__", attribute)
     return function if hasattr(function, "py_func") and hasattr(function, "overloads") else None
+
+
+@lru_cache(256)
+def bounds_checked(function: Any) -> Any:
+    """Return a Numba function as one that raises IndexError where an index is outside."""
+    import numba  # which few programs need here
+
+    return numba.njit(boundscheck=True)(function.py_func)
 
 
 @contextmanager

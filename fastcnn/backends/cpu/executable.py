@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import prod
 
@@ -20,6 +21,7 @@ from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.distributed.ranks import Ranks
 from fastcnn.kernels.call import Call, Region
 from fastcnn.kernels.cpu.gemm.tiled import tiles
+from fastcnn.kernels.cpu.nn.user_function import UserKernel
 from fastcnn.kernels.cpu.runtime import host_kernel
 from fastcnn.kernels.cpu.runtime.prefetch import QUEUE_WORDS
 from fastcnn.utils.aligned_memory import SLACK, vector_zeros
@@ -82,7 +84,12 @@ class Executable:
         self.table: Table = build_table(phases, self.layout)
         # The table has the addresses alone of what a user's own code was made kernels of.
         self._kernels = [call.kernel for call in calls]
-        self._calls_host = any(isinstance(k, host_kernel.HostKernel) for k in self._kernels)
+        raising = (host_kernel.HostKernel, UserKernel)
+        self._may_raise = any(isinstance(kernel, raising) for kernel in self._kernels)
+        compiled = [
+            call.label.partition(":")[0] for call in calls if isinstance(call.kernel, UserKernel)
+        ]
+        self._compiled_layers = ", ".join(dict.fromkeys(compiled))
         self.parallel = any(
             row[2] - row[1] > 1 for row in self.table.phases[self.table.preparing :]
         )
@@ -219,7 +226,10 @@ class Executable:
         if first >= end:
             return
         runtime.plan[executor.FIRST_PHASE : executor.END_PHASE + 1] = first, end
-        pool.run(runtime.plan_at, threads, host_kernel.run() if self._calls_host else None)
+        pool.run(runtime.plan_at, threads, self._raising() if self._may_raise else None)
+
+    def _raising(self) -> AbstractContextManager[None]:
+        return host_kernel.run(self._compiled_layers)
 
     def _thread_choice(self, images: int, most: int) -> ThreadChoice:
         choice = self._thread_choices.get(images)

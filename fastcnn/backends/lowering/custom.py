@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
 from fastcnn.backends import nested_call
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Buffer, Op
-from fastcnn.kernels.call import HostArray
+from fastcnn.kernels.call import GLOBAL, HostArray, Region
+from fastcnn.layers.compiled import CompiledLayer
 
 Arrays = dict[str, np.ndarray]
+ORDER = ("x", "y", "dy", "dx")
+"""Of a compiled function's arguments; weights follow, and their gradients."""
 
 
 def custom(low: Regions, op: Op) -> None:
     code, training = op.attributes["code"], op.attributes["training"]
-    names = tuple(f"weight{number}" for number in range(len(op.parameters)))
+    names = _names(op)
 
     def forward(arrays: Arrays) -> None:
         weights = [arrays[name] for name in names]
@@ -24,12 +28,12 @@ def custom(low: Regions, op: Op) -> None:
 
     arrays = {"x": _images(low, op.inputs[0]), **_weights(low, op, names)}
     arrays["y"] = _images(low, op.outputs[0], written=True)
-    _emit(low, arrays, forward)
+    _emit(low, op, "forward", arrays, forward)
 
 
 def custom_backward(low: Regions, op: Op) -> None:
     code = op.attributes["code"]
-    names = tuple(f"weight{number}" for number in range(len(op.parameters)))
+    names = _names(op)
     gradients = tuple(f"d{name}" for name in names)
 
     def backward(arrays: Arrays) -> None:
@@ -46,7 +50,7 @@ def custom_backward(low: Regions, op: Op) -> None:
         region = low.gradient(op, parameter)
         if region is not None:
             arrays[name] = HostArray(region, values.shape, written=True)
-    _emit(low, arrays, backward)
+    _emit(low, op, "backward", arrays, backward)
 
 
 def custom_loss(low: Regions, op: Op) -> None:
@@ -65,7 +69,7 @@ def custom_loss(low: Regions, op: Op) -> None:
         name: _images(low, buffer, written=True)
         for name, buffer in zip(written, op.outputs, strict=True)
     }
-    _emit(low, arrays, loss)
+    low.kernels.host_function.host_function(low.calls, arrays, _alone(loss))
 
 
 def ranks(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -88,9 +92,39 @@ def _weights(low: Regions, op: Op, names: tuple[str, ...]) -> dict[str, HostArra
     return {name: HostArray(low.parameter(p), p.shape) for name, p in pairs}
 
 
-def _emit(low: Regions, arrays: dict[str, HostArray], function: Callable[[Arrays], None]) -> None:
-    def alone(values: Arrays) -> None:
-        with nested_call.refused():  # also on a thread of the executor's
-            function(values)
+def _emit(
+    low: Regions,
+    op: Op,
+    method: str,
+    arrays: dict[str, HostArray],
+    function: Callable[[Arrays], None],
+) -> None:
+    """Emit the calls of a layer's method: of a compiled one by itself, else of `function`."""
+    code, on_host = op.attributes["code"], _alone(function)
+    if not isinstance(code, CompiledLayer):
+        low.kernels.host_function.host_function(low.calls, arrays, on_host)
+        return
+    for name, parameter in zip(_names(op), op.parameters, strict=True):
+        if method == "backward" and f"d{name}" not in arrays:  # frozen: nobody reads it
+            shape = op.parameters[parameter].shape
+            unread = Region(4 * prod(shape), GLOBAL, per_image=False)
+            arrays[f"d{name}"] = HostArray(unread, shape, written=True)
+    order = [name for name in ORDER if name in arrays]
+    order += [*_names(op), *(f"d{name}" for name in _names(op) if method == "backward")]
+    in_order = {name: arrays[name] for name in order}
+    compiled = code.function(method)
+    low.kernels.user_function.user_function(low.calls, code.label, compiled, in_order, on_host)
 
-    low.kernels.host_function.host_function(low.calls, arrays, alone)
+
+def _names(op: Op) -> tuple[str, ...]:
+    return tuple(f"weight{number}" for number in range(len(op.parameters)))
+
+
+def _alone(function: Callable[[Arrays], None]) -> Callable[[Arrays], None]:
+    """Return a function during which no model can be called, also on a thread of the executor's."""
+
+    def alone(arrays: Arrays) -> None:
+        with nested_call.refused():
+            function(arrays)
+
+    return alone

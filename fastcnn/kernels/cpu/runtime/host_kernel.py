@@ -83,16 +83,20 @@ def host_kernel(dtype: np.dtype) -> Callable[[Callable[[Record], None]], HostKer
 
 
 @contextmanager
-def run() -> Iterator[None]:
+def run(compiled: str = "") -> Iterator[None]:
     """Surround one run that calls host kernels, of which one goes at a time; afterwards raise what
     one of them raised.
 
     A library gets one thread a call: the executor's threads are there to be shared already.
+
+    Args:
+        compiled: The names of layers with functions of a user's own that Numba compiled, which may
+            raise, too.
     """
     hook = sys.unraisablehook
 
     def take(unraisable: sys.UnraisableHookArgs) -> None:
-        if not _took(unraisable):
+        if not (_took(unraisable) or (compiled and _took_compiled(unraisable, compiled))):
             hook(unraisable)
 
     try:
@@ -116,6 +120,18 @@ def _took(unraisable: sys.UnraisableHookArgs) -> bool:
     if trace is None or error is None or trace.tb_frame.f_code is not HostKernel._call.__code__:
         return False
     stop[0] = 1
+    _raised.append(error)
+    return True
+
+
+def _took_compiled(unraisable: sys.UnraisableHookArgs, layers: str) -> bool:
+    """End the run for what a user's compiled function raised; say whether it was that."""
+    error, context = unraisable.exc_value, unraisable.object
+    # Numba has its own context in the place of the function.
+    if error is None or not isinstance(context, str) or "CPUContext" not in context:
+        return False
+    stop[0] = 1
+    error.add_note(f"Raised by a function of a user's own that Numba compiled, of: {layers}.")
     _raised.append(error)
     return True
 

@@ -15,7 +15,7 @@ from fastcnn.kernels.cpu.simd.register_tile import TILE_TYPE
 from fastcnn.kernels.cpu.simd.vector_unit import INT64, POINTER
 
 
-def _emit_array(
+def emit_array(
     context: Any,
     builder: ir.IRBuilder,
     kind: types.Array,
@@ -48,7 +48,7 @@ def _array_of(element: types.Type) -> Callable:
         kind = types.Array(element, 1, "C")
 
         def emit(context, builder, signature, arguments):
-            return _emit_array(context, builder, kind, arguments[0], arguments[1:])
+            return emit_array(context, builder, kind, arguments[0], arguments[1:])
 
         return kind(types.int64, types.int64), emit
 
@@ -61,7 +61,7 @@ def _matrix_of(element: types.Type) -> Callable:
         kind = types.Array(element, 2, "C")
 
         def emit(context, builder, signature, arguments):
-            return _emit_array(context, builder, kind, arguments[0], arguments[1:])
+            return emit_array(context, builder, kind, arguments[0], arguments[1:])
 
         return kind(types.int64, types.int64, types.int64), emit
 
