@@ -13,32 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from fastcnn.layers.base import Layer
 from fastcnn.layers.custom import CustomLayer
 from fastcnn.losses import CustomLoss, Loss
+from fastcnn.models.central_differences import CheckedArray, Problem, checked
 from fastcnn.models.reuse import copied
 from fastcnn.models.sequential import Sequential
 
 Array = NDArray[Any]
 
-STEP = {"float32": 1e-2, "float64": 1e-5}
-"""Of a central difference, by the precision of what it is a difference of."""
-TOLERANCE = {"float32": 1e-2, "float64": 1e-5}
-"""How far a gradient may be off, of the largest in its array."""
-BEND, CURVE = 2.0, 0.25
-"""Of the tolerance, where there is no kink, such as ReLU's at 0: how far the differences on both
-sides of a number may be apart, of which a kink shifts the central one by half, and those over a
-step and half of it."""
 OUTPUTS = 5  # of a loss that says nothing of its outputs
-
-
-@dataclass(frozen=True)
-class CheckedArray:
-    """What was seen of one array: `entries` were checked, `kinks` left out, and the gradient was
-    off by at most `error`, of the largest."""
-
-    name: str
-    shape: tuple[int, ...]
-    entries: int
-    kinks: int
-    error: float
 
 
 @dataclass(frozen=True)
@@ -59,17 +40,6 @@ class GradientCheck:
                 f"{array.entries} entries{kinks}"
             )
         return "\n".join(rows)
-
-
-@dataclass
-class _Problem:
-    """A number that depends on arrays, and its gradient with respect to each."""
-
-    subject: str
-    precision: str
-    arrays: dict[str, Array]  # changed in place by the check, and put back
-    value: Callable[[], tuple[float, float]]  # and how large a rounding error it may have
-    gradients: dict[str, Array]
 
 
 def check_gradients(
@@ -109,7 +79,7 @@ def check_gradients(
     """
     rng = np.random.default_rng(seed)
     problem = _problem(subject, input_shape, x, y, samples, rng)
-    arrays = [_checked(problem, name, entries, rng) for name in problem.arrays]
+    arrays = [checked(problem, name, entries, rng) for name in problem.arrays]
     return GradientCheck(problem.subject, problem.precision, tuple(arrays))
 
 
@@ -120,7 +90,7 @@ def _problem(
     y: ArrayLike | None,
     samples: int,
     rng: np.random.Generator,
-) -> _Problem:
+) -> Problem:
     if isinstance(subject, Sequential):
         return _of_model(subject, x, y, samples, rng)
     if isinstance(subject, Layer):
@@ -146,10 +116,7 @@ def _problem(
     raise TypeError(f"check_gradients: expected a layer, a loss or a model. Received {subject!r}.")
 
 
-# --- in float64 ----------------------------------------------------------------------------------
-
-
-def _of_custom_layer(layer: CustomLayer, x: Array, rng: np.random.Generator) -> _Problem:
+def _of_custom_layer(layer: CustomLayer, x: Array, rng: np.random.Generator) -> Problem:
     own = cast(CustomLayer, _alone(layer, x.shape[1:], rng).layers[-1])
     weights = [parameter.value.astype(np.float64) for parameter in own.parameters]
     arrays = {"the input": x}
@@ -162,17 +129,17 @@ def _of_custom_layer(layer: CustomLayer, x: Array, rng: np.random.Generator) -> 
         return _sum(own.outputs(x, weights, True) * factors, y.dtype)
 
     gradients = dict(zip(arrays, results, strict=True))
-    return _Problem(own.label, _precision(y), arrays, value, gradients)
+    return Problem(own.label, _precision(y), arrays, value, gradients)
 
 
-def _of_custom_loss(loss: CustomLoss, scores: Array, targets: Array) -> _Problem:
+def _of_custom_loss(loss: CustomLoss, scores: Array, targets: Array) -> Problem:
     values, gradient = loss.results(targets, scores)
 
     def value() -> tuple[float, float]:
         return _sum(loss.results(targets, scores)[0], values.dtype)
 
     arrays, gradients = {"y_pred": scores}, {"y_pred": gradient}
-    return _Problem(loss.label, _precision(values), arrays, value, gradients)
+    return Problem(loss.label, _precision(values), arrays, value, gradients)
 
 
 def _precision(array: Array) -> str:
@@ -183,9 +150,6 @@ def _sum(terms: Array, dtype: np.dtype) -> tuple[float, float]:
     """Return a sum, and how large its rounding error may be."""
     numbers = terms.astype(np.float64)
     return float(numbers.sum()), float(np.finfo(dtype).eps * np.sqrt(np.square(numbers).sum()))
-
-
-# --- in float32, as a model ----------------------------------------------------------------------
 
 
 class _Shift(CustomLayer):
@@ -226,7 +190,7 @@ def _alone(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> Se
     return model
 
 
-def _of_layer(layer: Layer, x: Array, rng: np.random.Generator) -> _Problem:
+def _of_layer(layer: Layer, x: Array, rng: np.random.Generator) -> Problem:
     model = _alone(layer, x.shape[1:], rng)
     loss = _Projection()
     model.loss, model.optimizer = loss, "sgd"
@@ -239,7 +203,7 @@ def _of_layer(layer: Layer, x: Array, rng: np.random.Generator) -> _Problem:
     return _of_steps(model, layer.label, x.astype(np.float32), factors, size)
 
 
-def _of_loss(loss: Loss, scores: Array, targets: Array) -> _Problem:
+def _of_loss(loss: Loss, scores: Array, targets: Array) -> Problem:
     model = Sequential([_Shift(name="y_pred")], scores.shape[1:], device="cpu")
     model.loss, model.optimizer = loss, "sgd"
     label = f"{type(loss).__name__} '{loss.name}'"
@@ -252,7 +216,7 @@ def _of_model(
     y: ArrayLike | None,
     samples: int,
     rng: np.random.Generator,
-) -> _Problem:
+) -> Problem:
     if model.loss is None:
         raise ValueError("check_gradients: the model has no loss. Call compile first.")
     own = copy.copy(model)
@@ -269,7 +233,7 @@ def _of_steps(
     x: Array,
     y: Array,
     size: Callable[[], tuple[float, float]] | None = None,
-) -> _Problem:
+) -> Problem:
     """Return the problem of a model's training step, whose loss `size` says more exactly."""
     engine = model.engine()
     _, flat = engine.gradients(x, y, None)
@@ -283,7 +247,7 @@ def _of_steps(
         total, error = size()
         return total + model.penalty(), error
 
-    return _Problem(
+    return Problem(
         label,
         "float32",
         {names[parameter]: parameter.value for parameter in trained},
@@ -315,62 +279,3 @@ def _targets(loss: Loss, shape: tuple[int, ...], rng: np.random.Generator) -> Ar
     if loss.target_range is not None:
         return rng.choice(np.array(loss.target_range, np.float32), shape)
     return rng.normal(size=shape).astype(np.float32)
-
-
-# --- the comparison ------------------------------------------------------------------------------
-
-
-def _checked(problem: _Problem, name: str, entries: int, rng: np.random.Generator) -> CheckedArray:
-    """Compare one array's gradient; ValueError where it is wrong."""
-    array, gradient = problem.arrays[name], problem.gradients[name]
-    if array.size <= entries:
-        places = np.arange(array.size)
-    else:
-        places = np.sort(rng.choice(array.size, entries, replace=False))
-    step = STEP[problem.precision]
-    rows = np.array([_differences(problem, array, int(place), step) for place in places])
-    rows = rows.reshape(-1, 4)
-    wide, narrow, bend, rounding = rows.T
-    received = np.asarray(gradient, np.float64).reshape(-1)[places]
-    largest = max(np.abs(narrow).max(initial=0.0), np.abs(received).max(initial=0.0))
-    tolerance = TOLERANCE[problem.precision] * largest
-    smooth = np.abs(wide - narrow) <= CURVE * tolerance + rounding
-    smooth &= np.abs(bend) <= BEND * tolerance + rounding
-    wrong = smooth & ~(np.abs(narrow - received) <= tolerance + rounding)
-    if len(places) and not smooth.any():
-        raise ValueError(
-            f"check_gradients: {problem.subject}: all {len(places)} entries of {name} that were "
-            "tried lie next to kinks. Give other inputs, or a layer whose outputs vary smoothly."
-        )
-    if wrong.any():
-        worst = int(np.argmax(np.where(wrong, np.abs(narrow - received), -1.0)))
-        at = tuple(int(n) for n in np.unravel_index(places[worst], array.shape))
-        raise ValueError(
-            f"check_gradients: {problem.subject}: the gradient of {name} is wrong at {at}: "
-            f"expected {narrow[worst]:.6g}, a central difference. Received {received[worst]:.6g}. "
-            f"{int(wrong.sum())} of {int(smooth.sum())} entries are off by more than "
-            f"{TOLERANCE[problem.precision]:g} of the largest, {largest:.3g}."
-        )
-    errors = np.abs(narrow - received)[smooth]
-    error = float(errors.max(initial=0.0) / largest) if largest else 0.0
-    kinks = int((~smooth).sum())
-    return CheckedArray(name, array.shape, len(places) - kinks, kinks, error)
-
-
-def _differences(problem: _Problem, array: Array, place: int, step: float) -> list[float]:
-    """Return the central differences over a step and over half of it, how far those on both sides
-    are apart, and what rounding does to them."""
-    flat = array.reshape(-1)  # a view: all of them are contiguous
-    before = flat[place].copy()
-    values, places = [], []
-    for distance in (-step, -step / 2, 0.0, step / 2, step):
-        flat[place] = before + distance
-        places.append(float(flat[place]))
-        values.append(problem.value())
-    flat[place] = before
-    far_low, low, middle, high, far_high = (number for number, _ in values)
-    wide = (far_high - far_low) / (places[4] - places[0])
-    narrow = (high - low) / (places[3] - places[1])
-    bend = (high - middle) / (places[3] - places[2]) - (middle - low) / (places[2] - places[1])
-    rounding = 8 * max(error for _, error in values) / step
-    return [wide, narrow, bend, rounding]
