@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-STEP = {"float32": 1e-2, "float64": 1e-5}
+STEP = {"float32": 1e-2, "float64": 1e-6}
 """Of a central difference, by the precision of what it is a difference of."""
 TOLERANCE = {"float32": 1e-2, "float64": 1e-5}
 """How far a gradient may be off, of the largest in its array."""
