@@ -272,13 +272,13 @@ def test_all_that_reads_data_says_what_it_takes_and_raises(path):
 IMPERATIVE = sorted(
     path
     for room in (
-        *("callbacks", "data", "hdf5", "initializers", "layers", "metrics", "models"),
+        *("callbacks", "data", "hdf5", "initializers", "layers", "losses", "metrics", "models"),
         *("optimizers", "plots", "saving"),
     )
     for path in (PACKAGE / room).rglob("*.py")
 ) + [
     PACKAGE / f"{room}.py"
-    for room in ("devices", "functional", "losses", "regularizers", "schedules")
+    for room in ("devices", "functional", "regularizers", "schedules")
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -109,10 +109,10 @@ def user_function(
 @lru_cache(256)
 def _kernel(function: Any, kinds: tuple[Kind, ...]) -> UserKernel:
     """Return the kernel that calls a function with arrays of these kinds."""
-    arrays = _arrays_of(kinds)
+    arrays, address = _arrays_of(kinds), cast(Callable[..., int], address_of)
 
-    def user_function(pointer):
-        function(*arrays(address_of(pointer)))
+    def user_function(pointer: Any) -> None:
+        function(*arrays(address(pointer)))
 
     fields = []
     for number, (dimensions, _) in enumerate(kinds):
