@@ -103,6 +103,7 @@ def user_function(
             pixels=1,
             shift=0,
             outputs=int(np.prod(arrays[name].shape)),
+            several=1,
         )
 
 
