@@ -157,16 +157,21 @@ class State:
 
     def use_trained(self) -> None:
         """Let the training go on from the trained weights; from others that were set while the
-        averages were in use, if there were any, and then the averages begin with these."""
-        if self._averages_in_use is None:
-            return
-        if self._averages_in_use == self._checksum():
+        averages were in use, if there were any."""
+        self.keep_set_weights()
+        if self.averages_in_use:
             self._exchange()
-        else:
-            for kind, average in self._averages().items():
-                average[...] = self._flat[kind]
-            self.changed()
+            self._averages_in_use = None
+
+    def keep_set_weights(self) -> None:
+        """Where others were set in place of averages in use, begin the averages with these: they
+        are what a training goes on from."""
+        if not self.averages_in_use or self._averages_in_use == self._checksum():
+            return
+        for kind, average in self._averages().items():
+            average[...] = self._flat[kind]
         self._averages_in_use = None
+        self.changed()
 
     def note_averages_in_use(self) -> None:
         """Note that the weights are averages, and the slot of these holds the trained ones."""

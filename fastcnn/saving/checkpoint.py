@@ -49,6 +49,7 @@ def describe(model: ModelSettings, contents: Contents, include_optimizer: bool) 
     _check_loads(model, contents, objects)
     if compiled and _places(model) and model.state.step > 0:
         model.state.fit_slots()
+        model.state.keep_set_weights()
         for name, values in model.state.slots_by_name().items():
             own = np.concatenate([values[place] for place in _places(model, name)])
             stored = TRAINED if name == AVERAGE and model.state.averages_in_use else name

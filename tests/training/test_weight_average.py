@@ -115,6 +115,17 @@ def test_weights_that_are_set_while_averages_are_in_use_stay():
     same(averaged.get_weights()[:1], others[:1], atol=1e-6)
 
 
+def test_a_file_of_weights_that_were_set_goes_on_as_the_model_does(tmp_path):
+    averaged = model(optimizers.SGD(0.1, use_ema=True))
+    averaged.fit(X, Y, batch_size=8, verbose=0)
+    averaged.set_weights([np.full_like(weights, 0.5) for weights in averaged.get_weights()])
+    averaged.save(tmp_path / "model.h5")
+    loaded = fastcnn.load(tmp_path / "model.h5")
+    for one in (averaged, loaded):
+        one.fit(X, Y, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
+    same(loaded.get_weights(), averaged.get_weights())
+
+
 def test_frozen_layers_stay_as_they_are():
     averaged = model(optimizers.SGD(0.5, use_ema=True))
     averaged.layers[0].trainable = averaged.layers[1].trainable = False
