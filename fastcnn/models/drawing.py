@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 UNFOLDED = 1600.0
 """The height, in pixels of one column, up to which every layer is drawn."""
-DPI = 130
 
 
 def plot(

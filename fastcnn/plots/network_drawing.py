@@ -75,8 +75,7 @@ def _draw(axis: Axes, shape: Box | Circle | Wire | Note) -> None:
         if shape.arrow and len(shape.points) > 1:
             axis.fill(*zip(*_head(shape), strict=True), color=MUTED, linewidth=0)
     elif isinstance(shape, Note):
-        size = DETAIL_SIZE
-        axis.text(shape.x, shape.y, shape.text, color=MUTED, fontsize=size, va="center")
+        _write(axis, shape.x, shape.y, shape.text, color=MUTED, fontsize=DETAIL_SIZE)
     elif isinstance(shape, Circle):
         edge = COLOURS["join"]
         axis.add_patch(Disc((shape.x, shape.y), RADIUS, facecolor="white", edgecolor=edge))
@@ -110,7 +109,12 @@ def _pale(colour: str) -> tuple[float, float, float]:
 
 def _centred(axis: Axes, x: float, y: float, text: str, size: float, colour: str) -> None:
     if text:
-        axis.text(x, y, text, color=colour, fontsize=size * 0.86, ha="center", va="center")
+        _write(axis, x, y, text, color=colour, fontsize=size * 0.86, ha="center")
+
+
+def _write(axis: Axes, x: float, y: float, text: str, **look: Any) -> None:
+    """Text as it is, also with signs that matplotlib takes for a formula."""
+    axis.text(x, y, text, va="center", parse_math=False, **look)
 
 
 def _head(wire: Wire) -> list[tuple[float, float]]:

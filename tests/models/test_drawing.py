@@ -99,6 +99,13 @@ def test_no_block_lies_on_another_or_outside(name, fold):
         assert 0 <= box.y <= box.y + box.height <= picture.height
 
 
+def test_a_name_is_no_formula(tmp_path):
+    name = r"$\frac{$"
+    model = fastcnn.Sequential([layers.Dense(1)], (2,), name=name)
+    _, axis = model.plot(tmp_path / "a.png")
+    assert any(name in text.get_text() for text in axis.texts)
+
+
 def test_every_convolution_is_drawn():
     def convolutions(row):
         for item in row:
