@@ -106,7 +106,7 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 "CNNClassifier: y must hold at least two classes. Received one class, "
-                f"{self.classes_[0]!r}."
+                f"{self.classes_.tolist()[0]!r}."
             )
         factors = None
         if self.class_weight is not None:
@@ -132,6 +132,24 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
         """
         outputs = self._outputs(X)
         return class_probabilities(self.model_, outputs)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float32]:
+        """Return the logarithm of each class's probability.
+
+        Args:
+            X: Images, as for `fit`.
+
+        Returns:
+            A column for each of `classes_`; -inf where the probability is 0.
+
+        Raises:
+            ValueError: X does not fit what was trained on.
+
+        Shape:
+            X [n, ...] -> float32 [n, classes].
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.

@@ -48,10 +48,10 @@ class CNNEstimator(BaseEstimator, ABC):
             one with a convolution and a pooling for each halving of the sides down to 4 to 7
             pixels; both begin with a Normalization that is fitted to X. Or a name of
             `fastcnn.applications`, as "lenet5", which begins with Rescaling(1 / 255) for uint8
-            pixels; a function that returns a Sequential, called with those of `input_shape`,
-            `classes` (the outputs), `seed`, `classifier_activation` and `rescale` that it takes;
-            what `Sequential.get_config` returned; or a Sequential, of which a copy is trained,
-            from the weights that it has.
+            pixels and expects other numbers near 1, as X / 255 has; a function that returns a
+            Sequential, called with those of `input_shape`, `classes` (the outputs), `seed`,
+            `classifier_activation` and `rescale` that it takes; what `Sequential.get_config`
+            returned; or a Sequential, of which a copy is trained, from the weights that it has.
         input_shape: (height, width, channels) or (features,): what a flat row is; None for what X
             shows.
         epochs: How often the training goes over X.
@@ -189,9 +189,15 @@ class CNNEstimator(BaseEstimator, ABC):
         every = np.arange(len(targets))
         if not share:
             return every, None
-        trained, held_out = train_test_split(
-            every, test_size=share, random_state=seed, stratify=self._strata(targets)
-        )
+        try:
+            trained, held_out = train_test_split(
+                every, test_size=share, random_state=seed, stratify=self._strata(targets)
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"{type(self).__name__}: validation_fraction={share:g} of {len(every)} images "
+                f"cannot be held out: {error}"
+            ) from error
         return trained, held_out
 
     def _callbacks(self) -> list[Callback]:

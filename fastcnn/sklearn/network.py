@@ -62,7 +62,7 @@ def _built(model: Any, wanted: Mapping[str, Any]) -> object:
         return _usual(**wanted)
     if isinstance(model, str):
         return applications.get(model)(**wanted)
-    if not callable(model):
+    if isinstance(model, type) or not callable(model):
         return None
     parameters = inspect.signature(model).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -177,10 +178,12 @@ def test_one_output_tells_two_classes_apart(digits):
 
 REFUSED = [
     ({"model": 3}, TypeError, "model must be 'auto', a name"),
+    ({"model": int}, TypeError, "model must be 'auto', a name"),
     ({"model": factory((8, 8, 1), 4, 0)}, ValueError, "y holds 3 classes, so the model must have"),
     ({"model": factory((7, 7, 1), 3, 0)}, ValueError, r"takes images of shape \(7, 7, 1\)"),
     ({"patience": 2}, ValueError, "set validation_fraction"),
     ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a number of at least"),
+    ({"validation_fraction": 0.001}, ValueError, "validation_fraction=0.001 of 537 images cannot"),
     ({"optimizer": "adan"}, ValueError, "adan"),
 ]
 
@@ -198,6 +201,22 @@ def test_a_training_stops_when_the_validation_stays(digits):
     losses = model.history_.history["val_loss"]
     assert len(losses) < 50
     assert losses.index(min(losses)) == len(losses) - 2
+
+
+def test_one_class_cannot_be_told_from_others(digits):
+    x, _ = digits
+    with pytest.raises(ValueError, match=r"two classes\. Received one class, 7\.$"):
+        small().fit(x, np.full(len(x), 7))
+
+
+def test_logarithms_of_probabilities(digits):
+    x, y = digits
+    model = small(epochs=1).fit(x, y)
+    expected = np.log(model.predict_proba(x[:9]))
+    np.testing.assert_array_equal(model.predict_log_proba(x[:9]), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isneginf(model.predict_log_proba(1e6 * x[:9])).any()
 
 
 def test_weights_say_which_images_count(digits):
