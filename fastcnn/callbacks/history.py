@@ -100,7 +100,9 @@ class History:
         return _written(json.dumps(columns), path)
 
     def __repr__(self) -> str:
-        return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+        epochs = len(self.epoch)
+        names = f": {', '.join(self.history)}" if self.history else ""
+        return f"<History of {epochs} epoch{'' if epochs == 1 else 's'}{names}>"
 
     def _repr_html_(self) -> str:
         from fastcnn.callbacks import history_page  # of which only notebooks make use

@@ -69,3 +69,8 @@ def test_a_notebook_shows_curves_and_the_first_and_last_epochs():
     assert "<b>" not in page
     assert "<script" not in page
     ElementTree.fromstring(History()._repr_html_())
+
+
+def test_it_says_what_it_holds():
+    assert repr(history(1)) == "<History of 1 epoch: loss, val_loss, <b>>"
+    assert repr(History()) == "<History of 0 epochs>"
