@@ -48,10 +48,11 @@ def as_csv(report: list[Entry]) -> str:
 FORMATS = {".csv": as_csv, ".json": as_json}
 
 
-def check_ending(path: str) -> None:
-    """UsageError where the name of a file does not say its format."""
+def check(path: str) -> None:
+    """UsageError where a file's name does not say its format, OSError where none can be written."""
     if Path(path).suffix.lower() not in FORMATS:
         raise UsageError(f"--out must end in {' or '.join(FORMATS)}. Received '{path}'.")
+    atomic_file.check(path)
 
 
 def write(path: str, report: list[Entry]) -> None:

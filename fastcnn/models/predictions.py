@@ -120,9 +120,17 @@ def as_plain_data(
     Returns:
         A dictionary an image: "classes", each with "label", "name" and "probability", or "values".
 
+    Raises:
+        ValueError: Outputs are not finite, which JSON cannot hold and no class follows from.
+
     Shape:
         outputs [n, scores].
     """
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            "The model's outputs must be finite numbers, and are not: its weights are too large, "
+            "as after a training that diverged."
+        )
     if output_kind(model) == "values":
         return [{"values": [float(value) for value in row]} for row in outputs]
     rows = decode_predictions(outputs, model, top)

@@ -88,18 +88,19 @@ def make_application(
             Route("/model", show_model),
             Route("/health", show_health),
         ],
-        exception_handlers={Refusal: _refuse, HTTPException: _refuse},
+        exception_handlers={Refusal: _refuse, HTTPException: _refuse, Exception: _refuse},
         lifespan=lifespan,
     )
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
-    """The answer to what is refused; by Starlette unknown paths and methods are."""
-    if isinstance(error, HTTPException):
+    """The answer to what is refused, and to what fails, whose error the server's log has."""
+    if isinstance(error, HTTPException):  # Starlette's, of unknown paths and methods
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-    status = error.status if isinstance(error, Refusal) else 500
-    headers = {"Retry-After": "1"} if status == 503 else {}
-    return JSONResponse({"error": str(error)}, status, headers)
+    if isinstance(error, Refusal):
+        headers = {"Retry-After": "1"} if error.status == 503 else {}
+        return JSONResponse({"error": str(error)}, error.status, headers)
+    return JSONResponse({"error": "The server failed; its log says why."}, 500)
 
 
 def _description(model: Sequential, limits: Limits) -> dict[str, object]:

@@ -97,4 +97,8 @@ class Classifier:
 
     def _predicted(self, image: np.ndarray) -> dict[str, object]:
         pixels = image if self._scale == 1 else image.astype(np.float32) * self._scale
-        return as_plain_data(self.model.predict(pixels[None]), self.model, self._top)[0]
+        outputs = self.model.predict(pixels[None])
+        try:
+            return as_plain_data(outputs, self.model, self._top)[0]
+        except ValueError as error:
+            raise Refusal(500, str(error)) from error

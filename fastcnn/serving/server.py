@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from types import FrameType
@@ -79,6 +80,8 @@ def run(application: Starlette, listener: socket.socket, limits: Limits) -> None
         timeout_graceful_shutdown=int(limits.seconds) + 1,
         h11_max_incomplete_event_size=LARGEST_HEADER,
     )
+    # It would tell of every body that is no form, which the sender is told.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # When uvicorn has ended it raises the signal anew, which would kill the process.
     before = signal.signal(signal.SIGTERM, _ignore)
     try:

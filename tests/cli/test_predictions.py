@@ -87,6 +87,21 @@ def test_out_writes_what_would_be_printed(place, capsys, tmp_path, ending):
     assert lines.count("\n") == 2 and "bee, wild" in lines
 
 
+def test_outputs_that_are_not_finite_end_it(place, capsys, tmp_path):
+    model = fastcnn.load(place / "values.h5")
+    model.set_weights([np.full_like(values, 3e38) for values in model.get_weights()])
+    model.save(tmp_path / "diverged.h5")
+    command = ["predict", "--model", str(tmp_path / "diverged.h5"), str(place / "photos")]
+    assert main([*command, "--csv"]) == 2
+    assert "outputs must be finite numbers" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(place, capsys, tmp_path):
+    command = ["predict", "--model", "none.h5", "none.png", "--out", str(tmp_path / "no" / "a.csv")]
+    assert main(command) == 2
+    assert "a.csv' cannot be written: there is no folder" in capsys.readouterr().err
+
+
 def test_other_endings_are_refused_before_the_work(place, capsys, tmp_path):
     command = ["predict", "--model", "none.h5", "none.png", "--out", str(tmp_path / "a.txt")]
     assert main(command) == 2

@@ -26,8 +26,8 @@ PICTURE = photos.encoded(photos.smooth(9, 8))
 class Client:
     """Requests to an application, each by itself, from any thread."""
 
-    def __init__(self, application):
-        self.transport = httpx.ASGITransport(application)
+    def __init__(self, application, **options):
+        self.transport = httpx.ASGITransport(application, **options)
 
     def send(self, method, path, **content):
         async def sent():
@@ -87,6 +87,18 @@ def test_a_regression_gets_its_values():
     pixels = model.decoder.decode_bytes(PICTURE, "")[None].astype(np.float32)
     np.testing.assert_allclose([values], model.predict(pixels / 2), rtol=1e-5)
     assert client.get("/model").json()["class_names"] is None
+
+
+def test_a_model_that_diverged_or_fails_is_told_in_a_sentence(monkeypatch):
+    model = network(None)
+    application = make_application(model, LIMITS)
+    client = Client(application, raise_app_exceptions=False)
+    model.set_weights([np.full_like(values, 3e38) for values in model.get_weights()])
+    answer = client.post(content=PICTURE)
+    assert answer.status_code == 500 and "must be finite numbers" in answer.json()["error"]
+    monkeypatch.setattr(classifier, "as_plain_data", lambda *_: 1 / 0)
+    answer = client.post(content=PICTURE)
+    assert answer.status_code == 500 and "its log says why" in answer.json()["error"]
 
 
 async def chunked(size):

@@ -72,6 +72,8 @@ def test_a_process_answers_many_and_ends_by_sigterm(model):
             thread.join(60)
         assert statuses == [200] * 12
         assert posted(port, iter([bytes(50_000)] * 3))[0] == 413
+        form = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert posted(port, PICTURE, **form)[0] == 422
         waiting.settimeout(30)
         assert waiting.recv(1) == b""
         waiting.close()

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.csv:
         raise UsageError("--json and --csv are two forms of the same report: choose one.")
     if args.out is not None:
-        predictions.check_ending(args.out)
+        predictions.check(args.out)
     model = device.moved(models.with_weights(args.model, args.weights), args)
     models.class_count(model)
     decoder = Reading.of(args).decoder(picture_input.decoder(model))
