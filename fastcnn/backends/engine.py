@@ -53,7 +53,7 @@ class Engine(SharedBatches, ABC):
     def __init__(self, spec: StepSpec):
         self._spec = spec
         # By kind, what is asked (of INSPECT) and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, Inspection | None, int, bool], PlannedProgram] = {}
+        self._planned: dict[tuple[str, Inspection | None, int], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[object, ...]] = {}
         self._version = settings.version()
@@ -274,13 +274,14 @@ class Engine(SharedBatches, ABC):
             self._drop_stale()
         alone = self.SINGLE and images == 1 and kind not in (TRAIN, UPDATE)
         capacity = 1 if alone else max(images, capacity or 0)
-        key = kind, inspection, capacity, self.is_shared(kind, capacity)
+        # That of a batch which ranks share is another one.
+        key = kind, inspection, -capacity if self.is_shared(kind, capacity) else capacity
         planned = self._planned.pop(key, None)
         if planned is None:
             alike = [other for other in self._planned if other[0] == kind]
             if len(alike) >= MOST_PLANS:
                 del self._planned[alike[0]]  # its memory goes first
-            planned = self._build_settled(*key[:3])
+            planned = self._build_settled(kind, inspection, capacity)
         self._planned[key] = planned
         return planned
 
