@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastcnn.models.predictions import decode_predictions
     from fastcnn.models.sequential import Sequential
     from fastcnn.training.adversarial import AdversarialTraining
+    from fastcnn.training.learning_rate_finder import find_learning_rate
     from fastcnn.utils.custom_objects import register_serializable
     from fastcnn.utils.threads import num_threads, set_num_threads
     from fastcnn.utils.training_warning import TrainingWarning
@@ -47,6 +48,7 @@ __all__ = [
     "data",
     "decode_predictions",
     "explain",
+    "find_learning_rate",
     "from_onnx",
     "initializers",
     "layers",
@@ -78,6 +80,7 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.models.predictions": "decode_predictions",
         "fastcnn.models.sequential": "Sequential",
         "fastcnn.training.adversarial": "AdversarialTraining",
+        "fastcnn.training.learning_rate_finder": "find_learning_rate",
         "fastcnn.utils.custom_objects": "register_serializable",
         "fastcnn.utils.threads": "num_threads set_num_threads",
         "fastcnn.utils.training_warning": "TrainingWarning",
