@@ -10,7 +10,9 @@ from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.graph.state import State
+from fastcnn.layers import Activation
 from fastcnn.layers.base import Layer
+from fastcnn.layers.containers import build_network
 from fastcnn.losses import Loss
 from fastcnn.models.network import Network
 from fastcnn.optimizers import Optimizer
@@ -91,3 +93,17 @@ class Section:
     def trace_program(self, images: int) -> Program:
         """Return the program that ends in the outputs of all layers."""
         return self._model.trace_program(images, layers=self.layers)
+
+
+class OutputSection(Section):
+    """No layers of a model: what stands in the place of images are its outputs, to be tested.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: Network):
+        self._model = model
+        same = Activation("linear")
+        self.output_shape = build_network([same], model.output_shape)
+        self.layers = [same]

@@ -19,7 +19,7 @@ from fastcnn.layers.containers import build_network
 from fastcnn.losses import LossLike
 from fastcnn.metrics import MetricLike
 from fastcnn.models import drawing, freezing, head, input_gradients, layer_outputs, lookup, reuse
-from fastcnn.models.section import Section
+from fastcnn.models.section import OutputSection, Section
 from fastcnn.models.stored_network import StoredNetwork
 from fastcnn.models.summary import receptive_field_text, summary_text
 from fastcnn.optimizers import OptimizerLike
@@ -135,6 +135,11 @@ class Sequential(StoredNetwork):
                 head = devices.make_engine(Section(self, depth), self.device)
                 self._split_engines = depth, base, head
             return self._split_engines[1:]
+
+    def outputs_engine(self) -> Engine:
+        """Return an engine whose `test` takes the model's outputs in the place of images."""
+        nested_call.refuse()
+        return devices.make_engine(OutputSection(self), self.device)
 
     def to(self, device: str, precision: str | None = None) -> Sequential:
         """Move to a device; weights, optimizer state and step go along.

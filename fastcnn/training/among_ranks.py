@@ -19,7 +19,7 @@ from fastcnn.distributed.ranks import Ranks
 from fastcnn.kernels.cpu.simd.pairwise_sum import MOST_SUMMED
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.training.epoch_iterator import ArrayEpochs
-from fastcnn.training.steps_per_epoch import Epochs, Stepped
+from fastcnn.training.steps_per_epoch import Stepped
 from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils import naming
 from fastcnn.utils.interrupt import Interrupt
@@ -83,9 +83,7 @@ class Session:
             agreement.tell_error(self.ranks, error)
 
 
-def agree(
-    model: ModelSettings, train: Epochs | None, validation: Epochs | None, settings: object
-) -> None:
+def agree(model: ModelSettings, train: object, validation: object, settings: object) -> None:
     """Compare with the other ranks what all must have in common; nothing where there are none.
 
     Raises:
@@ -125,7 +123,7 @@ def agree(
     session.agreed = True
 
 
-def _digest(epochs: Epochs | None) -> str:
+def _digest(epochs: object) -> str:
     whole = epochs.whole if isinstance(epochs, Stepped) else epochs
     if isinstance(whole, StreamEpochs):
         raise ValueError(

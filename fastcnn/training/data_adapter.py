@@ -304,17 +304,24 @@ def _unchanged(transform: Transform) -> Transform:
 
 
 def of_evaluation(
-    model: ModelSettings, x: object, y: object, sample_weight: object, workers: int | None
+    model: ModelSettings,
+    x: object,
+    y: object,
+    sample_weight: object,
+    workers: int | None,
+    transform: Transform | None = None,
 ) -> ArrayEpochs | StreamEpochs:
-    """What evaluate measures."""
+    """What evaluate measures, behind the model's preprocessing or a transform."""
     if workers is not None:
         workers = arguments.whole(
             "evaluate", "workers", workers, least=0, most=arguments.MOST_WORKERS
         )
-    transform = Transform(preprocessing=model.preprocessing)
+    transform = transform or Transform(preprocessing=model.preprocessing)
     x = adapted(model, x, "evaluate: x")
     if not isinstance(x, Stream):
-        examples = input_checks.examples(model, x, y, sample_weight, name="evaluate: ")
+        examples = input_checks.examples(
+            model, x, y, sample_weight, name="evaluate: ", transform=transform
+        )
         return ArrayEpochs(examples, None, transform, workers)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:

@@ -255,16 +255,21 @@ def _warned(batches: Generator[Batch, None, None], damage: Damage) -> Generator[
 
 
 def prepared(
-    model: ModelSettings, images: NDArray[Any] | Dataset, batch_size: int
+    model: ModelSettings,
+    images: NDArray[Any] | Dataset,
+    batch_size: int,
+    transform: Transform | None = None,
+    epoch: int = 0,
 ) -> Generator[NDArray[Any], None, None]:
-    """Checked images, in order, in batches as the network sees them."""
-    transform = _of_model(model)
+    """Checked images, in order, in batches as the network sees them: behind the model's
+    preprocessing, or behind a transform, with what it draws in an epoch."""
+    transform = transform or _of_model(model)
     if isinstance(images, np.ndarray) and transform.plain:
         # Views will do.
         yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return
     shape = tuple(model.input_shape)
-    batches = Batches(images, None, None, batch_size, shape=shape, transform=transform)
+    batches = Batches(images, None, None, batch_size, shape=shape, transform=transform, epoch=epoch)
     with closing(epoch_hooks.told(images, iter(batches), None)) as batches_of_epoch:
         yield from (x for x, _, _ in batches_of_epoch)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -258,9 +260,22 @@ class Fit:
         error.args = (f"{error} Training stopped in epoch {epoch + 1}, step {step + 1}.",)
 
 
+class Measured(Protocol):
+    """The examples that a pass measures; see `ArrayEpochs`."""
+
+    @property
+    def count(self) -> int | None: ...
+
+    def largest(self, batch_size: int) -> int | None: ...
+
+    def batches(
+        self, model: ModelSettings, batch_size: int
+    ) -> Generator[tuple[Any, Any, Any], None, None]: ...
+
+
 def test_pass(
     model: ModelSettings,
-    epochs: Epochs,
+    epochs: Measured,
     batch_size: int,
     shown: Progress,
     callback_list: CallbackList,

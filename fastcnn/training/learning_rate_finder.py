@@ -16,7 +16,8 @@ from fastcnn.plots.figure import Save
 from fastcnn.plots.learning_rates import learning_rates
 from fastcnn.schedules import ExponentialDecay
 from fastcnn.training import input_checks
-from fastcnn.training.trainer import USUAL_BATCH, Trainer
+from fastcnn.training.prediction import USUAL_BATCH
+from fastcnn.training.trainer import Trainer
 from fastcnn.utils import arguments
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 DIVERGED = 4.0
 """The loss, times the least one before, at which the test ends."""
+BEYOND_NOISE = 3.0
+"""How far the loss must fall, times the median distance of batches from the smoothed loss."""
 WINDOW = 0.03
 """Of the steps: the standard deviation of the weights that smooth the loss."""
 
@@ -36,7 +39,8 @@ class RangeTest:
     rates: The learning rate of each step, rising.
     losses: The loss of each step's batch, before the step.
     smoothed: The losses without the batches' noise.
-    suggestion: The rate at which the smoothed loss falls most steeply; None where it never does.
+    suggestion: The rate at which the smoothed loss falls most steeply; None where it falls no
+        further than batches differ.
     """
 
     rates: NDArray[np.float64]
@@ -124,7 +128,7 @@ def find_learning_rate(
     losses = np.array(history.history["loss"] if history.history else [], np.float64)
     rates = first * factor ** np.arange(len(losses))
     smoothed = _smoothed(losses, max(1.0, WINDOW * count))
-    return RangeTest(rates, losses, smoothed, _steepest(rates, smoothed))
+    return RangeTest(rates, losses, smoothed, _steepest(rates, losses, smoothed))
 
 
 def _losses(
@@ -156,9 +160,14 @@ def _smoothed(losses: NDArray[np.float64], deviation: float) -> NDArray[np.float
     return weights @ losses / weights.sum(axis=1)
 
 
-def _steepest(rates: NDArray[np.float64], smoothed: NDArray[np.float64]) -> float | None:
-    """The rate of the steepest fall before the least loss."""
+def _steepest(
+    rates: NDArray[np.float64], losses: NDArray[np.float64], smoothed: NDArray[np.float64]
+) -> float | None:
+    """The rate of the steepest fall before the least loss; None where that may be chance."""
     if len(smoothed) < 3:
+        return None
+    usual = np.median(losses[: max(3, len(losses) // 4)])  # at rates at which little is learnt
+    if usual - smoothed.min() < BEYOND_NOISE * np.median(np.abs(losses - smoothed)):
         return None
     slopes = np.gradient(smoothed, np.log(rates))[: int(smoothed.argmin()) + 1]
     place = int(slopes.argmin())

@@ -103,6 +103,10 @@ class ModelSettings(Settings, ABC):
         """Return the engines of the first `depth` layers by themselves and of those behind."""
 
     @abstractmethod
+    def outputs_engine(self) -> Engine:
+        """Return an engine whose `test` takes the model's outputs in the place of images."""
+
+    @abstractmethod
     def frozen_depth(self) -> int:
         """Return how many layers at the beginning give the same for an image while the others are
         trained; 0 where none of them has weights."""

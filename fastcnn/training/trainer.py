@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from typing import Literal, overload
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from fastcnn.callbacks.callback import Callback, CallbackList, Logs
 from fastcnn.callbacks.history import History
-from fastcnn.data.pipeline.stream import Stream
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.losses import Loss
@@ -24,19 +22,19 @@ from fastcnn.training import (
     among_ranks,
     augment_argument,
     data_adapter,
-    epoch_iterator,
     fit_notes,
     fit_warnings,
     input_checks,
+    prediction,
     progress,
+    test_time_augmentation,
 )
 from fastcnn.training.adversarial import AdversarialTraining
 from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
+from fastcnn.training.prediction import USUAL_BATCH
 from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
 from fastcnn.utils import arguments
-
-USUAL_BATCH = 32
 
 
 class Trainer(BatchTrainer):
@@ -238,6 +236,8 @@ class Trainer(BatchTrainer):
         return_dict: Literal[True],
         workers: int | None = None,
         distributed: str | None = None,
+        augment: object = None,
+        passes: int | None = None,
     ) -> Logs: ...
 
     @overload
@@ -251,6 +251,8 @@ class Trainer(BatchTrainer):
         return_dict: bool = False,
         workers: int | None = None,
         distributed: str | None = None,
+        augment: object = None,
+        passes: int | None = None,
     ) -> Values: ...
 
     @among_ranks.together(usual=None)
@@ -264,6 +266,8 @@ class Trainer(BatchTrainer):
         return_dict: bool = False,
         workers: int | None = None,
         distributed: str | None = None,
+        augment: object = None,
+        passes: int | None = None,
     ) -> Logs | Values:
         """Return the loss and the metrics of the model at inference.
 
@@ -277,6 +281,8 @@ class Trainer(BatchTrainer):
             workers: Threads that prepare batches ahead.
             distributed: As in `fit`, where all ranks call this: each measures its share, and has
                 all results. None lets this process measure by itself.
+            augment: As in `predict`: loss and metrics are those of the averaged outputs.
+            passes: As in `predict`.
 
         Returns:
             [loss, *metrics]; the loss alone where the model has no metrics; or a dictionary.
@@ -290,7 +296,8 @@ class Trainer(BatchTrainer):
         input_checks.compiled(self, "evaluate")
         progress.check_verbose(verbose)
         size = arguments.whole("evaluate", "batch_size", batch_size, least=1)
-        epochs = data_adapter.of_evaluation(self, x, y, sample_weight, workers)
+        views = augment, passes
+        epochs = test_time_augmentation.of_evaluation(self, x, y, sample_weight, workers, *views)
         among_ranks.agree(self, None, epochs, (size,))
         verbose = among_ranks.verbosity(self, verbose)
         shown = progress.make(verbose)
@@ -305,7 +312,13 @@ class Trainer(BatchTrainer):
             shown.close()
         return answer(logs, return_dict)
 
-    def predict(self, x: object, batch_size: int = USUAL_BATCH) -> NDArray[np.float32]:
+    def predict(
+        self,
+        x: object,
+        batch_size: int = USUAL_BATCH,
+        augment: object = None,
+        passes: int | None = None,
+    ) -> NDArray[np.float32]:
         """Return the model's outputs for images.
 
         Args:
@@ -314,6 +327,10 @@ class Trainer(BatchTrainer):
                 resized as in training (`decoder`); a folder stands for
                 `fastcnn.data.picture_files(folder)`.
             batch_size: Images that go through the model at once.
+            augment: Test-time augmentation, of single images, as `fit` takes it. The first pass
+                sees them as they are, each further one as drawn by `seed` and their place in x;
+                flips take turns. Outputs are averaged; of logits, the probabilities.
+            passes: How many; None for 8, or for the 2 or 4 ways of a flip that stands alone.
 
         Returns:
             The outputs, a fresh array.
@@ -327,21 +344,7 @@ class Trainer(BatchTrainer):
             x [n, *input_shape] -> float32 [n, *output_shape].
         """
         size = arguments.whole("predict", "batch_size", batch_size, least=1)
-        run = self.engine().predict
-        source = data_adapter.adapted(self, x, "predict: x", labelled=False)
-        if isinstance(source, Stream):
-            return np.concatenate(
-                [run(batch) for batch in epoch_iterator.prepared_stream(self, source)]
-            )
-        images = input_checks.images(self, source, "predict: x")
-        # Few images, whatever their number, go by the plan of a usual batch; one goes by itself.
-        capacity = min(size, max(len(images), USUAL_BATCH)) if len(images) > 1 else 1
-        if isinstance(images, np.ndarray) and len(images) <= size and not self.preprocessing:
-            return run(images, capacity)
-        outputs = np.empty((len(images), *self.output_shape), np.float32)
-        start = 0
-        with closing(epoch_iterator.prepared(self, images, size)) as batches:
-            for batch in batches:
-                outputs[start : start + len(batch)] = run(batch, capacity)
-                start += len(batch)
-        return outputs
+        x = data_adapter.adapted(self, x, "predict: x", labelled=False)
+        if augment is not None:
+            return test_time_augmentation.outputs(self, x, size, augment, passes)
+        return prediction.outputs(self, x, size)

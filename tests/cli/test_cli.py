@@ -21,7 +21,7 @@ import fastcnn
 from fastcnn.cli import COMMANDS, main
 from fastcnn.cli.commands import predict, train
 from fastcnn.cli.parser import make_parser
-from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve import model as models, training
 from fastcnn.cli.resolve import run_folder, system_info
 from fastcnn.training import picture_input
 
@@ -260,7 +260,7 @@ def test_trainings_at_once_never_share_a_folder(tmp_path):
 
 def test_an_unusable_out_is_found_before_anything_is_done(place, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(train.dataset, "opened", None)  # nothing is read
+    monkeypatch.setattr(training.dataset, "opened", None)  # nothing is read
     for out, words in [("file", "not a folder"), ("file/run", "Not a directory")]:
         assert main(train_arguments(place, tmp_path / out, 1)) == 2
         assert words in capsys.readouterr().err

@@ -49,6 +49,13 @@ def test_it_ends_where_the_loss_diverges_and_suggests_a_rate_that_trains():
     assert history.history["loss"][-1] < 0.01 * test.losses[0]
 
 
+def test_a_fall_within_the_noise_of_batches_suggests_nothing():
+    labels = np.random.default_rng(1).standard_normal((64, 1)).astype(np.float32)
+    test = fastcnn.find_learning_rate(model(), X, labels, 4, start=1e-9, end=1e-6, steps=40)
+    assert test.smoothed.min() < test.smoothed[0]
+    assert test.suggestion is None
+
+
 def test_it_ends_where_a_loss_is_not_finite():
     test = fastcnn.find_learning_rate(model(), X, Y, start=1e30, end=1e38, steps=20)
     assert len(test.rates) == len(test.losses) < 20

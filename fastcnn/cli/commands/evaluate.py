@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from fastcnn import metrics
-from fastcnn.cli.options import device
+from fastcnn.cli.options import augment, device
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.resolve import dataset
 from fastcnn.cli.resolve import model as models
@@ -31,20 +31,22 @@ def run(args: argparse.Namespace) -> int:
     models.check_shape(model, image_set)
     images = image_set.by_names(model.class_names)
     models.check_classes(model, images)
-    report = _measured(model, images, args.batch_size)
+    options = {"batch_size": args.batch_size, **augment.views(args, images.shape)}
+    report = _measured(model, images, options)
     print(json.dumps(report) if args.json else _text(report))
     return 0
 
 
-def _measured(model: Sequential, images: ImageSet, batch_size: int) -> dict[str, Any]:
+def _measured(model: Sequential, images: ImageSet, options: dict[str, Any]) -> dict[str, Any]:
+    """The report; `options` are those of `evaluate` and `predict`."""
     if model.loss is None:
         model.compile("sgd", models.fitting_loss(model), ["accuracy"])
     kind, part = ("validation", images.validation) if images.validation else images.measured()
-    values = model.evaluate(part.dataset, batch_size=batch_size, return_dict=True)
+    values = model.evaluate(part.dataset, return_dict=True, **options)
     part = part.usable
     x, y = part.dataset, part.labels
     start = time.perf_counter()
-    outputs = class_probabilities(model, model.predict(x, batch_size=batch_size))
+    outputs = class_probabilities(model, model.predict(x, **options))
     seconds = time.perf_counter() - start
     classes = outputs.shape[1]
     matrix = metrics.confusion_matrix(y, outputs, classes)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.cli import predictions
-from fastcnn.cli.options import device
+from fastcnn.cli.options import augment, device
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.predictions import Entry
@@ -85,10 +85,13 @@ def _answers(
     paths = [file.path for file in files]
     most = max(1, min(GATHERED, GATHERED_BYTES // math.prod(decoder.shape)))
     images = np.empty((most + parallel_decode.CHUNK, *decoder.shape), np.uint8)
+    views = augment.views(args, decoder.shape)
 
     def predicted() -> Iterator[list[Entry]]:
         if names:
-            yield _named(model, names, _scaled(images[: len(names)], args.scale), args.top)
+            scaled = _scaled(images[: len(names)], args.scale)
+            outputs = model.predict(scaled, **views)
+            yield _named(names, as_plain_data(outputs, model, args.top))
             names.clear()
 
     decoded = parallel_decode.decode_all(decoder, paths, args.threads or system.cores())
@@ -123,6 +126,5 @@ def _refused(chunk: Chunk, files: list[PictureFile], on_error: str | None) -> Un
     return None
 
 
-def _named(model: Sequential, paths: list[str], images: NDArray[Any], count: int) -> list[Entry]:
-    rows = as_plain_data(model.predict(images), model, count)
+def _named(paths: list[str], rows: list[Entry]) -> list[Entry]:
     return [{"image": printable(path), **row} for path, row in zip(paths, rows, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 from collections.abc import Sequence
 from typing import Any
@@ -37,9 +38,16 @@ HELP = (
 )
 
 
-def parse(texts: Sequence[str], shape: tuple[int, ...]) -> list[Any]:
+def parse(texts: Sequence[str], shape: tuple[int, ...], option: str = "--augment") -> list[Any]:
     """The augmentations of all texts, for images of the shape (H, W, C)."""
-    return [augmentation for text in texts for augmentation in _of_text(text, shape)]
+    return [augmentation for text in texts for augmentation in _of_text(text, shape, option)]
+
+
+def views(args: argparse.Namespace, shape: tuple[int, ...]) -> dict[str, Any]:
+    """What --tta and --passes make of `predict` and `evaluate`, for images of the shape."""
+    if args.tta is None and args.passes is not None:
+        raise UsageError("--passes: --tta says what is passed over; give both or neither.")
+    return {"augment": args.tta and parse(args.tta, shape, "--tta"), "passes": args.passes}
 
 
 def shape_after(listed: Sequence[object], shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -58,12 +66,12 @@ def shape_after(listed: Sequence[object], shape: tuple[int, ...]) -> tuple[int, 
         raise UsageError(f"--augment: {error}") from None
 
 
-def _of_text(text: str, shape: tuple[int, ...]) -> list[Any]:
+def _of_text(text: str, shape: tuple[int, ...], option: str) -> list[Any]:
     try:
         listed = ast.parse(text.strip(), mode="eval").body
         return [_constructed(part, shape) for part in getattr(listed, "elts", [listed])]
     except (SyntaxError, TypeError, ValueError) as error:
-        raise UsageError(f"--augment '{text}': {error}") from None
+        raise UsageError(f"{option} '{text}': {error}") from None
 
 
 def _constructed(call: ast.expr, shape: tuple[int, ...]) -> Any:

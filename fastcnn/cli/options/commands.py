@@ -63,6 +63,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
         help="measure only the images that `train` holds out with this share (and --seed)",
     )
     add("--seed", type=seed, default=0, metavar="N", help="of held-out images (default: 0)")
+    _add_views(command)
     decoding.add_options(command, "default: as in training, or ")
     decoding.add_on_error(command)
     device.add_options(command, "auto")
@@ -81,6 +82,7 @@ def _predict(command: argparse.ArgumentParser) -> None:
     decoding.add_on_error(command, "skip those of a folder, fail for those that are named")
     add = command.add_argument
     _add_top(command, 3)
+    _add_views(command)
     add("--csv", action="store_true", help="report as CSV on stdout, a row for each class")
     add("--out", metavar="FILE", help="also write the report to this .csv or .json file")
     _add_scale(command)
@@ -218,6 +220,22 @@ def _add_top(command: argparse.ArgumentParser, default: int) -> None:
         default=default,
         metavar="N",
         help=f"classes of each picture (default: {default})",
+    )
+
+
+def _add_views(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--tta",
+        action="append",
+        metavar="LIST",
+        help="average over each image as it is and augmented (test-time augmentation), such as "
+        "--tta flip; as --augment of train",
+    )
+    command.add_argument(
+        "--passes",
+        type=positive,
+        metavar="N",
+        help="of --tta, the first with the images as they are (default: 8; 2 of flip alone)",
     )
 
 

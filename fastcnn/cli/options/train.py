@@ -34,6 +34,12 @@ def add(command: argparse.ArgumentParser) -> None:
         help="learn from attacked images, half of each batch, whose pixels are moved by up to so "
         "much of their range, such as 8/255",
     )
+    command.add_argument(
+        "--find-lr",
+        metavar="FILE",
+        help="train nothing: let the rate rise for 100 steps, draw the loss by it to this .png, "
+        ".pdf or .svg, and say where it falls most steeply",
+    )
     device.add_options(command, "auto")
     command.add_argument(
         "--distributed",
