@@ -137,7 +137,11 @@ class Sequential(StoredNetwork):
             return self._split_engines[1:]
 
     def outputs_engine(self) -> Engine:
-        """Return an engine whose `test` takes the model's outputs in the place of images."""
+        """Return an engine that tests outputs, those of a batch in the place of its images.
+
+        Returns:
+            A fresh one, of the model's device.
+        """
         nested_call.refuse()
         return devices.make_engine(OutputSection(self), self.device)
 
