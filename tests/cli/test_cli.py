@@ -21,8 +21,8 @@ import fastcnn
 from fastcnn.cli import COMMANDS, main
 from fastcnn.cli.commands import predict, train
 from fastcnn.cli.parser import make_parser
-from fastcnn.cli.resolve import model as models, training
-from fastcnn.cli.resolve import run_folder, system_info
+from fastcnn.cli.resolve import model as models
+from fastcnn.cli.resolve import run_folder, system_info, training
 from fastcnn.training import picture_input
 
 CLASSES = ("left", "middle", "right")
