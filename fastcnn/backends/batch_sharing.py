@@ -20,8 +20,9 @@ class SharedBatches:
         return self._spec.ranks
 
     def is_shared(self, kind: str, capacity: int) -> bool:
-        """Say whether ranks share the batches of a kind of program; a single image they do not."""
-        shared = kind == TRAIN or (kind in (TEST, PREDICT) and capacity > 1)
+        """Say whether ranks share the batches that come as a `BatchShare` to a kind of program; a
+        single image they do not."""
+        shared = kind == TRAIN or (kind == TEST and capacity > 1)
         return shared and self.ranks is not None
 
     def share(self, kind: str, images: int, capacity: int) -> tuple[int, int]:

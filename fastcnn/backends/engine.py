@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import (
     ABSORBED,
     BatchImages,
+    BatchShare,
     NonFiniteError,
     StepResult,
     StepSpec,
@@ -67,8 +69,8 @@ class Engine(SharedBatches, ABC):
         self._hyper = np.zeros(8, np.float32)
 
     @abstractmethod
-    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
-        """Return the program of a kind, planned for up to `capacity` images."""
+    def _build(self, kind: str, ask: Inspection | None, most: int, shared: bool) -> PlannedProgram:
+        """Return the program of a kind for up to so many images, of ranks' `shared` ones or all."""
 
     @abstractmethod
     def _take_step(
@@ -153,7 +155,7 @@ class Engine(SharedBatches, ABC):
         """Return each image's loss and outputs at inference; the arguments are those of `train`."""
         nested_call.refuse()
         with self._lock:
-            planned = self._plan(TEST, len(x), capacity)
+            planned = self._plan(TEST, len(x), capacity, shared=isinstance(x, BatchShare))
             targets = self._targets(len(x), y, weight)
             with nested_call.refused():
                 planned.run(x, **targets)
@@ -226,23 +228,23 @@ class Engine(SharedBatches, ABC):
         steps = spec.optimizer.gradient_accumulation_steps or 1
         self._random[:] = spec.seed, spec.state.step * steps + batches
         self._control[:2] = apply, batches
-        planned, own = self._plan_step(TRAIN, len(x), capacity)
+        planned, own = self._plan_step(TRAIN, len(x), capacity, isinstance(x, BatchShare))
         targets = self._targets(len(x), y, weight) | own | {"random": self._random}
         with nested_call.refused():
             self._take_step(planned, x, targets)
         return planned.results(len(x), planned.penalty, not apply or planned.finite)
 
     def _plan_step(
-        self, kind: str, images: int, capacity: int | None = None
+        self, kind: str, images: int, capacity: int | None = None, shared: bool = False
     ) -> tuple[PlannedProgram, dict[str, np.ndarray]]:
         """Return the program of a training step or an update, and the numbers of its update."""
         spec = self._spec
         # First, since a schedule of a user's own may set anything.
         rate = spec.optimizer.learning_rate_at(spec.state.step)
-        planned = self._plan(kind, images, capacity)
+        planned = self._plan(kind, images, capacity, shared=shared)
         if planned.slot_names != spec.state.slot_names:
             self._drop_plans(kind)
-            planned = self._plan(kind, images, capacity)
+            planned = self._plan(kind, images, capacity, shared=shared)
         self._give_hyper(rate, planned.multipliers)
         step = spec.state.step
         self._control[2:] = step == 0, spec.optimizer.overwrites_at(step)
@@ -267,21 +269,22 @@ class Engine(SharedBatches, ABC):
         images: int,
         capacity: int | None = None,
         inspection: Inspection | None = None,
+        shared: bool = False,
     ) -> PlannedProgram:
         """Return the program of a kind for `images` images, planned for `capacity` from the
-        settings as they are now."""
+        settings as they are now; `shared` says that the images come as a `BatchShare`."""
         if self._version != settings.version():
             self._drop_stale()
         alone = self.SINGLE and images == 1 and kind not in (TRAIN, UPDATE)
         capacity = 1 if alone else max(images, capacity or 0)
-        # That of a batch which ranks share is another one.
-        key = kind, inspection, -capacity if self.is_shared(kind, capacity) else capacity
+        shared = shared and self.is_shared(kind, capacity)
+        key = kind, inspection, -capacity if shared else capacity  # ranks' plan is another one
         planned = self._planned.pop(key, None)
         if planned is None:
             alike = [other for other in self._planned if other[0] == kind]
             if len(alike) >= MOST_PLANS:
                 del self._planned[alike[0]]  # its memory goes first
-            planned = self._build_settled(kind, inspection, capacity)
+            planned = self._build_settled(kind, inspection, capacity, shared)
         self._planned[key] = planned
         return planned
 
@@ -296,16 +299,14 @@ class Engine(SharedBatches, ABC):
         program = self._spec.trace_program(capacity)
         return program, {"output": program.output}
 
-    def _build_settled(
-        self, kind: str, inspection: Inspection | None, capacity: int
-    ) -> PlannedProgram:
+    def _build_settled(self, kind: str, *asked: Any) -> PlannedProgram:
         """Return a plan from settings that no other thread changed meanwhile."""
         spec = self._spec
         while True:
             key = spec.plan_key(kind)
             absorbed = spec.loss.fuses if kind in (TRAIN, TEST) else ""
             with settings.uncounted():  # a user's own layer may note something in itself
-                planned = self._build(kind, inspection, capacity)
+                planned = self._build(kind, *asked)
             if key == spec.plan_key(kind):
                 break
             del planned  # its memory goes first

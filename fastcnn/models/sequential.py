@@ -322,7 +322,7 @@ class Sequential(StoredNetwork):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but what this process alone has."""
         with self.lock:
-            own = ("_engine", "_split_engines", "lock", "session")
+            own = ("_engine", "_split_engines", "lock", "_session")
             return {**vars(self), **dict.fromkeys(own)}
 
     def __setstate__(self, state: dict[str, object]) -> None:

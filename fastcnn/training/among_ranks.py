@@ -168,6 +168,9 @@ class SharedInterrupt(Interrupt):
     def agree(self) -> None:
         self._agreed = self._agreed or self._ranks.any(self._wished)
 
+    def on_any(self, flag: bool) -> bool:
+        return self._ranks.any(flag)
+
 
 def interrupt_of(model: ModelSettings) -> Interrupt:
     """Return what tells a training that it is to end."""

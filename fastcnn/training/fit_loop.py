@@ -119,7 +119,8 @@ class Fit:
     def _epochs(self) -> None:
         for epoch in range(self.plan.first, self.plan.epochs):
             self.interrupt.agree()
-            if self.failure or self.interrupt.requested or self.model.stop_training:
+            stopped = self.interrupt.on_any(self.model.stop_training)
+            if self.failure or self.interrupt.requested or stopped:
                 break
             if self._exhausted:
                 break

@@ -36,6 +36,10 @@ class Interrupt:
     def agree(self) -> None:
         """Settle `requested` with others, where it is theirs too; call it at the same steps."""
 
+    def on_any(self, flag: bool) -> bool:
+        """Say whether a flag is set, here or where others agree."""
+        return flag
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number, usual in self.USUAL.items():

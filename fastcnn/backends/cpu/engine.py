@@ -153,10 +153,12 @@ class CpuEngine(Engine):
 
     def share(self, kind: str, images: int, capacity: int) -> tuple[int, int]:
         with self._lock:
-            planned = self._plan(kind, images, capacity)
+            planned = self._plan(kind, images, capacity, shared=True)
             return cast(_CpuProgram, planned).executable.share(images)
 
-    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
+    def _build(
+        self, kind: str, inspection: Inspection | None, capacity: int, shared: bool
+    ) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, inspection, capacity)
         if kind == UPDATE:
@@ -178,7 +180,7 @@ class CpuEngine(Engine):
             low.constants,
             spans,
             lambda size: self._memory(kind, size),
-            self.ranks if self.is_shared(kind, capacity) else None,
+            self.ranks if shared else None,
         )
         planned = _CpuProgram(executable, low, roles, spec.state, has_classes, inspection)
         planned.multipliers = multipliers

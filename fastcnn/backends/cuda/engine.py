@@ -8,6 +8,7 @@ it as one graph.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -285,17 +286,11 @@ class CudaEngine(Engine):
         if targets["control"][0] and planned.finite:
             self._spec.state.step += planned.updates
 
-    def _plan(
-        self,
-        kind: str,
-        images: int,
-        capacity: int | None = None,
-        inspection: Inspection | None = None,
-    ) -> PlannedProgram:
+    def _plan(self, kind: str, *asked: Any, **named: Any) -> PlannedProgram:
         check_process()
         while True:
             try:
-                return super()._plan(kind, images, capacity, inspection)
+                return super()._plan(kind, *asked, **named)
             except MemoryError:
                 if self._drop_plans(kind):
                     continue
@@ -304,7 +299,9 @@ class CudaEngine(Engine):
                     raise
                 self._forget_gone()
 
-    def _build(self, kind: str, inspection: Inspection | None, capacity: int) -> PlannedProgram:
+    def _build(
+        self, kind: str, inspection: Inspection | None, capacity: int, shared: bool
+    ) -> PlannedProgram:
         spec = self._spec
         program, roles = self._program(kind, inspection, capacity)
         if kind == UPDATE:
