@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fastcnn.distributed.ranks import Ranks
 
 PACKAGE = Path(__file__).parent.parent
 ERROR = "error"
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Disagreement(ValueError):
@@ -43,14 +45,15 @@ def tell_error(ranks: Ranks, error: BaseException) -> None:
 
 
 def digest(*parts: object) -> str:
-    """Return a digest of arrays, and of other things by their text."""
+    """Return a digest of arrays, and of other things by their text, without the addresses that
+    functions and plain objects name in it: those differ from process to process."""
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
             total.update(f"{part.dtype}{part.shape}".encode())
             total.update(np.ascontiguousarray(part).view(np.uint8).data)
         else:
-            total.update(repr(part).encode())
+            total.update(ADDRESS.sub("", repr(part)).encode())
     return total.hexdigest()
 
 

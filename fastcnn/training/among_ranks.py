@@ -116,14 +116,15 @@ def agree(model: ModelSettings, train: object, validation: object, settings: obj
             [metric.name for metric in model.metrics],
         ),
         "arguments": agreement.digest(settings, model.seed),
-        "images and labels": _digest(train),
-        "images and labels to validate on": _digest(validation),
+        **_digests(train, ""),
+        **_digests(validation, " to validate on"),
     }
     agreement.agree(session.ranks, items)
     session.agreed = True
 
 
-def _digest(epochs: object) -> str:
+def _digests(epochs: object, which: str) -> dict[str, str]:
+    """Return the digests of what an epoch is made of, by names that end in `which`."""
     whole = epochs.whole if isinstance(epochs, Stepped) else epochs
     if isinstance(whole, StreamEpochs):
         raise ValueError(
@@ -132,10 +133,14 @@ def _digest(epochs: object) -> str:
             "map-style data set, or distributed=None."
         )
     if not isinstance(whole, ArrayEpochs):
-        return ""
-    examples, transform = whole.examples, whole.transform
-    arrays = [examples.y, examples.weight, whole.indices, whole.classes]
-    return agreement.digest(_images(examples.x), *arrays, repr(transform))
+        return {f"images and labels{which}": ""}
+    examples = whole.examples
+    data = _images(examples.x), examples.y, whole.indices, whole.classes
+    return {
+        f"images and labels{which}": agreement.digest(*data),
+        f"weights of images{which}": agreement.digest(examples.weight),
+        f"augmentation of images{which}": agreement.digest(whole.transform),
+    }
 
 
 def _images(x: np.ndarray | Dataset) -> str:

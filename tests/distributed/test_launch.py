@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastcnn.distributed import launch
+from fastcnn.distributed import agreement, launch
 from fastcnn.distributed.ranks import adjoined, part_of
 from fastcnn.kernels.cpu.simd import pairwise_sum as tree
 
@@ -41,6 +41,14 @@ def test_several_processes_without_mpi4py_train_nothing(monkeypatch, choice):
 def test_an_unknown_way_is_refused():
     with pytest.raises(ValueError, match=r"fit: distributed must be .*Received 'gloo'"):
         launch.joined("gloo", "fit")
+
+
+def test_ranks_do_not_differ_by_where_their_objects_lie():
+    """A function of a user's own names its address in its text."""
+    names = [lambda: None, lambda: None]
+    assert repr(names[0]) != repr(names[1])
+    assert agreement.digest({"augment": names[0]}) == agreement.digest({"augment": names[1]})
+    assert agreement.digest({"augment": names[0]}) != agreement.digest({"augment": len})
 
 
 @pytest.mark.parametrize("count", range(1, tree.MOST_SUMMED + 1))
