@@ -12,12 +12,13 @@ from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy, table
 
 __all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
 
-# The errors are those of the longest sums, ten thousand products and more, with room to spare.
+# The errors are those of the longest sums, ten thousand products and more, with room to spare: six
+# times what F(4x4, 5x5) errs there, 1.6e-5, is winograd's.
 STRATEGIES = table(
     strategy("direct", direct, 1e-5),
     strategy("im2col", im2col, 1e-5),
     strategy("im2col-blas", im2col_blas, 1e-5),
-    strategy("winograd", winograd, 4e-5, m=4),
+    strategy("winograd", winograd, 1e-4, m=4),
     strategy("winograd-2x2", winograd, 1e-5, m=2),
     strategy("fft", fft, 1e-5),
     strategy("reference", reference, 1e-5, automatic=False, columns=False),
