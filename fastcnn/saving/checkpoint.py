@@ -68,8 +68,8 @@ def _check_loads(model: ModelSettings, contents: Contents, own: Mapping[str, Any
             _compile(type(model).from_config(config), training)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The model cannot be saved, since it could not be loaded again: {error} "
-            "Its weights alone can be: save_weights."
+            "The model cannot be saved, since it could not be loaded again: "
+            f"{str(error).rstrip('.')}. Its weights alone can be: save_weights."
         ) from error
 
 

@@ -19,6 +19,8 @@ NEEDED = {
     "filename": "a.csv",
     "filepath": "a.h5",
     "body": [],
+    "learning_rate": 0.1,
+    "function": lambda y_true, y_pred: 0.0,
 }
 
 

@@ -243,6 +243,7 @@ def test_every_write_goes_through_one_door():
         'open(os.devnull, "w"',
         'self.settings.open("x"',
         "os.replace(new, old)",
+        "os.replace(self.logs, earlier.logs)",
     )
     assert {write for write in writes if not any(words in write for words in expected)} == set()
 
@@ -271,27 +272,32 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, monk
 
 
 class OwnSchedule(fastcnn.schedules.Schedule):
+    def __init__(self, rate):
+        self.rate = rate
+
     def __call__(self, step):
-        return 0.1
+        return self.rate
 
     def get_config(self):
         return {}
 
 
 class OwnDense(fastcnn.layers.Dense):
-    pass
+    def __init__(self, units, width):
+        super().__init__(units)
 
 
 @pytest.mark.parametrize(
     ("layer", "schedule", "words"),
     [
-        (fastcnn.layers.Dense, OwnSchedule, "Unknown schedule 'OwnSchedule'"),
-        (OwnDense, lambda: 0.1, "Unknown layer 'OwnDense'"),
+        (fastcnn.layers.Dense(2), OwnSchedule(0.1), "OwnSchedule cannot be made from"),
+        (OwnDense(2, 3), 0.1, "OwnDense.* 'name'"),
     ],
 )
 def test_what_could_not_be_loaded_is_not_saved(tmp_path, layer, schedule, words):
-    model = fastcnn.Sequential([layer(2)], input_shape=(3,))
-    model.compile(fastcnn.optimizers.SGD(schedule()), "mse")
+    """Classes of a user's own whose configurations lack what their constructors ask for."""
+    model = fastcnn.Sequential([layer], input_shape=(3,))
+    model.compile(fastcnn.optimizers.SGD(schedule), "mse")
     with pytest.raises(ValueError, match=f"cannot be saved.*{words}.*save_weights"):
         model.save(tmp_path / "model.h5")
     assert not list(tmp_path.iterdir())

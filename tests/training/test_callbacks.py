@@ -496,6 +496,9 @@ def test_a_checkpoint_of_every_epoch_watches_nothing(options):
 class OwnMetric(metrics.Metric):
     direction = "max"
 
+    def __init__(self, name, limit):
+        super().__init__(name)
+
     def reset(self):
         pass
 
@@ -509,7 +512,7 @@ class OwnMetric(metrics.Metric):
 def unsavable():
     model = fastcnn.Sequential([fastcnn.layers.Dense(2)], input_shape=(3,))
     model.compile("sgd", "mse")
-    model._metrics = model.metrics = [OwnMetric("own")]
+    model._metrics = model.metrics = [OwnMetric("own", 3)]  # its configuration lacks the limit
     return model
 
 

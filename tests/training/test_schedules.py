@@ -186,7 +186,7 @@ def test_a_schedule_of_ones_own():
             "Unknown schedule 'CosinDecay'. Did you mean 'CosineDecay'",
         ),
         (lambda: schedules.get("CosineDecay"), ValueError, "CosineDecay cannot be made from {}"),
-        (lambda: schedules.get(len), TypeError, "Expected a schedule"),
+        (lambda: schedules.get(object()), TypeError, "Expected a schedule"),
     ],
 )
 def test_errors_in_words(make, error, words):

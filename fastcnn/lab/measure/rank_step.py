@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from fastcnn.distributed import launch
 from fastcnn.distributed.ranks import Ranks, Traffic
 from fastcnn.models.network import Network
 from fastcnn.training.among_ranks import Session
+from fastcnn.utils import atomic_file
 
 WARMING = 3  # steps before those that count
 SMALL, LARGE = 64, 1 << 20  # bytes of the messages that a latency and a bandwidth are fitted to
@@ -35,7 +35,7 @@ def main(file: str, images: int, steps: int, result: str) -> None:
     if ranks is not None:
         measured |= _transfers(ranks)
     if ranks is None or ranks.rank == 0:
-        Path(result).write_text(json.dumps(measured), encoding="utf-8")
+        atomic_file.write_text(result, json.dumps(measured))
 
 
 def _steps(model: Network, ranks: Ranks | None, images: int, steps: int) -> dict[str, float]:
