@@ -351,7 +351,7 @@ def test_a_weight_that_is_not_finite_is_found_by_one_plan():
     with pytest.raises(fastcnn.NonFiniteError, match="last/kernel") as caught:
         model.train_on_batch(x, y)
     assert caught.value.layer == "last"
-    assert built == [("trace", None, 1)]
+    assert built == [("trace", None, 1, False)]
 
 
 def test_what_is_frozen_needs_no_rule():
