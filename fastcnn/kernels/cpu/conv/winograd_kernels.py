@@ -113,39 +113,33 @@ def _outputs_transform(form: Form) -> Callable:
     return transform_outputs
 
 
-def _inputs(form: Form) -> Kernel:
-    m, taps = form
-    transform_inputs = _inputs_transform("winograd_input", matrices(m, taps)[2], m)
+def _of_image(name: str, form: Form, transform: Callable) -> Kernel:
+    """Return the kernel that transforms all tiles of an image."""
 
     def body(pointer):
-        """Transform an image's tiles: V = B^T d B."""
-        op = record_at(pointer)
-        transform_inputs(op, 0, op.tiles_h)
-
-    return _named("winograd_inputs", form, WINOGRAD, body)
-
-
-def _output_gradients(form: Form) -> Kernel:
-    m, taps = form
-    transform = _inputs_transform("winograd_output_gradient", matrices(m, taps)[0].T, m)
-
-    def body(pointer):
-        """Transform the tiles of the output's gradient: W = A dy A^T."""
         op = record_at(pointer)
         transform(op, 0, op.tiles_h)
 
-    return _named("winograd_output_gradients", form, WINOGRAD, body)
+    return _named(name, form, WINOGRAD, body)
+
+
+def _inputs(form: Form) -> Kernel:
+    """Return the kernel of V = B^T d B."""
+    m, taps = form
+    transform = _inputs_transform("winograd_input", matrices(m, taps)[2], m)
+    return _of_image("winograd_inputs", form, transform)
+
+
+def _output_gradients(form: Form) -> Kernel:
+    """Return the kernel of W = A dy A^T."""
+    m, taps = form
+    transform = _inputs_transform("winograd_output_gradient", matrices(m, taps)[0].T, m)
+    return _of_image("winograd_output_gradients", form, transform)
 
 
 def _outputs(form: Form) -> Kernel:
-    transform_outputs = _outputs_transform(form)
-
-    def body(pointer):
-        """Transform an image's products back."""
-        op = record_at(pointer)
-        transform_outputs(op, 0, op.tiles_h)
-
-    return _named("winograd_outputs", form, WINOGRAD, body)
+    """Return the kernel of y = A^T products A."""
+    return _of_image("winograd_outputs", form, _outputs_transform(form))
 
 
 def _bands(form: Form) -> Kernel:
