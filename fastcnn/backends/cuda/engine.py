@@ -23,7 +23,7 @@ from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
 from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
 from fastcnn.backends.cuda.streams import new_stream
-from fastcnn.backends.cuda.update_program import CudaUpdate
+from fastcnn.backends.cuda.update_program import CudaUpdate, UpdatingProgram
 from fastcnn.backends.engine import NO_RANKS, TRAIN, UPDATE, Engine
 from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.optimizer_spans import GradientRole
@@ -155,7 +155,7 @@ def _extent(low: Regions, roles: dict[str, Buffer]) -> Callable[[int], int]:
     return lambda images: extent(low.calls.emitted, images) + images * each
 
 
-class _CudaProgram(PlannedProgram):
+class _CudaProgram(UpdatingProgram):
     """A program's work on the GPU, recorded for each route and number of images.
 
     It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
@@ -217,14 +217,6 @@ class _CudaProgram(PlannedProgram):
     def forget_gone(self) -> None:
         """Drop what was recorded of data sets that nobody holds any more."""
         self._replays = {key: replay for key, replay in self._replays.items() if not key[0].gone}
-
-    @property
-    def finite(self) -> bool:
-        return bool(self._outputs["factors"].host[-1] == 1)
-
-    @property
-    def penalty(self) -> float:
-        return float(self._outputs["totals"].host[1])
 
 
 class CudaEngine(Engine):

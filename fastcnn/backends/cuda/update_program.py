@@ -31,7 +31,21 @@ class ModelOnDevice(Protocol):
     def arrays(self) -> dict[str, DeviceArray]: ...
 
 
-class CudaUpdate(PlannedProgram):
+class UpdatingProgram(PlannedProgram):
+    """A program that may update, of whose results the host has copies."""
+
+    _outputs: dict[str, PinnedBuffer]
+
+    @property
+    def finite(self) -> bool:
+        return bool(self._outputs["factors"].host[-1] == 1)
+
+    @property
+    def penalty(self) -> float:
+        return float(self._outputs["totals"].host[1])
+
+
+class CudaUpdate(UpdatingProgram):
     """The launches of an update by the mean of accumulated gradients, without images."""
 
     def __init__(self, low: Regions, spec: StepSpec, engine: ModelOnDevice):
@@ -68,11 +82,3 @@ class CudaUpdate(PlannedProgram):
         self._launches.launch(1, self._stream)
         for pinned in self._outputs.values():
             pinned.download(len(pinned.host), self._stream)
-
-    @property
-    def finite(self) -> bool:
-        return bool(self._outputs["factors"].host[-1] == 1)
-
-    @property
-    def penalty(self) -> float:
-        return float(self._outputs["totals"].host[1])
