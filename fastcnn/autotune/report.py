@@ -10,7 +10,7 @@ from typing import Any
 from fastcnn import strategies
 from fastcnn.graph.problem import Problem
 from fastcnn.strategies import Choice, timing_cache
-from fastcnn.utils import columns
+from fastcnn.utils import columns, markup
 
 NOTHING = "-"
 WIDER = 5
@@ -151,6 +151,9 @@ class Report:
             "interrupted": self.interrupted,
             "rows": [row.described() for row in self.rows],
         }
+
+    def _repr_html_(self) -> str:
+        return markup.printed(self)
 
     def __str__(self) -> str:
         names = {name for row in self.rows for name in row.times}

@@ -18,6 +18,7 @@ from fastcnn.layers.rescaling import Normalization
 from fastcnn.saving import keras_layout
 from fastcnn.saving.stored_layers import StoredArray, StoredLayer, StoredLayers
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.utils import markup
 
 
 @dataclass
@@ -29,6 +30,9 @@ class LoadReport:
 
     loaded: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return markup.printed(self)
 
     def __str__(self) -> str:
         lines = [f"loaded: {', '.join(self.loaded) or 'nothing'}"]

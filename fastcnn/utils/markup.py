@@ -34,6 +34,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{heads}</tr>{lines}</table>"
 
 
+def printed(value: object) -> str:
+    """Return what `print` shows of a value, for a notebook."""
+    return f'<pre style="white-space:pre">{text(value)}</pre>'
+
+
 def fragment(body: str) -> str:
     """Return HTML for a notebook, with the style that it needs."""
     return f'<div class="fastcnn"><style>{STYLE}</style>{body}</div>'

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastcnn.utils import columns
+from fastcnn.utils import columns, markup
 
 SHOWN = 20
 """Files that a printed list names; the JSON has them all."""
@@ -185,6 +185,9 @@ class Report:
     def json(self) -> str:
         """Return the same as JSON text."""
         return json.dumps(self.described(), ensure_ascii=False)
+
+    def _repr_html_(self) -> str:
+        return markup.printed(self)
 
     def __str__(self) -> str:
         classes = f"{len(self.class_names)} class{'' if len(self.class_names) == 1 else 'es'}"
