@@ -8,7 +8,6 @@ from fastcnn.applications import imagenet, packaged
 from fastcnn.applications.imagenet import PublishedWeights
 from fastcnn.applications.packaged import PackagedWeights
 from fastcnn.data.augment.preprocessing import ImageNetScaling
-from fastcnn.interop.pytorch.weights import load_torch_weights
 from fastcnn.models.sequential import Sequential
 
 PREFERRED = (
@@ -117,6 +116,8 @@ def load(
 def _load_packaged(
     name: str, model: Sequential, weights: PackagedWeights, include_top: bool
 ) -> None:
+    from fastcnn.interop.pytorch.weights import load_torch_weights  # few networks need it
+
     path = weights.path()
     if path is None:
         raise ImportError(

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property, update_wrapper
 from typing import Any, NoReturn
 
 import numba
+from numba import types
 
 # What a function needs whom Python calls, or ctypes, and what counts references to objects: a
 # kernel's functions have neither such callers nor objects, and compile in two thirds of the time.
 _WITHOUT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
+class _KernelFunction:
+    """A function that Numba meets first when a kernel that calls it is compiled.
+
+    Numba's own object for a function takes 0.3 ms to make, and a process that finds its kernels in
+    the cache has no use for it.
+    """
+
+    def __init__(self, body: Callable):
+        self._body = body
+        update_wrapper(self, body)
+
+    def __call__(self, *args: Any, **named: Any) -> NoReturn:
+        # Numba would give the machine code to calls from Python, which would run into nothing.
+        raise TypeError(
+            f"{self._body.__name__} is a part of kernels: compiled code alone calls it."
+        )
+
+    @cached_property
+    def _dispatcher(self) -> Any:
+        # Numba declares neither these options nor what is set here.
+        function: Any = numba.njit(error_model="numpy", **_WITHOUT)(self._body)
+
+        def note(result: Any) -> None:
+            function.overloads[tuple(result.signature.args)] = result
+
+        function.add_overload = note
+        return function
+
+    @property
+    def _numba_type_(self) -> types.Type:
+        """What Numba takes this object for: its own, which the type does not keep alive."""
+        return types.Dispatcher(self._dispatcher)
+
+
 def kernel_function(body: Callable) -> Callable:
     """Let kernels call a function, which is compiled as a part of each; Python cannot call it."""
-    # Numba declares neither these options nor what is set here.
-    function: Any = numba.njit(error_model="numpy", **_WITHOUT)(body)
-
-    def note(result: Any) -> None:
-        function.overloads[tuple(result.signature.args)] = result
-
-    def refuse(*args: Any, **named: Any) -> NoReturn:
-        raise TypeError(f"{body.__name__} is a part of kernels: compiled code alone can call it.")
-
-    # Numba would give the machine code to calls from Python, which would run into nothing.
-    function.add_overload, function._compile_for_args = note, refuse
-    result: Callable = function
-    return result
+    return _KernelFunction(body)
