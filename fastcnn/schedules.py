@@ -16,10 +16,11 @@ from fastcnn.utils.settings import ConfiguredSettings
 
 
 class Schedule(ConfiguredSettings):
-    """A learning rate that depends on the step: a subclass has __call__(step) and get_config()."""
+    """A learning rate that depends on the step: a subclass has __call__(step)."""
 
+    @user_code.needed("which returns the learning rate after so many updates")
     def __call__(self, step: int) -> float:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(step).")
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())

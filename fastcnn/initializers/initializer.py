@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 from fastcnn.utils.settings import ConfiguredSettings
 
 Shape = Sequence[int]
@@ -44,6 +44,7 @@ class Initializer(ConfiguredSettings):
             generator = np.random.default_rng()
         return self.draw(tuple(shape), generator)
 
+    @user_code.needed("which returns float32 numbers of the shape")
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         """Return the values; a subclass defines it.
 
@@ -54,7 +55,7 @@ class Initializer(ConfiguredSettings):
         Returns:
             float32 of that shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define draw(shape, generator).")
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments."""

@@ -12,7 +12,7 @@ from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.layers import contract
 from fastcnn.layers.contract import Shape
-from fastcnn.utils import arguments, naming
+from fastcnn.utils import arguments, naming, user_code
 from fastcnn.utils.aligned_memory import bytes_text
 from fastcnn.utils.settings import ConfiguredSettings
 
@@ -80,9 +80,6 @@ class Layer(ConfiguredSettings):
         self.output_shape: Shape = ()
         self.built = False
 
-    def _check_constructed(self) -> None:
-        contract.check_constructed(self)
-
     @property
     def sublayers(self) -> tuple[Layer, ...]:
         """The layers inside this one, in order."""
@@ -142,7 +139,7 @@ class Layer(ConfiguredSettings):
 
         Raises:
             ValueError: The layer is in a model already, or cannot take such an input.
-            TypeError: Its class does not define `lower`, or returns what is no shape.
+            TypeError: Its class returns what is no shape.
         """
         if self.built:
             raise ValueError(self.refusal_of_reuse)
@@ -154,8 +151,6 @@ class Layer(ConfiguredSettings):
             )
         self.path = f"{prefix}{self.name}"
         self.input_shape = tuple(input_shape)
-        if type(self).lower is Layer.lower:
-            raise TypeError(self._without_lower())
         self.output_shape = contract.output_shape(self, self.input_shape)
         check_bytes(self.label, "its outputs for one image", self.output_shape)
         self.parameters = contract.parameters(self, self.input_shape)
@@ -195,6 +190,10 @@ class Layer(ConfiguredSettings):
         """
         return []
 
+    @user_code.needed(
+        "which adds its ops to a program and returns the Buffer with its output. A layer in NumPy "
+        "or Numba derives from fastcnn.layers.CustomLayer or CompiledLayer"
+    )
     def lower(self, program: Program, x: Buffer) -> Buffer:
         """Add this layer's ops to a program.
 
@@ -205,13 +204,7 @@ class Layer(ConfiguredSettings):
         Returns:
             The buffer with its output.
         """
-        raise NotImplementedError(self._without_lower())
-
-    def _without_lower(self) -> str:
-        return (
-            f"{self.label}: its class must define lower(program, x), which adds its ops to a "
-            "program and returns the Buffer with its output."
-        )
+        raise NotImplementedError
 
     def multiply_adds(self) -> int:
         """Return the multiply-adds for one image, of this layer and those inside it."""

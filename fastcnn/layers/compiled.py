@@ -40,12 +40,35 @@ class CompiledLayer(CustomLayer):
 
     def _check_constructed(self) -> None:
         super()._check_constructed()
-        for name in METHODS:
-            if self.function(name) is None:
-                raise TypeError(
-                    f"{self.label}: {name} must be a Numba function, decorated with @numba.njit "
-                    "and without self. Derive from CustomLayer where it is Python's."
-                )
+        user_code.check_compiled(self.label, type(self), METHODS, "CustomLayer")
+
+    @staticmethod
+    @user_code.needed("a Numba function of one image that writes y")
+    def forward(x: Floats, y: Floats, *weights: Floats) -> None:  # type: ignore[override]
+        """Write the output of one image; a derived class defines it.
+
+        Args:
+            x: The input.
+            y: The output, 0 before.
+            *weights: The layer's weights, in the order of `make_parameters`.
+        """
+
+    @staticmethod
+    @user_code.needed(
+        "a Numba function of one image that writes dx and adds to each weight's gradient"
+    )
+    def backward(  # type: ignore[override]
+        x: Floats, y: Floats, dy: Floats, dx: Floats, *weights_and_gradients: Floats
+    ) -> None:
+        """Write the gradients of one image; a derived class defines it.
+
+        Args:
+            x: The input, as `forward` was given it.
+            y: The output, as it wrote it.
+            dy: The gradient of the output.
+            dx: That of the input, 0 before.
+            *weights_and_gradients: The weights, and then the gradient of each, to be added to.
+        """
 
     def function(self, name: str) -> Any:
         """Return the Numba function of a method; None where it is none.

@@ -32,15 +32,6 @@ class OwnLayer(Protocol):
     def lower(self, program: Program, x: Buffer) -> Buffer: ...
 
 
-def check_constructed(layer: OwnLayer) -> None:
-    """Refuse a layer whose constructor left out that of its base class."""
-    if "built" not in vars(layer):
-        raise TypeError(
-            f"{type(layer).__name__}: its __init__ must call super().__init__(**common), with "
-            "`name` and `trainable` among its arguments if they are to be set."
-        )
-
-
 def check_built(layer: OwnLayer) -> None:
     """Refuse a layer whose `build` left out that of its base class."""
     if not layer.built:

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 """float32 in a step, float64 where gradients are checked."""
 
-NEEDED = {
-    "forward": "forward(self, x, *weights), which returns y",
-    "backward": "backward(self, x, y, dy, *weights), which returns dx, or (dx, *gradients) where "
-    "it has weights",
-}
-
 
 class CustomLayer(Layer):
     """A layer of your own: derive a class that has `forward` and `backward`, in NumPy.
@@ -66,9 +60,9 @@ class CustomLayer(Layer):
 
     def _check_constructed(self) -> None:
         super()._check_constructed()
-        user_code.check_methods(self.label, type(self), CustomLayer, NEEDED)
         user_code.check_kept(self.label, self, self.settings)
 
+    @user_code.needed("which returns y")
     def forward(self, x: Floats, *weights: Floats) -> Any:
         """Return the outputs of a batch; a derived class defines it.
 
@@ -80,6 +74,7 @@ class CustomLayer(Layer):
             x [N, *shape] -> [N, *shape_after(shape)].
         """
 
+    @user_code.needed("which returns dx, or (dx, *gradients) where it has weights")
     def backward(self, x: Floats, y: Floats, dy: Floats, *weights: Floats) -> Any:
         """Return the gradient of x, or (that, *those of the weights); a derived class defines it.
 

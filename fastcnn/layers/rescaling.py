@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastcnn.data.augment import statistics
 from fastcnn.layers.base import Layer, LayerOptions, Shape
 from fastcnn.layers.documented import documented
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 
 if TYPE_CHECKING:
     from fastcnn.graph.program import Buffer, Program
@@ -33,9 +33,10 @@ def _constant(layer: Layer, name: str, value: object) -> float | tuple[float, ..
 class _Affine(Layer):
     """scale * x + offset, one pair of constants a channel."""
 
+    @user_code.needed("which returns scale and offset, each float32 [channels]")
     def constants(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (scale, offset), each float32[channels]."""
-        raise NotImplementedError(f"{type(self).__name__} must define constants().")
+        raise NotImplementedError
 
     def _per_channel(self, name: str, value: object, shape: Shape) -> np.ndarray:
         values = np.asarray(value, np.float64).reshape(-1)

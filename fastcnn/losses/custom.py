@@ -9,12 +9,6 @@ from numpy.typing import NDArray
 from fastcnn.losses.loss import Loss
 from fastcnn.utils import user_code
 
-NEEDED = {
-    "value": "value(self, y_true, y_pred), which returns the loss of each example",
-    "gradient": "gradient(self, y_true, y_pred), which returns the gradient of each example's loss "
-    "with respect to y_pred",
-}
-
 
 class CustomLoss(Loss):
     """A loss of your own: derive a class that has `value` and `gradient`, in NumPy.
@@ -55,15 +49,11 @@ class CustomLoss(Loss):
     def _check_constructed(self) -> None:
         super()._check_constructed()
         label = type(self).__name__
-        user_code.check_methods(label, type(self), CustomLoss, NEEDED)
-        if "name" not in vars(self):
-            raise TypeError(f"{label}: its __init__ must call super().__init__(name).")
         user_code.check_kept(label, self, self.settings)
-        for name in NEEDED:
-            user_code.check_takes(label, name, getattr(self, name), "y_true", "y_pred")
         if self.target not in ("dense", "sparse"):
             raise ValueError(f"{label}: target must be 'dense' or 'sparse'. It is {self.target!r}.")
 
+    @user_code.needed("which returns the loss of each example")
     def value(self, y_true: NDArray[Any], y_pred: NDArray[Any]) -> Any:
         """Return the loss of each example; a derived class defines it.
 
@@ -75,6 +65,7 @@ class CustomLoss(Loss):
             y_true, y_pred [N, ...] -> [N].
         """
 
+    @user_code.needed("which returns the gradient of each example's loss with respect to y_pred")
     def gradient(self, y_true: NDArray[Any], y_pred: NDArray[Any]) -> Any:
         """Return the derivatives of each example's loss; a derived class defines it.
 

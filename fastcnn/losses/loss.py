@@ -33,6 +33,15 @@ class Loss(ConfiguredSettings):
     def __init__(self, name: str | None = None) -> None:
         self.name = name or naming.snake_case(type(self).__name__)
 
+    def _check_constructed(self) -> None:
+        super()._check_constructed()
+        if not self.kernel:
+            raise TypeError(
+                f"{type(self).__name__}: its class must name one of fastcnn's loss kernels, kernel "
+                "= '...'. A loss in NumPy or Numba derives from fastcnn.losses.CustomLoss or "
+                "CompiledLoss. See help(fastcnn.losses.Loss)."
+            )
+
     @property
     def threshold(self) -> float:
         """The output above which the answer is yes."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.losses import Loss
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 from fastcnn.utils.settings import Settings
 
 
@@ -76,6 +76,10 @@ class Metric(Settings):
         self.total = 0.0
         self.count = 0.0
 
+    @user_code.needed(
+        "which returns a number for each example, or, where it is no mean, update",
+        unless="update",
+    )
     def values(self, batch: BatchResults, y: NDArray[Any] | None) -> NDArray[Any]:
         """Return a number for each example of a batch.
 
@@ -86,7 +90,7 @@ class Metric(Settings):
         Shape:
             batch.outputs [n, ...], y [n, ...] -> [n].
         """
-        raise NotImplementedError(f"{type(self).__name__} must define values(batch, y).")
+        raise NotImplementedError
 
     def update(
         self, batch: BatchResults, y: NDArray[Any] | None, weight: NDArray[Any] | None

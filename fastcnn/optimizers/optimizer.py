@@ -111,6 +111,15 @@ class Optimizer(ConfiguredSettings):
                 f"can be set. Received {', '.join(clipping)}."
             )
 
+    def _check_constructed(self) -> None:
+        super()._check_constructed()
+        if not self.kernel:
+            raise TypeError(
+                f"{type(self).__name__}: its class must name one of fastcnn's update kernels, "
+                "kernel = '...'. Derive it from the optimizer that computes the same. See "
+                "help(fastcnn.optimizers.Optimizer)."
+            )
+
     @property
     def learning_rate(self) -> float | Schedule:
         """A positive number or a Schedule; settable at any time."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
-from fastcnn.utils import naming
+from fastcnn.utils import naming, user_code
 from fastcnn.utils.fixed_attributes import FixedAttributes
 
 Result = TypeVar("Result")
@@ -176,13 +176,21 @@ class Settings(FixedAttributes):
 
 
 class ConfiguredSettings(Settings):
-    """Settings that a dictionary of plain data describes, from which an equal object is made."""
+    """Settings that a dictionary of plain data describes, from which an equal object is made.
+
+    A class keeps its constructor's arguments under their own names, or defines `get_config`.
+    """
 
     __slots__ = ()
 
+    def _check_constructed(self) -> None:
+        super()._check_constructed()
+        if type(self).get_config is ConfiguredSettings.get_config:
+            user_code.check_kept(self._label, self, _parameters(type(self).__mro__))
+
     def get_config(self) -> dict[str, object]:
-        """Return the constructor's arguments; a subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} must define get_config() to be saved.")
+        """Return the constructor's arguments."""
+        return {name: getattr(self, name) for name in _parameters(type(self).__mro__)}
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> Self:

@@ -3,31 +3,109 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from inspect import Parameter, getattr_static, signature
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Method = TypeVar("Method")
 
 
-def check_methods(label: str, cls: type, base: type, needed: Mapping[str, str]) -> None:
-    """TypeError where a class lacks methods.
+@dataclass(frozen=True)
+class Needed:
+    """A method that a class of the user's own must define."""
+
+    base: type  # fastcnn's class that declares it
+    function: Callable[..., Any]
+    described: str
+    unless: str  # a method that may stand in its place, or ""
+
+
+def needed(described: str, unless: str = "") -> Callable[[Method], Method]:
+    """Declare a method that derived classes define: who lacks it is told when it is constructed.
+
+    Args:
+        described: What it does, as it ends the sentence "its class must define method(...), ".
+        unless: A method that may be overridden instead.
+
+    Returns:
+        The decorator.
+    """
+
+    def declared(method: Method) -> Method:
+        function: Any = getattr(method, "__func__", method)
+        function.__needed__ = described, unless
+        return method
+
+    return declared
+
+
+def needed_methods(cls: type) -> dict[str, Needed]:
+    """Return what a class by itself declares by `needed`."""
+    functions = {name: getattr(item, "__func__", item) for name, item in vars(cls).items()}
+    return {
+        name: Needed(cls, function, *function.__needed__)
+        for name, function in functions.items()
+        if hasattr(function, "__needed__")
+    }
+
+
+def check_methods(label: str, owner: object, methods: Mapping[str, Needed]) -> None:
+    """TypeError where an object's class lacks a method, or where one takes other arguments.
 
     Args:
         label: The object, for the error.
-        cls: Its class.
-        base: fastcnn's class, whose methods of these names say no more than what they are.
-        needed: By name, the method's signature and what it returns, for the error.
+        owner: The object.
+        methods: What it must have, by name.
     """
-    for name, described in needed.items():
-        method = getattr(cls, name, None)
-        if not callable(method) or method is getattr(base, name, None):
-            raise TypeError(f"{label}: its class must define {described}.")
+    cls = type(owner)
+    for name, method in methods.items():
+        own = getattr_static(cls, name, None)
+        own = getattr(own, "__func__", own)
+        if own is None or hasattr(own, "__needed__"):
+            other = getattr_static(method.base, method.unless, None)
+            if other is not None and getattr_static(cls, method.unless) is not other:
+                continue
+            raise TypeError(
+                f"{label}: its class must define {name}{_names_of(method.function)}, "
+                f"{method.described}. See help({public_name(method.base)})."
+            )
+        parameters = [p for p in signature(method.function).parameters.values() if p.name != "self"]
+        if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
+            taken = compiled(cls, name)
+            taken = taken.py_func if taken is not None else getattr(owner, name)
+            check_takes(label, name, taken, *(p.name for p in parameters))
+
+
+def _names_of(function: Callable[..., Any]) -> str:
+    """Return a function's arguments, as in "(self, x, *weights)"."""
+    stars: dict[object, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+    parameters = signature(function).parameters.values()
+    return f"({', '.join(stars.get(p.kind, '') + p.name for p in parameters)})"
+
+
+def is_ours(cls: type) -> bool:
+    """Say whether a class is fastcnn's."""
+    return cls.__module__.startswith("fastcnn.")
+
+
+def public_name(cls: type) -> str:
+    """Return the shortest name by which a class of fastcnn's is imported."""
+    parts = cls.__module__.split(".")
+    packages = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    name = cls.__name__
+    return next(
+        f"{package}.{name}"
+        for package in packages
+        if getattr(sys.modules[package], name, None) is cls
+    )
 
 
 def check_takes(
@@ -75,6 +153,16 @@ def compiled(cls: type, name: str) -> Any:
     attribute = getattr_static(cls, name, None)
     function = getattr(attribute, "__func__", attribute)
     return function if hasattr(function, "py_func") and hasattr(function, "overloads") else None
+
+
+def check_compiled(label: str, cls: type, methods: Iterable[str], other: str) -> None:
+    """TypeError where Numba does not compile a class's methods; `other` is what takes Python's."""
+    for name in methods:
+        if compiled(cls, name) is None:
+            raise TypeError(
+                f"{label}: {name} must be a Numba function, decorated with @numba.njit and without "
+                f"self. Derive from {other} where it is Python's."
+            )
 
 
 @lru_cache(256)

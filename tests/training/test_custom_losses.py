@@ -86,9 +86,13 @@ def ones(self, y_true, y_pred):
 
 
 def test_a_class_that_lacks_a_method_says_so_when_it_is_made():
-    with pytest.raises(TypeError, match=r"^Own: its class must define gradient\(self, y_true, y_p"):
+    with pytest.raises(
+        TypeError, match=r"^Own 'own': its class must define gradient\(self, y_true, y_p"
+    ):
         own(value=values)()
-    with pytest.raises(TypeError, match=r"^Own: value must take \(y_true, y_pred\). It is value\("):
+    with pytest.raises(
+        TypeError, match=r"^Own 'own': value must take \(y_true, y_pred\). It is value\("
+    ):
         own(value=lambda self, y: y, gradient=ones)()
     with pytest.raises(ValueError, match=r"target must be 'dense' or 'sparse'. It is 'labels'"):
         own(value=values, gradient=ones, target="labels")()

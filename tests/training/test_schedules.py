@@ -162,9 +162,21 @@ def test_a_schedule_of_ones_own():
         def __call__(self, step):
             return 0.5**step
 
-    assert Warmup(Halves(), 2)(3) == 0.5
-    with pytest.raises(NotImplementedError, match="Halves must define get_config"):
-        Halves().get_config()
+    class Steady(Schedule):
+        def __init__(self, rate):
+            self.rate = rate
+
+        def __call__(self, step):
+            return self.rate
+
+    class Forgotten(Steady):
+        def __init__(self, rate, floor):
+            super().__init__(rate)
+
+    assert Warmup(Halves(), 2)(3) == 0.5 and Halves().get_config() == {}
+    assert Steady.from_config(Steady(0.1).get_config())(3) == 0.1
+    with pytest.raises(TypeError, match=r"must keep the argument floor as self\.floor"):
+        Forgotten(0.1, 0)
 
 
 @pytest.mark.parametrize(

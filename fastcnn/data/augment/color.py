@@ -20,7 +20,7 @@ from fastcnn.data.augment.base import (
 from fastcnn.data.augment.documented import documented
 from fastcnn.data.augment.small_matrices import inverse, product
 from fastcnn.data.counter_rng import Doubles, between, normals
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 
 # The share of red, green and blue in brightness, of ITU-R BT.601 and of the YIQ colours.
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -96,17 +96,15 @@ def _times(matrices: Doubles, linear: Doubles) -> Doubles:
 class ColorAugmentation(RangedAugmentation):
     """An augmentation of colours within ``value_range``."""
 
+    @user_code.needed("which changes the maps of n images")
     def change(self, colours: ColorMap, u: Doubles) -> None:
         """Change the maps of n images by their random numbers.
 
         Args:
             colours: The maps, changed in place.
             u: Random numbers from 0 to 1, float64 [n, draws].
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define change(colours, u).")
+        raise NotImplementedError
 
 
 class _OfThreeChannels(ColorAugmentation):

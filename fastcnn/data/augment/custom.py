@@ -12,8 +12,6 @@ from fastcnn.data.augment.effects import Effect, Floats, Indices
 from fastcnn.data.counter_rng import Doubles
 from fastcnn.utils import user_code
 
-NEEDED = {"image": "image(self, image, rng), which returns an image of the same shape"}
-
 
 class CustomAugmentation(Effect):
     """An augmentation of your own: derive a class that has `image`, or use a function by itself.
@@ -30,15 +28,7 @@ class CustomAugmentation(Effect):
         image float32 [H, W, C], in the range of the pixels as they come, and so what is returned.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-
-    def _check_constructed(self) -> None:
-        super()._check_constructed()
-        label = type(self).__name__
-        user_code.check_methods(label, type(self), CustomAugmentation, NEEDED)
-        user_code.check_takes(label, "image", self.image, "image", "rng")
-
+    @user_code.needed("which returns an image of the same shape")
     def image(self, image: Floats, rng: np.random.Generator) -> Any:
         """Return an image that is changed; a derived class defines it.
 

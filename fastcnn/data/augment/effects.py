@@ -22,7 +22,7 @@ from fastcnn.data.augment.base import (
 from fastcnn.data.augment.documented import documented
 from fastcnn.data.augment.params import Erasing, Noise
 from fastcnn.data.counter_rng import Doubles, between, key, uniforms
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 
 MOST_BLUR = 1 << 12
 """Pixels of a window that blurs."""
@@ -50,6 +50,7 @@ class Effect(Augmentation):
         u = uniforms(key(seed, epoch, number), indices, self.draws)
         self.change(images, u, indices, key(seed, epoch, number, PIXELS))
 
+    @user_code.needed("which changes images in place")
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
         """Change images in place, by random numbers that are drawn already.
 
@@ -58,16 +59,14 @@ class Effect(Augmentation):
             u: Random numbers of the parameters, from 0 to 1, float64 [n, draws].
             indices: Numbers of the images in the set, int64 [n].
             pixel_key: Key of the pixels' random numbers.
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define change(...).")
+        raise NotImplementedError
 
 
 class Pointwise(Effect):
     """An effect that looks at no other value of the image than the one it changes."""
 
+    @user_code.needed("which returns what is done to images, drawn")
     def drawn(self, shape: Shape, u: Doubles, indices: Indices, pixel_key: int) -> Noise | Erasing:
         """Return what `change` does to images of a shape, drawn.
 
@@ -76,11 +75,8 @@ class Pointwise(Effect):
             u: Random numbers of the parameters, from 0 to 1, float64 [n, draws].
             indices: Numbers of the images in the set, int64 [n].
             pixel_key: Key of the pixels' random numbers.
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define drawn(...).")
+        raise NotImplementedError
 
     def change(self, images: Floats, u: Doubles, indices: Indices, pixel_key: int) -> None:
         height, width, channels = images.shape[1:]

@@ -16,7 +16,7 @@ from fastcnn.data.augment.affine import Affine
 from fastcnn.data.augment.base import Augmentation, IntervalLike, Shape, interval
 from fastcnn.data.augment.documented import documented
 from fastcnn.data.counter_rng import Doubles, between
-from fastcnn.utils import arguments, naming
+from fastcnn.utils import arguments, naming, user_code
 
 INTERPOLATIONS = ("bilinear", "nearest")
 
@@ -45,17 +45,15 @@ class Geometric(Augmentation):
     interpolation: str | None = None
     fill_value: float | None = None
 
+    @user_code.needed("which returns the maps of n images")
     def affine(self, u: Doubles, shape: Shape) -> Affine:
         """Return the maps of n images.
 
         Args:
             u: Their random numbers from 0 to 1, float64 [n, draws].
             shape: (H, W, C) of the images.
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define affine(u, shape).")
+        raise NotImplementedError
 
 
 @documented

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastcnn._ext.mixing import blend, paste
 from fastcnn.data.sampling import MIXING, generator, uniform
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 from fastcnn.utils.settings import ConfiguredSettings
 
 Floats = NDArray[np.float32]
@@ -29,6 +29,7 @@ class Mixing(ConfiguredSettings):
         """Return the constructor's arguments."""
         return {name: getattr(self, name) for name in self.settings}
 
+    @user_code.needed("which mixes images in place and returns how much of each is still its own")
     def mix(self, images: Floats, partners: NDArray[np.int64], random: Draws) -> Floats:
         """Mix images with partners among them, in place.
 
@@ -39,13 +40,8 @@ class Mixing(ConfiguredSettings):
 
         Returns:
             How much of each is still its own, float32 [n].
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} must define mix(images, partners, random)."
-        )
+        raise NotImplementedError
 
 
 class Draws:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastcnn._ext.product import product
 from fastcnn.data.augment import statistics
 from fastcnn.data.augment.base import Augmentation, Shape
-from fastcnn.utils import arguments
+from fastcnn.utils import arguments, user_code
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,16 +27,14 @@ MOST_VALUES = 48 * 48 * 3
 class Preprocessing(Augmentation):
     """A fixed step: the same for an image whenever it is applied."""
 
+    @user_code.needed("which changes images in place and returns them")
     def apply(self, images: Floats) -> Floats:
         """Change images in place and return them.
 
         Args:
             images: float32 [n, H, W, C].
-
-        Raises:
-            NotImplementedError: The class does not say how.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define apply(images).")
+        raise NotImplementedError
 
     def extent(self, low: Floats, high: Floats) -> tuple[Floats, Floats] | None:
         """Return the least and the largest number that pixels become, of each channel.
