@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from fastcnn.losses.compiled import CompiledLoss
 from fastcnn.losses.custom import CustomLoss
 from fastcnn.losses.loss import Loss
 from fastcnn.utils import arguments, naming
@@ -15,6 +16,7 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "CompiledLoss",
     "CustomLoss",
     "Hinge",
     "Huber",
@@ -298,6 +300,6 @@ def get(identifier: object) -> Loss:
     if callable(identifier) and not isinstance(identifier, type | Loss):
         raise TypeError(
             f"Expected a loss. Received the function {identifier!r}, whose gradient is not known: "
-            "derive a class with value and gradient from fastcnn.losses.CustomLoss."
+            "derive a class with value and gradient from fastcnn.losses.CustomLoss or CompiledLoss."
         )
     return naming.resolve("loss", identifier, Loss, LOSSES)

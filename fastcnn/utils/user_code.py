@@ -170,7 +170,7 @@ def bounds_checked(function: Any) -> Any:
     """Return a Numba function as one that raises IndexError where an index is outside."""
     import numba  # which few programs need here
 
-    return numba.njit(boundscheck=True)(function.py_func)
+    return numba.njit(boundscheck=True, error_model="numpy")(function.py_func)
 
 
 @contextmanager

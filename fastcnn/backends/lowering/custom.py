@@ -11,7 +11,9 @@ from fastcnn.backends import nested_call
 from fastcnn.backends.lowering.regions import Regions
 from fastcnn.graph.program import Buffer, Op
 from fastcnn.kernels.call import GLOBAL, HostArray, Region
+from fastcnn.kernels.shared.compiled_loss import loss_of_image
 from fastcnn.layers.compiled import CompiledLayer
+from fastcnn.losses import CompiledLoss
 
 Arrays = dict[str, np.ndarray]
 ORDER = ("x", "y", "dy", "dx")
@@ -69,7 +71,12 @@ def custom_loss(low: Regions, op: Op) -> None:
         name: _images(low, buffer, written=True)
         for name, buffer in zip(written, op.outputs, strict=True)
     }
-    low.kernels.host_function.host_function(low.calls, arrays, _alone(loss))
+    if not isinstance(code, CompiledLoss):
+        low.kernels.host_function.host_function(low.calls, arrays, _alone(loss))
+        return
+    value, slopes = code.function("value"), code.function("gradient")
+    compiled = loss_of_image(value, slopes, code.target == "sparse", classes)
+    low.kernels.user_function.user_function(low.calls, code.label, compiled, arrays, _alone(loss))
 
 
 def ranks(scores: np.ndarray, target: np.ndarray) -> np.ndarray:

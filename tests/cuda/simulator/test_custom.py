@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
 from fastcnn import Sequential
 from fastcnn import layers as L
 from fastcnn.layers import CustomLayer
-from fastcnn.losses import CustomLoss
+from fastcnn.losses import CompiledLoss, CustomLoss
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((6, 4, 4, 2)).astype(np.float32)
@@ -38,12 +39,26 @@ class Entropy(CustomLoss):
         return -np.eye(y_pred.shape[1])[y_true] / y_pred
 
 
-def test_both_devices_train_alike():
+class CompiledEntropy(CompiledLoss):
+    target = "sparse"
+    has_classes = True
+
+    @numba.njit
+    def value(y_true, y_pred):
+        return -np.log(y_pred[y_true])
+
+    @numba.njit
+    def gradient(y_true, y_pred, dy_pred):
+        dy_pred[y_true] = -1 / y_pred[y_true]
+
+
+@pytest.mark.parametrize("loss", [Entropy, CompiledEntropy])
+def test_both_devices_train_alike(loss):
     models = []
     for device in ("cpu", "cuda"):
         layers = [L.Conv2D(3, 3), Slope(), L.Flatten(), L.Dense(3, activation="softmax")]
         model = Sequential([Slope(name="first"), *layers], (4, 4, 2), seed=1, device=device)
-        model.compile("sgd", Entropy(), ["accuracy"])
+        model.compile("sgd", loss(), ["accuracy"])
         logs = model.fit(X, Y, epochs=2, batch_size=4, verbose=0, shuffle=False).history
         models.append((model, logs))
     (cpu, logs), (cuda, others) = models

@@ -11,20 +11,11 @@ from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, ints, record_at
 from fastcnn.kernels.shared import losses as loss_functions
+from fastcnn.kernels.shared.compiled_loss import rank_of
 
 LOSS = record(
     *("scores", "target", "weight", "gradient", "loss", "rank", "size", "option", "classes"),
 )
-
-
-@register_jitable
-def rank_of(scores, label):
-    """Return how many classes score higher than the label, ties going to the lower class."""
-    rank = 0
-    for j in range(scores.size):
-        if scores[j] > scores[label] or (scores[j] == scores[label] and j < label):
-            rank += 1
-    return rank
 
 
 def _sparse_loss(name: str, function: Callable) -> Kernel:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
-import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import from_dtype, types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -23,7 +22,7 @@ from fastcnn.kernels.cpu.runtime.kernel import HEADER, Kernel, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, emit_array
 from fastcnn.kernels.cpu.simd.vector_unit import INT64
 
-Kind = tuple[int, str]  # dimensions, and READ, WRITTEN or ADDED to
+Kind = tuple[int, str, str]  # dimensions, the type of numbers, and READ, WRITTEN or ADDED to
 READ, WRITTEN, ADDED = "read", "written", "added"
 
 
@@ -38,7 +37,7 @@ class UserKernel(Kernel):
     @global_compiler_lock
     def compile(self) -> None:
         if not self.loaded:
-            signature = types.void(types.CPointer(numba.from_dtype(self.dtype)))
+            signature = types.void(types.CPointer(from_dtype(self.dtype)))
             options = {"nopython": True, "error_model": "numpy"}
             self._function = CFunc(self._body, (signature.args, signature.return_type), {}, options)
             self._function.compile()
@@ -69,7 +68,11 @@ def user_function(
     sums = [name for name, array in arrays.items() if array.written and not places[name].per_image]
     partial = {name: empty_sums(calls, int(np.prod(arrays[name].shape)), name) for name in sums}
     kinds = tuple(
-        (len(array.shape), ADDED if name in sums else WRITTEN if array.written else READ)
+        (
+            len(array.shape),
+            array.dtype,
+            ADDED if name in sums else WRITTEN if array.written else READ,
+        )
         for name, array in arrays.items()
     )
     kernel = _kernel(function, kinds)
@@ -116,7 +119,7 @@ def _kernel(function: Any, kinds: tuple[Kind, ...]) -> UserKernel:
         function(*arrays(address(pointer)))
 
     fields = []
-    for number, (dimensions, _) in enumerate(kinds):
+    for number, (dimensions, *_) in enumerate(kinds):
         fields += [f"array{number}", *(f"size{number}_{axis}" for axis in range(dimensions))]
     return UserKernel(user_function, record(*fields), fastmath=False)
 
@@ -125,8 +128,8 @@ def _arrays_of(kinds: tuple[Kind, ...]) -> Callable:
     """Return what makes a tuple of arrays of a record, in which each is its address and shape;
     written ones are filled with 0."""
     types_of = [
-        types.Array(types.float32, dimensions, "C", readonly=use == READ)
-        for dimensions, use in kinds
+        types.Array(from_dtype(np.dtype(dtype)), dimensions, "C", readonly=use == READ)
+        for dimensions, dtype, use in kinds
     ]
 
     @intrinsic
@@ -136,7 +139,7 @@ def _arrays_of(kinds: tuple[Kind, ...]) -> Callable:
         def emit(context, builder, signature, arguments):
             words = builder.inttoptr(arguments[0], INT64.as_pointer())
             at, values = len(HEADER), []
-            for kind, (dimensions, use) in zip(types_of, kinds, strict=True):
+            for kind, (dimensions, _, use) in zip(types_of, kinds, strict=True):
                 start, *shape = (
                     builder.load(builder.gep(words, [INT64(at + word)]))
                     for word in range(1 + dimensions)

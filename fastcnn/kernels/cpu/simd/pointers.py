@@ -28,14 +28,14 @@ def emit_array(
     """
     array = context.make_array(kind)(context, builder)
     item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    strides = [INT64(item)]
+    strides = [INT64(item)] if shape else []
     for size in shape[:0:-1]:
         strides.insert(0, builder.mul(strides[0], size))
     context.populate_array(
         array,
         data=builder.inttoptr(address, array.data.type),
-        shape=cgutils.pack_array(builder, shape),
-        strides=cgutils.pack_array(builder, strides),
+        shape=cgutils.pack_array(builder, shape, INT64),
+        strides=cgutils.pack_array(builder, strides, INT64),
         itemsize=INT64(item),
         meminfo=None,
     )
