@@ -7,109 +7,153 @@ barrier to barrier, but not from run to run, so that a barrier that is missing i
 
 from __future__ import annotations
 
+import _thread
+import functools
 import random
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numba import cuda
 from numba.cuda import types
 from numba.cuda.simulator import api, kernel, kernelapi
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+from numba.cuda.simulator.kernelapi import Dim3
 
 
-class Turn(kernel.BlockThread):
-    """A thread that says when it stops running, at a barrier or at its end."""
+class Turn:
+    """What a thread of a block runs, and what the simulated module of CUDA asks of the thread."""
+
+    host: Host | None = None  # which runs it, once it has begun
+
+    def __init__(self, block: Turns, block_index: Dim3, thread_index: Dim3):
+        self._block = block
+        self.blockIdx = block_index
+        self.threadIdx = thread_index
 
     def run(self) -> None:
-        super().run()
-        self.syncthreads_blocked = False
-        self._manager.stopped.release()
-
-    def run_through(self) -> None:
-        """Run in the caller's own thread, where another of the block has met no barrier."""
-        self.syncthreads = _refuse
-        super().run()
+        Turns.turn = self
+        try:
+            self._block.call()
+        except Exception as error:
+            self._block.fail(self, error)
 
     def syncthreads(self) -> None:
-        self.syncthreads_blocked = True
-        self._manager.stopped.release()
-        self.syncthreads_event.wait()
-        self.syncthreads_event.clear()
-        if self.abort:
-            raise RuntimeError("another thread of the block failed")
+        self._block.wait(self)
+        Turns.turn = self
 
 
-def _refuse() -> None:
-    raise RuntimeError("a thread waits at a barrier that another one of its block does not reach")
+class Host:
+    """A thread of the system that runs turns, and waits where one of them does."""
+
+    resting: ClassVar[list[Host]] = []  # they wait for a block
+
+    def __init__(self) -> None:
+        self._may_run = _thread.allocate_lock()
+        self._may_run.acquire()
+
+    @classmethod
+    def begin(cls, block: Turns) -> None:
+        """Have the next turns of a block run by a host that rests, or by a new one."""
+        if not cls.resting:
+            host = cls()
+            _thread.start_new_thread(host._serve, ())
+            cls.resting.append(host)
+        host = cls.resting.pop()
+        host._block = block
+        host.wake()
+
+    def wake(self) -> None:
+        self._may_run.release()
+
+    def wait(self) -> None:
+        self._may_run.acquire()
+
+    def _serve(self) -> None:
+        while True:
+            self.wait()
+            go_on = self._block.run_turns(self)
+            self.resting.append(self)
+            go_on()
 
 
 class Turns(kernel.BlockManager):
-    """Runs the threads of a block, one at a time; those of a kernel without a barrier without a
-    change of threads, which takes longer than most of them."""
+    """Runs the threads of a block, one at a time: in a kernel without a barrier without a change of
+    the system's threads, which takes longer than most of them."""
 
     turn: Turn  # the one that runs
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        self.stopped = threading.Semaphore(0)
         self._order = random.Random(0)
+        self._waiting: list[Turn] = []  # at a barrier
+        self._has_barriers: bool | None = None  # known when a turn waits or ends
+        self._error: Exception | None = None
+        self._ended = _thread.allocate_lock()
+        self._ended.acquire()
 
     def run(self, grid_point: tuple[int, ...], *arguments: Any) -> None:
-        threads = [
-            Turn(lambda: self._f(*arguments), self, grid_point, point, self._debug)
-            for point in np.ndindex(*self._block_dim)
-        ]
-        self._order.shuffle(threads)
-        first, *others = threads
-        self._go_on(Turn.start, first, threads)
-        if first.syncthreads_blocked:
-            for thread in others:
-                self._go_on(Turn.start, thread, threads)
-            self._from_barrier_to_barrier(threads)
-        else:
-            for thread in others:
-                Turns.turn = thread
-                thread.run_through()
-                _raise_of(thread)
+        self.call = functools.partial(self._f, *arguments)
+        block_index = Dim3(*grid_point)
+        self._round = [Turn(self, block_index, point) for point in points(self._block_dim)]
+        self._order.shuffle(self._round)
+        Host.begin(self)
+        self._ended.acquire()
+        if self._error is not None:
+            raise self._error
 
-    def _from_barrier_to_barrier(self, threads: list[Turn]) -> None:
-        while running := [thread for thread in threads if thread.syncthreads_blocked]:
-            self._order.shuffle(running)
-            for thread in running:
-                self._go_on(_resume, thread, threads)
+    def run_turns(self, host: Host) -> Callable[[], None]:
+        """Run turns from their beginning to their end until one follows that waits in another host,
+        or none; return what lets that host go on, or the launch."""
+        while (turn := self._next()) is not None:
+            if turn.host is not None:
+                return turn.host.wake
+            turn.host = host
+            if self._error is None:
+                turn.run()
+                self._has_barriers = bool(self._has_barriers)
+        return self._ended.release
 
-    def _go_on(self, start: Callable[[Turn], None], thread: Turn, threads: list[Turn]) -> None:
-        """Let a thread run to its next barrier, or to its end."""
-        Turns.turn = thread
-        start(thread)
-        self.stopped.acquire()
-        if thread.exception:
-            self._abort(threads)
-            _raise_of(thread)
+    def wait(self, turn: Turn) -> None:
+        """Let all other threads run to the barrier, or to their ends."""
+        if self._has_barriers is False:
+            raise RuntimeError(
+                "a thread waits at a barrier that another one of its block does not reach"
+            )
+        self._has_barriers = True
+        self._waiting.append(turn)
+        following = self._next()
+        if following is not turn:
+            if following.host is None:
+                self._round.append(following)
+                Host.begin(self)
+            else:
+                following.host.wake()
+            turn.host.wait()
+        if self._error is not None:
+            raise RuntimeError("another thread of the block failed")
 
-    def _abort(self, threads: list[Turn]) -> None:
-        """End those that wait at a barrier."""
-        for thread in threads:
-            if thread.syncthreads_blocked:
-                thread.abort = True
-                Turns.turn = thread
-                _resume(thread)
-                thread.join()
+    def fail(self, turn: Turn, error: Exception) -> None:
+        """Keep the first error, which ends all threads."""
+        if self._error is None:
+            place = f"tid={list(turn.threadIdx)} ctaid={list(turn.blockIdx)}"
+            self._error = type(error)(f"{place}: {error}").with_traceback(error.__traceback__)
+
+    def _next(self) -> Turn | None:
+        """Take the turn that comes next, of those that wait when all others have run."""
+        if not self._round:
+            self._round, self._waiting = self._waiting, []
+            self._order.shuffle(self._round)
+        return self._round.pop() if self._round else None
 
 
-def _resume(thread: Turn) -> None:
-    thread.syncthreads_blocked = False
-    thread.syncthreads_event.set()
-
-
-def _raise_of(thread: Turn) -> None:
-    if thread.exception:
-        raise thread.exception[0].with_traceback(thread.exception[1])
+@functools.cache
+def points(shape: tuple[int, ...]) -> list[Dim3]:
+    """The indices of a block's threads."""
+    return [Dim3(*point) for point in np.ndindex(*shape)]
 
 
 class Call(kernel.FakeCUDAKernel):
@@ -134,6 +178,14 @@ def shared_array(self: Any, shape: Any, dtype: Any, alignment: Any = None) -> np
             dtype = kernelapi.numpy_support.as_dtype(dtype)
         self._allocations[line] = np.empty(shape, dtype)
     return self._allocations[line]
+
+
+def number(self: types.Number, value: Any, *others: Any) -> Any:
+    """The number of NumPy's type that `numba.float32(x)` stands for in a kernel, made without the
+    imports and questions that a type asks each time."""
+    if others or not isinstance(value, (int, float, np.generic)):
+        return types.Type.__call__(self, value, *others)
+    return self.cast_python_value(value)
 
 
 def numpy_array(array: FakeCUDAArray) -> np.ndarray:
@@ -171,5 +223,6 @@ def take_turns() -> None:
     kernel.swapped_cuda_module = swapped_module
     kernel.FakeWithinKernelCUDAArray = numpy_array
     api.FakeCUDAKernel = Call
+    types.Number.__call__ = number
     kernelapi.FakeCUDAShared.array = shared_array
     kernelapi.threading = SimpleNamespace(current_thread=lambda: Turns.turn)
