@@ -9,6 +9,7 @@ import sys
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = ["augment", "batch", "effects", "mixing", "product", "random"]
 DEBUG = os.environ.get("FASTCNN_EXT_DEBUG", "0") not in ("", "0")
@@ -20,26 +21,38 @@ if os.name != "nt" and not DEBUG:
     if sys.platform != "darwin":  # whose linker calls -s obsolete
         LINK_FLAGS.append("-Wl,-s")
 
+
+class BuildExtensions(build_ext):
+    """Has Cython translate what is built. The list of sources that an sdist and each of pip's
+    questions take needs no translation."""
+
+    def build_extension(self, ext: Extension) -> None:
+        (translated,) = cythonize(
+            [ext],
+            build_dir="build/cython",
+            force=True,  # the same source gives other C code in a debug build
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": DEBUG,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": DEBUG,
+                "freethreading_compatible": True,
+            },
+        )
+        ext.sources = translated.sources
+        super().build_extension(ext)
+
+
 setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"fastcnn._ext.{name}",
-                [f"fastcnn/_ext/{name}.pyx"],
-                extra_compile_args=FLAGS,
-                extra_link_args=LINK_FLAGS,
-            )
-            for name in EXTENSIONS
-        ],
-        build_dir="build/cython",
-        force=True,  # the same source gives other C code in a debug build
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": DEBUG,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": DEBUG,
-            "freethreading_compatible": True,
-        },
-    )
+    cmdclass={"build_ext": BuildExtensions},
+    ext_modules=[
+        Extension(
+            f"fastcnn._ext.{name}",
+            [f"fastcnn/_ext/{name}.pyx"],
+            extra_compile_args=FLAGS,
+            extra_link_args=LINK_FLAGS,
+        )
+        for name in EXTENSIONS
+    ],
 )
