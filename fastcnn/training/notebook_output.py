@@ -18,7 +18,8 @@ KEPT = 10
 def display() -> Display | None:
     """Return IPython's `display` in a notebook's kernel; None elsewhere.
 
-    Rich draws in notebooks by ipywidgets alone, which few kernels have; this needs nothing.
+    Rich draws there by ipywidgets alone, whose output a saved notebook does not keep; this needs
+    nothing and is kept.
     """
     ipython = sys.modules.get("IPython")  # every kernel has imported it
     shell = ipython.get_ipython() if ipython is not None else None
