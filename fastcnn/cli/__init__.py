@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import errno
 import sysconfig
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,6 +25,8 @@ MENDABLE = (
     *(FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError),
 )
 """What the user can mend, of what is expected: the command line, data, files, missing packages."""
+MENDABLE_NUMBERS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+"""Those of the system's errors without a class of their own that another file's name mends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(make_parser().parse_args(arguments))
         finally:
-            sys.stdout.flush()
+            output.flush()
     except BrokenPipeError:
         output.drop_unread()
         return 1
-    except OSError as error:
+    except output.UnwrittenError as error:
         output.drop_unread()
-        messages.say(f"fastcnn: the output cannot be written: {error.strerror or error}.")
+        messages.say(f"fastcnn: the output cannot be written: {error}.")
         return 1
 
 
@@ -66,9 +68,14 @@ def _run(args: argparse.Namespace) -> int:
         if args.debug:
             raise
         if isinstance(error, EXPECTED) and not _is_of_another_library(error):
-            return _failed(args.command, _told(error), 2 if isinstance(error, MENDABLE) else 1)
+            return _failed(args.command, _told(error), 2 if _is_mendable(error) else 1)
         unforeseen = f"unforeseen {type(error).__name__}: {error} (--debug shows the traceback)"
         return _failed(args.command, unforeseen, 1)
+
+
+def _is_mendable(error: Exception) -> bool:
+    number = error.errno if isinstance(error, OSError) else None
+    return isinstance(error, MENDABLE) or number in MENDABLE_NUMBERS
 
 
 def _is_of_another_library(error: Exception) -> bool:

@@ -31,6 +31,20 @@ def open_missing() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
+class UnwrittenError(Exception):
+    """What was printed did not get to where it goes; the reason."""
+
+
+def flush() -> None:
+    """Have stdout written; BrokenPipeError where its reader has left, else UnwrittenError."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwrittenError(error.strerror or error) from error
+
+
 def drop_unread() -> None:
     """Have the rest of stdout go nowhere after its reader has left, as `head` does: Python would
     complain once more at its exit."""

@@ -128,7 +128,7 @@ def check(path: PathLike, stream: bool = False, make_folders: bool = False) -> N
     """
     if is_stream(path):
         if not stream or not os.path.exists(path):
-            raise OSError(f"'{path}' cannot be written: it is not a regular file.")
+            raise _not_a_file(path)
         return
     target = os.path.realpath(os.fspath(path))
     folder = os.path.dirname(target)
@@ -151,16 +151,22 @@ def _lowest_there(folder: str) -> str:
 def _checked_mode(path: PathLike, target: str, folder: str) -> int | None:
     """The permissions of the file to be replaced, or None where there is none yet."""
     if is_stream(path):
-        raise OSError(f"'{path}' cannot be written: it is not a regular file.")
+        raise _not_a_file(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"'{path}' cannot be written: there is no folder '{folder}'.")
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         return None
+    except OSError as error:  # its name is too long, its links go round
+        raise in_words(error, f"'{path}' cannot be written: {error.strerror}.") from error
     if stat.S_ISDIR(mode):
-        raise OSError(f"'{path}' cannot be written: it is a folder.")
+        raise IsADirectoryError(f"'{path}' cannot be written: it is a folder.")
     return stat.S_IMODE(mode)
+
+
+def _not_a_file(path: PathLike) -> PermissionError:
+    return PermissionError(f"'{path}' cannot be written: it is not a regular file.")
 
 
 def _created(folder: str, name: str, mode: int | None) -> BinaryIO:

@@ -62,7 +62,8 @@ class RunFolder:
                 return False
             raise UsageError(f"--out: '{self.path}' is not a folder. Name another one.") from None
         except OSError as error:
-            self.give_up()
+            with suppress(OSError):  # of a name that is too long nothing is there
+                self.give_up()
             raise self._unwritable(error) from error
         return True
 
