@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import numpy as np
 import photos
 import pytest
@@ -11,6 +14,9 @@ from fastcnn.autotune import tuner
 from fastcnn.autotune.report import Report, Row
 from fastcnn.cli import main
 from fastcnn.graph.problem import Problem
+from fastcnn.lab.measure import runner
+from fastcnn.lab.results import Ceilings, NamedProblem, Result
+from fastcnn.lab.results import Report as LabReport
 from fastcnn.layers import Dense, Flatten, Rescaling
 from fastcnn.strategies import STRATEGIES
 from fastcnn.utils import columns
@@ -26,6 +32,8 @@ COMMANDS = {
     "summary": ["summary", "net.h5"],
     "compare": ["compare", *RUNS],
     "tune": ["tune", "lenet5"],
+    "bench model": ["bench", "model", "net.h5", "--batch", "2", "--repeat", "1"],
+    "bench conv": ["bench", "conv", "mb1ic1ih4oc1kh1"],
 }
 
 
@@ -37,7 +45,8 @@ def place(tmp_path_factory):
     x = np.zeros((4, 4, 4, 1), np.uint8)
     part = {"x_test": x, "y_test": np.array([0, 1, 0, 1]), "class_names": np.array(NAMES)}
     np.savez(folder / "set.npz", **part)
-    layers = [Rescaling(1 / 255), Flatten(), Dense(2, activation="softmax", name="d" * 70)]
+    name = "[red]\n" * 12
+    layers = [Rescaling(1 / 255), Flatten(), Dense(2, activation="softmax", name=name)]
     model = fastcnn.Sequential(layers, input_shape=(4, 4, 1), seed=1)
     model.class_names = NAMES
     model.save(folder / "net.h5")
@@ -59,14 +68,74 @@ def test_tables_fit_80_columns(place, monkeypatch, capsys, command):
             row.times = dict.fromkeys(STRATEGIES, 1234.5)
         return Report(8, 2, 1e-5, rows, 1.0, False, place="2 threads")
 
+    def measure(*_):
+        problem = NamedProblem("[red]" + "x" * 90, PROBLEM, 8, "mb8ic512ih112oc512kh3sh2ph1")
+        times = {"minimum_ms": 1234.5, "median_ms": 1234.5, "gflops": 1234.5}
+        results = [Result(problem, "forward", name, "ok", **times) for name in STRATEGIES]
+        machine = {"processor": "Abacus", "system": "Linux", "cores": 2, "threads": 1}
+        machine |= {"vector_bits": 128, "versions": {"fastcnn": "1"}}
+        return LabReport(machine, Ceilings(200.0, 250.0, 20.0), results)
+
     monkeypatch.chdir(place)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(tuner, "tune", tune)
+    monkeypatch.setattr(runner, "measure", measure)
     assert main(COMMANDS[command]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line for line in lines if "  " in line.strip()]
     assert len(rows) >= 2 and max(map(columns.width, rows)) <= 80
     assert "{}" not in "".join(lines)
+
+
+def test_figures_stay_beside_long_names_of_layers(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(COMMANDS["bench model"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[1].split() == ["layer", "forward", "dx", "dw", "share", "GFLOP/s", "strategy"]
+    (row,) = [line.split() for line in table if line.startswith("[red]")]
+    assert row[0] == r"[red]\n[red...]\n[red]\n" and len(row) >= 5
+
+
+ODD = "a\nb\x1b[31m\u202e"
+"""A line break, and what colours or turns what a terminal shows behind it."""
+TELLING = {
+    "predict": ["predict", "--model", "net.h5", ODD],
+    "predict another": ["predict", "--model", "net.h5", f"{ODD}/none.png"],
+    "check": ["data", "check", ODD],
+    "stats": ["data", "stats", ODD],
+    "evaluate": ["evaluate", "--model", "odd.h5", "--data", ODD],
+    "summary": ["summary", "odd.h5"],
+    "compare": ["compare", RUNS[0], ODD],
+    "export": ["export", "--model", "odd.h5", "--out", f"{ODD}.safetensors"],
+}
+
+
+@pytest.fixture(scope="module")
+def odd_place(place):
+    """Names of folders, classes, files, layers and models that a terminal would obey."""
+    photos.photo_folder(place / ODD, [f"1{ODD}", f"2{ODD}"], 2, height=4, width=4)
+    for name in (f"1{ODD}/{ODD}.png", f"2{ODD}/.{ODD}.png"):
+        (place / ODD / name).write_bytes(b"no picture")
+    shutil.copytree(place / RUNS[0], place / ODD, dirs_exist_ok=True)
+    layers = [Flatten(name=ODD), Dense(2, activation="softmax")]
+    model = fastcnn.Sequential(layers, input_shape=(4, 4, 3), name=ODD)
+    model.class_names = [f"1{ODD}", f"2{ODD}"]
+    model.save(place / "odd.h5")
+    return place
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that other systems' files cannot have")
+@pytest.mark.parametrize("command", TELLING)
+def test_names_are_told_on_one_line_and_obeyed_by_no_terminal(
+    odd_place, monkeypatch, capsys, command
+):
+    monkeypatch.chdir(odd_place)
+    assert main(TELLING[command]) in (0, 1, 2)
+    out, err = capsys.readouterr()
+    told = out + err
+    assert r"a\nb\x1b[31m\u202e" in told
+    assert "a\nb" not in told and "\x1b" not in told and "\u202e" not in told
 
 
 def test_runs_that_are_too_wide_are_numbered_and_long_values_listed(place, monkeypatch, capsys):

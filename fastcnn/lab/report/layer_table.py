@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastcnn.lab.measure.layer_times import LayerTime, Share, StepTime
 from fastcnn.strategies import DIRECTIONS
+from fastcnn.utils.columns import cut
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,7 @@ CSV_HEADER = (
 )
 WIDTH = 80  # of what is no terminal
 WIDE = 110
+NAME = 24  # columns of a layer's name, where there are fewer than WIDE
 BAR = 12  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -26,6 +28,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 def table(step: StepTime, width: int) -> Table:
     """A row a layer, then what is not any layer's, and the whole step; without the shapes and the
     bars where there are fewer columns than WIDE."""
+    from rich.markup import escape
     from rich.table import Table
 
     grid = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
@@ -48,7 +51,9 @@ def table(step: StepTime, width: int) -> Table:
 
     longest = max((layer.ms for layer in step.layers), default=0.0)
     for layer in step.layers:
-        add(*_cells(layer, step, longest), style=None if layer.shares else "dim")
+        name, *figures = _cells(layer, step, longest)
+        name = escape(cut(name, NAME if width < WIDE else 2 * NAME))
+        add(name, *figures, style=None if layer.shares else "dim")
     grid.add_section()
     add("all layers", "", *_sums(step), _percent(_layers_ms(step), step))
     for name, ms in (("loss", step.loss), ("update of the weights", step.update)):
