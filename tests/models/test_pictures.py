@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import photos
 import pytest
 from PIL import Image
@@ -81,6 +82,13 @@ def test_paths_are_prepared_as_in_training(model, folder, expected):
     np.testing.assert_array_equal(
         model.features(files, "dense"), model.features(np.stack([*map(DECODER, files)]), "dense")
     )
+
+
+@pytest.mark.parametrize("made", [tuple, np.array, pd.Series, lambda f: np.array(f, object)])
+def test_what_holds_paths_in_a_row_is_a_list_of_them(model, folder, expected, made):
+    files = fastcnn.data.picture_files(folder)
+    np.testing.assert_array_equal(model.predict(made(files)), expected)
+    np.testing.assert_array_equal(model.predict(made([*map(Path, files)])), expected)
 
 
 @pytest.mark.parametrize("loaded", [False, True])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcnn.utils import system
-from fastcnn.utils.naming import printable
+from fastcnn.utils.naming import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,11 +35,13 @@ def pictures_of(value: object) -> list[Picture] | None:
     """Return the pictures that are meant by a path, a picture of Pillow's, or a list of such.
 
     Args:
-        value: Anything.
+        value: Anything; an array or a column of pandas that holds no numbers is a list.
 
     Returns:
         The list; None for anything else.
     """
+    if _is_column(value):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return list(value) if value and all(map(is_picture, value)) else None
     return [value] if is_picture(value) else None
@@ -61,14 +63,14 @@ def picture_files(path: PathLike) -> list[str]:
     """
     text = os.fspath(path)
     if not os.path.exists(text):
-        raise FileNotFoundError(f"There is no file '{printable(text)}'.")
+        raise FileNotFoundError(f"There is no file '{shown(text)}'.")
     if not os.path.isdir(text):
         return [text]
     from fastcnn.data.folder import file_list  # with all that reads folders
 
     names = file_list.files_under(text)
     if not names:
-        raise ValueError(f"The folder '{printable(text)}' holds no file.")
+        raise ValueError(f"The folder '{shown(text)}' holds no file.")
     return [os.path.join(text, name) for name in names]
 
 
@@ -134,6 +136,14 @@ class Pictures:
             return self.decoder(item)
         name = getattr(item, "filename", "") or f"picture {number} of {len(self)}"
         return self.decoder.decode_picture(item, os.fsdecode(name))
+
+
+def _is_column(value: object) -> TypeGuard[Any]:
+    """Whether a value is NumPy's or pandas' row of texts or objects."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or getattr(value, "ndim", 0) != 1 or not hasattr(value, "tolist"):
+        return False
+    return not isinstance(dtype, np.dtype) or dtype.kind in "OTU"  # pandas has kinds of its own
 
 
 def _is_of_pillow(value: object) -> TypeGuard[Image]:
