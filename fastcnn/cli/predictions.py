@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.utils import atomic_file
+from fastcnn.utils.naming import shown
 
 Entry: TypeAlias = dict[str, Any]
 """Of one file: "image", its path, and "classes" or "values", see `models.predictions`."""
@@ -21,9 +22,10 @@ VALUE_COLUMNS = ("image", "output", "value")
 def as_line(entry: Entry) -> str:
     """The entry as a line to read."""
     if "values" in entry:
-        return f"{entry['image']}: {', '.join(f'{value:.6g}' for value in entry['values'])}"
-    classes = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
-    return f"{entry['image']}: {', '.join(classes)}"
+        answers = (f"{value:.6g}" for value in entry["values"])
+    else:
+        answers = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
+    return shown(f"{entry['image']}: {', '.join(answers)}")
 
 
 def as_json(report: list[Entry]) -> str:

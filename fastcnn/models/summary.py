@@ -14,6 +14,7 @@ from fastcnn.models.network import Network
 from fastcnn.models.receptive_fields import IMAGES, LEAST, LayerField, layer_fields, widening
 from fastcnn.strategies import DIRECTIONS, Chosen
 from fastcnn.training.trainer import Trainer
+from fastcnn.utils.naming import shown
 from fastcnn.utils.threads import num_threads
 
 MARKS = {"estimated": "", "measured": "*", "asked for": "!"}
@@ -105,7 +106,7 @@ def _field_row(layer: Layer, depth: int, field: LayerField | None) -> tuple[str,
         stride = _times(span.stride for span in field.field)
     elif field is not None:
         size = "the image"
-    return "  " * depth + layer.name, _times(layer.output_shape), size, stride
+    return "  " * depth + shown(layer.name), _times(layer.output_shape), size, stride
 
 
 def _times(numbers: Iterable[int]) -> str:
@@ -117,7 +118,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def repr_name(model: Trainer) -> str:
-    return f"{model.name}, input {_times(model.input_shape)}"
+    return f"{shown(model.name)}, input {_times(model.input_shape)}"
 
 
 def _walk(layer: Layer, depth: int) -> Iterator[tuple[Layer, int]]:
@@ -130,7 +131,7 @@ def _row(layer: Layer, depth: int, strategies: dict[str, str], unread: bool) -> 
     own = sum(parameter.size for parameter in layer.parameters)
     work = layer.multiply_adds() if not layer.sublayers else 0
     return (
-        f"{'  ' * depth}{layer.name} ({type(layer).__name__})",
+        f"{'  ' * depth}{shown(layer.name)} ({type(layer).__name__})",
         _times(layer.output_shape) + (f" {UNREAD}" if unread else ""),
         f"{own:,}" if own else "",
         f"{work:,}" if work else "",

@@ -6,6 +6,8 @@ import shutil
 
 from rich.cells import cell_len, set_cell_size
 
+from fastcnn.utils.naming import shown
+
 GAP = "..."
 LEAST = 8
 """No name is cut to less."""
@@ -22,16 +24,18 @@ def width(text: str) -> int:
     Args:
         text: One line.
     """
-    return cell_len(text)
+    return cell_len(shown(text))
 
 
 def cut(text: str, room: int) -> str:
     """Return a text without its middle, where it is too long: names differ at their ends.
+    Line breaks and the like are escaped.
 
     Args:
         text: One line.
         room: Columns that there are.
     """
+    text = shown(text)
     if width(text) <= room:
         return text
     kept = max(room, LEAST) - len(GAP)

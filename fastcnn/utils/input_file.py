@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+from fastcnn.utils.naming import shown
+
 PathLike = str | os.PathLike[str]
 
 
@@ -21,7 +23,7 @@ def opened(path: PathLike, buffering: int = -1) -> BinaryIO:
     try:
         return open(path, "rb", buffering)
     except OSError as error:
-        sentence = f"'{os.fspath(path)}' cannot be read: {_reason(path, error)}."
+        sentence = f"'{shown(os.fsdecode(path))}' cannot be read: {_reason(path, error)}."
         raise in_words(error, sentence) from None
 
 

@@ -14,6 +14,8 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from fastcnn.utils.naming import shown
+
 CLEAR_LINE = "\x1b[K"
 COLUMN_GAP = re.compile(r"(?<=\S)  +(?=\S)")
 SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
@@ -28,7 +30,7 @@ _silent = False
 
 def say(text: object) -> None:
     """Write a line to stderr, if it takes any; what its encoding lacks is written as an escape."""
-    text = str(text)
+    text = shown(str(text), keep="\n\t")
     if text.startswith(NOTE):
         for kept in _notes:
             kept.append(text.removeprefix(NOTE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -11,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 from fastcnn.utils import custom_objects
 
 T = TypeVar("T")
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that have what follows shown from right to left: "gnp.exe" as "exe.png"."""
 
 
 class Configured(Protocol):
@@ -38,6 +41,25 @@ def printable(text: str) -> str:
     except UnicodeEncodeError:  # other ones, as Windows and JSON may have
         encoded = text.encode("utf-8", "backslashreplace")
     return encoded.decode("utf-8", "backslashreplace")
+
+
+def shown(text: str, keep: str = "") -> str:
+    """A text of the user's as it stands on one line of a terminal or in a sentence: `printable`,
+    with escapes for line breaks and for what a terminal obeys.
+
+    Args:
+        text: Names of files and classes, and what is made of them.
+        keep: Such characters that stay.
+    """
+    text = printable(text)
+    if text.isprintable():
+        return text
+    return "".join(_escaped(letter) if letter not in keep else letter for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    obeyed = unicodedata.category(letter) in ("Cc", "Zl", "Zp") or letter in TURNING
+    return letter.encode("unicode_escape").decode() if obeyed else letter
 
 
 def _plain(name: str) -> str:

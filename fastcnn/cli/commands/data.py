@@ -28,6 +28,7 @@ from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.data.pipeline.batches import Batches
 from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import augment_argument
+from fastcnn.utils.naming import shown
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _pack(args: argparse.Namespace) -> int:
     images = source.opened(args)
     out = Path(args.out)
-    if out.exists() and Path(args.source).exists() and os.path.samefile(out, args.source):
+    if all(map(os.path.exists, (out, args.source))) and os.path.samefile(out, args.source):
         raise UsageError(f"'{out}' cannot be packed into itself.")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* cannot be used, or no longer")  # see below
@@ -52,7 +53,7 @@ def _pack(args: argparse.Namespace) -> int:
     written = packed.from_packed(out)
     shape = " x ".join(str(side) for side in written.image_shape)
     size = out.stat().st_size
-    sentence = f"{out}: {len(written):,} images of {shape}, {size / 2**20:,.1f} MiB."
+    sentence = f"{shown(str(out))}: {len(written):,} images of {shape}, {size / 2**20:,.1f} MiB."
     described = {
         "file": str(out),
         "bytes": size,
@@ -139,7 +140,7 @@ def _show(args: argparse.Namespace) -> int:
     _print(
         args,
         {"file": args.out, "images": len(seen), "image_shape": list(seen.shape[1:])},
-        f"{args.out}: {len(seen)} of {len(images):,} images.",
+        f"{shown(args.out)}: {len(seen)} of {len(images):,} images.",
     )
     return 0
 

@@ -19,7 +19,7 @@ from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import picture_input
 from fastcnn.utils import columns
-from fastcnn.utils.naming import printable
+from fastcnn.utils.naming import printable, shown
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def _text(report: dict[str, Any]) -> str:
         rows.append([entry["name"], *shares, f"{entry['images']:,}"])
     lines = [
         f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
-        f"{report['images']:,} {words[report['measured_on']]} of {report['data']} "
+        f"{report['images']:,} {words[report['measured_on']]} of {shown(report['data'])} "
         f"({report['images_per_second']:,.0f} images/s).",
         "",
         *columns.table(rows),

@@ -29,7 +29,7 @@ from fastcnn.data.images.file_format import Unreadable
 from fastcnn.models.sequential import Sequential
 from fastcnn.plots import figure
 from fastcnn.training import picture_input
-from fastcnn.utils.naming import printable
+from fastcnn.utils.naming import printable, shown
 
 FEW, MANY = 6, 1000
 """Images where --images says nothing, of methods that show each, and of those that compare."""
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     path = result.save(args.out)
     seconds = time.perf_counter() - start
     report = {"method": args.method, "picture": printable(str(path)), "seconds": seconds}
-    print(json.dumps(report) if args.json else f"{report['picture']} ({seconds:.1f} s)")
+    print(json.dumps(report) if args.json else f"{shown(str(path))} ({seconds:.1f} s)")
     return 0
 
 

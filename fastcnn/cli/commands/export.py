@@ -11,6 +11,7 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve import model as models
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import atomic_file
+from fastcnn.utils.naming import shown
 
 WRITERS = {
     ".onnx": Sequential.to_onnx,
@@ -35,5 +36,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"file": str(Path(args.out)), "bytes": size}))
     else:
-        print(f"{args.out}: {size:,} bytes")
+        print(f"{shown(args.out)}: {size:,} bytes")
     return 0

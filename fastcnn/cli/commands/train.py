@@ -37,6 +37,7 @@ from fastcnn.data.folder.image_folder import ImageFolder
 from fastcnn.distributed import launch
 from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages
+from fastcnn.utils.naming import shown
 
 PLATEAU = 3
 """Epochs without a lower validation loss after which --schedule plateau takes a smaller rate."""
@@ -241,6 +242,6 @@ def _text(report: dict[str, Any]) -> str:
         f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
         f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"
-        f"{report['folder']}: {', '.join(report['files'])}\n"
+        f"{shown(report['folder'])}: {', '.join(report['files'])}\n"
         f"{_for_keras(report['folder'])}"
     )

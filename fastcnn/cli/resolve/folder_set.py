@@ -14,7 +14,7 @@ from fastcnn.data.folder.duplicates import copies_of
 from fastcnn.data.folder.layout import Layout, find_layout
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.utils import messages
-from fastcnn.utils.naming import printable
+from fastcnn.utils.naming import printable, shown
 
 TRAIN = "train"
 """The parts that a training needs are opened."""
@@ -154,7 +154,7 @@ def _read(
     report = whole.report
     report.copies = copies_of(whole)
     if report.complaint and not reading.quiet:
-        hint = f" `fastcnn data check {path}` names them all." if report.skipped else ""
+        hint = f" `fastcnn data check {shown(path)}` names them all." if report.skipped else ""
         if report.about_layout:
             hint += " --layout classes takes that one for a class."
         messages.say(f"Note: {report.complaint}{hint}")

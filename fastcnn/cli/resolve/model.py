@@ -17,6 +17,7 @@ from fastcnn.models.sequential import Sequential
 from fastcnn.saving import endings
 from fastcnn.training.loss_checks import ending
 from fastcnn.utils import messages
+from fastcnn.utils.naming import shown
 
 
 def named(text: str, **options: object) -> Sequential:
@@ -59,7 +60,7 @@ def with_weights(text: str, weights: str | None) -> Sequential:
 def existing(option: str, path: Path) -> Path:
     """The path of a file; UsageError, in the name of an option, where there is none."""
     if not path.is_file():
-        raise UsageError(f"{option}: there is no file '{path}'.")
+        raise UsageError(f"{option}: there is no file '{shown(str(path))}'.")
     return path
 
 

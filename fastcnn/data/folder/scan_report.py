@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastcnn.utils import columns, markup
+from fastcnn.utils.naming import shown
 
 SHOWN = 20
 """Files that a printed list names; the JSON has them all."""
@@ -90,8 +91,8 @@ class Report:
         first = groups[0][0]
         other = next(path for path in groups[0] if path.split("/")[0] != first.split("/")[0])
         return [
-            f"{several} in more than one class, such as '{first}', which is '{other}' too: one of "
-            "the labels is wrong."
+            f"{several} in more than one class, such as '{shown(first)}', which is "
+            f"'{shown(other)}' too: one of the labels is wrong."
         ]
 
     @property
@@ -191,7 +192,7 @@ class Report:
 
     def __str__(self) -> str:
         classes = f"{len(self.class_names)} class{'' if len(self.class_names) == 1 else 'es'}"
-        lines = [f"{self.source}: {self.images:,} images in {classes}."]
+        lines = [f"{shown(self.source)}: {self.images:,} images in {classes}."]
         counts = zip(self.class_names, self.counts, strict=True)
         lines += columns.table([[f"  {name}", f"{count:,}"] for name, count in counts])
         for title, files in (
@@ -211,12 +212,12 @@ def loss(skipped: Sequence[LeftOut], total: int) -> str:
         skipped: Them, at least one.
         total: Of how many.
     """
-    first = skipped[0]
+    first, path = skipped[0], shown(skipped[0].path)
     if len(skipped) == 1:
-        return f"1 of {total:,} files was skipped, '{first.path}', because {first.reason}."
+        return f"1 of {total:,} files was skipped, '{path}', because {first.reason}."
     reasons = Counter(left.reason for left in skipped).most_common(3)
     words = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-    return f"{len(skipped):,} of {total:,} files were skipped, among them '{first.path}' ({words})."
+    return f"{len(skipped):,} of {total:,} files were skipped, among them '{path}' ({words})."
 
 
 def _by_path(left: LeftOut) -> str:
@@ -246,7 +247,7 @@ def _copies_section(copies: list[list[str]]) -> list[str]:
         return []
     times = "once" if len(copies) == 1 else f"once, {len(copies):,} in all"
     lines = [f"Pictures that are there more than {times}:"]
-    lines += [f"  {' = '.join(group[:SHOWN])}" for group in copies[:SHOWN]]
+    lines += [shown(f"  {' = '.join(group[:SHOWN])}") for group in copies[:SHOWN]]
     if len(copies) > SHOWN:
         lines.append(f"  and {len(copies) - SHOWN:,} more (the JSON report names them all)")
     return lines
@@ -256,12 +257,12 @@ def _section(title: str, files: list[LeftOut]) -> list[str]:
     if not files:
         return []
     lines = [f"{len(files):,} file{'' if len(files) == 1 else 's'} {title}:"]
-    lines += [f"  {left.path}: {left.reason}" for left in files[:SHOWN]]
+    lines += [shown(f"  {left.path}: {left.reason}") for left in files[:SHOWN]]
     if len(files) > SHOWN:
         lines.append(f"  and {len(files) - SHOWN:,} more (the JSON report names them all)")
     return lines
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+    listed = ", ".join(f"'{shown(name)}'" for name in names[:5])
+    return listed if len(names) <= 5 else f"{listed} and {len(names) - 5} more"

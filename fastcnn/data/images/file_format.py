@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from fastcnn.data.images import pillow_warnings
+from fastcnn.utils.naming import shown
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -42,7 +43,7 @@ class Unreadable(ValueError):
     """
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"'{path}' cannot be read as an image: {reason}.")
+        super().__init__(f"'{shown(path)}' cannot be read as an image: {reason}.")
         self.path, self.reason = path, reason
 
 
