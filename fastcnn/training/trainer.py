@@ -136,7 +136,9 @@ class Trainer(BatchTrainer):
                 `AdversarialTraining`, or its epsilon; what the training's logs tell is of them.
             distributed: Whether the processes that mpirun or srun started train the model together,
                 each a share of every batch, with the same bits as one process: "auto" where there
-                are several, "mpi", or None for this one alone (docs/several-machines.md).
+                are several, "mpi", or None for this one alone; "mpi-fast" lets the MPI library sum
+                the gradients, with bits that depend on the number of ranks
+                (docs/several-machines.md).
 
         Returns:
             The history: `history` by name, a value an epoch.

@@ -74,8 +74,8 @@ def digest(*things):
     return total.hexdigest()[:16]
 
 
-def step_of_drawn(number):
-    """A digest of what a training step makes of a net drawn at random."""
+def drawn_net(number, distributed="auto"):
+    """A net drawn at random, and what a training step makes of it."""
     net = random_nets.draw(number)
     network = fastcnn.Sequential(net.layers, input_shape=net.shape, seed=number, device="cpu")
     network.compile("adam", net.loss)
@@ -86,8 +86,8 @@ def step_of_drawn(number):
         y = random.integers(0, network.output_shape[-1], count)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of inputs and losses that nobody would choose
-        history = network.fit(x, y, batch_size=count, verbose=0)
-    return digest(network.state.values, network.state.moving, history.history)
+        history = network.fit(x, y, batch_size=count, verbose=0, distributed=distributed)
+    return network, history.history
 
 
 def state_of(network):

@@ -16,12 +16,12 @@ path = folder / "{epoch}.h5"
 network = fastcnn.load(folder / "2.h5") if resumed else a_training.model()
 history = a_training.fit(network, callbacks=[callbacks.ModelCheckpoint(path)])
 x, y = a_training.images()
-drawn = [a_training.step_of_drawn(number) for number in range(0 if resumed else a_training.DRAWN)]
+nets = [a_training.drawn_net(number) for number in range(0 if resumed else a_training.DRAWN)]
 a_training.tell(
     results,
     weights=a_training.state_of(network),
     history=history.history,
     evaluated=network.evaluate(x, y, distributed="auto"),
     alone=network.evaluate(x, y),
-    drawn=drawn,
+    drawn=[[a_training.state_of(net), history] for net, history in nets],
 )

@@ -1,6 +1,5 @@
 """Real mpiruns: several processes train as one would, and end as one would."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -26,15 +25,10 @@ def results(tmp_path_factory):
         folder = tmp_path_factory.mktemp("results")
         process = mpirun.run(ranks, "same_bits.py", folder, checkpoints, how)
         assert process.returncode == 0, process.stderr
-        return told(folder)
+        return mpirun.told(folder)
 
     by_ranks = {ranks: trained(ranks, "whole") for ranks in (0, 4, 2, 3)}
     return {**by_ranks, "resumed": trained(2, "resumed")}
-
-
-def told(folder):
-    """The ranks' results, in their order."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
 
 
 @pytest.mark.parametrize("ranks", RANKS)
@@ -56,7 +50,7 @@ def test_a_checkpoint_of_three_ranks_goes_on_with_two_as_if_nothing_had_been(res
 def test_what_differs_on_the_ranks_is_named_before_the_first_step(tmp_path):
     process = mpirun.run(2, "refusals.py", tmp_path)
     assert process.returncode == 0, process.stderr
-    first, second = told(tmp_path)
+    first, second = mpirun.told(tmp_path)
     same = "Disagreement: All ranks must train with the same "
     other = "Received others on rank 1 than on rank 0. Nothing was trained."
     for answers in (first, second):
@@ -88,7 +82,7 @@ def test_ctrl_c_ends_the_step_of_all_ranks_and_keeps_their_weights(tmp_path, num
     until(tmp_path / "second epoch", process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=mpirun.DEADLINE)
-    first, second = told(tmp_path)
+    first, second = mpirun.told(tmp_path)
     assert first == second
     assert first["interrupted"], errors
     assert first["epoch"] == fastcnn.load(tmp_path / "last.h5").epoch >= 1

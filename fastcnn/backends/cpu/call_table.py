@@ -11,7 +11,6 @@ from fastcnn.backends.cpu.executor import SCOPE_BLOCK, SCOPE_CHUNK, SCOPE_IMAGE,
 from fastcnn.backends.cpu.row_bands import Bands
 from fastcnn.backends.cpu.schedule import Layout, Phase, Segment
 from fastcnn.kernels.call import (
-    BATCH,
     BLOCK,
     CHUNK,
     GLOBAL,
@@ -97,7 +96,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     ahead = _read_ahead(phases, layout)
     fetching = {unit for segment in ahead for unit in segment.calls}
     rows: list[list[int]] = []
-    operands: list[tuple[Call, list[int], Region]] = []
+    operands: list[tuple[list[int], Region]] = []
     records: list[np.ndarray] = []
     length = 0
     for call in calls:
@@ -106,7 +105,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         queue = {"ahead": Address(Region(0, "ahead", per_image=False))} if reads_ahead else {}
         for name, place in {**call.places, **queue}.items():
             field = call.kernel.fields.index(name)
-            operands.append((call, places.operand(field, place.region, place.offset), place.region))
+            operands.append((places.operand(field, place.region, place.offset), place.region))
         kernel = kernel_of(call)
         rows.append([kernel.address, length, first, len(operands)])
         table = {"tile_table": tile_code.address_of_table} if "tile_table" in kernel.fields else {}
@@ -114,8 +113,8 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         records.append(np.frombuffer(values.tobytes(), np.int64))
         length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]
-    for call, row, region in operands:
-        if region.kind == PARTIAL and call.scope != BATCH:
+    for row, region in operands:
+        if region.kind == PARTIAL:
             row[-1] = partial_stride
     words = np.concatenate([_NOTHING, *records])
     for call, (_, record, *_) in zip(calls, rows, strict=True):
@@ -124,7 +123,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
             words[record + call.kernel.fields.index("partial_stride")] = partial_stride
     return Table(
         calls=np.array(rows, np.int64).reshape(-1, 4),
-        operands=np.array([row for _, row, _ in operands], np.int64).reshape(-1, 6),
+        operands=np.array([row for row, _ in operands], np.int64).reshape(-1, 6),
         **_timetable(phases, calls, ahead),
         words=words,
         labels=tuple(call.label for call in calls),
@@ -190,7 +189,7 @@ def _timetable(
     return {
         "segments": np.array(segments, np.int64).reshape(-1, 5),
         "ahead": np.array(pieces, np.int64).reshape(-1, 3),
-        "items": np.array(items, np.int64).reshape(-1, 3),
+        "items": np.array(items, np.int64).reshape(-1, 4),
         "phases": np.array(rows, np.int64).reshape(-1, 3),
     }
 
@@ -201,7 +200,8 @@ def calls_in_order(unit: Call | Bands) -> list[Call]:
 
 
 def _items(unit: Call | Bands, numbers: dict[Call, int]) -> list[list[int]]:
-    """Return (first call, end, part) of all that threads can take of a unit one by one."""
+    """Return (first call, end, part, 0: of the whole batch) of all that threads can take of a unit
+    one by one."""
     if isinstance(unit, Call):
-        return [[numbers[unit], numbers[unit] + 1, part] for part in range(unit.parts)]
-    return [[numbers[band[0]], numbers[band[-1]] + 1, 0] for band in unit.bands]
+        return [[numbers[unit], numbers[unit] + 1, part, 0] for part in range(unit.parts)]
+    return [[numbers[band[0]], numbers[band[-1]] + 1, 0, 0] for band in unit.bands]

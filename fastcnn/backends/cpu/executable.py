@@ -13,9 +13,10 @@ import numpy as np
 from fastcnn.backends.cpu import executor
 from fastcnn.backends.cpu.call_passes import clip_sums, pad_scaled
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
+from fastcnn.backends.cpu.meetings import INPUT
 from fastcnn.backends.cpu.row_bands import share_image
 from fastcnn.backends.cpu.schedule import Layout, block_bytes, plan_memory, schedule
-from fastcnn.backends.cpu.shared_phases import INPUT, SharedPhases, Split
+from fastcnn.backends.cpu.shared_phases import SharedPhases, Split
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
 from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.distributed.ranks import Ranks
@@ -116,7 +117,8 @@ class Executable:
         self._thread_choices: dict[int, ThreadChoice] = {}  # by images
         self._shared: SharedPhases | None = None
         if ranks is not None:
-            self._shared = SharedPhases(phases, self.table, self.layout, ranks, self._address)
+            shared = phases, self.table, self.layout, ranks, self._array, capacity
+            self._shared = SharedPhases(*shared)
         self._runtime = self._for_threads(1)
 
     def _for_threads(self, threads: int) -> _Runtime:
@@ -137,7 +139,7 @@ class Executable:
         tables = (table.calls, table.operands, table.segments, table.phases, table.items)
         at = [array.ctypes.data for array in (*tables, table.ahead, host_kernel.stop)]
         rows = [words.ctypes.data, words.shape[1], bases.ctypes.data, bases.shape[1]]
-        plan = np.array([*at, *rows, 0, len(table.phases), 0, 0, 0, 0, 0, 0], np.int64)
+        plan = np.array([*at, *rows, 0, len(table.phases), *[0] * 8], np.int64)
         return _Runtime(plan, plan.ctypes.data, words, bases, arena, queues)
 
     def give(self, **arrays: np.ndarray) -> None:
@@ -161,11 +163,10 @@ class Executable:
         self._input_at = images.ctypes.data - 4 * first * prod(images.shape[1:])
         self._runtime.bases[:, _COLUMNS[INPUT]] = self._input_at
 
-    def _address(self, name: str) -> int:
-        """Return the address of one of the executable's arrays, or of one from outside; 0 where
-        there is none yet."""
-        array = {**self.memory, **self._outside_arrays}.get(name)
-        return 0 if array is None else array.ctypes.data
+    def _array(self, name: str) -> np.ndarray | None:
+        """Return one of the executable's arrays, or one from outside; None where there is none
+        yet."""
+        return {**self.memory, **self._outside_arrays}.get(name)
 
     def split(self, images: int) -> Split:
         """Return how a batch of so many images is cut into chunks."""
@@ -214,12 +215,12 @@ class Executable:
 
     def _give_split(self, plan: np.ndarray, split: Split) -> None:
         block = min(self.block, max(1, split.images // LEAST_CHUNKS))
-        own = 0, split.chunks
+        own, images = (0, split.chunks), (0, split.images)
         if self._shared is not None:
-            own = self._shared.own_chunks(split)
+            own, images = self._shared.own_chunks(split), self._shared.own_images(split)
         plan[executor.IMAGES :] = (
             *(split.images, block, split.chunk_images // block, split.chunks),
-            *(own[0], own[1] - own[0]),
+            *(own[0], own[1] - own[0], images[0], images[1] - images[0]),
         )
 
     def _run_phases(self, runtime: _Runtime, threads: int, first: int, end: int) -> None:

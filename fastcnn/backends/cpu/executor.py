@@ -34,15 +34,18 @@ from fastcnn.kernels.cpu.simd.pointers import (
 # A plan: where the tables lie and what to run of them. `BASES_AT` and `WORDS_AT` hold one row per
 # thread, the addresses of all arrays and the kernels' records; see backends/cpu/call_table.py. Of
 # the batch's chunks, which all sums are over, the depth-first phases compute `own_chunks` from
-# `first_chunk` on: all, unless other processes compute the rest.
+# `first_chunk` on: all, unless other processes compute the rest. Their images are `own_images` from
+# `first_image` on.
 PLAN = (
     *("calls_at", "operands_at", "segments_at", "phases_at", "items_at", "ahead_at"),
     *("stop_at", "words_at", "words_row", "bases_at", "bases_row", "first_phase", "end_phase"),
-    *("images", "block", "blocks_per_chunk", "chunks", "first_chunk", "own_chunks"),
+    *("images", "block", "blocks_per_chunk", "chunks"),
+    *("first_chunk", "own_chunks", "first_image", "own_images"),
 )
 CALLS_AT, OPERANDS_AT, SEGMENTS_AT, PHASES_AT, ITEMS_AT, AHEAD_AT = range(6)
 STOP_AT, WORDS_AT, WORDS_ROW, BASES_AT, BASES_ROW, FIRST_PHASE, END_PHASE = range(6, 13)
-IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS, FIRST_CHUNK, OWN_CHUNKS = range(13, len(PLAN))
+IMAGES, BLOCK_SIZE, BLOCKS_PER_CHUNK, CHUNKS = range(13, 17)
+FIRST_CHUNK, OWN_CHUNKS, FIRST_IMAGE, OWN_IMAGES = range(17, len(PLAN))
 
 # Columns of the tables.
 KERNEL, RECORD, FIRST_OPERAND, END_OPERAND = range(4)
@@ -50,7 +53,7 @@ FIELD, BASE, OFFSET, PER_IMAGE, PER_SLOT, PER_CHUNK = range(6)
 SCOPE, FIRST_CALL, END_CALL, FIRST_AHEAD, END_AHEAD = range(5)
 AHEAD_OFFSET, AHEAD_PER_IMAGE, AHEAD_BYTES = range(3)
 BATCH_WIDE, FIRST, END = range(3)
-ITEM_FIRST, ITEM_END, ITEM_PART = range(3)
+ITEM_FIRST, ITEM_END, ITEM_PART, ITEM_OWN = range(4)  # OWN: for this process's images alone
 SCOPE_IMAGE, SCOPE_BLOCK, SCOPE_CHUNK = range(3)
 
 # The bases that the executor itself needs; see BASES in backends/cpu/call_table.py.
@@ -92,7 +95,7 @@ def _row(table, row, columns):
 
 
 @kernel_function
-def _run(plan, thread, row, count, first, image, slot, chunk):
+def _run(plan, thread, row, count, first, image, slot, chunk, chunks):
     """Write a call's header and addresses into this thread's record and call its kernel."""
     kernel = _row(plan[CALLS_AT], row, 4)
     record = plan[WORDS_AT] + 8 * (thread * plan[WORDS_ROW] + kernel[RECORD])
@@ -100,7 +103,7 @@ def _run(plan, thread, row, count, first, image, slot, chunk):
     words = words_at(record)
     words[COUNT_WORD] = count
     words[FIRST_WORD] = first
-    words[CHUNKS_WORD] = plan[CHUNKS]
+    words[CHUNKS_WORD] = chunks
     for i in range(kernel[FIRST_OPERAND], kernel[END_OPERAND]):
         operand = _row(plan[OPERANDS_AT], i, 6)
         words[operand[FIELD]] = (
@@ -146,7 +149,20 @@ def _run_chunk(plan, thread, first, end, chunk):
                 if segment[FIRST_AHEAD] < segment[END_AHEAD]:
                     _read_ahead(plan, thread, segment, image + 1, high)
                 for row in range(segment[FIRST_CALL], segment[END_CALL]):
-                    _run(plan, thread, row, per_run, image, image, slot, chunk)
+                    _run(plan, thread, row, per_run, image, image, slot, chunk, plan[CHUNKS])
+
+
+@kernel_function
+def _run_calls(plan, thread, item):
+    """Compute an item of a batch-wide phase: for the whole batch, or as if this process's images
+    were all; nothing where it has none."""
+    images, image, chunk, chunks = plan[IMAGES], 0, 0, plan[CHUNKS]
+    if item[ITEM_OWN]:
+        images, image = plan[OWN_IMAGES], plan[FIRST_IMAGE]
+        chunk, chunks = plan[FIRST_CHUNK], plan[OWN_CHUNKS]
+    if images:
+        for call in range(item[ITEM_FIRST], item[ITEM_END]):
+            _run(plan, thread, call, images, item[ITEM_PART], image, 0, chunk, chunks)
 
 
 @kernel_function
@@ -163,9 +179,7 @@ def _run_item(plan, thread, phase, item):
         return
     row = _row(plan[PHASES_AT], phase, 3)
     if row[BATCH_WIDE]:
-        calls = _row(plan[ITEMS_AT], row[FIRST] + item, 3)
-        for call in range(calls[ITEM_FIRST], calls[ITEM_END]):
-            _run(plan, thread, call, plan[IMAGES], calls[ITEM_PART], 0, 0, 0)
+        _run_calls(plan, thread, _row(plan[ITEMS_AT], row[FIRST] + item, 4))
     else:
         _run_chunk(plan, thread, row[FIRST], row[END], plan[FIRST_CHUNK] + item)
 

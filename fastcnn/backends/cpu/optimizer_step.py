@@ -36,6 +36,16 @@ def append_update(
 
     `loss` holds each image's loss, `slot_stride` is the length of one optimizer slot in floats.
     """
+    before = len(low.calls.emitted)
+    result = _appended(low, spec, loss, slot_stride, role)
+    for call in low.calls.emitted[before:]:
+        call.whole = True
+    return result
+
+
+def _appended(
+    low: Regions, spec: StepSpec, loss: Region, slot_stride: int, role: GradientRole
+) -> tuple[np.ndarray, tuple[float, ...]]:
     parameters, optimizer = trained_parameters(low.program), spec.optimizer
     spans = spans_of(parameters, optimizer_step.PART)
     groups = rate_groups(parameters, spec)

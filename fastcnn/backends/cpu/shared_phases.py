@@ -10,12 +10,14 @@ parts are shared as well: a rank computes some of the parts and gets the others 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from fastcnn.backends.cpu.call_table import Table
+from fastcnn.backends.cpu.meetings import INPUT, Meeting, Sharing, meetings, summed_regions
+from fastcnn.backends.cpu.rank_sums import RankSums
 from fastcnn.backends.cpu.schedule import Layout, Phase
 from fastcnn.backends.cpu.shared_calls import (
     GRADIENTS,
@@ -26,12 +28,13 @@ from fastcnn.backends.cpu.shared_calls import (
     summed_by,
     written_by,
 )
-from fastcnn.distributed.ranks import Exchange, Piece, Ranks, adjoined, part_of
-from fastcnn.kernels.call import BATCH, LOCAL, PARTIAL, Call, Region
+from fastcnn.backends.cpu.shared_step import Step, in_between
+from fastcnn.distributed.ranks import Piece, Ranks, adjoined, part_of
+from fastcnn.kernels.call import LOCAL, PARTIAL, Region
 from fastcnn.kernels.cpu.runtime.kernel import as_record
 from fastcnn.kernels.cpu.simd import pairwise_sum as tree
 
-INPUT = "x"  # the images, of which a rank has its own
+MOVING = "moving"  # statistics, of all ranks or of each by itself
 
 
 @dataclass(frozen=True)
@@ -49,33 +52,6 @@ class Split:
         chunks = self.chunks_of(rank, size)
         first, end = (min(self.images, chunk * self.chunk_images) for chunk in chunks)
         return first, end
-
-
-@dataclass
-class Meeting:
-    """Where ranks exchange, before the phase of an index, what each has a part of: regions with
-    something of every image or chunk, sums that calls will add up, and what calls wrote in
-    parts."""
-
-    phase: int
-    images: list[Region] = field(default_factory=list)
-    chunks: list[Region] = field(default_factory=list)
-    sums: list[Call] = field(default_factory=list)
-    parts: list[Call] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return any((self.images, self.chunks, self.sums, self.parts))
-
-    def take(self, region: Region, reader: Call, writers: Sequence[Call]) -> None:
-        shared = [call for call in writers if call.scope == BATCH]
-        if shared:
-            self.parts += shared
-        elif region.kind in (LOCAL, INPUT):
-            self.images.append(region)
-        elif summed(reader) is region:
-            self.sums.append(reader)
-        else:
-            self.chunks.append(region)
 
 
 class RowSums:
@@ -100,25 +76,10 @@ class RowSums:
             tree.add_rows.call(self._record.ctypes.data)
 
 
-@dataclass(frozen=True)
-class Step:
-    """A meeting, ready to run for a batch."""
-
-    phase: int
-    before: RowSums
-    exchange: Exchange
-    after: RowSums
-
-    def run(self) -> None:
-        self.before.run()
-        self.exchange.run()
-        self.after.run()
-
-
 class SharedPhases:
-    """What ranks do at each meeting of a schedule.
+    """What ranks do at each meeting of a schedule for up to `capacity` images.
 
-    `address(kind)` gives that of an array of the executable or of one from outside.
+    `array(kind)` gives an array of the executable or one from outside, None where there is none.
     """
 
     def __init__(
@@ -127,16 +88,22 @@ class SharedPhases:
         table: Table,
         layout: Layout,
         ranks: Ranks,
-        address: Callable[[str], int],
+        array: Callable[[str], np.ndarray | None],
+        capacity: int,
     ):
         self.ranks = ranks
-        self.meetings = _meetings(phases, ranks.size)
+        self._sharing = Sharing(ranks.size, ranks.by_library)
+        self._meetings = meetings(phases, self._sharing, capacity)
+        self._sums = {
+            kind: RankSums(summed_regions(phases, self._sharing, kind), ranks)
+            for kind in (GRADIENTS, MOVING)
+        }
         self.gathers_input = any(
-            region.kind == INPUT for meeting in self.meetings for region in meeting.images
+            region.kind == INPUT for meeting in self._meetings for region in meeting.images
         )
-        self._table, self._layout, self._address = table, layout, address
-        self._steps: dict[tuple[Split, int], list[Step]] = {}
-        _keep_own_items(table, phases, ranks)
+        self._table, self._layout, self._array = table, layout, array
+        self._steps: dict[tuple[Split, int, int], list[Step]] = {}
+        _keep_own_items(table, phases, ranks, self._sharing)
 
     def own_chunks(self, split: Split) -> tuple[int, int]:
         return split.chunks_of(self.ranks.rank, self.ranks.size)
@@ -145,13 +112,28 @@ class SharedPhases:
         return split.images_of(self.ranks.rank, self.ranks.size)
 
     def steps(self, split: Split) -> list[Step]:
-        """Return the meetings of a batch."""
-        key = split, self._address(GRADIENTS)
+        """Return what there is to do for a batch, in order."""
+        key = split, self._address(GRADIENTS), self._address(MOVING)
         if key not in self._steps:
-            self._steps[key] = [self._step(meeting, split) for meeting in self.meetings]
+            steps = [
+                step for meeting in self._meetings for step in self._of_meeting(meeting, split)
+            ]
+            first, end = self.own_images(split)
+            # A rank's gradients are part of a sum, its statistics part of a mean.
+            factors = {GRADIENTS: float(end > first), MOVING: (end - first) / split.images}
+            for kind, sums in self._sums.items():
+                array = self._array(kind)
+                if array is not None:
+                    steps += sums.steps(array, factors[kind])
+            # What is waited for comes before what begins there; the same order on all ranks.
+            self._steps[key] = sorted(steps, key=lambda step: (step.phase, step.begins))
         return self._steps[key]
 
-    def _step(self, meeting: Meeting, split: Split) -> Step:
+    def _address(self, kind: str) -> int:
+        array = self._array(kind)
+        return 0 if array is None else array.ctypes.data
+
+    def _of_meeting(self, meeting: Meeting, split: Split) -> list[Step]:
         rank, every = self.ranks.rank, range(self.ranks.size)
         rows, stride = self._address(PARTIAL), self._table.partial_bytes
         ranges = [split.chunks_of(other, len(every)) for other in every]
@@ -170,12 +152,19 @@ class SharedPhases:
             [*common[rank], *roots(rank, list(self._needed(meeting, other)))] for other in every
         ]
         received = [[*common[other], *roots(other, own)] for other in every]
-        return Step(
-            meeting.phase,
-            RowSums(rows, stride, whole, inside[rank]),
-            self.ranks.exchange(sent, received),
-            RowSums(rows, stride, own, np.array(left, np.int64).reshape(-1, 2)),
-        )
+        before = RowSums(rows, stride, whole, inside[rank])
+        exchange = self.ranks.exchange(sent, received)
+        after = RowSums(rows, stride, own, np.array(left, np.int64).reshape(-1, 2))
+
+        def begin() -> None:
+            before.run()
+            exchange.begin()
+
+        def complete() -> None:
+            exchange.complete()
+            after.run()
+
+        return in_between(meeting.begin, meeting.phase, begin, complete)
 
     def _of_chunk(self, region: Region) -> Piece:
         return self._table.partial_offsets[region], region.stride
@@ -220,72 +209,27 @@ class SharedPhases:
             yield from ((at + o, length) for o, length in written_by(call, parts, split.images))
 
 
-def _meetings(phases: list[Phase], size: int) -> list[Meeting]:
-    """Return the meetings that a schedule needs."""
-    # The regions of which each rank has a part, with the calls that wrote them.
-    parted: dict[Region, list[Call]] = {}
-    meetings: list[Meeting] = []
-    inputs: set[Region] = set()
-    for index, phase in enumerate(phases):
-        meeting = Meeting(index)
-        for call in calls_of(phase):
-            for region in (*call.reads, *call.written):
-                # Image-wise calls need of each image what ranks have of it, not other images.
-                by_parts = any(writer.scope == BATCH for writer in parted.get(region, ()))
-                if not phase.batch_wide and not by_parts:
-                    continue
-                if region.kind == INPUT and region not in inputs:
-                    inputs.add(region)
-                    meeting.take(region, call, ())
-                elif region in parted:
-                    meeting.take(region, call, parted.pop(region))
-        if meeting:
-            meetings.append(meeting)
-        for call in calls_of(phase):
-            written = call.written if not phase.batch_wide else ()
-            if phase.batch_wide and is_shared(call, size):
-                written = tuple(region for region in call.written if region is result_of(call))
-            for region in written:
-                parted.setdefault(region, []).append(call)
-    _gather_kept(phases, [region for region in parted if region.kept], meetings)
-    return meetings
-
-
-def _gather_kept(phases: list[Phase], kept: list[Region], meetings: list[Meeting]) -> None:
-    """Let ranks exchange what is read after the run, at a meeting that they have in any case."""
-    written = {
-        region: index
-        for index, phase in enumerate(phases)
-        for call in calls_of(phase)
-        for region in call.written
-    }
-    last = Meeting(len(phases))
-    for region in kept:
-        later = [meeting for meeting in meetings if meeting.phase > written[region]]
-        (later[0] if later else last).images.append(region)
-    if last:
-        meetings.append(last)
-
-
-def _keep_own_items(table: Table, phases: list[Phase], ranks: Ranks) -> None:
-    """Leave out of a table the items of shared calls that other ranks take, and have the sums of
-    the chunks be those of one chunk, which meetings make."""
+def _keep_own_items(table: Table, phases: list[Phase], ranks: Ranks, sharing: Sharing) -> None:
+    """Leave out of a table the items of shared calls that other ranks take, mark those that are for
+    this rank's images alone, and have the other sums of the chunks be those of one chunk, which
+    meetings make."""
     calls = list(chain.from_iterable(map(calls_of, phases)))
-    for call, (_, record, *_) in zip(calls, table.calls.tolist(), strict=True):
-        if summed(call) is not None:
-            table.words[record + call.kernel.fields.index("several")] = 0
     rows: list[list[int]] = []
     items: list[list[int]] = []
-    for batch_wide, first, end in table.phases.tolist():
+    for phase, (batch_wide, first, end) in zip(phases, table.phases.tolist(), strict=True):
         if not batch_wide:
             rows.append([batch_wide, first, end])
             continue
         start = len(items)
-        for item in table.items[first:end].tolist():
-            call, part = calls[item[0]], item[2]
-            own = range(*part_of(call.parts, ranks.rank, ranks.size))
-            if part in own or not is_shared(call, ranks.size):
-                items.append(item)
+        for number, last, part, _ in table.items[first:end].tolist():
+            call = calls[number]
+            own = sharing.own(call, phase)
+            if summed(call) is not None and not own:
+                record = table.calls[number, 1]
+                table.words[record + call.kernel.fields.index("several")] = 0
+            taken = range(*part_of(call.parts, ranks.rank, ranks.size))
+            if part in taken or not sharing.in_parts(call, phase):
+                items.append([number, last, part, own])
         rows.append([batch_wide, start, len(items)])
     table.phases = np.array(rows, np.int64).reshape(-1, 3)
-    table.items = np.array(items, np.int64).reshape(-1, 3)
+    table.items = np.array(items, np.int64).reshape(-1, 4)

@@ -6,7 +6,7 @@ from math import prod
 
 from fastcnn.backends.lowering.regions import Partial, Regions
 from fastcnn.graph.program import Buffer, Op
-from fastcnn.kernels.call import BATCH, IMAGE, Region
+from fastcnn.kernels.call import BATCH, IMAGE, Call, Region
 from fastcnn.kernels.shared import normalization as shared
 
 
@@ -28,7 +28,7 @@ def _statistics(low: Regions, op: Op, *names: str) -> dict[str, Region | None]:
 def batch_scale_shift(low: Regions, op: Op) -> None:
     moments = op.inputs[0]
     partial, measured = low.partials[moments]
-    low.emit(
+    call = low.emit(
         low.kernels.normalization.batch_scale_shift,
         BATCH,
         ("moments", "scale", "shift", "moving_mean", "moving_variance"),
@@ -44,6 +44,12 @@ def batch_scale_shift(low: Regions, op: Op) -> None:
         epsilon=float(op.attributes["epsilon"]),
         momentum=float(op.attributes["momentum"]),
     )
+    _among_ranks(call, op)
+
+
+def _among_ranks(call: Call, op: Op) -> None:
+    """Say whether ranks merge the statistics of all images or each those of its own."""
+    call.whole, call.apart = op.attributes["synchronized"], not op.attributes["synchronized"]
 
 
 def moving_scale_shift(low: Regions, op: Op) -> None:
@@ -85,7 +91,7 @@ def batch_norm_dw(low: Regions, op: Op) -> None:
         "coefficients": low.region(op.outputs[0]),
     }
     written = ("coefficients", "gamma_gradient", "beta_gradient")
-    low.emit(
+    call = low.emit(
         low.kernels.normalization.batch_norm_dw,
         BATCH,
         tuple(name for name in written if places[name] is not None),
@@ -94,6 +100,7 @@ def batch_norm_dw(low: Regions, op: Op) -> None:
         channels=shape[-1],
         epsilon=float(op.attributes["epsilon"]),
     )
+    _among_ranks(call, op)
 
 
 def batch_norm_dx(low: Regions, op: Op) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastcnn.graph.program import Buffer, Op, Program
-from fastcnn.kernels.call import GLOBAL, LOCAL, Address, Calls, Region
+from fastcnn.kernels.call import GLOBAL, LOCAL, Address, Call, Calls, Region
 from fastcnn.kernels.registry import Kernels
 
 if TYPE_CHECKING:
@@ -130,6 +130,6 @@ class Regions:
         writes: str | tuple[str, ...],
         places: Mapping[str, Region | Address | None],
         **values: Any,
-    ) -> None:
-        """Append a call; see `Calls.emit`."""
-        self.calls.emit(kernel, scope, writes, dict(places), **values)
+    ) -> Call:
+        """Append a call and return it; see `Calls.emit`."""
+        return self.calls.emit(kernel, scope, writes, dict(places), **values)

@@ -31,6 +31,13 @@ def add_options(benches: Commands) -> None:
     add("--ranks", nargs="+", type=positive, default=[1, 2], metavar="R", help="default: 1 2")
     add("--batch", type=positive, default=128, metavar="N", help="images a step (default: 128)")
     add("--steps", type=positive, default=STEPS, metavar="N", help=f"timed (default: {STEPS})")
+    add(
+        "--distributed",
+        choices=("mpi", "mpi-fast"),
+        default="mpi",
+        help="with the bits of one process (mpi, the default), or with gradients that the MPI "
+        "library sums (mpi-fast)",
+    )
     bench.files(command, "the simulated curve with what was measured, as a picture")
 
 
@@ -48,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--ranks: give one from 2 to {SHARED}. Received {args.ranks}.")
     model = models.named(args.model).to("cpu")
     prepare(model)
-    measured = scaling.measure(model, args.model, args.batch, sorted(set(args.ranks)), args.steps)
+    asked = args.batch, sorted(set(args.ranks)), args.steps, args.distributed
+    measured = scaling.measure(model, args.model, *asked)
     data = json.dumps(described(measured), indent=1)
     print(data if args.json == STDOUT else "\n".join(lines(measured)))
     if args.json and args.json != STDOUT:

@@ -43,11 +43,12 @@ def add(command: argparse.ArgumentParser) -> None:
     device.add_options(command, "auto")
     command.add_argument(
         "--distributed",
-        choices=("auto", "mpi", "none"),
+        choices=("auto", "mpi", "mpi-fast", "none"),
         default="auto",
         help="whether the processes that mpirun or srun started train one model together, with the "
-        "bits of one process: where there are several (auto, the default), or each by itself "
-        "(none)",
+        "bits of one process: where there are several (auto, the default), with gradients that "
+        "the MPI library sums, so that bits depend on the number of processes (mpi-fast), or each "
+        "by itself (none)",
     )
     _add_folder(command)
 

@@ -1,6 +1,6 @@
 """The program that `fastcnn bench scaling` starts as several ranks: training steps, timed.
 
-python -m fastcnn.lab.measure.rank_step MODEL_FILE IMAGES STEPS RESULT_FILE
+python -m fastcnn.lab.measure.rank_step MODEL_FILE HOW IMAGES STEPS RESULT_FILE
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SMALL, LARGE = 64, 1 << 20  # bytes of the messages that a latency and a bandwid
 ROUNDS = 40
 
 
-def main(file: str, images: int, steps: int, result: str) -> None:
+def main(file: str, distributed: str, images: int, steps: int, result: str) -> None:
     """Measure, and leave the result of rank 0."""
-    model, ranks = fastcnn.load(file).to("cpu"), launch.joined("mpi", "bench scaling")
+    model, ranks = fastcnn.load(file).to("cpu"), launch.joined(distributed, "bench scaling")
     session = Session(model, ranks)
     with session:
         session.agreed = True
@@ -79,7 +79,8 @@ def _transfers(ranks: Ranks) -> dict[str, float]:
         for _ in range(ROUNDS):
             ranks.any(False)
             start = time.perf_counter()
-            exchange.run()
+            exchange.begin()
+            exchange.complete()
             seconds.append(time.perf_counter() - start)
         times[size] = float(np.median(seconds))
     bandwidth = (LARGE - SMALL) / max(times[LARGE] - times[SMALL], 1e-9)
@@ -87,4 +88,4 @@ def _transfers(ranks: Ranks) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

@@ -130,15 +130,23 @@ def launcher() -> str:
     return mpirun
 
 
-def measure(model: Sequential, name: str, batch: int, ranks: Sequence[int], steps: int) -> Scaling:
-    """Measure a compiled model's steps for each number of ranks, in processes of their own."""
+def measure(
+    model: Sequential,
+    name: str,
+    batch: int,
+    ranks: Sequence[int],
+    steps: int,
+    distributed: str = "mpi",
+) -> Scaling:
+    """Measure a compiled model's steps for each number of ranks, in processes of their own;
+    `distributed` as `fit` takes it."""
     mpirun, others = launcher(), [count for count in ranks if count > 1]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.h5")
         model.save(file)
 
         def run(count: int, images: int) -> RankStep:
-            return _run(mpirun, Path(folder), file, count, images, steps)
+            return _run(mpirun, Path(folder), file, distributed, count, images, steps)
 
         alone = run(1, batch)
         strong = [run(count, batch) for count in others]
@@ -146,9 +154,18 @@ def measure(model: Sequential, name: str, batch: int, ranks: Sequence[int], step
     return Scaling(name, batch, alone, strong, weak)
 
 
-def _run(mpirun: str, folder: Path, file: Path, ranks: int, images: int, steps: int) -> RankStep:
+def _run(
+    mpirun: str, folder: Path, file: Path, distributed: str, ranks: int, images: int, steps: int
+) -> RankStep:
     result = folder / "result.json"
-    program = [sys.executable, "-m", PROGRAM, str(file), str(images), str(steps), str(result)]
+    program = [
+        sys.executable,
+        "-m",
+        PROGRAM,
+        str(file),
+        distributed,
+        *map(str, (images, steps, result)),
+    ]
     line = program if ranks == 1 else [mpirun, "-n", str(ranks), *program]
     # The first Open MPI that finds more ranks than cores, or root, refuses.
     allowed = {
