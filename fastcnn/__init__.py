@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastcnn._version import __version__
+from fastcnn.distributed import ending as _ending
 from fastcnn.utils.lazy_names import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
@@ -86,3 +87,6 @@ __getattr__, __dir__ = _lazy_names(
         "fastcnn.utils.training_warning": "TrainingWarning",
     },
 )
+
+if _ending.started() > 1:  # by mpirun or srun: an error on one of these ends all
+    _ending.watch()

@@ -244,16 +244,21 @@ class NonFiniteError(ArithmeticError):
         x: np.ndarray,
         gradients: np.ndarray,
         batch: StepResult,
+        ranks: Ranks | None = None,
     ) -> NonFiniteError:
-        """Return the error that names the first layer whose weights or outputs are not finite.
+        """Return the error that names the first layer whose weights or outputs are not finite; the
+        same one for all of the ranks that share the batch.
 
         Where all of them are finite, it tells of the loss; where that is finite too, it names the
         layer nearest the loss whose gradient is not.
         """
         state = "The weights are as before the step."
-        if not np.isfinite(x).all():
+        wrong_images = not np.isfinite(x).all()
+        if ranks.any(wrong_images) if ranks else wrong_images:
             return cls(f"The images hold NaN or infinite values. {state}", "input")
         not_finite = engine.not_finite(x)
+        if ranks is not None:
+            not_finite = not_finite.union(*ranks.gather(not_finite))
         for layer in inside_first(model.layers):
             for parameter in layer.parameters:
                 if not np.isfinite(parameter.value).all():

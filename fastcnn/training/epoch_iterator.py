@@ -260,16 +260,24 @@ def prepared(
     batch_size: int,
     transform: Transform | None = None,
     epoch: int = 0,
+    part: tuple[int, int] | None = None,
 ) -> Generator[NDArray[Any], None, None]:
-    """Checked images, in order, in batches as the network sees them: behind the model's
-    preprocessing, or behind a transform, with what it draws in an epoch."""
+    """Checked images, or a part (first, end) of them, in order, in batches as the network sees
+    them: behind the model's preprocessing, or behind a transform, with what it draws in an
+    epoch."""
     transform = transform or _of_model(model)
+    numbers = np.arange(*(part or (0, len(images))))
     if isinstance(images, np.ndarray) and transform.plain:
         # Views will do.
-        yield from (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        own = images[numbers[0] : numbers[-1] + 1] if len(numbers) else images[:0]
+        yield from (own[i : i + batch_size] for i in range(0, len(own), batch_size))
         return
-    shape = tuple(model.input_shape)
-    batches = Batches(images, None, None, batch_size, shape=shape, transform=transform, epoch=epoch)
+    batches = Batches(
+        *(images, None, None, batch_size, numbers),
+        shape=tuple(model.input_shape),
+        transform=transform,
+        epoch=epoch,
+    )
     with closing(epoch_hooks.told(images, iter(batches), None)) as batches_of_epoch:
         yield from (x for x, _, _ in batches_of_epoch)
 

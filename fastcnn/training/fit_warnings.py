@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.backends.step import BatchShare
 from fastcnn.data.augment.preprocessing import ImageNetScaling
 from fastcnn.data.augment.whitening import PerImageStandardization, Preprocessing, ZCAWhitening
 from fastcnn.data.dataset import is_dataset
@@ -56,7 +57,9 @@ def before_training(
 def of_batch(model: ModelSettings, images: object, method: str = "fit") -> None:
     """Give the warning of a first batch that could not be looked at before, as that of an
     iterable: images as they go into the step."""
-    if isinstance(images, np.ndarray):
+    if isinstance(images, BatchShare):
+        images = images.images
+    if isinstance(images, np.ndarray) and len(images):
         for sentence in _of_values(model, images, ()):
             warn(f"{method}: {sentence}")
 

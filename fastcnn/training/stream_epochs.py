@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastcnn.backends.batch_sharing import TEST, TRAIN
 from fastcnn.data.pipeline import epoch_hooks
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.training import input_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
+from fastcnn.training.stream_shares import shared
 
 
 class StreamEpochs:
@@ -56,7 +58,8 @@ class StreamEpochs:
         training: bool = False,
     ) -> Generator[Batch, None, None]:
         """The batches of one pass; their size and order are the iterable's own affair."""
-        batches = self._batches(model, epoch)
+        kind = TRAIN if training else TEST
+        batches = shared(model, self._batches(model, epoch), kind, self._stream.name)
         return epoch_hooks.told(self._stream, batches, epoch if training else None)
 
     def _batches(self, model: ModelSettings, epoch: int) -> Generator[Batch, None, None]:

@@ -18,6 +18,7 @@ from fastcnn.data.augment.statistics import Doubles
 from fastcnn.data.pipeline.stream import Stream
 from fastcnn.data.pipeline.transform import Transform
 from fastcnn.training import (
+    among_ranks,
     augment_argument,
     data_adapter,
     epoch_iterator,
@@ -111,12 +112,15 @@ def outputs(
     """What predict returns for adapted images, float32 [n, *output_shape]."""
     transforms = views(model, x, augment, passes, "predict")
     images = input_checks.images(model, x, "predict: x", transforms[-1])
+    among_ranks.agree_on_images(model, images, (batch_size, transforms))
     average, engine = output_average.of_model(model), model.engine()
+    part = among_ranks.own_part(model, len(images), batch_size)
+    none = np.zeros((0, *model.output_shape), np.float32)
     for number, transform in enumerate(transforms):
-        batches = epoch_iterator.prepared(model, images, batch_size, transform, number)
+        batches = epoch_iterator.prepared(model, images, batch_size, transform, number, part)
         with closing(batches):
-            average.add(np.concatenate([engine.predict(batch) for batch in batches]))
-    return average.outputs()
+            average.add(np.concatenate([none, *(engine.predict(batch) for batch in batches)]))
+    return among_ranks.gathered(model, average.outputs())
 
 
 class AveragedEpochs:

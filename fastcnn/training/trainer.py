@@ -189,9 +189,8 @@ class Trainer(BatchTrainer):
             adversarial_training.check_gradient(self.inspection_program)
         fit_data = data_adapter.make(self, fit_arguments)
         called = input_checks.callbacks(callbacks)
-        among_ranks.agree(
-            self, fit_data.train, fit_data.validation, (replace(plan, verbose=0), steps, measured)
-        )
+        asked = replace(plan, verbose=0), steps, measured
+        among_ranks.agree(self, fit_data.train, fit_data.validation, asked, called)
         callback_list = CallbackList(among_ranks.called_here(self, called))
         fit_warnings.before_training(self, fit_data.train, fit_data.validation)
         images = fit_data.train.largest(plan.batch_size) or plan.batch_size
@@ -314,12 +313,14 @@ class Trainer(BatchTrainer):
             shown.close()
         return answer(logs, return_dict)
 
+    @among_ranks.together(usual=None)
     def predict(
         self,
         x: object,
         batch_size: int = USUAL_BATCH,
         augment: object = None,
         passes: int | None = None,
+        distributed: str | None = None,
     ) -> NDArray[np.float32]:
         """Return the model's outputs for images.
 
@@ -333,6 +334,8 @@ class Trainer(BatchTrainer):
                 sees them as they are, each further one as drawn by `seed` and their place in x;
                 flips take turns. Outputs are averaged; of logits, the probabilities.
             passes: How many; None for 8, or for the 2 or 4 ways of a flip that stands alone.
+            distributed: As in `evaluate`: each rank predicts its share, and has all outputs, with
+                the bits of one process.
 
         Returns:
             The outputs, a fresh array.

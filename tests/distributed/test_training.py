@@ -37,6 +37,7 @@ def test_weights_history_and_results_have_the_same_bits_for_any_number_of_ranks(
     assert len(results[ranks]) == ranks
     assert all(result == alone for result in results[ranks])
     assert alone["evaluated"] == alone["alone"]
+    assert alone["outputs"] == alone["outputs_alone"]
 
 
 def test_a_checkpoint_of_three_ranks_goes_on_with_two_as_if_nothing_had_been(results):
@@ -59,11 +60,22 @@ def test_what_differs_on_the_ranks_is_named_before_the_first_step(tmp_path):
         assert answers["other weights"].startswith(f"{same}model, weights, arguments and ")
         assert answers["other arguments"] == f"{same}arguments. {other}"
         assert "fit: strategies are timed by one process" in answers["tune"]
-        assert "Received an iterable of batches" in answers["batches"]
+        assert answers["other callbacks"] == f"{same}callbacks. {other}"
+        assert answers["other batches"].startswith(
+            "Disagreement: fit: x: batch 1 must be the same on all ranks"
+        )
+        assert "outputs of layer 'dense'" in answers["outputs that overflow on rank 1"]
     assert first["an error on rank 1"].startswith(
         "Disagreement: Rank 1 could not begin, so none does: ValueError: fit: epochs"
     )
     assert second["an error on rank 1"].startswith("ValueError: fit: epochs")
+
+
+def test_an_error_of_a_script_on_one_rank_ends_all_before_they_join(tmp_path):
+    process = mpirun.run(2, "endings.py", "early", tmp_path)
+    assert process.returncode != 0
+    assert "OSError: rank 1 has no data" in process.stderr
+    assert "Rank 1 ended with OSError, and so do all." in process.stderr
 
 
 @pytest.mark.parametrize("ending", ["killed", "error"])

@@ -3,6 +3,7 @@
 import pytest
 
 from fastcnn.cli import main
+from fastcnn.cli.commands import bench_scaling
 from fastcnn.lab.measure.scaling import NETWORKS, Network, RankStep, Scaling
 
 
@@ -45,6 +46,14 @@ def test_an_exchange_is_transfer_and_waiting():
     step = scaling().strong[0]
     assert step.transferring == pytest.approx(3e-5 + 26_000 / 1e9)
     assert step.waiting == pytest.approx(0.002 - step.transferring)
+
+
+def test_the_simulation_is_checked_against_what_was_measured_here():
+    measured = scaling(gathered=1_000_000)  # 1 ms between two ranks, beside steps of 20 ms
+    assert measured.simulated_here(measured.weak[0]) == pytest.approx(0.02 / (0.02 + 0.001055))
+    assert measured.weak_efficiency(measured.weak[0]) == 1
+    line = "  2 ranks: 95 % simulated, 100 % measured, 5 points less"
+    assert bench_scaling.checks(measured)[1] == line
 
 
 @pytest.mark.parametrize("ranks", ["1", "17"])

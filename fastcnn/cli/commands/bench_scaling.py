@@ -77,7 +77,11 @@ def described(measured: Scaling) -> dict[str, object]:
 def lines(measured: Scaling) -> list[str]:
     """The tables, times in milliseconds."""
     head = f"{'':12}{'ranks':>6}{'images':>8}{'step':>10}{'exchange':>10}{'waiting':>10}"
-    text = [f"{measured.model}, batch {measured.batch}; ms a step", f"{head}{'efficiency':>12}"]
+    text = [
+        f"{measured.model}, batch {measured.batch}; ms a step. Strong scaling: the same batch for "
+        "all ranks; weak: as many images for each.",
+        f"{head}{'efficiency':>12}",
+    ]
     text.append(_row("alone", measured.alone, 1.0))
     text += [_row("strong", step, measured.strong_efficiency(step)) for step in measured.strong]
     text += [_row("weak", step, measured.weak_efficiency(step)) for step in measured.weak]
@@ -92,11 +96,29 @@ def lines(measured: Scaling) -> list[str]:
             f"{step.messages} messages, {1e3 * step.transferring:.2f} ms of "
             f"{1e3 * step.exchanging:.2f} ms"
         )
+    text += checks(measured)
     for network in NETWORKS:
         count = measured.most_worth(network)
         below = f"below 80 % from {count:,} on" if count else "above 80 % up to 1,024"
         text.append(f"Simulated, computers like this one at {network.name}: {below}.")
     return text
+
+
+def checks(measured: Scaling) -> list[str]:
+    """How far the simulation is from what was measured here, for as many images a rank."""
+    text = ["The simulation of ranks on this computer against their measured weak efficiency:"]
+    for step in measured.weak:
+        simulated, efficiency = measured.simulated_here(step), measured.weak_efficiency(step)
+        points = 100 * (simulated - efficiency)
+        text.append(
+            f"  {step.ranks} ranks: {100 * simulated:.0f} % simulated, {100 * efficiency:.0f} % "
+            f"measured, {abs(points):.0f} points {'more' if points > 0 else 'less'}"
+        )
+    return [
+        *text,
+        "It knows of no waiting, nor of cores that ranks take from each other or use better: the "
+        "curves for many computers are as good as these differences at best.",
+    ]
 
 
 def _row(kind: str, step: RankStep, efficiency: float) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 from fastcnn import metrics
 from fastcnn.cli.options import augment, device
 from fastcnn.cli.options.decoding import Reading
-from fastcnn.cli.resolve import dataset
+from fastcnn.cli.resolve import dataset, rank_command
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
+from fastcnn.distributed import launch
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import picture_input
@@ -24,6 +25,22 @@ from fastcnn.utils.naming import printable, shown
 
 def run(args: argparse.Namespace) -> int:
     """Print loss, accuracy, and precision and recall of each class."""
+    ranks = launch.joined("auto", "fastcnn evaluate")
+    if ranks is None:
+        _print(args, _reported(args))
+        return 0
+    with rank_command.shared(ranks):
+        report = _reported(args)
+        if not ranks.rank:
+            _print(args, report)
+    return 0
+
+
+def _print(args: argparse.Namespace, report: dict[str, Any]) -> None:
+    print(json.dumps(report) if args.json else _text(report))
+
+
+def _reported(args: argparse.Namespace) -> dict[str, Any]:
     model = device.moved(models.with_weights(args.model, args.weights), args)
     base = functools.partial(picture_input.decoder, model)
     reading = Reading.of(args, args.threads)
@@ -32,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
     images = image_set.by_names(model.class_names)
     models.check_classes(model, images)
     options = {"batch_size": args.batch_size, **augment.views(args, images.shape)}
-    report = _measured(model, images, options)
-    print(json.dumps(report) if args.json else _text(report))
-    return 0
+    return _measured(model, images, options | {"distributed": "auto"})
 
 
 def _measured(model: Sequential, images: ImageSet, options: dict[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,12 @@ class Scaling:
         """The same for as many images a rank: ideally R times the time of one batch."""
         return step.ranks * self.alone.step / step.step
 
+    def simulated_here(self, step: RankStep) -> float:
+        """The weak efficiency that the simulation gives ranks on this computer, by the latency and
+        bandwidth between them: to be checked against what was measured."""
+        ideal = step.ranks * self.alone.step
+        return ideal / (ideal + step.transferring)
+
     def simulated(self, network: Network, ranks: int) -> float:
         """The efficiency of so many computers, each with a batch of its own."""
         if ranks == 1:

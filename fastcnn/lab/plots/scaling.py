@@ -25,6 +25,14 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
     axis.plot(
         *zip(*measured, strict=True), "o", color=INK, label="measured, ranks on this computer"
     )
+    here = [(step.ranks, scaling.simulated_here(step)) for step in scaling.weak]
+    axis.plot(
+        *zip(*here, strict=True),
+        "o",
+        color=INK,
+        mfc="none",
+        label="simulated, ranks on this computer",
+    )
     axis.axhline(WORTH, color=MUTED, linewidth=0.8, linestyle=":")
     axis.set_xscale("log", base=2)
     axis.set_xticks(ranks, [f"{count:,}" for count in ranks])
