@@ -113,10 +113,7 @@ class Engine(SharedBatches, ABC):
             if not batch.finite:
                 self._waiting.forget()
                 gradients = self._flat_gradients()
-                shared = self.ranks if isinstance(x, BatchShare) else None
-                raise NonFiniteError.locate(
-                    self._spec, self, np.asarray(x), gradients, batch, shared
-                )
+                raise NonFiniteError.locate(self._spec, self, x, gradients, batch)
             steps = self._spec.optimizer.gradient_accumulation_steps
             if steps is not None and self._waiting.add() >= steps:
                 self.update()

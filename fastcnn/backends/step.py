@@ -241,10 +241,9 @@ class NonFiniteError(ArithmeticError):
         cls,
         model: StepSpec,
         engine: FiniteCheck,
-        x: np.ndarray,
+        x: BatchImages,
         gradients: np.ndarray,
         batch: StepResult,
-        ranks: Ranks | None = None,
     ) -> NonFiniteError:
         """Return the error that names the first layer whose weights or outputs are not finite; the
         same one for all of the ranks that share the batch.
@@ -253,10 +252,12 @@ class NonFiniteError(ArithmeticError):
         layer nearest the loss whose gradient is not.
         """
         state = "The weights are as before the step."
-        wrong_images = not np.isfinite(x).all()
+        ranks = model.ranks if isinstance(x, BatchShare) else None
+        images = np.asarray(x)
+        wrong_images = not np.isfinite(images).all()
         if ranks.any(wrong_images) if ranks else wrong_images:
             return cls(f"The images hold NaN or infinite values. {state}", "input")
-        not_finite = engine.not_finite(x)
+        not_finite = engine.not_finite(images)
         if ranks is not None:
             not_finite = not_finite.union(*ranks.gather(not_finite))
         for layer in inside_first(model.layers):
