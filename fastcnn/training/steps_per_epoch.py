@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Generator
 from contextlib import closing
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +126,34 @@ class Stepped:
 
 
 Epochs = ArrayEpochs | StreamEpochs | Stepped
+
+
+@overload
+def shortened(
+    epochs: ArrayEpochs | StreamEpochs, steps: int | None, batch_size: int, validates: bool = False
+) -> Epochs: ...
+
+
+@overload
+def shortened(
+    epochs: ArrayEpochs | StreamEpochs | None,
+    steps: int | None,
+    batch_size: int,
+    validates: bool = False,
+) -> Epochs | None: ...
+
+
+def shortened(
+    epochs: ArrayEpochs | StreamEpochs | None,
+    steps: int | None,
+    batch_size: int,
+    validates: bool = False,
+) -> Epochs | None:
+    """Return epochs of so many batches each; as they are where there is no such limit."""
+    if epochs is None or steps is None:
+        return epochs
+    argument = "validation_steps" if validates else "steps_per_epoch"
+    return Stepped(epochs, steps, batch_size, argument, goes_on=not validates)
 
 
 def step_count(argument: str, value: int | None) -> int | None:

@@ -33,7 +33,7 @@ from fastcnn.training.adversarial import AdversarialTraining
 from fastcnn.training.batch_trainer import BatchTrainer, Values, answer
 from fastcnn.training.fit_loop import Fit, Plan, test_pass
 from fastcnn.training.prediction import USUAL_BATCH
-from fastcnn.training.steps_per_epoch import Epochs, Stepped, step_count, validation_epochs
+from fastcnn.training.steps_per_epoch import shortened, step_count, validation_epochs
 from fastcnn.utils import arguments
 
 
@@ -213,15 +213,8 @@ class Trainer(BatchTrainer):
             self.class_names = fit_data.class_names
         if fit_data.decoder is not None:
             self.decoder = fit_data.decoder
-        size = plan.batch_size
-        train: Epochs = fit_data.train
-        validation: Epochs | None = fit_data.validation
-        if steps is not None:
-            train = Stepped(fit_data.train, steps, size, "steps_per_epoch", goes_on=True)
-        if measured is not None and fit_data.validation is not None:
-            validation = Stepped(
-                fit_data.validation, measured, size, "validation_steps", goes_on=False
-            )
+        train, size = shortened(fit_data.train, steps, plan.batch_size), plan.batch_size
+        validation = shortened(fit_data.validation, measured, size, validates=True)
         plan = replace(plan, attack=fit_data.attack)
         return Fit(self, train, validation, plan, callback_list).run()
 
