@@ -88,5 +88,4 @@ __getattr__, __dir__ = _lazy_names(
     },
 )
 
-if _ending.started() > 1:  # by mpirun or srun: an error on one of these ends all
-    _ending.watch()
+_ending.watch_if_started()

@@ -29,6 +29,12 @@ def work_apart() -> None:
     _apart = True
 
 
+def watch_if_started() -> None:
+    """Let an error end all where a launcher started several processes."""
+    if started() > 1:
+        watch()
+
+
 def watch() -> None:
     """Let an error that ends a script on one of several ranks end all."""
     global _watching
