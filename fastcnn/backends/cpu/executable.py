@@ -77,7 +77,9 @@ class Executable:
         self.capacity = capacity
         calls = clip_sums(pad_scaled(calls))
         alone = capacity == 1 and spans is None
-        phases = schedule(share_image(calls) if alone else calls)
+        # Sums that the library makes begin at once; those of the chunks are exchanged for a round.
+        wait = None if ranks is None else 0 if ranks.by_library else 1
+        phases = schedule(share_image(calls) if alone else calls, wait)
         self.block = BLOCK
         while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
             self.block //= 2

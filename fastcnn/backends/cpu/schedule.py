@@ -27,6 +27,8 @@ from fastcnn.kernels.call import (
 # Regions that hold something of the images; a call that touches none prepares the weights, in a
 # phase below zero, and need not run again while they stay the same.
 OF_IMAGES = (LOCAL, PARTIAL, "x", "target", "weight")
+IMAGES = (LOCAL, "x", "target", "weight")
+GRADIENTS = ("gradients", "sums", PARTIAL)  # and the sums that they are made of
 PREPARING = -99
 
 
@@ -50,13 +52,16 @@ class Phase:
         return self.number % 2 != 0
 
 
-def schedule(calls: Sequence[Call | Bands]) -> list[Phase]:
+def schedule(calls: Sequence[Call | Bands], sums_wait: int | None = None) -> list[Phase]:
     """Put each call into the first phase that has what it needs, then postpone what can wait.
 
     A copy or an activation that is only needed on the way back would otherwise be made on the way
-    forward and wait in memory.
+    forward and wait in memory. Among ranks, what only completes gradients waits as well, so that
+    they can exchange its operands meanwhile: sums over the chunks for `sums_wait` rounds.
     """
     numbers = _postpone(calls, _earliest(calls))
+    if sums_wait is not None:
+        numbers = _postpone_gradients(calls, numbers, sums_wait)
     phases: dict[int, list[Call | Bands]] = {}
     for call in calls:
         phases.setdefault(numbers[call], []).append(call)
@@ -107,6 +112,26 @@ def _postpone(
             used[region] = min(before, used.get(region, before))
         for region in call.written:
             overwritten[region] = min(before, overwritten.get(region, before))
+    return late
+
+
+def _postpone_gradients(
+    calls: Sequence[Call | Bands], numbers: dict[Call | Bands, int], rounds: int
+) -> dict[Call | Bands, int]:
+    """Move each batch-wide call that only completes gradients: by some rounds where it adds up
+    chunks' sums, which come from the images, else to the last phase that later calls allow."""
+    touched: dict[Region, int] = {}  # the first phase of later calls
+    late = dict(numbers)
+    for call in reversed(calls):
+        regions = (*call.reads, *call.written)
+        only_completes = call.scope == BATCH and all(r.kind in GRADIENTS for r in call.written)
+        if only_completes and not any(region.kind in IMAGES for region in regions):
+            last = min((touched[region] for region in regions if region in touched), default=0) - 2
+            if any(region.kind == PARTIAL for region in regions):
+                last = min(last, numbers[call] + 2 * rounds)
+            late[call] = max(numbers[call], last)
+        for region in regions:
+            touched[region] = min(late[call], touched.get(region, late[call]))
     return late
 
 
