@@ -116,7 +116,7 @@ def checks(measured: Scaling) -> list[str]:
         )
     return [
         *text,
-        "It knows of no waiting, nor of cores that ranks take from each other or use better: the "
+        "It knows of no waiting, nor of cores that ranks take from each other or use better:",
         "curves for many computers are as good as these differences at best.",
     ]
 

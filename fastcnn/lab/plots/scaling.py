@@ -48,9 +48,7 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
         for network in NETWORKS
     ]
     title = f"{scaling.model}: below 80 % from {' and '.join(worth)}"
-    subtitle = (
-        f"Weak scaling, {scaling.batch} images a computer and step; same bits as one process."
-    )
+    subtitle = f"Weak scaling, {scaling.batch} images a computer and step."
     style.heading(figure, title, subtitle)
     latencies = ", ".join(f"{n.name}: latency {1e6 * n.latency:g} µs" for n in NETWORKS)
     style.footer(
