@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import numba
 from numba import types
 
+from fastcnn.kernels.cpu.runtime.compilers import PartCompiler
+
 # What a function needs whom Python calls, or ctypes, and what counts references to objects: a
 # kernel's functions have neither such callers nor objects, and compile in two thirds of the time.
 _WITHOUT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
@@ -34,10 +36,15 @@ class _KernelFunction:
     @cached_property
     def _dispatcher(self) -> Any:
         # Numba declares neither these options nor what is set here.
-        function: Any = numba.njit(error_model="numpy", **_WITHOUT)(self._body)
+        options: dict[str, Any] = {"error_model": "numpy", "pipeline_class": PartCompiler}
+        function: Any = numba.njit(**options, **_WITHOUT)(self._body)
 
         def note(result: Any) -> None:
-            function.overloads[tuple(result.signature.args)] = result
+            # Numba knows a compiled function by its entry point; a part has a name in its place.
+            named = result._replace(entry_point=object())
+            context = result.target_context
+            context.insert_user_function(named.entry_point, named.fndesc, [named.library])
+            function.overloads[tuple(result.signature.args)] = named
 
         function.add_overload = note
         return function

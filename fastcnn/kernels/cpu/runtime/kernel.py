@@ -20,6 +20,7 @@ from numba.core.ccallback import CFunc
 
 from fastcnn.kernels.code_file import CodeFile
 from fastcnn.kernels.cpu.runtime.code import Code, codes, register
+from fastcnn.kernels.cpu.runtime.compilers import KernelCompiler
 from fastcnn.kernels.cpu.runtime.object_code import ObjectCode
 
 # Every record begins with these, written by the executor before each call:
@@ -90,7 +91,8 @@ class Kernel(ObjectCode):
         options: dict[str, Any] = {"nopython": True, "error_model": "numpy", "_nrt": False}
         options["fastmath"] = self._fastmath
         # Numba does not declare what a function keeps.
-        function: Any = CFunc(self._body, (signature.args, signature.return_type), {}, options)
+        kinds = signature.args, signature.return_type
+        function: Any = CFunc(self._body, kinds, {}, options, pipeline_class=KernelCompiler)
         function.compile()
         code = function._library._get_compiled_object()
         return CodeFile({"symbol": function.native_name}, code)
