@@ -8,12 +8,17 @@ from typing import Any, NoReturn
 
 import numba
 from numba import types
+from numba.core.registry import cpu_target
 
 from fastcnn.kernels.cpu.runtime.compilers import PartCompiler
 
 # What a function needs whom Python calls, or ctypes, and what counts references to objects: a
 # kernel's functions have neither such callers nor objects, and compile in two thirds of the time.
 _WITHOUT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+
+# Numba makes it under a lock of its own when it is first asked for; were a thread's fork to meet
+# another thread there, the child would wait for ever.
+_ = cpu_target.target_context
 
 
 class _KernelFunction:
