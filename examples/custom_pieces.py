@@ -32,11 +32,13 @@ class ScaledTanh(L.CustomLayer):
 class Squared(L.CompiledLayer):
     @numba.njit
     def forward(x, y):
-        y[...] = x * x
+        for i in np.ndindex(x.shape):
+            y[i] = x[i] * x[i]
 
     @numba.njit
     def backward(x, y, dy, dx):
-        dx[...] = 2 * x * dy
+        for i in np.ndindex(x.shape):
+            dx[i] = 2 * x[i] * dy[i]
 
 
 @fastcnn.register_serializable
