@@ -13,7 +13,7 @@ from fastcnn.utils import atomic_file
 from fastcnn.utils.naming import shown
 
 Entry: TypeAlias = dict[str, Any]
-"""Of one file: "image", its path, and "classes" or "values", see `models.predictions`."""
+"""Of one file: "image", its path, and "classes" or "values" and more, see `models.predictions`."""
 
 COLUMNS = ("image", "rank", "label", "name", "probability")
 VALUE_COLUMNS = ("image", "output", "value")
@@ -22,10 +22,14 @@ VALUE_COLUMNS = ("image", "output", "value")
 def as_line(entry: Entry) -> str:
     """The entry as a line to read."""
     if "values" in entry:
-        answers = (f"{value:.6g}" for value in entry["values"])
-    else:
-        answers = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
-    return shown(f"{entry['image']}: {', '.join(answers)}")
+        names = entry.get("names") or [""] * len(entry["values"])
+        values = zip(names, entry["values"], strict=True)
+        return shown(
+            f"{entry['image']}: {', '.join(f'{n} {value:.6g}'.strip() for n, value in values)}"
+        )
+    classes = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
+    said = f" (true: {', '.join(entry['true']) or 'none'})" if "true" in entry else ""
+    return shown(f"{entry['image']}: {', '.join(classes)}{said}")
 
 
 def as_json(report: list[Entry]) -> str:
@@ -40,7 +44,8 @@ def as_csv(report: list[Entry]) -> str:
     writer.writerow(VALUE_COLUMNS if report and "values" in report[0] else COLUMNS)
     for entry in report:
         for number, value in enumerate(entry.get("values", ())):
-            writer.writerow([entry["image"], number, value])
+            output = entry["names"][number] if "names" in entry else number
+            writer.writerow([entry["image"], output, value])
         for rank, best in enumerate(entry.get("classes", ()), 1):
             row = [best["label"], best["name"], best["probability"]]
             writer.writerow([entry["image"], rank, *row])

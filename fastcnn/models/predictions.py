@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastcnn.layers import Rescaling
 from fastcnn.models.probabilities import class_probabilities
 from fastcnn.training.loss_checks import PROBABILITIES, ending
 from fastcnn.training.model_settings import ModelSettings
@@ -44,6 +45,8 @@ def output_kind(model: ModelSettings) -> Kind:
     """
     if len(model.output_shape) != 1:
         return "values"
+    if isinstance(model.layers[-1], Rescaling):
+        return "values"  # scores need no units
     outputs, loss, end = model.output_shape[0], model.loss, ending(model.layers)
     if loss is None:
         return "labels" if outputs > 1 and end in PROBABILITIES and end != "softmax" else "classes"
@@ -118,7 +121,9 @@ def as_plain_data(
         top: How many classes an image.
 
     Returns:
-        A dictionary an image: "classes", each with "label", "name" and "probability", or "values".
+        A dictionary an image: "classes", each with "label", "name" and "probability", beside the
+        names that are "true", above 0.5, where each label is a question of its own; or "values",
+        beside their "names" where they have such.
 
     Raises:
         ValueError: Outputs are not finite, which JSON cannot hold and no class follows from.
@@ -132,6 +137,13 @@ def as_plain_data(
             "as after a training that diverged."
         )
     if output_kind(model) == "values":
-        return [{"values": [float(value) for value in row]} for row in outputs]
-    rows = decode_predictions(outputs, model, top)
-    return [{"classes": [best._asdict() for best in row]} for row in rows]
+        names = model.class_names
+        named = {"names": names} if names and (len(names),) == model.output_shape else {}
+        return [{"values": [float(value) for value in row], **named} for row in outputs]
+    every = decode_predictions(outputs, model, max(top, outputs.shape[1]))
+    is_labels = output_kind(model) == "labels"
+    return [
+        {"classes": [best._asdict() for best in row[:top]]}
+        | ({"true": [best.name for best in row if best.probability > 0.5]} if is_labels else {})
+        for row in every
+    ]

@@ -59,6 +59,40 @@ def lines(title: str, x_title: str, curves: Mapping[str, Points], diagonal: bool
     return f"{head}{''.join(parts)}</svg>"
 
 
+def scatter(title: str, x_title: str, points: Points, diagonal: bool = False) -> str:
+    """Return a picture of points.
+
+    Args:
+        title: Of the y axis.
+        x_title: Of the x axis.
+        points: (x, y); what is not finite is left out.
+        diagonal: Whether both axes are alike, with the line on which they are equal; else there is
+            the line on which y is 0.
+    """
+    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    if not finite:
+        return ""
+    across, up = [x for x, _ in finite], [y for _, y in finite]
+    x_range, y_range = _range(across), _range([*up, 0.0])
+    if diagonal:
+        x_range = y_range = _range([*across, *up])
+
+    def place(x: float, y: float) -> str:
+        right = (x - x_range[0]) / (x_range[1] - x_range[0]) * (WIDTH - LEFT - RIGHT)
+        high = (y - y_range[0]) / (y_range[1] - y_range[0]) * (HEIGHT - TOP - BOTTOM)
+        return f"{LEFT + right:.1f} {HEIGHT - BOTTOM - high:.1f}"
+
+    ends = [(x, x if diagonal else 0.0) for x in x_range]
+    parts = [_axes(title, x_title, x_range, y_range)]
+    parts.append(f'<path class="grid" d="M{"L".join(place(*end) for end in ends)}"/>')
+    for x, y in finite:
+        left, top = place(x, y).split()
+        parts.append(f'<circle class="dot c0" fill-opacity="0.6" cx="{left}" cy="{top}" r="2.5"/>')
+    label = html.escape(f"{title} against {x_title}")
+    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+    return f"{head}{''.join(parts)}</svg>"
+
+
 def _axes(
     title: str, x_title: str, x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> str:
@@ -66,10 +100,10 @@ def _axes(
     middle = (LEFT + right) / 2
     return (
         f'<path class="grid" d="M{LEFT} {TOP}V{bottom}H{right}"/>'
-        f'<text x="{LEFT - 5}" y="{bottom}" text-anchor="end">{y_range[0]:.2g}</text>'
-        f'<text x="{LEFT - 5}" y="{TOP + 8}" text-anchor="end">{y_range[1]:.2g}</text>'
-        f'<text x="{LEFT}" y="{HEIGHT - 12}">{x_range[0]:.2g}</text>'
-        f'<text x="{right}" y="{HEIGHT - 12}" text-anchor="end">{x_range[1]:.2g}</text>'
+        f'<text x="{LEFT - 5}" y="{bottom}" text-anchor="end">{y_range[0]:.3g}</text>'
+        f'<text x="{LEFT - 5}" y="{TOP + 8}" text-anchor="end">{y_range[1]:.3g}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 12}">{x_range[0]:.3g}</text>'
+        f'<text x="{right}" y="{HEIGHT - 12}" text-anchor="end">{x_range[1]:.3g}</text>'
         f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(x_title)}</text>'
         f'<text x="12" y="{HEIGHT / 2}" text-anchor="middle" '
         f'transform="rotate(-90 12 {HEIGHT / 2})">{html.escape(title)}</text>'

@@ -50,7 +50,7 @@ def test_json_and_csv_hold_what_predict_returns(place, capsys, kind):
     report = json.loads(said(capsys, place, kind, "--json", "--topk", "2"))
     assert [entry["image"] for entry in report] == fastcnn.data.picture_files(place / "photos")
     for entry, row in zip(report, rows, strict=True):
-        assert entry.keys() == {"image", "classes"}
+        assert entry.keys() == {"image", "classes", *(["true"] if kind == "labels" else [])}
         assert [best.keys() for best in entry["classes"]] == [{*row[0]._fields}] * 2
         assert [best["name"] for best in entry["classes"]] == [best.name for best in row]
         probabilities = [best["probability"] for best in entry["classes"]]

@@ -68,6 +68,7 @@ def _check(args: argparse.Namespace) -> int:
     if Path(args.source).is_dir():
         return _check_folder(args)
     images = dataset.opened(args.source, Reading.of(args))
+    images.refuse_outputs("fastcnn data")
     if images.train is not None and isinstance(images.train.x, packed.PackedImages):
         return _check_packed(args, images.train.x)
     seen = data_check.looked_at(images)

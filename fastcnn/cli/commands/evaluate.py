@@ -11,6 +11,7 @@ from typing import Any
 from fastcnn import metrics
 from fastcnn.cli.options import augment, device
 from fastcnn.cli.options.decoding import Reading
+from fastcnn.cli.report.output_scores import OutputScores
 from fastcnn.cli.resolve import dataset, rank_command
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import MEASURE
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(args: argparse.Namespace, report: dict[str, Any]) -> None:
-    print(json.dumps(report) if args.json else _text(report))
+    scores = report.pop("scores", None)
+    print(json.dumps(report) if args.json else _text(report, scores))
 
 
 def _reported(args: argparse.Namespace) -> dict[str, Any]:
@@ -55,25 +57,33 @@ def _reported(args: argparse.Namespace) -> dict[str, Any]:
 def _measured(model: Sequential, images: ImageSet, options: dict[str, Any]) -> dict[str, Any]:
     """The report; `options` are those of `evaluate` and `predict`."""
     if model.loss is None:
-        model.compile("sgd", models.fitting_loss(model), ["accuracy"])
+        loss = models.fitting_loss(model, kind=images.kind)
+        model.compile("sgd", loss, models.METRICS[images.kind])
     kind, part = ("validation", images.validation) if images.validation else images.measured()
     values = model.evaluate(part.dataset, return_dict=True, **options)
     part = part.usable
     x, y = part.dataset, part.labels
     start = time.perf_counter()
-    outputs = class_probabilities(model, model.predict(x, **options))
+    predicted = model.predict(x, **options)
     seconds = time.perf_counter() - start
+    shared = {
+        "data": printable(images.name),
+        "measured_on": "all" if kind == "training" else kind,
+        "images": len(y),
+        "loss": values["loss"],
+        "images_per_second": len(y) / max(seconds, 1e-9),
+    }
+    if images.kind != "classes":
+        scores = OutputScores.of(model, images.kind, y, predicted)
+        return {**shared, **scores.total(), "outputs": scores.rows(), "scores": scores}
+    outputs = class_probabilities(model, predicted)
     classes = outputs.shape[1]
     matrix = metrics.confusion_matrix(y, outputs, classes)
     precision, recall = metrics.precision_recall(matrix)
     names = images.class_names or [str(label) for label in range(classes)]
     return {
-        "data": printable(images.name),
-        "measured_on": "all" if kind == "training" else kind,
-        "images": len(y),
-        "loss": values["loss"],
+        **shared,
         "accuracy": float((outputs.argmax(axis=1) == y).mean()),
-        "images_per_second": len(y) / max(seconds, 1e-9),
         "classes": [
             {
                 "name": name,
@@ -89,16 +99,22 @@ def _measured(model: Sequential, images: ImageSet, options: dict[str, Any]) -> d
     }
 
 
-def _text(report: dict[str, Any]) -> str:
+def _text(report: dict[str, Any], scores: OutputScores | None) -> str:
     words = {"test": "test images", "validation": "held-out images", "all": "images"}
+    place = (
+        f"loss {report['loss']:.4f} on {report['images']:,} {words[report['measured_on']]} of "
+        f"{shown(report['data'])} ({report['images_per_second']:,.0f} images/s)."
+    )
+    if scores is not None:
+        sentence = scores.sentence()
+        table = columns.table(scores.table())
+        return "\n".join([f"{sentence[0].upper()}{sentence[1:]}, {place}", "", *table])
     rows = [["class", "precision", "recall", "images"]]
     for entry in report["classes"]:
         shares = (f"{100 * entry[kind]:.2f} %" for kind in ("precision", "recall"))
         rows.append([entry["name"], *shares, f"{entry['images']:,}"])
     lines = [
-        f"Accuracy {100 * report['accuracy']:.2f} %, loss {report['loss']:.4f} on "
-        f"{report['images']:,} {words[report['measured_on']]} of {shown(report['data'])} "
-        f"({report['images_per_second']:,.0f} images/s).",
+        f"Accuracy {100 * report['accuracy']:.2f} %, {place}",
         "",
         *columns.table(rows),
     ]

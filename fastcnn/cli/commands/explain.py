@@ -94,6 +94,8 @@ def _images(
             f"{args.method} needs labels: give a data set as --data. '{args.data}' is a picture."
         )
     images = picture or dataset.opened(args.data, reading, base, purpose=MEASURE)
+    if "y" in takes:
+        images.refuse_outputs("fastcnn explain")
     models.check_shape(model, images)
     images = images.by_names(model.class_names)
     if "y" in takes and model.loss is None:

@@ -39,6 +39,14 @@ from fastcnn.models.sequential import Sequential
 from fastcnn.utils import messages
 from fastcnn.utils.naming import shown
 
+FIGURES = {
+    "mean_absolute_error": "mean error",
+    "root_mean_squared_error": "RMSE",
+    "r2_score": "R2",
+    "binary_accuracy": "share of labels that are right",
+    "subset_accuracy": "of images with all labels right",
+}
+"""Of trainings without classes, in words."""
 PLATEAU = 3
 """Epochs without a lower validation loss after which --schedule plateau takes a smaller rate."""
 
@@ -150,7 +158,7 @@ def _best(args: argparse.Namespace, model: Sequential, folder: RunFolder) -> Seq
         model.save(folder.best)
     best = device.moved(fastcnn.load(folder.best), args)
     if best.loss is None:  # --resume, and no epoch was better than those before
-        best.compile("sgd", model.loss, ["accuracy"])
+        best.compile("sgd", model.loss, model.metrics)
     return best
 
 
@@ -231,6 +239,14 @@ def _for_keras(folder: str) -> str:
     )
 
 
+def _figures(report: dict[str, Any], kind: str) -> str:
+    """How good the model is, in words."""
+    if f"{kind}_accuracy" in report:
+        return f"accuracy {100 * report[f'{kind}_accuracy']:.2f} %"
+    names = [name for name in FIGURES if f"{kind}_{name}" in report]
+    return ", ".join(f"{FIGURES[name]} {report[f'{kind}_{name}']:.4g}" for name in names)
+
+
 def _text(report: dict[str, Any]) -> str:
     rate = report["images_per_second"]
     speed = f"{rate:,.0f} images/s in training, " if rate else ""
@@ -238,7 +254,7 @@ def _text(report: dict[str, Any]) -> str:
     kind = report["measured_on"]
     chosen = ", which also chose the epoch" if kind == "validation" else ""
     return (
-        f"{kind.capitalize()} accuracy {100 * report[f'{kind}_accuracy']:.2f} % on "
+        f"{kind.capitalize()} {_figures(report, kind)} on "
         f"{report[f'{kind}_images']:,} images{chosen} (loss {report[f'{kind}_loss']:.4f}), from "
         f"epoch {report['best_epoch']} of {report['epochs']}{stopped}.\n"
         f"{speed}{report['seconds']:.1f} s.\n"

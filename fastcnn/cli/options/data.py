@@ -11,8 +11,9 @@ from fastcnn.data.datasets.catalog import KNOWN_SETS
 
 DATA_HELP = (
     f"sample (comes with fastcnn), {', '.join(KNOWN_SETS)}; a folder with one folder of pictures a "
-    "class; a file written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, "
-    "y_test and, if you like, class_names; a CIFAR binary, or an IDX file with its labels beside "
+    "class; a .csv file with a picture's name and its class, labels or numbers in each row; a file "
+    "written by `fastcnn data pack`; an .npz file with x_train, y_train, x_test, y_test and, if "
+    "you like, class_names; a CIFAR binary, or an IDX file with its labels beside "
     "it, or the folder of MNIST's or CIFAR's files"
 )
 

@@ -9,41 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn import metrics
+from fastcnn.cli.report.output_scores import OutputScores
 
 BINS = 10
 WORST = 24
 """So many mistakes are shown."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A finished training.
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts:
+    """What all trainings have in common.
 
     Args:
         settings: The options that decided it, by name.
-        names: The classes, by label.
-        counts: Images by the part that they are in ("training", ...), for each class.
-        measured_on: What kind of images `labels` and `probabilities` are of.
-        labels: int [n].
-        probabilities: float32 [n, classes].
+        measured_on: What kind of images it was measured on.
         files: The paths of these images; empty where they are not of files.
         shape: (height, width, channels) of the images as they were learnt from.
         sizes: (height, width) of pictures in their files, of some of them.
         notes: What was said about the data and the training.
         reasons: Why settings were chosen, by name.
-        pictures: PNG files of the images that `mistakes` names, in its order; empty where images
-            are none that can be shown.
+        pictures: PNG files of the images with the worst mistakes, in their order; empty where
+            images are none that can be shown.
         history: The values of each epoch, by name.
         best_epoch: Counted from 1.
         costs: What it took, in words, by name.
     """
 
     settings: dict[str, Any]
-    names: list[str]
-    counts: dict[str, list[int]]
     measured_on: str
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float32]
     history: dict[str, list[float]]
     best_epoch: int
     costs: dict[str, str]
@@ -53,6 +46,23 @@ class Facts:
     notes: list[str] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     pictures: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(TrainingFacts):
+    """A finished training that tells classes apart.
+
+    Args:
+        names: The classes, by label.
+        counts: Images by the part that they are in ("training", ...), for each class.
+        labels: Of the images that were measured, int [n].
+        probabilities: float32 [n, classes].
+    """
+
+    names: list[str]
+    counts: dict[str, list[int]]
+    labels: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -103,3 +113,16 @@ class Facts:
         """Return the mean distance of probability and share that is right (ECE)."""
         rows = self.calibration()
         return sum(abs(sure - right) * n for sure, right, n in rows) / max(len(self.labels), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFacts(TrainingFacts):
+    """A finished training of a regression, or of labels.
+
+    Args:
+        counts: Images by the part that they are in ("training", ...).
+        scores: Of the images that were measured.
+    """
+
+    counts: dict[str, int]
+    scores: OutputScores

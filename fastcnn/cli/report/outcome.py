@@ -15,8 +15,9 @@ import numpy as np
 from fastcnn import metrics, plots
 from fastcnn.callbacks.history import History
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.report import page, thumbnails
-from fastcnn.cli.report.facts import Facts
+from fastcnn.cli.report import output_page, page, sections, thumbnails
+from fastcnn.cli.report.facts import Facts, OutputFacts
+from fastcnn.cli.report.output_scores import OutputScores
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.cli.resolve.run_folder import RunFolder
@@ -58,49 +59,83 @@ def reported(
     kind, part = images.measured()
     values = model.evaluate(part.dataset, batch_size=128, return_dict=True)
     part = part.usable
-    x, y = part.dataset, part.labels
-    probabilities = class_probabilities(model, model.predict(x, batch_size=128))
-    predicted = probabilities.argmax(axis=1)
-    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
     epochs = columns(folder.history) if folder.history.exists() else {}
     epochs.pop("epoch", None)
     if epochs:
         plots.curves(epochs, save=folder.curves)
-    plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
-    if part.shape[-1] in (1, 3):
-        plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
-    facts = Facts(
-        settings=asdict(settings),
-        names=_names(images, probabilities.shape[1]),
-        counts=_counts(images, probabilities.shape[1]),
-        measured_on=kind,
-        labels=y,
-        probabilities=probabilities,
-        history=epochs,
-        best_epoch=model.epoch,
-        costs=_costs(model, history),
-        files=_files(part),
-        shape=tuple(images.shape),
-        sizes=_sizes(images),
-        notes=list(notes),
-        reasons=reasons,
-    )
-    worst = [position for position, _ in facts.mistakes()]
-    facts = replace(facts, pictures=thumbnails.of(x, worst))
-    page.write(folder.report, facts)
+    shared: dict[str, Any] = {
+        "settings": asdict(settings),
+        "measured_on": kind,
+        "history": epochs,
+        "best_epoch": model.epoch,
+        "costs": _costs(model, history),
+        "files": _files(part),
+        "shape": tuple(images.shape),
+        "sizes": _sizes(images),
+        "notes": list(notes),
+        "reasons": reasons,
+    }
+    draw = _of_classes if images.kind == "classes" else _of_outputs
+    figures = draw(model, folder, images, part, shared)
     return {
         "epochs": len(epochs.get("loss", ())),
         "interrupted": history.interrupted,
         "best_epoch": model.epoch,
         "measured_on": kind,
         f"{kind}_loss": values["loss"],
-        f"{kind}_accuracy": facts.accuracy,
-        f"{kind}_images": len(y),
+        **{f"{kind}_{name}": figure for name, figure in figures.items()},
+        f"{kind}_images": len(part),
         "images_per_second": _rate(history),
         "seconds": sum(history.seconds),
         "folder": printable(str(folder.path)),
         "files": [path.name for path in folder.files if path.exists()],
     }
+
+
+def _of_classes(
+    model: Sequential,
+    folder: RunFolder,
+    images: ImageSet,
+    part: ImageSubset,
+    shared: dict[str, Any],
+) -> dict[str, float]:
+    """Leave pictures and report of a classifier; its figures by name."""
+    x, y = part.dataset, part.labels
+    probabilities = class_probabilities(model, model.predict(x, batch_size=128))
+    predicted = probabilities.argmax(axis=1)
+    matrix = metrics.confusion_matrix(y, predicted, probabilities.shape[1])
+    plots.confusion_matrix(matrix, images.class_names, save=folder.confusion)
+    if part.shape[-1] in (1, 3):
+        plots.mistakes(x, y, probabilities, images.class_names, save=folder.mistakes)
+    facts = Facts(
+        names=_names(images, probabilities.shape[1]),
+        counts=_counts(images, probabilities.shape[1]),
+        labels=y,
+        probabilities=probabilities,
+        **shared,
+    )
+    worst = [position for position, _ in facts.mistakes()]
+    facts = replace(facts, pictures=thumbnails.of(x, worst))
+    page.write(folder.report, facts)
+    return {"accuracy": facts.accuracy}
+
+
+def _of_outputs(
+    model: Sequential,
+    folder: RunFolder,
+    images: ImageSet,
+    part: ImageSubset,
+    shared: dict[str, Any],
+) -> dict[str, float]:
+    """Leave the report of a regression, or of labels; its figures by name."""
+    outputs = model.predict(part.dataset, batch_size=128)
+    scores = OutputScores.of(model, images.kind, part.labels, outputs)
+    parts = {"training": images.train, "validation": images.validation, "test": images.test}
+    counts = {kind: len(part) for kind, part in parts.items() if part is not None}
+    pictures = thumbnails.of(part.dataset, scores.worst(output_page.WORST))
+    facts = OutputFacts(counts=counts, scores=scores, pictures=pictures, **shared)
+    sections.write(folder.report, output_page.page(facts))
+    return scores.total()
 
 
 def columns(history: Path) -> dict[str, list[float]]:
@@ -147,7 +182,8 @@ def _sizes(images: ImageSet) -> list[tuple[int, int]]:
 
 
 def _files(part: ImageSubset) -> list[str]:
-    return [printable(name) for name in part.x.files] if isinstance(part.x, ImageFolder) else []
+    files = part.x.files if isinstance(part.x, ImageFolder) else part.files or []
+    return [printable(name) for name in files]
 
 
 def _costs(model: Sequential, history: History) -> dict[str, str]:

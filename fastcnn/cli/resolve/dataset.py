@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastcnn import data
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
-from fastcnn.cli.resolve import folder_set
+from fastcnn.cli.resolve import folder_set, picture_table, targets
 from fastcnn.cli.resolve.folder_set import TRAIN
 from fastcnn.cli.resolve.image_set import SHARE, ImageSet, refused
 from fastcnn.cli.resolve.image_subset import ImageSubset
@@ -25,9 +25,11 @@ from fastcnn.data.folder.splitting import NothingToHoldOut
 from fastcnn.data.images.decoder import Decoder
 from fastcnn.hdf5.arrays import File
 from fastcnn.hdf5.structures import SIGNATURE
+from fastcnn.models.predictions import Kind
 from fastcnn.utils import input_file
 
 PACKED = (".h5", ".hdf5")
+TABLE = ".csv"
 NAMED = (SAMPLE, *KNOWN_SETS)
 """Names that mean a set, even where a folder is called so."""
 ZIPPED = b"PK\3\4"
@@ -55,6 +57,9 @@ def opened(
             text, reading, reading.decoder(base and base()), share, seed, purpose
         )
     share = SHARE if share is None else share
+    if Path(text).suffix.lower() == TABLE and Path(text).is_file():
+        image_set = picture_table.opened(text, reading.decoder(base and base()))
+        return image_set.held_out(share, seed) if share else image_set
     check_exists(text)
     reading.refuse_for(text)
     if path.is_file() and _is_packed(path):
@@ -176,15 +181,26 @@ def _from_npz(path: Path) -> ImageSet:
 def _of_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> ImageSet:
     """The set of arrays x_train, y_train, x_test, y_test and class_names."""
     names = arrays.get("class_names")
+    kinds, test = _part(path, arrays, "test")
+    train = None
+    if "x_train" in arrays:
+        kind, train = _part(path, arrays, "train")
+        if kind != kinds or train.labels.shape[1:] != test.labels.shape[1:]:
+            raise UsageError(
+                f"y_train and y_test in '{path}' must be alike. They are "
+                f"{targets.WORDS[kind]}, {train.labels.shape}, and {targets.WORDS[kinds]}, "
+                f"{test.labels.shape}."
+            )
     return ImageSet(
         name=str(path),
-        train=_part(path, arrays, "train") if "x_train" in arrays else None,
-        test=_part(path, arrays, "test"),
+        train=train,
+        test=test,
         class_names=None if names is None else [str(name) for name in names],
+        kind=kinds,
     )
 
 
-def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> ImageSubset:
+def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> tuple[Kind, ImageSubset]:
     """x_<part> and y_<part>; grey images may lack the channel axis."""
     missing = [name for name in (f"x_{part}", f"y_{part}") if name not in arrays]
     if missing:
@@ -200,11 +216,7 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> ImageSubset
             f"x_{part} in '{path}' must be images [n, height, width, channels], uint8 or "
             f"float32. It is {images.dtype} of shape {images.shape}."
         )
-    if labels.dtype.kind not in "iu" or labels.size != len(images):
-        raise UsageError(
-            f"y_{part} in '{path}' must be {len(images)} whole-number labels. "
-            f"It is {labels.dtype} of shape {labels.shape}."
-        )
+    kind, y = targets.read(labels, len(images), f"y_{part} in '{path}'")
     if images.dtype != np.uint8:
         images = images.astype(np.float32)
-    return ImageSubset(images, labels.reshape(-1).astype(np.int32))
+    return kind, ImageSubset(images, y)

@@ -9,6 +9,7 @@ import numpy as np
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.folder.splitting import NothingToHoldOut, split_source
+from fastcnn.models.predictions import Kind
 from fastcnn.utils.naming import printable
 
 MOST_CLASSES = 1 << 20
@@ -25,13 +26,22 @@ def refused(error: ValueError) -> UsageError:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images to train on, those of them that are held out, and those to test with."""
+    """Images to train on, those of them that are held out, and those to test with.
+
+    class_names: the names of the classes, or those of labels or of numbers, as `kind` says.
+    """
 
     name: str
     train: ImageSubset | None
     test: ImageSubset | None
     class_names: list[str] | None
     validation: ImageSubset | None = None
+    kind: Kind = "classes"
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for an image."""
+        return self.classes if self.kind == "classes" else int(self.parts[-1].labels.shape[1])
 
     @property
     def parts(self) -> list[ImageSubset]:
@@ -53,6 +63,8 @@ class ImageSet:
         """How many classes there are."""
         if self.class_names is not None:
             return len(self.class_names)
+        if self.kind != "classes":
+            return self.outputs
         return int(max(part.labels.max(initial=0) for part in self.parts)) + 1
 
     @property
@@ -67,6 +79,15 @@ class ImageSet:
                 f"Received {self.classes - 1:,}."
             )
         return [str(label) for label in range(self.classes)]
+
+    def refuse_outputs(self, owner: str) -> None:
+        """UsageError, in the name of `owner`, unless there are classes."""
+        if self.kind != "classes":
+            raise UsageError(
+                f"{owner}: '{self.name}' must tell classes apart. It is of "
+                f"{'labels' if self.kind == 'labels' else 'numbers'}, for `fastcnn train`, "
+                "`evaluate` and `predict`."
+            )
 
     def refuse_single_class(self) -> None:
         """UsageError where there is one class alone."""
@@ -95,7 +116,9 @@ class ImageSet:
         if not share:
             return self
         try:
-            train, held = split_source(part.dataset, part.labels, share, seed)
+            is_class = self.kind == "classes"
+            strata = part.labels if is_class else np.zeros(len(part), np.int32)
+            train, held = split_source(part.dataset, strata, share, seed)
         except ValueError as error:
             raise refused(error) from None
         return replace(self, train=part.part(train), validation=part.part(held))

@@ -16,7 +16,7 @@ from fastcnn.data.folder.image_folder import ImageFolder
 class Labelled:
     """The images of an array with their labels, as a Dataset."""
 
-    def __init__(self, x: NDArray[Any], labels: NDArray[np.int32]):
+    def __init__(self, x: NDArray[Any], labels: NDArray[Any]):
         self._x = x
         self.labels = labels
         self.dtype = x.dtype
@@ -32,10 +32,15 @@ class Labelled:
 
 @dataclass(frozen=True)
 class ImageSubset:
-    """x: an array uint8 or float32 [n, H, W, C], or a Dataset of such images; labels: int32 [n]."""
+    """Some images.
+
+    x: an array uint8 or float32 [n, H, W, C], or a Dataset of such images; labels: int32 [n] of
+    classes, or float32 [n, outputs]; files: the paths of an array's images, where they have such.
+    """
 
     x: Any
-    labels: NDArray[np.int32]
+    labels: NDArray[Any]
+    files: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,7 +51,7 @@ class ImageSubset:
         return Labelled(self.x, self.labels) if isinstance(self.x, np.ndarray) else self.x
 
     @property
-    def y(self) -> NDArray[np.int32] | None:
+    def y(self) -> NDArray[Any] | None:
         """What `fit` is given beside x: a Dataset has its labels itself."""
         return self.labels if isinstance(self.x, np.ndarray) else None
 
@@ -62,14 +67,15 @@ class ImageSubset:
 
     def part(self, chosen: NDArray[np.int64]) -> ImageSubset:
         """Those of an array at these positions, int64 [n]."""
-        return ImageSubset(self.x[chosen], self.labels[chosen])
+        files = self.files and [self.files[position] for position in chosen]
+        return ImageSubset(self.x[chosen], self.labels[chosen], files)
 
     def called(self, names: list[str], model_names: list[str], owner: str) -> ImageSubset:
         """The same images with their classes, `names`, counted as in `model_names`; ValueError,
         in the name of `owner`, where a name is not among them."""
         labels = class_labels.counted(self.labels, names, model_names, owner)
         if isinstance(self.x, np.ndarray):
-            return ImageSubset(self.x, labels)
+            return ImageSubset(self.x, labels, self.files)
         dataset = copy.copy(self.x)
         dataset.labels, dataset.class_names = labels, model_names
         return ImageSubset(dataset, labels)

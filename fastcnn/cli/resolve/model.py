@@ -13,6 +13,7 @@ from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.data.augment import preprocessing
 from fastcnn.layers import Layer, Normalization, Rescaling
+from fastcnn.models.predictions import Kind
 from fastcnn.models.sequential import Sequential
 from fastcnn.saving import endings
 from fastcnn.training.loss_checks import ending
@@ -124,6 +125,13 @@ def check_shape(
 
 def check_classes(model: Sequential, images: ImageSet) -> None:
     """UsageError where model and data have different classes."""
+    if images.kind != "classes":
+        if model.output_shape != (images.outputs,):
+            raise UsageError(
+                f"The data '{images.name}' are of {images.outputs} {_WORDS[images.kind]}. The "
+                f"model's outputs have shape {model.output_shape}."
+            )
+        return
     classes = class_count(model)
     named = images.class_names is not None
     if images.classes > classes or (named and images.classes != classes):
@@ -160,10 +168,23 @@ def smoothed(loss: losses.Loss, smoothing: float | None) -> losses.Loss:
     )
 
 
-def fitting_loss(model: Sequential, mixed: bool = False) -> losses.Loss:
-    """Cross-entropy with labels, or with shares of `mixed` ones, from what the model ends in."""
+METRICS = {
+    "classes": ["accuracy"],
+    "labels": ["binary_accuracy", "subset_accuracy"],
+    "values": ["mean_absolute_error", "root_mean_squared_error", "r2_score"],
+}
+"""Of a training, by what is learnt."""
+
+_WORDS = {"labels": "labels, each true or not", "values": "numbers"}
+
+
+def fitting_loss(model: Sequential, mixed: bool = False, kind: Kind = "classes") -> losses.Loss:
+    """What suits `kind` and what the model ends in: the squared error of values, the cross-entropy
+    of labels, or of classes, with shares of `mixed` ones."""
     activation = ending(model.layers)
-    if model.output_shape == (1,):
+    if kind == "values":
+        return losses.MeanSquaredError()
+    if model.output_shape == (1,) or kind == "labels":
         return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
-    kind = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
-    return kind(from_logits=activation != "softmax")
+    made = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
+    return made(from_logits=activation != "softmax")

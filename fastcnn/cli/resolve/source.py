@@ -22,6 +22,7 @@ def opened(args: argparse.Namespace) -> Any:
     if packs and Path(args.source).is_dir():
         folder_set.refuse_parts(args.source, reading, "pack each by itself")
     images = datasets.opened(args.source, reading, purpose=folder_set.LOOK)
+    images.refuse_outputs("fastcnn data")
     part = images.train or images.test
     if part is None or (part.dtype != np.uint8 and args.action != "stats"):
         raise UsageError(f"'{images.name}' must hold uint8 images.")

@@ -7,17 +7,14 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from fastcnn.cli.options import augment as augmenting
 from fastcnn.cli.options import device, train_settings
 from fastcnn.cli.options.decoding import Reading
 from fastcnn.cli.options.errors import UsageError
 from fastcnn.cli.options.train_settings import Settings
-from fastcnn.cli.resolve import (
-    class_weight,
-    dataset,
-    pretrained,
-    transfer,
-)
+from fastcnn.cli.resolve import class_weight, dataset, pretrained, targets, transfer
 from fastcnn.cli.resolve import model as models
 from fastcnn.cli.resolve.folder_set import LOOK, MEASURE
 from fastcnn.cli.resolve.image_set import ImageSet
@@ -25,8 +22,15 @@ from fastcnn.data.augment import preprocessing
 from fastcnn.data.augment.mixing import Mixing
 from fastcnn.data.augment.preprocessing import PIXELS, ImageNetScaling
 from fastcnn.data.augment.whitening import Preprocessing
+from fastcnn.layers import Rescaling
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import picture_input
+from fastcnn.utils import messages
+from fastcnn.utils.naming import printable
+
+MOST_NAMES = 8
+APART = 4.0
+"""By how many times numbers may vary more than others that are learnt beside them."""
 
 
 def prepared(
@@ -38,7 +42,9 @@ def prepared(
     """The compiled model, `source` or the one that is named, what it is to learn from, and `fit`'s
     options that bear on the loss."""
     images = _images(wanted, source, args.threads)
-    if source is None and images.class_names is not None:
+    if images.kind != "classes":
+        _check_task(wanted, images)
+    elif source is None and images.class_names is not None:
         images.refuse_single_class()
     augment = augmenting.parse(wanted.augment, images.shape)
     if wanted.adversarial is not None:
@@ -57,10 +63,10 @@ def prepared(
             or (train_settings.OF_OPTIMIZER | {"label_smoothing"}) & set(asked)
         ):
             mixed = any(isinstance(augmentation, Mixing) for augmentation in augment)
-            loss = model.loss or models.fitting_loss(model, mixed)
+            loss = model.loss or models.fitting_loss(model, mixed, images.kind)
             loss = models.smoothed(loss, wanted.label_smoothing)
             optimizer = train_settings.make_optimizer(wanted, _steps(wanted, images))
-            model.compile(optimizer, loss, ["accuracy"])
+            model.compile(optimizer, loss, models.METRICS[images.kind])
     models.check_shape(model, images, shape)
     models.check_classes(model, images)
     options = {
@@ -108,9 +114,53 @@ def _network(wanted: Settings, images: ImageSet, shape: tuple[int, ...]) -> Sequ
     options: dict[str, Any] = {"rescale": images.raw}
     if pretrained.scales_as_pytorch(wanted, images, shape):
         options = {"preprocessing": [ImageNetScaling("torch")]}
-    return models.named(
-        wanted.model, input_shape=shape, classes=images.classes, seed=wanted.seed, **options
-    )
+    options |= {"input_shape": shape, "classes": images.outputs, "seed": wanted.seed}
+    if images.kind == "classes":
+        return models.named(wanted.model, **options)
+    activation = "sigmoid" if images.kind == "labels" else None
+    model = models.named(wanted.model, classifier_activation=activation, **options)
+    if images.kind == "values":
+        mean, deviation = _spread(images)
+        model.add(Rescaling(deviation, mean, name="in_units"))
+    return model
+
+
+def _spread(images: ImageSet) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each number to be learnt: what outputs around 0 become."""
+    values = images.to_train.labels.astype(np.float64)
+    deviation = values.std(axis=0)
+    least, most = int(np.argmin(deviation)), int(np.argmax(deviation))
+    if deviation[most] > APART * deviation[least] > 0:
+        names = images.class_names or [f"output {number}" for number in range(values.shape[1])]
+        messages.say(
+            f"Note: '{printable(names[most])}' varies {deviation[most] / deviation[least]:.0f} "
+            f"times as much as '{printable(names[least])}', and has the loss for itself. Give "
+            "columns in units in which they vary alike."
+        )
+    return values.mean(axis=0).tolist(), np.where(deviation > 0, deviation, 1.0).tolist()
+
+
+def _check_task(wanted: Settings, images: ImageSet) -> None:
+    """Say what is learnt; UsageError for settings that are about classes alone."""
+    messages.say(f"Task: {targets.WORDS[images.kind]} ({_outputs(images)}).")
+    refused = {
+        "--class-weight": wanted.class_weight is not None,
+        "--init imagenet": pretrained.is_wanted(wanted),
+        "--label-smoothing": images.kind == "values" and wanted.label_smoothing is not None,
+        "--validation-data": wanted.validation_data is not None,
+    }
+    option = next((option for option, asked in refused.items() if asked), None)
+    if option is not None:
+        raise UsageError(f"{option} is for classes alone. Leave it out.")
+
+
+def _outputs(images: ImageSet) -> str:
+    """The first names of what is learnt, or how many there are."""
+    names = images.class_names
+    if names is None:
+        return f"{images.outputs} outputs"
+    more = len(names) - MOST_NAMES
+    return ", ".join(map(printable, names[:MOST_NAMES])) + (f" and {more} more" if more > 0 else "")
 
 
 def _steps(wanted: Settings, images: ImageSet) -> int:

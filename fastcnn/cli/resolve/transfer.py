@@ -42,6 +42,10 @@ def prepared(
 
 def _with_head(model: Sequential, images: ImageSet, wanted: Settings) -> tuple[ImageSet, list[str]]:
     trained, names = model.class_names, images.class_names
+    if images.kind != "classes":
+        models.check_classes(model, images)
+        model.class_names = names
+        return images, []
     if trained and names and set(names) <= set(trained):
         return images.by_names(trained), []
     notes = []
