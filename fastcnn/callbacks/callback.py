@@ -14,6 +14,7 @@ Logs = dict[str, float]
 HOOKS = (
     "on_train_begin",
     "on_train_end",
+    "on_train_failed",
     "on_epoch_begin",
     "on_epoch_end",
     "on_epoch_interrupted",
@@ -88,6 +89,13 @@ class Callback(Settings):
 
         Args:
             logs: The last epoch's values, by name.
+        """
+
+    def on_train_failed(self, error: BaseException) -> None:
+        """In place of on_train_end where an error ends the training: close what is open.
+
+        Args:
+            error: What was raised, by a callback perhaps; `fit` raises it.
         """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -178,6 +186,8 @@ def check_hooks(callback: Callback) -> None:
 def _check_takes(callback: Callback, name: str, hook: Callable[..., None]) -> None:
     counted = next((what for what in ("epoch", "batch") if what in name), None)
     arguments = ("logs",) if counted is None else (counted, "logs")
+    if name == "on_train_failed":
+        arguments = ("error",)
     try:
         signature = inspect.signature(hook)
     except (TypeError, ValueError):  # of some functions that are not written in Python
@@ -217,6 +227,16 @@ class CallbackList:
         """Call one hook of each callback that overrides it, in order."""
         for function in self._functions[name]:
             function(*arguments)
+
+    def fail(self, error: BaseException) -> None:
+        """Call `on_train_failed` of each callback; what one of them raises is noted in the error,
+        and keeps no other from its call.
+        """
+        for function in self._functions["on_train_failed"]:
+            try:
+                function(error)
+            except Exception as second:
+                error.add_note(f"{function!r} then raised {type(second).__name__}: {second}")
 
 
 def plain_rate(callback: Callback) -> float:

@@ -43,11 +43,10 @@ class ExperimentLogger(Callback):
         """Tell an epoch's values, those of the validation under val_..."""
 
     @abstractmethod
-    def _close(self) -> None:
-        """End the run; there may be none."""
+    def _close(self, failed: bool) -> None:
+        """End the run, which an error may have ended; there may be none."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._close()  # that of a training which an error ended
         self._open(self._settings())
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -60,7 +59,10 @@ class ExperimentLogger(Callback):
         self.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self._close()
+        self._close(failed=False)
+
+    def on_train_failed(self, error: BaseException) -> None:
+        self._close(failed=True)
 
     def _settings(self) -> Run:
         model = self.model

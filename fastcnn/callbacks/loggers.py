@@ -170,6 +170,9 @@ class CSVLogger(Callback):
             self._stream.close()
             self._stream = None
 
+    def on_train_failed(self, error: BaseException) -> None:
+        self.on_train_end()
+
     def _send(self, rows: list[list[str]]) -> None:
         """Put rows behind those that are there."""
         if self._stream is not None:

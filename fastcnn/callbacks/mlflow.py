@@ -46,7 +46,7 @@ class MLflowLogger(ExperimentLogger):
     def _send(self, epoch: int, values: Logs) -> None:
         self._tracker().log_metrics(values, step=epoch, run_id=self._run_id)
 
-    def _close(self) -> None:
+    def _close(self, failed: bool) -> None:
         if self._started:
-            self._tracker().end_run()
+            self._tracker().end_run("FAILED" if failed else "FINISHED")
             self._started = False

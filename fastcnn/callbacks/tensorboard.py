@@ -53,7 +53,7 @@ class TensorBoard(ExperimentLogger):
         for writer in self._writers.values():
             writer.flush()
 
-    def _close(self) -> None:
+    def _close(self, failed: bool) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}

@@ -45,7 +45,7 @@ class WandbLogger(ExperimentLogger):
     def _send(self, epoch: int, values: Logs) -> None:
         self._run.log({"epoch": epoch, **values})
 
-    def _close(self) -> None:
+    def _close(self, failed: bool) -> None:
         if self._started:
-            self._run.finish()
+            self._run.finish(exit_code=int(failed))
         self._run, self._started = None, False

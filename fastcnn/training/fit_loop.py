@@ -88,17 +88,24 @@ class Fit:
         self.model.stop_training = False
         with interrupt_of(self.model) as self.interrupt:
             try:
-                self.callback_list.call("on_train_begin", {})
-                self._epochs()
-            finally:
-                self.progress.close()
-                for epochs in (self.train, self.validation):
-                    if isinstance(epochs, Stepped):
-                        epochs.close()
-            self.callback_list.call("on_train_end", self._last())
+                self._run_with_callbacks()
+            except BaseException as error:
+                self.callback_list.fail(error)
+                raise
         if self.failure is not None:
             raise self.failure
         return self.history
+
+    def _run_with_callbacks(self) -> None:
+        try:
+            self.callback_list.call("on_train_begin", {})
+            self._epochs()
+        finally:
+            self.progress.close()
+            for epochs in (self.train, self.validation):
+                if isinstance(epochs, Stepped):
+                    epochs.close()
+        self.callback_list.call("on_train_end", self._last())
 
     def _introduce(self) -> None:
         count = self.train.count

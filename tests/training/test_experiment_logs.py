@@ -139,8 +139,8 @@ class FakeWandb:
     def log(self, values):
         self.calls.append(("log", values))
 
-    def finish(self):
-        self.calls.append(("finish",))
+    def finish(self, exit_code):
+        self.calls.append(("finish", exit_code))
 
 
 def test_wandb_is_told_settings_once_and_values_by_epoch(monkeypatch):
@@ -167,14 +167,37 @@ class Failing(Callback):
         raise RuntimeError("full")
 
 
-def test_a_run_that_an_error_ended_is_closed_before_the_next(monkeypatch):
-    wandb = FakeWandb()
+def test_a_run_that_an_error_ended_is_closed_as_failed(monkeypatch):
+    wandb, mlflow = FakeWandb(), FakeMLflow()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    logger = WandbLogger()
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    loggers = [WandbLogger(), MLflowLogger()]
     with pytest.raises(RuntimeError, match="full"):
-        trained([logger, Failing()])
-    trained(logger, epochs=1)
-    assert [name for name, *_ in wandb.calls].count("finish") == 2
+        trained([*loggers, Failing()])
+    assert wandb.calls[-1] == ("finish", 1) and mlflow.calls[-1] == ("end_run", "FAILED")
+    trained(loggers, epochs=1)
+    assert wandb.calls[-1] == ("finish", 0) and mlflow.calls[-1] == ("end_run", "FINISHED")
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end", "on_train_end"])
+def test_every_callback_is_told_that_the_training_failed(hook):
+    class Closing(Callback):
+        def on_train_failed(self, error):
+            self.error = error
+            raise OSError("gone")
+
+    class Raising(Callback):
+        pass
+
+    def full(self, *arguments):
+        raise RuntimeError("full")
+
+    setattr(Raising, hook, full)
+    first, last = Closing(), Closing()
+    with pytest.raises(RuntimeError, match="full") as raised:
+        trained([first, Raising(), last], epochs=1)
+    assert first.error is last.error is raised.value
+    assert sum("OSError: gone" in note for note in raised.value.__notes__) == 2
 
 
 TRACKERS = [
