@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcnn.layers.base import Layer
+from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.layers.custom import CustomLayer
 from fastcnn.losses import CustomLoss, Loss
 from fastcnn.models.central_differences import CheckedArray, Problem, checked
@@ -101,6 +102,11 @@ def _problem(
             raise ValueError(
                 f"check_gradients: {subject.label} is not built, so input_shape must say what one "
                 "input looks like, such as (8, 8, 3)."
+            )
+        if auxiliary_classifiers([subject]):
+            raise ValueError(
+                f"check_gradients: {subject.label} has a classifier at its side, whose gradient is "
+                "that of a model's loss. Check a compiled model with the layer."
             )
         inputs = rng.normal(size=(samples, *shape)) if x is None else np.array(x, np.float64)
         if isinstance(subject, CustomLayer):

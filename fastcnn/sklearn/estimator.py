@@ -47,9 +47,9 @@ class CNNEstimator(BaseEstimator, ABC):
         model: "auto": for rows of features a network with a hidden layer of 100 units, for images
             one with a convolution and a pooling for each halving of the sides down to 4 to 7
             pixels; both begin with a Normalization that is fitted to X. Or a name of
-            `fastcnn.applications`, as "lenet5", which begins with Rescaling(1 / 255) for uint8
-            pixels and expects other numbers near 1, as X / 255 has; a function that returns a
-            Sequential, called with those of `input_shape`, `classes` (the outputs), `seed`,
+            `fastcnn.applications`, as "lenet5", which begins with Rescaling(1 / 255) for whole
+            numbers from 0 to 255 and expects others near 1, as X / 255 has; a function that returns
+            a Sequential, called with those of `input_shape`, `classes` (the outputs), `seed`,
             `classifier_activation` and `rescale` that it takes; what `Sequential.get_config`
             returned; or a Sequential, of which a copy is trained, from the weights that it has.
         input_shape: (height, width, channels) or (features,): what a flat row is; None for what X
@@ -128,6 +128,12 @@ class CNNEstimator(BaseEstimator, ABC):
         if held_out is not None:
             validation = _taken((x, targets, weight), held_out)
             x, targets, fit_weight = _taken((x, targets, fit_weight), trained)
+            if fit_weight is not None and not fit_weight.any():
+                raise ValueError(
+                    f"{type(self).__name__}: sample_weight must hold a weight above zero among the "
+                    f"{len(x)} images that are trained on. All of them are of the "
+                    f"{len(held_out)} images that validation_fraction={share:g} holds out."
+                )
         self.history_ = model.fit(
             x,
             targets,
@@ -218,7 +224,8 @@ class CNNEstimator(BaseEstimator, ABC):
         rows = X if shape is None else X.reshape(len(X), math.prod(shape))
         own = (*shape, 1) if shape is not None and len(shape) == 2 else shape
         if fitting:
-            rows, y = validate_data(self, rows, y, dtype=PIXELS, **checks)
+            dtype = np.uint8 if _are_pixels(rows) else PIXELS
+            rows, y = validate_data(self, rows, y, dtype=dtype, **checks)
             expected = self._checked_shape(rows.shape[1], own)
         else:
             rows = validate_data(self, rows, dtype=PIXELS, reset=False)
@@ -246,6 +253,14 @@ class CNNEstimator(BaseEstimator, ABC):
         check_is_fitted(self)
         images, _ = self._images(X)
         return self.model_.predict(images, batch_size=max(self.batch_size, USUAL_BATCH))
+
+
+def _are_pixels(rows: Any) -> bool:
+    """Whether rows are of an integer type, and hold numbers from 0 to 255."""
+    values = np.asarray(rows)
+    if values.dtype.kind not in "iu" or not values.size:
+        return False
+    return values.dtype == np.uint8 or bool(values.min() >= 0 and values.max() <= 255)
 
 
 def _product(

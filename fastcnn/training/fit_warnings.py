@@ -49,6 +49,7 @@ def before_training(
         *_unscaled(model, train),
         *_validated_on_another_scale(train, validation),
         *_classes_held_out(model, train, validation),
+        *_without_weight(train),
         *_unread(model),
     ):
         warn(f"fit: {sentence}")
@@ -148,6 +149,18 @@ def _scales(model: ModelSettings, steps: Sequence[Preprocessing]) -> bool:
         or any(isinstance(layer, SCALING_LAYERS) for layer in layers)
         or any(isinstance(step, SCALING_STEPS) for step in steps)
     )
+
+
+def _without_weight(train: ArrayEpochs | StreamEpochs) -> Iterator[str]:
+    """Weights that are zero wherever an image is trained on."""
+    if not isinstance(train, ArrayEpochs) or train.examples.weight is None:
+        return
+    weights = train.examples.weight
+    if not np.any(weights if train.indices is None else weights[train.indices]):
+        yield (
+            f"the weights of all {train.count:,} images to train on are 0: nothing is learnt from "
+            "them. sample_weight must be above 0 for some of them, beside those held out."
+        )
 
 
 def _classes_held_out(

@@ -113,7 +113,8 @@ def function_of(kind: str, name: object) -> Callable[..., Any]:
     """Return a user's own function by its name; ValueError where none is passed or registered."""
     function = find(name) if isinstance(name, str) else None
     if function is None:
-        raise ValueError(f"Unknown function '{name}' of a {kind}. {how_to_name(str(name))}")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise ValueError(f"Unknown function '{name}' of {article} {kind}. {how_to_name(str(name))}")
     return function
 
 

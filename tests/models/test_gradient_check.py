@@ -146,3 +146,14 @@ def test_what_it_cannot_check():
         check_gradients(Sequential([L.Flatten()], SHAPE))
     with pytest.raises(ValueError, match=r"all 20 entries of the input .* next to kinks"):
         check_gradients(L.ReLU(), x=np.zeros((2, *SHAPE)))
+
+
+def test_a_classifier_at_the_side_is_checked_within_a_model():
+    side = L.AuxiliaryClassifier([L.Flatten(), L.Dense(3, activation="softmax")])
+    with pytest.raises(ValueError, match="has a classifier at its side, whose gradient is that of"):
+        check_gradients(side, (4, 4, 2))
+    layers = [L.Conv2D(3, 3), side, L.Flatten(), L.Dense(3, activation="softmax")]
+    model = Sequential(layers, (5, 5, 2))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    names = [array.name for array in check_gradients(model).arrays]
+    assert "auxiliary_classifier/dense/kernel" in names

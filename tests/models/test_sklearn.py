@@ -295,3 +295,23 @@ def test_a_missing_scikit_learn_is_said_with_the_extra(monkeypatch):
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "pip install 'fastcnn[sklearn]'" in result.stdout
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64])
+def test_whole_numbers_of_any_type_are_pixels_as_bytes_are(dtype):
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 1)).astype(np.uint8)
+    trained = [
+        CNNClassifier("perceptron", epochs=1, random_state=0).fit(images, np.arange(20) % 2)
+        for images in (x, x.astype(dtype))
+    ]
+    expected, received = (one.predict_proba(x.astype(np.int32)) for one in trained)
+    assert np.array_equal(expected, received)
+    assert type(trained[1].model_.layers[0]).__name__ == "Rescaling"
+
+
+def test_weights_that_are_all_held_out_are_refused():
+    weights = np.zeros(20)
+    weights[0] = 1  # of an image that is held out
+    classifier = CNNClassifier(epochs=1, random_state=0, validation_fraction=0.9)
+    with pytest.raises(ValueError, match="above zero among the 2 images that are trained on"):
+        classifier.fit(np.ones((20, 4)), np.arange(20) % 2, sample_weight=weights)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,26 @@ def test_wrong_augmentations_are_told():
         cut.apply(X, np.arange(2), 0)
     with pytest.raises(TypeError, match=r"its function must take \(image, rng\)"):
         Augment([lambda image: image])
+
+
+def test_a_list_with_a_function_is_made_again_from_its_configuration():
+    augment = Augment([shifted, "random_flip"], seed=3)
+    config = json.loads(json.dumps(augment.get_config()))
+    with pytest.raises(ValueError, match=r"Unknown function 'shifted' of an augmentation"):
+        Augment.from_config(config)
+    with custom_objects.passed({"shifted": shifted}):
+        again = Augment.from_config(config)
+    places = np.arange(21)
+    assert np.array_equal(again.apply(X, places, 0), augment.apply(X, places, 0))
+
+
+def test_weights_that_leave_nothing_to_train_on_are_warned_of():
+    network = fastcnn.Sequential([L.Flatten(), L.Dense(1)], (4, 4, 1))
+    network.compile("sgd", "mse")
+    weights = np.zeros(21)
+    weights[-1] = 1
+    with pytest.warns(UserWarning, match="the weights of all 18 images to train on are 0"):
+        network.fit(X / 255, Y[:, 0], sample_weight=weights, validation_split=0.1, verbose=0)
 
 
 def test_r2_score_is_that_of_scikit_learn():

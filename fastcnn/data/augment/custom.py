@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastcnn.data.augment.effects import Effect, Floats, Indices
 from fastcnn.data.counter_rng import Doubles
-from fastcnn.utils import user_code
+from fastcnn.utils import custom_objects, user_code
 
 
 class CustomAugmentation(Effect):
@@ -71,6 +71,13 @@ class FunctionAugmentation(CustomAugmentation):
 
     def image(self, image: Floats, rng: np.random.Generator) -> Any:
         return self.function(image, rng)
+
+    def get_config(self) -> dict[str, object]:
+        return {"function": custom_objects.name_of(self.function)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FunctionAugmentation:
+        return cls(custom_objects.function_of("augmentation", config["function"]))
 
     def __repr__(self) -> str:
         return f"FunctionAugmentation({getattr(self.function, '__name__', self.function)!r})"
