@@ -49,6 +49,22 @@ class _Flip(RandomFlip):
         return super().affine(np.broadcast_to(below_half, u.shape), shape)
 
 
+def is_wanted(augment: object, passes: int | None, method: str) -> bool:
+    """Say whether there are several views; ValueError where their number alone is given.
+
+    Args:
+        augment: As fit's; None for no views.
+        passes: How many; None for the usual number.
+        method: Whose arguments they are, for errors.
+    """
+    if augment is None and passes is not None:
+        raise ValueError(
+            f"{method}: passes={passes!r} is how often images are seen, each time augmented: pass "
+            "augment, such as RandomFlip('horizontal')."
+        )
+    return augment is not None
+
+
 def views(
     model: ModelSettings, x: object, augment: object, passes: int | None, method: str
 ) -> list[Transform]:
@@ -164,7 +180,7 @@ def of_evaluation(
     passes: int | None,
 ) -> ArrayEpochs | StreamEpochs | AveragedEpochs:
     """What evaluate measures, with augmentation where that is not None."""
-    if augment is None:
+    if not is_wanted(augment, passes, "evaluate"):
         return data_adapter.of_evaluation(model, x, y, sample_weight, workers)
     if model.session is not None and model.session.ranks is not None:
         raise ValueError(

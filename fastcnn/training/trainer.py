@@ -343,6 +343,6 @@ class Trainer(BatchTrainer):
         """
         size = arguments.whole("predict", "batch_size", batch_size, least=1)
         x = data_adapter.adapted(self, x, "predict: x", labelled=False)
-        if augment is not None:
+        if test_time_augmentation.is_wanted(augment, passes, "predict"):
             return test_time_augmentation.outputs(self, x, size, augment, passes)
         return prediction.outputs(self, x, size)

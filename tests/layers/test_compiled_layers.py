@@ -114,6 +114,12 @@ class Writing(Sums):
         x[0, 0, 0] = 1
 
 
+class Unknown(Sums):
+    @numba.njit
+    def forward(x, y):
+        y[...] = np.linalg.solved(x)
+
+
 class Outside(Sums):
     @numba.njit
     def forward(x, y):
@@ -125,6 +131,8 @@ def test_what_cannot_be_compiled_is_told_with_layer_and_types():
         TypeError, match=r"^Writing 'writing': Numba cannot compile forward\(x\[:, "
     ):
         model(Writing()).predict(X)
+    with pytest.raises(TypeError, match=r"^Unknown 'unknown': Numba cannot compile .*'solved'"):
+        model(Unknown()).predict(X)
     with pytest.raises(IndexError, match=r"out of bounds"):
         check_gradients(Outside(), (3, 3, 2))
 

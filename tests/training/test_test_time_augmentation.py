@@ -111,3 +111,10 @@ def test_an_iterable_of_batches_is_refused():
     for method in (made.predict, made.evaluate):
         with pytest.raises(ValueError, match="several times in the same order"):
             method(batches, augment=FLIP)
+
+
+def test_passes_without_augmentation_are_refused():
+    made = model(2, None, "mse")
+    for call in (lambda: made.predict(X, passes=3), lambda: made.evaluate(X, X[:, 0], passes=3)):
+        with pytest.raises(ValueError, match="passes=3 is how often images are seen, each time"):
+            call()

@@ -12,7 +12,6 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, HostArray
@@ -78,7 +77,7 @@ def user_function(
     kernel = _kernel(function, kinds)
     try:
         kernel.load()
-    except NumbaError as error:
+    except Exception as error:  # NumbaError, and whatever its look at names raises
         shown = ", ".join(
             f"{name}[{', '.join(':' * kind[0])}]" for name, kind in zip(arrays, kinds, strict=True)
         )
