@@ -181,16 +181,15 @@ def _from_npz(path: Path) -> ImageSet:
 def _of_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> ImageSet:
     """The set of arrays x_train, y_train, x_test, y_test and class_names."""
     names = arrays.get("class_names")
+    kind, train = _part(path, arrays, "train") if "x_train" in arrays else (None, None)
     kinds, test = _part(path, arrays, "test")
-    train = None
-    if "x_train" in arrays:
-        kind, train = _part(path, arrays, "train")
-        if kind != kinds or train.labels.shape[1:] != test.labels.shape[1:]:
-            raise UsageError(
-                f"y_train and y_test in '{path}' must be alike. They are "
-                f"{targets.WORDS[kind]}, {train.labels.shape}, and {targets.WORDS[kinds]}, "
-                f"{test.labels.shape}."
-            )
+    is_other = train is not None and train.labels.shape[1:] != test.labels.shape[1:]
+    if kind not in (None, kinds) or is_other:
+        raise UsageError(
+            f"y_train and y_test in '{path}' must be alike. They are "
+            f"{targets.WORDS[kind or kinds]}, and {targets.WORDS[kinds]}, of shape "
+            f"{test.labels.shape}."
+        )
     return ImageSet(
         name=str(path),
         train=train,
