@@ -34,10 +34,10 @@ class Own(schedules.Schedule):
     """0.1 until step 2, then what a test wants."""
 
     def __init__(self, value):
-        self._value = value
+        self.value = value
 
     def __call__(self, step):
-        return 0.1 if step < 2 else self._value
+        return 0.1 if step < 2 else self.value
 
 
 def fitted(rate):
