@@ -365,6 +365,9 @@ def test_a_metric_of_ones_own_must_give_numbers(value):
     class Wrong(Metric):
         name = "wrong"
 
+        def update(self, batch, y, weight):
+            """Keep nothing."""
+
         def result(self):
             return value
 
@@ -376,6 +379,9 @@ def test_a_metric_of_ones_own_must_give_numbers(value):
 def test_numbers_of_numpy_are_floats_in_the_logs(value):
     class Numpy(Metric):
         name = "numpy"
+
+        def update(self, batch, y, weight):
+            """Keep nothing."""
 
         def result(self):
             return value
