@@ -78,14 +78,15 @@ class Sequential(StoredNetwork):
         self,
         optimizer: OptimizerLike = "sgd",
         loss: LossLike | None = None,
-        metrics: Sequence[MetricLike] = (),
+        metrics: Sequence[MetricLike] | None = (),
     ) -> None:
         """Choose optimizer, loss and metrics; the optimizer starts anew.
 
         Args:
             optimizer: An `Optimizer`, or its name or configuration.
             loss: A `Loss`, or its name or configuration; None for a model that only predicts.
-            metrics: `Metric`s, or their names, which `evaluate` and `fit` tell beside the loss.
+            metrics: `Metric`s, or their names, which `evaluate` and `fit` tell beside the loss;
+                None for none.
 
         Raises:
             ValueError: A name is not known, or the network can never learn what the loss asks for;

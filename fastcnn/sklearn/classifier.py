@@ -31,6 +31,9 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
     into the arrays of the caller. A training takes as many threads as `fastcnn.set_num_threads`
     allows, in joblib's processes their share of the cores; results have the same bits with any.
 
+    Where y has several columns, of 0 and 1, each is a question of its own (multi-label), and so are
+    the columns of what `predict` and `predict_proba` return.
+
     After `fit` there are `classes_`, in the order of `predict_proba`'s columns, `model_`, the
     trained `Sequential`, `history_`, what its `fit` returned, `n_features_in_`, the numbers of an
     image, and, of a pandas frame, `feature_names_in_`.
@@ -78,7 +81,6 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
 
     classes_: NDArray[Any]
 
-    _activation = "softmax"
     _metrics = ("accuracy",)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -86,7 +88,8 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
 
         Args:
             X: Images or rows of features.
-            y: The class of each, a number or a text.
+            y: The class of each, a number or a text; or of each label 1 where the image has it, and
+                0.
             sample_weight: A weight for each.
 
         Returns:
@@ -94,25 +97,29 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
 
         Raises:
             ValueError: An argument is out of its range, X and y do not fit each other, or y holds
-                fewer than two classes.
+                fewer than two classes, or other numbers than 0 and 1 in several columns.
             TypeError: An argument is of a wrong type.
 
         Shape:
-            X [n, features], [n, height, width] or [n, height, width, channels]; y [n].
+            X [n, features], [n, height, width] or [n, height, width, channels]; y [n] or
+            [n, labels].
         """
-        x, y = self._images(X, y, fitting=True)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                "CNNClassifier: y must hold at least two classes. Received one class, "
-                f"{self.classes_.tolist()[0]!r}."
-            )
+        names = getattr(y, "columns", None)
+        y = y.toarray() if hasattr(y, "toarray") else y  # SciPy's, of MultiLabelBinarizer
+        shape = np.asarray(y).shape
+        self._multilabel = len(shape) == 2 and shape[1] > 1
+        x, y = self._images(X, y, fitting=True, multi_output=self._multilabel)
+        targets: NDArray[Any]
+        if self._multilabel:
+            self.classes_, targets = np.arange(y.shape[1]), _answers(y)
+        else:
+            self.classes_, targets = _labels(y)
         factors = None
         if self.class_weight is not None:
             factors = compute_sample_weight(self.class_weight, y)
-        self._fit(x, labels.astype(np.int32), len(self.classes_), sample_weight, factors)
-        self.model_.class_names = [str(name) for name in self.classes_]
+        self._fit(x, targets, len(self.classes_), sample_weight, factors)
+        known = names if self._multilabel and names is not None else self.classes_
+        self.model_.class_names = [str(name) for name in known]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
@@ -122,7 +129,7 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
             X: Images, as for `fit`.
 
         Returns:
-            A column for each of `classes_`.
+            A column for each of `classes_`; of labels each by itself.
 
         Raises:
             ValueError: X does not fit what was trained on.
@@ -152,36 +159,71 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
             return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable class of each image.
+        """Return the most probable class of each image, or which labels it has.
 
         Args:
             X: Images, as for `fit`.
 
         Returns:
-            Those of `classes_`.
+            Those of `classes_`; of labels 1 where the probability is above a half, and 0.
 
         Raises:
             ValueError: X does not fit what was trained on.
 
         Shape:
-            X [n, ...] -> [n].
+            X [n, ...] -> [n], or int64 [n, labels].
         """
         probabilities = self.predict_proba(X)
+        if self._multilabel:
+            return (probabilities > 0.5).astype(np.int64)
         return self.classes_[probabilities.argmax(axis=1)]
 
     def _loss(self, model: Sequential, outputs: int) -> LossLike:
-        single = outputs == 2 and model.output_shape == (1,)
+        single = outputs == 2 and model.output_shape == (1,) and not self._multilabel
         if model.output_shape != (outputs,) and not single:
+            kind = "labels" if self._multilabel else "classes"
             raise ValueError(
-                f"CNNClassifier: y holds {outputs} classes, so the model must have {outputs} "
+                f"CNNClassifier: y holds {outputs} {kind}, so the model must have {outputs} "
                 f"outputs. Received one whose outputs have shape {model.output_shape}."
             )
         if self.loss != "auto":
             return self.loss
         logits = ending(model.layers) not in PROBABILITIES
-        if single:
+        if single or self._multilabel:
             return BinaryCrossentropy(from_logits=logits)
         return SparseCategoricalCrossentropy(from_logits=logits)
 
-    def _strata(self, targets: NDArray[Any]) -> NDArray[Any]:
-        return targets
+    @property
+    def _activation(self) -> str:
+        return "sigmoid" if self._multilabel else "softmax"
+
+    def _strata(self, targets: NDArray[Any]) -> NDArray[Any] | None:
+        return None if self._multilabel else targets
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """The classes that y holds, and the number of each image's."""
+    check_classification_targets(y)
+    classes, labels = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            "CNNClassifier: y must hold at least two classes. Received one class, "
+            f"{classes.tolist()[0]!r}."
+        )
+    return classes, labels.astype(np.int32)
+
+
+def _answers(y: NDArray[Any]) -> NDArray[np.float32]:
+    """Which labels each image has, as targets, float32 [n, labels]."""
+    others = np.unique(y[~np.isin(y, (0, 1))])
+    if others.size:
+        raise ValueError(
+            f"CNNClassifier: y of {y.shape[1]} columns must hold 0 and 1, for labels that an image "
+            f"lacks and has. Received {others.tolist()[0]!r}; CNNRegressor learns numbers."
+        )
+    return y.astype(np.float32)

@@ -176,9 +176,12 @@ class CNNEstimator(BaseEstimator, ABC):
         model.compile(optimizer, self._loss(model, outputs), self._metrics)
         return model
 
-    _activation: str | None = None
-    """Behind the outputs of networks that have no own one."""
     _metrics: tuple[str, ...] = ()
+
+    @property
+    def _activation(self) -> str | None:
+        """Behind the outputs of networks that have no own one."""
+        return None
 
     @abstractmethod
     def _loss(self, model: Sequential, outputs: int) -> LossLike:

@@ -90,7 +90,7 @@ class ModelSettings(Settings, ABC):
         self,
         optimizer: OptimizerLike = "sgd",
         loss: LossLike | None = None,
-        metrics: Sequence[MetricLike] = (),
+        metrics: Sequence[MetricLike] | None = (),
     ) -> None:
         """Choose optimizer, loss and metrics."""
 
@@ -306,7 +306,7 @@ class ModelSettings(Settings, ABC):
         return self._metrics
 
     @metrics.setter
-    def metrics(self, value: Sequence[object]) -> None:
+    def metrics(self, value: Sequence[object] | None) -> None:
         self._metrics = metrics_of(value)
 
     def plan_key(self, kind: str) -> tuple[object, ...]:
@@ -335,7 +335,8 @@ class ModelSettings(Settings, ABC):
 
 
 def metrics_of(value: object) -> list[Metric]:
-    """Return the metrics that a list of names or objects means."""
+    """Return the metrics that a list of names or objects means; None means none."""
+    value = () if value is None else value
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(
             f"compile: metrics must be a list, such as ['accuracy']. Received {value!r}."

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits
@@ -43,6 +44,8 @@ LEFT_OUT = {
     "image's neighbours in its batch are may change the last bit. "
     "test_the_place_in_a_batch_changes_the_last_digits_alone says how much.",
     "check_methods_subset_invariance": "Likewise.",
+    "check_classifiers_multilabel_output_format_decision_function": "There is no "
+    "such function; the check skips itself.",
 }
 """Checks that pass or fail by chance or by settings of this computer."""
 
@@ -307,6 +310,39 @@ def test_whole_numbers_of_any_type_are_pixels_as_bytes_are(dtype):
     expected, received = (one.predict_proba(x.astype(np.int32)) for one in trained)
     assert np.array_equal(expected, received)
     assert type(trained[1].model_.layers[0]).__name__ == "Rescaling"
+
+
+def labels_of(digits):
+    """Images, and whether each is "one" and whether it has much ink."""
+    x, y = digits
+    ink = x.mean(axis=(1, 2))
+    return x / 16, np.stack([y == "one", ink > np.median(ink)], axis=1).astype(int)
+
+
+@pytest.mark.parametrize("model", ["auto", factory])
+def test_several_labels_of_an_image_are_learnt(model, digits):
+    x, y = labels_of(digits)
+    trained = small(model=model, epochs=8, validation_fraction=0.1).fit(x, y)
+    assert trained.score(x, y) > 0.65  # all labels of an image; 0.33 where none is ever given
+    probabilities = trained.predict_proba(x)
+    assert probabilities.sum(axis=1).max() > 1.5
+    np.testing.assert_array_equal(trained.predict(x), probabilities > 0.5)
+
+
+def test_labels_of_pandas_give_the_model_their_names(digits):
+    x, y = labels_of(digits)
+    frame = pd.DataFrame(y, columns=["a one", "schwärzer"])
+    assert small(epochs=1).fit(x, frame).model_.class_names == ["a one", "schwärzer"]
+    answers = small(epochs=1).fit(x, scipy.sparse.csr_array(y)).predict(x)
+    np.testing.assert_array_equal(answers, small(epochs=1).fit(x, frame).predict(x))
+
+
+def test_columns_of_other_numbers_are_no_labels(digits):
+    x, y = labels_of(digits)
+    with pytest.raises(ValueError, match=r"2 columns must hold 0 and 1.* Received 2; CNNRegressor"):
+        small().fit(x, 2 * y)
+    with pytest.raises(ValueError, match="y holds 2 labels, so the model must have 2 outputs"):
+        small(model=factory((8, 8, 1), 1, 0)).fit(x, y)
 
 
 def test_weights_that_are_all_held_out_are_refused():

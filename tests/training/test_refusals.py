@@ -185,6 +185,12 @@ def test_metrics_must_be_a_list():
         model.compile("sgd", "mse", "accuracy")
 
 
+def test_no_metrics_may_be_none():
+    model = build(IMAGE, [L.Flatten(), L.Dense(3)])
+    model.compile("sgd", "mse", None)
+    assert model.metrics == []
+
+
 def test_activations_of_another_models_layer():
     model, other = (build(IMAGE, [L.Conv2D(3, 3)]) for _ in range(2))
     with pytest.raises(ValueError, match="'conv2d' is a layer of another model"):
