@@ -28,7 +28,7 @@ def as_line(entry: Entry) -> str:
             f"{entry['image']}: {', '.join(f'{n} {value:.6g}'.strip() for n, value in values)}"
         )
     classes = (f"{best['name']} {100 * best['probability']:.1f} %" for best in entry["classes"])
-    said = f" (true: {', '.join(entry['true']) or 'none'})" if "true" in entry else ""
+    said = f" (above 50 %: {', '.join(entry['true']) or 'none'})" if "true" in entry else ""
     return shown(f"{entry['image']}: {', '.join(classes)}{said}")
 
 

@@ -99,6 +99,35 @@ def test_the_task_follows_from_the_targets(y, kind, shape):
 
 
 @pytest.mark.parametrize(
+    ("y", "reason"),
+    [
+        (np.zeros(0, np.float32), "y_train must be of one image at least"),
+        (np.array([0.5, np.nan]), "of at most 1e.18. That of image 1 is nan"),
+        (np.array([0.5, -1e300]), "of at most 1e.18. That of image 1 is -1e.300"),
+    ],
+)
+def test_targets_that_cannot_be_learnt_are_refused(y, reason):
+    with pytest.raises(UsageError, match=reason):
+        targets.read(y, len(y), "y_train")
+
+
+def test_a_label_that_is_never_there_is_told(place, capsys):
+    write("never.csv", "file,often,never", ["0.png,1,0", "1.png,0,0", "2.png,1,0", "3.png,1,0"])
+    words = [*TRAIN, "--data", "never.csv", "--validation-split", 0, "--epochs", 1]
+    assert cli.main([*map(str, words)]) == 0
+    assert "of 1 of 2 labels all images to train on say the same" in capsys.readouterr().err
+    assert cli.main(["predict", "--model", "run/model.h5", "0.png"]) == 0
+    assert "(above 50 %:" in capsys.readouterr().out
+
+
+def test_one_class_of_arrays_cannot_be_told_from_others(place, capsys):
+    x, y = np.zeros((20, 28, 28), np.uint8), np.zeros(20, int)
+    np.savez("one.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert cli.main(["train", "--data", "one.npz", "--out", "run"]) == 2
+    assert "'one.npz' has one class alone, '0'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("head", "rows", "reason"),
     [
         ("file,width", ["0.png,2", "no.png,3"], "line 3: there is no file 'no.png'"),
@@ -106,12 +135,29 @@ def test_the_task_follows_from_the_targets(y, kind, shape):
         ("file,width,colour", ["0.png,2,red"], "line 2: column 'colour' must hold finite numbers"),
         ("file", ["0.png"], "must have a line with the names of its columns"),
         ("file,kind", ["0.png,cat", "1.png,"], "line 3: column 'kind' is empty"),
+        ("file,width", ["0.png,2", "1.png,nan"], "line 3: column 'width' must hold finite numbers"),
+        ("file,width", ["0.png,2.5", "1.png,?"], "line 3.* Received '\\?'"),
+        ("file;width", ["0.png;2,5", "1.png;3,5"], "line 2.* with decimal points"),
+        ("file,width", ["0.png,2", "1.png,1e30"], "of at most 1e.18. That of image 1 is 1e.30"),
+        ("0.png,2", ["1.png,2"], "line 1 must name the columns"),
+        ("file,width,width", ["0.png,2,2"], "two columns are named 'width'"),
     ],
 )
 def test_a_table_that_is_none_says_where(place, head, rows, reason):
     write("wrong.csv", head, rows)
     with pytest.raises(UsageError, match=reason):
         picture_table.read(Path("wrong.csv"))
+
+
+def test_a_table_in_another_encoding_says_where(place):
+    Path("wrong.csv").write_bytes("file,größe\n0.png,2\n".encode("latin-1"))
+    with pytest.raises(UsageError, match="line 1 is no text in UTF-8"):
+        picture_table.read(Path("wrong.csv"))
+
+
+def test_whole_numbers_beside_names_are_classes(place):
+    write("mixed.csv", "name,kind", ["0.png,7", "1.png,other", "2.png,7"])
+    assert picture_table.read(Path("mixed.csv")).names == ["7", "other"]
 
 
 def test_a_column_of_text_without_separators_is_of_classes(place):

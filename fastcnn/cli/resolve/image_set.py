@@ -94,7 +94,8 @@ class ImageSet:
         if self.classes == 1:
             raise UsageError(
                 f"'{self.name}' has one class alone, '{printable(self.names[0])}': there is "
-                "nothing to tell it from. Name the folder that holds the folders of all classes."
+                "nothing to tell it from. Name data of more; of pictures the folder that holds the "
+                "folders of all classes."
             )
 
     @property

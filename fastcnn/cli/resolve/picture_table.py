@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcnn.cli.options.errors import UsageError
+from fastcnn.cli.resolve import targets
 from fastcnn.cli.resolve.image_set import ImageSet
 from fastcnn.cli.resolve.image_subset import ImageSubset
 from fastcnn.data.images.decoder import Decoder
@@ -95,6 +96,11 @@ def read(path: Path) -> PictureTable:
                 f"'{path}', line {line}: there is no file '{printable(file)}'. Column "
                 f"'{head[place]}' must name pictures, from the table's folder on."
             )
+    if (path.parent / head[place]).is_file():
+        raise UsageError(
+            f"'{path}', line 1 must name the columns, such as 'file,width'. It names a picture, "
+            f"'{printable(head[place])}'."
+        )
     names = [name for n, name in enumerate(head) if n != place]
     columns = [[row[n] for row in rows] for n in range(len(head)) if n != place]
     kind, names, targets = _targets(path, names, columns)
@@ -103,20 +109,36 @@ def read(path: Path) -> PictureTable:
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     with input_file.opened(path) as file:
-        content = file.read(MOST_BYTES).decode("utf-8-sig", "replace")
+        content = _text(path, file.read(MOST_BYTES))
     first = content.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(content), delimiter=delimiter) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(content), delimiter=delimiter) if row]
+    except csv.Error as error:
+        raise UsageError(f"'{path}' is no table: {error}.") from error
     if len(rows) < 2 or len(rows[0]) < 2:
         raise UsageError(
             f"'{path}' must have a line with the names of its columns, a column of files and one "
             "or more of what is to be learnt, such as 'file,width' above 'a.png,12.5'."
         )
     head = [name.strip() for name in rows[0]]
+    twice = next((name for n, name in enumerate(head) if name in head[:n]), None)
+    if twice is not None:
+        raise UsageError(f"'{path}', line 1: two columns are named '{printable(twice)}'.")
     for line, row in enumerate(rows[1:], 2):
         if len(row) != len(head):
             raise UsageError(f"'{path}', line {line}: expected {len(head)} cells, not {len(row)}.")
     return head, [[cell.strip() for cell in row] for row in rows[1:]]
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"'{path}', line {line} is no text in UTF-8. Save the table as 'CSV UTF-8'."
+        ) from error
 
 
 def _targets(
@@ -131,7 +153,7 @@ def _targets(
                     f"'{path}', line {line}: column '{name}' must hold finite numbers. Received "
                     f"{cell!r}. Of several columns all are numbers; leave out the others."
                 )
-    numbers = np.array(columns, np.float32).T
+    numbers = targets.as_float32(np.array(columns, np.float64).T, f"'{path}'")
     is_labels = len(names) > 1 and bool(np.isin(numbers, (0, 1)).all())
     return ("labels" if is_labels else "values"), names, numbers
 
@@ -140,6 +162,12 @@ def _of_text(
     path: Path, name: str, cells: list[str]
 ) -> tuple[Kind, list[str], NDArray[np.generic]]:
     """Classes of a column of text, or labels where a cell holds several or none."""
+    if any(map(_is_measure, cells)):
+        line, cell = next((n, cell) for n, cell in enumerate(cells, 2) if not _is_number(cell))
+        raise UsageError(
+            f"'{path}', line {line}: column '{name}' must hold finite numbers, with decimal "
+            f"points, in all rows, or names of classes. Received '{printable(cell)}'."
+        )
     used = [separator for separator in SEPARATORS if any(separator in cell for cell in cells)]
     if not used:
         empty = next((line for line, cell in enumerate(cells, 2) if not cell), None)
@@ -151,6 +179,14 @@ def _of_text(
     labels = sorted(set().union(*sets))
     held = np.array([[label in cell for label in labels] for cell in sets], np.float32)
     return "labels", labels, held
+
+
+def _is_measure(cell: str) -> bool:
+    """Whether text is a number and no class's name: "2.5", "2,5" or "nan", but not "7"."""
+    try:
+        return not float(cell.replace(",", ".", 1)).is_integer()
+    except ValueError:
+        return False
 
 
 def _is_number(cell: str) -> bool:

@@ -16,6 +16,9 @@ WORDS = {
     "values": "regression, numbers",
 }
 
+MOST_NUMBER = 1e18
+"""A larger number has a square that float32 does not hold, or a sum of squares."""
+
 
 def read(values: NDArray[Any], images: int, owner: str) -> tuple[Kind, NDArray[Any]]:
     """Return what targets are, and themselves: int32 [n] of classes, else float32 [n, outputs].
@@ -37,14 +40,26 @@ def read(values: NDArray[Any], images: int, owner: str) -> tuple[Kind, NDArray[A
             f"{owner} must be {images} whole-number labels, or numbers [{images}] or [{images}, "
             f"outputs], one row an image. It is {values.dtype} of shape {values.shape}."
         )
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise UsageError(f"{owner} must be finite numbers. That of image {row} is {values[row]}.")
+    if not images:
+        raise UsageError(f"{owner} must be of one image at least. It is empty.")
     if column.ndim == 1 and values.dtype.kind in "iu":
         return "classes", column.astype(np.int32)
-    rows = values.reshape(images, -1).astype(np.float32)
+    rows = as_float32(values.reshape(images, -1), owner)
     if rows.shape[1] > 1 and np.isin(rows, (0, 1)).all():
         if (rows.sum(axis=1) == 1).all():
             return "classes", rows.argmax(axis=1).astype(np.int32)
         return "labels", rows
     return "values", rows
+
+
+def as_float32(rows: NDArray[Any], owner: str) -> NDArray[np.float32]:
+    """Return numbers [n, outputs] as float32; UsageError where one is not finite, or its square is
+    beyond float32."""
+    wrong = np.argwhere(~(np.abs(rows) <= MOST_NUMBER))
+    if wrong.size:
+        image, output = wrong[0]
+        raise UsageError(
+            f"{owner} must be finite numbers of at most {MOST_NUMBER:g}. That of image {image} is "
+            f"{rows[image, output]}."
+        )
+    return rows.astype(np.float32)

@@ -44,7 +44,7 @@ def prepared(
     images = _images(wanted, source, args.threads)
     if images.kind != "classes":
         _check_task(wanted, images)
-    elif source is None and images.class_names is not None:
+    elif source is None:
         images.refuse_single_class()
     augment = augmenting.parse(wanted.augment, images.shape)
     if wanted.adversarial is not None:
@@ -149,9 +149,22 @@ def _check_task(wanted: Settings, images: ImageSet) -> None:
         "--label-smoothing": images.kind == "values" and wanted.label_smoothing is not None,
         "--validation-data": wanted.validation_data is not None,
     }
+    if images.kind == "labels":
+        _tell_constant_labels(images)
     option = next((option for option, asked in refused.items() if asked), None)
     if option is not None:
         raise UsageError(f"{option} is for classes alone. Leave it out.")
+
+
+def _tell_constant_labels(images: ImageSet) -> None:
+    labels = images.to_train.labels
+    constant = np.flatnonzero((labels == labels[0]).all(axis=0))
+    if constant.size:
+        names = ", ".join(printable(images.names[number]) for number in constant[:MOST_NAMES])
+        messages.say(
+            f"Note: of {constant.size} of {images.outputs} labels all images to train on say the "
+            f"same, so that they cannot be learnt: {names}."
+        )
 
 
 def _outputs(images: ImageSet) -> str:
