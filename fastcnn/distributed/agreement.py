@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastcnn._version import __version__
 from fastcnn.distributed.ranks import Ranks
 
 PACKAGE = Path(__file__).parent.parent
+LIBRARIES = ("llvmlite", "numba", "numpy")
 ERROR = "error"
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -63,6 +65,11 @@ def code_digest() -> str:
     for path in sorted(PACKAGE.rglob("*.py")):
         total.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return total.hexdigest()
+
+
+def library_digest() -> str:
+    """Return a digest of the versions of what compiles fastcnn's kernels and draws its numbers."""
+    return digest([metadata.version(name) for name in LIBRARIES])
 
 
 def _listed(names: Iterable[str]) -> str:

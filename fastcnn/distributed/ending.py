@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from types import TracebackType
 
 # What launchers say of the number of processes: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm's
@@ -12,6 +13,8 @@ from types import TracebackType
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 # What they say of the number of this one.
 NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
+TOLD = 0.5
+"""Seconds in which a launcher passes on what was said: one that ends all at once drops it."""
 _apart = False
 """Whether this process was told to train by itself."""
 _watching = False
@@ -64,6 +67,7 @@ def _end_others(error: BaseException) -> None:
     end = f"Rank {rank} ended with {type(error).__name__}, and so do all."
     print(end, file=sys.stderr, flush=True)
     sys.stdout.flush()
+    time.sleep(TOLD)
     if mpi is not None and joined:
         mpi.COMM_WORLD.Abort(1)
     # Launchers end all where a process is ended by a signal, whether it had joined or not.

@@ -30,7 +30,7 @@ def joined(distributed: object, method: str) -> Ranks | None:
 
     Raises:
         ValueError: It is none of these.
-        RuntimeError: Several processes were started, and cannot reach each other.
+        ImportError: Several processes were started, and mpi4py is missing or of another MPI.
     """
     if distributed not in CHOICES:
         raise ValueError(
@@ -52,8 +52,8 @@ def _joined(count: int) -> Ranks | None:
             computers = len(set(ranks.gather(ranks.host)))
             where = "this computer" if computers == 1 else f"{computers} computers"
             messages.say(
-                f"Distributed: {ranks.size} ranks on {where}, by MPI ({ranks.library}); "
-                f"{ranks.threads} {'thread' if ranks.threads == 1 else 'threads'} each."
+                f"Distributed: {_counted(ranks.size, 'rank')} on {where}, by MPI "
+                f"({ranks.library}); {_counted(ranks.threads, 'thread')} each."
             )
         else:
             ranks.gather(ranks.host)
@@ -68,15 +68,19 @@ def _connected(count: int) -> Ranks:
     try:
         mpi = importlib.import_module("mpi4py.MPI")
     except (ImportError, RuntimeError) as error:
-        raise RuntimeError(
+        raise ImportError(
             f"{started_by}, but mpi4py cannot be imported ({error}), so each would train a model "
             f"of its own. {INSTALL}; or give distributed=None."
         ) from error
     if mpi.COMM_WORLD.size < count:
-        raise RuntimeError(
+        raise ImportError(
             f"{started_by}, but mpi4py knows of {mpi.COMM_WORLD.size}: it loaded "
             f"{mpi.Get_library_version().splitlines()[0]}, which another MPI's launcher started. "
             "Start with the mpirun of that library, or install the launcher's (see `python -m "
             "mpi4py --mpi-lib-version`)."
         )
     return Ranks(mpi.COMM_WORLD)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

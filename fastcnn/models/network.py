@@ -15,7 +15,6 @@ from fastcnn.layers.containers import append_trace, lower_network
 from fastcnn.losses import Loss
 from fastcnn.models import lookup
 from fastcnn.training.trainer import Trainer
-from fastcnn.utils import settings
 
 
 class Network(Trainer):
@@ -174,8 +173,3 @@ class Network(Trainer):
         for layer, setting, names in settings_to_pin:
             layer._assign(**{setting: strategies.wish(layer.label, names)})
         self.plan_anew()
-
-    def plan_anew(self) -> None:
-        """Let the next run choose strategies by what is then known."""
-        self._plans += 1
-        settings.changed()

@@ -80,6 +80,26 @@ def any_known(device: str = "cpu") -> bool:
     return bool(_entries(device))
 
 
+def known(device: str = "cpu") -> Entries:
+    """Return what is known for the threads in use."""
+    threads = _threads(device)
+    return {key: times for key, times in _entries(device).items() if key.threads == threads}
+
+
+def go_by(entries: Entries, device: str = "cpu") -> bool:
+    """Let this process, not its file, go by what another knows for the threads that it has, in
+    place of its own; return whether that is something else."""
+    threads = _threads(device)
+    taken = {key._replace(threads=threads): times for key, times in entries.items()}
+    own = known(device)
+    if taken == own:
+        return False
+    with _lock:
+        kept = {key: times for key, times in _entries(device).items() if key not in own}
+        _held[_path(device)] = {**kept, **taken}
+    return True
+
+
 def remember(
     direction: str,
     problem: Problem,
@@ -124,7 +144,11 @@ def folder() -> Path | None:
 
 
 def _key(direction: str, problem: Problem, device: str, precision: str) -> Key:
-    return Key(direction, problem, num_threads() if device == "cpu" else 1, precision)
+    return Key(direction, problem, _threads(device), precision)
+
+
+def _threads(device: str) -> int:
+    return num_threads() if device == "cpu" else 1
 
 
 def _path(device: str) -> Path | None:

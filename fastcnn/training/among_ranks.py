@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 import json
 import signal
 import warnings
@@ -20,9 +22,10 @@ from fastcnn.distributed import agreement, ending, launch
 from fastcnn.distributed.ranks import Ranks, part_of
 from fastcnn.kernels.cpu.simd.pairwise_sum import MOST_SUMMED
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
+from fastcnn.strategies import timing_cache
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.steps_per_epoch import Stepped
-from fastcnn.utils import naming
+from fastcnn.utils import messages, naming
 from fastcnn.utils.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -39,11 +42,13 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
     it is not given. Within it, other such methods are run by each rank for itself."""
 
     def decorate(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        taken = inspect.signature(method)
+
         @functools.wraps(method)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             model: ModelSettings = cast("ModelSettings", args[0])
             within = model.session is not None
-            choice = None if within else kwargs.get("distributed", usual)
+            choice = None if within else _asked(taken, args, kwargs, usual)
             if usual is not None and choice is None and not within:
                 ending.work_apart()
             ranks = launch.joined(choice, method.__name__)
@@ -57,6 +62,16 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
     return decorate
 
 
+def _asked(
+    taken: inspect.Signature, args: tuple[object, ...], kwargs: dict[str, object], usual: str | None
+) -> object:
+    """Return the argument `distributed` of a call, given by name or by its place."""
+    try:
+        return taken.bind(*args, **kwargs).arguments.get("distributed", usual)
+    except TypeError:  # which the call itself raises
+        return usual
+
+
 class Session:
     """The time in which ranks run a method of a model together, or, within that, one by itself."""
 
@@ -64,20 +79,20 @@ class Session:
         self.ranks = ranks
         self.agreed = False
         self._model = model
-        self._warnings = warnings.catch_warnings()
+        self._silence = contextlib.ExitStack()
 
     def __enter__(self) -> None:
         self._outer = self._model.change_session(self)
         if self.ranks is not None and self.ranks.rank > 0:
-            self._warnings.__enter__()
-            warnings.simplefilter("ignore")  # rank 0 tells
+            self._silence.enter_context(warnings.catch_warnings())  # rank 0 tells
+            self._silence.enter_context(messages.silenced())
+            warnings.simplefilter("ignore")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._model.change_session(self._outer)
         if self.ranks is None:
             return
-        if self.ranks.rank > 0:
-            self._warnings.__exit__(None, None, None)
+        self._silence.close()
         if error is None or isinstance(error, NonFiniteError | agreement.Disagreement):
             return  # which all ranks have
         if self.agreed:
@@ -139,6 +154,7 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
     weights = agreement.digest(state.values, state.moving, state.slots, state.step, model.epoch)
     items = {
         "version of fastcnn": agreement.code_digest(),
+        "versions of NumPy, Numba and llvmlite": agreement.library_digest(),
         "width of vectors (the same kind of processor)": str(LANES),
         "model": agreement.digest(json.dumps(model.get_config(), default=repr)),
         "weights": weights,
@@ -154,6 +170,14 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
     session = model.session
     if session is not None:
         session.agreed = True
+    _go_by_times_of_first(model, ranks)
+
+
+def _go_by_times_of_first(model: ModelSettings, ranks: Ranks) -> None:
+    """Let all ranks choose strategies by the times that were measured on rank 0's computer."""
+    times = ranks.gather(timing_cache.known() if ranks.rank == 0 else {})[0]
+    if timing_cache.go_by(times):
+        model.plan_anew()
 
 
 def check_same_weights(model: ModelSettings) -> None:

@@ -21,7 +21,7 @@ from fastcnn.losses import Loss, LossLike
 from fastcnn.metrics import Metric, MetricLike
 from fastcnn.optimizers import Optimizer, OptimizerLike
 from fastcnn.training import rate_multipliers
-from fastcnn.utils import arguments, forking
+from fastcnn.utils import arguments, forking, settings
 from fastcnn.utils.settings import FixedList, Settings
 
 if TYPE_CHECKING:
@@ -308,6 +308,11 @@ class ModelSettings(Settings, ABC):
     @metrics.setter
     def metrics(self, value: Sequence[object] | None) -> None:
         self._metrics = metrics_of(value)
+
+    def plan_anew(self) -> None:
+        """Let the next run choose strategies by what is then known."""
+        self._plans += 1
+        settings.changed()
 
     def plan_key(self, kind: str) -> tuple[object, ...]:
         """Return all that a plan is made from and that may change: where it equals that of a plan,

@@ -52,6 +52,17 @@ def silence() -> None:
 
 
 @contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Say nothing meanwhile."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
+@contextlib.contextmanager
 def notes_kept() -> Iterator[list[str]]:
     """Keep the notes that are said meanwhile, besides saying them."""
     kept: list[str] = []

@@ -1,12 +1,17 @@
-"""Tells why trainings are not begun, as each of two ranks sees it. Argument: a folder."""
+"""Tells why trainings are not begun, as each of two ranks sees it, and what is not refused.
+
+Argument: a folder.
+"""
 
 import sys
+from importlib import metadata
 
 import a_training
 import numpy as np
 from mpi4py import MPI
 
-from fastcnn import Sequential, callbacks, initializers, layers
+from fastcnn import Sequential, callbacks, initializers, layers, strategies
+from fastcnn.strategies import timing_cache
 
 
 class Batches:
@@ -32,6 +37,27 @@ def overflowing():
     network.fit(x, np.zeros((16, 2), np.float32), batch_size=16, shuffle=False, verbose=0)
 
 
+def other_library():
+    """Rank 1 has another Numba."""
+    version = metadata.version
+    metadata.version = lambda name: f"{version(name)}{'.1' * rank}"
+    try:
+        a_training.fit(a_training.model())
+    finally:
+        metadata.version = version
+
+
+def other_times():
+    """Each rank has measured other strategies to be the fastest; the ones that trained."""
+    network = a_training.model()
+    for chosen in strategies.training_choices(network, a_training.BATCH):
+        times = {"direct": 1 + rank, "im2col": 2 - rank}
+        timing_cache.remember(chosen.direction, chosen.problem, a_training.BATCH, times)
+    a_training.fit(network, epochs=1)
+    chosen = strategies.training_choices(network, a_training.BATCH)
+    return sorted({choice.strategy for choice in chosen}), a_training.state_of(network)
+
+
 rank = MPI.COMM_WORLD.rank
 attempts = {
     "other images": lambda: a_training.fit(a_training.model(), seed=rank),
@@ -42,12 +68,13 @@ attempts = {
     "other callbacks": lambda: a_training.fit(a_training.model(), callbacks=[Own()] * rank),
     "other batches": lambda: a_training.model().fit(Batches(), verbose=0),
     "outputs that overflow on rank 1": overflowing,
+    "other library": other_library,
+    "other times": other_times,
 }
 answers = {}
 for name, attempt in attempts.items():
     try:
-        attempt()
-        answers[name] = "trained"
+        answers[name] = attempt()
     except Exception as error:
         answers[name] = f"{type(error).__name__}: {error}"
 a_training.tell(sys.argv[1], **answers)

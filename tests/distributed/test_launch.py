@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+import fastcnn
+from fastcnn.cli import main
 from fastcnn.distributed import agreement, launch
 from fastcnn.distributed.ranks import adjoined, part_of
 from fastcnn.kernels.cpu.simd import pairwise_sum as tree
@@ -33,9 +35,25 @@ def test_a_process_by_itself_has_no_ranks_and_needs_no_mpi4py(monkeypatch):
 def test_several_processes_without_mpi4py_train_nothing(monkeypatch, choice):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
-    with pytest.raises(RuntimeError, match=r"4 processes .* model of its own\. Install fastcnn\["):
+    with pytest.raises(ImportError, match=r"4 processes .* model of its own\. Install fastcnn\["):
         launch.joined(choice, "fit")
     assert launch.joined(None, "fit") is None
+
+
+def test_distributed_is_heard_by_its_place_too(monkeypatch):
+    """As the last argument without its name."""
+    model = fastcnn.Sequential([fastcnn.layers.Dense(2)], input_shape=(3,), device="cpu")
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    with pytest.raises(ImportError, match="4 processes"):
+        model.predict(np.zeros((1, 3), np.float32), 32, None, None, "auto")
+
+
+def test_the_command_says_what_to_install_and_nothing_of_a_mistake_of_its_own(monkeypatch, capsys):
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    assert main(["train", "--data", "sample", "--model", "lenet5", "--out", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith("fastcnn train: 4 processes were started together")
 
 
 def test_an_unknown_way_is_refused():

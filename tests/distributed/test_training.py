@@ -65,10 +65,16 @@ def test_what_differs_on_the_ranks_is_named_before_the_first_step(tmp_path):
             "Disagreement: fit: x: batch 1 must be the same on all ranks"
         )
         assert "outputs of layer 'dense'" in answers["outputs that overflow on rank 1"]
+        libraries = "versions of NumPy, Numba and llvmlite"
+        assert answers["other library"] == f"{same}{libraries}. {other}"
     assert first["an error on rank 1"].startswith(
         "Disagreement: Rank 1 could not begin, so none does: ValueError: fit: epochs"
     )
     assert second["an error on rank 1"].startswith("ValueError: fit: epochs")
+
+    # Strategies are chosen by the times of rank 0, to which direct loops were the fastest.
+    assert first["other times"] == second["other times"]
+    assert first["other times"][0] == ["direct", "winograd"]
 
 
 def test_an_error_of_a_script_on_one_rank_ends_all_before_they_join(tmp_path):
@@ -97,6 +103,7 @@ def test_ctrl_c_ends_the_step_of_all_ranks_and_keeps_their_weights(tmp_path, num
     first, second = mpirun.told(tmp_path)
     assert first == second
     assert first["interrupted"], errors
+    assert errors.count("what is running is finished first") == 1
     assert first["epoch"] == fastcnn.load(tmp_path / "last.h5").epoch >= 1
 
 

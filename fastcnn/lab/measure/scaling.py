@@ -181,7 +181,7 @@ def _run(
     }
     process = subprocess.run(line, env={**os.environ, **allowed}, capture_output=True, text=True)
     if process.returncode:
-        raise RuntimeError(
+        raise ChildProcessError(
             f"bench scaling: {ranks} ranks ended with status {process.returncode}: "
             f"{process.stderr.strip()[-600:]}"
         )

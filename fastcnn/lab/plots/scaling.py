@@ -36,7 +36,7 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
     axis.axhline(WORTH, color=MUTED, linewidth=0.8, linestyle=":")
     axis.set_xscale("log", base=2)
     axis.set_xticks(ranks, [f"{count:,}" for count in ranks])
-    axis.set_ylim(0, 1.1)
+    axis.set_ylim(0, 1.1 * max(value for _, value in measured))  # ranks may use cores better
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axis.grid(color=GRID, linewidth=0.6)
     axis.set_xlabel("computers, each with a rank", color=INK)
@@ -48,7 +48,10 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
         for network in NETWORKS
     ]
     title = f"{scaling.model}: below 80 % from {' and '.join(worth)}"
-    subtitle = f"Weak scaling, {scaling.batch} images a computer and step."
+    subtitle = (
+        "Efficiency falls below 80 % from so many computers on. Weak scaling: "
+        f"{scaling.batch} images a computer and step."
+    )
     style.heading(figure, title, subtitle)
     latencies = ", ".join(f"{n.name}: latency {1e6 * n.latency:g} µs" for n in NETWORKS)
     style.footer(
