@@ -12,6 +12,7 @@ from numba.core.dispatcher import Dispatcher
 
 import fastcnn.kernels.cpu
 import fastcnn.kernels.cuda
+from fastcnn.kernels.cpu.runtime.function import _KernelFunction
 from fastcnn.kernels.cpu.runtime.kernel import HEADER
 from fastcnn.kernels.cpu.runtime.kernel import Kernel as CpuKernel
 from fastcnn.kernels.cuda.runtime.kernel import HEADER as CUDA_HEADER
@@ -97,7 +98,7 @@ def own(name: str) -> dict[str, object]:
 
 def made_in(value: object) -> str | None:
     """Where a function or a kernel was written."""
-    if isinstance(value, CpuKernel):
+    if isinstance(value, CpuKernel | _KernelFunction):
         value = value._body
     written = inspect.isfunction(value) or isinstance(value, Dispatcher)
     return value.__module__ if written else None

@@ -180,12 +180,12 @@ def shared_array(self: Any, shape: Any, dtype: Any, alignment: Any = None) -> np
     return self._allocations[line]
 
 
-def number(self: types.Number, value: Any, *others: Any) -> Any:
+def number(self: types.Number, *arguments: Any) -> Any:
     """The number of NumPy's type that `numba.float32(x)` stands for in a kernel, made without the
     imports and questions that a type asks each time."""
-    if others or not isinstance(value, (int, float, np.generic)):
-        return types.Type.__call__(self, value, *others)
-    return self.cast_python_value(value)
+    if len(arguments) != 1 or not isinstance(arguments[0], (int, float, np.generic)):
+        return types.Type.__call__(self, *arguments)
+    return self.cast_python_value(arguments[0])
 
 
 def numpy_array(array: FakeCUDAArray) -> np.ndarray:
