@@ -16,7 +16,7 @@ import pytest
 
 from fastcnn.kernels.cuda.gemm.mma_tf32 import INNER
 from fastcnn.kernels.cuda.gemm.tile import TF32
-from fastcnn.kernels.cuda.gemm.tile_selection import ALL_TILES, TILES
+from fastcnn.kernels.cuda.gemm.tile_selection import TILES
 from fastcnn.kernels.cuda.runtime import cubin_cache
 from fastcnn.kernels.cuda.runtime.kernel import all_kernels
 from fastcnn.kernels.cuda.runtime.memory_access import VECTOR_BYTES
@@ -30,29 +30,50 @@ KERNELS = {kernel.name: kernel for kernel in all_kernels()}
 Assembled = dict[str, dict[str, dict[str, int]]]
 
 
+# Kernels of one body with other numbers: what they are, and of which tile or stride, by the name.
+FAMILIES = (
+    r"((?:im2col|product|sum)[a-z_]*)_(\d+x\d+)",
+    r"((?:im2col|product|sum)[a-z_]*)_tf32_(\w+)",
+    r"direct_(\w+)_tile_(\w+)",
+    r"depthwise_(\w*)taps_\w+_stride_(\w+)",
+    r"winograd_(\w+)_\dx\d",
+    r"(resample|add_mean_of)_\w+",
+)
+# One loop around functions that the tests of the CPU's kernels compile, every one: these stand for
+# the others.
+LOOPS = {
+    "loss_": ("loss_softmax_cross_entropy_dense", "loss_multiclass_hinge"),
+    "update_": ("update_adam", "update_rmsprop_centered_momentum"),
+}
+
+
 def sample() -> set[str]:
-    """All kernels but most of the products and of the direct convolutions: the widest tile, of a
-    precision or of a kind of convolution, stands for the others, which need fewer registers, and of
-    each other tile there is one kind."""
+    """All kernels but most of those that are made many times, of one body."""
     names = set(KERNELS)
-    for turn, tile in enumerate(ALL_TILES):
-        precise = [name for name in KERNELS if ("tf32" in name) == (tile.precision == TF32)]
-        products = [name for name in precise if name.endswith(f"_{tile.name}")]
-        if tile != TILES[tile.precision][0]:
-            names -= set(products) - {products[-1 - turn % len(products)]}
-    kinds, tiles = set(), set()
-    for name in sorted((name for name in KERNELS if "_tile_" in name), key=size, reverse=True):
-        kind, tile = name.split("_tile_")
-        if kind in kinds and tile in tiles:
-            names.remove(name)
-        kinds.add(kind)
-        tiles.add(tile)
+    for family in FAMILIES:
+        found = {name: match.groups() for name in KERNELS if (match := re.fullmatch(family, name))}
+        names -= set(found) - covering(found)
+    for prefix, kept in LOOPS.items():
+        names -= {name for name in names if name.startswith(prefix)} - set(kept)
     return names
 
 
+def covering(family: dict[str, tuple[str, ...]]) -> set[str]:
+    """Names of a family with each of its kinds and each of its tiles, the widest first: they need
+    the most registers."""
+    taken: set[str] = set()
+    seen: set[str] = set()
+    for new in (2, 1):
+        for name in sorted(family, key=lambda name: (-size(name), name)):
+            if len(set(family[name]) - seen) >= new:
+                taken.add(name)
+                seen.update(family[name])
+    return taken
+
+
 def size(name: str) -> int:
-    """How many numbers a direct convolution's tile has, of its name: rows x columns of filters."""
-    return math.prod(map(int, re.findall(r"\d+", name.split("_tile_")[1])))
+    """Rows x columns x what else is a number in a kernel's name."""
+    return math.prod(map(int, re.findall(r"\d+", name)))
 
 
 # Compiling takes most of the time, and linking for a capability as long again.
