@@ -135,19 +135,30 @@ def arguments(problem):
     return problem.kernel, problem.strides, problem.padding
 
 
-@pytest.mark.parametrize(
-    "name",
-    [one for one in reference.__all__ if one not in ("conv2d_im2col",) and "_im2col_" not in one],
-)
+PLAIN = (1, 1), ((0, 0), (0, 0)), (1, 1)  # strides, padding, dilation
+POOLED = (2, 2), (2, 2), PLAIN[1]
+# What each is called with: types as above, so that nothing is compiled for this alone.
+CALLS = {
+    "conv2d_direct": ([(2, 4, 4, 3), (3, 3, 3, 5)], PLAIN),
+    "conv2d_direct_dx": ([(2, 2, 2, 5), (3, 3, 3, 5)], ((4, 4), *PLAIN)),
+    "conv2d_direct_dw": ([(2, 4, 4, 3), (2, 2, 2, 5)], ((3, 3), *PLAIN)),
+    "im2col": ([(2, 4, 4, 3)], ((3, 3), *PLAIN)),
+    "col2im": ([(2, 2, 2, 3, 3, 3)], ((4, 4), *PLAIN)),
+    "matmul": ([(3, 4), (4, 5)], ()),
+    "max_pool2d": ([(2, 4, 4, 3)], POOLED),
+    "max_pool2d_dx": ([(2, 4, 4, 3), (2, 2, 2, 3)], POOLED),
+    "average_pool2d": ([(2, 4, 4, 3)], (*POOLED, PLAIN[1])),
+    "average_pool2d_dx": ([(2, 2, 2, 3)], ((4, 4), *POOLED, PLAIN[1])),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
 def test_the_loops_run_in_parallel(name):
     """A function whose `prange` became a plain loop would say nothing."""
-    function = getattr(reference, name)
-    assert function.overloads, "the tests above call every one of them"
+    function, (shapes, more) = getattr(reference, name), CALLS[name]
+    function(*map(np.zeros, shapes), *more)
     for overload in function.overloads.values():
         assert overload.metadata["parfor_diagnostics"].count_parfors() >= 1
-
-
-PLAIN = (1, 1), ((0, 0), (0, 0)), (1, 1)  # strides, padding, dilation
 
 
 @pytest.mark.parametrize(
@@ -157,10 +168,7 @@ PLAIN = (1, 1), ((0, 0), (0, 0)), (1, 1)  # strides, padding, dilation
         ("conv2d_direct_dx", "filters F", [(2, 2, 2, 4), (3, 3, 2, 5)], ((4, 4), *PLAIN)),
         ("conv2d_direct_dw", "images N", [(2, 4, 4, 3), (1, 2, 2, 5)], ((3, 3), *PLAIN)),
         ("matmul", "inner size K", [(3, 4), (5, 3)], ()),
-        (
-            *("max_pool2d_dx", "channels C", [(2, 4, 4, 3), (2, 2, 2, 2)]),
-            ((2, 2), (2, 2), PLAIN[1]),
-        ),
+        ("max_pool2d_dx", "channels C", [(2, 4, 4, 3), (2, 2, 2, 2)], POOLED),
     ],
 )
 def test_arrays_that_do_not_fit_each_other_are_refused(name, words, shapes, more):
