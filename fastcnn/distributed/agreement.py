@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -70,6 +71,23 @@ def code_digest() -> str:
 def library_digest() -> str:
     """Return a digest of the versions of what compiles fastcnn's kernels and draws its numbers."""
     return digest([metadata.version(name) for name in LIBRARIES])
+
+
+def source_digest(classes: Iterable[type]) -> str:
+    """Return a digest of what classes of the user's own do: the source of their methods."""
+    functions = [
+        getattr(attribute, "py_func", getattr(attribute, "__func__", attribute))
+        for cls in classes
+        for attribute in vars(cls).values()
+    ]
+    return digest([_source(function) for function in functions if inspect.isfunction(function)])
+
+
+def _source(function: Callable[..., object]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):  # it was typed in
+        return str(function.__code__.co_code)
 
 
 def _listed(names: Iterable[str]) -> str:

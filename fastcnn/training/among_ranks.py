@@ -25,7 +25,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES
 from fastcnn.strategies import timing_cache
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.steps_per_epoch import Stepped
-from fastcnn.utils import messages, naming
+from fastcnn.utils import messages, naming, user_code
 from fastcnn.utils.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
         "version of fastcnn": agreement.code_digest(),
         "versions of NumPy, Numba and llvmlite": agreement.library_digest(),
         "width of vectors (the same kind of processor)": str(LANES),
+        "code of classes of your own": agreement.source_digest(_own_classes(model)),
         "model": agreement.digest(json.dumps(model.get_config(), default=repr)),
         "weights": weights,
         "optimizer, loss and metrics": agreement.digest(
@@ -171,6 +172,13 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
     if session is not None:
         session.agreed = True
     _go_by_times_of_first(model, ranks)
+
+
+def _own_classes(model: ModelSettings) -> list[type]:
+    """Return the classes of a user's own that a model computes with."""
+    layers = (layer for top in model.layers for layer in top.walk())
+    pieces = (*layers, model.loss, model.optimizer, *model.metrics)
+    return [type(p) for p in pieces if p is not None and not user_code.is_ours(type(p))]
 
 
 def _go_by_times_of_first(model: ModelSettings, ranks: Ranks) -> None:

@@ -10,7 +10,7 @@ import a_training
 import numpy as np
 from mpi4py import MPI
 
-from fastcnn import Sequential, callbacks, initializers, layers, strategies
+from fastcnn import Sequential, callbacks, initializers, layers, losses, strategies
 from fastcnn.strategies import timing_cache
 
 
@@ -47,6 +47,30 @@ def other_library():
         metadata.version = version
 
 
+def other_code():
+    """A loss of the user's own is another one on rank 1."""
+    if rank:
+
+        class Distance(losses.CustomLoss):
+            def value(self, y_true, y_pred):
+                return np.abs(y_true - y_pred).sum(-1)
+
+            def gradient(self, y_true, y_pred):
+                return np.sign(y_pred - y_true)
+    else:
+
+        class Distance(losses.CustomLoss):
+            def value(self, y_true, y_pred):
+                return np.square(y_true - y_pred).sum(-1)
+
+            def gradient(self, y_true, y_pred):
+                return 2 * (y_pred - y_true)
+
+    network = Sequential([layers.Dense(2)], input_shape=(3,), device="cpu")
+    network.compile("sgd", Distance())
+    network.fit(np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32), verbose=0)
+
+
 def other_times():
     """Each rank has measured other strategies to be the fastest; the ones that trained."""
     network = a_training.model()
@@ -68,6 +92,7 @@ attempts = {
     "other callbacks": lambda: a_training.fit(a_training.model(), callbacks=[Own()] * rank),
     "other batches": lambda: a_training.model().fit(Batches(), verbose=0),
     "outputs that overflow on rank 1": overflowing,
+    "other code": other_code,
     "other library": other_library,
     "other times": other_times,
 }

@@ -65,6 +65,7 @@ def test_what_differs_on_the_ranks_is_named_before_the_first_step(tmp_path):
             "Disagreement: fit: x: batch 1 must be the same on all ranks"
         )
         assert "outputs of layer 'dense'" in answers["outputs that overflow on rank 1"]
+        assert answers["other code"] == f"{same}code of classes of your own. {other}"
         libraries = "versions of NumPy, Numba and llvmlite"
         assert answers["other library"] == f"{same}{libraries}. {other}"
     assert first["an error on rank 1"].startswith(

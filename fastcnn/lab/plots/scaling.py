@@ -49,8 +49,7 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
     ]
     title = f"{scaling.model}: below 80 % from {' and '.join(worth)}"
     subtitle = (
-        "Efficiency falls below 80 % from so many computers on. Weak scaling: "
-        f"{scaling.batch} images a computer and step."
+        f"The first number of computers below 80 %. Weak scaling, {scaling.batch:,} images each."
     )
     style.heading(figure, title, subtitle)
     latencies = ", ".join(f"{n.name}: latency {1e6 * n.latency:g} µs" for n in NETWORKS)
