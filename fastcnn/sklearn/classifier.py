@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
     allows, in joblib's processes their share of the cores; results have the same bits with any.
 
     Where y has several columns, of 0 and 1, each is a question of its own (multi-label), and so are
-    the columns of what `predict` and `predict_proba` return.
+    the columns of what `predict` and `predict_proba` return; `classes_` is then [[0, 1], ...].
 
     After `fit` there are `classes_`, in the order of `predict_proba`'s columns, `model_`, the
     trained `Sequential`, `history_`, what its `fit` returned, `n_features_in_`, the numbers of an
@@ -111,14 +111,16 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
         x, y = self._images(X, y, fitting=True, multi_output=self._multilabel)
         targets: NDArray[Any]
         if self._multilabel:
-            self.classes_, targets = np.arange(y.shape[1]), _answers(y)
+            self.classes_, targets = np.tile([0, 1], (y.shape[1], 1)), _answers(y)
         else:
             self.classes_, targets = _labels(y)
         factors = None
         if self.class_weight is not None:
             factors = compute_sample_weight(self.class_weight, y)
         self._fit(x, targets, len(self.classes_), sample_weight, factors)
-        known = names if self._multilabel and names is not None else self.classes_
+        known: Iterable[Any] = self.classes_
+        if self._multilabel:
+            known = range(y.shape[1]) if names is None else names
         self.model_.class_names = [str(name) for name in known]
         return self
 

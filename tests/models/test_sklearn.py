@@ -15,6 +15,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -327,6 +328,7 @@ def test_several_labels_of_an_image_are_learnt(model, digits):
     probabilities = trained.predict_proba(x)
     assert probabilities.sum(axis=1).max() > 1.5
     np.testing.assert_array_equal(trained.predict(x), probabilities > 0.5)
+    assert get_scorer("roc_auc")(trained, x, y) > 0.8
 
 
 def test_labels_of_pandas_give_the_model_their_names(digits):
