@@ -9,6 +9,7 @@ from typing import Any
 
 from fastcnn.backends.engine import Engine
 from fastcnn.backends.step import StepSpec
+from fastcnn.distributed import cards
 from fastcnn.utils import naming
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -29,6 +30,8 @@ def resolve(device: str, precision: str = "float32") -> str:
         raise ValueError(naming.unknown("device", str(device), DEVICES))
     if precision not in PRECISIONS:
         raise ValueError(naming.unknown("precision", str(precision), PRECISIONS))
+    if device != "cpu":
+        cards.take_own()
     if device == "auto":
         # The simulator is for tests: it is never what somebody wants by default.
         device = "cuda" if _driver() and not _simulated() and not why_not_cuda() else "cpu"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.step import StepSpec
 from fastcnn.distributed.ranks import Ranks
 
 # Kinds of program that an engine runs, of which ranks may share the batches.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
+UPDATE = "update"  # by the mean gradient of several training steps, without images
 
 
 class SharedBatches:
-    """The part of an engine that says which of a batch is this process's."""
+    """The part of an engine that says which of a batch is this process's, and what becomes of a
+    batch's gradients.
 
+    Where it `SUMS_SHARES`, each process makes gradients of its own images, and a step of theirs
+    ends in the sum, behind which the update is a program of its own.
+    """
+
+    SUMS_SHARES = False
     _spec: StepSpec
 
     @property
@@ -34,3 +42,16 @@ class SharedBatches:
         """Return which images (first, end) of a batch are this process's, all unless ranks share
         it; the other arguments are those of the call that it is for."""
         return 0, images
+
+    def _summands(self, shared: bool) -> int | None:
+        """Return how many batches' gradients make an update, which is a program of its own; None
+        where each step ends in its update."""
+        steps = self._spec.optimizer.gradient_accumulation_steps
+        return 1 if steps is None and shared and self.SUMS_SHARES else steps
+
+    def _gradient_role(self, kind: str, shared: bool) -> GradientRole:
+        """Return what the gradients of a kind of program are for, if it has any."""
+        if kind == UPDATE:
+            return GradientRole.MEAN
+        summand = kind == TRAIN and self._summands(shared) is not None
+        return GradientRole.SUMMAND if summand else GradientRole.WHOLE

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastcnn.backends import nested_call
-from fastcnn.backends.batch_sharing import PREDICT, TEST, TRAIN, SharedBatches
-from fastcnn.backends.optimizer_spans import GradientRole
+from fastcnn.backends.batch_sharing import PREDICT, TEST, TRAIN, UPDATE, SharedBatches
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.step import (
     ABSORBED,
@@ -32,7 +31,6 @@ from fastcnn.graph.inspection import LOSS, Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.utils import settings
 
-UPDATE = "update"  # by the mean gradient of several training steps, without images
 INSPECT = "inspect"  # what layers make of the images, and a gradient
 TRACE = "trace"  # what each layer makes of them, in a row
 MOST_PLANS = 8  # of a kind, for batches of different sizes
@@ -61,7 +59,8 @@ class Engine(SharedBatches, ABC):
         self._version = settings.version()
         # Buffers are shared: one call at a time goes from its images to its results.
         self._lock = spec.lock
-        self._random = np.zeros(2, np.int64)
+        # Seed, step, and the number in the batch of the first image that this process computes.
+        self._random = np.zeros(3, np.int64)
         # Whether the step counts; the batches accumulated before it, or for an update; whether the
         # average begins anew; whether it overwrites the weights.
         self._control = np.zeros(4, np.int64)
@@ -114,7 +113,7 @@ class Engine(SharedBatches, ABC):
                 self._waiting.forget()
                 gradients = self._flat_gradients()
                 raise NonFiniteError.locate(self._spec, self, x, gradients, batch)
-            steps = self._spec.optimizer.gradient_accumulation_steps
+            steps = self._summands(isinstance(x, BatchShare))
             if steps is not None and self._waiting.add() >= steps:
                 self.update()
         return batch
@@ -226,7 +225,7 @@ class Engine(SharedBatches, ABC):
             self._spec.state.use_trained()
         spec, batches = self._spec, self._waiting.batches
         steps = spec.optimizer.gradient_accumulation_steps or 1
-        self._random[:] = spec.seed, spec.state.step * steps + batches
+        self._random[:2] = spec.seed, spec.state.step * steps + batches
         self._control[:2] = apply, batches
         planned, own = self._plan_step(TRAIN, len(x), capacity, isinstance(x, BatchShare))
         targets = self._targets(len(x), y, weight) | own | {"random": self._random}
@@ -328,13 +327,6 @@ class Engine(SharedBatches, ABC):
                 "model.optimizer."
             )
         return names
-
-    def _gradient_role(self, kind: str) -> GradientRole:
-        """Return what the gradients of a kind of program are for, if it has any."""
-        if kind == UPDATE:
-            return GradientRole.MEAN
-        summand = kind == TRAIN and self._spec.optimizer.gradient_accumulation_steps is not None
-        return GradientRole.SUMMAND if summand else GradientRole.WHOLE
 
     def _drop_stale(self) -> None:
         """Forget the plans that were made from settings which have changed."""

@@ -198,7 +198,7 @@ class BatchShare:
     """The images of a batch that this process computes, [m, H, W, C]: those from number `first` on,
     of `count` that the processes have together."""
 
-    images: np.ndarray
+    images: BatchImages
     first: int
     count: int
 

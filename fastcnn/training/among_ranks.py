@@ -22,6 +22,7 @@ from fastcnn.distributed import agreement, ending, launch
 from fastcnn.distributed.ranks import Ranks, part_of
 from fastcnn.kernels.cpu.simd.pairwise_sum import MOST_SUMMED
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
+from fastcnn.layers.normalization import BatchNormalization
 from fastcnn.strategies import timing_cache
 from fastcnn.training.epoch_iterator import ArrayEpochs
 from fastcnn.training.steps_per_epoch import Stepped
@@ -117,7 +118,7 @@ def agree(
     session = model.session
     if session is None or session.ranks is None:
         return
-    _check_shared_batches(model, session.ranks)
+    _check_shared_batches(model, session.ranks, trains=train is not None)
     items = {
         **_digests(train, ""),
         **_digests(validation, " to validate on"),
@@ -136,17 +137,27 @@ def agree_on_images(model: ModelSettings, images: object, settings: object) -> N
     _agree(model, session.ranks, items, settings)
 
 
-def _check_shared_batches(model: ModelSettings, ranks: Ranks) -> None:
+def _check_shared_batches(model: ModelSettings, ranks: Ranks, trains: bool) -> None:
     if model.device != "cpu":
-        raise ValueError(
-            "Ranks share batches on the CPU alone so far. Received a model on "
-            f"device='{model.device}': call model.to('cpu'), or give distributed=None."
-        )
+        if trains:
+            _check_own_statistics(model)
+        return
     if ranks.size > MOST_SUMMED:
         raise ValueError(
             f"A batch is cut into {MOST_SUMMED} parts at most, of which each rank needs one. "
             f"Received {ranks.size} ranks: start fewer, with more threads each."
         )
+
+
+def _check_own_statistics(model: ModelSettings) -> None:
+    for layer in (inner for top in model.layers for inner in top.walk()):
+        if isinstance(layer, BatchNormalization) and layer.trainable and layer.synchronized:
+            raise ValueError(
+                "fit: ranks on GPUs cannot share the statistics of a batch so far, only the mean "
+                f"of what each moves by its own images. Received '{layer.path}' with "
+                "synchronized=True: make it with BatchNormalization(synchronized=False), or "
+                "call model.to('cpu')."
+            )
 
 
 def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: object) -> None:
@@ -157,6 +168,7 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
         "versions of NumPy, Numba and llvmlite": agreement.library_digest(),
         "width of vectors (the same kind of processor)": str(LANES),
         "code of classes of your own": agreement.source_digest(_own_classes(model)),
+        "device": f"{model.device}, {model.precision}",
         "model": agreement.digest(json.dumps(model.get_config(), default=repr)),
         "weights": weights,
         "optimizer, loss and metrics": agreement.digest(

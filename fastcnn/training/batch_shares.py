@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from typing import Any
 
 from fastcnn.backends.engine import Engine
 from fastcnn.backends.step import BatchShare
@@ -22,7 +23,7 @@ class BatchShares:
         """Return the positions of this process's images in a batch of so many."""
         return slice(*self._parts[count])
 
-    def marked(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+    def marked(self, batches: Generator[Any, None, None]) -> Generator[Batch, None, None]:
         """Yield batches of which x has this process's images, as parts of whole ones."""
         with closing(batches):
             for x, y, weight in batches:

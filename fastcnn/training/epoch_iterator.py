@@ -21,7 +21,7 @@ from fastcnn.data.pipeline.transform import Batch, Transform
 from fastcnn.data.prefetch import ahead
 from fastcnn.data.sampling import balanced, shuffled
 from fastcnn.training import input_checks
-from fastcnn.training.batch_shares import shares_of
+from fastcnn.training.batch_shares import BatchShares, shares_of
 from fastcnn.training.feature_cache import FeatureBatch, FeatureCache, FeatureMemory
 from fastcnn.training.input_checks import Examples
 from fastcnn.training.model_settings import ModelSettings
@@ -172,6 +172,9 @@ class ArrayEpochs:
         """The batches for an engine that begins with images."""
         examples, transform = self.examples, self.transform or _of_model(model)
         x = examples.x
+        count = len(examples) if order is None else len(order)
+        kind, largest = TRAIN if training else TEST, self.largest(batch_size)
+        shares = shares_of(engine, kind, count, batch_size, largest)
         may_hold = self.count > batch_size and not self.on_host  # one batch need not be held
         if isinstance(x, np.ndarray) and may_hold:
             by_number = transform.plain or transform.drawable(x.shape[1:])
@@ -179,13 +182,10 @@ class ArrayEpochs:
             if by_number and engine.hold(x, anew):
                 if anew:
                     self._holders.append(engine)
-                return self._selected(x, transform, batch_size, order, epoch)
+                return self._selected(x, transform, batch_size, order, epoch, shares)
         folder = x if is_image_folder(x) else None
         if training and folder is not None:
             x = folder.for_epoch(model.seed, epoch)
-        count = len(examples) if order is None else len(order)
-        kind, largest = TRAIN if training else TEST, self.largest(batch_size)
-        shares = shares_of(engine, kind, count, batch_size, largest)
         batches = Batches(
             x,
             examples.y,
@@ -212,10 +212,11 @@ class ArrayEpochs:
         batch_size: int,
         order: NDArray[np.int64] | None,
         epoch: int,
+        shares: BatchShares | None,
     ) -> Generator[Any, None, None]:
         """The batches of a data set whose images x the engine holds: they come by their numbers,
         with what is drawn for them ahead of the step."""
-        examples = self.examples
+        examples, weight = self.examples, self.examples.weight
         numbers = np.arange(len(examples)) if order is None else order
         keys = transform.keys(numbers, len(x))
 
@@ -223,20 +224,24 @@ class ArrayEpochs:
             first: int, slot: None
         ) -> tuple[Selection, NDArray[Any], NDArray[np.float32] | None]:
             batch = slice(first, first + batch_size)
-            chosen = numbers[batch]
-            drawn = transform.drawn(x.shape[1:], keys[batch], epoch)
+            chosen, own_keys = numbers[batch], keys[batch]
+            targets = examples.y[chosen], None if weight is None else weight[chosen]
+            if shares is not None:
+                own = shares(len(chosen))
+                chosen, own_keys = chosen[own], own_keys[own]
+            drawn = transform.drawn(x.shape[1:], own_keys, epoch) if len(chosen) else None
             if drawn is not None:
                 drawn.check_reach(x.shape[1:])
                 if not first:
                     transform.check_values(x[chosen])
-            weight = None if examples.weight is None else examples.weight[chosen]
-            return Selection(x, chosen, drawn), examples.y[chosen], weight
+            return Selection(x, chosen, drawn), *targets
 
         workers = 0
         if not transform.plain:
             workers = 1 if self.workers is None else self.workers
         starts = range(0, len(numbers), batch_size)
-        return ahead(select, starts, [None] * (workers + 1), workers)
+        selected = ahead(select, starts, [None] * (workers + 1), workers)
+        return selected if shares is None else shares.marked(selected)
 
 
 def _filled(batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:

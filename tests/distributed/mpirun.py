@@ -18,19 +18,23 @@ def command(ranks, program, *arguments):
     return [mpirun, "-n", str(ranks), sys.executable, str(HERE / program), *map(str, arguments)]
 
 
-def environment():
+def environment(simulator=None):
     # Ranks share the cores, as they do for a user.
     variables = {name: value for name, value in os.environ.items() if name != "NUMBA_NUM_THREADS"}
     folders = [str(HERE), str(HERE.parent / "helpers"), variables["PYTHONPATH"]]
+    if simulator is not None:
+        variables |= {"NUMBA_ENABLE_CUDASIM": "1", "CUDA_VISIBLE_DEVICES": "4,7"}
+        folders.append(str(simulator))
     return {**variables, "PYTHONPATH": os.pathsep.join(folders)}
 
 
-def run(ranks, program, *arguments):
-    """The finished process; `ranks` 0 starts the program by itself."""
+def run(ranks, program, *arguments, simulator=None):
+    """The finished process; `ranks` 0 starts the program by itself, and `simulator` is the folder
+    of what runs simulated GPUs."""
     line = command(max(ranks, 1), program, *arguments)
     return subprocess.run(
         line if ranks else line[3:],
-        env=environment(),
+        env=environment(simulator),
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -1,5 +1,6 @@
 """How a process finds out that it is one of several, and what they exchange."""
 
+import os
 import sys
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import fastcnn
 from fastcnn.cli import main
-from fastcnn.distributed import agreement, launch
+from fastcnn.distributed import agreement, cards, launch
 from fastcnn.distributed.ranks import adjoined, part_of
 from fastcnn.kernels.cpu.simd import pairwise_sum as tree
 
@@ -23,6 +24,21 @@ def test_a_launcher_tells_how_many_processes_it_started(monkeypatch, name):
     assert launch.started() == 1
     monkeypatch.setenv(name, "4")
     assert launch.started() == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "listed", "taken"), [(1, "4,7,9", "7"), (5, "4,7,9", "9"), (3, None, "1")]
+)
+def test_a_process_takes_the_card_of_its_number(monkeypatch, number, listed, taken):
+    monkeypatch.setenv("PMI_SIZE", "6")
+    monkeypatch.setenv("MPI_LOCALRANKID", str(number))
+    monkeypatch.setattr(cards, "_count", lambda: 2)
+    monkeypatch.setenv(cards.VISIBLE, listed or "")
+    if listed is None:
+        monkeypatch.delenv(cards.VISIBLE)
+    for _ in range(2):  # asked again, it is the same
+        cards.take_own()
+        assert os.environ[cards.VISIBLE] == taken
 
 
 def test_a_process_by_itself_has_no_ranks_and_needs_no_mpi4py(monkeypatch):

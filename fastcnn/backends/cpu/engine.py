@@ -166,7 +166,7 @@ class CpuEngine(Engine):
         low = _lower(program, kept_by(inspection, program, roles), roles, capacity)
         spans = None
         multipliers: tuple[float, ...] = (1.0,)
-        role = self._gradient_role(kind)
+        role = self._gradient_role(kind, shared)
         if kind == TRAIN:
             self._gradients = vector_zeros(len(spec.state.values))
             if role is GradientRole.SUMMAND and not len(self._accumulated):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastcnn.backends.cuda.memory import device_array, lack_told, pinned_array
 from fastcnn.backends.cuda.streams import Stream, new_stream
+from fastcnn.backends.step import BatchImages
 from fastcnn.kernels.cuda.runtime.device import cuda
 
 
@@ -59,8 +60,10 @@ class AsyncUploader:
         self._stream = new_stream()
         self._free: list[StagingBuffer] = []  # appended to and popped from by several threads
 
-    def send(self, x: np.ndarray) -> UploadedBatch:
-        """Return the images as a batch that is on its way."""
+    def send(self, x: np.ndarray) -> BatchImages:
+        """Return the images as a batch that is on its way; none, of a rank without, as they are."""
+        if not x.size:
+            return x
         try:
             staging = self._free.pop()
         except IndexError:

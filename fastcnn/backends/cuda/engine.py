@@ -16,12 +16,14 @@ from fastcnn.backends.cuda import memory
 from fastcnn.backends.cuda.async_upload import AsyncUploader, UploadedBatch
 from fastcnn.backends.cuda.dataset_cache import DatasetCache
 from fastcnn.backends.cuda.graphs import Replay
-from fastcnn.backends.cuda.input_feed import InputFeed, InputRoute
-from fastcnn.backends.cuda.launches import MOST_SIZES, Launches, extent
+from fastcnn.backends.cuda.input_feed import InputRoute
+from fastcnn.backends.cuda.launches import MOST_SIZES
 from fastcnn.backends.cuda.memory import DeviceArray, to_device
 from fastcnn.backends.cuda.model_arrays import DeviceState
 from fastcnn.backends.cuda.optimizer_step import append_flat_update
-from fastcnn.backends.cuda.pinned_buffer import PinnedBuffer
+from fastcnn.backends.cuda.rank_gradients import RankGradients
+from fastcnn.backends.cuda.shared_program import SharedProgram
+from fastcnn.backends.cuda.stream_work import StreamWork
 from fastcnn.backends.cuda.streams import new_stream
 from fastcnn.backends.cuda.update_program import CudaUpdate, UpdatingProgram
 from fastcnn.backends.engine import NO_RANKS, TRAIN, UPDATE, Engine
@@ -29,130 +31,13 @@ from fastcnn.backends.lowering import Regions, lower
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.planned_program import PlannedProgram
 from fastcnn.backends.program_arrays import kept_by, outside_of
-from fastcnn.backends.step import AuxiliaryResult, BatchImages, StepSpec
+from fastcnn.backends.step import BatchImages, BatchShare, StepSpec
+from fastcnn.distributed.ranks import Ranks, part_of
 from fastcnn.graph.inspection import Inspection
 from fastcnn.graph.program import Buffer, Program
 from fastcnn.kernels.call import Calls
 from fastcnn.kernels.cuda.runtime.device import check_process, cuda
 from fastcnn.kernels.registry import kernels_of
-
-
-class _Work:
-    """What a run puts on the stream: copies to fixed buffers, the launches, copies of results."""
-
-    def __init__(
-        self,
-        low: Regions,
-        roles: dict[str, Buffer],
-        capacity: int,
-        engine: CudaEngine,
-        tables: dict[str, np.ndarray],
-        has_classes: bool,
-        inspection: Inspection | None,
-        rates: int,
-    ):
-        self._capacity = capacity
-        self._stream = engine.stream
-        self._device_state = engine.device_state
-        with memory.batch(capacity, _extent(low, roles)):
-            self._tables = {
-                name: to_device(table, "the table of an update") for name, table in tables.items()
-            }
-            self.feed = InputFeed(
-                capacity, tuple(low.program.input.shape), engine.sets, engine.stream
-            )
-            self.inputs = self._make_inputs(low, roles, rates)
-            constants = np.array(low.constants, np.float32)
-            arrays = {
-                **{name: pinned.device for name, pinned in self.inputs.items()},
-                **self._tables,
-                "x": self.feed.x,
-                "constants": to_device(constants, "a program's constants"),
-                **engine.arrays(),
-            }
-            self.launches = Launches(low.calls.emitted, capacity, arrays)
-            self.outputs = self._make_outputs(low, roles, has_classes, inspection)
-            self.auxiliaries = self._auxiliaries(low.program, roles)
-
-    def _make_inputs(
-        self, low: Regions, roles: dict[str, Buffer], rates: int
-    ) -> dict[str, PinnedBuffer]:
-        size = self._capacity
-        buffers: dict[str, PinnedBuffer] = {}
-        if "target" in roles:
-            target = roles["target"]
-            buffers["target"] = PinnedBuffer((size * target.size,), target.dtype)
-        if "weight" in roles:
-            buffers["weight"] = PinnedBuffer((size,), np.float32)
-        if low.program.training:
-            buffers["random"] = PinnedBuffer((2,), np.int64)
-            buffers["control"] = PinnedBuffer((4,), np.int64)
-            buffers["hyper"] = PinnedBuffer((8 * rates,), np.float32)
-        return buffers
-
-    def _make_outputs(
-        self,
-        low: Regions,
-        roles: dict[str, Buffer],
-        has_classes: bool,
-        inspection: Inspection | None,
-    ) -> dict[str, PinnedBuffer]:
-        own = ["scores", "loss", *(["rank"] if has_classes else [])]
-        wanted = [*own, *(side.role(name) for side in low.program.auxiliaries for name in own)]
-        buffers: dict[str, PinnedBuffer] = {}
-        if "scores" not in roles:
-            wanted = ["output"] if inspection is None else [*inspection.roles()]
-        for role in wanted:
-            buffer = roles[role]
-            device = self.launches.view(low.region(buffer), buffer.shape, buffer.dtype)
-            buffers[role] = PinnedBuffer(device.shape, buffer.dtype, device)
-        for name in ("factors", "totals"):
-            if name in self._tables:
-                device = self._tables[name]
-                buffers[name] = PinnedBuffer(device.shape, device.dtype, device)
-        return buffers
-
-    def _auxiliaries(
-        self, program: Program, roles: dict[str, Buffer]
-    ) -> tuple[AuxiliaryResult, ...]:
-        """Return the arrays that a run fills with the results of auxiliary classifiers."""
-        hosts = {name: pinned.host for name, pinned in self.outputs.items()}
-        return tuple(
-            AuxiliaryResult(
-                loss=hosts[side.role("loss")],
-                rank=hosts.get(side.role("rank"), NO_RANKS),
-                scores=hosts[side.role("scores")],
-                transform=None,
-                layer=side.layer,
-                loss_weight=side.loss_weight,
-                absorbed=roles[side.role("scores")] is not side.output,
-            )
-            for side in (program.auxiliaries if "scores" in roles else ())
-        )
-
-    def enqueue(self, route: InputRoute, images: int, names: list[str]) -> None:
-        """Put a run on the stream: its images, what else is given to it, its launches, what is
-        read of it."""
-        stream = self._stream
-        if "control" in names:  # a training step
-            self._device_state.remember_moving(stream)
-        self.feed.enqueue(route, images)
-        for name in names:
-            pinned = self.inputs[name]
-            per_image = name in ("target", "weight")
-            length = len(pinned.host) // self._capacity * images if per_image else len(pinned.host)
-            pinned.upload(length, stream)
-        self.launches.launch(images, stream)
-        for name, pinned in self.outputs.items():
-            length = len(pinned.host) if name in ("factors", "totals") else images
-            pinned.download(length, stream)
-
-
-def _extent(low: Regions, roles: dict[str, Buffer]) -> Callable[[int], int]:
-    """Return the function that says how many bytes a batch takes on the device."""
-    inputs = [low.program.input, *([roles["target"]] if "target" in roles else [])]
-    each = sum(buffer.size * np.dtype(buffer.dtype).itemsize for buffer in inputs)
-    return lambda images: extent(low.calls.emitted, images) + images * each
 
 
 class _CudaProgram(UpdatingProgram):
@@ -161,7 +46,7 @@ class _CudaProgram(UpdatingProgram):
     It holds no engine, and no recording holds it: memory is free as soon as it is dropped.
     """
 
-    def __init__(self, work: _Work, capacity: int, absorbed: bool, engine: CudaEngine):
+    def __init__(self, work: StreamWork, capacity: int, absorbed: bool, engine: CudaEngine):
         self.capacity = capacity
         self.absorbed = absorbed
         self._work = work
@@ -183,6 +68,7 @@ class _CudaProgram(UpdatingProgram):
             return bool(targets["control"][0]) and self.finite
 
         cuda.current_context()  # from now on this thread's
+        x = x.images if isinstance(x, BatchShare) else x
         try:
             self._device_state.settle()
             with memory.lack_told("what its kernels need to run"):
@@ -223,6 +109,7 @@ class CudaEngine(Engine):
     """Runs a model's programs on the GPU."""
 
     SINGLE = False
+    SUMS_SHARES = True
 
     def __init__(self, spec: StepSpec):
         super().__init__(spec)
@@ -262,6 +149,11 @@ class CudaEngine(Engine):
             if isinstance(planned, _CudaProgram):
                 planned.forget_gone()
 
+    def share(self, kind: str, images: int, capacity: int) -> tuple[int, int]:
+        if self.ranks is None or not self.is_shared(kind, max(images, capacity)):
+            return 0, images
+        return part_of(images, self.ranks.rank, self.ranks.size)
+
     def sender(self) -> Callable[[np.ndarray], BatchImages]:
         """Return what puts a prepared batch on its way to the device."""
         return self.uploader.send
@@ -294,26 +186,38 @@ class CudaEngine(Engine):
     def _build(
         self, kind: str, inspection: Inspection | None, capacity: int, shared: bool
     ) -> PlannedProgram:
-        spec = self._spec
+        spec, ranks = self._spec, self.ranks if shared else None
+        whole = capacity
+        if ranks is not None:
+            capacity = -(-whole // ranks.size)
         program, roles = self._program(kind, inspection, capacity)
         if kind == UPDATE:
             return self._build_update(Regions(program, kernels_of("cuda"), Calls(1), {}, set()))
         low = self._lower(program, kept_by(inspection, program, roles), roles, capacity)
         tables: dict[str, np.ndarray] = {}
         multipliers: tuple[float, ...] = (1.0,)
-        role = self._gradient_role(kind)
+        role = self._gradient_role(kind, shared)
         if kind == TRAIN:
             self._fit_gradients(role)
             tables, multipliers = append_flat_update(low, spec, low.region(roles["finite"]), role)
         scored = "scores" in roles
         has_classes = scored and spec.loss.has_classes
         rates = len(multipliers)
-        work = _Work(low, roles, capacity, self, tables, has_classes, inspection, rates)
+        work = StreamWork(low, roles, capacity, self, tables, has_classes, inspection, rates)
         absorbed = scored and roles["scores"] is not roles["output"]
         planned = _CudaProgram(work, capacity, absorbed, self)
         planned.multipliers = multipliers
         planned.updates = kind == TRAIN and role is GradientRole.WHOLE
-        return planned
+        if ranks is None:
+            return planned
+        return SharedProgram(planned, whole, ranks, self._rank_gradients(ranks, kind))
+
+    def _rank_gradients(self, ranks: Ranks, kind: str) -> RankGradients | None:
+        own, accumulated = self._gradients, self._accumulated
+        if kind != TRAIN or own is None or accumulated is None:
+            return None
+        several = self._spec.optimizer.gradient_accumulation_steps is not None
+        return RankGradients(ranks, self.device_state, own, accumulated, several)
 
     def _fit_gradients(self, role: GradientRole) -> None:
         """Make room for gradients, and for the optimizer's slots."""

@@ -30,6 +30,7 @@ class DeviceState:
         self.busy = forking.freed_in_child(threading.Lock())
         self.values = _like(state.values, "the weights")
         self.moving = _like(state.moving, "the moving statistics")
+        self._moving_count = state.moving.size
         self._moving_before = _like(state.moving, "the moving statistics")
         self._remembered = False  # in the run that is going on
         self.slots: DeviceArray | None = None
@@ -99,6 +100,18 @@ class DeviceState:
         """Keep the moving statistics as they are before a step."""
         self._moving_before.copy_to_device(self.moving, stream)
         self._remembered = True
+
+    def moving_statistics(self) -> np.ndarray:
+        """Return a copy of the moving statistics as they are now, float32 [n]."""
+        self.settle()
+        with self.busy:
+            return self.moving.copy_to_host()[: self._moving_count]
+
+    def set_moving(self, moving: np.ndarray) -> None:
+        """Have the moving statistics be these from now on."""
+        with self.busy:
+            _copy(moving, self.moving)
+        self._stepped()
 
     def _restore_moving(self, stream: Stream) -> None:
         """Undo what a step that does not count did to them."""

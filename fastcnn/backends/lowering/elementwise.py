@@ -109,7 +109,7 @@ def scale_dx(low: Regions, op: Op) -> None:
 
 def dropout(low: Regions, op: Op) -> None:
     rate = op.attributes["rate"]
-    places = {"x": low.region(op.inputs[0]), "y": low.output(op), "random": Region(16, "random")}
+    places = {"x": low.region(op.inputs[0]), "y": low.output(op), "random": Region(24, "random")}
     low.emit(
         low.kernels.activation.dropout,
         IMAGE,

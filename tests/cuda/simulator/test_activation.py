@@ -106,7 +106,7 @@ def test_affine(channels, adds):
 def test_dropout_draws_the_bits_of_the_cpu(decisions):
     images_, size, stream, threshold = 3 if decisions > 1 else 30, 50, 7, 2**32 - 2**30
     x = images(images_, (size,))
-    random = np.array([-(2**40) - 5, 11], np.int64)
+    random = np.array([-(2**40) - 5, 11, 4], np.int64)
     y = launch(
         kernels.dropout,
         images_,
@@ -122,7 +122,7 @@ def test_dropout_draws_the_bits_of_the_cpu(decisions):
     key = random_bits(stream, random_bits(random[0], random[1]))
     bits = np.array(
         [
-            [random_bits(i % decisions, random_bits(image, key)) for i in range(size)]
+            [random_bits(i % decisions, random_bits(4 + image, key)) for i in range(size)]
             for image in range(images_)
         ]
     )

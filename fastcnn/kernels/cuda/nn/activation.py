@@ -178,7 +178,8 @@ def dropout(
     """y = x * scale where an element's random bits reach the threshold, else 0.
 
     Elements `decisions` apart have the same bits: all have their own where there are `size`.
-    `random` holds (seed, step). Forward and backward draw the same bits, so no mask is stored.
+    `random` holds (seed, step, number in the batch of the first image). Forward and backward
+    draw the same bits, so no mask is stored.
     """
     key = random_bits(stream, random_bits(random[0], random[1]))
     i, image = cuda.grid(2)
@@ -187,6 +188,6 @@ def dropout(
     decision = i - quotient(i, decisions) * decisions
     while image < count:
         at = image * size + i
-        bits = random_bits(decision, random_bits(image, key))
+        bits = random_bits(decision, random_bits(random[2] + image, key))
         write(y, at, 0, read(x, at, 0) * scale if bits >= threshold else ZERO)
         image += cuda.gridDim.y
