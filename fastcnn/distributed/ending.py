@@ -26,6 +26,12 @@ def started() -> int:
     return max((int(value) for value in values if value.isdecimal()), default=1)
 
 
+def is_first() -> bool:
+    """Say whether this is the first process, or the only one."""
+    numbers = (os.environ[name] for name in NUMBERS if name in os.environ)
+    return started() == 1 or next(numbers, "0") == "0"
+
+
 def work_apart() -> None:
     """Note that this process trains by itself: an error of it is no matter of the others."""
     global _apart

@@ -108,3 +108,12 @@ def test_other_endings_are_refused_before_the_work(place, capsys, tmp_path):
     assert "--out must end in .csv or .json. Received " in capsys.readouterr().err
     assert main([*command[:4], "--json", "--csv"]) == 2
     assert "--json and --csv" in capsys.readouterr().err
+
+
+def test_of_several_processes_the_first_alone_predicts(place, capsys, monkeypatch):
+    alone = said(capsys, place, "classes")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setenv("PMI_RANK", "1")
+    assert said(capsys, place, "classes") == ""
+    monkeypatch.setenv("PMI_RANK", "0")
+    assert said(capsys, place, "classes") == alone

@@ -24,6 +24,7 @@ from fastcnn.data.images.decoder import Decoder
 from fastcnn.data.images.file_format import Unreadable
 from fastcnn.data.images.parallel_decode import Chunk
 from fastcnn.data.images.pictures import picture_files
+from fastcnn.distributed import ending
 from fastcnn.models.predictions import as_plain_data
 from fastcnn.models.sequential import Sequential
 from fastcnn.training import picture_input
@@ -44,7 +45,14 @@ class PictureFile(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the model says of each image."""
+    """Print what the model says of each image; of several processes the first alone does."""
+    if not ending.is_first():
+        return 0
+    if ending.started() > 1:
+        messages.say(
+            f"Note: of the {ending.started()} processes that were started, one predicts: "
+            "start fastcnn predict by itself."
+        )
     if args.json and args.csv:
         raise UsageError("--json and --csv are two forms of the same report: choose one.")
     if args.out is not None:
