@@ -5,10 +5,22 @@ from __future__ import annotations
 from fastcnn.backends.optimizer_spans import GradientRole
 from fastcnn.backends.step import StepSpec
 from fastcnn.distributed.ranks import Ranks
+from fastcnn.graph.program import Program
 
 # Kinds of program that an engine runs, of which ranks may share the batches.
 TRAIN, TEST, PREDICT = "train", "test", "predict"
 UPDATE = "update"  # by the mean gradient of several training steps, without images
+
+
+def refuse_whole_statistics(program: Program) -> None:
+    """Raise ValueError where a program takes the statistics of a batch of which ranks have shares,
+    as that of a layer does which was thawed while they train."""
+    if any(op.kind == "batch_scale_shift" and op.attributes["synchronized"] for op in program.ops):
+        raise ValueError(
+            "Ranks on GPUs cannot share the statistics of a batch so far. Received a "
+            "BatchNormalization with synchronized=True that is trained: make it with "
+            "synchronized=False, or call model.to('cpu')."
+        )
 
 
 class SharedBatches:

@@ -6,6 +6,10 @@ import mpirun
 import numpy as np
 import pytest
 
+import fastcnn
+from fastcnn import layers
+from fastcnn.backends.batch_sharing import refuse_whole_statistics
+
 SIMULATOR = Path(__file__).parent.parent / "cuda" / "simulator"
 ROUNDING = 1e-5
 
@@ -46,3 +50,12 @@ def test_what_overflows_on_one_rank_is_told_by_both_and_changes_nothing(results)
 def test_statistics_of_the_whole_batch_are_refused_with_the_argument_to_give(results):
     for result in results:
         assert "BatchNormalization(synchronized=False)" in result["refused"]
+
+
+def test_a_layer_that_is_thawed_while_ranks_train_is_refused_too():
+    network = fastcnn.Sequential([layers.BatchNormalization()], (2, 2, 1), device="cpu")
+    network.layers[0].trainable = False
+    refuse_whole_statistics(network.program(training=True))
+    network.layers[0].trainable = True
+    with pytest.raises(ValueError, match="synchronized=False"):
+        refuse_whole_statistics(network.program(training=True))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcnn.backends.batch_sharing import refuse_whole_statistics
 from fastcnn.backends.cuda import memory
 from fastcnn.backends.cuda.async_upload import AsyncUploader, UploadedBatch
 from fastcnn.backends.cuda.dataset_cache import DatasetCache
@@ -191,6 +192,8 @@ class CudaEngine(Engine):
         if ranks is not None:
             capacity = -(-whole // ranks.size)
         program, roles = self._program(kind, inspection, capacity)
+        if ranks is not None:
+            refuse_whole_statistics(program)
         if kind == UPDATE:
             return self._build_update(Regions(program, kernels_of("cuda"), Calls(1), {}, set()))
         low = self._lower(program, kept_by(inspection, program, roles), roles, capacity)
