@@ -118,10 +118,10 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):
         if self.class_weight is not None:
             factors = compute_sample_weight(self.class_weight, y)
         self._fit(x, targets, len(self.classes_), sample_weight, factors)
-        known: Iterable[Any] = self.classes_
+        labels: Iterable[Any] = self.classes_
         if self._multilabel:
-            known = range(y.shape[1]) if names is None else names
-        self.model_.class_names = [str(name) for name in known]
+            labels = range(y.shape[1]) if names is None else names
+        self.model_.class_names = [str(label) for label in labels]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:

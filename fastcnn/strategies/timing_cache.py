@@ -80,7 +80,7 @@ def any_known(device: str = "cpu") -> bool:
     return bool(_entries(device))
 
 
-def known(device: str = "cpu") -> Entries:
+def current_entries(device: str = "cpu") -> Entries:
     """Return what is known for the threads in use."""
     threads = _threads(device)
     return {key: times for key, times in _entries(device).items() if key.threads == threads}
@@ -91,7 +91,7 @@ def go_by(entries: Entries, device: str = "cpu") -> bool:
     place of its own; return whether that is something else."""
     threads = _threads(device)
     taken = {key._replace(threads=threads): times for key, times in entries.items()}
-    own = known(device)
+    own = current_entries(device)
     if taken == own:
         return False
     with _lock:

@@ -132,8 +132,8 @@ def agree_on_images(model: ModelSettings, images: object, settings: object) -> N
     session = model.session
     if session is None or session.ranks is None:
         return
-    known = isinstance(images, np.ndarray) or is_dataset(images)
-    items = {"images": _images(cast("Dataset", images)) if known else ""}
+    has_digest = isinstance(images, np.ndarray) or is_dataset(images)
+    items = {"images": _images(cast("Dataset", images)) if has_digest else ""}
     _agree(model, session.ranks, items, settings)
 
 
@@ -195,7 +195,7 @@ def _own_classes(model: ModelSettings) -> list[type]:
 
 def _go_by_times_of_first(model: ModelSettings, ranks: Ranks) -> None:
     """Let all ranks choose strategies by the times that were measured on rank 0's computer."""
-    times = ranks.gather(timing_cache.known() if ranks.rank == 0 else {})[0]
+    times = ranks.gather(timing_cache.current_entries() if ranks.rank == 0 else {})[0]
     if timing_cache.go_by(times):
         model.plan_anew()
 

@@ -84,11 +84,11 @@ def test_paths_are_prepared_as_in_training(model, folder, expected):
     )
 
 
-@pytest.mark.parametrize("made", [tuple, np.array, pd.Series, lambda f: np.array(f, object)])
-def test_what_holds_paths_in_a_row_is_a_list_of_them(model, folder, expected, made):
+@pytest.mark.parametrize("container", [tuple, np.array, pd.Series, lambda f: np.array(f, object)])
+def test_what_holds_paths_in_a_row_is_a_list_of_them(model, folder, expected, container):
     files = fastcnn.data.picture_files(folder)
-    np.testing.assert_array_equal(model.predict(made(files)), expected)
-    np.testing.assert_array_equal(model.predict(made([*map(Path, files)])), expected)
+    np.testing.assert_array_equal(model.predict(container(files)), expected)
+    np.testing.assert_array_equal(model.predict(container([*map(Path, files)])), expected)
 
 
 @pytest.mark.parametrize("loaded", [False, True])

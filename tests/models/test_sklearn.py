@@ -308,7 +308,7 @@ def test_whole_numbers_of_any_type_are_pixels_as_bytes_are(dtype):
         CNNClassifier("perceptron", epochs=1, random_state=0).fit(images, np.arange(20) % 2)
         for images in (x, x.astype(dtype))
     ]
-    expected, received = (one.predict_proba(x.astype(np.int32)) for one in trained)
+    expected, received = (model.predict_proba(x.astype(np.int32)) for model in trained)
     assert np.array_equal(expected, received)
     assert type(trained[1].model_.layers[0]).__name__ == "Rescaling"
 

@@ -276,10 +276,7 @@ IMPERATIVE = sorted(
         *("optimizers", "plots", "saving"),
     )
     for path in (PACKAGE / room).rglob("*.py")
-) + [
-    PACKAGE / f"{room}.py"
-    for room in ("devices", "functional", "regularizers", "schedules")
-]
+) + [PACKAGE / f"{room}.py" for room in ("devices", "functional", "regularizers", "schedules")]
 
 
 @pytest.mark.parametrize("path", IMPERATIVE, ids=lambda path: str(path.relative_to(PACKAGE)))

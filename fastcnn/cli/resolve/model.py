@@ -186,5 +186,5 @@ def fitting_loss(model: Sequential, mixed: bool = False, kind: Kind = "classes")
         return losses.MeanSquaredError()
     if model.output_shape == (1,) or kind == "labels":
         return losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
-    made = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
-    return made(from_logits=activation != "softmax")
+    kind_of_loss = losses.CategoricalCrossentropy if mixed else losses.SparseCategoricalCrossentropy
+    return kind_of_loss(from_logits=activation != "softmax")

@@ -62,5 +62,5 @@ def resolved(augmentation: object) -> Augmentation:
     if callable(augmentation) and not isinstance(augmentation, type | Augmentation):
         return FunctionAugmentation(augmentation)
     named_classes = {**AUGMENTATIONS, "function_augmentation": FunctionAugmentation}
-    known = AUGMENTATIONS if named != FunctionAugmentation.__name__ else named_classes
-    return naming.resolve("augmentation", augmentation, Augmentation, known)
+    classes = AUGMENTATIONS if named != FunctionAugmentation.__name__ else named_classes
+    return naming.resolve("augmentation", augmentation, Augmentation, classes)

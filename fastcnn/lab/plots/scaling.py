@@ -25,9 +25,9 @@ def draw(scaling: Scaling, path: str | PathLike[str]) -> Path:
     axis.plot(
         *zip(*measured, strict=True), "o", color=INK, label="measured, ranks on this computer"
     )
-    here = [(step.ranks, scaling.simulated_here(step)) for step in scaling.weak]
+    one_computer = [(step.ranks, scaling.simulated_here(step)) for step in scaling.weak]
     axis.plot(
-        *zip(*here, strict=True),
+        *zip(*one_computer, strict=True),
         "o",
         color=INK,
         mfc="none",
