@@ -6,7 +6,7 @@ with the branches that it has, and ends in the same bits; it also rounds less th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -22,37 +22,31 @@ ROWS = record("rows", "stride", "pieces", "piece_count", "sums", "sum_count")
 NEAR = 512  # floats of a row that stay in a core's cache while all sums of them are made
 
 
-@kernel_function
-def _sum_2(at, stride, count, lanes):
-    total = load(at, lanes)
-    if count > 1:
-        total = add(total, load(at + stride, lanes))
-    return total
+def _twice(half: Callable, most: int) -> Callable:
+    """Return the sum of up to twice as many vectors as `half` adds up, which are `most`."""
+
+    @kernel_function
+    def sum_of_both(at, stride, count, lanes):
+        total = half(at, stride, count, lanes)
+        if count > most:
+            total = add(total, half(at + most * stride, stride, count - most, lanes))
+        return total
+
+    return sum_of_both
 
 
 @kernel_function
-def _sum_4(at, stride, count, lanes):
-    total = _sum_2(at, stride, count, lanes)
-    if count > 2:
-        total = add(total, _sum_2(at + 2 * stride, stride, count - 2, lanes))
-    return total
+def _first(at, stride, count, lanes):
+    return load(at, lanes)
 
 
-@kernel_function
-def _sum_8(at, stride, count, lanes):
-    total = _sum_4(at, stride, count, lanes)
-    if count > 4:
-        total = add(total, _sum_4(at + 4 * stride, stride, count - 4, lanes))
-    return total
+_sum_of_all = _twice(_twice(_twice(_twice(_first, 1), 2), 4), 8)
 
 
 @kernel_function
 def pairwise_sum(at, stride, count, lanes):
     """Return the sum of `count` vectors, MOST_SUMMED at most, that lie `stride` bytes apart."""
-    total = _sum_8(at, stride, count, lanes)
-    if count > 8:
-        total = add(total, _sum_8(at + 8 * stride, stride, count - 8, lanes))
-    return total
+    return _sum_of_all(at, stride, count, lanes)
 
 
 def sums_of_tree(count: int) -> Iterator[tuple[int, int, int]]:
