@@ -28,8 +28,12 @@ def started() -> int:
 
 def is_first() -> bool:
     """Say whether this is the first process, or the only one."""
-    numbers = (os.environ[name] for name in NUMBERS if name in os.environ)
-    return started() == 1 or next(numbers, "0") == "0"
+    return started() == 1 or _number("0") == "0"
+
+
+def _number(otherwise: str) -> str:
+    """Return the number of this process; `otherwise` where no launcher says one."""
+    return next((os.environ[name] for name in NUMBERS if name in os.environ), otherwise)
 
 
 def work_apart() -> None:
@@ -68,8 +72,7 @@ def end_all(error: BaseException) -> None:
 def _end_others(error: BaseException) -> None:
     mpi = sys.modules.get("mpi4py.MPI")
     joined = mpi is not None and mpi.Is_initialized()
-    named = (os.environ[name] for name in NUMBERS if name in os.environ)
-    rank = mpi.COMM_WORLD.rank if mpi is not None and joined else next(named, "?")
+    rank = mpi.COMM_WORLD.rank if mpi is not None and joined else _number("?")
     end = f"Rank {rank} ended with {type(error).__name__}, and so do all."
     print(end, file=sys.stderr, flush=True)
     sys.stdout.flush()
