@@ -158,7 +158,7 @@ def _bands_worth(calls: list[Call]) -> list[int]:
         if call.kernel is tiles:
             # Winograd's products of many groups do a multiple of their work.
             work = _multiply_adds(call) * (3 if call.values["groups"] > 1 else 1)
-            bands = min(MOST_BANDS, max(FEWEST_BANDS, round(work / WORTH_A_BAND)))
+            bands = min(MOST_BANDS, max(FEWEST_BANDS, 2 * round(work / WORTH_A_BAND / 2)))
         numbers.append(bands)
     return numbers[::-1]
 
@@ -166,6 +166,7 @@ def _bands_worth(calls: list[Call]) -> list[int]:
 def _bands_of(rows: int, bands: int) -> Rows:
     """Return where the bands of so many rows begin, and their end."""
     bands = max(1, min(bands, rows // LEAST_ROWS))
+    bands -= bands % 2 if bands > 1 else 0  # so that of two threads none is without the last one
     return tuple(rows * band // bands for band in range(bands + 1))
 
 
@@ -229,7 +230,8 @@ def _cut_winograd_outputs(m: int) -> Rule:
 
     def cut(call: Call, rows: Rows | None, bands: int) -> Cut | None:
         values = {name: int(value) for name, value in call.values.items()}
-        if rows is None or rows[-1] != values["tiles_h"]:
+        rows = rows or _bands_of(values["tiles_h"], bands)
+        if rows[-1] != values["tiles_h"]:
             return None
         high = values["out_height"]
         pixels = tuple(min(high, m * row) for row in rows)
