@@ -52,6 +52,17 @@ def test_what_counts_in_a_mean(include_pad):
     np.testing.assert_allclose(shares, np.outer(rows, rows), rtol=1e-6)
 
 
+@pytest.mark.parametrize("window", [2, 3, 4])
+def test_nan_is_the_largest_of_every_window_that_holds_it(window):
+    layers = [L.MaxPooling2D(window, 1), L.ReLU()]
+    model = Sequential(layers, input_shape=(6, 6, 9), device="cpu")
+    x = np.ones((1, 6, 6, 9), np.float32)
+    x[0, 2, 3, 8] = np.nan
+    windows = np.lib.stride_tricks.sliding_window_view(x, (window, window), axis=(1, 2))
+    expected = np.where(np.isnan(windows).any((-2, -1)), np.nan, 1)
+    np.testing.assert_array_equal(model.engine().predict(x), expected)  # what `predict` refuses
+
+
 @pytest.mark.parametrize("norm", [1.0, 2.0, 3.0])
 def test_norms_of_very_large_and_small_numbers(norm):
     """Their powers leave float32."""

@@ -206,6 +206,19 @@ def sum_of_lanes(typing, vector):
     return types.float64(vector_type), emit
 
 
+@intrinsic
+def larger(typing, a, b):
+    """Return the larger of two numbers, NaN where either is one."""
+
+    def emit(context, builder, signature, arguments):
+        a, b = arguments
+        # As one instruction this is b where either is NaN.
+        largest = builder.select(builder.fcmp_ordered(">", a, b), a, b)
+        return builder.select(builder.fcmp_unordered("uno", a, a), a, largest)
+
+    return vector_type(vector_type, vector_type), emit
+
+
 def _selecting(condition: Condition) -> Callable:
     @intrinsic
     def choose(typing, a, b, yes, no):
