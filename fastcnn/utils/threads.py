@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba import config
-
+from fastcnn.utils import numba_settings
 from fastcnn.utils.arguments import is_whole
 
 # The cores that this process may use, unless NUMBA_NUM_THREADS says otherwise.
-MOST: int = vars(config)["NUMBA_NUM_THREADS"]
+MOST = numba_settings.threads()
 _count = MOST
 
 

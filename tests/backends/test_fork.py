@@ -173,7 +173,7 @@ def test_a_fork_while_another_thread_compiles(tmp_path):
     """The child compiles for itself, with an empty cache."""
     run(f"""
 os.environ["FASTCNN_CACHE_DIR"] = {str(tmp_path)!r}
-from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
+from fastcnn.kernels.cpu.runtime.njit_cache import cached_njit
 over = threading.Event()
 def compute():
     while not over.is_set():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 
-import numba
 import numpy as np
 import pytest
 from reference_losses import loss_and_gradient
 
 from fastcnn import losses
+from fastcnn.kernels.lazy_numba import numba
 from fastcnn.kernels.shared.losses import LOSS_KERNELS, softmax
 from fastcnn.losses import (
     BinaryCrossentropy,

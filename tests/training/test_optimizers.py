@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-import numba
 import numpy as np
 import pytest
 from golden_updates import TRAJECTORIES
 
 from fastcnn import optimizers
+from fastcnn.kernels.lazy_numba import numba
 from fastcnn.kernels.shared import optimizers as update
 from fastcnn.kernels.shared.optimizers import UPDATE_KERNELS
 from fastcnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop

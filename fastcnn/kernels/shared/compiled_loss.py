@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import register_jitable
+
+from fastcnn.kernels.lazy_numba import numba, register_jitable
 
 
 @register_jitable

@@ -6,8 +6,8 @@ as a mistake: training begins from weights of zero, too.
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
+from fastcnn.kernels.lazy_numba import register_jitable
 from fastcnn.kernels.shared.row import ONE, TWO, ZERO, every, first, largest, mine, summed
 
 

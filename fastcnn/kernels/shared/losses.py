@@ -14,8 +14,8 @@ outputs gives the loss NaN, never a good-looking one.
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
+from fastcnn.kernels.lazy_numba import register_jitable
 from fastcnn.kernels.shared.hinge import categorical_hinge, hinge, multiclass_hinge, squared_hinge
 from fastcnn.kernels.shared.row import ONE, TWO, ZERO, every, largest, mine, summed
 

@@ -7,7 +7,8 @@ thread; for a team others take the place of these five functions.
 """
 
 import numpy as np
-from numba.extending import register_jitable
+
+from fastcnn.kernels.lazy_numba import register_jitable
 
 ZERO = np.float32(0)
 ONE = np.float32(1)

@@ -1,7 +1,8 @@
 """Where the pixels of an enlarged image come from, along one axis."""
 
 import numpy as np
-from numba.extending import register_jitable
+
+from fastcnn.kernels.lazy_numba import register_jitable
 
 
 @register_jitable

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
+from typing import Any
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
-from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
 from fastcnn.kernels.cpu.runtime.host_kernel import Record, finish, host_kernel, view
 from fastcnn.kernels.cpu.runtime.kernel import record
 from fastcnn.kernels.shared.problem_sizes import window_sizes
@@ -123,15 +122,19 @@ def _window(op: Record) -> tuple[tuple[int, int], _Padding, tuple[int, int]]:
 
 
 def _compiled(op: Record, direction: str) -> Callable[..., np.ndarray]:
-    # Few need them, and each is prepared for several threads where it is imported.
+    # Few need them, and each is prepared for several threads where it is imported, as is Numba.
     from fastcnn.kernels import reference
 
     return _one_thread(getattr(reference, (IM2COL if op.columns else DIRECT) + direction))
 
 
 @cache
-def _one_thread(definition: Dispatcher) -> Callable[..., np.ndarray]:
+def _one_thread(definition: Any) -> Callable[..., np.ndarray]:
     """Return a definition, and the definitions that it calls, compiled for one thread."""
+    from numba.core.dispatcher import Dispatcher  # as above
+
+    from fastcnn.kernels.cpu.runtime.njit_cache import cached_njit
+
     function = definition.py_func
     names = dict(function.__globals__)
     for name in function.__code__.co_names:

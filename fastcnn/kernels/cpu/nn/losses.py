@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba.extending import register_jitable
 
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, ints, record_at
+from fastcnn.kernels.lazy_numba import register_jitable
 from fastcnn.kernels.shared import losses as loss_functions
 from fastcnn.kernels.shared.compiled_loss import rank_of
 

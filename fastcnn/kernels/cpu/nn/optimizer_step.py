@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba.extending import register_jitable
 
 from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.function import kernel_function
@@ -14,6 +13,7 @@ from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, record
 from fastcnn.kernels.cpu.simd.pointers import doubles, float_rows, floats, longs, record_at
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, splat, sum_of_lanes
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
+from fastcnn.kernels.lazy_numba import register_jitable
 from fastcnn.kernels.shared import optimizers as update_functions
 
 FINISH = record("values", "gradient", "sums", "size", "l1", "l2", "clip", "parts")

@@ -8,18 +8,16 @@ from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import from_dtype, types
-from numba.core import cgutils
-from numba.core.ccallback import CFunc
-from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic
 
 from fastcnn.kernels.call import BATCH, IMAGE, Calls, HostArray
+from fastcnn.kernels.compile_lock import compile_lock
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
 from fastcnn.kernels.cpu.layout import fold_gradient
-from fastcnn.kernels.cpu.runtime.kernel import HEADER, Kernel, record
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
+from fastcnn.kernels.cpu.runtime.kernel import HEADER, Kernel, compilers, record
 from fastcnn.kernels.cpu.simd.pointers import address_of, emit_array
 from fastcnn.kernels.cpu.simd.vector_unit import INT64
+from fastcnn.kernels.lazy_numba import cgutils, numba, types
 
 Kind = tuple[int, str, str]  # dimensions, the type of numbers, and READ, WRITTEN or ADDED to
 READ, WRITTEN, ADDED = "read", "written", "added"
@@ -33,15 +31,12 @@ class UserKernel(Kernel):
         self.compile()
         return True
 
-    @global_compiler_lock
     def compile(self) -> None:
-        if not self.loaded:
-            signature = types.void(types.CPointer(from_dtype(self.dtype)))
-            options = {"nopython": True, "error_model": "numpy"}
-            self._function = CFunc(self._body, (signature.args, signature.return_type), {}, options)
-            self._function.compile()
-            self.address = self._function.address or 0
-            self._loaded = True
+        with compile_lock:
+            if not self.loaded:
+                self._function = compilers.raising_kernel(self._body, self.dtype)
+                self.address = self._function.address or 0
+                self._loaded = True
 
 
 def user_function(
@@ -127,7 +122,7 @@ def _arrays_of(kinds: tuple[Kind, ...]) -> Callable:
     """Return what makes a tuple of arrays of a record, in which each is its address and shape;
     written ones are filled with 0."""
     types_of = [
-        types.Array(from_dtype(np.dtype(dtype)), dimensions, "C", readonly=use == READ)
+        types.Array(numba.from_dtype(np.dtype(dtype)), dimensions, "C", readonly=use == READ)
         for dimensions, dtype, use in kinds
     ]
 

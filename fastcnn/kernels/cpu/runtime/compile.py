@@ -13,12 +13,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from numba import config
-
 from fastcnn.kernels import compile_processes
 from fastcnn.kernels.cpu.runtime import compile_cache
 from fastcnn.kernels.cpu.runtime.code import Code, codes
 from fastcnn.utils import messages
+from fastcnn.utils.numba_settings import setting
 from fastcnn.utils.threads import num_threads
 
 MODULE = "fastcnn.kernels.cpu.runtime.compile"
@@ -31,7 +30,7 @@ def load(wanted: Iterable[Code]) -> None:
     Raises:
         RuntimeError: Numba is not to compile anything.
     """
-    if vars(config)["DISABLE_JIT"]:
+    if setting("DISABLE_JIT"):
         raise RuntimeError(
             "Models need kernels in machine code, which Numba is told not to make: "
             "NUMBA_DISABLE_JIT is set. Start Python without it."

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numba
-from numba import types
-from numba.core.registry import cpu_target
+from fastcnn.kernels.lazy_numba import LazyModule, types
 
-from fastcnn.kernels.cpu.runtime.compilers import PartCompiler
-
-# What a function needs whom Python calls, or ctypes, and what counts references to objects: a
-# kernel's functions have neither such callers nor objects, and compile in two thirds of the time.
-_WITHOUT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-
-# Numba makes it under a lock of its own when it is first asked for; were a thread's fork to meet
-# another thread there, the child would wait for ever.
-_ = cpu_target.target_context
+if TYPE_CHECKING:
+    from fastcnn.kernels.cpu.runtime import compilers
+else:
+    compilers = LazyModule("fastcnn.kernels.cpu.runtime.compilers")
 
 
 class _KernelFunction:
@@ -40,19 +33,7 @@ class _KernelFunction:
 
     @cached_property
     def _dispatcher(self) -> Any:
-        # Numba declares neither these options nor what is set here.
-        options: dict[str, Any] = {"error_model": "numpy", "pipeline_class": PartCompiler}
-        function: Any = numba.njit(**options, **_WITHOUT)(self._body)
-
-        def note(result: Any) -> None:
-            # Numba knows a compiled function by its entry point; a part has a name in its place.
-            named = result._replace(entry_point=object())
-            context = result.target_context
-            context.insert_user_function(named.entry_point, named.fndesc, [named.library])
-            function.overloads[tuple(result.signature.args)] = named
-
-        function.add_overload = note
-        return function
+        return compilers.part(self._body)
 
     @property
     def _numba_type_(self) -> types.Type:

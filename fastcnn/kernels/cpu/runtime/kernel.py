@@ -11,17 +11,19 @@ import ctypes
 import hashlib
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
-from numba import types
-from numba.core.ccallback import CFunc
 
 from fastcnn.kernels.code_file import CodeFile
 from fastcnn.kernels.cpu.runtime.code import Code, codes, register
-from fastcnn.kernels.cpu.runtime.compilers import KernelCompiler
 from fastcnn.kernels.cpu.runtime.object_code import ObjectCode
+from fastcnn.kernels.lazy_numba import LazyModule
+
+if TYPE_CHECKING:
+    from fastcnn.kernels.cpu.runtime import compilers
+else:
+    compilers = LazyModule("fastcnn.kernels.cpu.runtime.compilers")
 
 # Every record begins with these, written by the executor before each call:
 # images in this call (or in the batch), index of the first image (or of the part), chunks in use.
@@ -87,15 +89,8 @@ class Kernel(ObjectCode):
         return _Call(self.address)
 
     def _compiled(self) -> CodeFile:
-        signature = types.void(types.CPointer(numba.from_dtype(self.dtype)))
-        options: dict[str, Any] = {"nopython": True, "error_model": "numpy", "_nrt": False}
-        options["fastmath"] = self._fastmath
-        # Numba does not declare what a function keeps.
-        kinds = signature.args, signature.return_type
-        function: Any = CFunc(self._body, kinds, {}, options, pipeline_class=KernelCompiler)
-        function.compile()
-        code = function._library._get_compiled_object()
-        return CodeFile({"symbol": function.native_name}, code)
+        symbol, needs, code = compilers.kernel_code(self._body, self.dtype, self._fastmath)
+        return CodeFile({"symbol": symbol, "needs": needs}, code)
 
     def _keep_addresses(self, address: Callable[[str], int], more: dict[str, Any]) -> None:
         self.address = address(more["symbol"])

@@ -7,13 +7,12 @@ that is, and how many ticks of the processor's clock it has run for on this thre
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from fastcnn.kernels.cpu.runtime.compile_cache import cached_njit
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.runtime.njit_cache import cached_njit
 from fastcnn.kernels.cpu.simd.pointers import INT64, address_of, call, longs
+from fastcnn.kernels.lazy_numba import cgutils, types
 
 KERNEL, TICKS = range(2)
 WORDS = 2

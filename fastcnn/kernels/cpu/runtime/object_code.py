@@ -15,16 +15,14 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import config
-from numba.core.codegen import JITCPUCodegen
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
 
-from fastcnn.kernels import code_cache, code_file
+from fastcnn.kernels import code_cache, code_file, lazy_numba
 from fastcnn.kernels.code_file import CodeFile
+from fastcnn.kernels.compile_lock import compile_lock
 from fastcnn.kernels.cpu.runtime.code import Code
 from fastcnn.kernels.cpu.runtime.compile_cache import cache_directory, source_stamp
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
+from fastcnn.utils.numba_settings import setting
 
 
 class ObjectCode(Code):
@@ -45,19 +43,19 @@ class ObjectCode(Code):
     def loaded(self) -> bool:
         return self._loaded
 
-    @global_compiler_lock
     def load(self) -> bool:
-        file = None if self.loaded else self._read()
-        if file is not None:
-            self._link(file)
-        return self.loaded
+        with compile_lock:
+            file = None if self.loaded else self._read()
+            if file is not None:
+                self._link(file)
+            return self.loaded
 
-    @global_compiler_lock
     def compile(self) -> None:
-        if not self.load():
-            file = self._compiled()
-            self._write(file)
-            self._link(file)
+        with compile_lock:
+            if not self.load():
+                file = self._compiled()
+                self._write(file)
+                self._link(file)
 
     @abstractmethod
     def _compiled(self) -> CodeFile:
@@ -74,6 +72,9 @@ class ObjectCode(Code):
 
     def _link(self, file: CodeFile) -> None:
         engine = _engine()
+        # What is in no library of the process is Numba's, and LLVM knows it once Numba is there.
+        if any(llvm.address_of_symbol(name) is None for name in file.more.get("needs", ())):
+            lazy_numba.make_symbols_known()
         engine.add_object_file(llvm.ObjectFileRef.from_data(file.code))
         engine.finalize_object()
         self._keep_addresses(engine.get_function_address, file.more)
@@ -110,7 +111,7 @@ class ObjectCode(Code):
 
 class EmittedCode(ObjectCode):
     """Functions that `emit` writes into a module as they are to run: past Numba and its optimizer,
-    straight to LLVM's code generator."""
+    straight to LLVM's code generator. They need nothing from outside."""
 
     def __init__(self, name: str, module: str, emit: Callable[[ir.Module], None]):
         super().__init__(name, module)
@@ -130,25 +131,32 @@ class EmittedCode(ObjectCode):
 @functools.cache
 def _engine() -> llvm.ExecutionEngine:
     """Return what links object code: one for all, since it takes longer to make than to use."""
-    managed = vars(config)["USE_LLVMLITE_MEMORY_MANAGER"]
+    managed = setting("USE_LLVMLITE_MEMORY_MANAGER")
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(), use_lmm=managed)
 
 
 @functools.cache
 def _cpu() -> tuple[str, str]:
     """Return LLVM's name of this CPU and its features, those for wider vectors left out."""
-    # It also makes Numba's own functions known to LLVM, which kernels may call.
-    codegen: JITCPUCodegen = cpu_target.target_context.codegen()
-    name, features = codegen._get_host_cpu_name(), codegen._tm_features
+    name = setting("CPU_NAME") or llvm.get_host_cpu_name()
+    features = setting("CPU_FEATURES")
+    if features is None:
+        available = llvm.get_host_cpu_features()
+        for feature in available:
+            available[feature] &= bool(setting("ENABLE_AVX") or not feature.startswith("avx"))
+        features = available.flatten()
+    flags = features.split(",")
     if LANES < 16:
         wide = ("avx512", "avx10")
-        narrow = [flag for flag in features.split(",") if not flag[1:].startswith(wide)]
+        narrow = [flag for flag in flags if not flag[1:].startswith(wide)]
         features = ",".join(narrow)
-        name = "haswell" if "+avx2" in narrow and "+avx512f" in codegen._tm_features else name
+        name = "haswell" if "+avx2" in narrow and "+avx512f" in flags else name
     return name, features
 
 
 def _target_machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
     name, features = _cpu()
     options = {"cpu": name, "features": features, "opt": 3, "codemodel": "jitdefault", "jit": True}
     x86 = llvm.Target.from_default_triple().name.startswith("x86")

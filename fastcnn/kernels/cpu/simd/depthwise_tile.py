@@ -13,10 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.register_tile import field_offsets
 from fastcnn.kernels.cpu.simd.vector_unit import (
@@ -29,6 +27,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     rectified,
     splat_lanes,
 )
+from fastcnn.kernels.lazy_numba import cgutils, types
 
 PIXELS = 8  # in a tile of sums at most
 TAPS = 3  # rows of taps, and taps of a row, in a gradient's tile at most

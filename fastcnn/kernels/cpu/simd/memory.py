@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llvmlite import ir
-from numba.core import cgutils
 
 from fastcnn.kernels.cpu.simd.vector_unit import (
     INT32,
@@ -16,6 +15,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     VECTOR,
     splat_lanes,
 )
+from fastcnn.kernels.lazy_numba import cgutils
 
 
 class Memory:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.register_tile import TILE_TYPE
 from fastcnn.kernels.cpu.simd.vector_unit import INT64, POINTER
+from fastcnn.kernels.lazy_numba import cgutils, types
 
 
 def emit_array(
@@ -42,10 +41,10 @@ def emit_array(
     return array._getvalue()
 
 
-def _array_of(element: types.Type) -> Callable:
+def _array_of(element: str) -> Callable:
     @intrinsic
     def array(typing, address, size):
-        kind = types.Array(element, 1, "C")
+        kind = types.Array(getattr(types, element), 1, "C")
 
         def emit(context, builder, signature, arguments):
             return emit_array(context, builder, kind, arguments[0], arguments[1:])
@@ -55,10 +54,10 @@ def _array_of(element: types.Type) -> Callable:
     return array
 
 
-def _matrix_of(element: types.Type) -> Callable:
+def _matrix_of(element: str) -> Callable:
     @intrinsic
     def matrix(typing, address, rows, columns):
-        kind = types.Array(element, 2, "C")
+        kind = types.Array(getattr(types, element), 2, "C")
 
         def emit(context, builder, signature, arguments):
             return emit_array(context, builder, kind, arguments[0], arguments[1:])
@@ -70,10 +69,10 @@ def _matrix_of(element: types.Type) -> Callable:
 
 # Arrays at addresses, `(address, size)` and `(address, rows, columns)`; the rows of a matrix lie
 # side by side.
-floats, float_rows = _array_of(types.float32), _matrix_of(types.float32)
-longs = _array_of(types.int64)
-ints = _array_of(types.int32)
-doubles = _array_of(types.float64)
+floats, float_rows = _array_of("float32"), _matrix_of("float32")
+longs = _array_of("int64")
+ints = _array_of("int32")
+doubles = _array_of("float64")
 
 
 @intrinsic

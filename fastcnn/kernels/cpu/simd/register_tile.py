@@ -18,7 +18,6 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector_unit import (
@@ -32,6 +31,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     rectified,
     splat_lanes,
 )
+from fastcnn.kernels.lazy_numba import cgutils
 
 # `void tile(grid, a, b, c, bias, count)`: addresses of a record, of numbers and of a bias or 0, and
 # how many tiles there are one below the other.

@@ -7,33 +7,23 @@ loop. `lanes` is how many floats of a vector count; those beyond are neither rea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
 
 from fastcnn.kernels.cpu.runtime.function import kernel_function
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR, VECTOR_BYTES, splat_lanes
+from fastcnn.kernels.lazy_numba import LazyModule, cgutils, types
+
+if TYPE_CHECKING:
+    from fastcnn.kernels.cpu.simd import vector_type as vectors
+else:
+    vectors = LazyModule("fastcnn.kernels.cpu.simd.vector_type")
 
 
-class VectorType(types.Type):
-    """The Numba type of a vector value."""
-
-    def __init__(self) -> None:
-        super().__init__(name=f"float32x{LANES}")
-
-
-vector_type = VectorType()
 Condition = Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value]
-
-
-@register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, frontend: VectorType) -> None:
-        super().__init__(manager, frontend, VECTOR)
 
 
 @intrinsic
@@ -43,7 +33,7 @@ def load(typing, address, lanes):
     def emit(context, builder, signature, arguments):
         return Memory(builder, arguments[1]).load_last(arguments[0])
 
-    return vector_type(types.int64, types.int64), emit
+    return vectors.VECTOR_TYPE(types.int64, types.int64), emit
 
 
 @intrinsic
@@ -57,7 +47,7 @@ def load_between(typing, address, first, end):
         memory.mask = builder.and_(memory.mask, builder.not_(Memory(builder, first).mask))
         return memory.load_last(address)
 
-    return vector_type(types.int64, types.int64, types.int64), emit
+    return vectors.VECTOR_TYPE(types.int64, types.int64, types.int64), emit
 
 
 @intrinsic
@@ -69,7 +59,7 @@ def store(typing, value, address, lanes):
         Memory(builder, lanes).store_last([value], [address])
         return context.get_dummy_value()
 
-    return types.void(vector_type, types.int64, types.int64), emit
+    return types.void(vectors.VECTOR_TYPE, types.int64, types.int64), emit
 
 
 @intrinsic
@@ -84,7 +74,7 @@ def stream(typing, value, address):
         written.set_metadata("nontemporal", once)
         return context.get_dummy_value()
 
-    return types.void(vector_type, types.int64), emit
+    return types.void(vectors.VECTOR_TYPE, types.int64), emit
 
 
 @intrinsic
@@ -97,7 +87,7 @@ def first_lanes(typing, value, lanes):
             Memory(builder, lanes).mask, value, ir.Constant(VECTOR, [0.0] * LANES)
         )
 
-    return vector_type(vector_type, types.int64), emit
+    return vectors.VECTOR_TYPE(vectors.VECTOR_TYPE, types.int64), emit
 
 
 @intrinsic
@@ -107,7 +97,7 @@ def splat(typing, number):
     def emit(context, builder, signature, arguments):
         return splat_lanes(builder, arguments[0], VECTOR)
 
-    return vector_type(types.float32), emit
+    return vectors.VECTOR_TYPE(types.float32), emit
 
 
 @kernel_function
@@ -169,7 +159,7 @@ def _binary(instruction: str) -> Callable:
         def emit(context, builder, signature, arguments):
             return getattr(builder, instruction)(*arguments)
 
-        return vector_type(vector_type, vector_type), emit
+        return vectors.VECTOR_TYPE(vectors.VECTOR_TYPE, vectors.VECTOR_TYPE), emit
 
     return operation
 
@@ -188,7 +178,7 @@ def fma(typing, a, b, c):
         function = cgutils.get_or_insert_function(builder.module, kind, name)
         return builder.call(function, arguments)
 
-    return vector_type(vector_type, vector_type, vector_type), emit
+    return vectors.VECTOR_TYPE(vectors.VECTOR_TYPE, vectors.VECTOR_TYPE, vectors.VECTOR_TYPE), emit
 
 
 @intrinsic
@@ -203,7 +193,7 @@ def sum_of_lanes(typing, vector):
             total = builder.fadd(total, builder.fpext(number, wide))
         return total
 
-    return types.float64(vector_type), emit
+    return types.float64(vectors.VECTOR_TYPE), emit
 
 
 @intrinsic
@@ -226,7 +216,9 @@ def _selecting(condition: Condition) -> Callable:
             a, b, yes, no = arguments
             return builder.select(condition(builder, a, b), yes, no)
 
-        return vector_type(vector_type, vector_type, vector_type, vector_type), emit
+        return vectors.VECTOR_TYPE(
+            vectors.VECTOR_TYPE, vectors.VECTOR_TYPE, vectors.VECTOR_TYPE, vectors.VECTOR_TYPE
+        ), emit
 
     return choose
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
-from fastcnn.kernels.cpu.simd.vector import vector_type
+from fastcnn.kernels.cpu.simd.vector import vectors
 from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, VECTOR
+from fastcnn.kernels.lazy_numba import cgutils, types
 from fastcnn.kernels.shared.winograd import Sums
 
 Values = list[ir.Value]
@@ -71,19 +70,17 @@ def two_sided(
         builder.call(function, operands)
         return context.get_dummy_value()
 
-    numbers = [types.int64] * 7
-
     if finished:
 
         @intrinsic
         def transform(typing, source, row, column, lanes, target, to_row, to_column, start, floor):
-            return types.void(*numbers, vector_type, vector_type), emit
+            return types.void(*[types.int64] * 7, *[vectors.VECTOR_TYPE] * 2), emit
 
     else:
 
         @intrinsic
         def transform(typing, source, row, column, lanes, target, to_row, to_column):
-            return types.void(*numbers), emit
+            return types.void(*[types.int64] * 7), emit
 
     return transform
 

@@ -17,6 +17,8 @@ from typing import Any
 import numba.cuda
 from numba import config
 
+from fastcnn.kernels import lazy_numba
+
 __all__ = [
     "SIMULATED",
     "capability",
@@ -31,6 +33,8 @@ __all__ = [
     "provider",
     "why_not",
 ]
+
+lazy_numba.import_numba()
 
 # A type checker sees Numba's own copy, which is another.
 cuda: Any = numba.cuda
