@@ -206,7 +206,7 @@ def larger(typing, a, b):
         largest = builder.select(builder.fcmp_ordered(">", a, b), a, b)
         return builder.select(builder.fcmp_unordered("uno", a, a), a, largest)
 
-    return vector_type(vector_type, vector_type), emit
+    return vectors.VECTOR_TYPE(vectors.VECTOR_TYPE, vectors.VECTOR_TYPE), emit
 
 
 def _selecting(condition: Condition) -> Callable:
