@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import json
+import pickle
 import re
 import struct
 import sys
@@ -25,9 +26,10 @@ from typing import Any
 from numba.cuda import codegen
 from numba.cuda.cudadrv import driver
 
-from fastcnn.kernels.cuda.runtime import device
+from fastcnn.kernels.cuda.runtime import cubin_cache, device
 from fastcnn.kernels.cuda.runtime.compile import import_kernels
 from fastcnn.kernels.cuda.runtime.kernel import Kernel, all_kernels
+from fastcnn.utils import atomic_file, system
 
 CAPABILITIES = ((7, 5), (8, 0), (9, 0))
 EXECUTABLE = 4  # of a section's flags
@@ -46,8 +48,19 @@ def name_of(capability: tuple[int, int]) -> str:
 
 
 def compiled(kernel: Kernel) -> Any:
-    """The kernel's code before it is linked for a capability."""
-    return device.compiled(kernel.compiled, kernel.signature).library
+    """The kernel's code before it is linked for a capability: compiled by the first process that
+    asks, of all that test the same sources."""
+    folder = system.cache_directory()
+    path = folder and folder / f"unlinked-{cubin_cache.stamp()[:16]}" / f"{kernel.name}.pickle"
+    kept = path is not None and isinstance(kernel.compiled._cache, cubin_cache.Cubins)
+    if kept and path.exists():
+        return pickle.loads(path.read_bytes())
+    library = device.compiled(kernel.compiled, kernel.signature).library
+    if kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file.replacing(path) as file:
+            pickle.dump(library, file)
+    return library
 
 
 def assembled(library: Any, capability: tuple[int, int]) -> dict[str, int]:
