@@ -23,11 +23,11 @@ help:
 demo: $(VENV)/installed
 	$(BIN)/fastcnn train --model lenet5 --data sample --epochs $(EPOCHS) --out runs/demo --overwrite
 
-test: lint
-	@PYTHON="$(BIN)/python" sh tools/run_tests.sh
+test: $(VENV)/installed-test
+	@LINT="$(MAKE) --no-print-directory lint" PYTHON="$(BIN)/python" sh tools/run_tests.sh
 
-test-all: lint
-	@PYTHON="$(BIN)/python" sh tools/run_tests.sh -m ''
+test-all: $(VENV)/installed-test
+	@LINT="$(MAKE) --no-print-directory lint" PYTHON="$(BIN)/python" sh tools/run_tests.sh -m ''
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -1,25 +1,43 @@
 #!/bin/sh
-# The test suite: each room of tests/ in a process of its own, two at a time. The CUDA kernels' room
+# The test suite: rooms of tests/ in processes of their own, two at a time. The CUDA kernels' room
 # must be: Numba's simulator takes the place of the GPU for a whole process. Arguments go to pytest
 # in all of them. A room is printed when it has ended; the last line printed is the closing line of
-# all together. Nothing is left in this folder, and no package is taken from it.
+# all together. Nothing is left in this folder, and no package is taken from it. A command in $LINT
+# runs first, and where it fails, nothing more.
 export PYTHON="${PYTHON:-python}" LOGS
 LOGS=$(mktemp -d) || exit 1
 trap 'rm -rf "$LOGS"' EXIT
 trap 'exit 130' INT TERM
 start=$(date +%s)
 
-# The longest first, so that both end together. data and package share a build of the extensions.
-longest="tests/cuda/simulator
-tests/data tests/package
-tests/kernels
+# First what takes one process, beside each other: the checks, and every kernel of the CPU, which the
+# rooms then find on disk. Then the longest, so that both processes end together. Rooms on a line
+# share a process, whose start takes 3 s; data and package share a build of the extensions.
+kernels=tests/kernels/test_every_kernel.py
+listed="lint
+$kernels
 tests/cuda
-tests/backends"
+tests/data tests/package
+tests/cuda/simulator
+tests/cli
+tests/kernels --ignore=$kernels
+tests/backends
+tests/distributed
+tests/docs
+tests/autotune tests/explain tests/graph tests/interop
+tests/lab tests/saving tests/serving tests/strategies"
 rooms=$(find tests -name 'test_*.py' -exec dirname {} + | sort -u)
-others=$(echo "$rooms" | grep -vxF "$(echo "$longest" | tr ' ' '\n')")
-printf '%s\n' "$longest" "$others" | xargs -P 2 -I {} sh -c '
+others=$(echo "$rooms" | grep -vxF "$(echo "$listed" | tr ' ' '\n')")
+printf '%s\n' "$listed" "$others" | xargs -P 2 -I {} sh -c '
     room=$1; shift
-    case $room in */simulator) export NUMBA_ENABLE_CUDASIM=1 ;; esac
+    case $room in
+        lint)
+            sh -c "${LINT:-:}" 2>&1 && exit
+            printf "FAILED %s\n1 error in 0s\n" "$LINT" >"$LOGS/tests-lint"
+            : >"$LOGS/failed"
+            exit 255 ;;
+        */simulator) export NUMBA_ENABLE_CUDASIM=1 ;;
+    esac
     log=$LOGS/$(echo "$room" | tr "/ " "--")
     "$PYTHON" -P -m pytest -p no:cacheprovider --durations=20 "$@" $room >"$log" 2>&1
     # 5: the arguments leave no test of this room.
