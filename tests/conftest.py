@@ -1,5 +1,6 @@
 """Settings for every test, in place before Numba is imported, and what several files share."""
 
+import gc
 import importlib.util
 import os
 import signal
@@ -26,6 +27,9 @@ os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])
 )
+# Compilers and the simulator make objects that stay: to look for garbage among them as often as
+# Python does takes a seventh of their time.
+gc.set_threshold(50_000, 20, 100)
 # Under nohup, or behind a shell's "&", Ctrl-C is ignored, here and in every process started.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
