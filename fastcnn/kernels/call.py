@@ -31,6 +31,13 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def odd_lines(size: int) -> int:
+    """Round a number of bytes up to an odd number of cache lines: what lies so far apart is in
+    other sets of a cache than what lies a power of two apart."""
+    lines = -(-size // ALIGNMENT)
+    return ALIGNMENT * (lines + 1 - lines % 2)
+
+
 class DeviceKernel(Protocol):
     """What a call knows of its kernel, on either device."""
 

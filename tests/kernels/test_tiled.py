@@ -7,7 +7,7 @@ import pytest
 from building import assert_close, build, images
 
 from fastcnn import layers as L
-from fastcnn.kernels.cpu.conv import direct
+from fastcnn.kernels.cpu.conv import direct_kernel_gradient
 from fastcnn.kernels.cpu.gemm import tiled
 from fastcnn.losses import SparseCategoricalCrossentropy
 
@@ -36,14 +36,18 @@ def test_rows_by_rows_give_what_all_at_once_give(layer, monkeypatch):
     [
         lambda: L.Conv2D(96, 3, strategy="direct"),
         lambda: L.Conv2D(96, 3, dilation_rate=2, strategy="direct"),
+        lambda: L.Conv2D(96, 3, groups=2, strategy="direct"),
+        lambda: L.Conv2D(96, 3, groups=2, dilation_rate=2, strategy="direct"),
     ],
 )
 def test_images_by_images_give_the_gradient_of_all_at_once(layer, monkeypatch):
-    monkeypatch.setattr(direct, "_sums_over_batch", lambda problem, pixels, images: pixels == 1)
+    module = direct_kernel_gradient
+    monkeypatch.setattr(module, "_sums_over_batch", lambda problem, pixels, images: pixels == 1)
     shape, results = (6, 6, 96), []
     x, y = images(7, shape), np.arange(7) % 3
     for near in (1, 50_000, 1 << 60):  # one image, two or three, all
-        monkeypatch.setattr(direct, "IMAGES_NEAR", near)
+        for limit in ("IMAGES_NEAR", "COPIES_NEAR"):
+            monkeypatch.setattr(module, limit, near)
         layers = [layer(), L.GlobalAveragePooling2D(), L.Dense(3)]
         model = build(shape, layers, seed=2)
         model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))

@@ -4,8 +4,9 @@ With channels last, the KW * C numbers that one output pixel needs from one imag
 side, and the next pixel's begin stride * C further on. So a row of output pixels is a matrix
 product whose A is the image itself, read through strides (`gemm/tiled.py`): rows are pixels,
 columns are filters, and the inner dimension runs over kernel rows and then KW * C neighbours. The
-gradient of the kernel is the same product with pixels as the inner dimension, the gradient of the
-input is a convolution of the padded output gradient with the flipped kernel.
+gradient of the kernel is the same product with pixels as the inner dimension
+(`direct_kernel_gradient.py`), the gradient of the input is a convolution of the padded output
+gradient with the flipped kernel.
 
 Few filters would leave most of a vector empty. Then P neighbouring pixels are computed as one: a
 convolution with P * filters columns, stride P, and a kernel widened by (P - 1) * stride columns of
@@ -27,19 +28,13 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, IMAGE, Address, Calls, LayerOperands, Region
-from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
-from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient
+from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
+from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient, direct_kernel_gradient
+from fastcnn.kernels.cpu.conv.direct_kernel_gradient import WORTH_PANELS
 from fastcnn.kernels.cpu.conv.im2col_columns import columns_of
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
-from fastcnn.kernels.cpu.gemm.panels import multiply
-from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
-
-CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
-WORTH_PANELS = 56  # channels from which copies of dy's panels pay: four heights of a tile
-NEAR = 256 << 10  # bytes of pixels that are taken to stay near while every tile reads them
-IMAGES_NEAR = 1 << 20  # the same of whole images, of which a part of a batch-wide sum reads a piece
 
 
 def pixels_at_once(problem: Problem) -> int:
@@ -58,21 +53,12 @@ def forward_cycles(problem: Problem, pixels: int) -> float:
     return problem.groups * grid_cycles(problem.out_height, rows, columns, steps)
 
 
-def _dw_cycles(problem: Problem, images: int) -> float:
-    pixels = pixels_at_once(problem)
-    together = images if _sums_over_batch(problem, pixels, images) else 1
-    taps_w = wide_taps(problem, pixels)
-    rows, columns = taps_w * problem.channels_per_group, pixels * problem.filters_per_group
-    steps = together * problem.out_height * problem.out_width // pixels
-    return problem.groups * grid_cycles(problem.kernel[0], rows, columns, steps) / together
-
-
 def cycles(direction: str, problem: Problem, images: int) -> float:
     """Estimate the cycles of one image on one thread."""
     if problem.depthwise:
         return problem.multiply_adds / LANES
     if direction == "dw":
-        return _dw_cycles(problem, images)
+        return direct_kernel_gradient.dw_cycles(problem, pixels_at_once(problem), images)
     if direction == "forward":
         return forward_cycles(problem, pixels_at_once(problem))
     rows, backward = direct_input_gradient.dx_cycles(problem), transposed(problem)
@@ -197,11 +183,7 @@ def conv2d_direct_dx(
 def conv2d_direct_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region
 ) -> None:
-    """Emit the gradient of the kernel: rows are taps, the inner dimension is the pixels.
-
-    Each chunk of images has sums of its own, which are added in order at the end. Where those
-    would be larger than the images, the sums run over the whole batch at once.
-    """
+    """Emit the gradient of the kernel."""
     if problem.depthwise:
         depthwise.dw(calls, problem, x, dy, gradient)
         return
@@ -209,14 +191,7 @@ def conv2d_direct_dw(
         # The pixels that it looks at are copied together: all are pages apart in a wide image.
         x, problem = columns_of(calls, problem, x).region, _without_skips(problem)
     pixels = pixels_at_once(problem)
-    if _sums_over_batch(problem, pixels, calls.images):
-        source = padded_source(calls, problem, x)
-        _sum_pixels(calls, problem, pixels, source, dy, gradient, over_batch=True)
-        return
-    partial = empty_kernel_gradient(calls, problem, pixels)
-    source = padded_source(calls, problem, x)
-    _sum_pixels(calls, problem, pixels, source, dy, partial)
-    fold_kernel_gradient(calls, problem, partial, gradient, pixels)
+    direct_kernel_gradient.dw(calls, problem, pixels, x, dy, gradient)
 
 
 def _skips_pixels(problem: Problem) -> bool:
@@ -234,96 +209,3 @@ def _without_skips(problem: Problem) -> Problem:
         strides=(1, 1),
         padding=((0, 0), (0, 0)),
     )
-
-
-def _sums_over_batch(problem: Problem, pixels: int, images: int) -> bool:
-    """Say whether one sum over the batch moves less memory than sums of each chunk of images."""
-    rows = problem.kernel[0] * wide_taps(problem, pixels) * problem.channels_per_group
-    sums = min(CHUNKS, images) * rows * pixels * problem.filters
-    inputs = problem.height * problem.width * problem.channels
-    outputs = problem.out_height * problem.out_width * problem.filters
-    return pixels == 1 and sums > 2 * images * (inputs + outputs)
-
-
-def _by_panels(problem: Problem, pixels: int, x: Region, dy: Region) -> bool:
-    """Say whether x^T dy is a product of two matrices that is worth copies of dy's panels.
-
-    Neighbouring rows of a panel lie side by side, where the pixels of a wide dy are pages apart.
-    """
-    every_pixel = (
-        problem.kernel == problem.strides == (1, 1)
-        and not problem.padded
-        and (x.stride, dy.stride) == (x.bytes, dy.bytes)
-    )
-    return every_pixel and problem.groups == pixels == 1 and problem.channels >= WORTH_PANELS
-
-
-def _sum_by_panels(
-    calls: Calls, problem: Problem, source: Region, dy: Region, sums: Region, over_batch: bool
-) -> None:
-    """Emit sums[C, F] (+)= source^T dy over the pixels of an image, or of all images."""
-    channels, filters = problem.channels, problem.filters
-    strides = {"a_inner": 4, "a_k0": 4 * channels, "c_inner": 4 * filters}
-    grid = grid_values(channels, filters, k0=problem.out_height * problem.out_width, **strides)
-    places = {"a": source, "matrix": dy, "c": sums}
-    scope, how = (BATCH, {"inner_is_images": 1}) if over_batch else (IMAGE, {"added": 1})
-    multiply(calls, scope, places, grid, s_i=filters, s_o=1, **how)
-
-
-def _sum_pixels(
-    calls: Calls,
-    problem: Problem,
-    pixels: int,
-    source: Region,
-    dy: Region,
-    sums: Region,
-    over_batch: bool = False,
-) -> None:
-    """Emit sums[KH, wide KW, C / groups, P * F] (+)= source^T dy, over pixels; groups lie side by
-    side."""
-    if _by_panels(problem, pixels, source, dy):
-        _sum_by_panels(calls, problem, source, dy, sums, over_batch)
-        return
-    taps_h, taps_w = problem.kernel[0], wide_taps(problem, pixels)
-    inner, outputs = problem.channels_per_group, problem.filters_per_group
-    channels, filters = problem.channels, problem.filters
-    row = 4 * problem.padded_width * channels
-    step = 4 * pixels * filters  # bytes of one row of the sums
-    a_k1, b_k1 = problem.strides[0] * row, 4 * problem.out_width * filters
-    loops = {
-        "k1": problem.out_height,
-        "a_k1": a_k1,
-        "b_k1": b_k1,
-        "k1_pass": max(1, NEAR // (a_k1 + b_k1)),
-        "k0": problem.out_width // pixels,
-        "a_k0": 4 * pixels * problem.strides[1] * channels,
-        "b_k0": 4 * pixels * filters,
-        "groups": problem.groups,
-        "a_group": 4 * inner,
-        "b_group": 4 * outputs,
-        "c_group": 4 * outputs,
-        "a_inner": 4,
-        "c_inner": step,
-        "accumulate": 1,
-    }
-    scope, parts = IMAGE, 1
-    if over_batch:
-        scope, parts = BATCH, max(1, min(16, taps_w * inner // 14))
-        loops |= {"k2_is_images": 1, "a_k2": source.stride, "b_k2": dy.stride, "k1_pass": 0}
-        loops |= {"k2_pass": max(1, IMAGES_NEAR // (source.stride + dy.stride))}
-        loops |= {"accumulate": 0, "split": SPLIT_INNER}
-    if problem.groups == 1 and problem.dilation[1] == 1:
-        rows = taps_w * inner
-        loops |= {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row}
-        values = grid_values(rows, pixels * outputs, c_outer=rows * step, **loops)
-        calls.emit(tiles, scope, "c", {"a": source, "b": dy, "c": sums}, parts=parts, **values)
-        return
-    loops |= {"rows_outer": taps_w, "a_outer": 4 * problem.dilation[1] * channels}
-    for tap_h in range(taps_h):
-        places = {
-            "a": Address(source, tap_h * problem.dilation[0] * row),
-            "b": Address(dy),
-            "c": Address(sums, tap_h * taps_w * inner * step),
-        }
-        values = grid_values(inner, pixels * outputs, c_outer=inner * step, **loops)
-        calls.emit(tiles, scope, "c", places, parts=parts, **values)

@@ -7,6 +7,7 @@ from math import ceil
 from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
+from fastcnn.kernels.call import odd_lines
 from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
 
 MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache lines apart
@@ -64,9 +65,3 @@ class Tiling:
             "x_column": 4 * source.channels,
             "channels": source.channels,
         }
-
-
-def odd_lines(size: int) -> int:
-    """Round a number of bytes up to an odd number of cache lines."""
-    lines = ceil(size / 64)
-    return 64 * (lines + 1 - lines % 2)
