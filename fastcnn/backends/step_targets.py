@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from fastcnn.losses import Loss
@@ -32,13 +34,18 @@ def checked_targets(
             f"The targets must be labels from 0 to {outputs[-1] - 1}. Received the label "
             f"{wrong[0] if len(wrong) else 'that changes meanwhile'}."
         )
-    share = np.float32(1 / images)
     if weight is None:
-        factors = np.full(images, share)
+        factors = _alike(images)
     else:
-        factors = np.asarray(weight, np.float32) * share
+        factors = np.asarray(weight, np.float32) * np.float32(1 / images)
         if factors.shape != (images,):
             raise ValueError(
                 f"Expected a weight for each of {images} images. Received shape {factors.shape}."
             )
     return {"target": target, "weight": factors}
+
+
+@lru_cache(64)
+def _alike(images: int) -> np.ndarray:
+    """Return the shares of so many images in the loss, which nobody writes to."""
+    return np.full(images, np.float32(1 / images))

@@ -37,8 +37,10 @@ def joined(distributed: object, method: str) -> Ranks | None:
             f"{method}: distributed must be 'auto', 'mpi', 'mpi-fast' or None. Received "
             f"{distributed!r}."
         )
+    if distributed is None:
+        return None
     count = started()
-    if distributed is None or (distributed == "auto" and count == 1):
+    if distributed == "auto" and count == 1:
         return None
     ranks = _joined(count)
     return _summing if ranks is not None and distributed == "mpi-fast" else ranks

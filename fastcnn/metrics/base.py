@@ -107,7 +107,7 @@ class Metric(Settings):
             self.total += float(np.sum(values * weight, dtype=np.float64))
             self.count += float(np.sum(weight, dtype=np.float64))
         else:
-            self.total += float(np.sum(values, dtype=np.float64))
+            self.total += float(np.asarray(values).sum(dtype=np.float64))
             self.count += len(values)
 
     def result(self) -> float:

@@ -137,7 +137,8 @@ class Tally:
         """Return the values of the whole pass, summed in one go, so that the bits do not depend on
         earlier calls of `logs`.
         """
-        self._rewind()
+        if self._summed:
+            self._rewind()
         self._sum()
         logs = {"loss": self._mean_loss()}
         for metric in self._metrics:
@@ -157,7 +158,7 @@ class Tally:
         weight = self._weight[part] if len(self._weight) else None
         loss = self._loss[part]
         weighted = loss if weight is None else loss.astype(np.float64) * weight
-        self._loss_sum += float(np.sum(weighted, dtype=np.float64))
+        self._loss_sum += float(weighted.sum(dtype=np.float64))
         if self._ranked:
             ranks = cast(BatchResults, Ranks(self._rank[part].copy()))
             own_weight = None if weight is None else weight.copy()
@@ -172,7 +173,7 @@ def _numbers(metric: Metric, values: object) -> dict[str, float]:
     """The values of a metric, which may be one of the user's own, as floats; TypeError."""
     numbers = values.values() if isinstance(values, dict) else [None]
     if not isinstance(values, dict) or not all(
-        isinstance(n, Real) or (isinstance(n, np.ndarray) and n.ndim == 0) for n in numbers
+        isinstance(n, (float, Real)) or (isinstance(n, np.ndarray) and n.ndim == 0) for n in numbers
     ):
         raise TypeError(
             f"The metric {type(metric).__name__} must give a number for each of its names, "

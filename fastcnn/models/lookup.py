@@ -21,7 +21,7 @@ def layer(model: ModelSettings, name: str) -> Layer:
     Raises:
         ValueError: There is no such layer.
     """
-    every = [layer for top in model.layers for layer in top.walk()]
+    every = model.layers.every
     by_name = {layer.name: layer for layer in reversed(every)}
     by_path = {layer.path: layer for layer in every}
     if name in by_path or name in by_name:

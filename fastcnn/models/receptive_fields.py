@@ -115,7 +115,7 @@ def layer_fields(
         )
     program = model.program(fused=False)
     fields = receptive_fields(program)
-    every = [layer for top in model.layers for layer in top.walk()] if layers is None else layers
+    every = model.layers.every if layers is None else layers
     x = _noise(model) if images is None else images
     return [
         LayerField(model, layer, fields[program.outputs_of[layer.path]], x)

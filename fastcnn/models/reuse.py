@@ -8,6 +8,7 @@ from typing import TypeVar
 from fastcnn.graph.state import State
 from fastcnn.layers.base import Layer, Shape, name_layers
 from fastcnn.layers.containers import AuxiliaryClassifier, auxiliary_classifiers, build_chain
+from fastcnn.layers.layer_list import LayerList
 from fastcnn.models.freezing import place_of
 from fastcnn.training import rate_multipliers
 from fastcnn.training.model_settings import FIXED_LAYERS, ModelSettings
@@ -113,7 +114,7 @@ def take_layers(model: ModelSettings, layers: Sequence[Layer], shape: Shape) -> 
     parameters = [parameter for layer in layers for parameter in layer.all_parameters()]
     state = State(parameters, model.seed)
     model._assign(
-        layers=FixedList(layers, FIXED_LAYERS),
+        layers=LayerList(layers, FIXED_LAYERS),
         parameters=FixedList(parameters, FIXED_LAYERS),
         output_shape=shape,
         state=state,

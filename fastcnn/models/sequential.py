@@ -323,7 +323,7 @@ class Sequential(StoredNetwork):
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle takes along: all but what this process alone has."""
         with self.lock:
-            own = ("_engine", "_split_engines", "lock", "_session")
+            own = ("_engine", "_split_engines", "lock", "_session", "_kept")
             return {**vars(self), **dict.fromkeys(own)}
 
     def __setstate__(self, state: dict[str, object]) -> None:

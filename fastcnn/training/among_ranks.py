@@ -43,13 +43,14 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
     it is not given. Within it, other such methods are run by each rank for itself."""
 
     def decorate(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        taken = inspect.signature(method)
+        place = list(inspect.signature(method).parameters).index("distributed")
 
         @functools.wraps(method)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             model: ModelSettings = cast("ModelSettings", args[0])
             within = model.session is not None
-            choice = None if within else _asked(taken, args, kwargs, usual)
+            given = args[place] if len(args) > place else kwargs.get("distributed", usual)
+            choice = None if within else given
             if usual is not None and choice is None and not within:
                 ending.work_apart()
             ranks = launch.joined(choice, method.__name__)
@@ -61,16 +62,6 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
         return run
 
     return decorate
-
-
-def _asked(
-    taken: inspect.Signature, args: tuple[object, ...], kwargs: dict[str, object], usual: str | None
-) -> object:
-    """Return the argument `distributed` of a call, given by name or by its place."""
-    try:
-        return taken.bind(*args, **kwargs).arguments.get("distributed", usual)
-    except TypeError:  # which the call itself raises
-        return usual
 
 
 class Session:
@@ -150,7 +141,7 @@ def _check_shared_batches(model: ModelSettings, ranks: Ranks, trains: bool) -> N
 
 
 def _check_own_statistics(model: ModelSettings) -> None:
-    for layer in (inner for top in model.layers for inner in top.walk()):
+    for layer in model.layers.every:
         if isinstance(layer, BatchNormalization) and layer.trainable and layer.synchronized:
             raise ValueError(
                 "fit: ranks on GPUs cannot share the statistics of a batch so far, only the mean "
@@ -188,7 +179,7 @@ def _agree(model: ModelSettings, ranks: Ranks, data: dict[str, str], settings: o
 
 def _own_classes(model: ModelSettings) -> list[type]:
     """Return the classes of a user's own that a model computes with."""
-    layers = (layer for top in model.layers for layer in top.walk())
+    layers = model.layers.every
     pieces = (*layers, model.loss, model.optimizer, *model.metrics)
     return [type(p) for p in pieces if p is not None and not user_code.is_ours(type(p))]
 

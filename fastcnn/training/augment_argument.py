@@ -110,8 +110,8 @@ def statistics(
 
 def unfitted(model: ModelSettings) -> list[Normalization]:
     """The model's Normalization layers that have no statistics."""
-    every = [layer for top in model.layers for layer in top.walk()]
-    return [layer for layer in every if isinstance(layer, Normalization) and not layer.fitted]
+    layers = model.layers.every
+    return [layer for layer in layers if isinstance(layer, Normalization) and not layer.fitted]
 
 
 def _first_affine(layers: Sequence[Layer]) -> list[Rescaling | Normalization]:

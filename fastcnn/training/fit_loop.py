@@ -14,7 +14,6 @@ import numpy as np
 from fastcnn.backends.engine import Engine
 from fastcnn.callbacks.callback import CallbackList, Logs
 from fastcnn.callbacks.history import History
-from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.metrics import Tally
 from fastcnn.training import fit_warnings, progress
 from fastcnn.training.adversarial import Attack
@@ -63,7 +62,7 @@ class Fit:
         self.plan = plan
         self.callback_list = callback_list
         self.history = History()
-        paths = [side.path for side in auxiliary_classifiers(model.layers)]
+        paths = [side.path for side in model.layers.auxiliary_classifiers]
         self.tally = Tally(model.metrics, train.count or 0, paths)
         self.loss = model.loss
         self.failure: ArithmeticError | None = None

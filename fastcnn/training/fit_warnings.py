@@ -141,7 +141,7 @@ def _advice(received: str) -> str:
 def _scales(model: ModelSettings, steps: Sequence[Preprocessing]) -> bool:
     """Whether anything brings the images to the size that initializers reckon with; layers of the
     user's own may."""
-    layers = [layer for top in model.layers for layer in top.walk()]
+    layers = model.layers.every
     own = any(not type(layer).__module__.startswith("fastcnn.") for layer in layers)
     return (
         own

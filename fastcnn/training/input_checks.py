@@ -18,7 +18,6 @@ from fastcnn.data import class_labels
 from fastcnn.data.dataset import Dataset, image_shape, is_dataset
 from fastcnn.data.pipeline.transform import Transform
 from fastcnn.graph.parameter import Parameter
-from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.training import loss_checks, target_checks
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.training.target_checks import labels
@@ -26,6 +25,7 @@ from fastcnn.utils.arrays import array, finite, shape_text
 
 __all__ = ["Examples", "callbacks", "compiled", "examples", "images", "labels", "weights"]
 
+PLAIN = Transform()
 RENAMING = " To call them otherwise, or to teach it others (None), set model.class_names."
 
 
@@ -68,7 +68,7 @@ def compiled(model: ModelSettings, method: str, training: bool = False) -> None:
                     f"Received '{name}' twice; give one of them name=."
                 )
             seen.add(name)
-    for side in auxiliary_classifiers(model.layers):
+    for side in model.layers.auxiliary_classifiers:
         taken = seen.intersection(f"{side.path}_{name}" for name in seen)
         if taken:
             raise ValueError(
@@ -186,7 +186,9 @@ def images(
     `transform` is what is done to them before the step, the model's preprocessing where it is None;
     they must then have the model's input shape.
     """
-    transform = Transform(preprocessing=model.preprocessing) if transform is None else transform
+    if transform is None:
+        steps = model.preprocessing
+        transform = Transform(preprocessing=steps) if steps else PLAIN
     if not isinstance(x, np.ndarray) and is_dataset(x):
         if not len(x):
             raise ValueError(f"{name} must hold at least one image. Received an empty Dataset.")

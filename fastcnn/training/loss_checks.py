@@ -39,7 +39,6 @@ from fastcnn.layers import (
     ThresholdedReLU,
     UpSampling2D,
 )
-from fastcnn.layers.containers import auxiliary_classifiers
 from fastcnn.losses import CustomLoss, Loss
 from fastcnn.training.model_settings import ModelSettings
 from fastcnn.utils import training_warning
@@ -132,7 +131,7 @@ def refuse_misfit(model: ModelSettings, loss: Loss, method: str) -> None:
 
 def _endings(model: ModelSettings) -> list[Sequence[Layer]]:
     """The layers whose outputs go into a loss: the network's, and each auxiliary classifier's."""
-    return [model.layers, *(side.chains[0] for side in auxiliary_classifiers(model.layers))]
+    return [model.layers, *(side.chains[0] for side in model.layers.auxiliary_classifiers)]
 
 
 def _never(layers: Sequence[Layer], labels: int, loss: Loss) -> str | None:

@@ -16,7 +16,7 @@ from fastcnn.data.augment.preprocessing import steps as preprocessing_steps
 from fastcnn.distributed.ranks import Ranks
 from fastcnn.graph.parameter import Parameter
 from fastcnn.graph.state import State
-from fastcnn.layers.base import Layer
+from fastcnn.layers.layer_list import LayerList
 from fastcnn.losses import Loss, LossLike
 from fastcnn.metrics import Metric, MetricLike
 from fastcnn.optimizers import Optimizer, OptimizerLike
@@ -55,7 +55,7 @@ class ModelSettings(Settings, ABC):
     `lock` is held for each step, for `compile`, and while weights are read or written together.
     """
 
-    layers: FixedList[Layer]
+    layers: LayerList
     parameters: FixedList[Parameter]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
@@ -324,7 +324,7 @@ class ModelSettings(Settings, ABC):
         Returns:
             A key that equals that of an earlier call where nothing of it changed.
         """
-        layers = tuple(layer.plan_key() for top in self.layers for layer in top.walk())
+        layers = tuple(layer.plan_key() for layer in self.layers.every)
         key: tuple[object, ...] = (self._plans, self.error_bound, layers)
         if kind not in ("train", "update", "test", "inspect"):
             return key

@@ -50,6 +50,8 @@ def labels(
 
 def _refuse_names(y: object, name: str) -> None:
     """TypeError, with how to number them, for labels that are texts."""
+    if isinstance(y, np.ndarray) and y.dtype.kind in "fiub":
+        return
     with contextlib.suppress(ValueError):  # of rows of unequal lengths
         array = np.asarray(y)
         texts = array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat)
@@ -82,8 +84,8 @@ def _sparse(model: ModelSettings, array: NDArray[Any], name: str) -> NDArray[np.
             f"{name} must be whole-number labels, such as int32. Received dtype {array.dtype}; "
             "convert them with y.astype('int32')."
         )
-    outside = np.flatnonzero((array < 0) | (array >= classes))
-    if len(outside):
+    if array.size and (array.min() < 0 or array.max() >= classes):
+        outside = np.flatnonzero((array < 0) | (array >= classes))
         raise ValueError(
             f"{name} must hold labels from 0 to {classes - 1}: layer '{model.layers[-1].name}' "
             f"gives {classes} outputs. Received the label {array[outside[0]]} at position "

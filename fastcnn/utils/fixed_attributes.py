@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from fastcnn.utils import naming, user_code
@@ -47,15 +46,6 @@ class FixedAttributes:
 
     def _has(self, name: str) -> bool:
         return name in vars(self) or hasattr(type(self), name)
-
-    @contextmanager
-    def _opened(self) -> Iterator[None]:
-        """Let any attribute be set meanwhile, as in the constructor."""
-        before, self._closed = self._is_closed, False
-        try:
-            yield
-        finally:
-            self._closed = before
 
     def _check_names(self, named: Mapping[str, object]) -> None:
         """Raise TypeError where a constructor's argument has a name that it does not know."""

@@ -220,8 +220,14 @@ def _opening(method: Callable[..., Result]) -> Callable[..., Result]:
 
     @functools.wraps(method)
     def opened(self: Settings, *args: object, **named: object) -> Result:
-        with self._opened():
+        # A step calls a dozen of them, most from within another.
+        if not self._is_closed:
             return method(self, *args, **named)
+        self._closed = False
+        try:
+            return method(self, *args, **named)
+        finally:
+            self._closed = True
 
     return opened
 
@@ -257,7 +263,7 @@ class FixedList(list[Value]):
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def __reduce__(self) -> tuple[type[FixedList[Value]], tuple[list[Value], str]]:
-        return FixedList, (list(self), self._refusal)
+        return type(self), (list(self), self._refusal)
 
 
 class FixedDict(dict[str, Value]):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastcnn import losses, metrics, optimizers
 from fastcnn.backends.step import StepResult
+from fastcnn.layers.layer_list import LayerList
 
 
 class NonFiniteError(ArithmeticError):
@@ -116,7 +117,9 @@ class FakeModel:
     ):
         size = int(np.prod(input_shape))
         self.input_shape, self.output_shape = input_shape, (classes,)
-        self.layers = [SimpleNamespace(name=name, walk=tuple) for name in ("conv2d", "dense")]
+        layers = [SimpleNamespace(name=name, walk=tuple) for name in ("conv2d", "dense")]
+        self.layers = LayerList(layers, "")
+        self._kept = None
         self.weights = np.zeros((size, classes), np.float32)
         self.bias = np.zeros(classes, np.float32)
         self.seed, self.epoch, self.penalty = seed, 0, 0.0

@@ -432,3 +432,42 @@ def test_rescaling_takes_numbers_only():
 def test_a_transform_takes_no_negative_seed():
     with pytest.raises(ValueError, match="Transform: seed must be a whole number of at least 0"):
         fastcnn.data.Transform(seed=-1)
+
+
+def test_what_is_set_between_batches_counts_though_their_checks_and_sums_are_kept():
+    model = fastcnn.Sequential([L.Flatten(), L.Dense(3)], input_shape=(6, 6, 2), seed=1)
+    logits = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", logits, ["accuracy"])
+    first = model.test_on_batch(X, Y)
+    assert model.test_on_batch(X, Y) == first
+    assert model.test_on_batch(X[:2], Y[:2]) == model.evaluate(X[:2], Y[:2], verbose=0)
+    (metric,) = model.metrics
+    metric.name = "share"
+    assert model.test_on_batch(X, Y, return_dict=True) == dict(
+        zip(("loss", "share"), first, strict=True)
+    )
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        other.metrics[0].name = "part"
+        assert other.test_on_batch(X, Y, return_dict=True).keys() == {"loss", "part"}
+    model.metrics = []
+    assert model.test_on_batch(X, Y) == first[0]
+    model.loss = losses.MeanSquaredError()
+    with pytest.raises(ValueError, match=r"y must have shape \(n, 3\)"):
+        model.test_on_batch(X, Y)
+    model.loss = losses.SparseCategoricalCrossentropy()
+    with pytest.raises(ValueError, match="takes probabilities"):
+        model.test_on_batch(X, Y)
+
+
+def test_each_batch_has_a_users_own_metric_anew():
+    class Batches(Metric):
+        seen = 0
+
+        def values(self, batch, y):
+            self.seen += 1
+            return np.full(len(batch.outputs), self.seen)
+
+    model = fastcnn.Sequential([L.Flatten(), L.Dense(3)], input_shape=(6, 6, 2), seed=1)
+    logits = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", logits, [Batches()])
+    assert [model.test_on_batch(X, Y)[1] for _ in range(3)] == [1, 1, 1]

@@ -162,7 +162,9 @@ class Executable:
             whole[first : first + len(images)] = images
             images, first = whole, 0
         self._outside_arrays[INPUT] = images
-        self._input_at = images.ctypes.data - 4 * first * prod(images.shape[1:])
+        self._input_at = images.ctypes.data
+        if first:
+            self._input_at -= 4 * first * prod(images.shape[1:])
         self._runtime.bases[:, _COLUMNS[INPUT]] = self._input_at
 
     def _array(self, name: str) -> np.ndarray | None:
