@@ -6,6 +6,7 @@
 
 import os
 import sys
+import threading
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -26,8 +27,22 @@ class BuildExtensions(build_ext):
     """Has Cython translate what is built. The list of sources that an sdist and each of pip's
     questions take needs no translation."""
 
+    translating = threading.Lock()
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        # As many C compilers as there are cores, which takes two thirds of the time on two.
+        if self.parallel is None and os.name == "posix":
+            self.parallel = os.cpu_count()
+
     def build_extension(self, ext: Extension) -> None:
-        (translated,) = cythonize(
+        with self.translating:
+            ext.sources = self.translated(ext)
+        super().build_extension(ext)
+
+    def translated(self, ext: Extension) -> list[str]:
+        """The extension's sources in C."""
+        (extension,) = cythonize(
             [ext],
             build_dir="build/cython",
             force=True,  # the same source gives other C code in a debug build
@@ -40,8 +55,7 @@ class BuildExtensions(build_ext):
                 "freethreading_compatible": True,
             },
         )
-        ext.sources = translated.sources
-        super().build_extension(ext)
+        return extension.sources
 
 
 setup(
