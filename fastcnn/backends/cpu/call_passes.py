@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fastcnn.kernels.call import Call, Region
+from fastcnn.kernels.call import IMAGE, Call, Region
+from fastcnn.kernels.cpu.conv import winograd_kernels
 from fastcnn.kernels.cpu.conv.depthwise_kernels import depthwise_sums
 from fastcnn.kernels.cpu.gemm.tiled import tiles
-from fastcnn.kernels.cpu.layout import pad_image
+from fastcnn.kernels.cpu.layout import copy_rows, pad_image
 from fastcnn.kernels.cpu.nn.activation import affine
 from fastcnn.kernels.cpu.nn.activation_functions import relu6
 from fastcnn.kernels.cpu.simd.vector_unit import RELU6
@@ -18,6 +19,8 @@ from fastcnn.kernels.cpu.simd.vector_unit import RELU6
 # when it is complete.
 CLIPS = {tiles: "c", depthwise_sums: "y"}
 IN_PARTS = ("relu", "accumulate", "k1_pass")
+
+_WINOGRAD = {*winograd_kernels.OUTPUTS.values(), *winograd_kernels.BANDS.values()}
 
 Merged = dict[Call, Call | None]
 
@@ -80,6 +83,44 @@ def clip_sums(calls: list[Call]) -> list[Call]:
         )
         merged[call] = None
     return _with(calls, merged)
+
+
+def write_in_place(calls: list[Call]) -> list[Call]:
+    """Let each convolution write among the channels of a wider image what alone is copied there."""
+    uses = _Uses(calls)
+    merged: Merged = {}
+    for call in calls:
+        if call.kernel is not copy_rows:
+            continue
+        source, target = call.places["x"].region, call.places["y"].region
+        makers, copies = uses.writers[source], uses.writers[target]
+        only_copied = uses.readers[source] == [call] and not source.kept
+        if not only_copied or len(makers) != 1 or any(c.kernel is not copy_rows for c in copies):
+            continue
+        maker = _with_wider_rows(makers[0], call)
+        if maker is not None:
+            merged[makers[0]], merged[call] = maker, None
+    return _with(calls, merged)
+
+
+def _with_wider_rows(maker: Call, copy: Call) -> Call | None:
+    """Return a convolution that writes its pixels where they would be copied, if it can."""
+    size, wide = 4 * int(copy.values["columns"]), 4 * int(copy.values["y_row"])
+    values = {name: int(value) for name, value in maker.values.items()}
+    if maker.kernel is tiles:
+        place, steps = "c", {"c_inner": wide, "c_outer": values.get("c_outer", 0) // size * wide}
+        pixels = values["rows_outer"] * values["rows_inner"]
+        pixel, one_image = values["c_inner"], maker.scope == IMAGE and values["groups"] == 1
+    elif maker.kernel in _WINOGRAD:
+        place, steps, one_image = "y", {"y_pixel": wide}, True
+        pixels, pixel = values["out_height"] * values["out_width"], values["y_pixel"]
+    else:
+        return None
+    dense = copy.values["x_row"] == copy.values["columns"] and pixel == size
+    if not (one_image and dense and pixels == copy.values["rows"]):
+        return None
+    places = {**maker.places, place: copy.places["y"]}
+    return replace(maker, places=places, values={**maker.values, **steps})
 
 
 def _with(calls: Sequence[Call], merged: Merged) -> list[Call]:

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from fastcnn.backends.cpu import executor
-from fastcnn.backends.cpu.call_passes import clip_sums, pad_scaled
+from fastcnn.backends.cpu.call_passes import clip_sums, pad_scaled, write_in_place
 from fastcnn.backends.cpu.call_table import BASES, Table, build_table
 from fastcnn.backends.cpu.meetings import INPUT
 from fastcnn.backends.cpu.row_bands import share_image
@@ -75,7 +75,7 @@ class Executable:
         ranks: Ranks | None = None,
     ):
         self.capacity = capacity
-        calls = clip_sums(pad_scaled(calls))
+        calls = write_in_place(clip_sums(pad_scaled(calls)))
         alone = capacity == 1 and spans is None
         # Sums that the library makes begin at once; those of the chunks are exchanged for a round.
         wait = None if ranks is None else 0 if ranks.by_library else 1

@@ -111,7 +111,7 @@ class _Chain:
         if any(region in self._read for region in call.written):
             return False
         cut = rule(call, before.pop() if before else None, bands)
-        if cut is None:
+        if cut is None or any(self._rows.get(r, cut.rows) != cut.rows for r in call.written):
             return False
         self._bands = self._bands or [[] for _ in cut.calls]
         for band, part in zip(self._bands, cut.calls, strict=True):
@@ -237,7 +237,7 @@ def _cut_winograd_outputs(m: int) -> Rule:
         pixels = tuple(min(high, m * row) for row in rows)
         steps = {
             "products": values["products_tile"] * values["tiles_w"],
-            "y": 4 * m * values["out_width"] * values["filters"],
+            "y": m * values["out_width"] * values["y_pixel"],
         }
         calls = []
         for band, (first, end) in enumerate(pairwise(rows)):

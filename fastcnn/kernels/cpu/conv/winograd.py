@@ -161,6 +161,7 @@ def conv2d_winograd(
         "out_height": problem.out_height,
         "out_width": problem.out_width,
         "filters": filters,
+        "y_pixel": 4 * filters,
         "products_tile": products_tile,
         "products_step": products_step,
         "rectified": operands.relu,

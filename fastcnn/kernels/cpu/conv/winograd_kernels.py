@@ -24,14 +24,14 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.cpu.simd.winograd_transform import two_sided
 from fastcnn.kernels.shared.winograd import FORMS, matrices
 
-# A grid of tiles, which multiplies in every basis element, and the image around it. x_row and
-# x_column are bytes from one pixel to the next; `band` is how many tile rows go through at once.
+# A grid of tiles, which multiplies in every basis element, and the image around it. x_row, x_column
+# and y_pixel are bytes from one pixel to the next; `band` is how many tile rows go through at once.
 WINOGRAD = record(
     *own_fields(GRID),
     *("x", "v", "products", "y", "spare", "offset", "tiles"),
     *("tiles_h", "tiles_w", "band", "x_row", "x_column", "channels"),
     *("v_tile", "v_step"),
-    *("out_height", "out_width", "filters", "products_tile", "products_step"),
+    *("out_height", "out_width", "filters", "y_pixel", "products_tile", "products_step"),
     "rectified",
 )
 KERNEL = record(
@@ -86,7 +86,7 @@ def _outputs_transform(form: Form) -> Callable:
     @kernel_function
     def transform_outputs(op, first, end):
         steps = size * op.products_step, op.products_step
-        pixel = 4 * op.filters
+        pixel = op.y_pixel
         floor = splat(np.float32(0)) if op.rectified else splat(np.float32(-np.inf))
         for row in range(first, end):
             high = min(m, op.out_height - row * m)
