@@ -129,7 +129,7 @@ def _of_model(model: Any, images: int) -> Tasks:
     order = list(dict.fromkeys(choice.layer for choice in chosen))
     tasks: Tasks = {}
     for choice in sorted(chosen, key=lambda choice: order.index(choice.layer)):
-        if choice.why != "asked for":
+        if choice.why != "asked for" and choice.strategy != strategies.SPARSE:
             names = tasks.setdefault((choice.direction, choice.problem), [])
             if choice.layer not in names:
                 names.append(choice.layer)

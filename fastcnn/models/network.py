@@ -163,9 +163,11 @@ class Network(Trainer):
             ValueError: A layer of a user's own has no setting that holds them.
         """
         settings_to_pin = []
+        chosen = strategies.training_choices(self, images)
         for op in self._ops(training=True).ops:
             if op.kind in strategies.DIRECTION_OF:
                 names = strategies.pinned(op, images, self.error_bound, self.device, self.precision)
+                names |= strategies.sparse_directions(op, chosen)
                 layer = lookup.layer(self, op.layer)
                 setting = lookup.strategy_setting(layer, op.attributes["strategy"], names)
                 if setting is not None:

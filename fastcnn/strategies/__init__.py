@@ -19,14 +19,15 @@ from fastcnn.graph.verifier import problem_of
 from fastcnn.kernels.cpu.conv import DIRECTIONS, STRATEGIES
 from fastcnn.kernels.registry import Strategy, kernels_of
 from fastcnn.losses import Loss
-from fastcnn.strategies import timing_cache
+from fastcnn.strategies import sparse, timing_cache
+from fastcnn.strategies.sparse import ASKED_FOR, SPARSE
 from fastcnn.utils import naming
 from fastcnn.utils.settings import FixedDict
 
 __all__ = [
-    *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "STRATEGIES"),
+    *("AUTO", "DIRECTIONS", "DIRECTION_OF", "ERROR_BOUND", "SPARSE", "STRATEGIES"),
     *("Choice", "Chosen", "assign", "beside_estimate", "choose", "program_choices", "table"),
-    *("pinned", "training_choices"),
+    *("pinned", "sparse_directions", "training_choices"),
 ]
 
 AUTO = "auto"
@@ -64,7 +65,7 @@ def wish(owner: str, value: object) -> dict[str, str]:
             f"{owner}: strategy must be 'auto', one of {', '.join(STRATEGIES)}, or a dictionary "
             f"with one for any of {', '.join(DIRECTIONS)}. Received {value!r}."
         )
-    names = {AUTO: AUTO, **{name: name for name in STRATEGIES}}
+    names = {name: name for name in (AUTO, *STRATEGIES, SPARSE)}
     try:
         wished = {
             direction: naming.lookup("strategy", value.get(direction, AUTO), names)
@@ -81,8 +82,12 @@ def check(owner: str, wished: dict[str, str], problem: Problem, device: str = "c
     for direction, name in wished.items():
         if name == AUTO:
             continue
-        missing = None if name in strategies else f"it has no kernels for device '{device}'"
-        reason = missing or strategies[name].declines(direction, problem)
+        missing = f"it has no kernels for device '{device}'"
+        if name == SPARSE:
+            reason = sparse.declines(direction, problem) if device == "cpu" else missing
+        else:
+            strategy = strategies.get(name)
+            reason = strategy.declines(direction, problem) if strategy else missing
         if reason:
             raise ValueError(f"{owner}: strategy '{name}' cannot compute {direction}: {reason}.")
 
@@ -129,6 +134,24 @@ def assign(
                 prepared=device == "cpu" and at_inference,
             )
             op.attributes["strategy"], op.attributes["chosen"] = choice
+    if device == "cpu":
+        sparse.keep_sparse(program, images)
+        _settle_dense(program, images, bound)
+
+
+def _settle_dense(program: Program, images: int, bound: float) -> None:
+    """Choose for gradients that are to be sparse and are not; in training that is a ValueError."""
+    for op in program.ops:
+        if op.kind not in DIRECTION_OF or op.attributes["strategy"] != SPARSE:
+            continue
+        direction = DIRECTION_OF[op.kind]
+        if program.training:
+            raise ValueError(
+                f"{op.layer}: strategy '{SPARSE}' cannot compute {direction}: its gradient does "
+                "not come from max pooling alone, whose windows do not reach beyond its input."
+            )
+        choice = choose(direction, op.attributes["problem"], images, bound)
+        op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
 def choose(
@@ -148,7 +171,7 @@ def choose(
     once.
     """
     if wished != AUTO:
-        return Choice(wished, "asked for")
+        return Choice(wished, ASKED_FOR)
     possible = [
         strategy
         for strategy in table(device).values()
@@ -184,6 +207,16 @@ def pinned(
             precision=precision,
         ).name
         for direction in DIRECTIONS
+    }
+
+
+def sparse_directions(op: Op, chosen: Iterable[Chosen]) -> dict[str, str]:
+    """Return "sparse" for each direction of a convolution that the choices say it of."""
+    return {
+        choice.direction: SPARSE
+        for choice in chosen
+        if choice.strategy == SPARSE
+        and (choice.layer, choice.problem) == (op.layer, op.attributes["problem"])
     }
 
 
@@ -225,10 +258,11 @@ def program_choices(
     program: Program, device: str = "cpu", precision: str = "float32"
 ) -> list[Chosen]:
     """Return the choices that the ops of a program for a device carry."""
+    directions = DIRECTION_OF | sparse.DIRECTION_OF
     return [
         Chosen(
             layer=op.layer,
-            direction=DIRECTION_OF[op.kind],
+            direction=directions[op.kind],
             problem=op.attributes["problem"],
             strategy=op.attributes["strategy"],
             why=op.attributes["chosen"],
@@ -236,7 +270,7 @@ def program_choices(
             precision=precision,
         )
         for op in program.ops
-        if op.kind in DIRECTION_OF
+        if op.kind in directions
     ]
 
 

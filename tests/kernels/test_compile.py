@@ -194,20 +194,22 @@ def test_python_cannot_call_a_part_of_kernels():
 
 def test_tiles_count_as_loaded_once_their_table_is_whole(monkeypatch):
     """Not before: a kernel would call through an address that is still 0."""
-    tiles = tile_code.TileCode(GRID)
-    index, asked = tile_code.table_index, []
+    tiles = tile_code.TileCode("register_tiles", tile_code.REGISTER_TILE, GRID)
+    name, asked = tiles._name, []
 
-    def interrupted(*size):
-        asked.append((size, tiles.loaded))
-        if len(asked) == 7:
+    def interrupted(size):
+        asked.append(tiles.loaded)
+        if len(asked) == sizes + 7:  # the code has each name first
             raise KeyboardInterrupt
-        return index(*size)
+        return name(size)
 
-    monkeypatch.setattr(tile_code, "table_index", interrupted)
+    sizes = len(tile_code.REGISTER_TILE.indices)
+    monkeypatch.setattr(tiles, "_name", interrupted)
+    monkeypatch.setattr(tiles, "_read", lambda: None)
     with pytest.raises(KeyboardInterrupt):
         tiles.compile()
     assert not tiles.loaded
     tiles.compile()
     assert tiles.loaded
-    assert not any(loaded for _, loaded in asked)
-    assert np.count_nonzero(tiles.table) == len(list(tile_code.tile_sizes()))
+    assert not any(asked)
+    assert np.count_nonzero(tiles.table) == sizes

@@ -21,10 +21,11 @@ from fastcnn.kernels.call import (
     Call,
     Region,
 )
-from fastcnn.kernels.cpu.gemm.tiled import tile_code, tiles
+from fastcnn.kernels.cpu.gemm.tile_code import TileCode
+from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.runtime import compile
 from fastcnn.kernels.cpu.runtime import kernel as kernels
-from fastcnn.kernels.cpu.runtime.code import Code
+from fastcnn.kernels.cpu.runtime.code import Code, codes
 from fastcnn.kernels.cpu.runtime.prefetch import MOST_PIECES
 
 # Every address in a table is one of these arrays' plus an offset.
@@ -108,8 +109,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
             operands.append((places.operand(field, place.region, place.offset), place.region))
         kernel = kernel_of(call)
         rows.append([kernel.address, length, first, len(operands)])
-        table = {"tile_table": tile_code.address_of_table} if "tile_table" in kernel.fields else {}
-        values = kernels.as_record(kernel.dtype, {**call.values, **table})
+        values = kernels.as_record(kernel.dtype, {**call.values, **_tables_of(kernel)})
         records.append(np.frombuffer(values.tobytes(), np.int64))
         length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]
@@ -132,6 +132,12 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
         partial_bytes=partial_stride,
         partial_offsets={r: at for r, at in places.offsets.items() if r.kind == PARTIAL},
     )
+
+
+def _tables_of(kernel: kernels.Kernel) -> dict[str, int]:
+    """Return where the tables of the tiles are that a kernel calls, by its fields."""
+    tables = [code for code in codes().values() if isinstance(code, TileCode)]
+    return {code.field: code.address_of_table for code in tables if code.field in kernel.fields}
 
 
 def _code_of(calls: list[Call]) -> list[Code]:

@@ -54,6 +54,8 @@ LOWER: dict[str, Callable[[Regions, Op], None]] = {
     "conv2d": convolution.conv2d,
     "conv2d_dw": convolution.conv2d_dw,
     "conv2d_dx": convolution.conv2d_dx,
+    "conv2d_sparse_dw": convolution.conv2d_sparse_dw,
+    "conv2d_sparse_dx": convolution.conv2d_sparse_dx,
     "copy": shape.copy,
     "crop": shape.pad_dx,
     "custom": custom.custom,

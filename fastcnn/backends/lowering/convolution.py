@@ -34,3 +34,22 @@ def conv2d_dw(low: Regions, op: Op) -> None:
     if bias is not None:
         pixels = problem.out_height * problem.out_width
         low.kernels.bias.bias_dw(low.calls, pixels, problem.filters, dy, bias)
+
+
+def conv2d_sparse_dx(low: Regions, op: Op) -> None:
+    dy, index = (low.region(buffer) for buffer in op.inputs)
+    problem, pooling = op.attributes["problem"], op.attributes["pooling"]
+    gradients, out = low.kernels.conv.sparse_gradients, low.region(op.outputs[0])
+    gradients.conv2d_sparse_dx(low.calls, problem, pooling, dy, index, kernel_of(low, op), out)
+
+
+def conv2d_sparse_dw(low: Regions, op: Op) -> None:
+    x, dy, index = (low.region(buffer) for buffer in op.inputs)
+    problem, pooling = op.attributes["problem"], op.attributes["pooling"]
+    gradient, bias = low.gradient(op, "kernel"), low.gradient(op, "bias")
+    if gradient is not None:
+        gradients = low.kernels.conv.sparse_gradients
+        gradients.conv2d_sparse_dw(low.calls, problem, pooling, x, dy, index, gradient)
+    if bias is not None:
+        windows = pooling.out_height * pooling.out_width
+        low.kernels.bias.bias_dw(low.calls, windows, problem.filters, dy, bias)

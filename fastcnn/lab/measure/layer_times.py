@@ -224,7 +224,7 @@ def _for_gradients(program: Program, op: Op) -> bool:
 
 
 def _multiply_adds(op: Op) -> int:
-    if op.kind in ("conv2d", "conv2d_dx", "conv2d_dw"):
+    if op.kind.startswith("conv2d"):
         count: int = op.attributes["problem"].multiply_adds
         return count
     return op.parameters["kernel"].size if op.kind.startswith("matmul") else 0

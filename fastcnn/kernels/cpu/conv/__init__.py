@@ -7,10 +7,18 @@ declines what it cannot do with a reason in words.
 
 from __future__ import annotations
 
-from fastcnn.kernels.cpu.conv import direct, fft, im2col, im2col_blas, reference, winograd
+from fastcnn.kernels.cpu.conv import (
+    direct,
+    fft,
+    im2col,
+    im2col_blas,
+    reference,
+    sparse_gradients,
+    winograd,
+)
 from fastcnn.kernels.registry import DIRECTIONS, Strategy, strategy, table
 
-__all__ = ["DIRECTIONS", "STRATEGIES", "Strategy"]
+__all__ = ["DIRECTIONS", "STRATEGIES", "Strategy", "sparse_gradients"]
 
 # The errors are those of the longest sums, ten thousand products and more, with room to spare: six
 # times what F(4x4, 5x5) errs there, 1.6e-5, is winograd's.

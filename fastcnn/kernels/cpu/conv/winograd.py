@@ -50,7 +50,7 @@ from fastcnn.kernels.cpu.conv.direct import transposed
 from fastcnn.kernels.cpu.conv.winograd_tiling import Tiling, odd_lines
 from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.shared import winograd
 
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch

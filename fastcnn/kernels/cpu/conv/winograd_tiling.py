@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import odd_lines
-from fastcnn.kernels.cpu.simd.register_tile import LANES, VECTOR_BYTES
+from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache lines apart
 LARGE = 8  # side of the tiles whose elements lie together: so many places would need as many pages

@@ -20,13 +20,14 @@ from functools import lru_cache
 from math import ceil
 
 from fastcnn.kernels.cpu import costs as cpu
-from fastcnn.kernels.cpu.gemm.tile_code import TileCode, run_tiles
+from fastcnn.kernels.cpu.gemm.tile_code import REGISTER_TILE, TileCode, run_tiles
 from fastcnn.kernels.cpu.runtime.code import register
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.runtime.prefetch import look_ahead
+from fastcnn.kernels.cpu.simd.emission import sets_of_sums
 from fastcnn.kernels.cpu.simd.pointers import address_of, record_at
-from fastcnn.kernels.cpu.simd.register_tile import TALLEST, WIDEST, sets_of_sums, tile_rows
+from fastcnn.kernels.cpu.simd.register_tile import TALLEST, WIDEST, tile_rows
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 # All strides are in bytes. Rows lie on two loops: a_outer and a_inner are from one row of A to the
@@ -49,7 +50,7 @@ GRID = record(
 NEAR = 256 << 10  # bytes of A that are taken to stay in a core's cache meanwhile
 NO_SPLIT, SPLIT_INNER, SPLIT_COLUMNS, SPLIT_GROUPS = range(4)
 
-tile_code = register(TileCode(GRID))
+tile_code = register(TileCode("register_tiles", REGISTER_TILE, GRID))
 _ROWS = (0, *(tile_rows(width) for width in range(1, WIDEST + 1)))
 
 

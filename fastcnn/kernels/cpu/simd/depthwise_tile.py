@@ -15,8 +15,8 @@ import numpy as np
 from llvmlite import ir
 
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
+from fastcnn.kernels.cpu.simd.emission import field_offsets
 from fastcnn.kernels.cpu.simd.memory import Memory
-from fastcnn.kernels.cpu.simd.register_tile import field_offsets
 from fastcnn.kernels.cpu.simd.vector_unit import (
     INT32,
     INT64,

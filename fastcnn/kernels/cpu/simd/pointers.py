@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.register_tile import TILE_TYPE
+from fastcnn.kernels.cpu.simd.sparse_tile import SPARSE_TILE_TYPE
 from fastcnn.kernels.cpu.simd.vector_unit import INT64, POINTER
 from fastcnn.kernels.lazy_numba import cgutils, types
 
@@ -75,18 +76,24 @@ ints = _array_of("int32")
 doubles = _array_of("float64")
 
 
-@intrinsic
-def words_at(typing, address):
-    """Return the int64 numbers from an address on: a C pointer, of which no end is known.
+def _pointer_to(element: str) -> Callable:
+    @intrinsic
+    def pointer(typing, address):
+        kind = types.CPointer(getattr(types, element))
 
-    It compiles in a fraction of an array's time.
-    """
-    kind = types.CPointer(types.int64)
+        def emit(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(kind))
 
-    def emit(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+        return kind(types.int64), emit
 
-    return kind(types.int64), emit
+    return pointer
+
+
+# Numbers from an address on: a C pointer, of which no end is known. It compiles in a fraction of an
+# array's time, and knows no index from the end.
+words_at = _pointer_to("int64")
+half_words_at = _pointer_to("int32")
+floats_at = _pointer_to("float32")
 
 
 @intrinsic
@@ -124,17 +131,31 @@ def call(typing, address, argument):
     return types.void(types.int64, types.int64), emit
 
 
+def _caller(kind: ir.FunctionType) -> tuple[Any, Callable]:
+    """Return the signature and the emitter of a call of a tile's function of a type: of its
+    address, a record's and further numbers."""
+
+    def emit(
+        context: Any, builder: ir.IRBuilder, signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
+        tile, record, *numbers = arguments
+        function = builder.inttoptr(tile, kind.as_pointer())
+        builder.call(function, [builder.inttoptr(record, POINTER), *numbers])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * (len(kind.args) + 1)), emit
+
+
 @intrinsic
 def call_tile(typing, address, grid, a, b, c, bias, count):
     """Call the register tile at an address, for `count` tiles one below the other."""
+    return _caller(TILE_TYPE)
 
-    def emit(context, builder, signature, arguments):
-        tile, grid, *addresses = arguments
-        function = builder.inttoptr(tile, TILE_TYPE.as_pointer())
-        builder.call(function, [builder.inttoptr(grid, POINTER), *addresses])
-        return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 7), emit
+@intrinsic
+def call_sparse_tile(typing, address, record, values, offsets, source, target, rows, columns):
+    """Call the sparse tile at an address, for rows x columns values."""
+    return _caller(SPARSE_TILE_TYPE)
 
 
 @intrinsic

@@ -16,14 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from llvmlite import ir
 
+from fastcnn.kernels.cpu.simd.emission import (
+    Values,
+    field_of,
+    fma_of,
+    loop,
+    loop_in_turns,
+    sets_of_sums,
+    zeros,
+)
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector_unit import (
     FLOAT,
     INT64,
-    LANES,
     POINTER,
     REGISTERS,
     VECTOR,
@@ -31,12 +38,10 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     rectified,
     splat_lanes,
 )
-from fastcnn.kernels.lazy_numba import cgutils
 
 # `void tile(grid, a, b, c, bias, count)`: addresses of a record, of numbers and of a bias or 0, and
 # how many tiles there are one below the other.
 TILE_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64, INT64, INT64, INT64])
-Values = list[ir.Value]
 # Vectors in a tile at most. Few registers make short tiles, which are worth their time if wide.
 WIDEST = 3 if REGISTERS == 16 else 2
 ROWS_A_REGISTER = 5  # rows of A whose addresses are made from one in a register
@@ -61,10 +66,6 @@ def tile_sizes() -> list[tuple[int, int, int]]:
     ]
 
 
-def _zeros() -> ir.Constant:
-    return ir.Constant(VECTOR, [0.0] * LANES)
-
-
 def _opaque(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """Return a number of which LLVM is to know nothing, at no cost.
 
@@ -73,35 +74,6 @@ def _opaque(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """
     kind = ir.FunctionType(INT64, [INT64])
     return builder.asm(kind, "", "=r,0", [value], side_effect=False)
-
-
-def _loop(
-    builder: ir.IRBuilder, count: ir.Value, carried: list[ir.Value], body: Callable
-) -> list[ir.Value]:
-    """Emit `for _ in range(count): carried = body(carried)` and return the final values.
-
-    A phi is a value as it was carried into a round, from before the loop or the round before.
-    """
-    before = builder.block
-    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(INT64)
-    index.add_incoming(INT64(0), before)
-    values = []
-    for value in carried:
-        phi = builder.phi(value.type)
-        phi.add_incoming(value, before)
-        values.append(phi)
-    builder.cbranch(builder.icmp_signed("<", index, count), inside, after)
-    builder.position_at_end(inside)
-    updated = body(values)
-    index.add_incoming(builder.add(index, INT64(1)), builder.block)
-    for phi, value in zip(values, updated, strict=True):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values
 
 
 def emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[str, int]) -> None:
@@ -120,7 +92,7 @@ def emit_tile(function: ir.Function, size: tuple[int, int, int], offsets: dict[s
         tile.emit(a, b, c, bias)
         return [builder.add(a, down_a), builder.add(c, down_c)]
 
-    _loop(builder, count, [a, c], one_tile)
+    loop(builder, count, [a, c], one_tile)
     builder.ret_void()
 
 
@@ -137,9 +109,7 @@ class _Tile:
         self.height, self.halves, self.width = size
         self._builder, self._grid, self._offsets = builder, grid, offsets
         self._memory = Memory(builder, self.field("lanes"))
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        name = f"llvm.fma.v{LANES}f32"
-        self._fma = cgutils.get_or_insert_function(builder.module, kind, name)
+        self._fma = fma_of(builder.module)
         # Rows of A share an address in a register: `groups` of them, and the rows' step.
         self._groups_a_half = -(-self.height // ROWS_A_REGISTER)
         self._groups = self.halves * self._groups_a_half
@@ -151,15 +121,13 @@ class _Tile:
 
     def field(self, name: str) -> ir.Value:
         """Emit the loading of a field of the grid's record."""
-        builder = self._builder
-        place = builder.gep(self._grid, [INT64(self._offsets[name])], source_etype=ir.IntType(8))
-        return builder.load(builder.bitcast(place, INT64.as_pointer()), align=8)
+        return field_of(self._builder, self._grid, self._offsets[name])
 
     def emit(self, a: ir.Value, b: ir.Value, c: ir.Value, bias: ir.Value) -> None:
         """Emit the computing of the tile at these addresses."""
         builder = self._builder
         start = self._starting_sums(bias, c)
-        more_sets = [_zeros()] * (self._sums * (self._sets - 1))
+        more_sets = [zeros()] * (self._sums * (self._sets - 1))
         values = self._nested(2, [*self._first_rows_of_a(a), b, *start, *more_sets])
         sums = values[self._groups + 1 :]
         for number in range(1, self._sets):
@@ -218,7 +186,7 @@ class _Tile:
             phi = builder.phi(VECTOR)
             phi.add_incoming(held_value, from_c)
             phi.add_incoming(bias_value, from_bias)
-            phi.add_incoming(_zeros(), from_zero)
+            phi.add_incoming(zeros(), from_zero)
             sums.append(phi)
         return sums
 
@@ -237,7 +205,7 @@ class _Tile:
             inside = self._nested(level - 1, values)
             return [*self._stepped(values, *steps), *inside[self._groups + 1 :]]
 
-        return _loop(self._builder, self.field(f"k{level}"), values, body)
+        return loop(self._builder, self.field(f"k{level}"), values, body)
 
     def _innermost_loop(self, values: Values) -> Values:
         a_step, b_step = self.field("a_k0"), self.field("b_k0")
@@ -255,11 +223,7 @@ class _Tile:
 
             return body
 
-        builder, sets = self._builder, self._sets
-        if sets == 1:
-            return _loop(builder, steps, values, turns(1))
-        values = _loop(builder, builder.sdiv(steps, INT64(sets)), values, turns(sets))
-        return _loop(builder, builder.srem(steps, INT64(sets)), values, turns(1))
+        return loop_in_turns(self._builder, steps, values, self._sets, turns)
 
     def _stepped(self, places: Values, a_step: ir.Value, b_step: ir.Value) -> Values:
         """Emit the next addresses of the rows of A and of B."""
@@ -296,13 +260,3 @@ class _Tile:
                 self._memory.store(value, c_rows[row], VECTOR_BYTES * v)
         lasts = [builder.add(row, INT64(last)) for row in c_rows]
         self._memory.store_last(sums[width - 1 :: width], lasts)
-
-
-def sets_of_sums(accumulators: int) -> int:
-    """Return how many sets of sums a tile with this many accumulators keeps."""
-    return 4 if accumulators <= 2 else 2 if accumulators < 8 else 1
-
-
-def field_offsets(record: np.dtype) -> dict[str, int]:
-    """Return where each field of a record begins, in bytes."""
-    return {name: place[1] for name, place in (record.fields or {}).items()}

@@ -14,7 +14,14 @@ from llvmlite import ir
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
-from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR, VECTOR_BYTES, splat_lanes
+from fastcnn.kernels.cpu.simd.vector_unit import (
+    FLOAT,
+    INT32,
+    LANES,
+    VECTOR,
+    VECTOR_BYTES,
+    splat_lanes,
+)
 from fastcnn.kernels.lazy_numba import LazyModule, cgutils, types
 
 if TYPE_CHECKING:
@@ -98,6 +105,17 @@ def splat(typing, number):
         return splat_lanes(builder, arguments[0], VECTOR)
 
     return vectors.VECTOR_TYPE(types.float32), emit
+
+
+@intrinsic
+def splat_bits(typing, number):
+    """Return a vector with the bits of a whole number's lower half in every lane."""
+
+    def emit(context, builder, signature, arguments):
+        bits = builder.bitcast(builder.trunc(arguments[0], INT32), FLOAT)
+        return splat_lanes(builder, bits, VECTOR)
+
+    return vectors.VECTOR_TYPE(types.int64), emit
 
 
 @kernel_function
