@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastcnn.data.datasets.paths import data_directory
 from fastcnn.utils import arguments
 
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -233,5 +232,7 @@ def local_copy(file: PublishedFile) -> Path | None:
 
 def _folder() -> Path | None:
     """The folder for published files; None where the user has none."""
+    from fastcnn.data.datasets.paths import data_directory  # and with it what reads data sets
+
     folder = data_directory()
     return None if folder is None else folder / "keras-applications"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Piece = TypeVar("Piece")
 Slot = TypeVar("Slot")
@@ -36,6 +38,8 @@ def ahead(
         for piece in pieces:
             yield prepare(piece, slots[0])
         return
+    from concurrent.futures import ThreadPoolExecutor  # and with it logging
+
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="fastcnn-batches") as threads:
         try:

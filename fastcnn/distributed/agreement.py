@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +69,8 @@ def code_digest() -> str:
 
 def library_digest() -> str:
     """Return a digest of the versions of what compiles fastcnn's kernels and draws its numbers."""
+    from importlib import metadata  # which takes longer than all else here
+
     return digest([metadata.version(name) for name in LIBRARIES])
 
 

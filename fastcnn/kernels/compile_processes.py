@@ -6,12 +6,15 @@ What a process cannot compile is left to the one that needs it, which then tells
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from fastcnn.kernels import code_cache
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def possible() -> bool:
@@ -24,6 +27,8 @@ def beside(
     module: str, arguments: Sequence[Sequence[str]]
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run `python -m module` for each row of arguments meanwhile; what still runs ends after."""
+    import subprocess  # which a process that finds its kernels does not need
+
     # It imports what this process imports, and nothing that lies in the working directory.
     folders = [entry for entry in sys.path if entry and isinstance(entry, str)]
     path = os.pathsep.join([str(code_cache.PACKAGE.parent), *folders])

@@ -1,12 +1,9 @@
-"""A model as a picture."""
+"""A model as a picture. Few programs draw: `fastcnn.plots` is imported by those that do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastcnn.plots import figure as figures
-from fastcnn.plots import network_drawing, network_graph, network_layout
-from fastcnn.plots.network_layout import Drawing
 from fastcnn.training.trainer import Trainer
 from fastcnn.utils import arguments, markup
 
@@ -14,13 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastcnn.plots.figure import Save
+    from fastcnn.plots.network_layout import Drawing
+
 UNFOLDED = 1600.0
 """The height, in pixels of one column, up to which every layer is drawn."""
 
 
-def plot(
-    model: Trainer, path: figures.Save = None, fold: bool | None = None
-) -> tuple[Figure, Axes]:
+def plot(model: Trainer, path: Save = None, fold: bool | None = None) -> tuple[Figure, Axes]:
     """Draw the layers: blocks from top to bottom, branches side by side, shapes beside them.
 
     Normalizations, activations and dropout stand in the block of the layer before.
@@ -40,8 +38,10 @@ def plot(
         ImportError: matplotlib is not installed.
         OSError: The file cannot be written.
     """
-    figure, axes = network_drawing.figure(drawing(model, fold))
-    return figures.finished(figure, path), axes
+    from fastcnn.plots import figure, network_drawing
+
+    drawn, axes = network_drawing.figure(drawing(model, fold))
+    return figure.finished(drawn, path), axes
 
 
 def drawing(model: Trainer, fold: bool | None = None) -> Drawing:
@@ -51,6 +51,8 @@ def drawing(model: Trainer, fold: bool | None = None) -> Drawing:
         model: The model.
         fold: As `plot` has it.
     """
+    from fastcnn.plots import network_graph, network_layout
+
     if not model.layers:
         raise ValueError("plot: the model has no layers yet. Call model.add(layer).")
     row = network_graph.items(model.layers)
@@ -70,6 +72,8 @@ def html(model: Trainer) -> str:
     """
     if not model.layers:
         return markup.fragment(f"<p>{markup.text(repr(model))}</p>")
+    from fastcnn.plots import network_drawing, network_layout
+
     label = f"The layers of {model.name}"
     picture = network_drawing.svg(drawing(model), label)
     rows = [

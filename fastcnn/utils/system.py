@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +46,8 @@ def _name_in(path: Path) -> str:
 
 def sysctl(name: str) -> str:
     """Return what macOS says about a name, "" where it does not know it."""
+    import subprocess  # on macOS alone
+
     try:
         done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

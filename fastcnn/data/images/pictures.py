@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -125,6 +124,8 @@ class Pictures:
         if len(numbers) == 1:
             out[0] = self._image(numbers[0])
             return
+        from concurrent.futures import ThreadPoolExecutor  # and with it logging
+
         # Pillow releases the GIL while it decodes.
         with ThreadPoolExecutor(min(self._workers, len(numbers))) as threads:
             for row, image in enumerate(threads.map(self._image, numbers)):

@@ -18,6 +18,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
@@ -43,8 +44,14 @@ Value = TypeVar("Value")
 
 def matrices(m: int, taps: int = TAPS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return A^T [m, s], G [s, taps] and B^T [s, s] of F(m, taps), s = m + taps - 1."""
+    return _matrices(m, taps, POINTS[m + taps - 1])
+
+
+@cache
+def _matrices(
+    m: int, taps: int, points: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     size = m + taps - 1
-    points = POINTS[size]
     a_t, g, b_t = np.zeros((m, size)), np.zeros((size, taps)), np.zeros((size, size))
     for j, point in enumerate(points):
         others = [other for other in points if other != point]
@@ -53,6 +60,8 @@ def matrices(m: int, taps: int = TAPS) -> tuple[np.ndarray, np.ndarray, np.ndarr
         b_t[j, :-1] = np.poly(others)[::-1]
     a_t[-1, -1] = g[-1, -1] = 1
     b_t[-1] = np.poly(points)[::-1]
+    for matrix in (a_t, g, b_t):
+        matrix.flags.writeable = False  # all who ask have the same ones
     return a_t, g, b_t
 
 

@@ -141,9 +141,9 @@ def _cpu() -> tuple[str, str]:
     name = setting("CPU_NAME") or llvm.get_host_cpu_name()
     features = setting("CPU_FEATURES")
     if features is None:
-        available = llvm.get_host_cpu_features()
+        available, avx = llvm.get_host_cpu_features(), bool(setting("ENABLE_AVX"))
         for feature in available:
-            available[feature] &= bool(setting("ENABLE_AVX") or not feature.startswith("avx"))
+            available[feature] &= avx or not feature.startswith("avx")
         features = available.flatten()
     flags = features.split(",")
     if LANES < 16:
