@@ -37,6 +37,7 @@ PANELS = record(
 )
 DEPTH = 128  # rows of a panel
 DEPTH_OF_BOTH = 256  # where A is copied as well
+WORTH_ROWS = 8  # vectors of a panel from which it is filled row by row
 WORTH_TRANSPOSING = 128  # columns that read a copy of A
 
 
@@ -66,7 +67,7 @@ def product_by_panels(pointer):
     for start in range(0, inner, op.depth):
         op.k0 = min(op.depth, inner - start)
         op.b_vector = op.k0 * VECTOR_BYTES
-        if op.s_o == 1:
+        if op.s_o == 1 and end - first >= WORTH_ROWS:
             rows = op.matrix + 4 * start * op.s_i + first * VECTOR_BYTES
             pack_rows(rows, 4 * op.s_i, op.k0, op.columns, op.b, op.b_vector)
         else:
