@@ -36,7 +36,7 @@ from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.sparse_product import piece_sizes, value_cycles
 from fastcnn.kernels.cpu.layout import copy_rows, crop_image, fill_zero, fold_gradient
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
-from fastcnn.kernels.cpu.transposition import transpose_rows
+from fastcnn.kernels.cpu.transposition import transpose_matrices
 
 NEAR_DW = 20 << 10  # bytes of x, dy and offsets that all filters read before the next ones
 NEAR_DX = 64 << 10  # bytes of lists that all pieces read before the next ones
@@ -106,7 +106,7 @@ def conv2d_sparse_dw(
         pixels=1,
     )
     calls.emit(
-        transpose_rows,
+        transpose_matrices,
         BATCH,
         "y",
         {"x": folded, "y": gradient},
@@ -226,7 +226,7 @@ def _pack(
     region = packed.region
     calls.emit(fill_zero, BATCH, "y", {"y": region}, size=region.bytes // 4)
     calls.emit(
-        transpose_rows,
+        transpose_matrices,
         BATCH,
         "y",
         {"x": weights, "y": packed},
