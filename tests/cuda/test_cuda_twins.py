@@ -65,7 +65,6 @@ CPU_ONLY = {
     "gemm.sparse_product": "its tiles",
     "simd.sparse_tile": "LLVM vectors",
     "simd.emission": "LLVM vectors",
-    "transposition": "lays kernels out for sparse tiles",
     "conv.direct_kernel_gradient": "copies for the CPU's tiles",
     "conv.gradient_copies": "copies for the CPU's tiles",
     "gemm.panel_copies": "copies for the CPU's tiles",

@@ -31,12 +31,16 @@ from math import ceil, prod
 from fastcnn.graph.problem import Problem
 from fastcnn.kernels.call import BATCH, GLOBAL, IMAGE, LOCAL, Address, Calls, Region
 from fastcnn.kernels.cpu.chunk_sums import empty_sums
-from fastcnn.kernels.cpu.conv.sparse_kernels import sparse_conv2d_dw, sparse_conv2d_dx
+from fastcnn.kernels.cpu.conv.sparse_kernels import (
+    fold_filters,
+    pack_filters,
+    sparse_conv2d_dw,
+    sparse_conv2d_dx,
+)
 from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.sparse_product import piece_sizes, value_cycles
-from fastcnn.kernels.cpu.layout import copy_rows, crop_image, fill_zero, fold_gradient
+from fastcnn.kernels.cpu.layout import copy_rows, crop_image
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
-from fastcnn.kernels.cpu.transposition import transpose_matrices
 
 NEAR_DW = 20 << 10  # bytes of x, dy and offsets that all filters read before the next ones
 NEAR_DX = 64 << 10  # bytes of lists that all pieces read before the next ones
@@ -90,34 +94,18 @@ def conv2d_sparse_dw(
         target_row=4 * wide,
         filter_bytes=4 * taps_h * wide,
     )
-    folded = Region(sums.bytes, GLOBAL, label="dw by filters")
     calls.emit(
-        fold_gradient,
+        fold_filters,
         BATCH,
         "gradient",
-        {"partial": sums, "gradient": folded},
-        parts=max(1, min(filters, sums.bytes >> 14)),
+        {"sums": sums, "gradient": gradient},
+        parts=min(16, ceil(filters / LANES)),
         several=1,
-        taps_h=1,
-        taps_w=1,
-        wide_w=1,
-        inner=filters,
-        outputs=taps_h * wide,
-        pixels=1,
-    )
-    calls.emit(
-        transpose_matrices,
-        BATCH,
-        "y",
-        {"x": folded, "y": gradient},
-        parts=taps_h,
-        outer=taps_h,
-        x_outer=4 * wide,
-        y_outer=4 * run * filters,
-        rows=filters,
-        columns=run,
-        x_row=4 * taps_h * wide,
-        y_row=4 * filters,
+        heights=taps_h,
+        run=run,
+        row=4 * wide,
+        filters=filters,
+        filter_bytes=4 * taps_h * wide,
     )
 
 
@@ -134,10 +122,22 @@ def conv2d_sparse_dx(
     steps = _Steps(problem, pooling)
     heights, filters = _column_height(problem, pooling), problem.filters
     above, wide = heights - problem.kernel[0], _whole_vectors(problem.kernel[1] * problem.channels)
+    filter_bytes = 4 * (above + heights) * wide
     # Each filter [KH, KW * C filled up] between as many rows of zeros as it is shifted by.
-    packed = Region(4 * filters * (above + heights) * wide, GLOBAL, label="kernel in zeros")
-    first_row = Address(packed, 4 * above * wide)
-    _pack(calls, problem, weights, first_row, wide, (above + heights) * wide)
+    packed = Region(filters * filter_bytes, GLOBAL, label="kernel in zeros")
+    calls.emit(
+        pack_filters,
+        BATCH,
+        "packed",
+        {"kernel": weights, "packed": packed},
+        parts=min(16, ceil(filters / LANES)),
+        above=above,
+        heights=problem.kernel[0],
+        run=problem.kernel[1] * problem.channels,
+        row=4 * wide,
+        filters=filters,
+        filter_bytes=filter_bytes,
+    )
     row_lists = 4 * pooling.out_width * pooling.kernel[1] * filters
     band = max(1, min(pooling.out_height, NEAR_DX // (2 * row_lists)))
     # What a last vector adds behind the image is zero.
@@ -149,7 +149,7 @@ def conv2d_sparse_dx(
         {
             "dy": dy,
             "index": index,
-            "kernel": first_row,
+            "kernel": Address(packed, 4 * above * wide),
             "dx": padded,
             "values": Region(band * row_lists + 4, label="values"),
             "offsets": Region(band * row_lists + 4, label="offsets"),
@@ -167,7 +167,7 @@ def conv2d_sparse_dx(
         step=4,
         pooled_row=steps.pooled_row,
         pooled_column=steps.pooled_column,
-        filter_bytes=4 * (above + heights) * wide,
+        filter_bytes=filter_bytes,
         source_row=4 * wide,
         target_row=steps.image_row,
         dx_size=padded.bytes // 4,
@@ -216,29 +216,6 @@ def _sizes(problem: Problem, pooling: Problem) -> dict[str, int]:
         "window": pooling.kernel[0] * pooling.kernel[1],
         "window_w": pooling.kernel[1],
     }
-
-
-def _pack(
-    calls: Calls, problem: Problem, weights: Region, packed: Address, row: int, filter_size: int
-) -> None:
-    """Emit each filter's rows of KW * C, at steps of so many numbers, in zeros."""
-    taps_h, run = problem.kernel[0], problem.kernel[1] * problem.channels
-    region = packed.region
-    calls.emit(fill_zero, BATCH, "y", {"y": region}, size=region.bytes // 4)
-    calls.emit(
-        transpose_matrices,
-        BATCH,
-        "y",
-        {"x": weights, "y": packed},
-        parts=taps_h,
-        outer=taps_h,
-        x_outer=4 * run * problem.filters,
-        y_outer=4 * row,
-        rows=run,
-        columns=problem.filters,
-        x_row=4 * problem.filters,
-        y_row=4 * filter_size,
-    )
 
 
 def _readable_source(calls: Calls, problem: Problem, x: Region) -> Region:

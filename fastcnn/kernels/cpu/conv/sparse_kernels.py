@@ -4,6 +4,7 @@ input. What they compute stands in `sparse_gradients.py`.
 
 from __future__ import annotations
 
+from fastcnn.kernels.cpu.gemm.panel_copies import transpose_rows
 from fastcnn.kernels.cpu.gemm.sparse_product import (
     FIELDS,
     piece_of,
@@ -13,6 +14,7 @@ from fastcnn.kernels.cpu.gemm.sparse_product import (
 from fastcnn.kernels.cpu.gemm.tile_code import run_sparse_tile
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
+from fastcnn.kernels.cpu.simd.pairwise_sum import pairwise_sum
 from fastcnn.kernels.cpu.simd.pointers import address_of, floats_at, half_words_at, record_at
 from fastcnn.kernels.cpu.simd.vector import (
     fill,
@@ -34,6 +36,13 @@ GEOMETRY = (
 SPARSE_DW = record(*FIELDS, "x", "sums", *GEOMETRY)
 SPARSE_DX = record(
     *FIELDS, "kernel", "dx", "dx_size", "values", "counts", "column_of", "shift_of", *GEOMETRY
+)
+PACK_FILTERS = record(
+    *("kernel", "packed", "above", "heights", "run", "row", "filters", "filter_bytes", "parts")
+)
+FOLD_FILTERS = record(
+    *("sums", "gradient", "partial_stride", "several"),
+    *("heights", "run", "row", "filters", "filter_bytes", "parts"),
 )
 ANY_SIGN = 0x7FFFFFFF  # the bits of a float but for its sign
 
@@ -152,3 +161,43 @@ def _add_columns(op, op_address, piece, first, rows):
                 )
                 target += op.pooled_row
                 column += op.out_width * op.window_w
+
+
+@kernel_function
+def _filters_of_part(op):
+    """Return the first filter of a part and the end of them, whole vectors where they suffice."""
+    vectors = (op.filters + LANES - 1) // LANES
+    first, end = vectors * op.first // op.parts, vectors * (op.first + 1) // op.parts
+    return first * LANES, min(end * LANES, op.filters)
+
+
+@kernel(PACK_FILTERS)
+def pack_filters(pointer):
+    """packed[F, above + KH + above, row] = kernel[KH, run, F] in zeros; strides in bytes."""
+    op = record_at(pointer)
+    first, end = _filters_of_part(op)
+    packed = op.packed + first * op.filter_bytes
+    fill(packed, (end - first) * op.filter_bytes // 4, splat(0.0))
+    for row in range(op.heights):
+        source = op.kernel + 4 * (row * op.run * op.filters + first)
+        target = packed + (op.above + row) * op.row
+        transpose_rows(source, 4 * op.filters, op.run, end - first, target, op.filter_bytes)
+
+
+@kernel(FOLD_FILTERS)
+def fold_filters(pointer):
+    """gradient[KH, run, F] = the chunks' pairwise sum of sums[F, KH, row]; strides in bytes.
+
+    Unless `several`, the first chunk's is the sum already.
+    """
+    op = record_at(pointer)
+    first, end = _filters_of_part(op)
+    sums = op.sums + first * op.filter_bytes
+    chunks = op.chunks if op.several else 1
+    size = (end - first) * op.filter_bytes if chunks > 1 else 0
+    for at in range(sums, sums + size, VECTOR_BYTES):
+        store(pairwise_sum(at, op.partial_stride, chunks, LANES), at, LANES)
+    for row in range(op.heights):
+        target = op.gradient + 4 * (row * op.run * op.filters + first)
+        source = sums + row * op.row
+        transpose_rows(source, op.filter_bytes, end - first, op.run, target, 4 * op.filters)
