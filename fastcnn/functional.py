@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -281,7 +282,7 @@ def _arrays(
     arrays = {names[0]: _padded(first, wanted[0]), names[1]: _padded(second, wanted[1])}
     if bias is not None:
         arrays[PLACES["forward"]["bias"]] = _padded(bias, (problem.filters,))
-    result = np.empty(wanted[2], np.float32)
+    result = vector_zeros(prod(wanted[2])).reshape(wanted[2])
     arrays[names[-1]] = result
     return arrays, result
 

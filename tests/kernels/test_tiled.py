@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from building import assert_close, build, images
 
+from fastcnn import functional
 from fastcnn import layers as L
-from fastcnn.kernels.cpu.conv import direct_kernel_gradient
+from fastcnn.graph.problem import Problem
+from fastcnn.kernels.cpu.conv import direct, direct_kernel_gradient
 from fastcnn.kernels.cpu.gemm import tiled
 from fastcnn.losses import SparseCategoricalCrossentropy
 
@@ -54,6 +56,19 @@ def test_images_by_images_give_the_gradient_of_all_at_once(layer, monkeypatch):
         results.append(model.engine().gradients(x, y, None)[1])
     for received in results[:2]:
         assert_close(received, results[2], "sum", "gradients")
+
+
+@pytest.mark.parametrize("filters", [32, 40, 9])
+@pytest.mark.parametrize("size", [(9, 14), (1, 1)])
+def test_a_result_written_past_the_caches_is_the_same(size, filters, monkeypatch):
+    problem = Problem(size[0], size[1], 5, filters, (3, 3), padding=((1, 1), (1, 1)))
+    rng, results = np.random.default_rng(0), []
+    x = rng.standard_normal((3, *size, 5), dtype=np.float32)
+    kernel = rng.standard_normal((3, 3, 5, filters), dtype=np.float32)
+    for far in (1 << 60, 0):
+        monkeypatch.setattr(direct, "FAR", far)
+        results.append(functional.conv2d(x, kernel, None, problem))
+    np.testing.assert_array_equal(*results)
 
 
 def test_large_rows_are_cut_and_small_ones_are_not():

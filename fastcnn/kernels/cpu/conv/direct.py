@@ -28,13 +28,15 @@ from dataclasses import replace
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import IMAGE, Calls, LayerOperands, Region
+from fastcnn.kernels.call import GLOBAL, IMAGE, LOCAL, Calls, LayerOperands, Region
 from fastcnn.kernels.cpu.conv import depthwise, direct_input_gradient, direct_kernel_gradient
 from fastcnn.kernels.cpu.conv.direct_kernel_gradient import WORTH_PANELS
 from fastcnn.kernels.cpu.conv.im2col_columns import columns_of
 from fastcnn.kernels.cpu.gemm.packing import packed_kernel, padded_source, repeated, wide_taps
 from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values, tiles
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
+
+FAR = 64 << 20  # bytes of which no cache has much
 
 
 def pixels_at_once(problem: Problem) -> int:
@@ -96,6 +98,7 @@ def convolve(
         "b_group": vectors * steps * VECTOR_BYTES,
         "c_group": 4 * outputs,
         "b_vector": steps * VECTOR_BYTES,
+        "stream": _past_caches(calls, y, columns),
         **_taps(problem, row, wide_w, inner),
     }
     rows = problem.out_width // pixels
@@ -110,6 +113,13 @@ def convolve(
         {"a": source, "b": packed, "bias": bias_place, "c": y},
         **grid_values(rows, columns, relu=relu, **grid),
     )
+
+
+def _past_caches(calls: Calls, y: Region, columns: int) -> bool:
+    """Say whether y is for others than the program, and so large that they find little of it in a
+    cache: its lines need not be read before they are written."""
+    whole = columns % LANES == 0
+    return whole and y.kind not in (LOCAL, GLOBAL) and calls.images * y.bytes > FAR
 
 
 def _taps(problem: Problem, row: int, wide_w: int, inner: int) -> dict[str, int]:

@@ -35,7 +35,8 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 # divide; with `k1_pass`, so many steps of the middle inner loop go through all tiles before the
 # next ones, so that what they read stays near, and with `k2_pass` of the outer one; so do so many
 # rows, `inner_near` or `outer_near`, with all columns. `tile_table` is where the tiles of all sizes
-# are.
+# are. `stream` has whole vectors of C written past the caches, if they begin at multiples of their
+# size.
 GRID = record(
     *("a", "b", "c", "bias", "ahead"),
     *("groups", "a_group", "b_group", "c_group"),
@@ -43,7 +44,7 @@ GRID = record(
     *("rows_inner", "a_inner", "c_inner"),
     *("columns", "width", "b_vector", "lanes"),
     *("k2", "a_k2", "b_k2", "k1", "a_k1", "b_k1", "k0", "a_k0", "b_k0"),
-    *("accumulate", "relu"),
+    *("accumulate", "relu", "stream"),
     *("rows_are_images", "outer_is_images", "k0_is_images", "k1_is_images", "k2_is_images"),
     *("k2_pass", "k1_pass", "inner_near", "outer_near", "split", "parts", "tile_table"),
 )
@@ -69,6 +70,8 @@ def tiles(pointer):
         grid.k1 = grid.count
     if grid.k2_is_images:
         grid.k2 = grid.count
+    if (grid.c | grid.c_outer | grid.c_inner) % VECTOR_BYTES:
+        grid.stream = 0
     a, b, accumulate = grid.a, grid.b, grid.accumulate
     outer_steps, steps = grid.k2, grid.k1
     outer_pass = grid.k2_pass if grid.k2_pass else outer_steps

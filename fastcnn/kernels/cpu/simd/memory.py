@@ -13,6 +13,7 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     MASK,
     MASKED_STORES,
     VECTOR,
+    VECTOR_BYTES,
     splat_lanes,
 )
 from fastcnn.kernels.lazy_numba import cgutils
@@ -46,6 +47,12 @@ class Memory:
     def store(self, value: ir.Value, address: ir.Value, offset: int = 0) -> None:
         """Write a vector to an address and so many bytes."""
         self.builder.store(value, self._pointer(address, offset), align=4)
+
+    def stream(self, value: ir.Value, address: ir.Value, offset: int = 0) -> None:
+        """Write a vector past the caches, to a multiple of its size."""
+        written = self.builder.store(value, self._pointer(address, offset), align=VECTOR_BYTES)
+        once = self.builder.module.add_metadata([INT32(1)])
+        written.set_metadata("nontemporal", once)
 
     def store_last(self, values: Sequence[ir.Value], addresses: Sequence[ir.Value]) -> None:
         """Write the lanes that count of vectors, each to its address."""

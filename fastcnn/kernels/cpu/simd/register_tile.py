@@ -251,8 +251,19 @@ class _Tile:
 
     def _store_sums(self, sums: Values, c_rows: Values) -> None:
         """Emit the tile's end: ReLU or ReLU6 where asked, then the stores."""
-        builder, width = self._builder, self.width
+        builder = self._builder
         sums = rectified(builder, self.field("relu"), sums)
+        past_caches = builder.icmp_signed("!=", self.field("stream"), INT64(0))
+        with builder.if_else(past_caches, likely=False) as (stream, store):
+            with stream:
+                for index, value in enumerate(sums):
+                    row, v = divmod(index, self.width)
+                    self._memory.stream(value, c_rows[row], VECTOR_BYTES * v)
+            with store:
+                self._store_near(sums, c_rows)
+
+    def _store_near(self, sums: Values, c_rows: Values) -> None:
+        builder, width = self._builder, self.width
         last = VECTOR_BYTES * (width - 1)
         for index, value in enumerate(sums):
             row, v = divmod(index, width)

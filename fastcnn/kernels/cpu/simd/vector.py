@@ -19,7 +19,6 @@ from fastcnn.kernels.cpu.simd.vector_unit import (
     INT32,
     LANES,
     VECTOR,
-    VECTOR_BYTES,
     splat_lanes,
 )
 from fastcnn.kernels.lazy_numba import LazyModule, cgutils, types
@@ -75,10 +74,7 @@ def stream(typing, value, address):
 
     def emit(context, builder, signature, arguments):
         value, address = arguments
-        place = builder.inttoptr(address, VECTOR.as_pointer())
-        written = builder.store(value, place, align=VECTOR_BYTES)
-        once = builder.module.add_metadata([ir.IntType(32)(1)])
-        written.set_metadata("nontemporal", once)
+        Memory(builder, ir.Constant(ir.IntType(64), LANES)).stream(value, address)
         return context.get_dummy_value()
 
     return types.void(vectors.VECTOR_TYPE, types.int64), emit
