@@ -189,6 +189,23 @@ finally:
 """)
 
 
+def test_a_fork_while_another_thread_imports_numba():
+    """Which ends before: in the child nobody would go on with it."""
+    run("""
+from fastcnn.kernels import lazy_numba
+assert "numba" not in sys.modules
+def compiled():
+    from fastcnn.kernels.cpu.runtime.njit_cache import cached_njit
+    return cached_njit()(lambda x: x + 2)(1)
+thread = threading.Thread(target=lazy_numba.import_numba)
+thread.start()
+while "numba" not in sys.modules:
+    time.sleep(0.001)
+assert in_child(compiled) == 3
+thread.join()
+""")
+
+
 def test_a_fork_in_a_callback():
     """The thread that forks holds the locks itself; the child may go on with what it was doing."""
     run("""
