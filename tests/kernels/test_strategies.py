@@ -34,6 +34,7 @@ PROBLEMS = {
     "3x3, large kernel": Problem(4, 5, 260, 264, (3, 3), padding=SAME_3),
     "3x3, large image": Problem(45, 50, 16, 40, (3, 3), padding=SAME_3),
     "3x3 stride 2": Problem(9, 8, 5, 17, (3, 3), (2, 2), ((0, 1), (0, 1))),
+    "5x4 stride 3 and 2": Problem(11, 12, 9, 17, (5, 4), (3, 2), ((1, 0), (2, 1))),
     "one channel, same": Problem(12, 12, 1, 6, (5, 5), padding=((2, 2), (2, 2))),
     "5x5": Problem(9, 13, 18, 50, (5, 5)),
     "5x5, uneven padding": Problem(12, 10, 20, 33, (5, 5), padding=((4, 1), (0, 2))),

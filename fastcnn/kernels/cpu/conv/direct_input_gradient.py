@@ -89,29 +89,35 @@ def _clear_margins(op):
 
 @kernel_function
 def _add_shifted(op, row):
-    """Add the columns' shifts into an image row, without strides: the taps of a pixel lie apart by
-    a fixed distance.
+    """Add the columns' shifts into an image row: the taps of a pixel lie apart by a fixed distance.
 
-    Pixel q gets tap kw from column q + left - kw * dilation, a column of zeros beyond the ends. The
-    lanes beyond the channels hold what is no sum: the next pixel's are written over them.
+    Pixel q gets tap kw from column (q + left - kw * dilation) / stride where that is whole, and
+    beyond the ends a column of zeros. What lanes beyond the channels hold is no sum: the next
+    pixel's are written over them.
     """
     row_size = op.image_width * op.channels
     target = op.dx + 4 * row * row_size
-    column = op.c + op.left * op.c_inner
-    to_next_tap = 4 * op.channels - op.dilation_w * op.c_inner
+    stride, taps, tap_bytes = op.stride_w, op.taps_w, 4 * op.channels
+    to_next_tap = stride * tap_bytes - op.dilation_w * op.c_inner
+    first_tap, column = op.left % stride, op.c + op.left // stride * op.c_inner
     for pixel in range(op.image_width):
         for first in range(0, op.channels, LANES):
-            at = column + 4 * first
-            total = load(at, LANES)
-            for _ in range(1, op.taps_w):
+            at = column + first_tap * tap_bytes + 4 * first
+            total = load(at, LANES) if first_tap < taps else splat(0.0)
+            tap = first_tap + stride
+            while tap < taps:
                 at += to_next_tap
                 total = add(total, load(at, LANES))
+                tap += stride
             place = pixel * op.channels + first
             if place + LANES <= row_size:
                 store(total, target + 4 * place, LANES)
             else:
                 store(total, target + 4 * place, min(LANES, op.channels - first))
-        column += op.c_inner
+        first_tap += 1
+        if first_tap == stride:
+            first_tap = 0
+            column += op.c_inner
 
 
 @kernel_function
@@ -181,15 +187,18 @@ def _adding_cycles(problem: Problem, run: int) -> float:
     """Estimate the cycles of adding the columns into an image row."""
     if _shifts_evenly(problem):
         each = ceil(problem.channels / LANES)
-        return problem.width * each * (2 * problem.kernel[1] + 8)
+        return problem.width * each * (2 * problem.kernel[1] / problem.strides[1] + 8)
     # Each column is added to the vectors of the image row that it reaches.
     additions = problem.groups * problem.out_width * ((run - 1) / LANES + 1)
     return cpu.costs.addition * additions
 
 
 def _shifts_evenly(problem: Problem) -> bool:
-    """Say whether the taps of each pixel lie apart by one distance in the columns."""
-    return problem.groups == problem.strides[1] == 1 < problem.kernel[1]
+    """Say whether the taps of each pixel lie apart by one distance in the columns, and are worth a
+    vector a pixel."""
+    if problem.strides[1] > 1:
+        return problem.groups == problem.dilation[1] == 1 and problem.channels >= LANES
+    return problem.groups == 1 < problem.kernel[1]
 
 
 def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region) -> None:
@@ -205,7 +214,8 @@ def dx(calls: Calls, problem: Problem, dy: Region, weights: Region, out: Region)
     # Columns whose taps are added at one distance are whole vectors, between columns of zeros.
     shifted = _shifts_evenly(problem)
     length = vectors * LANES if shifted else run
-    margin = 4 * (taps_w - 1) * problem.dilation[1] * length if shifted else 0
+    beyond = ceil(taps_w * problem.dilation[1] / problem.strides[1])  # columns on either side
+    margin = 4 * beyond * length if shifted else 0
     size = 4 * problem.groups * problem.out_width * length + 2 * margin
     columns = Region(size + VECTOR_BYTES, label="columns")
     # Kernel rows that reach one image row are `tap_step` apart, their output rows `row_step`.
