@@ -38,7 +38,7 @@ from fastcnn.kernels.cpu.conv.sparse_kernels import (
     sparse_conv2d_dx,
 )
 from fastcnn.kernels.cpu.gemm.packing import padded_source
-from fastcnn.kernels.cpu.gemm.sparse_product import piece_sizes, value_cycles
+from fastcnn.kernels.cpu.gemm.sparse_product import piece_sizes, pieces, value_cycles
 from fastcnn.kernels.cpu.layout import copy_rows, crop_image
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
@@ -72,20 +72,20 @@ def conv2d_sparse_dw(
     calls.emit(
         sparse_conv2d_dw,
         IMAGE,
-        ("sums", "offsets"),
+        ("sums", "offsets", "pixel_numbers"),
         {
             "x": _readable_source(calls, problem, x),
             "dy": dy,
             "index": index,
-            "offsets": Region(dy.bytes + VECTOR_BYTES, label="offsets"),
+            "offsets": Region(dy.bytes, label="offsets"),
+            "pixel_numbers": _pixel_numbers(pooling),
             "sums": sums,
         },
         **_sizes(problem, pooling),
         window_row=steps.row,
         window_column=steps.column,
         band=max(ceil(ENOUGH / pooling.out_width), NEAR_DW // (steps.pooled_row + 2 * dy_row)),
-        heights=taps_h,
-        vectors=wide // LANES,
+        **pieces(taps_h, wide // LANES),
         step=4 * filters,
         row_step=steps.pooled_row,
         column_step=steps.pooled_column,
@@ -99,13 +99,13 @@ def conv2d_sparse_dw(
         BATCH,
         "gradient",
         {"sums": sums, "gradient": gradient},
-        parts=min(16, ceil(filters / LANES)),
+        parts=_parts(filters),
         several=1,
         heights=taps_h,
         run=run,
-        row=4 * wide,
+        row=wide,
         filters=filters,
-        filter_bytes=4 * taps_h * wide,
+        filter_size=taps_h * wide,
     )
 
 
@@ -130,13 +130,13 @@ def conv2d_sparse_dx(
         BATCH,
         "packed",
         {"kernel": weights, "packed": packed},
-        parts=min(16, ceil(filters / LANES)),
+        parts=_parts(filters),
         above=above,
         heights=problem.kernel[0],
         run=problem.kernel[1] * problem.channels,
-        row=4 * wide,
+        row=wide,
         filters=filters,
-        filter_bytes=filter_bytes,
+        filter_size=filter_bytes // 4,
     )
     row_lists = 4 * pooling.out_width * pooling.kernel[1] * filters
     band = max(1, min(pooling.out_height, NEAR_DX // (2 * row_lists)))
@@ -145,7 +145,7 @@ def conv2d_sparse_dx(
     calls.emit(
         sparse_conv2d_dx,
         IMAGE,
-        ("dx", "values", "offsets", "counts", "column_of", "shift_of"),
+        ("dx", "values", "offsets", "counts", "pixel_numbers"),
         {
             "dy": dy,
             "index": index,
@@ -154,16 +154,14 @@ def conv2d_sparse_dx(
             "values": Region(band * row_lists + 4, label="values"),
             "offsets": Region(band * row_lists + 4, label="offsets"),
             "counts": Region(4 * band * pooling.out_width * pooling.kernel[1], label="counts"),
-            "column_of": Region(4 * prod(pooling.kernel), label="columns"),
-            "shift_of": Region(4 * prod(pooling.kernel), label="shifts"),
+            "pixel_numbers": _pixel_numbers(pooling),
         },
         **_sizes(problem, pooling),
         # What is to end further down is read from further up.
         window_row=-4 * problem.strides[0] * wide,
         window_column=steps.column,
         band=band,
-        heights=heights,
-        vectors=wide // LANES,
+        **pieces(heights, wide // LANES),
         step=4,
         pooled_row=steps.pooled_row,
         pooled_column=steps.pooled_column,
@@ -201,6 +199,16 @@ class _Steps:
 
 def _whole_vectors(size: int) -> int:
     return ceil(size / LANES) * LANES
+
+
+def _pixel_numbers(pooling: Problem) -> Region:
+    return Region(8 * prod(pooling.kernel), label="pixel numbers")
+
+
+def _parts(filters: int) -> int:
+    """Return the parts of what is made filter by filter; those of one write no cache line of the
+    next one's."""
+    return min(16, ceil(filters / LANES))
 
 
 def _column_height(problem: Problem, pooling: Problem) -> int:

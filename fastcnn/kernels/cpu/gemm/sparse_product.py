@@ -1,7 +1,7 @@
 """The product of a sparse matrix and a dense one, cut into sparse tiles.
 
 A result of `heights` rows of `vectors` vectors is cut into pieces that each fit a tile
-(`simd/sparse_tile.py`): whole rows where they are short, else parts of one.
+(`simd/sparse_tile.py`): `bands` of vectors, and each of these into `stacks` of rows.
 """
 
 from __future__ import annotations
@@ -19,53 +19,42 @@ from fastcnn.kernels.cpu.simd.sparse_tile import MOST_SUMS, TALLEST
 # matrix with either loop over the values, `source_row` and `target_row` between a result's rows.
 FIELDS = (
     *("step", "row_step", "column_step", "source_row", "target_row"),
-    *("heights", "vectors", "sparse_tile_table"),
+    *("heights", "vectors", "bands", "stacks", "sparse_tile_table"),
 )
 
 sparse_tile_code = register(TileCode("sparse_tiles", SPARSE_TILE, record(*FIELDS)))
 
 
 @kernel_function
-def pieces_of(op):
-    """Return how many pieces the result of a record has."""
-    number = 0
-    bands = (op.vectors + MOST_SUMS - 1) // MOST_SUMS
-    for band in range(bands):
-        width = op.vectors * (band + 1) // bands - op.vectors * band // bands
-        tallest = min(TALLEST, MOST_SUMS // width)
-        number += (op.heights + tallest - 1) // tallest
-    return number
-
-
-@kernel_function
 def piece_of(op, piece):
     """Return where a piece begins and how large it is: first row, height, first vector, width."""
     # Pieces are balanced: 5 rows are 3 + 2, never 4 + 1.
-    bands = (op.vectors + MOST_SUMS - 1) // MOST_SUMS
-    for band in range(bands):
-        first = op.vectors * band // bands
-        width = op.vectors * (band + 1) // bands - first
-        tallest = min(TALLEST, MOST_SUMS // width)
-        stacks = (op.heights + tallest - 1) // tallest
-        if piece < stacks:
-            row = op.heights * piece // stacks
-            return row, op.heights * (piece + 1) // stacks - row, first, width
-        piece -= stacks
-    return 0, 0, 0, 0
+    band, stack = piece // op.stacks, piece % op.stacks
+    row, vector = op.heights * stack // op.stacks, op.vectors * band // op.bands
+    height = op.heights * (stack + 1) // op.stacks - row
+    return row, height, vector, op.vectors * (band + 1) // op.bands - vector
+
+
+def pieces(heights: int, vectors: int) -> dict[str, int]:
+    """Return how a result is cut, by the fields of a record."""
+    bands = ceil(vectors / MOST_SUMS)
+    tallest = min(TALLEST, MOST_SUMS // ceil(vectors / bands))
+    stacks = ceil(heights / tallest)
+    return {"heights": heights, "vectors": vectors, "bands": bands, "stacks": stacks}
 
 
 def piece_sizes(heights: int, vectors: int) -> list[tuple[int, int]]:
     """Return (height, width) of each piece of a result."""
-    sizes = []
-    bands = ceil(vectors / MOST_SUMS)
-    for band in range(bands):
-        width = vectors * (band + 1) // bands - vectors * band // bands
-        stacks = ceil(heights / min(TALLEST, MOST_SUMS // width))
-        sizes += [
-            (heights * (stack + 1) // stacks - heights * stack // stacks, width)
-            for stack in range(stacks)
-        ]
-    return sizes
+    cut = pieces(heights, vectors)
+    return [
+        (height, width)
+        for width in _balanced(vectors, cut["bands"])
+        for height in _balanced(heights, cut["stacks"])
+    ]
+
+
+def _balanced(size: int, parts: int) -> list[int]:
+    return [size * (part + 1) // parts - size * part // parts for part in range(parts)]
 
 
 def value_cycles(height: int, width: int) -> float:

@@ -16,12 +16,11 @@ from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.object_code import EmittedCode
 from fastcnn.kernels.cpu.simd import register_tile, sparse_tile
 from fastcnn.kernels.cpu.simd.emission import field_offsets
-from fastcnn.kernels.cpu.simd.pointers import call_sparse_tile, call_tile, longs
+from fastcnn.kernels.cpu.simd.pointers import call_sparse_tile, call_tile, longs, words_at
 
 HALVES, HEIGHTS = 3, register_tile.TALLEST + 1  # numbers from 0 on of a size's halves and height
 SIZES = (register_tile.WIDEST + 1) * HALVES * HEIGHTS
 SPARSE_HEIGHTS = sparse_tile.TALLEST + 1
-SPARSE_SIZES = (sparse_tile.MOST_SUMS + 1) * SPARSE_HEIGHTS
 
 Size = tuple[int, ...]
 
@@ -88,7 +87,6 @@ SPARSE_TILE = Tile(
 )
 
 _table_index = kernel_function(table_index)
-_sparse_table_index = kernel_function(sparse_table_index)
 
 
 @kernel_function
@@ -109,5 +107,5 @@ def run_sparse_tile(table, height, width, record, values, offsets, source, targe
 
     The record has the strides: step, row_step, column_step, source_row, target_row.
     """
-    tile = longs(table, SPARSE_SIZES)[_sparse_table_index(height, width)]
+    tile = words_at(table)[width * SPARSE_HEIGHTS + height]
     call_sparse_tile(tile, record, values, offsets, source, target, rows, columns)

@@ -15,8 +15,6 @@ from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector_unit import (
-    FLOAT,
-    INT32,
     LANES,
     VECTOR,
     splat_lanes,
@@ -101,17 +99,6 @@ def splat(typing, number):
         return splat_lanes(builder, arguments[0], VECTOR)
 
     return vectors.VECTOR_TYPE(types.float32), emit
-
-
-@intrinsic
-def splat_bits(typing, number):
-    """Return a vector with the bits of a whole number's lower half in every lane."""
-
-    def emit(context, builder, signature, arguments):
-        bits = builder.bitcast(builder.trunc(arguments[0], INT32), FLOAT)
-        return splat_lanes(builder, bits, VECTOR)
-
-    return vectors.VECTOR_TYPE(types.int64), emit
 
 
 @kernel_function
