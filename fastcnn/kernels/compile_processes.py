@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def possible() -> bool:
 
 @contextmanager
 def beside(
-    module: str, arguments: Sequence[Sequence[str]]
+    module: str, arguments: Iterable[Sequence[str]]
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run `python -m module` for each row of arguments meanwhile; what still runs ends after."""
     import subprocess  # which a process that finds its kernels does not need

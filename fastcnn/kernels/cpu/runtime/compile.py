@@ -65,16 +65,21 @@ def _compile(missing: Sequence[Code]) -> None:
             _show(number, len(missing))
             code.compile()
         return
-    # Each process begins at a place of its own. At the end this one goes towards the others.
+    # Each process begins at a place of its own. At its end it goes towards the others.
     size = -(-len(missing) // (helpers + 1))
-    own, others = missing[:size], missing[size:]
-    rows = [_arguments(others[start : start + size]) for start in range(0, len(others), size)]
+    starts = range(0, len(missing), size)
+    order, *rows = ([*missing[at : at + size], *_backwards(missing, at, size)] for at in starts)
     waiting = missing
-    with compile_processes.beside(MODULE, rows):
-        for code in (*own, *reversed(others)):
+    with compile_processes.beside(MODULE, map(_arguments, rows)):
+        for code in order:
             waiting = [other for other in waiting if not (other.loaded or other.load())]
             _show(len(missing) - len(waiting), len(missing))
             code.compile()
+
+
+def _backwards(codes: Sequence[Code], start: int, size: int) -> list[Code]:
+    """Return all but the `size` from `start` on, from the one before these to the one behind."""
+    return [*reversed(codes[:start]), *reversed(codes[start + size :])]
 
 
 def _show(done: int, total: int) -> None:
