@@ -137,6 +137,12 @@ class Convolution:
         if direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {DIRECTIONS}. Received {direction!r}.")
         wished = strategies.wish("convolution", {direction: strategy})
+        if wished[direction] == strategies.SPARSE:
+            raise ValueError(
+                f"convolution: strategy '{strategies.SPARSE}' takes the gradient of a max pooling "
+                "behind the convolution, so only a network has it. Name another strategy, or "
+                f"'{strategies.AUTO}'."
+            )
         strategies.check("convolution", wished, problem, device)
         self.images = len(first)
         if wished[direction] == strategies.AUTO:

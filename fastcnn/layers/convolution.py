@@ -107,7 +107,8 @@ class Conv2D(Convolution):
     Args:
         filters: The number F of kernels, a multiple of `groups`.
         strategy: How it is computed: "auto", a name of `fastcnn.strategies.STRATEGIES`, or a dict
-            with one for each of "forward", "dx" and "dw".
+            with one for each of "forward", "dx" and "dw"; for the last two "sparse" too, where max
+            pooling follows.
         connections: Which channels each filter sees, as the third layer of LeNet-5 has it: a table
             of 0 and 1 with a row for each channel of the input and a column for each filter; None
             for all. Only the weights of what is connected exist.

@@ -147,10 +147,11 @@ def _settle_dense(program: Program, images: int, bound: float) -> None:
         direction = DIRECTION_OF[op.kind]
         if program.training:
             raise ValueError(
-                f"{op.layer}: strategy '{SPARSE}' cannot compute {direction}: its gradient does "
-                "not come from max pooling alone, whose windows do not reach beyond its input."
+                f"{op.layer}: strategy '{SPARSE}' cannot compute {direction}: its gradient has to "
+                "come from max pooling alone, whose windows do not reach beyond their input, and "
+                f"every filter has to see every channel. Name another strategy, or '{AUTO}'."
             )
-        choice = choose(direction, op.attributes["problem"], images, bound)
+        choice = choose(direction, op.attributes["problem"], images, bound, prepared=True)
         op.attributes["strategy"], op.attributes["chosen"] = choice
 
 
@@ -211,13 +212,15 @@ def pinned(
 
 
 def sparse_directions(op: Op, chosen: Iterable[Chosen]) -> dict[str, str]:
-    """Return "sparse" for each direction of a convolution that the choices say it of."""
-    return {
-        choice.direction: SPARSE
-        for choice in chosen
-        if choice.strategy == SPARSE
-        and (choice.layer, choice.problem) == (op.layer, op.attributes["problem"])
-    }
+    """Return "sparse" for each direction of a convolution that the choices say it of.
+
+    A layer of a user's own may have two alike, for which one setting speaks: both have to be.
+    """
+    names: dict[str, set[str]] = {}
+    for choice in chosen:
+        if (choice.layer, choice.problem) == (op.layer, op.attributes["problem"]):
+            names.setdefault(choice.direction, set()).add(choice.strategy)
+    return {direction: SPARSE for direction, those in names.items() if those == {SPARSE}}
 
 
 class ProgramMaker(Protocol):

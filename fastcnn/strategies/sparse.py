@@ -66,7 +66,7 @@ def _takes(op: Op, pool: Op) -> bool:
     """Say whether an op is a gradient that may be had from the pooling's."""
     if op.kind not in KINDS or op.inputs[-1] is not pool.outputs[0]:
         return False
-    # x is not the same buffer, and every filter sees every channel.
+    # Where x is that gradient too, it has to be written.
     if len(set(op.inputs)) < len(op.inputs) or op.attributes.get("connections"):
         return False
     asked = op.attributes["chosen"] == ASKED_FOR and op.attributes["strategy"] != SPARSE

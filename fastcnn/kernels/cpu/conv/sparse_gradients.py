@@ -45,6 +45,9 @@ from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 NEAR_DW = 20 << 10  # bytes of x, dy and offsets that all filters read before the next ones
 NEAR_DX = 64 << 10  # bytes of lists that all pieces read before the next ones
 ENOUGH = 24  # values of a filter, for which its sums are worth loading
+# Bytes that all filters or windows read, from which on they come from memory further away, and
+# how many more until they take twice the time.
+FAR_DW, FAR_DX = (48 << 10, 48 << 10), (400 << 10, 600 << 10)
 
 
 def declines(problem: Problem) -> str | None:
@@ -68,7 +71,7 @@ def conv2d_sparse_dw(
     run = problem.kernel[1] * problem.channels
     wide = _whole_vectors(run)
     sums = empty_sums(calls, filters * taps_h * wide, "partial dw")
-    steps, dy_row = _Steps(problem, pooling), 4 * pooling.out_width * filters
+    steps = _Steps(problem, pooling)
     calls.emit(
         sparse_conv2d_dw,
         IMAGE,
@@ -84,7 +87,7 @@ def conv2d_sparse_dw(
         **_sizes(problem, pooling),
         window_row=steps.row,
         window_column=steps.column,
-        band=max(ceil(ENOUGH / pooling.out_width), NEAR_DW // (steps.pooled_row + 2 * dy_row)),
+        band=_dw_band(problem, pooling),
         **pieces(taps_h, wide // LANES),
         step=4 * filters,
         row_step=steps.pooled_row,
@@ -122,7 +125,7 @@ def conv2d_sparse_dx(
     steps = _Steps(problem, pooling)
     heights, filters = _column_height(problem, pooling), problem.filters
     above, wide = heights - problem.kernel[0], _whole_vectors(problem.kernel[1] * problem.channels)
-    filter_bytes = 4 * (above + heights) * wide
+    filter_bytes = _filter_bytes(problem, pooling)
     # Each filter [KH, KW * C filled up] between as many rows of zeros as it is shifted by.
     packed = Region(filters * filter_bytes, GLOBAL, label="kernel in zeros")
     calls.emit(
@@ -216,6 +219,22 @@ def _column_height(problem: Problem, pooling: Problem) -> int:
     return problem.kernel[0] + (pooling.kernel[0] - 1) * problem.strides[0]
 
 
+def _dw_row(problem: Problem, pooling: Problem) -> int:
+    """Return the bytes of x, dy and offsets that a row of pooling windows has."""
+    return _Steps(problem, pooling).pooled_row + 8 * pooling.out_width * problem.filters
+
+
+def _dw_band(problem: Problem, pooling: Problem) -> int:
+    """Return how many rows of windows all filters go through before the next ones."""
+    return max(ceil(ENOUGH / pooling.out_width), NEAR_DW // _dw_row(problem, pooling))
+
+
+def _filter_bytes(problem: Problem, pooling: Problem) -> int:
+    """Return the bytes of one filter between its rows of zeros."""
+    heights = 2 * _column_height(problem, pooling) - problem.kernel[0]
+    return 4 * heights * _whole_vectors(problem.kernel[1] * problem.channels)
+
+
 def _sizes(problem: Problem, pooling: Problem) -> dict[str, int]:
     return {
         "out_height": pooling.out_height,
@@ -245,6 +264,14 @@ def cycles(direction: str, problem: Problem, pooling: Problem) -> float:
     sums = sum(2 * height * width + 30 for height, width in sizes)
     image = ceil(problem.padded_height * problem.padded_width * problem.channels / LANES)
     if direction == "dw":
+        rows = min(_dw_band(problem, pooling), pooling.out_height)
+        each *= _slowdown(rows * _dw_row(problem, pooling), *FAR_DW)
         return windows * filters * (1.1 * each + 1) + filters * sums + 3 * image
+    each *= _slowdown(filters * _filter_bytes(problem, pooling), *FAR_DX)
     columns = pooling.kernel[1]
     return windows * (filters * (1.1 * each + 3 * columns) + columns * sums) + 3 * image
+
+
+def _slowdown(size: int, far: int, twice: int) -> float:
+    """Return how many times longer a tile waits for its operands where these have `size` bytes."""
+    return 1 + min(max(size - far, 0) / twice, 1)
