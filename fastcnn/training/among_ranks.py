@@ -49,8 +49,8 @@ def together(usual: str | None) -> Callable[[Callable[Arguments, Result]], Any]:
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             model: ModelSettings = cast("ModelSettings", args[0])
             within = model.session is not None
-            given = args[place] if len(args) > place else kwargs.get("distributed", usual)
-            choice = None if within else given
+            asked = args[place] if len(args) > place else kwargs.get("distributed", usual)
+            choice = None if within else asked
             if usual is not None and choice is None and not within:
                 ending.work_apart()
             ranks = launch.joined(choice, method.__name__)
