@@ -209,8 +209,7 @@ def _pixel_numbers(pooling: Problem) -> Region:
 
 
 def _parts(filters: int) -> int:
-    """Return the parts of what is made filter by filter; those of one write no cache line of the
-    next one's."""
+    """Return the parts of what is made filter by filter: a vector of filters each."""
     return min(16, ceil(filters / LANES))
 
 
