@@ -49,6 +49,9 @@ IN_PLACE = {
     ),
 }
 COPIED = {
+    "of a function with a bound at infinity": lambda: side_by_side(
+        [L.ReLU(negative_slope=0.1, threshold=0.5)], [L.Activation("tanh")]
+    ),
     "pooled": lambda: side_by_side([L.MaxPooling2D(3, 1, "same")], [L.AveragePooling2D(3, 1, 1)]),
     "groups": lambda: side_by_side(
         [conv(8, 3, "direct", groups=2)], [L.DepthwiseConv2D(3, padding="same")]

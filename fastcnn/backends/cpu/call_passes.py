@@ -105,17 +105,17 @@ def write_in_place(calls: list[Call]) -> list[Call]:
 
 def _with_wider_rows(maker: Call, copy: Call) -> Call | None:
     """Return a convolution that writes its pixels where they would be copied, if it can."""
+    if maker.kernel is not tiles and maker.kernel not in _WINOGRAD:
+        return None
     size, wide = 4 * int(copy.values["columns"]), 4 * int(copy.values["y_row"])
     values = {name: int(value) for name, value in maker.values.items()}
     if maker.kernel is tiles:
         place, steps = "c", {"c_inner": wide, "c_outer": values.get("c_outer", 0) // size * wide}
         pixels = values["rows_outer"] * values["rows_inner"]
         pixel, one_image = values["c_inner"], maker.scope == IMAGE and values["groups"] == 1
-    elif maker.kernel in _WINOGRAD:
+    else:
         place, steps, one_image = "y", {"y_pixel": wide}, True
         pixels, pixel = values["out_height"] * values["out_width"], values["y_pixel"]
-    else:
-        return None
     dense = copy.values["x_row"] == copy.values["columns"] and pixel == size
     if not (one_image and dense and pixels == copy.values["rows"]):
         return None
