@@ -99,7 +99,7 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     rows: list[list[int]] = []
     operands: list[tuple[list[int], Region]] = []
     records: list[np.ndarray] = []
-    length = 0
+    length, tile_tables = 0, _tile_tables()
     for call in calls:
         first = len(operands)
         reads_ahead = call in fetching and "ahead" in call.kernel.fields
@@ -109,7 +109,8 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
             operands.append((places.operand(field, place.region, place.offset), place.region))
         kernel = kernel_of(call)
         rows.append([kernel.address, length, first, len(operands)])
-        values = kernels.as_record(kernel.dtype, {**call.values, **_tables_of(kernel)})
+        tables = {field: at for field, at in tile_tables.items() if field in kernel.fields}
+        values = kernels.as_record(kernel.dtype, {**call.values, **tables})
         records.append(np.frombuffer(values.tobytes(), np.int64))
         length += len(records[-1])
     partial_stride = places.sizes[PARTIAL]
@@ -134,10 +135,10 @@ def build_table(phases: list[Phase], layout: Layout) -> Table:
     )
 
 
-def _tables_of(kernel: kernels.Kernel) -> dict[str, int]:
-    """Return where the tables of the tiles are that a kernel calls, by its fields."""
+def _tile_tables() -> dict[str, int]:
+    """Return where the tables of the tiles are, by the fields of the kernels that call them."""
     tables = [code for code in codes().values() if isinstance(code, TileCode)]
-    return {code.field: code.address_of_table for code in tables if code.field in kernel.fields}
+    return {code.field: code.address_of_table for code in tables}
 
 
 def _code_of(calls: list[Call]) -> list[Code]:

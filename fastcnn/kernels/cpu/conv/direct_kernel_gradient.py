@@ -132,9 +132,7 @@ def _sum_copies(
     scope, parts = IMAGE, 1
     if over_batch:
         scope, parts = BATCH, max(1, min(16, channels // 14))
-        loops |= {"k2_is_images": 1, "a_k2": planes.stride, "b_k2": vectors.stride, "k1_pass": 0}
-        loops |= {"k2_pass": max(1, COPIES_NEAR // (planes.stride + vectors.stride))}
-        loops |= {"accumulate": 0, "split": SPLIT_INNER}
+        loops |= _over_images(planes, vectors, COPIES_NEAR)
     values = grid_values(channels, filters, **loops)
     for tap_h in range(taps_h):
         places = {
@@ -143,6 +141,20 @@ def _sum_copies(
             "c": Address(sums, tap_h * taps_w * channels * step),
         }
         calls.emit(tiles, scope, "c", places, parts=parts, **values)
+
+
+def _over_images(a: Region, b: Region, near: int) -> dict[str, int]:
+    """Return the loops of a sum over the batch, of which images of so many bytes go through all
+    tiles before the next ones."""
+    return {
+        "k2_is_images": 1,
+        "a_k2": a.stride,
+        "b_k2": b.stride,
+        "k2_pass": max(1, near // (a.stride + b.stride)),
+        "k1_pass": 0,
+        "accumulate": 0,
+        "split": SPLIT_INNER,
+    }
 
 
 def _sum_pixels(
@@ -185,9 +197,7 @@ def _sum_pixels(
     scope, parts = IMAGE, 1
     if over_batch:
         scope, parts = BATCH, max(1, min(16, taps_w * inner // 14))
-        loops |= {"k2_is_images": 1, "a_k2": source.stride, "b_k2": dy.stride, "k1_pass": 0}
-        loops |= {"k2_pass": max(1, IMAGES_NEAR // (source.stride + dy.stride))}
-        loops |= {"accumulate": 0, "split": SPLIT_INNER}
+        loops |= _over_images(source, dy, IMAGES_NEAR)
     if problem.groups == 1 and problem.dilation[1] == 1:
         rows = taps_w * inner
         loops |= {"rows_outer": taps_h, "a_outer": problem.dilation[0] * row}

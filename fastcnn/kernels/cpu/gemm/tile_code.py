@@ -87,6 +87,7 @@ SPARSE_TILE = Tile(
 )
 
 _table_index = kernel_function(table_index)
+_sparse_table_index = kernel_function(sparse_table_index)
 
 
 @kernel_function
@@ -107,5 +108,5 @@ def run_sparse_tile(table, height, width, record, values, offsets, source, targe
 
     The record has the strides: step, row_step, column_step, source_row, target_row.
     """
-    tile = words_at(table)[width * SPARSE_HEIGHTS + height]
+    tile = words_at(table)[_sparse_table_index(height, width)]
     call_sparse_tile(tile, record, values, offsets, source, target, rows, columns)

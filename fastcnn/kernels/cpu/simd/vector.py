@@ -13,13 +13,14 @@ from llvmlite import ir
 
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
+from fastcnn.kernels.cpu.simd.emission import fma_of
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector_unit import (
     LANES,
     VECTOR,
     splat_lanes,
 )
-from fastcnn.kernels.lazy_numba import LazyModule, cgutils, types
+from fastcnn.kernels.lazy_numba import LazyModule, types
 
 if TYPE_CHECKING:
     from fastcnn.kernels.cpu.simd import vector_type as vectors
@@ -174,10 +175,7 @@ def fma(typing, a, b, c):
     """Return a * b + c, rounded once."""
 
     def emit(context, builder, signature, arguments):
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        name = f"llvm.fma.v{LANES}f32"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, arguments)
+        return builder.call(fma_of(builder.module), arguments)
 
     return vectors.VECTOR_TYPE(vectors.VECTOR_TYPE, vectors.VECTOR_TYPE, vectors.VECTOR_TYPE), emit
 

@@ -12,10 +12,11 @@ import numpy as np
 from llvmlite import ir
 
 from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
+from fastcnn.kernels.cpu.simd.emission import fma_of
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector import vectors
 from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, VECTOR
-from fastcnn.kernels.lazy_numba import cgutils, types
+from fastcnn.kernels.lazy_numba import types
 from fastcnn.kernels.shared.winograd import Sums
 
 Values = list[ir.Value]
@@ -27,9 +28,7 @@ class _Vectors:
 
     def __init__(self, builder: ir.IRBuilder):
         self.builder = builder
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        name = f"llvm.fma.v{LANES}f32"
-        self._fma = cgutils.get_or_insert_function(builder.module, kind, name)
+        self._fma = fma_of(builder.module)
 
     def multiply(self, factor: float, value: ir.Value) -> ir.Value:
         return self.builder.fmul(_constant(factor), value)
