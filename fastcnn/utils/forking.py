@@ -6,6 +6,9 @@ that another thread held at that moment is never released there.
 
 from __future__ import annotations
 
+# Forks take the locks that were registered last first. Whoever holds one of ours may log something,
+# and a fork that has logging's lock must not wait for ours: logging registers before us.
+import logging  # noqa: F401
 import os
 import threading
 from collections.abc import Callable

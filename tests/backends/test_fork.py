@@ -189,6 +189,31 @@ finally:
 """)
 
 
+@pytest.mark.parametrize(
+    "lock", ["fastcnn.kernels.compile_lock.compile_lock", "fastcnn.strategies.timing_cache._lock"]
+)
+def test_a_fork_while_another_thread_that_holds_a_lock_logs(lock):
+    """As Numba does while it compiles. Logging has a lock too, which forks take."""
+    run(
+        f"""
+import {lock.rpartition(".")[0]}
+lock, held = {lock}, threading.Event()
+import logging
+def compute():
+    with lock:
+        held.set()
+        time.sleep(0.3)  # in which the fork takes what it can
+        logging.getLogger("a logger that nobody asked yet").isEnabledFor(10)
+thread = threading.Thread(target=compute, daemon=True)
+thread.start()
+held.wait()
+assert in_child(lambda: lock.acquire(timeout=10))
+thread.join()
+""",
+        seconds=60,
+    )
+
+
 def test_a_fork_while_another_thread_imports_numba():
     """Which ends before: in the child nobody would go on with it."""
     run("""
