@@ -18,7 +18,7 @@ CHUNK = "chunk"  # once before the images of a chunk
 BATCH = "batch"  # in `parts`, with the whole batch at hand
 
 # Whose memory a region is.
-LOCAL = "local"  # one array per image, placed by the planner
+LOCAL = "local"  # one array per image, or for a block of images, placed by the planner
 GLOBAL = "global"  # one array
 PARTIAL = "partial"  # one array per chunk of images, summed in order afterwards
 # Everything else is the name of an outside array: values, gradients, moving, x, target, weight, ...

@@ -177,15 +177,17 @@ def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
     """Give every local region a place for `capacity` images in blocks of `block`.
 
     A region used within one run of image-wise calls exists once per thread; one used within a phase
-    once per image of a block; one that outlives its phase once per image of the batch. Regions that
-    are never alive together share memory.
+    once per image of a block, or once for all of them if it is not per image; one that outlives its
+    phase once per image of the batch. Regions that are never alive together share memory.
     """
     lives = _lives(phases)
     spans: dict[str, list[tuple[int, int, int, Region]]] = {"image": [], "block": [], "batch": []}
     for region, life in lives.items():
         kind = _extent(region, life)
+        if kind == "batch" and not region.per_image and capacity > 1:
+            raise ValueError(f"Region {region.label} is a block's, and outlives it.")
         clock = {"image": life.calls, "block": life.segments, "batch": life.phases}[kind]
-        times = {"image": 1, "block": block, "batch": capacity}[kind]
+        times = {"image": 1, "block": block, "batch": capacity}[kind] if region.per_image else 1
         end = 1 << 60 if region.kept else max(clock)
         spans[kind].append((min(clock), end, aligned(region.bytes) * times, region))
     slots: dict[Region, Slot] = {}
@@ -200,7 +202,8 @@ def plan_memory(phases: list[Phase], block: int, capacity: int) -> Layout:
 def block_bytes(phases: list[Phase]) -> int:
     """Return the bytes that one image more in a block costs each thread."""
     lives = _lives(phases)
-    return sum(aligned(r.bytes) for r, life in lives.items() if _extent(r, life) == "block")
+    blocks = [region for region, life in lives.items() if _extent(region, life) == "block"]
+    return sum(aligned(region.bytes) for region in blocks if region.per_image)
 
 
 def _lives(phases: list[Phase]) -> dict[Region, _Life]:
@@ -224,14 +227,15 @@ def _lives(phases: list[Phase]) -> dict[Region, _Life]:
 def _extent(region: Region, life: _Life) -> str:
     if region.kept or len(life.phases) > 1 or BATCH in life.scopes:
         return "batch"
-    if len(life.segments) > 1 or BLOCK in life.scopes:
+    if len(life.segments) > 1 or BLOCK in life.scopes or not region.per_image:
         return "block"
     return "image"
 
 
 def _slot(kind: str, region: Region, offset: int, sizes: dict[str, int]) -> Slot:
+    step = region.stride if region.per_image else 0
     if kind == "batch":
-        return Slot("batch", offset, per_image=region.stride)
+        return Slot("batch", offset, per_image=step)
     if kind == "block":
-        return Slot("thread", sizes["image"] + offset, per_slot=region.stride)
+        return Slot("thread", sizes["image"] + offset, per_slot=step)
     return Slot("thread", offset)

@@ -8,7 +8,6 @@ from fastcnn.backends.cpu.call_table import calls_in_order
 from fastcnn.backends.cpu.schedule import Phase
 from fastcnn.distributed.ranks import Piece
 from fastcnn.kernels.call import GLOBAL, LOCAL, PARTIAL, Call, Region
-from fastcnn.kernels.cpu.conv.winograd_kernels import GRADIENTS as WINOGRAD
 from fastcnn.kernels.cpu.gemm.panels import product_by_panels
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_INNER, tiles
 from fastcnn.kernels.cpu.layout import fold_gradient
@@ -108,35 +107,9 @@ def _folded(call: Call, parts: range, images: int) -> Pieces:
     yield first * row, (end - first) * row
 
 
-def _channels(call: Call, parts: range, count: int, step: int) -> Pieces:
-    """The rows [C, F] of some parts' channels in each of `count` matrices."""
-    first, end = _of_parts(int(call.values["channels"]), call, parts)
-    row = 4 * int(call.values["filters"])
-    return ((at * step + first * row, (end - first) * row) for at in range(count))
-
-
-def _taps_of(taps: int) -> PiecesOf:
-    def pieces(call: Call, parts: range, images: int) -> Pieces:
-        matrix = 4 * int(call.values["channels"]) * int(call.values["filters"])
-        return _channels(call, parts, taps**2, matrix)
-
-    return pieces
-
-
-def _elements_of(m: int, taps: int) -> PiecesOf:
-    def pieces(call: Call, parts: range, images: int) -> Pieces:
-        return _channels(call, parts, (m + taps - 1) ** 2, int(call.values["d_step"]))
-
-    return pieces
-
-
 _WRITTEN: dict[object, PiecesOf] = {
     tiles: _rows_of_tiles,
     product_by_panels: _columns,
     fold_gradient: _folded,
-    **{kernel: _taps_of(taps) for (_, taps), kernel in WINOGRAD.items()},
 }
-_SUMMED: dict[object, PiecesOf] = {
-    fold_gradient: _folded,
-    **{kernel: _elements_of(*form) for form, kernel in WINOGRAD.items()},
-}
+_SUMMED: dict[object, PiecesOf] = {fold_gradient: _folded}

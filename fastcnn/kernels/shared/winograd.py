@@ -162,6 +162,16 @@ class Sums(Generic[Value]):
         return matrix, paired
 
 
+def pairs_of_rows(matrix: np.ndarray) -> list[list[int]]:
+    """Return the rows in groups of one or two, each of which shares the most work in a product:
+    twins, then those with the even and those with the odd powers of the points."""
+    twins = [_twin(matrix, i) for i in range(len(matrix))]
+    pairs = [[i, j] for i, j in enumerate(twins) if j is not None and i < j]
+    alone = [i for i, j in enumerate(twins) if j is None]
+    powers = alone[::2], alone[1::2]
+    return pairs + [part[i : i + 2] for part in powers for i in range(0, len(part), 2)]
+
+
 def _twin(rows: np.ndarray, i: int) -> int | None:
     """Return another row that equals row i but for some signs."""
     for j in range(len(rows)):

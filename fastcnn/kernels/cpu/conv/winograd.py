@@ -38,18 +38,20 @@ from fastcnn.kernels.call import (
     BLOCK,
     GLOBAL,
     IMAGE,
+    LOCAL,
     Address,
     Calls,
     LayerOperands,
     Region,
 )
 from fastcnn.kernels.cpu import costs as cpu
-from fastcnn.kernels.cpu.chunk_sums import empty_sums
+from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.direct import transposed
 from fastcnn.kernels.cpu.conv.winograd_tiling import Tiling, odd_lines
 from fastcnn.kernels.cpu.gemm.packing import padded_source
 from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
+from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.shared import winograd
 
@@ -237,11 +239,14 @@ def conv2d_winograd_dw(
     d_step = odd_lines(4 * channels * filters)
     v, w = Region(v_bytes, label="V"), Region(w_bytes, label="W")
     d_bytes = tiling.elements * d_step
-    # Sums of each chunk of images, or V and W of the whole batch: what moves less memory.
+    # The sums of each block of images, or V and W of the whole batch: what moves less memory.
     chunks = min(CHUNKS, calls.images)
-    both = calls.images * (v_bytes + w_bytes)
-    small = d_bytes <= NEAR or chunks * d_bytes <= 2 * both
-    d = empty_sums(calls, d_bytes // 4, "D") if small else Region(d_bytes, GLOBAL, label="D")
+    over_batch = d_bytes > NEAR and chunks * d_bytes > 2 * calls.images * (v_bytes + w_bytes)
+    together = _multiplied_together(tiling, channels, filters)
+    scope = BATCH if over_batch else BLOCK if together > 1 else IMAGE
+    d = Region(d_bytes, GLOBAL if over_batch else LOCAL, per_image=False, label="D")
+    if scope == IMAGE:
+        calls.emit(fill_zero, BLOCK, "y", {"y": d}, size=d_bytes // 4)
     for kernel, image, area, elements, tile, step in (
         (kernels.INPUTS, x, tiling.source, v, v_tile, v_step),
         (kernels.OUTPUT_GRADIENTS, dy, tiling.target, w, w_tile, w_step),
@@ -264,22 +269,23 @@ def conv2d_winograd_dw(
         k0=tiling.count,
         a_k0=v_tile,
         b_k0=w_tile,
-        accumulate=small,
+        accumulate=scope == IMAGE,
     )
-    together = _multiplied_together(tiling, channels, filters)
-    scope = BATCH if not small else BLOCK if together > 1 else IMAGE
     _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
+    sums = gradient if over_batch else empty_kernel_gradient(calls, problem)
     calls.emit(
         kernels.GRADIENTS[tiling.form],
-        BATCH,
-        ("gradient", "d"),
-        {"d": d, "gradient": gradient},
-        parts=min(PARTS, channels),
-        several=small,
+        BATCH if over_batch else BLOCK,
+        ("gradient",),
+        {"d": d, "gradient": sums},
+        parts=min(PARTS, channels) if over_batch else 1,
+        added=not over_batch,
         channels=channels,
         filters=filters,
         d_step=d_step,
     )
+    if not over_batch:
+        fold_kernel_gradient(calls, problem, sums, gradient)
 
 
 def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:

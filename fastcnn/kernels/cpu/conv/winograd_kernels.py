@@ -17,7 +17,6 @@ import numpy as np
 from fastcnn.kernels.cpu.gemm.tiled import GRID
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import Kernel, kernel, own_fields, record
-from fastcnn.kernels.cpu.simd.pairwise_sum import pairwise_sum
 from fastcnn.kernels.cpu.simd.pointers import address_of, call, floats, record_at
 from fastcnn.kernels.cpu.simd.vector import load, multiply, splat, store, stream, transpose
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
@@ -38,10 +37,7 @@ KERNEL = record(
     *("kernel", "u", "block", "scale"),
     *("inner", "outputs", "s_tap", "s_i", "s_o", "u_step", "large", "parts"),
 )
-GRADIENT = record(
-    *("d", "gradient", "partial_stride", "several"),
-    *("channels", "filters", "d_step", "parts"),
-)
+GRADIENT = record(*("d", "gradient", "added", "channels", "filters", "d_step", "parts"))
 # A block of LANES rows of a vector: for the kernel's taps side by side, for basis elements not a
 # power of two apart.
 TAP_BYTES = LANES * VECTOR_BYTES
@@ -240,26 +236,22 @@ def block_bytes(m: int, taps: int) -> int:
 def _gradients(form: Form) -> Kernel:
     m, taps = form
     size = m + taps - 1
-    transform = two_sided("winograd_gradient", matrices(m, taps)[1].T)
+    transform = two_sided("winograd_gradient", matrices(m, taps)[1].T, added=True)
 
     def body(pointer):
-        """gradient[KH, KW, C, F] = G^T d G, d[e][C, F] being the chunks' pairwise sum.
-
-        Unless `several`, the first chunk's is the sum already.
-        """
+        """gradient[KH, KW, C, F] = G^T d G, d being [e][C, F]; where `added`, += that."""
         op = record_at(pointer)
         tap = 4 * op.channels * op.filters
         steps, to_steps = (size * op.d_step, op.d_step), (taps * tap, tap)
-        chunks = op.chunks if op.several else 1
-        first = op.channels * op.first // op.parts
-        for c in range(first, op.channels * (op.first + 1) // op.parts):
+        part = op.first if op.parts > 1 else 0
+        first, end = op.channels * part // op.parts, op.channels * (part + 1) // op.parts
+        for c in range(first, end):
             for f in range(0, op.filters, LANES):
                 lanes = min(LANES, op.filters - f)
-                at = op.d + 4 * (c * op.filters + f)
-                for e in range(size * size if chunks > 1 else 0):
-                    place = at + e * op.d_step
-                    store(pairwise_sum(place, op.partial_stride, chunks, lanes), place, lanes)
-                transform(at, *steps, lanes, op.gradient + 4 * (c * op.filters + f), *to_steps)
+                at = 4 * (c * op.filters + f)
+                for i in range(0 if op.added else taps * taps):
+                    store(splat(np.float32(0)), op.gradient + at + i * tap, lanes)
+                transform(op.d + at, *steps, lanes, op.gradient + at, *to_steps)
 
     return _named("winograd_gradient", form, GRADIENT, body)
 

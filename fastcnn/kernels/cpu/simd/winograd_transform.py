@@ -15,9 +15,14 @@ from fastcnn.kernels.cpu.runtime.intrinsic import intrinsic
 from fastcnn.kernels.cpu.simd.emission import fma_of
 from fastcnn.kernels.cpu.simd.memory import Memory
 from fastcnn.kernels.cpu.simd.vector import vectors
-from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, VECTOR
+from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, REGISTERS, VECTOR
 from fastcnn.kernels.lazy_numba import types
-from fastcnn.kernels.shared.winograd import Sums
+from fastcnn.kernels.shared.winograd import Sums, pairs_of_rows
+
+# Registers that values between the two sides may have, but for those of 32, of which few spill; and
+# how often the source may be loaded again for that.
+FREE = 12 if REGISTERS == 16 else 64
+MOST_PASSES = 3
 
 Values = list[ir.Value]
 Place = tuple[ir.Value, ir.Value, ir.Value]  # an address, and the steps of rows and columns
@@ -48,14 +53,19 @@ def _constant(number: float) -> ir.Constant:
 
 
 def two_sided(
-    name: str, matrix: np.ndarray, finished: bool = False, padded: bool = False
+    name: str,
+    matrix: np.ndarray,
+    finished: bool = False,
+    padded: bool = False,
+    added: bool = False,
 ) -> Callable:
     """Return `transform(source, row, column, lanes, target, row, column)`.
 
     Writes matrix @ d @ matrix^T for a square block d of vectors: d[i][j] lies at
     source + i * row + j * column, steps in bytes; so does the result at target. `lanes` floats of
     each vector count; where `padded`, zeros are written behind them. With `finished` come two
-    vectors more: one is added to every result, and what is less than the other becomes it.
+    vectors more: one is added to every result, and what is less than the other becomes it. Where
+    `added`, results are added to what stands at target.
     """
     kind = ir.FunctionType(ir.VoidType(), [INT64] * 7 + [VECTOR] * (2 if finished else 0))
 
@@ -65,7 +75,7 @@ def two_sided(
             function = ir.Function(builder.module, kind, name)
             function.linkage = "internal"
             function.attributes.add("noinline")
-            _fill(function, matrix, padded)
+            _fill(function, matrix, padded, added)
         builder.call(function, operands)
         return context.get_dummy_value()
 
@@ -84,7 +94,7 @@ def two_sided(
     return transform
 
 
-def _fill(function: ir.Function, matrix: np.ndarray, padded: bool) -> None:
+def _fill(function: ir.Function, matrix: np.ndarray, padded: bool, added: bool) -> None:
     """Write the body of a function that multiplies by a matrix from both sides.
 
     Vectors that count as wholes have code of their own, without masks.
@@ -97,28 +107,49 @@ def _fill(function: ir.Function, matrix: np.ndarray, padded: bool) -> None:
     with builder.if_else(whole, likely=True) as (all_lanes, first_lanes):
         with all_lanes:
             both = (Memory(builder, every),) * 2
-            _multiply_both_sides(*both, matrix, *places, ends)
+            _multiply_both_sides(*both, matrix, *places, ends, added)
         with first_lanes:
             partial = Memory(builder, lanes)
             written = Memory(builder, every) if padded else partial
-            _multiply_both_sides(partial, written, matrix, *places, ends)
+            _multiply_both_sides(partial, written, matrix, *places, ends, added)
     builder.ret_void()
 
 
 def _multiply_both_sides(
-    read: Memory, written: Memory, matrix: np.ndarray, source: Place, target: Place, ends: Values
+    read: Memory,
+    written: Memory,
+    matrix: np.ndarray,
+    source: Place,
+    target: Place,
+    ends: Values,
+    added: bool,
 ) -> None:
-    """Emit target = matrix @ source @ matrix^T."""
+    """Emit target = matrix @ source @ matrix^T, or target += that where `added`."""
     outputs, inputs = matrix.shape
     builder, sums = read.builder, Sums(_Vectors(read.builder))
     at, to = _places(builder, source, inputs), _places(builder, target, outputs)
-    half = [
-        sums.product(matrix, [read.load_last(at[i][j]) for i in range(inputs)])
-        for j in range(inputs)
-    ]
-    for i in range(outputs):
-        row = sums.product(matrix, [column[i] for column in half])
-        written.store_last([_finished(builder, value, *ends) for value in row], to[i])
+    for rows in _passes(matrix):
+        half = [
+            sums.product(matrix[rows], [read.load_last(at[i][j]) for i in range(inputs)])
+            for j in range(inputs)
+        ]
+        for i, values in zip(rows, zip(*half, strict=True), strict=True):
+            row = zip(sums.product(matrix, values), to[i], strict=True)
+            finished = [_finished(written, value, place, ends, added) for value, place in row]
+            written.store_last(finished, to[i])
+
+
+def _passes(matrix: np.ndarray) -> list[list[int]]:
+    """Return the rows of a result that each pass over the source makes: all of them in one, or
+    pairs, so that what is between the two sides stays in registers.
+
+    Each pass loads the source again, which is cheaper than to write and read what has no register
+    while there are few of them.
+    """
+    rows, columns = matrix.shape
+    pairs = pairs_of_rows(matrix)
+    all_fit, pairs_fit = (number * columns <= FREE for number in (rows, 2))
+    return pairs if pairs_fit and not all_fit and len(pairs) <= MOST_PASSES else [list(range(rows))]
 
 
 def _places(builder: ir.IRBuilder, place: Place, size: int) -> list[Values]:
@@ -129,8 +160,14 @@ def _places(builder: ir.IRBuilder, place: Place, size: int) -> list[Values]:
     return [[builder.add(at, step) for step in steps] for at in rows]
 
 
-def _finished(builder: ir.IRBuilder, value: ir.Value, *ends: ir.Value) -> ir.Value:
-    """Return max(value + start, floor) where ends = (start, floor), else the value."""
+def _finished(
+    memory: Memory, value: ir.Value, place: ir.Value, ends: Values, added: bool
+) -> ir.Value:
+    """Return what a place is to hold: the value and what it holds now where `added`; where ends =
+    (start, floor), max(value + start, floor)."""
+    builder = memory.builder
+    if added:
+        return builder.fadd(memory.load_last(place), value)
     if not ends:
         return value
     start, floor = ends
