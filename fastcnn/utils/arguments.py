@@ -95,6 +95,8 @@ def rounded_to_float32(value: float) -> float:
 
 def is_whole(value: object) -> bool:
     """Say whether a value is an integer and not a truth value."""
+    if type(value) is int:
+        return True
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
