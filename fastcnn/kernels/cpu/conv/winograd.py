@@ -58,8 +58,8 @@ from fastcnn.kernels.shared import winograd
 FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 8  # bands of a single image's rows at most, backends/cpu/row_bands.py
-CHUNKS = 16  # of images in a large batch, backends/cpu/executable.py
-TOGETHER = 8  # images of a block, backends/cpu/executable.py
+TOGETHER = 8  # images of a block at most, backends/cpu/executable.py
+LEAST_BLOCKS = 4  # of a batch of as many images
 FURTHER = 5  # times the size of D that a block's V and W may have
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 ROWS = 28  # rows of products that keep the register tiles busy
@@ -239,9 +239,7 @@ def conv2d_winograd_dw(
     d_step = odd_lines(4 * channels * filters)
     v, w = Region(v_bytes, label="V"), Region(w_bytes, label="W")
     d_bytes = tiling.elements * d_step
-    # The sums of each block of images, or V and W of the whole batch: what moves less memory.
-    chunks = min(CHUNKS, calls.images)
-    over_batch = d_bytes > NEAR and chunks * d_bytes > 2 * calls.images * (v_bytes + w_bytes)
+    over_batch = _sums_over_batch(tiling, channels, filters, calls.images)
     together = _multiplied_together(tiling, channels, filters)
     scope = BATCH if over_batch else BLOCK if together > 1 else IMAGE
     d = Region(d_bytes, GLOBAL if over_batch else LOCAL, per_image=False, label="D")
@@ -288,6 +286,18 @@ def conv2d_winograd_dw(
         fold_kernel_gradient(calls, problem, sums, gradient)
 
 
+def _sums_over_batch(tiling: Tiling, channels: int, filters: int, images: int) -> bool:
+    """Say whether one product over the batch moves less memory than one of each block of images."""
+    d_bytes = 4 * tiling.elements * channels * filters
+    v_and_w = 4 * tiling.elements * tiling.count * (channels + filters)
+    return d_bytes > NEAR and ceil(images / _block(images)) * d_bytes > 2 * images * v_and_w
+
+
+def _block(images: int) -> int:
+    """Return the images of each block of a batch, backends/cpu/executable.py."""
+    return min(TOGETHER, max(1, images // LEAST_BLOCKS))
+
+
 def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
     """Return the images whose V and W are multiplied in one product for dw.
 
@@ -305,7 +315,9 @@ def _transform_cycles(tiling: Tiling) -> float:
 
 
 def preparation(direction: str, problem: Problem, m: int = 4) -> float:
-    """Estimate the cycles of the kernel's transform, or of its gradient's."""
+    """Estimate the cycles of the kernel's transform."""
+    if direction == "dw":
+        return 0.0  # `cycles` has its gradient's, which there may be of each block of images
     problem = _backward(problem) if direction == "dx" else problem
     vectors = problem.channels * ceil(problem.filters / LANES)
     return _transform_cycles(Tiling(problem, m)) * vectors
@@ -318,15 +330,19 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     channels, filters = problem.channels, problem.filters
     transforms = tiling.count * (ceil(channels / LANES) + ceil(filters / LANES))
     # U is larger than the kernel, and comes from further away; D likewise.
-    traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle / images
+    traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle
     if direction == "dw":
         # Images that are multiplied together lengthen the sums, not their number.
         together = min(images, _multiplied_together(tiling, channels, filters))
         product = grid_cycles(1, channels, filters, tiling.count * together) / together
+        over_batch = _sums_over_batch(tiling, channels, filters, images)
+        back = _transform_cycles(tiling) * channels * ceil(filters / LANES)
+        traffic = (traffic + back) / (images if over_batch else _block(images))
         # V and W of an image are written and read as wholes.
         both = 4 * tiling.elements * tiling.count * (channels + filters)
         traffic += 2 * both / cpu.costs.bytes_a_cycle if both > NEAR else 0
     else:
+        traffic /= images
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
     meetings = cpu.costs.meeting if images == 1 else 0
