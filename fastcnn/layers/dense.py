@@ -64,7 +64,7 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.strategy = strategies.wish(self.label, strategy)
+        self.strategy = strategies.wish(self.label, strategy, sparse=False)
 
     def _problem(self, shape: Shape) -> Problem:
         """Return the 1x1 convolution of a map, whose axes before the last two count as one."""

@@ -84,7 +84,7 @@ class Conv2DTranspose(Convolution):
             *(bias_initializer, bias_regularizer, "zeros"),
             **common,
         )
-        self.strategy = strategies.wish(self.label, strategy)
+        self.strategy = strategies.wish(self.label, strategy, sparse=False)
         most = arguments.MOST_CHANNELS
         self.filters = arguments.whole(self, "filters", filters, least=1, most=most)
         self.groups = arguments.whole(self, "groups", groups, least=1, most=most)

@@ -56,8 +56,9 @@ StrategyLike: TypeAlias = str | Mapping[str, str]
 """A strategy's name, "auto", or one for each direction."""
 
 
-def wish(owner: str, value: object) -> dict[str, str]:
-    """Return a user's wish as a strategy's name, or "auto", for each direction."""
+def wish(owner: str, value: object, sparse: bool = True) -> dict[str, str]:
+    """Return a user's wish as a strategy's name, or "auto", for each direction; "sparse" only for
+    layers that max pooling may follow so that it can be had."""
     if isinstance(value, str):
         value = dict.fromkeys(DIRECTIONS, value)
     if not isinstance(value, Mapping) or not value.keys() <= set(DIRECTIONS):
@@ -65,7 +66,7 @@ def wish(owner: str, value: object) -> dict[str, str]:
             f"{owner}: strategy must be 'auto', one of {', '.join(STRATEGIES)}, or a dictionary "
             f"with one for any of {', '.join(DIRECTIONS)}. Received {value!r}."
         )
-    names = {name: name for name in (AUTO, *STRATEGIES, SPARSE)}
+    names = {name: name for name in (AUTO, *STRATEGIES, *([SPARSE] if sparse else []))}
     try:
         wished = {
             direction: naming.lookup("strategy", value.get(direction, AUTO), names)

@@ -203,6 +203,10 @@ def test_a_second_reader_gets_the_whole_gradient():
 def test_a_wish_that_cannot_be_had_is_refused():
     with pytest.raises(ValueError, match="'sparse' cannot compute forward: only gradients"):
         build((9, 9, 3), [L.Conv2D(4, 3, strategy="sparse")])
+    with pytest.raises(ValueError, match="Unknown strategy 'sparse'"):
+        L.Conv2DTranspose(4, 3, strategy=SPARSE)
+    with pytest.raises(ValueError, match="Unknown strategy 'sparse'"):
+        L.Dense(4, strategy=SPARSE)
     with pytest.raises(ValueError, match="'sparse' cannot compute dx: it takes neither groups"):
         build((9, 9, 4), [L.Conv2D(4, 3, groups=2, strategy=SPARSE)])
     model = build((9, 9, 3), [L.Conv2D(4, 3, strategy=SPARSE, name="plain"), L.Flatten()])
