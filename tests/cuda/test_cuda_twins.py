@@ -64,6 +64,7 @@ CPU_ONLY = {
     "conv.sparse_kernels": "its kernels",
     "gemm.sparse_product": "its tiles",
     "simd.sparse_tile": "LLVM vectors",
+    "simd.strips": "what stays in a CPU's first cache",
     "simd.emission": "LLVM vectors",
     "conv.direct_kernel_gradient": "copies for the CPU's tiles",
     "conv.gradient_copies": "copies for the CPU's tiles",

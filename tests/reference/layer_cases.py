@@ -254,6 +254,9 @@ NORMALIZATIONS = {
     "batch norm, 64 channels, 33 images": Case(
         (3, 3, 64), lambda: L.BatchNormalization(), 33, "sum", "statistics"
     ),
+    "batch norm, three strips": Case(
+        (9, 9, 70), lambda: L.BatchNormalization(), 3, "sum", "statistics"
+    ),
     "batch norm, batch 1": Case((6, 6, 1), lambda: L.BatchNormalization(), 1, "sum", "statistics"),
     "batch norm without scale": Case(
         (4, 4, 5), lambda: L.BatchNormalization(scale=False), 3, "sum", "statistics"

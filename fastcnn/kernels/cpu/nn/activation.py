@@ -7,6 +7,7 @@ import numpy as np
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, longs, record_at
+from fastcnn.kernels.cpu.simd.strips import pixels_near
 from fastcnn.kernels.cpu.simd.vector import add as vector_add
 from fastcnn.kernels.cpu.simd.vector import fma, load, splat, store, where_larger
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
@@ -72,16 +73,18 @@ def affine(pointer):
     op = record_at(pointer)
     step = 4 * op.channels
     floor = splat(0.0) if op.relu else splat(-np.inf)
-    for c in range(0, op.channels, LANES):
-        lanes = min(LANES, op.channels - c)
-        scale, offset = load(op.scale + 4 * c, lanes), load(op.offset + 4 * c, lanes)
-        at = 4 * c
-        for _ in range(op.pixels):
-            value = fma(load(op.x + at, lanes), scale, offset)
-            if op.residual:
-                value = vector_add(value, load(op.residual + at, lanes))
-            store(where_larger(value, floor, value, floor), op.y + at, lanes)
-            at += step
+    strip = pixels_near(op.channels)
+    for first in range(0, op.pixels, strip):
+        for c in range(0, op.channels, LANES):
+            lanes = min(LANES, op.channels - c)
+            scale, offset = load(op.scale + 4 * c, lanes), load(op.offset + 4 * c, lanes)
+            at = first * step + 4 * c
+            for _ in range(min(strip, op.pixels - first)):
+                value = fma(load(op.x + at, lanes), scale, offset)
+                if op.residual:
+                    value = vector_add(value, load(op.residual + at, lanes))
+                store(where_larger(value, floor, value, floor), op.y + at, lanes)
+                at += step
 
 
 @kernel_function

@@ -17,6 +17,7 @@ from fastcnn.kernels.cpu.nn.activation import as_float
 from fastcnn.kernels.cpu.runtime.function import kernel_function
 from fastcnn.kernels.cpu.runtime.kernel import kernel, record
 from fastcnn.kernels.cpu.simd.pointers import floats, record_at
+from fastcnn.kernels.cpu.simd.strips import pixels_near
 from fastcnn.kernels.cpu.simd.vector import add, fma, load, multiply, splat, store, where_larger
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
@@ -37,44 +38,52 @@ BATCH_NORM_DX = record("x", "dy", "coefficients", "scale", "shift", "dx", "pixel
 SUMMED = IMAGE  # a call of `batch_moments` or `batch_norm_sums` adds an image to its chunk's sums
 
 
-@kernel(MOMENTS)
-def batch_moments(pointer):
-    """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
-    op = record_at(pointer)
-    partial = floats(op.partial, 1 + 2 * op.channels)
-    before = partial[0]
-    total = before + np.float32(op.pixels)
+@kernel_function
+def _merge_moments(op, first, pixels):
+    """Merge the moments of some pixels of an image into the chunk's."""
+    before = floats(op.partial, 1)[0]
+    total = before + np.float32(pixels)
     step = 4 * op.channels
-    share = splat(1.0 / op.pixels)
+    share = splat(1.0 / pixels)
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
+        start = op.x + first * step + 4 * c
         even, odd = splat(0.0), splat(0.0)
-        at = op.x + 4 * c
-        for _ in range(op.pixels // 2):
+        at = start
+        for _ in range(pixels // 2):
             even = add(even, load(at, lanes))
             odd = add(odd, load(at + step, lanes))
             at += 2 * step
-        if op.pixels % 2:
+        if pixels % 2:
             even = add(even, load(at, lanes))
         mean = multiply(add(even, odd), share)
         below = multiply(mean, splat(-1.0))
         even, odd = splat(0.0), splat(0.0)
-        at = op.x + 4 * c
-        for _ in range(op.pixels // 2):
-            first, second = add(load(at, lanes), below), add(load(at + step, lanes), below)
-            even, odd = fma(first, first, even), fma(second, second, odd)
+        at = start
+        for _ in range(pixels // 2):
+            first_one, second = add(load(at, lanes), below), add(load(at + step, lanes), below)
+            even, odd = fma(first_one, first_one, even), fma(second, second, odd)
             at += 2 * step
-        if op.pixels % 2:
-            first = add(load(at, lanes), below)
-            even = fma(first, first, even)
+        if pixels % 2:
+            first_one = add(load(at, lanes), below)
+            even = fma(first_one, first_one, even)
         means_at, squares_at = op.partial + 4 * (1 + c), op.partial + 4 * (1 + op.channels + c)
         difference = add(mean, multiply(load(means_at, lanes), splat(-1.0)))
-        new_share = splat(np.float32(op.pixels) / total)
-        both_share = splat(before * np.float32(op.pixels) / total)
+        new_share = splat(np.float32(pixels) / total)
+        both_share = splat(before * np.float32(pixels) / total)
         squares = add(load(squares_at, lanes), add(even, odd))
         store(fma(difference, new_share, load(means_at, lanes)), means_at, lanes)
         store(fma(multiply(difference, difference), both_share, squares), squares_at, lanes)
-    partial[0] = total
+    floats(op.partial, 1)[0] = total
+
+
+@kernel(MOMENTS)
+def batch_moments(pointer):
+    """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
+    op = record_at(pointer)
+    strip = pixels_near(op.channels)
+    for first in range(0, op.pixels, strip):
+        _merge_moments(op, first, min(strip, op.pixels - first))
 
 
 @kernel_function
@@ -138,13 +147,9 @@ def _let_through(x, dy, scale, shift):
     return where_larger(fma(x, scale, shift), zero, dy, zero)
 
 
-@kernel(SUMS)
-def batch_norm_sums(pointer):
-    """Add one image's sums over pixels of dy and of dy * (x - mean) to a chunk's partial [2, C].
-
-    With scale and shift, dy counts only where ReLU let scale * x + shift through.
-    """
-    op = record_at(pointer)
+@kernel_function
+def _add_sums(op, first, pixels):
+    """Add the sums of some pixels of an image to the chunk's."""
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
@@ -152,8 +157,8 @@ def batch_norm_sums(pointer):
         scale, shift = _gate_of(op, c, lanes)
         dy_sum, product = splat(0.0), splat(0.0)
         dy_odd, product_odd = splat(0.0), splat(0.0)
-        at = 4 * c
-        for _ in range(op.pixels // 2):
+        at = first * step + 4 * c
+        for _ in range(pixels // 2):
             x, x_odd = load(op.x + at, lanes), load(op.x + at + step, lanes)
             dy = _let_through(x, load(op.dy + at, lanes), scale, shift)
             odd = _let_through(x_odd, load(op.dy + at + step, lanes), scale, shift)
@@ -161,7 +166,7 @@ def batch_norm_sums(pointer):
             product = fma(dy, add(x, below), product)
             product_odd = fma(odd, add(x_odd, below), product_odd)
             at += 2 * step
-        if op.pixels % 2:
+        if pixels % 2:
             x = load(op.x + at, lanes)
             dy = _let_through(x, load(op.dy + at, lanes), scale, shift)
             dy_sum = add(dy_sum, dy)
@@ -170,6 +175,18 @@ def batch_norm_sums(pointer):
         store(add(load(to, lanes), add(dy_sum, dy_odd)), to, lanes)
         to += step
         store(add(load(to, lanes), add(product, product_odd)), to, lanes)
+
+
+@kernel(SUMS)
+def batch_norm_sums(pointer):
+    """Add one image's sums over pixels of dy and of dy * (x - mean) to a chunk's partial [2, C].
+
+    With scale and shift, dy counts only where ReLU let scale * x + shift through.
+    """
+    op = record_at(pointer)
+    strip = pixels_near(op.channels)
+    for first in range(0, op.pixels, strip):
+        _add_sums(op, first, min(strip, op.pixels - first))
 
 
 @kernel(MERGE_DW)
@@ -208,17 +225,19 @@ def batch_norm_dx(pointer):
     """
     op = record_at(pointer)
     step = 4 * op.channels
-    for c in range(0, op.channels, LANES):
-        lanes = min(LANES, op.channels - c)
-        at = op.coefficients + 4 * c
-        a, b, d = load(at, lanes), load(at + step, lanes), load(at + 2 * step, lanes)
-        scale, shift = _gate_of(op, c, lanes)
-        place = 4 * c
-        for _ in range(op.pixels):
-            x = load(op.x + place, lanes)
-            dy = _let_through(x, load(op.dy + place, lanes), scale, shift)
-            store(fma(a, dy, fma(b, x, d)), op.dx + place, lanes)
-            place += step
+    strip = pixels_near(op.channels)
+    for first in range(0, op.pixels, strip):
+        for c in range(0, op.channels, LANES):
+            lanes = min(LANES, op.channels - c)
+            at = op.coefficients + 4 * c
+            a, b, d = load(at, lanes), load(at + step, lanes), load(at + 2 * step, lanes)
+            scale, shift = _gate_of(op, c, lanes)
+            place = first * step + 4 * c
+            for _ in range(min(strip, op.pixels - first)):
+                x = load(op.x + place, lanes)
+                dy = _let_through(x, load(op.dy + place, lanes), scale, shift)
+                store(fma(a, dy, fma(b, x, d)), op.dx + place, lanes)
+                place += step
 
 
 def empty_partial(calls: Calls, pixels: int, channels: int, floats: int) -> Region:
