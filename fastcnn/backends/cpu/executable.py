@@ -230,7 +230,8 @@ class Executable:
     def _run_phases(self, runtime: _Runtime, threads: int, first: int, end: int) -> None:
         if first >= end:
             return
-        runtime.plan[executor.FIRST_PHASE : executor.END_PHASE + 1] = first, end
+        runtime.plan[executor.FIRST_PHASE] = first
+        runtime.plan[executor.END_PHASE] = end
         pool.run(runtime.plan_at, threads, self._raising() if self._may_raise else None)
 
     def _raising(self) -> AbstractContextManager[None]:

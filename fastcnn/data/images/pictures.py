@@ -41,6 +41,8 @@ def pictures_of(value: object) -> list[Picture] | None:
     """
     if _is_column(value):
         value = value.tolist()
+    if isinstance(value, np.ndarray):
+        return None
     if isinstance(value, list | tuple):
         return list(value) if value and all(map(is_picture, value)) else None
     return [value] if is_picture(value) else None
