@@ -17,26 +17,26 @@ BATCH = 64
 DRAWN = 6  # nets of all kinds of layers
 
 
-def model(seed=3):
+def model(seed=3, activation="relu", pooling=layers.MaxPooling2D, optimizer="adam"):
     network = fastcnn.Sequential(
         [
             layers.Conv2D(8, 3, padding="same", use_bias=False, strategy="winograd"),
             layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.MaxPooling2D(),
-            layers.Conv2D(16, 3, padding="same", activation="relu"),
-            layers.DepthwiseConv2D(3, activation="relu"),
-            layers.MaxPooling2D(),
+            layers.Activation(activation),
+            pooling(),
+            layers.Conv2D(16, 3, padding="same", activation=activation),
+            layers.DepthwiseConv2D(3, activation=activation),
+            pooling(),
             layers.Flatten(),
             layers.Dropout(0.3),
-            layers.Dense(32, activation="relu", kernel_regularizer=fastcnn.regularizers.L2(1e-3)),
+            layers.Dense(32, activation, kernel_regularizer=fastcnn.regularizers.L2(1e-3)),
             layers.Dense(10, activation="softmax"),
         ],
         input_shape=(16, 16, 3),
         seed=seed,
         device="cpu",
     )
-    network.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    network.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
     return network
 
 
