@@ -35,6 +35,7 @@ MERGE_DW = record(
     *("partial_stride", "pixels", "channels", "epsilon"),
 )
 BATCH_NORM_DX = record("x", "dy", "coefficients", "scale", "shift", "dx", "pixels", "channels")
+LONGER = 8  # times a strip has to be as long for moments: each merging rounds the mean
 SUMMED = IMAGE  # a call of `batch_moments` or `batch_norm_sums` adds an image to its chunk's sums
 
 
@@ -81,7 +82,7 @@ def _merge_moments(op, first, pixels):
 def batch_moments(pointer):
     """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
     op = record_at(pointer)
-    strip = pixels_near(op.channels)
+    strip = LONGER * pixels_near(op.channels)
     for first in range(0, op.pixels, strip):
         _merge_moments(op, first, min(strip, op.pixels - first))
 

@@ -19,10 +19,10 @@ from fastcnn.kernels.cpu.simd.vector_unit import INT64, LANES, REGISTERS, VECTOR
 from fastcnn.kernels.lazy_numba import types
 from fastcnn.kernels.shared.winograd import Sums, pairs_of_rows
 
-# Registers that values between the two sides may have, but for those of 32, of which few spill; and
-# how often the source may be loaded again for that.
-FREE = 12 if REGISTERS == 16 else 64
-MOST_PASSES = 3
+# Registers for what is between the two sides, of 16; of 32 so few values find none that all rows go
+# at once. And how often the source is loaded for that.
+FREE = 12 if REGISTERS == 16 else None
+MOST_PASSES = 4
 
 Values = list[ir.Value]
 Place = tuple[ir.Value, ir.Value, ir.Value]  # an address, and the steps of rows and columns
@@ -65,7 +65,7 @@ def two_sided(
     source + i * row + j * column, steps in bytes; so does the result at target. `lanes` floats of
     each vector count; where `padded`, zeros are written behind them. With `finished` come two
     vectors more: one is added to every result, and what is less than the other becomes it. Where
-    `added`, results are added to what stands at target.
+    `added`, without these, results are added to what stands at target.
     """
     kind = ir.FunctionType(ir.VoidType(), [INT64] * 7 + [VECTOR] * (2 if finished else 0))
 
@@ -148,8 +148,9 @@ def _passes(matrix: np.ndarray) -> list[list[int]]:
     """
     rows, columns = matrix.shape
     pairs = pairs_of_rows(matrix)
-    all_fit, pairs_fit = (number * columns <= FREE for number in (rows, 2))
-    return pairs if pairs_fit and not all_fit and len(pairs) <= MOST_PASSES else [list(range(rows))]
+    if FREE is None or rows * columns <= FREE or 2 * columns > FREE or len(pairs) > MOST_PASSES:
+        return [list(range(rows))]
+    return pairs
 
 
 def _places(builder: ir.IRBuilder, place: Place, size: int) -> list[Values]:
