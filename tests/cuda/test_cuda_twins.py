@@ -69,6 +69,7 @@ CPU_ONLY = {
     "conv.direct_kernel_gradient": "copies for the CPU's tiles",
     "conv.gradient_copies": "copies for the CPU's tiles",
     "gemm.panel_copies": "copies for the CPU's tiles",
+    "conv.winograd_kernel_gradient": "sums of blocks of images in a core's cache",
     "conv.winograd_tiling": "tiles and basis elements between cache lines",
     "conv.winograd_kernels": "bands of tiles in a core's cache; a GPU's are a kernel for each size",
 }

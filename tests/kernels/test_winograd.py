@@ -10,6 +10,7 @@ from test_strategies import arrays, computed
 from fastcnn import layers as L
 from fastcnn import optimizers
 from fastcnn.graph.problem import Problem
+from fastcnn.kernels.cpu.simd import winograd_transform
 from fastcnn.kernels.shared import winograd
 from fastcnn.strategies import STRATEGIES
 
@@ -38,6 +39,19 @@ def test_the_matrices_give_correlations(m, taps):
     size = m + taps - 1
     d, g = (generator.standard_normal((50, side, side)) for side in (size, taps))
     np.testing.assert_allclose(filtered(m, d, g), correlated(m, d, g), rtol=0, atol=1e-11)
+
+
+def test_passes_over_a_tile_keep_what_is_between_the_sides_in_registers(monkeypatch):
+    monkeypatch.setattr(winograd_transform, "FREE", 12)
+    passes = winograd_transform._passes
+    outputs, _, inputs = winograd.matrices(4, 3)
+    assert passes(inputs) == [[1, 2], [3, 4], [0], [5]]
+    assert passes(outputs) == [[0, 2], [1, 3]]
+    assert passes(outputs.T) == [[1, 2], [3, 4], [0], [5]]
+    larger = winograd.matrices(4, 5)[2]  # 16 values between the sides have no room in any case
+    assert passes(larger) == [list(range(8))]
+    monkeypatch.setattr(winograd_transform, "FREE", None)
+    assert passes(inputs) == [list(range(6))]
 
 
 def test_a_form_reads_tiles_of_inputs_alike():

@@ -17,11 +17,12 @@ Shapes: x [H, W, C], kernel [KH, KH, C, F], y [OH, OW, F] of each image, any pad
 
 Operations: s^2 / (KH m)^2 of the direct multiply-adds, and for the transforms of 3x3 kernels with
 m = 4 10.5 a number of x and 7.5 a number of y, so it pays from about 16 channels. Workspace: U; V
-and M, of a band of tiles for small kernels, of the whole batch for large ones; for dw V, W and D,
-which are the largest. At inference U stays as long as the weights do. The error is that of sums of
-unlike sizes, for numbers of both signs about 1e-6 (m = 2) and 5e-6 (m = 4; 5x5 kernels with 256
-channels 1.5e-5) of the largest result. A result that is exactly 0 stays so where its whole tile of
-inputs is 0; beside other numbers it is their rounding, and may pass a ReLU.
+and M, of a band of tiles for small kernels, of the whole batch for large ones; for dw V and W of a
+block of images and D of each thread, or all of the whole batch. At inference U stays as long as the
+weights do. The error is that of sums of unlike sizes, for numbers of both signs about 1e-6 (m = 2)
+and 5e-6 (m = 4; 5x5 kernels with 256 channels 1.5e-5) of the largest result. A result that is
+exactly 0 stays so where its whole tile of inputs is 0; beside other numbers it is their rounding,
+and may pass a ReLU.
 
 References:
     A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015.
@@ -38,31 +39,31 @@ from fastcnn.kernels.call import (
     BLOCK,
     GLOBAL,
     IMAGE,
-    LOCAL,
     Address,
     Calls,
     LayerOperands,
     Region,
 )
 from fastcnn.kernels.cpu import costs as cpu
-from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.direct import transposed
-from fastcnn.kernels.cpu.conv.winograd_tiling import Tiling, odd_lines
+from fastcnn.kernels.cpu.conv.winograd_kernel_gradient import dw, dw_cycles
+from fastcnn.kernels.cpu.conv.winograd_tiling import (
+    NEAR,
+    ROWS,
+    Tiling,
+    multiply_elements,
+    odd_lines,
+    transform_cycles,
+)
 from fastcnn.kernels.cpu.gemm.packing import padded_source
-from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, grid_cycles, grid_values, tiles
-from fastcnn.kernels.cpu.layout import fill_zero
+from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 from fastcnn.kernels.shared import winograd
 
-FAR = 4 << 20  # bytes of U or D above which they are better read once for the whole batch
+FAR = 4 << 20  # bytes of U above which it is better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 8  # bands of a single image's rows at most, backends/cpu/row_bands.py
-TOGETHER = 8  # images of a block at most, backends/cpu/executable.py
-LEAST_BLOCKS = 4  # of a batch of as many images
-FURTHER = 5  # times the size of D that a block's V and W may have
-NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
-ROWS = 28  # rows of products that keep the register tiles busy
 PARTS = 16  # of a batch-wide call
 
 
@@ -181,21 +182,8 @@ def conv2d_winograd(
         return
     calls.emit(kernels.INPUTS[form], IMAGE, "v", {"x": source, "v": v}, **before)
     values = {**grid, "a_outer": v.stride, "c_outer": products.stride}
-    _product(calls, plan.scope, {"a": v, "b": u, "c": products}, values, "outer_is_images")
+    multiply_elements(calls, plan.scope, {"a": v, "b": u, "c": products}, values, "outer_is_images")
     calls.emit(kernels.OUTPUTS[form], IMAGE, ("y", "spare"), outputs, **after)
-
-
-def _product(
-    calls: Calls, scope: str, places: dict[str, Region], grid: dict[str, int], over_images: str
-) -> None:
-    """Emit the products of all basis elements, at IMAGE scope or over the images of a scope."""
-    values = dict(grid)
-    parts = 1
-    if scope != IMAGE:
-        values[over_images] = 1
-    if scope == BATCH:
-        values["split"], parts = SPLIT_GROUPS, values["groups"]
-    calls.emit(tiles, scope, "c", places, parts=parts, **values)
 
 
 class _Plan(NamedTuple):
@@ -232,95 +220,16 @@ def conv2d_winograd_dw(
     calls: Calls, problem: Problem, x: Region, dy: Region, gradient: Region, m: int = 4
 ) -> None:
     """Emit the gradient of the kernel: outputs and kernel are exchanged."""
-    tiling = Tiling(problem, m)
-    channels, filters = problem.channels, problem.filters
-    v_tile, v_step, v_bytes = tiling.steps(tiling.count, channels)
-    w_tile, w_step, w_bytes = tiling.steps(tiling.count, filters)
-    d_step = odd_lines(4 * channels * filters)
-    v, w = Region(v_bytes, label="V"), Region(w_bytes, label="W")
-    d_bytes = tiling.elements * d_step
-    over_batch = _sums_over_batch(tiling, channels, filters, calls.images)
-    together = _multiplied_together(tiling, channels, filters)
-    scope = BATCH if over_batch else BLOCK if together > 1 else IMAGE
-    d = Region(d_bytes, GLOBAL if over_batch else LOCAL, per_image=False, label="D")
-    if scope == IMAGE:
-        calls.emit(fill_zero, BLOCK, "y", {"y": d}, size=d_bytes // 4)
-    for kernel, image, area, elements, tile, step in (
-        (kernels.INPUTS, x, tiling.source, v, v_tile, v_step),
-        (kernels.OUTPUT_GRADIENTS, dy, tiling.target, w, w_tile, w_step),
-    ):
-        source = padded_source(calls, area, image)
-        values = {**tiling.geometry(area), "v_tile": tile, "v_step": step}
-        calls.emit(kernel[tiling.form], IMAGE, "v", {"x": source, "v": elements}, **values)
-    grid = grid_values(
-        channels,
-        filters,
-        groups=tiling.elements,
-        a_group=v_step,
-        b_group=w_step,
-        c_group=d_step,
-        a_inner=4,
-        c_inner=4 * filters,
-        k1=1,
-        a_k1=v.stride,
-        b_k1=w.stride,
-        k0=tiling.count,
-        a_k0=v_tile,
-        b_k0=w_tile,
-        accumulate=scope == IMAGE,
-    )
-    _product(calls, scope, {"a": v, "b": w, "c": d}, grid, "k1_is_images")
-    sums = gradient if over_batch else empty_kernel_gradient(calls, problem)
-    calls.emit(
-        kernels.GRADIENTS[tiling.form],
-        BATCH if over_batch else BLOCK,
-        ("gradient",),
-        {"d": d, "gradient": sums},
-        parts=min(PARTS, channels) if over_batch else 1,
-        added=not over_batch,
-        channels=channels,
-        filters=filters,
-        d_step=d_step,
-    )
-    if not over_batch:
-        fold_kernel_gradient(calls, problem, sums, gradient)
-
-
-def _sums_over_batch(tiling: Tiling, channels: int, filters: int, images: int) -> bool:
-    """Say whether one product over the batch moves less memory than one of each block of images."""
-    d_bytes = 4 * tiling.elements * channels * filters
-    v_and_w = 4 * tiling.elements * tiling.count * (channels + filters)
-    return d_bytes > NEAR and ceil(images / _block(images)) * d_bytes > 2 * images * v_and_w
-
-
-def _block(images: int) -> int:
-    """Return the images of each block of a batch, backends/cpu/executable.py."""
-    return min(TOGETHER, max(1, images // LEAST_BLOCKS))
-
-
-def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
-    """Return the images whose V and W are multiplied in one product for dw.
-
-    A block of them reads and writes D once and has longer sums, which pays where the block's V and
-    W, further away than an image's, are not many times as large as D.
-    """
-    few_tiles = tiling.count < ROWS // 2
-    v_and_w = TOGETHER * tiling.count * (channels + filters)
-    return TOGETHER if few_tiles or v_and_w <= FURTHER * channels * filters else 1
-
-
-def _transform_cycles(tiling: Tiling) -> float:
-    by_size = {4: cpu.costs.transform_4, 6: cpu.costs.transform_6, 8: cpu.costs.transform_8}
-    return by_size[tiling.size]
+    dw(calls, problem, Tiling(problem, m), x, dy, gradient)
 
 
 def preparation(direction: str, problem: Problem, m: int = 4) -> float:
     """Estimate the cycles of the kernel's transform."""
     if direction == "dw":
-        return 0.0  # `cycles` has its gradient's, which there may be of each block of images
+        return 0.0  # `dw_cycles` has its gradient's, which there may be of each block of images
     problem = _backward(problem) if direction == "dx" else problem
     vectors = problem.channels * ceil(problem.filters / LANES)
-    return _transform_cycles(Tiling(problem, m)) * vectors
+    return transform_cycles(Tiling(problem, m)) * vectors
 
 
 def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
@@ -329,22 +238,13 @@ def cycles(direction: str, problem: Problem, images: int, m: int = 4) -> float:
     tiling = Tiling(problem, m)
     channels, filters = problem.channels, problem.filters
     transforms = tiling.count * (ceil(channels / LANES) + ceil(filters / LANES))
-    # U is larger than the kernel, and comes from further away; D likewise.
-    traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle
     if direction == "dw":
-        # Images that are multiplied together lengthen the sums, not their number.
-        together = min(images, _multiplied_together(tiling, channels, filters))
-        product = grid_cycles(1, channels, filters, tiling.count * together) / together
-        over_batch = _sums_over_batch(tiling, channels, filters, images)
-        back = _transform_cycles(tiling) * channels * ceil(filters / LANES)
-        traffic = (traffic + back) / (images if over_batch else _block(images))
-        # V and W of an image are written and read as wholes.
-        both = 4 * tiling.elements * tiling.count * (channels + filters)
-        traffic += 2 * both / cpu.costs.bytes_a_cycle if both > NEAR else 0
+        rest = dw_cycles(tiling, channels, filters, images)
     else:
-        traffic /= images
         product = grid_cycles(1, max(tiling.count, ROWS), filters, channels)
         product *= tiling.count / max(tiling.count, ROWS)
+        # U is larger than the kernel, and comes from further away.
+        traffic = 4 * tiling.elements * channels * filters / cpu.costs.bytes_a_cycle / images
+        rest = tiling.elements * product + traffic
     meetings = cpu.costs.meeting if images == 1 else 0
-    transforming = _transform_cycles(tiling) * transforms
-    return tiling.elements * product + transforming + traffic + meetings
+    return transform_cycles(tiling) * transforms + rest + meetings

@@ -1,4 +1,5 @@
-"""How an image is cut into Winograd's tiles, and how far apart lies what is made of them."""
+"""How an image is cut into Winograd's tiles, how far apart lies what is made of them, and its
+products."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ from math import ceil
 from typing import NamedTuple
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import odd_lines
+from fastcnn.kernels.call import BATCH, IMAGE, Calls, Region, odd_lines
+from fastcnn.kernels.cpu import costs as cpu
+from fastcnn.kernels.cpu.gemm.tiled import SPLIT_GROUPS, tiles
 from fastcnn.kernels.cpu.simd.vector_unit import LANES, VECTOR_BYTES
 
 MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache lines apart
 LARGE = 8  # side of the tiles whose elements lie together: so many places would need as many pages
+NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
+ROWS = 28  # rows of products that keep the register tiles busy
 
 
 class Elements(NamedTuple):
@@ -65,3 +70,22 @@ class Tiling:
             "x_column": 4 * source.channels,
             "channels": source.channels,
         }
+
+
+def multiply_elements(
+    calls: Calls, scope: str, places: dict[str, Region], grid: dict[str, int], over_images: str
+) -> None:
+    """Emit the products of all basis elements, at IMAGE scope or over the images of a scope."""
+    values = dict(grid)
+    parts = 1
+    if scope != IMAGE:
+        values[over_images] = 1
+    if scope == BATCH:
+        values["split"], parts = SPLIT_GROUPS, values["groups"]
+    calls.emit(tiles, scope, "c", places, parts=parts, **values)
+
+
+def transform_cycles(tiling: Tiling) -> float:
+    """Return the cycles of one vector of a tile into or out of the basis."""
+    by_size = {4: cpu.costs.transform_4, 6: cpu.costs.transform_6, 8: cpu.costs.transform_8}
+    return by_size[tiling.size]
