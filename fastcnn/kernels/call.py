@@ -24,11 +24,19 @@ PARTIAL = "partial"  # one array per chunk of images, summed in order afterwards
 # Everything else is the name of an outside array: values, gradients, moving, x, target, weight, ...
 
 ALIGNMENT = 64
+MOST_IN_BLOCK = 8  # images that a thread takes through a block-wise call together
+LEAST_BLOCKS = 4  # of a batch of as many images
 
 
 def aligned(size: int) -> int:
     """Round a number of bytes up to whole cache lines."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def images_in_block(images: int, most: int = MOST_IN_BLOCK) -> int:
+    """Return the images of each block of a batch: few go in smaller blocks, so that several threads
+    find work."""
+    return min(most, max(1, images // LEAST_BLOCKS))
 
 
 def odd_lines(size: int) -> int:

@@ -95,7 +95,7 @@ def rounded_to_float32(value: float) -> float:
 
 def is_whole(value: object) -> bool:
     """Say whether a value is an integer and not a truth value."""
-    if type(value) is int:
+    if type(value) is int:  # as nearly always; to ask Integral takes half a microsecond
         return True
     return isinstance(value, Integral) and not isinstance(value, bool)
 

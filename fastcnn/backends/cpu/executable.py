@@ -20,7 +20,7 @@ from fastcnn.backends.cpu.shared_phases import SharedPhases, Split
 from fastcnn.backends.cpu.thread_choice import ThreadChoice
 from fastcnn.backends.cpu.thread_pool import pool
 from fastcnn.distributed.ranks import Ranks
-from fastcnn.kernels.call import Call, Region
+from fastcnn.kernels.call import MOST_IN_BLOCK, Call, Region, images_in_block
 from fastcnn.kernels.cpu.gemm.tiled import tiles
 from fastcnn.kernels.cpu.nn.user_function import UserKernel
 from fastcnn.kernels.cpu.runtime import host_kernel
@@ -28,9 +28,8 @@ from fastcnn.kernels.cpu.runtime.prefetch import QUEUE_WORDS
 from fastcnn.utils.aligned_memory import SLACK, vector_zeros
 from fastcnn.utils.threads import num_threads
 
-BLOCK = 8  # images that a thread takes through a block-wise call together
 BLOCK_MEMORY = 64 << 20  # bytes of a thread's block above which the block is made smaller
-LEAST_CHUNKS, MOST_CHUNKS = 4, 16
+MOST_CHUNKS = 16
 MOST_CHOICES = 64  # numbers of images for which a plan remembers how many threads are fastest
 PARTIAL_MEMORY = 64 << 20  # bytes of all chunks' partial sums above which there are fewer chunks
 
@@ -80,7 +79,7 @@ class Executable:
         # Sums that the library makes begin at once; those of the chunks are exchanged for a round.
         wait = None if ranks is None else 0 if ranks.by_library else 1
         phases = schedule(share_image(calls) if alone else calls, wait)
-        self.block = BLOCK
+        self.block = MOST_IN_BLOCK
         while self.block > 1 and block_bytes(phases) * self.block > BLOCK_MEMORY:
             self.block //= 2
         self.layout: Layout = plan_memory(phases, self.block, capacity)
@@ -174,8 +173,7 @@ class Executable:
 
     def split(self, images: int) -> Split:
         """Return how a batch of so many images is cut into chunks."""
-        # Few images go in smaller blocks, so that several threads find work.
-        block = min(self.block, max(1, images // LEAST_CHUNKS))
+        block = images_in_block(images, self.block)
         blocks = -(-images // block)
         per_chunk = -(-blocks // self.chunks)
         return Split(images, -(-blocks // per_chunk), per_chunk * block)
@@ -218,7 +216,7 @@ class Executable:
         self._prepared = version
 
     def _give_split(self, plan: np.ndarray, split: Split) -> None:
-        block = min(self.block, max(1, split.images // LEAST_CHUNKS))
+        block = images_in_block(split.images, self.block)
         own, images = (0, split.chunks), (0, split.images)
         if self._shared is not None:
             own, images = self._shared.own_chunks(split), self._shared.own_images(split)

@@ -43,6 +43,7 @@ from fastcnn.kernels.call import (
     Calls,
     LayerOperands,
     Region,
+    odd_lines,
 )
 from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
@@ -50,10 +51,10 @@ from fastcnn.kernels.cpu.conv.direct import transposed
 from fastcnn.kernels.cpu.conv.winograd_kernel_gradient import dw, dw_cycles
 from fastcnn.kernels.cpu.conv.winograd_tiling import (
     NEAR,
+    PARTS,
     ROWS,
     Tiling,
     multiply_elements,
-    odd_lines,
     transform_cycles,
 )
 from fastcnn.kernels.cpu.gemm.packing import padded_source
@@ -64,7 +65,6 @@ from fastcnn.kernels.shared import winograd
 FAR = 4 << 20  # bytes of U above which it is better read once for the whole batch
 MANY = 150  # tiles of an image that are worth reading a large U for
 SPARES = 8  # bands of a single image's rows at most, backends/cpu/row_bands.py
-PARTS = 16  # of a batch-wide call
 
 
 def declines(direction: str, problem: Problem, m: int = 4) -> str | None:

@@ -14,12 +14,24 @@ from __future__ import annotations
 from math import ceil
 
 from fastcnn.graph.problem import Problem
-from fastcnn.kernels.call import BATCH, BLOCK, GLOBAL, IMAGE, LOCAL, Calls, Region, odd_lines
+from fastcnn.kernels.call import (
+    BATCH,
+    BLOCK,
+    GLOBAL,
+    IMAGE,
+    LOCAL,
+    MOST_IN_BLOCK,
+    Calls,
+    Region,
+    images_in_block,
+    odd_lines,
+)
 from fastcnn.kernels.cpu import costs as cpu
 from fastcnn.kernels.cpu.chunk_sums import empty_kernel_gradient, fold_kernel_gradient
 from fastcnn.kernels.cpu.conv import winograd_kernels as kernels
 from fastcnn.kernels.cpu.conv.winograd_tiling import (
     NEAR,
+    PARTS,
     ROWS,
     Tiling,
     multiply_elements,
@@ -30,11 +42,8 @@ from fastcnn.kernels.cpu.gemm.tiled import grid_cycles, grid_values
 from fastcnn.kernels.cpu.layout import fill_zero
 from fastcnn.kernels.cpu.simd.vector_unit import LANES
 
-TOGETHER = 8  # images of a block at most, backends/cpu/executable.py
-LEAST_BLOCKS = 4  # of a batch of as many images
 FURTHER = 5  # times the size of D that a block's V and W may have
 LARGEST = 16 << 20  # bytes of D that each thread may have
-PARTS = 16  # of a batch-wide call
 
 
 def dw(
@@ -94,19 +103,21 @@ def dw(
         fold_kernel_gradient(calls, problem, sums, gradient)
 
 
+def _bytes(tiling: Tiling, channels: int, filters: int) -> tuple[int, int]:
+    """Return those of D, and of V and W of an image."""
+    element = 4 * tiling.elements
+    return element * channels * filters, element * tiling.count * (channels + filters)
+
+
 def _sums_over_batch(tiling: Tiling, channels: int, filters: int, images: int) -> bool:
     """Say whether one product over the batch moves less memory than one of each block of images,
-    or whether D is too large for each thread to have its own."""
-    d_bytes = 4 * tiling.elements * channels * filters
-    v_and_w = 4 * tiling.elements * tiling.count * (channels + filters)
-    moves_less = ceil(images / _block(images)) * d_bytes > 2 * images * v_and_w
-    return d_bytes > LARGEST or (d_bytes > NEAR and moves_less)
+    or whether D is too large for each thread to have its own.
 
-
-def _block(images: int) -> int:
-    """Return the images of each block of a batch, where memory makes none smaller
-    (backends/cpu/executable.py)."""
-    return min(TOGETHER, max(1, images // LEAST_BLOCKS))
+    Memory may make blocks smaller than is taken for granted here (backends/cpu/executable.py).
+    """
+    d_bytes, v_and_w = _bytes(tiling, channels, filters)
+    blocks = ceil(images / images_in_block(images))
+    return d_bytes > LARGEST or (d_bytes > NEAR and blocks * d_bytes > 2 * images * v_and_w)
 
 
 def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
@@ -116,8 +127,9 @@ def _multiplied_together(tiling: Tiling, channels: int, filters: int) -> int:
     W, further away than an image's, are not many times as large as D.
     """
     few_tiles = tiling.count < ROWS // 2
-    v_and_w = TOGETHER * tiling.count * (channels + filters)
-    return TOGETHER if few_tiles or v_and_w <= FURTHER * channels * filters else 1
+    d_bytes, v_and_w = _bytes(tiling, channels, filters)
+    pays = few_tiles or MOST_IN_BLOCK * v_and_w <= FURTHER * d_bytes
+    return MOST_IN_BLOCK if pays else 1
 
 
 def dw_cycles(tiling: Tiling, channels: int, filters: int, images: int) -> float:
@@ -126,11 +138,11 @@ def dw_cycles(tiling: Tiling, channels: int, filters: int, images: int) -> float
     together = min(images, _multiplied_together(tiling, channels, filters))
     product = grid_cycles(1, channels, filters, tiling.count * together) / together
     # D is larger than the kernel, and comes from further away.
-    d_bytes = 4 * tiling.elements * channels * filters
+    d_bytes, v_and_w = _bytes(tiling, channels, filters)
+    over_batch = _sums_over_batch(tiling, channels, filters, images)
     back = transform_cycles(tiling) * channels * ceil(filters / LANES)
     sums = d_bytes / cpu.costs.bytes_a_cycle + back
-    sums /= images if _sums_over_batch(tiling, channels, filters, images) else _block(images)
+    sums /= images if over_batch else images_in_block(images)
     # V and W of an image are written and read as wholes.
-    both = 4 * tiling.elements * tiling.count * (channels + filters)
-    traffic = 2 * both / cpu.costs.bytes_a_cycle if both > NEAR else 0
+    traffic = 2 * v_and_w / cpu.costs.bytes_a_cycle if v_and_w > NEAR else 0
     return tiling.elements * product + sums + traffic

@@ -17,6 +17,7 @@ MANY_CHANNELS = 8 * LANES  # from which on tiles lie an odd number of cache line
 LARGE = 8  # side of the tiles whose elements lie together: so many places would need as many pages
 NEAR = 1 << 20  # bytes that are taken to stay in a core's cache beside what streams by
 ROWS = 28  # rows of products that keep the register tiles busy
+PARTS = 16  # of a batch-wide call
 
 
 class Elements(NamedTuple):

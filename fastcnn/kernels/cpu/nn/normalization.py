@@ -40,7 +40,7 @@ SUMMED = IMAGE  # a call of `batch_moments` or `batch_norm_sums` adds an image t
 
 
 @kernel_function
-def _merge_moments(op, first, pixels):
+def _merge_moments(op, start, pixels):
     """Merge the moments of some pixels of an image into the chunk's."""
     before = floats(op.partial, 1)[0]
     total = before + np.float32(pixels)
@@ -48,9 +48,9 @@ def _merge_moments(op, first, pixels):
     share = splat(1.0 / pixels)
     for c in range(0, op.channels, LANES):
         lanes = min(LANES, op.channels - c)
-        start = op.x + first * step + 4 * c
+        source = op.x + start * step + 4 * c
         even, odd = splat(0.0), splat(0.0)
-        at = start
+        at = source
         for _ in range(pixels // 2):
             even = add(even, load(at, lanes))
             odd = add(odd, load(at + step, lanes))
@@ -60,14 +60,14 @@ def _merge_moments(op, first, pixels):
         mean = multiply(add(even, odd), share)
         below = multiply(mean, splat(-1.0))
         even, odd = splat(0.0), splat(0.0)
-        at = start
+        at = source
         for _ in range(pixels // 2):
-            first_one, second = add(load(at, lanes), below), add(load(at + step, lanes), below)
-            even, odd = fma(first_one, first_one, even), fma(second, second, odd)
+            first, second = add(load(at, lanes), below), add(load(at + step, lanes), below)
+            even, odd = fma(first, first, even), fma(second, second, odd)
             at += 2 * step
         if pixels % 2:
-            first_one = add(load(at, lanes), below)
-            even = fma(first_one, first_one, even)
+            first = add(load(at, lanes), below)
+            even = fma(first, first, even)
         means_at, squares_at = op.partial + 4 * (1 + c), op.partial + 4 * (1 + op.channels + c)
         difference = add(mean, multiply(load(means_at, lanes), splat(-1.0)))
         new_share = splat(np.float32(pixels) / total)
@@ -83,8 +83,8 @@ def batch_moments(pointer):
     """Merge one image's x[P, C] into a chunk's partial [count, mean[C], squared deviations[C]]."""
     op = record_at(pointer)
     strip = LONGER * pixels_near(op.channels)
-    for first in range(0, op.pixels, strip):
-        _merge_moments(op, first, min(strip, op.pixels - first))
+    for start in range(0, op.pixels, strip):
+        _merge_moments(op, start, min(strip, op.pixels - start))
 
 
 @kernel_function
@@ -149,7 +149,7 @@ def _let_through(x, dy, scale, shift):
 
 
 @kernel_function
-def _add_sums(op, first, pixels):
+def _add_sums(op, start, pixels):
     """Add the sums of some pixels of an image to the chunk's."""
     step = 4 * op.channels
     for c in range(0, op.channels, LANES):
@@ -158,7 +158,7 @@ def _add_sums(op, first, pixels):
         scale, shift = _gate_of(op, c, lanes)
         dy_sum, product = splat(0.0), splat(0.0)
         dy_odd, product_odd = splat(0.0), splat(0.0)
-        at = first * step + 4 * c
+        at = start * step + 4 * c
         for _ in range(pixels // 2):
             x, x_odd = load(op.x + at, lanes), load(op.x + at + step, lanes)
             dy = _let_through(x, load(op.dy + at, lanes), scale, shift)
@@ -186,8 +186,8 @@ def batch_norm_sums(pointer):
     """
     op = record_at(pointer)
     strip = pixels_near(op.channels)
-    for first in range(0, op.pixels, strip):
-        _add_sums(op, first, min(strip, op.pixels - first))
+    for start in range(0, op.pixels, strip):
+        _add_sums(op, start, min(strip, op.pixels - start))
 
 
 @kernel(MERGE_DW)
